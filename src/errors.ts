@@ -1,0 +1,82 @@
+// The one error class of Retort, and the "did you mean" that goes into its messages. Every folder may import this file.
+
+export interface RetortErrorOptions {
+  /** The way out, printed on a line of its own after `help:`. */
+  help?: string;
+  /** The error this one was made from. */
+  cause?: unknown;
+}
+
+/**
+ * An error raised on purpose: a mistake of the caller, of the data or of the machine, never a defect of Retort.
+ * The message names the function and the argument, what was expected and what came; `help` is the way out.
+ */
+export class RetortError extends Error {
+  override readonly name: string = 'RetortError';
+  readonly help: string | undefined;
+  readonly #what: string;
+
+  constructor(message: string, options: RetortErrorOptions = {}) {
+    super(withLines(message, undefined, options.help), options.cause === undefined ? undefined : { cause: options.cause });
+    this.help = options.help;
+    this.#what = message;
+  }
+
+  /** Adds (or replaces) a line `in:` that says where it happened, such as the path of a module. */
+  locate(where: string): void {
+    const before = this.message;
+    this.message = withLines(this.#what, where, this.help);
+    if (this.stack !== undefined) this.stack = this.stack.replace(before, () => this.message);
+  }
+}
+
+function withLines(what: string, where: string | undefined, help: string | undefined): string {
+  const lines = [what];
+  if (where !== undefined) lines.push(`  in: ${where}`);
+  if (help !== undefined) lines.push(`  help: ${help}`);
+  return lines.join('\n');
+}
+
+/**
+ * The names nearest to `name` by edit distance, best first, at most three; none that differs in more than a third of its letters.
+ */
+export function nearest(name: string, candidates: Iterable<string>): string[] {
+  const wanted = name.toLowerCase();
+  const limit = Math.max(1, Math.floor(name.length / 3));
+  const scored: { candidate: string; distance: number }[] = [];
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) > limit) continue;
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance <= limit) scored.push({ candidate, distance });
+  }
+  scored.sort((a, b) => a.distance - b.distance);
+  return scored.slice(0, 3).map((entry) => entry.candidate);
+}
+
+/** `did you mean "a" or "b"?`, or the (shortened) list of all names where nothing is near. */
+export function didYouMean(name: string, candidates: Iterable<string>): string {
+  const all = [...candidates];
+  const near = nearest(name, all);
+  if (near.length > 0) return `did you mean ${near.map((n) => `"${n}"`).join(' or ')}?`;
+  if (all.length === 0) return 'there are none';
+  const shown = all.slice(0, 12).map((n) => `"${n}"`).join(', ');
+  return all.length > 12 ? `there are ${all.length}: ${shown}, ...` : `there are: ${shown}`;
+}
+
+/** Levenshtein distance with adjacent transpositions counted as one edit. */
+function editDistance(a: string, b: string): number {
+  let beforePrevious: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let best = Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, beforePrevious[j - 2]! + 1);
+      current.push(best);
+    }
+    beforePrevious = previous;
+    previous = current;
+  }
+  return previous[b.length]!;
+}

@@ -1,0 +1,15 @@
+// File formats: bytes to plain objects and back, without tensors and without ever running code from a file.
+
+export { type FileContent, writeFileAtomic, writeFileAtomicSync } from './atomic-file.ts';
+export { FormatError, type FormatErrorCode, type FormatErrorOptions } from './format-error.ts';
+export { type IdxArray, type IdxDType, type IdxOptions, parseIdx, readIdxFile } from './idx.ts';
+export { parseNpy, readNpyFile, serializeNpy } from './npy.ts';
+export type { NumericArray, NumericArrayTypes, NumericDType } from './numeric-array.ts';
+export {
+  parseSafetensors,
+  readSafetensorsFile,
+  type SafetensorsDType,
+  type SafetensorsFile,
+  serializeSafetensors,
+  type TensorRecord,
+} from './safetensors.ts';

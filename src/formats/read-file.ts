@@ -1,0 +1,78 @@
+// Reads regular files piece by piece: no limit of 2 GiB as in `fs.readFileSync`, and no more memory than the pieces asked for.
+// Errors of the file system and of the format come out naming the path.
+
+import fs from 'node:fs';
+
+import { RetortError } from '../errors.ts';
+import { fileError } from './file-error.ts';
+import { FormatError } from './format-error.ts';
+
+export interface OpenFile {
+  /** In bytes. */
+  readonly size: number;
+  /** The `length` bytes from `position` on; both must lie within the file. */
+  readonly read: (position: number, length: number) => Uint8Array;
+}
+
+/** One call of `read` moves at most 2^31 - 1 bytes. */
+const maxBytesPerRead = 2 ** 30;
+
+/**
+ * Opens `path`, runs `use` and closes the file again.
+ *
+ * @throws RetortError when the file cannot be read, FormatError with the path added when `use` throws one.
+ */
+export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
+  let fd: number | undefined;
+  try {
+    const stats = fs.statSync(path); // before it is opened: opening a pipe would wait for a writer
+    if (!stats.isFile()) throw notRegular('read', path, stats);
+    const opened = (fd = fs.openSync(path, 'r'));
+    return use({
+      size: fs.fstatSync(opened).size,
+      read: (position, length) => readAt(opened, { path, position, length }),
+    });
+  } catch (error) {
+    throw error instanceof FormatError ? error.inFile(path) : fileError('read', path, error);
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
+  }
+}
+
+/** The error for a path that is a folder, a device or a pipe. */
+export function notRegular(action: string, path: string, stats: fs.Stats): RetortError {
+  const what = stats.isDirectory() ? 'it is a folder' : 'it is not a regular file';
+  return new RetortError(`cannot ${action} ${path}: ${what}`, {
+    help: stats.isDirectory() ? 'name a file inside it' : 'name a regular file, not a device or a pipe',
+  });
+}
+
+function readAt(
+  fd: number,
+  { path, position, length }: { path: string; position: number; length: number },
+): Uint8Array {
+  const bytes = allocate(path, length);
+  let done = 0;
+  while (done < length) {
+    const count = fs.readSync(fd, bytes, done, Math.min(length - done, maxBytesPerRead), position + done);
+    if (count === 0) {
+      throw new RetortError(
+        `cannot read ${path}: it ends at byte ${position + done}, but ${position + length} were there before`,
+        {
+          help: 'another program is writing to it: wait until that is done, then try again',
+        },
+      );
+    }
+    done += count;
+  }
+  return bytes;
+}
+
+function allocate(path: string, length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    const help = 'free some memory or use a machine with more';
+    throw new RetortError(`cannot read ${path}: no memory for ${length} bytes in one piece`, { help, cause });
+  }
+}

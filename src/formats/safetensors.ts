@@ -1,0 +1,141 @@
+// Reads and writes safetensors files: a length, a JSON header, the data; nothing in them can run code.
+// Names are kept in a `Map`, so any name is harmless; the data are the little-endian, row-major bytes as they lie in the file.
+// Format: https://huggingface.co/docs/safetensors/index#format
+
+import { failFor, quote } from './format-error.ts';
+import { type OpenFile, withFile } from './read-file.ts';
+import {
+  isDType,
+  itemSizes,
+  lengthBytes,
+  maxHeaderBytes,
+  parseHeader,
+  parseHeaderLength,
+  type SafetensorsDType,
+} from './safetensors-header.ts';
+import { denseByteLength, showShape } from './shape.ts';
+
+export type { SafetensorsDType } from './safetensors-header.ts';
+
+const fail = failFor('safetensors');
+
+export interface TensorRecord {
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  /** Little-endian, row-major; not necessarily aligned to the element size. */
+  readonly data: Uint8Array;
+}
+
+export interface SafetensorsFile {
+  /** In the order of their data. */
+  readonly tensors: ReadonlyMap<string, TensorRecord>;
+  /** The `__metadata__` of the header; an object without a prototype, empty where there is none. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Parses the bytes of a whole file. The data are views of `bytes`, not copies.
+ *
+ * @throws FormatError for every breach of the format, duplicate keys included, which the reference reader lets pass.
+ */
+export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
+  const view = (start: number, length: number) => new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
+  return readWith({ size: bytes.length, read: view });
+}
+
+/**
+ * Reads a file of any size; synchronous. Every tensor gets memory of its own, aligned for any element type and freed on its own.
+ *
+ * @throws RetortError when the file cannot be read, FormatError with the path when it breaks the format.
+ */
+export function readSafetensorsFile(path: string): SafetensorsFile {
+  return withFile(path, readWith);
+}
+
+function readWith({ size, read }: OpenFile): SafetensorsFile {
+  const headerBytes = parseHeaderLength(read(0, Math.min(lengthBytes, size)), size);
+  const dataStart = lengthBytes + headerBytes;
+  const { entries, metadata } = parseHeader(read(lengthBytes, headerBytes), size - dataStart);
+  const tensors = new Map<string, TensorRecord>();
+  for (const { name, dtype, shape, begin, end } of entries) {
+    tensors.set(name, { dtype, shape, data: read(dataStart + begin, end - begin) });
+  }
+  return { tensors, metadata };
+}
+
+/**
+ * The bytes of a file as pieces to be written one after the other (`writeFileAtomic` takes them as they are); the data are the
+ * given arrays themselves, not copies. Byte for byte what the reference writer makes: tensors by descending alignment, then by
+ * name, the header padded with spaces to a multiple of 8 bytes. Metadata go by key (there: in random order), so that equal input
+ * gives equal files.
+ *
+ * @throws FormatError when a record's data do not fit its shape, a name is reserved, or the header exceeds 100 MB.
+ */
+export function serializeSafetensors(
+  tensors: ReadonlyMap<string, TensorRecord>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array[] {
+  const fields: string[] = [];
+  const pairs = Object.entries(metadata).sort(byCodePoint);
+  if (pairs.length > 0) {
+    const members = pairs.map(([key, value]) => `${encode(key)}:${encodeValue(key, value)}`);
+    fields.push(`"__metadata__":{${members.join(',')}}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let position = 0;
+  for (const [name, { dtype, shape, data }] of inOrder(tensors)) {
+    const offsets = `[${position},${(position += data.length)}]`;
+    fields.push(`${encode(name)}:{"dtype":"${dtype}","shape":[${shape.join(',')}],"data_offsets":${offsets}}`);
+    if (data.length > 0) chunks.push(data);
+  }
+  return [header(`{${fields.join(',')}}`), ...chunks];
+}
+
+function header(json: string): Uint8Array {
+  const text = Buffer.from(json);
+  const length = Math.ceil(text.length / 8) * 8;
+  if (length > maxHeaderBytes) {
+    const problem = `the header would have ${length} bytes; at most ${maxHeaderBytes} are allowed`;
+    throw fail('too-large', problem, { help: 'write the tensors to several files' });
+  }
+  const bytes = new Uint8Array(lengthBytes + length).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(text, lengthBytes);
+  return bytes;
+}
+
+function inOrder(tensors: ReadonlyMap<string, TensorRecord>): [string, TensorRecord][] {
+  const rank = new Map(Object.keys(itemSizes).map((dtype, index) => [dtype, index]));
+  const entries = [...tensors];
+  for (const [name, record] of entries) checkRecord(name, record);
+  return entries.sort((a, b) => rank.get(b[1].dtype)! - rank.get(a[1].dtype)! || byCodePoint(a, b));
+}
+
+function checkRecord(tensor: string, { dtype, shape, data }: TensorRecord): void {
+  const fail = failFor('safetensors', { tensor });
+  if (tensor === '__metadata__') {
+    throw fail('name', 'this name is reserved for the metadata', { help: 'rename the tensor' });
+  }
+  if (!isDType(dtype)) throw fail('dtype', `unknown element type ${quote(String(dtype))}`);
+  const expected = denseByteLength(shape, itemSizes[dtype], fail);
+  if (data.length !== expected) {
+    const problem = `${dtype} of shape ${showShape(shape)} takes ${expected} bytes, its data have ${data.length}`;
+    throw fail('size-mismatch', problem);
+  }
+}
+
+/** The order of Rust's strings, by UTF-8 bytes; JavaScript's own differs beyond U+FFFF. */
+function byCodePoint([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function encode(text: string): string {
+  if (/\p{Surrogate}/u.test(text)) throw fail('utf8', `the string ${quote(text)} has half of a surrogate pair`);
+  return JSON.stringify(text);
+}
+
+function encodeValue(key: string, value: unknown): string {
+  if (typeof value === 'string') return encode(value);
+  const help = 'give String(value) or JSON.stringify(value)';
+  throw fail('metadata', `the value of ${quote(key)} must be a string, got ${typeof value}`, { help });
+}

@@ -1,0 +1,26 @@
+// How many bytes a dense array takes, with every dimension checked. Shared by all codecs, for reading and for writing.
+
+import type { Fail } from './format-error.ts';
+
+/**
+ * `itemSize * product(shape)` in bytes; `itemSize` for the scalar shape `[]`.
+ *
+ * @throws FormatError `shape` when a dimension is no integer of 0 or more, `overflow` when a product passes 2^53 - 1.
+ */
+export function denseByteLength(shape: readonly number[], itemSize: number, fail: Fail): number {
+  let bytes = itemSize;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw fail('shape', `a dimension must be an integer from 0 to 2^53 - 1, got ${size}`);
+    }
+    bytes *= size; // a product past 2^53 is rounded, but never to below 2^53
+    if (bytes > Number.MAX_SAFE_INTEGER)
+      throw fail('overflow', `the shape ${showShape(shape)} holds too many elements`);
+  }
+  return bytes;
+}
+
+/** `[2, 3, 4]`, shortened when it is absurdly long. */
+export function showShape(shape: readonly number[]): string {
+  return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
+}

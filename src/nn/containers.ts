@@ -1,0 +1,108 @@
+// Modules made of modules: in a row, in a list, by name.
+import { RetortError } from '../errors.ts';
+import type { Tensor } from '../torch/index.ts';
+import type { Layer } from './module.ts';
+import { Module } from './module.ts';
+
+/** Items under names that may be anything without a dot; their order is that of insertion. */
+abstract class Container<M extends Module> extends Module {
+  readonly #items = new Map<string, M>();
+
+  protected insert(name: string, item: M): void {
+    if (!(item instanceof Module)) {
+      throw new RetortError(`${this.constructor.name}: item "${name}" is no module`, { help: 'items extend nn.Module' });
+    }
+    if (name === '' || name.includes('.')) {
+      throw new RetortError(`${this.constructor.name}: "${name}" cannot be a name: state dicts join names with dots`);
+    }
+    this.#items.set(name, item);
+  }
+
+  protected override members(): Iterable<[string, unknown]> {
+    return this.#items;
+  }
+
+  /** The item under a name or, counted from 0 (negative: from the end), at a position. */
+  get(key: string | number): M {
+    const items = [...this.#items.values()];
+    const found = typeof key === 'string' ? this.#items.get(key) : items.at(key);
+    if (found !== undefined) return found;
+    throw new RetortError(`${this.constructor.name}.get: there is no item ${JSON.stringify(key)}`, {
+      help: `it has ${items.length}: ${[...this.#items.keys()].join(', ')}`,
+    });
+  }
+
+  has(name: string): boolean {
+    return this.#items.has(name);
+  }
+  keys(): string[] {
+    return [...this.#items.keys()];
+  }
+  get length(): number {
+    return this.#items.size;
+  }
+  [Symbol.iterator](): IterableIterator<M> {
+    return this.#items.values();
+  }
+}
+
+/** Layers one after the other: `new Sequential(a, b)`, or with names: `new Sequential({ conv: a, relu: b })`. */
+export class Sequential extends Container<Layer> {
+  constructor(...layers: Layer[] | [Readonly<Record<string, Layer>>]) {
+    super();
+    const [first] = layers;
+    const named = first !== undefined && !(first instanceof Module) ? Object.entries(first) : Object.entries(layers);
+    for (const [name, layer] of named) this.insert(name, layer as Layer);
+  }
+
+  override forward(input: Tensor): Tensor {
+    let x = input;
+    for (const layer of this) x = layer.forward(x);
+    return x;
+  }
+}
+
+function callsItself(container: Module): never {
+  throw new RetortError(`${container.constructor.name} has no forward of its own: call its items`);
+}
+
+/** A list of modules; its owner calls them. */
+export class ModuleList<M extends Module = Layer> extends Container<M> {
+  constructor(items: Iterable<M> = []) {
+    super();
+    for (const item of items) this.append(item);
+  }
+
+  append(item: M): this {
+    this.insert(String(this.length), item);
+    return this;
+  }
+
+  override forward(): never {
+    return callsItself(this);
+  }
+}
+
+/** Modules by name; its owner calls them. */
+export class ModuleDict<M extends Module = Layer> extends Container<M> {
+  constructor(items: Readonly<Record<string, M>> = {}) {
+    super();
+    for (const [name, item] of Object.entries(items)) this.set(name, item);
+  }
+
+  set(name: string, item: M): this {
+    this.insert(name, item);
+    return this;
+  }
+
+  override forward(): never {
+    return callsItself(this);
+  }
+}
+
+/** Gives back what it gets. */
+export class Identity extends Module {
+  override forward<T>(input: T): T {
+    return input;
+  }
+}

@@ -1,0 +1,7 @@
+// Networks: modules, layers, functions, initialisers.
+export { Identity, ModuleDict, ModuleList, Sequential } from './containers.ts';
+export { Module } from './module.ts';
+export type { ForwardHook, ForwardPreHook, Layer, ToOptions, WalkOptions } from './module.ts';
+export { Buffer, Parameter } from './parameter.ts';
+export type { BufferOptions, ParameterOptions } from './parameter.ts';
+export type { LoadOptions, LoadReport } from './state-dict.ts';

@@ -1,0 +1,287 @@
+// The base of every network. People write `forward` and call `forward`; the constructor wraps it once per instance, which
+// gives each call a memory scope, its hooks, and the module's path in errors.
+import { inspect } from 'node:util';
+
+import { RetortError } from '../errors.ts';
+import type { Device, DType, HookHandle, MemoryFormat } from '../torch/index.ts';
+import { clearGrads, enterScope, escapeAll, exitScope, noGrad, setData, Tensor, tidy } from '../torch/index.ts';
+import { Buffer, Parameter } from './parameter.ts';
+import { loadState } from './state-dict.ts';
+import type { LoadOptions, LoadReport } from './state-dict.ts';
+
+/** A module from one tensor to one tensor. */
+export type Layer = Module & { forward(input: Tensor): Tensor };
+
+/** Sees (and may replace, by returning) the arguments of a call. */
+export type ForwardPreHook = (module: Module, args: readonly unknown[]) => readonly unknown[] | void;
+/** Sees (and may replace, by returning) the output of a call. */
+export type ForwardHook = (module: Module, args: readonly unknown[], output: unknown) => unknown;
+
+interface Hooks {
+  before: Set<{ hook: ForwardPreHook }>;
+  after: Set<{ hook: ForwardHook }>;
+}
+
+export interface WalkOptions {
+  /** Put before every name, with a dot. Default none. */
+  prefix?: string;
+  /** List what is reachable under several names once, under the first. Default true. */
+  removeDuplicate?: boolean;
+}
+
+export interface ToOptions {
+  dtype?: DType;
+  device?: Device;
+  /** For parameters and buffers of four dimensions; `'channels_last'` is fastest for convolutions on CPU. */
+  memoryFormat?: MemoryFormat;
+}
+
+type Forward = (...args: unknown[]) => unknown;
+
+export abstract class Module {
+  /** Whether dropout drops and batch norm measures; set by {@link train} and {@link eval}. */
+  training = true;
+  #hooks: Hooks | undefined;
+
+  /** The computation. Called as `module.forward(x)`; tensors it makes and does not return are freed. */
+  abstract forward(...inputs: never[]): unknown;
+
+  constructor() {
+    const forward = this.forward as Forward;
+    Object.defineProperty(this, 'forward', {
+      value: (...args: unknown[]) => this.#call(forward, args),
+      enumerable: false,
+      configurable: true,
+      writable: true,
+    });
+  }
+
+  #call(forward: Forward, args: unknown[]): unknown {
+    enterScope();
+    try {
+      const hooks = this.#hooks;
+      if (hooks === undefined) {
+        const output = forward.apply(this, args);
+        escapeAll(output);
+        return output;
+      }
+      let given: readonly unknown[] = args;
+      for (const { hook } of [...hooks.before]) given = hook(this, given) ?? given;
+      let output = forward.apply(this, given as unknown[]);
+      for (const { hook } of [...hooks.after]) {
+        const replaced = hook(this, given, output);
+        if (replaced !== undefined) output = replaced;
+      }
+      escapeAll(output);
+      return output;
+    } catch (error) {
+      locate(error, this);
+      throw error;
+    } finally {
+      exitScope();
+    }
+  }
+
+  /** Calls `hook` before every forward of this module, until removed. */
+  registerForwardPreHook(hook: ForwardPreHook): HookHandle {
+    return this.#addHook('before', { hook });
+  }
+
+  /** Calls `hook` after every forward of this module, until removed. */
+  registerForwardHook(hook: ForwardHook): HookHandle {
+    return this.#addHook('after', { hook });
+  }
+
+  #addHook<K extends keyof Hooks>(when: K, entry: Hooks[K] extends Set<infer E> ? E : never): HookHandle {
+    const hooks = (this.#hooks ??= { before: new Set(), after: new Set() });
+    const entries = hooks[when] as Set<unknown>;
+    entries.add(entry);
+    const remove = (): void => {
+      entries.delete(entry);
+      if (hooks.before.size + hooks.after.size === 0 && this.#hooks === hooks) this.#hooks = undefined;
+    };
+    return { remove, [Symbol.dispose]: remove };
+  }
+
+  /** Name and value of everything the module holds; containers list their items instead of their properties. */
+  protected members(): Iterable<[string, unknown]> {
+    return Object.entries(this);
+  }
+
+  /** The direct sub-modules with their names. */
+  *namedChildren(): Generator<[string, Module]> {
+    for (const [name, value] of this.members()) if (value instanceof Module) yield [name, value];
+  }
+
+  /** The module itself (under the prefix, `''` by default) and all below it, depth first, named by their paths. */
+  *namedModules(options: WalkOptions = {}): Generator<[string, Module]> {
+    const { prefix = '', removeDuplicate = true } = options;
+    yield* walk(this, prefix, removeDuplicate ? new Set() : undefined, new Set());
+  }
+
+  /** Parameters with their paths, such as `backbone.layer1.0.conv1.weight`. */
+  namedParameters(options: WalkOptions = {}): Generator<[string, Parameter]> {
+    return this.#owned(options, (value) => value instanceof Parameter) as Generator<[string, Parameter]>;
+  }
+
+  /** Buffers with their paths, those that are not persistent too. */
+  namedBuffers(options: WalkOptions = {}): Generator<[string, Buffer]> {
+    return this.#owned(options, (value) => value instanceof Buffer) as Generator<[string, Buffer]>;
+  }
+
+  *#owned(options: WalkOptions, wanted: (value: unknown) => boolean): Generator<[string, Tensor]> {
+    const { removeDuplicate = true } = options;
+    const seen = new Set<unknown>();
+    for (const [path, module] of this.namedModules(options)) {
+      for (const [name, value] of module.members()) {
+        if (!wanted(value) || (removeDuplicate && seen.has(value))) continue;
+        seen.add(value);
+        yield [path === '' ? name : `${path}.${name}`, value as Tensor];
+      }
+    }
+  }
+
+  children(): Module[] {
+    return [...this.namedChildren()].map(([, module]) => module);
+  }
+  modules(): Module[] {
+    return [...this.namedModules()].map(([, module]) => module);
+  }
+  parameters(): Parameter[] {
+    return [...this.namedParameters()].map(([, parameter]) => parameter);
+  }
+  buffers(): Buffer[] {
+    return [...this.namedBuffers()].map(([, buffer]) => buffer);
+  }
+
+  /** The sub-module at a path (`''` is the module itself), or undefined. */
+  getModule(path: string): Module | undefined {
+    let found: Module | undefined = this;
+    if (path === '') return found;
+    for (const part of path.split('.')) {
+      if (found === undefined) return undefined;
+      let next: Module | undefined;
+      for (const [name, child] of found.namedChildren()) if (name === part) next = child;
+      found = next;
+    }
+    return found;
+  }
+
+  /** Training mode for the module and all below (`false`: evaluation). Returns the module. */
+  train(mode = true): this {
+    this.training = mode;
+    for (const child of this.children()) child.train(mode);
+    return this;
+  }
+
+  /** Evaluation mode: dropout off, batch norm with its running statistics. Returns the module. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Whether the parameters take part in training. Returns the module. */
+  requiresGrad_(value = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(value);
+    return this;
+  }
+
+  /** Forgets the gradients of all parameters. */
+  zeroGrad(): void {
+    clearGrads(this.parameters());
+  }
+
+  /** Calls `fn` with every module below and then this one. Returns the module. */
+  apply(fn: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(fn);
+    fn(this);
+    return this;
+  }
+
+  /** Changes dtype (floating-point tensors only), device or memory format of parameters and buffers, in place. Returns the module. */
+  to(options: ToOptions): this {
+    const { dtype, device, memoryFormat } = options;
+    noGrad(() => {
+      for (const tensor of [...this.parameters(), ...this.buffers()]) {
+        tidy(() => {
+          const { shape } = tensor;
+          const floating = /^(float|bfloat|complex)/.test(tensor.dtype);
+          let moved: Tensor = tensor;
+          if (dtype !== undefined && floating) moved = moved.to(dtype);
+          if (device !== undefined) moved = moved.to({ device });
+          if (memoryFormat !== undefined && shape.length === 4) moved = moved.contiguous({ memoryFormat });
+          if (moved !== tensor) setData(tensor, moved);
+        });
+      }
+    });
+    return this;
+  }
+
+  /** Parameters and persistent buffers by path, as tensors that share their memory but are outside the graph. */
+  stateDict(): Record<string, Tensor> {
+    const state: Record<string, Tensor> = {};
+    for (const [path, module] of this.namedModules({ removeDuplicate: false })) {
+      for (const [name, value] of module.members()) {
+        if (!(value instanceof Parameter) && !(value instanceof Buffer && value.persistent)) continue;
+        state[path === '' ? name : `${path}.${name}`] = value.detach();
+      }
+    }
+    return state;
+  }
+
+  /**
+   * Copies values into parameters and persistent buffers by name. Everything is checked before anything is changed.
+   * @throws {RetortError} on shapes that differ and, when `strict` (the default), on names missing or unknown: all at once.
+   */
+  loadStateDict(state: Readonly<Record<string, Tensor>>, options: LoadOptions = {}): LoadReport {
+    return loadState(this, state, options);
+  }
+
+  /** What stands in the brackets of {@link toString}, such as `64, 128, kernelSize=3`. */
+  protected describe(): string {
+    return '';
+  }
+
+  /** The tree of modules, one a line. */
+  toString(): string {
+    const name = `${this.constructor.name}(${this.describe()}`;
+    const lines = [...this.namedChildren()].map(([key, child]) => `(${key}): ${child.toString()}`.replaceAll('\n', '\n  '));
+    return lines.length === 0 ? `${name})` : `${name}\n  ${lines.join('\n  ')}\n)`;
+  }
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+
+function* walk(
+  module: Module,
+  path: string,
+  seen: Set<Module> | undefined,
+  ancestors: Set<Module>,
+): Generator<[string, Module]> {
+  if (seen?.has(module) === true) return;
+  if (ancestors.has(module)) {
+    throw new RetortError(`${module.constructor.name} contains itself at "${path}"`, {
+      help: 'keep the reference in a private (#) field, or in a closure: those are not sub-modules',
+    });
+  }
+  seen?.add(module);
+  yield [path, module];
+  ancestors.add(module);
+  for (const [name, child] of module.namedChildren()) yield* walk(child, path === '' ? name : `${path}.${name}`, seen, ancestors);
+  ancestors.delete(module);
+}
+
+const innermost = new WeakMap<RetortError, Module>();
+
+/** Adds the module's path to an error on its way up; each caller further out makes the path longer. */
+function locate(error: unknown, outer: Module): void {
+  if (!(error instanceof RetortError)) return;
+  let inner = innermost.get(error);
+  if (inner === undefined) {
+    inner = outer;
+    innermost.set(error, inner);
+  }
+  for (const [path, module] of outer.namedModules()) {
+    if (module === inner) error.locate(path === '' ? inner.constructor.name : `${path} (${inner.constructor.name})`);
+  }
+}

@@ -1,0 +1,44 @@
+// What is alive: counts, bytes, and the names of tensors that should not be.
+import { isLoaded, native } from './native.ts';
+import { Tensor } from './tensor.ts';
+
+export interface Memory {
+  /** Live tensors (handles; views count too). */
+  tensors: number;
+  /** Bytes in use by tensors on the CPU, autograd's saved ones included. */
+  bytes: number;
+  /** The most that `bytes` has been since the start or {@link resetPeakMemory}. */
+  peakBytes: number;
+  /** Bytes freed and kept for reuse; {@link emptyCache} gives them back. */
+  cachedBytes: number;
+}
+
+export function memory(): Memory {
+  return native().memory();
+}
+
+export function resetPeakMemory(): void {
+  native().resetPeakMemory();
+}
+
+/** Gives the memory kept for reuse back to the system. */
+export function emptyCache(): void {
+  native().emptyCache();
+}
+
+export interface LiveTensor {
+  id: number;
+  /** `float32[2, 3] made by aten::add.Tensor`. */
+  description: string;
+}
+
+/** Every live tensor, for finding leaks; none while the engine is not loaded. */
+export function liveTensors(): LiveTensor[] {
+  if (!isLoaded()) return [];
+  return native()
+    .liveTensors()
+    .map(({ handle, origin }) => {
+      const view = Object.create(Tensor.prototype, { handle: { value: handle } }) as Tensor;
+      return { id: handle, description: `${view.dtype}[${view.shape.join(', ')}] made by ${origin || 'tensor()'}` };
+    });
+}

@@ -1,0 +1,42 @@
+// Puts libtorch's operators on tensors as methods, and on `ops` as functions. Each is looked up when it is first called.
+import { camelCase, Operator } from './dispatch.ts';
+import type { Operators } from './generated/operators.ts';
+import { functionNames, methodNames } from './generated/operators.ts';
+import { Tensor } from './tensor.ts';
+
+for (const name of methodNames) {
+  const method = camelCase(name);
+  if (method in Tensor.prototype) continue; // ours: data, item, requiresGrad_, ...
+  const operator = new Operator(name);
+  Object.defineProperty(Tensor.prototype, method, {
+    value(this: Tensor, ...args: unknown[]) {
+      args.unshift(this);
+      return operator.call(args);
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+/** Every public operator of libtorch as a function: `ops.cat([a, b], 1)`. */
+export const ops = Object.fromEntries(
+  functionNames.map((name) => {
+    const operator = new Operator(name);
+    return [camelCase(name), (...args: unknown[]) => operator.call(args)];
+  }),
+) as unknown as Operators;
+
+const others = new Map<string, Operator>();
+
+/**
+ * Calls any operator by libtorch's own name, also those the typed table leaves out: `callOperator('_foreach_add_', [...])`,
+ * `callOperator('quantized::add', [...])`. Arguments by position, then an options object.
+ */
+export function callOperator(name: string, args: readonly unknown[]): unknown {
+  let operator = others.get(name);
+  if (operator === undefined) {
+    operator = new Operator(name);
+    others.set(name, operator);
+  }
+  return operator.call(args);
+}

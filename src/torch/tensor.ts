@@ -1,0 +1,272 @@
+// The tensor: a number that stands for one of libtorch's, its facts, its values, its gradient, its end.
+// Operators are methods too; they are installed by operators.ts and typed by generated/operators.ts.
+import { inspect } from 'node:util';
+
+import { RetortError } from '../errors.ts';
+import type { Device, DType } from './dtype.ts';
+import { deviceName, dtypeName, itemSize } from './dtype.ts';
+import type { TensorOperators } from './generated/operators.ts';
+import type { Handle } from './native.ts';
+import { native } from './native.ts';
+import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
+import { tapeBits, tapeFor } from './tape.ts';
+
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array;
+
+/** A number or boolean, or arrays of them, as deep as the tensor has dimensions. */
+export type Nested = number | bigint | boolean | Nested[];
+
+/** What a hook may be taken off with: `remove()`, or `using`. */
+export interface HookHandle extends Disposable {
+  remove(): void;
+}
+
+interface Facts {
+  shape: number[];
+  dtype: DType;
+  device: Device;
+  requiresGrad: boolean;
+  isLeaf: boolean;
+  isContiguous: boolean;
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- operators are added to the prototype by operators.ts
+export interface Tensor extends TensorOperators {}
+
+/**
+ * An n-dimensional array of one dtype on one device, with its place in the autograd graph.
+ * Made by {@link tensor}, by operators, and by modules; never by `new`.
+ */
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export class Tensor implements Disposable {
+  /** The addon's number for it; 0 after {@link dispose}. */
+  handle: Handle;
+  /** Keeps the tensor alive outside scopes; see scope.ts. */
+  box: object | undefined = undefined;
+
+  /** For Retort's own use: wraps a handle the addon has just made. */
+  constructor(handle: Handle) {
+    this.handle = handle;
+    adopt(this);
+  }
+
+  /** Sizes, outermost first; `[]` for a scalar. */
+  get shape(): number[] {
+    return facts(this).shape;
+  }
+  get dtype(): DType {
+    return facts(this).dtype;
+  }
+  get device(): Device {
+    return facts(this).device;
+  }
+  /** How many dimensions. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+  /** How many elements. */
+  get numel(): number {
+    return this.shape.reduce((product, size) => product * size, 1);
+  }
+  get requiresGrad(): boolean {
+    return facts(this).requiresGrad;
+  }
+  /** Whether the tensor is a leaf of the graph: made by the user, not by an operator on tensors that require gradients. */
+  get isLeaf(): boolean {
+    return facts(this).isLeaf;
+  }
+  get isContiguous(): boolean {
+    return facts(this).isContiguous;
+  }
+  /** Whether it was disposed, or freed with its scope. */
+  get isDisposed(): boolean {
+    return !native().isLive(this.handle);
+  }
+
+  /** The gradient that `backward` accumulated (same shape), or null. */
+  get grad(): Tensor | null {
+    selectScope();
+    const handle = native().gradOf(liveHandle(this));
+    return handle === 0 ? null : new Tensor(handle);
+  }
+  set grad(value: Tensor | null) {
+    native().setGrad(liveHandle(this), value === null ? 0 : liveHandle(value));
+  }
+
+  /** Turns the recording of operations on or off. Returns the tensor itself. */
+  requiresGrad_(value = true): this {
+    native().setRequiresGrad(liveHandle(this), value);
+    return this;
+  }
+
+  /** Asks autograd to keep the gradient of a tensor that is not a leaf. */
+  retainGrad(): this {
+    native().retainGrad(liveHandle(this));
+    return this;
+  }
+
+  /**
+   * Calls `hook` with the gradient as soon as `backward` has computed it; a tensor it returns takes its place.
+   * CPU tensors only.
+   */
+  registerHook(hook: (gradient: Tensor) => Tensor | void): HookHandle {
+    const handle = liveHandle(this);
+    let failure: unknown;
+    const position = native().registerHook(handle, (gradient) => {
+      try {
+        return hook(new Tensor(gradient))?.handle ?? 0;
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    });
+    void failure;
+    const remove = (): void => native().removeHook(handle, position);
+    return { remove, [Symbol.dispose]: remove };
+  }
+
+  /** A copy of the elements in row-major order; float16 and bfloat16 come as Float32Array, bool as 0 and 1. */
+  data(): TypedArray {
+    const { dtype } = facts(this);
+    if (dtype === 'float16' || dtype === 'bfloat16') return (this.to('float32') as Tensor).data();
+    return typedArrayOf(dtype, this.bytes().buffer);
+  }
+
+  /** The elements as bytes (little-endian, row-major). */
+  bytes(): Uint8Array<ArrayBuffer> {
+    const { shape, dtype } = facts(this);
+    const count = shape.reduce((product, size) => product * size, 1);
+    const buffer = new ArrayBuffer(count * itemSize(dtype));
+    native().toBytes(this.handle, buffer);
+    return new Uint8Array(buffer);
+  }
+
+  /** The elements as nested arrays; a number (or boolean) for a scalar. Integers beyond 2^53 come as bigint. */
+  toArray(): Nested {
+    const { shape, dtype } = facts(this);
+    const data = this.data();
+    const read = (i: number): Nested => {
+      const value = data[i]!;
+      if (dtype === 'bool') return value !== 0;
+      return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+    };
+    let at = 0;
+    const build = (dimension: number): Nested =>
+      dimension === shape.length ? read(at++) : Array.from({ length: shape[dimension]! }, () => build(dimension + 1));
+    return build(0);
+  }
+
+  /**
+   * The value of a tensor with one element: a number (0 or 1 for bool, see `toArray`); integers beyond 2^53 are rounded.
+   * @throws {RetortError} when it has more elements.
+   */
+  item(): number {
+    const tape = tapeFor(0, 2);
+    const handle = liveHandle(this);
+    if (this.numel !== 1) {
+      throw new RetortError(`item: a tensor with one element was expected, got shape [${this.shape.join(', ')}]`, {
+        help: 'reduce it first (mean, sum), or read all of it with toArray() or data()',
+      });
+    }
+    native().item(handle);
+    return tape[0] === 3 ? Number(tapeBits()[1]) : tape[1]!;
+  }
+
+  /** Frees the tensor at once; again is harmless. Views of it stay valid. */
+  dispose(): void {
+    if (this.handle !== 0) native().dispose(this.handle);
+    this.handle = 0;
+    this.box = undefined;
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes the tensor out of its scope: it lives until disposed or collected. */
+  keep(): this {
+    return keep(this);
+  }
+
+  /** `Tensor float32[2, 3] [[1, 2, 3], [4, 5, 6]]`, long ones shortened. */
+  toString(): string {
+    if (this.isDisposed) return 'Tensor (disposed)';
+    const { shape, dtype, device, requiresGrad } = facts(this);
+    const where = device === 'cpu' ? '' : ` on ${device}`;
+    const head = `Tensor ${dtype}[${shape.join(', ')}]${where}${requiresGrad ? ' requiresGrad' : ''}`;
+    if (device === 'meta' || this.numel > 1000) return head;
+    return `${head} ${inspect(this.toArray(), { depth: 8, maxArrayLength: 12, breakLength: 120 })}`;
+  }
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+setOwnedClass(Tensor);
+
+/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`. */
+export function liveHandle(tensor: Tensor): Handle {
+  if (tensor.handle === 0) throw disposedError();
+  return tensor.handle;
+}
+
+export function disposedError(): RetortError {
+  return new RetortError('this tensor was disposed', { help: 'use it before dispose(), or work on a clone()' });
+}
+
+function facts(tensor: Tensor): Facts {
+  const tape = tapeFor(0, 0);
+  native().describeTensor(liveHandle(tensor));
+  return {
+    dtype: dtypeName(tape[0]!),
+    device: deviceName(tape[1]!, tape[2]!),
+    requiresGrad: tape[3] === 1,
+    isLeaf: tape[4] === 1,
+    isContiguous: tape[5] === 1,
+    shape: Array.from(tape.subarray(7, 7 + tape[6]!)),
+  };
+}
+
+function typedArrayOf(dtype: DType, buffer: ArrayBuffer): TypedArray {
+  switch (dtype) {
+    case 'float32':
+    case 'complex64':
+      return new Float32Array(buffer);
+    case 'float64':
+    case 'complex128':
+      return new Float64Array(buffer);
+    case 'int64':
+      return new BigInt64Array(buffer);
+    case 'int32':
+      return new Int32Array(buffer);
+    case 'int16':
+      return new Int16Array(buffer);
+    case 'int8':
+      return new Int8Array(buffer);
+    default:
+      return new Uint8Array(buffer);
+  }
+}
+
+/** A new handle to the memory of a tensor, outside the graph: for classes that extend Tensor. */
+export function detachedHandle(tensor: Tensor): Handle {
+  selectScope();
+  return native().detach(liveHandle(tensor));
+}
+
+/** Makes `target` take over the memory, shape, dtype and device of `source`, staying the same tensor (and the same leaf). */
+export function setData(target: Tensor, source: Tensor): void {
+  native().setData(liveHandle(target), liveHandle(source));
+}
+
+/** Every tensor in a value: itself, or in arrays, plain objects, maps and sets. */
+export function tensorsIn(value: unknown): Tensor[] {
+  const found: Tensor[] = [];
+  visitTensors(value, (owned) => found.push(owned as Tensor));
+  return found;
+}

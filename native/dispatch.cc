@@ -252,22 +252,24 @@ std::string failure(const Operator& op, const std::vector<c10::IValue>& given, c
 // error's text; `tape[0...]` then holds the results.
 napi_value call(napi_env env, napi_callback_info) {
   Tape& tape = engine().tape;
-  std::vector<c10::IValue> stack;
+  // Reused, for its memory. Nothing that an operator runs comes back here: hooks run in `backward` only.
+  static auto& stack = *new std::vector<c10::IValue>();
   const Operator* op = nullptr;
   std::string error = message_of([&] {
     size_t at = 0;
     const auto id = static_cast<size_t>(tape.data[at++]);
     op = &operators().at(id);
-    stack.reserve(op->arguments.size() + 1);
     for (const Argument& argument : op->arguments) stack.push_back(read_argument(argument, tape, at));
     op->handle.callBoxed(&stack);
-    if (op->returns_self) return;
+    if (op->returns_self) return stack.clear();
     at = 0;
     for (size_t i = 0; i < stack.size(); ++i) {
       write_result(std::move(stack[i]), op->returns[i], static_cast<int32_t>(id), at);
     }
+    stack.clear();
   });
   if (error.empty()) return nullptr;
+  stack.clear();
   if (op != nullptr) {
     // The call consumed its stack: read the arguments again for the message.
     std::vector<c10::IValue> given;

@@ -36,7 +36,13 @@ Slot* SlotTable::find(Handle handle) {
 }
 
 void SlotTable::release(Handle handle) {
-  if (find(handle) != nullptr) free_slot(static_cast<uint32_t>(handle & kSlotMask));
+  if (find(handle) == nullptr) return;
+  const auto index = static_cast<uint32_t>(handle & kSlotMask);
+  // A scope that makes and disposes many tensors must not remember each of them.
+  if (depth_ > 0 && !stack_[depth_ - 1].members.empty() && stack_[depth_ - 1].members.back() == index) {
+    stack_[depth_ - 1].members.pop_back();
+  }
+  free_slot(index);
 }
 
 void SlotTable::free_slot(uint32_t index) {

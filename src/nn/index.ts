@@ -5,3 +5,4 @@ export type { ForwardHook, ForwardPreHook, Layer, ToOptions, WalkOptions } from 
 export { Buffer, Parameter } from './parameter.ts';
 export type { BufferOptions, ParameterOptions } from './parameter.ts';
 export type { LoadOptions, LoadReport } from './state-dict.ts';
+export { loadModule, loadTensors, saveModule, saveTensors } from './checkpoint.ts';

@@ -65,16 +65,22 @@ export class Operator {
 
   /** Calls with positional arguments and, last, an options object. @throws {RetortError} when no overload fits. */
   call(args: readonly unknown[]): unknown {
+    return this.invoke(undefined, args);
+  }
+
+  /** The same as a method: `self` stands in front of the arguments (without a copy of them: this is the hot path). */
+  invoke(self: Tensor | undefined, args: readonly unknown[]): unknown {
     const overloads = this.resolved ?? this.resolve();
     const last = args[args.length - 1];
     const options = isOptions(last) ? last : undefined;
-    const count = options === undefined ? args.length : args.length - 1;
+    const given = options === undefined ? args.length : args.length - 1;
+    const count = self === undefined ? given : given + 1;
     for (const overload of overloads) {
       if (count > overload.positional) continue;
       if (options === undefined ? count < overload.required : !knows(overload, options)) continue;
-      if (encode(overload, args, count, options)) return run(overload, args, options);
+      if (encode(overload, self, args, count, options)) return run(overload, self ?? args[0], options);
     }
-    throw this.mismatch(args);
+    throw this.mismatch(self === undefined ? args : [self, ...args]);
   }
 
   private resolve(): Overload[] {
@@ -142,6 +148,7 @@ function knows(overload: Overload, options: Record<string, unknown>): boolean {
 
 function encode(
   overload: Overload,
+  self: Tensor | undefined,
   args: readonly unknown[],
   count: number,
   options: Record<string, unknown> | undefined,
@@ -150,11 +157,12 @@ function encode(
   tape[0] = overload.id;
   let at = 1;
   const specs = overload.arguments;
+  const offset = self === undefined ? 0 : 1;
   for (let i = 0; i < specs.length; i++) {
     const spec = specs[i]!;
     let value: unknown;
     if (i < count) {
-      value = args[i];
+      value = i < offset ? self : args[i - offset];
       if (options !== undefined && spec.key in options) return false; // given twice
     } else if (options !== undefined) value = options[spec.key];
     if (value === undefined) {
@@ -290,11 +298,11 @@ function encodeList(
   return at + 2 + items.length;
 }
 
-function run(overload: Overload, args: readonly unknown[], options: Record<string, unknown> | undefined): unknown {
+function run(overload: Overload, first: unknown, options: Record<string, unknown> | undefined): unknown {
   selectScope();
   const failure = native().call();
   if (failure !== undefined) throw engineError(failure);
-  if (overload.returnsSelf) return args[0];
+  if (overload.returnsSelf) return first;
   const { returns } = overload;
   if (returns.length === 1 && returns[0] === Kind.Tensor) {
     const result = new Tensor(tapeFor(0, 0)[0]!);

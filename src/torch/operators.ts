@@ -10,8 +10,7 @@ for (const name of methodNames) {
   const operator = new Operator(name);
   Object.defineProperty(Tensor.prototype, method, {
     value(this: Tensor, ...args: unknown[]) {
-      args.unshift(this);
-      return operator.call(args);
+      return operator.invoke(this, args);
     },
     configurable: true,
     writable: true,

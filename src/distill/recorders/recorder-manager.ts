@@ -1,0 +1,57 @@
+// Several recorders by name, entered and left together.
+import { didYouMean, RetortError } from '../../errors.ts';
+import type { Module } from '../../nn/index.ts';
+import type { TypedConfig } from '../../registry/index.ts';
+import type { Recorder, Recording } from './recorder.ts';
+import { buildRecorder } from './registry.ts';
+
+export type RecorderConfigs = Readonly<Record<string, TypedConfig | Recorder>>;
+
+export class RecorderManager {
+  /** The recorders by name, in the order of the config. */
+  readonly recorders: ReadonlyMap<string, Recorder>;
+
+  constructor(recorders: RecorderConfigs = {}) {
+    this.recorders = new Map(
+      Object.entries(recorders).map(([name, config]) => [name, buildRecorder(config, `recorder "${name}"`)]),
+    );
+  }
+
+  /** Finds every recorder's target in the model. Returns itself. */
+  initialize(model: Module): this {
+    for (const recorder of this.recorders.values()) recorder.initialize(model);
+    return this;
+  }
+
+  /** @throws {RetortError} when there is none of this name. */
+  getRecorder(name: string): Recorder {
+    const found = this.recorders.get(name);
+    if (found !== undefined) return found;
+    throw new RetortError(`there is no recorder "${name}"; ${didYouMean(name, this.recorders.keys())}`);
+  }
+
+  /**
+   * Records with all of them until the returned recording ends; with a function, while it runs.
+   * When one cannot begin, those begun before are ended.
+   */
+  record(): Recording;
+  record<T>(body: () => T): T;
+  record<T>(body?: () => T): T | Recording {
+    const open: Recording[] = [];
+    const end = (): void => {
+      for (let recording = open.pop(); recording !== undefined; recording = open.pop()) recording.end();
+    };
+    try {
+      for (const recorder of this.recorders.values()) open.push(recorder.record());
+    } catch (error) {
+      end();
+      throw error;
+    }
+    if (body === undefined) return { end, [Symbol.dispose]: end };
+    try {
+      return body();
+    } finally {
+      end();
+    }
+  }
+}

@@ -17,7 +17,10 @@ export class RetortError extends Error {
   readonly #what: string;
 
   constructor(message: string, options: RetortErrorOptions = {}) {
-    super(withLines(message, undefined, options.help), options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      withLines(message, undefined, options.help),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.help = options.help;
     this.#what = message;
   }
@@ -59,7 +62,10 @@ export function didYouMean(name: string, candidates: Iterable<string>): string {
   const near = nearest(name, all);
   if (near.length > 0) return `did you mean ${near.map((n) => `"${n}"`).join(' or ')}?`;
   if (all.length === 0) return 'there are none';
-  const shown = all.slice(0, 12).map((n) => `"${n}"`).join(', ');
+  const shown = all
+    .slice(0, 12)
+    .map((n) => `"${n}"`)
+    .join(', ');
   return all.length > 12 ? `there are ${all.length}: ${shown}, ...` : `there are: ${shown}`;
 }
 
@@ -72,7 +78,8 @@ function editDistance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
       let best = Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + cost);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, beforePrevious[j - 2]! + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        best = Math.min(best, beforePrevious[j - 2]! + 1);
       current.push(best);
     }
     beforePrevious = previous;

@@ -37,7 +37,6 @@ interface TensorMatchers<R = unknown> {
 }
 
 declare module 'vitest' {
-  // oxlint-disable-next-line typescript/no-empty-object-type -- this is how vitest takes matchers
   interface Matchers<T = unknown> extends TensorMatchers<T> {}
 }
 
@@ -71,7 +70,8 @@ expect.extend({
     }
     return {
       pass: worst < 0,
-      message: () => `element ${worst} of ${got.length}: expected ${want[worst]}, got ${got[worst]} (rtol ${rtol}, atol ${atol})`,
+      message: () =>
+        `element ${worst} of ${got.length}: expected ${want[worst]}, got ${got[worst]} (rtol ${rtol}, atol ${atol})`,
     };
   },
 });

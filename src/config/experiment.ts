@@ -20,7 +20,9 @@ const schema = z.strictObject({
   valData: loader,
   optimizer: typed,
   /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */
-  schedulers: z.array(z.looseObject({ type: z.string(), by: z.enum(['step', 'epoch']).exactOptional() })).exactOptional(),
+  schedulers: z
+    .array(z.looseObject({ type: z.string(), by: z.enum(['step', 'epoch']).exactOptional() }))
+    .exactOptional(),
   epochs: z.number().int().positive(),
   seed: z.number().int().nonnegative().default(0),
   /** Memory format of networks and images. Default `'channels_last'`, the fastest for convolutions on CPU. */

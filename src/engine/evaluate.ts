@@ -21,7 +21,10 @@ export async function evaluate(model: LossModel, loader: DataLoader): Promise<Me
         tidy(() => {
           const { inputs, dataSamples } = loader.load(0, i);
           const predicted = model.forward(inputs, undefined, 'tensor').argmax(1).data();
-          return [dataSamples.filter((sample, k) => Number(predicted[k]) === sample.gtLabel).length, dataSamples.length];
+          return [
+            dataSamples.filter((sample, k) => Number(predicted[k]) === sample.gtLabel).length,
+            dataSamples.length,
+          ];
         }),
       ) as [number, number];
       right += rightHere;

@@ -73,7 +73,7 @@ export function loadTraining(path: string, parts: TrainingParts): Position {
     }
     parts.algorithm.loadStateDict(model, { strict: false });
     parts.optimizer.loadStateDict({ state, param_groups: meta.paramGroups });
-    parts.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(meta.schedulers[i] as never));
+    parts.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(meta.schedulers[i]));
     setRandomState(tensors['rng']!);
     return meta.position;
   });

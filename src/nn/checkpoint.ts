@@ -30,14 +30,18 @@ export function saveTensors(
   const records = new Map<string, TensorRecord>();
   for (const [name, tensor] of Object.entries(tensors)) {
     const dtype = fileDTypes.get(tensor.dtype);
-    if (dtype === undefined) throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors has not`);
+    if (dtype === undefined)
+      throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors has not`);
     records.set(name, { dtype, shape: tensor.shape, data: tensor.bytes() });
   }
   writeFileAtomicSync(path, serializeSafetensors(records, metadata));
 }
 
 /** Tensors and metadata of a safetensors file. @throws {FormatError} for a file that is none, or is damaged. */
-export function loadTensors(path: string): { tensors: Record<string, Tensor>; metadata: Readonly<Record<string, string>> } {
+export function loadTensors(path: string): {
+  tensors: Record<string, Tensor>;
+  metadata: Readonly<Record<string, string>>;
+} {
   const file = readSafetensorsFile(path);
   const tensors = Object.create(null) as Record<string, Tensor>;
   for (const [name, record] of file.tensors) {

@@ -10,7 +10,9 @@ abstract class Container<M extends Module> extends Module {
 
   protected insert(name: string, item: M): void {
     if (!(item instanceof Module)) {
-      throw new RetortError(`${this.constructor.name}: item "${name}" is no module`, { help: 'items extend nn.Module' });
+      throw new RetortError(`${this.constructor.name}: item "${name}" is no module`, {
+        help: 'items extend nn.Module',
+      });
     }
     if (name === '' || name.includes('.')) {
       throw new RetortError(`${this.constructor.name}: "${name}" cannot be a name: state dicts join names with dots`);

@@ -6,3 +6,6 @@ export { Buffer, Parameter } from './parameter.ts';
 export type { BufferOptions, ParameterOptions } from './parameter.ts';
 export type { LoadOptions, LoadReport } from './state-dict.ts';
 export { loadModule, loadTensors, saveModule, saveTensors } from './checkpoint.ts';
+export * as functional from './functional/index.ts';
+export * as init from './init.ts';
+export * from './layers/index.ts';

@@ -135,7 +135,9 @@ describe('initialisers', () => {
   it('name what is wrong', () => {
     tidy(() => {
       const [vector, matrix] = [zeros([3]), zeros([3, 3])];
-      expect(() => init.calculateGain('rleu' as Nonlinearity)).toThrow(/"rleu" is no nonlinearity; did you mean "relu"/);
+      expect(() => init.calculateGain('rleu' as Nonlinearity)).toThrow(
+        /nonlinearity: "rleu" is unknown; did you mean "relu"/,
+      );
       expect(() => init.kaimingNormal_(matrix, { mode: 'fanin' as 'fan_in' })).toThrow(/did you mean "fan_in"/);
       expect(() => init.kaimingNormal_(vector)).toThrow(/at least 2 dimensions was expected, got shape \[3\]/);
       expect(() => init.eye_(vector)).toThrow(RetortError);

@@ -1,7 +1,8 @@
 // Initialisers: each fills a tensor in place, outside the graph, and returns it. The same numbers as PyTorch's under one seed.
-import { didYouMean, RetortError } from '../errors.ts';
+import { RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
 import { noGrad, ops, tensor as tensorOf, tidy } from '../torch/index.ts';
+import { oneOf } from './arguments.ts';
 
 export type FanMode = 'fan_in' | 'fan_out';
 
@@ -28,12 +29,7 @@ export type Nonlinearity = keyof typeof gains;
  * @throws {RetortError} for an unknown nonlinearity.
  */
 export function calculateGain(nonlinearity: Nonlinearity, param?: number): number {
-  if (!Object.hasOwn(gains, nonlinearity)) {
-    throw new RetortError(
-      `calculateGain: "${nonlinearity}" is no nonlinearity; ${didYouMean(nonlinearity, Object.keys(gains))}`,
-    );
-  }
-  return gains[nonlinearity](param);
+  return gains[oneOf('calculateGain: nonlinearity', nonlinearity, Object.keys(gains))](param);
 }
 
 /**
@@ -202,9 +198,7 @@ export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Te
 
 function kaimingStd(where: string, tensor: Tensor, options: KaimingOptions): number {
   const { a = 0, mode = 'fan_in', nonlinearity = 'leaky_relu' } = options;
-  if (mode !== 'fan_in' && mode !== 'fan_out') {
-    throw new RetortError(`${where}: "${String(mode)}" is no mode; ${didYouMean(mode, ['fan_in', 'fan_out'])}`);
-  }
+  oneOf(`${where}: mode`, mode, ['fan_in', 'fan_out']);
   const { fanIn, fanOut } = fanInAndFanOut(tensor);
   return calculateGain(nonlinearity, a) / Math.sqrt(mode === 'fan_in' ? fanIn : fanOut);
 }

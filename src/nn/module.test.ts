@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { RetortError } from '../errors.ts';
-import { memory, noGrad, ones, ops, Tensor, tensor, tidy } from '../torch/index.ts';
+import { memory, noGrad, ones, ops, tensor, tidy } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
 import { Buffer, Identity, Module, ModuleDict, ModuleList, Parameter, Sequential } from './index.ts';
 
 class Scale extends Module {
@@ -30,7 +31,11 @@ describe('traversal', () => {
   it('names modules, parameters and buffers by their paths', () => {
     const net = new Net();
     expect([...net.namedModules()].map(([name]) => name)).toEqual(['', 'first', 'rest', 'rest.0', 'rest.1']);
-    expect([...net.namedParameters()].map(([name]) => name)).toEqual(['first.weight', 'rest.0.weight', 'rest.1.weight']);
+    expect([...net.namedParameters()].map(([name]) => name)).toEqual([
+      'first.weight',
+      'rest.0.weight',
+      'rest.1.weight',
+    ]);
     expect([...net.namedBuffers({ prefix: 'net' })].map(([name]) => name)).toContain('net.rest.1.hidden');
     expect(net.getModule('rest.1')).toBe(net.rest.get(1));
     expect(net.getModule('rest.7')).toBeUndefined();
@@ -110,7 +115,12 @@ describe('calls', () => {
 
   it('keep gradients flowing through scopes', () => {
     const net = new Net();
-    tidy(() => net.forward(ones([2])).sum().backward());
+    tidy(() =>
+      net
+        .forward(ones([2]))
+        .sum()
+        .backward(),
+    );
     expect(net.first.weight.grad!.toArray()).toEqual([1, 1]);
     net.zeroGrad();
     expect(net.first.weight.grad).toBeNull();

@@ -3,8 +3,8 @@
 import { inspect } from 'node:util';
 
 import { RetortError } from '../errors.ts';
-import type { Device, DType, HookHandle, MemoryFormat } from '../torch/index.ts';
-import { clearGrads, enterScope, escapeAll, exitScope, noGrad, setData, Tensor, tidy } from '../torch/index.ts';
+import type { Device, DType, HookHandle, MemoryFormat, Tensor } from '../torch/index.ts';
+import { clearGrads, enterScope, escapeAll, exitScope, noGrad, setData, tidy } from '../torch/index.ts';
 import { Buffer, Parameter } from './parameter.ts';
 import { loadState } from './state-dict.ts';
 import type { LoadOptions, LoadReport } from './state-dict.ts';
@@ -244,7 +244,9 @@ export abstract class Module {
   /** The tree of modules, one a line. */
   toString(): string {
     const name = `${this.constructor.name}(${this.describe()}`;
-    const lines = [...this.namedChildren()].map(([key, child]) => `(${key}): ${child.toString()}`.replaceAll('\n', '\n  '));
+    const lines = [...this.namedChildren()].map(([key, child]) =>
+      `(${key}): ${child.toString()}`.replaceAll('\n', '\n  '),
+    );
     return lines.length === 0 ? `${name})` : `${name}\n  ${lines.join('\n  ')}\n)`;
   }
   [inspect.custom](): string {
@@ -267,7 +269,8 @@ function* walk(
   seen?.add(module);
   yield [path, module];
   ancestors.add(module);
-  for (const [name, child] of module.namedChildren()) yield* walk(child, path === '' ? name : `${path}.${name}`, seen, ancestors);
+  for (const [name, child] of module.namedChildren())
+    yield* walk(child, path === '' ? name : `${path}.${name}`, seen, ancestors);
   ancestors.delete(module);
 }
 

@@ -2,7 +2,6 @@
 import { nearest, RetortError } from '../errors.ts';
 import { noGrad, tidy, Tensor } from '../torch/index.ts';
 import type { Module } from './module.ts';
-import { Buffer } from './parameter.ts';
 
 export interface LoadOptions {
   /** Missing and unknown names are errors. Default true. */
@@ -23,7 +22,7 @@ export function loadState(module: Module, state: Readonly<Record<string, Tensor>
   const { strict = true } = options;
   const targets = new Map<string, Tensor>(module.namedParameters({ removeDuplicate: false }));
   for (const [name, buffer] of module.namedBuffers({ removeDuplicate: false })) {
-    if ((buffer as Buffer).persistent) targets.set(name, buffer);
+    if (buffer.persistent) targets.set(name, buffer);
   }
   const given = Object.keys(state);
   const missing = [...targets.keys()].filter((name) => !Object.hasOwn(state, name));
@@ -39,10 +38,13 @@ export function loadState(module: Module, state: Readonly<Record<string, Tensor>
     }
   }
   if (strict && missing.length > 0) mistakes.push(`missing: ${shortened(missing)}`);
-  if (strict && unexpected.length > 0) mistakes.push(`not in the module: ${shortened(unexpected)}${hint(unexpected, missing)}`);
+  if (strict && unexpected.length > 0)
+    mistakes.push(`not in the module: ${shortened(unexpected)}${hint(unexpected, missing)}`);
   if (mistakes.length > 0) {
     throw new RetortError(`${module.constructor.name}.loadStateDict:\n    ${mistakes.join('\n    ')}`, {
-      help: strict ? 'load a checkpoint of this architecture, or pass { strict: false } to load what fits by name' : 'drop the entries whose shapes differ',
+      help: strict
+        ? 'load a checkpoint of this architecture, or pass { strict: false } to load what fits by name'
+        : 'drop the entries whose shapes differ',
     });
   }
   noGrad(() =>

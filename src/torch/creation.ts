@@ -105,7 +105,7 @@ function fromNested(values: Nested): Source {
     return { data: Uint8Array.from(flat, Number), dtype: 'bool', wanted: 'bool', shape };
   }
   if (flat.every((value) => typeof value === 'bigint') && flat.length > 0) {
-    return { data: BigInt64Array.from(flat as bigint[]), dtype: 'int64', wanted: 'int64', shape };
+    return { data: BigInt64Array.from(flat), dtype: 'int64', wanted: 'int64', shape };
   }
   return { data: Float64Array.from(flat, Number), dtype: 'float64', wanted: 'float32', shape };
 }
@@ -125,5 +125,7 @@ function collect(value: Nested, depth: number, shape: readonly number[], into: (
 }
 
 function ragged(depth: number, expected: string, came: string): RetortError {
-  return new RetortError(`tensor: the nested arrays are ragged: at depth ${depth}, ${expected} was expected, got ${came}`);
+  return new RetortError(
+    `tensor: the nested arrays are ragged: at depth ${depth}, ${expected} was expected, got ${came}`,
+  );
 }

@@ -88,7 +88,10 @@ export class Operator {
     if (found.length === 0) {
       throw new RetortError(`libtorch ${native().info().version} has no operator "${this.name}"`);
     }
-    this.resolved = found.filter(usable).map((entry) => toOverload(this.name, entry)).toSorted(byPreference);
+    this.resolved = found
+      .filter(usable)
+      .map((entry) => toOverload(this.name, entry))
+      .toSorted(byPreference);
     return this.resolved;
   }
 
@@ -225,7 +228,9 @@ function encodeValue(spec: Argument, value: unknown, at: number): number {
       return Array.isArray(value) ? encodeList(Tag.Handles, value, at, listedHandle) : -1;
     case Kind.OptionalTensorList: {
       if (!Array.isArray(value)) return -1;
-      return encodeList(Tag.Handles, value, at, (item) => (item === null || item === undefined ? 0 : listedHandle(item)));
+      return encodeList(Tag.Handles, value, at, (item) =>
+        item === null || item === undefined ? 0 : listedHandle(item),
+      );
     }
     default:
       return -1;
@@ -267,7 +272,12 @@ function encodeNumbers(spec: Argument, value: unknown, at: number): number {
   };
   if (Array.isArray(value)) return encodeList(Tag.Numbers, value, at, read);
   if (!spec.expandable) return -1;
-  return encodeList(Tag.Numbers, Array.from({ length: sizeOf(spec) }, () => value), at, read);
+  return encodeList(
+    Tag.Numbers,
+    Array.from({ length: sizeOf(spec) }, () => value),
+    at,
+    read,
+  );
 }
 
 /** 2 of `int[2]`, 1 of `int[1]?`. */
@@ -306,7 +316,9 @@ function run(overload: Overload, first: unknown, options: Record<string, unknown
   const { returns } = overload;
   if (returns.length === 1 && returns[0] === Kind.Tensor) {
     const result = new Tensor(tapeFor(0, 0)[0]!);
-    return options !== undefined && overload.factory && options['requiresGrad'] === true ? result.requiresGrad_() : result;
+    return options !== undefined && overload.factory && options['requiresGrad'] === true
+      ? result.requiresGrad_()
+      : result;
   }
   const results: unknown[] = [];
   let at = 0;
@@ -329,7 +341,10 @@ function decode(kind: number, at: number): [unknown, number] {
 }
 
 const ways: readonly [RegExp, string][] = [
-  [/out of memory/, 'use a smaller batch or smaller images, free tensors (tidy, dispose), or a machine with more memory'],
+  [
+    /out of memory/,
+    'use a smaller batch or smaller images, free tensors (tidy, dispose), or a machine with more memory',
+  ],
   [/Expected all tensors to be on the same device|on cuda.*on cpu/s, 'move the tensors to one device with to(...)'],
   [/was freed/, 'return the tensor from its scope, or hand it to keep()'],
   [/does not require grad/, 'a loss needs parameters that require gradients, and no noGrad() around it'],
@@ -344,7 +359,10 @@ export function engineError(message: string): RetortError {
 function shown(value: unknown): string {
   if (value instanceof Tensor) return `${value.dtype}[${value.shape.join(', ')}]`;
   if (Array.isArray(value)) return `[${value.slice(0, 4).map(shown).join(', ')}${value.length > 4 ? ', ...' : ''}]`;
-  if (isOptions(value)) return `{ ${Object.entries(value).map(([key, item]) => `${key}: ${shown(item)}`).join(', ')} }`;
+  if (isOptions(value))
+    return `{ ${Object.entries(value)
+      .map(([key, item]) => `${key}: ${shown(item)}`)
+      .join(', ')} }`;
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 

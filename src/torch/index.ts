@@ -18,7 +18,17 @@ declare module './tensor.ts' {
   }
 }
 
-export { backward, clearGrads, enableGrad, grad, gradsOf, inferenceMode, isGradEnabled, noGrad, autocast } from './autograd.ts';
+export {
+  backward,
+  clearGrads,
+  enableGrad,
+  grad,
+  gradsOf,
+  inferenceMode,
+  isGradEnabled,
+  noGrad,
+  autocast,
+} from './autograd.ts';
 export type { BackwardOptions, GradOptions } from './autograd.ts';
 export { tensor, tensorFromBytes } from './creation.ts';
 export type { TensorOptions } from './creation.ts';
@@ -34,4 +44,20 @@ export { detachedHandle, setData, Tensor, tensorsIn } from './tensor.ts';
 export type { HookHandle, Nested, TypedArray } from './tensor.ts';
 export { engineInfo, setThreads } from './threads.ts';
 
-export const { arange, cat, einsum, empty, eye, full, linspace, ones, rand, randint, randn, randperm, stack, where, zeros } = ops;
+export const {
+  arange,
+  cat,
+  einsum,
+  empty,
+  eye,
+  full,
+  linspace,
+  ones,
+  rand,
+  randint,
+  randn,
+  randperm,
+  stack,
+  where,
+  zeros,
+} = ops;

@@ -69,7 +69,8 @@ export function visitTensors(value: unknown, visit: (owned: Owned) => void): voi
   else if (value instanceof Set) for (const item of value) visitTensors(item, visit);
   else {
     const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null) for (const item of Object.values(value)) visitTensors(item, visit);
+    if (prototype === Object.prototype || prototype === null)
+      for (const item of Object.values(value)) visitTensors(item, visit);
   }
 }
 

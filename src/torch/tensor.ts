@@ -11,14 +11,7 @@ import { native } from './native.ts';
 import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
 import { tapeBits, tapeFor } from './tape.ts';
 
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Int32Array
-  | BigInt64Array;
+export type TypedArray = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array;
 
 /** A number or boolean, or arrays of them, as deep as the tensor has dimensions. */
 export type Nested = number | bigint | boolean | Nested[];
@@ -44,7 +37,6 @@ export interface Tensor extends TensorOperators {}
  * An n-dimensional array of one dtype on one device, with its place in the autograd graph.
  * Made by {@link tensor}, by operators, and by modules; never by `new`.
  */
-// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Tensor implements Disposable {
   /** The addon's number for it; 0 after {@link dispose}. */
   handle: Handle;
@@ -114,20 +106,12 @@ export class Tensor implements Disposable {
 
   /**
    * Calls `hook` with the gradient as soon as `backward` has computed it; a tensor it returns takes its place.
-   * CPU tensors only.
+   * CPU tensors only. The hook, and what its function holds on to, lives until it is removed or the graph is gone: remove one
+   * whose function refers to the tensor itself.
    */
   registerHook(hook: (gradient: Tensor) => Tensor | void): HookHandle {
     const handle = liveHandle(this);
-    let failure: unknown;
-    const position = native().registerHook(handle, (gradient) => {
-      try {
-        return hook(new Tensor(gradient))?.handle ?? 0;
-      } catch (error) {
-        failure = error;
-        throw error;
-      }
-    });
-    void failure;
+    const position = native().registerHook(handle, (gradient) => hook(new Tensor(gradient))?.handle ?? 0);
     const remove = (): void => native().removeHook(handle, position);
     return { remove, [Symbol.dispose]: remove };
   }
@@ -135,7 +119,7 @@ export class Tensor implements Disposable {
   /** A copy of the elements in row-major order; float16 and bfloat16 come as Float32Array, bool as 0 and 1. */
   data(): TypedArray {
     const { dtype } = facts(this);
-    if (dtype === 'float16' || dtype === 'bfloat16') return (this.to('float32') as Tensor).data();
+    if (dtype === 'float16' || dtype === 'bfloat16') return this.to('float32').data();
     return typedArrayOf(dtype, this.bytes().buffer);
   }
 

@@ -20,9 +20,12 @@ export function parseLosses(losses: LossRecord): [total: Tensor, entries: Record
     if (name.includes('loss')) total = total === undefined ? scalar : total.add(scalar);
   }
   if (total === undefined) {
-    throw new RetortError(`parseLosses: no entry is a loss: ${Object.keys(losses).join(', ') || 'the record is empty'}`, {
-      help: 'the name of a loss that is to be trained on contains "loss"',
-    });
+    throw new RetortError(
+      `parseLosses: no entry is a loss: ${Object.keys(losses).join(', ') || 'the record is empty'}`,
+      {
+        help: 'the name of a loss that is to be trained on contains "loss"',
+      },
+    );
   }
   return [total, { ...entries, loss: total }];
 }

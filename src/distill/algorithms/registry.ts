@@ -32,7 +32,10 @@ export const algorithms = new Registry<Algorithm>('algorithm', {
       architecture: network,
       teacher: network,
       teacherCkpt: z.string().nullable().exactOptional(),
-      distiller: z.custom<TypedConfig | ConfigurableDistiller>(isObject, 'expected a distiller, or { type, ...options }'),
+      distiller: z.custom<TypedConfig | ConfigurableDistiller>(
+        isObject,
+        'expected a distiller, or { type, ...options }',
+      ),
       teacherTrainable: flag,
       teacherNormEval: flag,
       studentTrainable: flag,

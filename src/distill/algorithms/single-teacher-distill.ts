@@ -72,10 +72,14 @@ export class SingleTeacherDistill extends Algorithm {
     const { distiller } = this;
     const losses: Record<string, Tensor> = {};
     const runTeacher = (): Record<string, Tensor> => this.teacher.forward(inputs, dataSamples, 'loss');
-    const ofTeacher = distiller.teacherRecorders.record(() => (this.teacherTrainable ? runTeacher() : noGrad(runTeacher)));
+    const ofTeacher = distiller.teacherRecorders.record(() =>
+      this.teacherTrainable ? runTeacher() : noGrad(runTeacher),
+    );
     if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);
     const runStudent = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
-    const ofStudent = distiller.studentRecorders.record(() => (this.studentTrainable ? runStudent() : noGrad(runStudent)));
+    const ofStudent = distiller.studentRecorders.record(() =>
+      this.studentTrainable ? runStudent() : noGrad(runStudent),
+    );
     if (this.calculateStudentLoss) addPrefixed(losses, 'student', ofStudent);
     addPrefixed(losses, 'distill', distiller.forward());
     return losses;

@@ -33,7 +33,9 @@ export class ConfigurableDistiller extends Module {
     this.studentRecorders = new RecorderManager(options.studentRecorders);
     this.teacherRecorders = new RecorderManager(options.teacherRecorders);
     this.connectors = new ModuleDict(connectors);
-    const losses = Object.entries(distillLosses).map(([name, config]) => [name, buildLoss(config, `loss "${name}"`)] as const);
+    const losses = Object.entries(distillLosses).map(
+      ([name, config]) => [name, buildLoss(config, `loss "${name}"`)] as const,
+    );
     this.distill_losses = new ModuleDict(Object.fromEntries(losses));
     this.#mappings = lossForwardMappings;
     const mistakes = mappingMistakes({

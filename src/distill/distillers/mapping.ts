@@ -71,11 +71,16 @@ export function mappingMistakes({ losses, student, teacher, connectors, mappings
         );
       } else read[side].add(mapping.recorder);
       if (mapping.connector !== undefined && !connectors.includes(mapping.connector)) {
-        mistakes.push(`${where}: there is no connector "${mapping.connector}"; ${didYouMean(mapping.connector, connectors)}`);
+        mistakes.push(
+          `${where}: there is no connector "${mapping.connector}"; ${didYouMean(mapping.connector, connectors)}`,
+        );
       }
     }
   }
-  for (const [side, manager] of [['student', student], ['teacher', teacher]] as const) {
+  for (const [side, manager] of [
+    ['student', student],
+    ['teacher', teacher],
+  ] as const) {
     for (const name of manager.recorders.keys()) {
       if (!read[side].has(name)) mistakes.push(`${side} recorder "${name}" is read by no loss`);
     }

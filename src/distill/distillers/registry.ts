@@ -7,7 +7,6 @@ import type { TypedConfig } from '../../registry/index.ts';
 import type { DistillLoss } from '../losses/index.ts';
 import type { Recorder } from '../recorders/index.ts';
 import { ConfigurableDistiller } from './configurable-distiller.ts';
-import type { ConfigurableDistillerOptions } from './configurable-distiller.ts';
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 /** A config to be built, or the built thing. */
@@ -26,14 +25,17 @@ const options = z.strictObject({
   studentRecorders: z.record(z.string(), buildable<Recorder>()).exactOptional(),
   teacherRecorders: z.record(z.string(), buildable<Recorder>()).exactOptional(),
   connectors: z
-    .record(z.string(), z.custom<Module>((value) => value instanceof Module, 'expected a module'))
+    .record(
+      z.string(),
+      z.custom<Module>((value) => value instanceof Module, 'expected a module'),
+    )
     .exactOptional(),
   distillLosses: z.record(z.string(), buildable<DistillLoss>()).exactOptional(),
   lossForwardMappings: z.record(z.string(), z.record(z.string(), mapping)).exactOptional(),
 });
 
 export const distillers = new Registry<ConfigurableDistiller>('distiller', {
-  ConfigurableDistiller: entry(options, (checked) => new ConfigurableDistiller(checked as ConfigurableDistillerOptions), {
+  ConfigurableDistiller: entry(options, (checked) => new ConfigurableDistiller(checked), {
     summary: 'Recorders, connectors, losses and mappings from the config.',
   }),
 });

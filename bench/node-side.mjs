@@ -1,0 +1,157 @@
+// One measurement on our side: node bench/node-side.mjs CASE STEPS LEVERS -> one JSON line, as torch_side.py prints it.
+import { readFileSync } from 'node:fs';
+
+const [what, stepsText, leversText = '', threads = '2'] = process.argv.slice(2);
+process.env.RETORT_THREADS = threads;
+const steps = Number(stepsText);
+const levers = leversText.split(',');
+if (!levers.includes('tuned-blas')) process.env.RETORT_TUNE_BLAS = '0';
+
+const { autocast, engineInfo, noGrad, tensor, tidy } = await import('retort-kd/torch');
+
+const result = what === 'operators' ? operators() : await training();
+process.stdout.write(`${JSON.stringify({ ...result, rssMiB: peakRss(), version: engineInfo().version })}\n`);
+
+/** The most memory this process ever had, as the kernel counts it. */
+function peakRss() {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+}
+
+/** `scale * sin(a * i + b)`. */
+function wave(count, a, b, scale) {
+  return Float32Array.from({ length: count }, (_, i) => scale * Math.sin(a * i + b));
+}
+
+async function training() {
+  const { buildModel } = await import('retort-kd/models');
+  const { buildAlgorithm } = await import('retort-kd/algorithms');
+  const { SGD } = await import('retort-kd/optim');
+  const networks = {
+    resnet20: { stageBlocks: [3, 3, 3], width: 16 },
+    resnet18: { stageBlocks: [2, 2, 2, 2], width: 64 },
+    resnet34: { stageBlocks: [3, 4, 6, 3], width: 64 },
+    student: { stageBlocks: [1, 1, 1], width: 8 },
+  };
+  const cases = {
+    resnet20: { student: 'resnet20', channels: 3, size: 32 },
+    'kd-34-18': { student: 'resnet18', teacher: 'resnet34', channels: 3, size: 32 },
+    quickstart: { student: 'student', teacher: 'resnet20', channels: 1, size: 28 },
+  };
+  const { student, teacher, channels, size } = cases[what];
+  const memoryFormat = levers.includes('channels_last') ? 'channels_last' : 'contiguous';
+  const batch = 64;
+
+  const network = (name) => {
+    const { stageBlocks, width } = networks[name];
+    const stages = stageBlocks.length;
+    const model = buildModel({
+      type: 'ImageClassifier',
+      backbone: {
+        type: 'ResNet_CIFAR',
+        depth: 18,
+        stageBlocks,
+        numStages: stages,
+        inChannels: channels,
+        stemChannels: width,
+        baseChannels: width,
+        outIndices: [stages - 1],
+      },
+      neck: { type: 'GlobalAveragePooling' },
+      head: { type: 'LinearClsHead', numClasses: 10, inChannels: width * 2 ** (stages - 1) },
+    });
+    noGrad(() =>
+      tidy(() => {
+        let k = 0;
+        for (const parameter of model.parameters()) {
+          const { shape } = parameter;
+          if (shape.length > 1) {
+            const fan = shape.slice(1).reduce((product, n) => product * n, 1);
+            const values = wave(shape[0] * fan, 0.37 + 0.01 * (k % 7), k, Math.sqrt(4 / fan));
+            parameter.copy_(tensor(values, { shape }));
+          } else parameter.fill_(parameter === model.head.fc.bias ? 0 : parameterStart(model, parameter));
+          k++;
+        }
+      }),
+    );
+    return model.to({ memoryFormat });
+  };
+
+  const architecture = network(student);
+  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  const algorithm =
+    teacher === undefined
+      ? buildAlgorithm({ type: 'Supervised', architecture })
+      : buildAlgorithm({
+          type: 'SingleTeacherDistill',
+          architecture,
+          teacher: network(teacher),
+          distiller: {
+            type: 'ConfigurableDistiller',
+            studentRecorders: { fc },
+            teacherRecorders: { fc },
+            distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
+            lossForwardMappings: {
+              loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+            },
+          },
+        });
+  algorithm.train();
+  const inputs = tensor(wave(batch * channels * size * size, 0.11, 0.5, 1), {
+    shape: [batch, channels, size, size],
+  }).contiguous({ memoryFormat });
+  const samples = Array.from({ length: batch }, (_, i) => ({ gtLabel: (7 * i) % 10 }));
+  const optimizer = new SGD(architecture.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
+  const losses = [];
+  const times = [];
+  for (let step = 0; step < steps; step++) {
+    const began = performance.now();
+    losses.push(
+      tidy(() => {
+        const computed = levers.includes('bf16')
+          ? autocast(() => algorithm.forward(inputs, samples))
+          : algorithm.forward(inputs, samples);
+        const [total] = algorithm.parseLosses(computed);
+        optimizer.zeroGrad();
+        total.backward();
+        optimizer.step();
+        return total.item();
+      }),
+    );
+    times.push((performance.now() - began) / 1000);
+  }
+  return { losses, times };
+}
+
+/** PyTorch's start for vectors: 1 for the weight of a norm, 0 for a bias. */
+function parameterStart(model, parameter) {
+  for (const [name, candidate] of model.namedParameters()) if (candidate === parameter) return name.endsWith('weight') ? 1 : 0;
+  return 0;
+}
+
+function perCall(body, repeat, calls) {
+  for (let i = 0; i < repeat / 10; i++) body();
+  const rounds = [];
+  for (let round = 0; round < 5; round++) {
+    const began = process.hrtime.bigint();
+    for (let i = 0; i < repeat; i++) body();
+    rounds.push(Number(process.hrtime.bigint() - began) / repeat / calls);
+  }
+  return rounds.toSorted((a, b) => a - b)[2];
+}
+
+function operators() {
+  const out = {};
+  for (const requiresGrad of [false, true]) {
+    const x = tensor([1.5], { requiresGrad });
+    const suffix = requiresGrad ? ', gradients' : '';
+    out[`add${suffix}`] = perCall(() => tidy(() => void x.add(x)), steps, 1);
+    out[`relu${suffix}`] = perCall(() => tidy(() => void x.relu()), steps, 1);
+    const chain = () => {
+      let y = x;
+      for (let i = 0; i < 10; i++) y = y.add(x);
+    };
+    out[`chain of 10${suffix}`] = perCall(() => tidy(chain), steps / 10, 10);
+    if (!requiresGrad) out['add, outside scopes'] = perCall(() => void x.add(x), steps / 10, 1);
+  }
+  return { operators: out };
+}

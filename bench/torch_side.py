@@ -1,0 +1,152 @@
+# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE STEPS LEVERS -> one JSON line.
+# Networks and weights are those of node-side.mjs: same shapes, same formula for every tensor of the state dict.
+import json
+import math
+import resource
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(cout)
+        self.conv2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(cout)
+        self.downsample = None
+        if stride != 1 or cin != cout:
+            self.downsample = nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    def __init__(self, blocks, width, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        cin = width
+        stages = []
+        for i, count in enumerate(blocks):
+            cout = width << i
+            stages.append(nn.Sequential(*[BasicBlock(cin if j == 0 else cout, cout, 2 if i > 0 and j == 0 else 1) for j in range(count)]))
+            cin = cout
+        self.stages = nn.ModuleList(stages)
+        self.fc = nn.Linear(cin, 10)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        for stage in self.stages:
+            x = stage(x)
+        return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+def wave(n, a, b, scale):
+    return torch.sin(torch.arange(n, dtype=torch.float64) * a + b).mul(scale).float()
+
+
+def fill(model):
+    with torch.no_grad():
+        for k, (name, t) in enumerate(sorted_parameters(model)):
+            if t.dim() > 1:
+                fan = t[0].numel()
+                t.copy_(wave(t.numel(), 0.37 + 0.01 * (k % 7), k, math.sqrt(4 / fan)).view(t.shape))
+
+
+def sorted_parameters(model):
+    return list(model.named_parameters())
+
+
+NETS = {  # blocks, width
+    "resnet20": ([3, 3, 3], 16),
+    "resnet18": ([2, 2, 2, 2], 64),
+    "resnet34": ([3, 4, 6, 3], 64),
+    "student": ([1, 1, 1], 8),
+}
+CASES = {  # student, teacher, channels, size, batch, temperature
+    "resnet20": ("resnet20", None, 3, 32),
+    "kd-34-18": ("resnet18", "resnet34", 3, 32),
+    "quickstart": ("student", "resnet20", 1, 28),
+}
+BATCH, TAU = 64, 4.0
+
+
+def train(case, steps, levers):
+    student_name, teacher_name, channels, size = CASES[case]
+    fmt = torch.channels_last if "channels_last" in levers else torch.contiguous_format
+    student = ResNet(*NETS[student_name], channels)
+    fill(student)
+    student.to(memory_format=fmt).train()
+    teacher = None
+    if teacher_name:
+        teacher = ResNet(*NETS[teacher_name], channels)
+        fill(teacher)
+        teacher.to(memory_format=fmt).eval().requires_grad_(False)
+    x = wave(BATCH * channels * size * size, 0.11, 0.5, 1.0).view(BATCH, channels, size, size).contiguous(memory_format=fmt)
+    y = torch.tensor([(7 * i) % 10 for i in range(BATCH)])
+    opt = torch.optim.SGD(student.parameters(), 0.02, momentum=0.9, weight_decay=5e-4)
+    losses, times = [], []
+    bf16 = "bf16" in levers
+    for _ in range(steps):
+        t0 = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            if teacher is not None:
+                with torch.no_grad():
+                    target = teacher(x)
+            logits = student(x)
+        logits = logits.float()
+        loss = F.cross_entropy(logits, y)
+        if teacher is not None:
+            loss = loss + TAU * TAU * F.kl_div(F.log_softmax(logits / TAU, 1), F.softmax(target.float() / TAU, 1), reduction="batchmean")
+        opt.zero_grad(set_to_none=True)
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+        times.append(time.perf_counter() - t0)
+    return {"losses": losses, "times": times}
+
+
+def per_call(body, repeat, calls):
+    for _ in range(repeat // 10):
+        body()
+    best = []
+    for _ in range(5):
+        t0 = time.perf_counter_ns()
+        for _ in range(repeat):
+            body()
+        best.append((time.perf_counter_ns() - t0) / repeat / calls)
+    return sorted(best)[len(best) // 2]
+
+
+def operators(repeat):
+    out = {}
+    for grad in (False, True):
+        x = torch.tensor([1.5], requires_grad=grad)
+
+        def chain():
+            y = x
+            for _ in range(10):
+                y = y + x
+
+        suffix = ", gradients" if grad else ""
+        out["add" + suffix] = per_call(lambda: x + x, repeat, 1)
+        out["relu" + suffix] = per_call(lambda: x.relu(), repeat, 1)
+        out["chain of 10" + suffix] = per_call(chain, repeat // 10, 10)
+    return {"operators": out}
+
+
+if __name__ == "__main__":
+    case, steps, levers = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",") if len(sys.argv) > 3 else []
+    torch.set_num_threads(int(sys.argv[4]) if len(sys.argv) > 4 else 2)
+    result = operators(steps) if case == "operators" else train(case, steps, levers)
+    result["rssMiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["version"] = torch.__version__
+    print(json.dumps(result))

@@ -1,0 +1,63 @@
+// Checks of the arguments of layers and functions: the errors name the caller, the argument, what was expected and what came.
+import { didYouMean, RetortError } from '../errors.ts';
+
+/** A size for height and width: one number for both, or `[height, width]`. */
+export type Pair = number | readonly [height: number, width: number];
+
+/** `value` if it is a whole number of at least `least` (default 1). @throws {RetortError} otherwise. */
+export function whole(where: string, value: number, least = 1): number {
+  if (!Number.isInteger(value) || value < least) {
+    const expected = least === 0 ? 'a whole number, 0 or more,' : `a whole number of at least ${least}`;
+    throw new RetortError(`${where}: ${expected} was expected, got ${shown(value)}`);
+  }
+  return value;
+}
+
+/** `[height, width]`, each a whole number of at least `least` (default 1). @throws {RetortError} otherwise. */
+export function pair(where: string, value: Pair, least = 1): [height: number, width: number] {
+  const sizes: unknown = typeof value === 'number' ? [value, value] : value;
+  if (!Array.isArray(sizes) || sizes.length !== 2) {
+    throw new RetortError(`${where}: a number or [height, width] was expected, got ${shown(value)}`);
+  }
+  return [whole(where, sizes[0] as number, least), whole(where, sizes[1] as number, least)];
+}
+
+/** @throws {RetortError} unless `groups` divides `channels`. */
+export function divides(where: string, groups: number, channels: number): void {
+  if (channels % groups !== 0) {
+    throw new RetortError(`${where}: a multiple of the ${groups} groups was expected, got ${channels}`);
+  }
+}
+
+/** `value` if it lies within [0, 1]. @throws {RetortError} otherwise. */
+export function probability(where: string, value: number): number {
+  if (!(value >= 0 && value <= 1)) {
+    throw new RetortError(`${where}: a number within [0, 1] was expected, got ${shown(value)}`);
+  }
+  return value;
+}
+
+/** `value` if it is one of `names`. @throws {RetortError} otherwise, with the nearest name. */
+export function oneOf<T extends string>(where: string, value: T, names: readonly string[]): T {
+  if (!names.includes(value)) {
+    throw new RetortError(`${where}: ${shown(value)} is unknown; ${didYouMean(String(value), names)}`);
+  }
+  return value;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+}
+
+/** What `toString` shows of a layer: its sizes, then the options that are not at their defaults. */
+export function listed(sizes: readonly unknown[], options: object = {}, defaults: object = {}): string {
+  const text = (value: unknown): string => {
+    if (!Array.isArray(value)) return String(value);
+    return value.every((item) => item === value[0]) ? String(value[0]) : `[${value.join(', ')}]`;
+  };
+  const usual = new Map(Object.entries(defaults));
+  const named = Object.entries(options).map(([name, value]) => [name, text(value)] as const);
+  const unusual = named.filter(([name, value]) => value !== text(usual.get(name)));
+  return [...sizes.map(text), ...unusual.map(([name, value]) => `${name}=${value}`)].join(', ');
+}

@@ -1,0 +1,107 @@
+// Two-dimensional convolution.
+import { RetortError } from '../../errors.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { ops } from '../../torch/index.ts';
+import { Module } from '../module.ts';
+import type { Parameter } from '../parameter.ts';
+import type { Pair } from '../arguments.ts';
+import { divides, listed, oneOf, pair, whole } from '../arguments.ts';
+import { defaultWeights } from './default-weights.ts';
+
+const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
+export type PaddingMode = (typeof paddingModes)[number];
+
+export interface Conv2dOptions {
+  kernelSize: Pair;
+  /** Default 1. */
+  stride?: Pair;
+  /** On each side; `'same'` keeps height and width (stride 1 only), `'valid'` is 0. Default 0. */
+  padding?: Pair | 'same' | 'valid';
+  /** Distance between the points of the kernel. Default 1. */
+  dilation?: Pair;
+  /** Input and output channels are split into so many groups that do not see each other. Default 1. */
+  groups?: number;
+  /** Default true. */
+  bias?: boolean;
+  /** What is put around the image. Default `'zeros'`. */
+  paddingMode?: PaddingMode;
+}
+
+/**
+ * Cross-correlation of images with learned kernels: `(N, inChannels, H, W)` to `(N, outChannels, H', W')`, where
+ * `H' = floor((H + 2 padding - dilation (kernelSize - 1) - 1) / stride) + 1`; one image may come without N.
+ */
+export class Conv2d extends Module {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: readonly [number, number] | 'same';
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+  readonly paddingMode: PaddingMode;
+  /** `(outChannels, inChannels / groups, kernel height, kernel width)`; begins as `U(-x, x)`, `x = 1 / sqrt(fanIn)`. */
+  weight: Parameter;
+  /** `(outChannels)`; begins in the same range. */
+  bias: Parameter | null;
+  readonly #around: readonly number[]; // left, right, top, bottom
+
+  /** @throws {RetortError} for sizes that are no whole numbers, or channels that the groups do not divide. */
+  constructor(inChannels: number, outChannels: number, options: Conv2dOptions) {
+    super();
+    const {
+      kernelSize,
+      stride = 1,
+      padding = 0,
+      dilation = 1,
+      groups = 1,
+      bias = true,
+      paddingMode = 'zeros',
+    } = options;
+    this.inChannels = whole('Conv2d: inChannels', inChannels);
+    this.outChannels = whole('Conv2d: outChannels', outChannels);
+    this.groups = whole('Conv2d: groups', groups);
+    divides('Conv2d: inChannels', groups, inChannels);
+    divides('Conv2d: outChannels', groups, outChannels);
+    this.kernelSize = pair('Conv2d: kernelSize', kernelSize);
+    this.stride = pair('Conv2d: stride', stride);
+    this.dilation = pair('Conv2d: dilation', dilation);
+    this.paddingMode = oneOf('Conv2d: paddingMode', paddingMode, paddingModes);
+    if (typeof padding === 'string') {
+      oneOf('Conv2d: padding', padding, ['same', 'valid']);
+      if (padding === 'same' && this.stride.some((step) => step !== 1)) {
+        throw new RetortError(`Conv2d: padding 'same' needs stride 1, got stride [${this.stride.join(', ')}]`);
+      }
+    }
+    this.padding = padding === 'same' ? 'same' : pair('Conv2d: padding', padding === 'valid' ? 0 : padding, 0);
+    this.#around = [1, 0].flatMap((axis) => this.#sides(axis));
+    const made = defaultWeights([outChannels, inChannels / groups, ...this.kernelSize], bias ? outChannels : 0);
+    this.weight = made.weight;
+    this.bias = made.bias;
+  }
+
+  /** What is put before and after an axis (0 height, 1 width); `'same'` puts the odd one after. */
+  #sides(axis: number): [before: number, after: number] {
+    if (this.padding !== 'same') return [this.padding[axis]!, this.padding[axis]!];
+    const total = this.dilation[axis]! * (this.kernelSize[axis]! - 1);
+    return [Math.floor(total / 2), Math.ceil(total / 2)];
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { weight, bias, stride, dilation, groups } = this;
+    if (this.paddingMode !== 'zeros') {
+      const padded = ops.pad(input, this.#around, this.paddingMode);
+      return ops.conv2d(padded, weight, bias, stride, 0, dilation, groups);
+    }
+    if (this.padding === 'same') return ops.conv2d(input, weight, bias, stride, 'same', dilation, groups);
+    return ops.conv2d(input, weight, bias, stride, this.padding, dilation, groups);
+  }
+
+  protected override describe(): string {
+    const { kernelSize, stride, padding, dilation, groups, paddingMode } = this;
+    const options = { kernelSize, stride, padding, dilation, groups, paddingMode, bias: this.bias !== null };
+    return listed([this.inChannels, this.outChannels], options, defaults);
+  }
+}
+
+const defaults = { stride: 1, padding: 0, dilation: 1, groups: 1, paddingMode: 'zeros', bias: true };

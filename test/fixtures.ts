@@ -30,6 +30,7 @@ export interface Stored {
 }
 
 /** `test/fixtures/<name>.json`; the strings "Infinity" and "-Infinity" come as numbers. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller says what the file holds
 export function readFixture<T>(name: string): T {
   const text = readFileSync(new URL(`./fixtures/${name}.json`, import.meta.url), 'utf8');
   return JSON.parse(text, (_, value: unknown) =>

@@ -47,7 +47,7 @@ export function oneOf<T extends string>(where: string, value: T, names: readonly
 
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value);
 }
 
 /** What `toString` shows of a layer: its sizes, then the options that are not at their defaults. */

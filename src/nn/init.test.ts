@@ -51,6 +51,8 @@ const draws: Record<string, (options: DrawOptions) => Tensor> = {
   dropout2d: ({ shape, p }) => ops.featureDropout(ones(shape), p, true),
 };
 
+const fillers = { ...init } as unknown as Record<string, (tensor: Tensor, options: object) => Tensor>;
+
 /** This file seeds the global generator: put its state back afterwards. */
 let state: Tensor;
 beforeAll(() => {
@@ -65,7 +67,9 @@ describe("PyTorch's numbers", () => {
   it.each(fixture.streams)('stream: $name', ({ seed, draws: list }) => {
     tidy(() => {
       manualSeed(seed);
-      for (const { op, options, output } of list) expectStored(draws[op]!(options), output, close);
+      const drawn = list.map(({ op, options }) => draws[op]!(options));
+      expect(drawn.map((tensor) => tensor.shape)).toEqual(list.map(({ output }) => output.shape));
+      for (const [i, { output }] of list.entries()) expectStored(drawn[i]!, output, close);
     });
   });
 
@@ -73,8 +77,7 @@ describe("PyTorch's numbers", () => {
     tidy(() => {
       const tensor = zeros(shape);
       manualSeed(seed);
-      const fill = init[fn as 'normal_'] as (tensor: Tensor, options: object) => Tensor;
-      expect(fill(tensor, options)).toBe(tensor);
+      expect(fillers[fn]!(tensor, options)).toBe(tensor);
       expectStored(tensor, output, close);
     });
   });

@@ -57,6 +57,7 @@ interface Recipe {
   options: readonly string[];
 }
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- given by the caller: checks the options' names
 function recipe<Options = never>(
   make: Recipe['make'],
   sizes: readonly string[] = [],

@@ -44,7 +44,9 @@ export class Conv2d extends Module {
   weight: Parameter;
   /** `(outChannels)`; begins in the same range. */
   bias: Parameter | null;
-  readonly #around: readonly number[]; // left, right, top, bottom
+  /** What `pad` puts around the image first (left, right, top, bottom), or null: then libtorch pads by {@link #inside}. */
+  readonly #around: readonly number[] | null;
+  readonly #inside: readonly [number, number];
 
   /** @throws {RetortError} for sizes that are no whole numbers, or channels that the groups do not divide. */
   constructor(inChannels: number, outChannels: number, options: Conv2dOptions) {
@@ -74,7 +76,11 @@ export class Conv2d extends Module {
       }
     }
     this.padding = padding === 'same' ? 'same' : pair('Conv2d: padding', padding === 'valid' ? 0 : padding, 0);
-    this.#around = [1, 0].flatMap((axis) => this.#sides(axis));
+    const [top, bottom] = this.#sides(0);
+    const [left, right] = this.#sides(1);
+    const apart = paddingMode !== 'zeros' || top !== bottom || left !== right;
+    this.#around = apart ? [left, right, top, bottom] : null;
+    this.#inside = apart ? [0, 0] : [top, left];
     const made = defaultWeights([outChannels, inChannels / groups, ...this.kernelSize], bias ? outChannels : 0);
     this.weight = made.weight;
     this.bias = made.bias;
@@ -88,13 +94,9 @@ export class Conv2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const { weight, bias, stride, dilation, groups } = this;
-    if (this.paddingMode !== 'zeros') {
-      const padded = ops.pad(input, this.#around, this.paddingMode);
-      return ops.conv2d(padded, weight, bias, stride, 0, dilation, groups);
-    }
-    if (this.padding === 'same') return ops.conv2d(input, weight, bias, stride, 'same', dilation, groups);
-    return ops.conv2d(input, weight, bias, stride, this.padding, dilation, groups);
+    const mode = this.paddingMode === 'zeros' ? 'constant' : this.paddingMode;
+    const padded = this.#around === null ? input : ops.pad(input, this.#around, mode);
+    return ops.conv2d(padded, this.weight, this.bias, this.stride, this.#inside, this.dilation, this.groups);
   }
 
   protected override describe(): string {

@@ -1,0 +1,32 @@
+// Images made up from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
+import { Generator, ops, tidy } from '../../torch/index.ts';
+import { InMemoryImages } from './in-memory.ts';
+
+export interface SyntheticImagesOptions {
+  /** Default 256. */
+  samples?: number;
+  /** Default 4. */
+  numClasses?: number;
+  /** `(C, H, W)`. Default `[1, 8, 8]`. */
+  shape?: readonly [number, number, number];
+  /** Noise on the pattern, in grey values. Default 40. */
+  noise?: number;
+  /** Seed of the noise; the patterns depend on the class alone, so that two splits of different seed match. Default 0. */
+  seed?: number;
+}
+
+export class SyntheticImages extends InMemoryImages {
+  constructor(options: SyntheticImagesOptions = {}) {
+    const { samples = 256, numClasses = 4, shape = [1, 8, 8], noise = 40, seed = 0 } = options;
+    const labels = Uint8Array.from({ length: samples }, (_, i) => i % numClasses);
+    const images = tidy(() => {
+      const patterns = ops.randint(0, 256, [numClasses, ...shape], { generator: new Generator(1), dtype: 'float32' });
+      const chosen = patterns.indexSelect(0, ops.arange(samples).remainder(numClasses));
+      const disturbed = chosen.add(ops.randn([samples, ...shape], { generator: new Generator(seed) }), {
+        alpha: noise,
+      });
+      return disturbed.clamp(0, 255).to('uint8');
+    });
+    super({ images, labels, classes: Array.from({ length: numClasses }, (_, i) => `class ${i}`) });
+  }
+}

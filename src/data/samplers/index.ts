@@ -1,0 +1,3 @@
+// Samplers: in which order samples are visited.
+export { RandomSampler, SequentialSampler } from './sampler.ts';
+export type { RandomSamplerOptions, Sampler } from './sampler.ts';

@@ -31,13 +31,16 @@ interface Tolerance {
   atol?: number;
 }
 
-interface TensorMatchers<R = unknown> {
+// vitest declares its own with this very parameter
+// oxlint-disable-next-line typescript/no-explicit-any
+interface TensorMatchers<R = any> {
   /** Same shape, and every element within `atol + rtol * |expected|`; NaN equals NaN. */
   toBeAllClose(expected: Tensor | Nested | ArrayLike<number | bigint>, tolerance?: Tolerance): R;
 }
 
 declare module 'vitest' {
-  interface Matchers<T = unknown> extends TensorMatchers<T> {}
+  // oxlint-disable-next-line typescript/no-explicit-any
+  interface Matchers<T = any> extends TensorMatchers<T> {}
 }
 
 function flatten(value: unknown): number[] {

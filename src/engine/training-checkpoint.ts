@@ -2,7 +2,7 @@
 // optimiser's state, the random state as tensors; counters, schedulers and settings as JSON in the metadata.
 import { RetortError } from '../errors.ts';
 import { loadTensors, saveTensors } from '../nn/index.ts';
-import type { Optimizer, OptimizerStateDict, Scheduler } from '../optim/index.ts';
+import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerState } from '../optim/index.ts';
 import { getRandomState, setRandomState, Tensor, tidy } from '../torch/index.ts';
 import type { Trainable } from './trainable.ts';
 
@@ -22,7 +22,7 @@ const format = 'retort-training-1';
 
 interface Meta {
   position: Position;
-  schedulers: unknown[];
+  schedulers: SchedulerState[];
   paramGroups: OptimizerStateDict['param_groups'];
   /** State of the optimiser that is no tensor, by parameter number. */
   optimizer: Record<string, Record<string, unknown>>;
@@ -73,7 +73,7 @@ export function loadTraining(path: string, parts: TrainingParts): Position {
     }
     parts.algorithm.loadStateDict(model, { strict: false });
     parts.optimizer.loadStateDict({ state, param_groups: meta.paramGroups });
-    parts.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(meta.schedulers[i]));
+    parts.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(meta.schedulers[i]!));
     setRandomState(tensors['rng']!);
     return meta.position;
   });

@@ -9,3 +9,4 @@ export { loadModule, loadTensors, saveModule, saveTensors } from './checkpoint.t
 export * as functional from './functional/index.ts';
 export * as init from './init.ts';
 export * from './layers/index.ts';
+export type { DataSample, ForwardMode, LossModel } from './model.ts';

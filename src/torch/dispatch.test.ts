@@ -19,7 +19,7 @@ describe('overloads', () => {
     expect(x.max(tensor(2.5))).toBeAllClose([3, 2.5, 2.5, 4]);
     expect(x.sum().item()).toBe(10);
     expect(x.sum(0, true).shape).toEqual([1, 2]);
-    expect(x.sum([0, 1], { dtype: 'float64' }).dtype).toBe('float64');
+    expect(x.sum([0, 1], false, { dtype: 'float64' }).dtype).toBe('float64');
     expect(x.to('int64').dtype).toBe('int64');
     expect(x.to({ dtype: 'float64' }).dtype).toBe('float64');
   });

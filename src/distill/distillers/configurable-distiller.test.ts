@@ -33,8 +33,14 @@ function options(changes: Partial<ConfigurableDistillerOptions> = {}): Configura
     connectors: { double: new Double() },
     distillLosses: { loss_a: new Difference(), loss_b: new Difference() },
     lossForwardMappings: {
-      loss_a: { left: { recorder: 'out', fromStudent: true, connector: 'double' }, right: { recorder: 'out', fromStudent: false } },
-      loss_b: { left: { recorder: 'out', fromStudent: true, connector: 'double' }, right: { recorder: 'out', fromStudent: true } },
+      loss_a: {
+        left: { recorder: 'out', fromStudent: true, connector: 'double' },
+        right: { recorder: 'out', fromStudent: false },
+      },
+      loss_b: {
+        left: { recorder: 'out', fromStudent: true, connector: 'double' },
+        right: { recorder: 'out', fromStudent: true },
+      },
     },
     ...changes,
   };

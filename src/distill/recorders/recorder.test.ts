@@ -23,7 +23,10 @@ class Toy extends Module {
   conv2 = new Scale(3);
   count = new Buffer(tensor(0));
   override forward(x: Tensor): Tensor {
-    return this.conv1.forward(x).add(this.conv1.forward(x.add(1))).add(this.conv2.forward(x));
+    return this.conv1
+      .forward(x)
+      .add(this.conv1.forward(x.add(1)))
+      .add(this.conv2.forward(x));
   }
 }
 

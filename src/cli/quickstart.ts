@@ -1,0 +1,129 @@
+// `retort quickstart`: the recipe kd-fashion-mnist, start to end: the student alone, the student distilled, a table.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Command } from '@commander-js/extra-typings';
+import pc from 'picocolors';
+
+import { loadConfig } from '../config/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { SingleTeacherDistill } from '../distill/algorithms/index.ts';
+import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
+import type { Metrics } from '../engine/index.ts';
+import { profileModel } from '../models/index.ts';
+import type { Profile } from '../models/index.ts';
+import { buildExperiment } from './experiment.ts';
+import { onInterrupt } from './interrupt.ts';
+import { table, wholeNumber, wholeNumbers } from './numbers.ts';
+
+const recipe = (name: string): string =>
+  fileURLToPath(new URL(`../../recipes/kd-fashion-mnist/${name}.ts`, import.meta.url));
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+interface Run {
+  metrics: Readonly<Record<string, Metrics>>;
+  seconds: number;
+  student: Profile;
+  teacher?: Profile;
+}
+
+export const quickstart = new Command('quickstart')
+  .description('distil a ResNet-20 into a small one on Fashion-MNIST, beside the small one trained alone')
+  .option('--work-dir <folder>', 'where checkpoints go', 'runs/quickstart')
+  .option('--epochs <n>', "in place of the recipe's", wholeNumber(1))
+  .option('--seeds <list>', 'train once with each of these seeds and print mean and spread', wholeNumbers, [0])
+  .option('--resume', 'go on with a quickstart that was stopped')
+  .action(async ({ workDir, epochs, seeds, resume }) => {
+    using interrupt = onInterrupt();
+    const datasets = new Map<string, Dataset>();
+    const runs: Record<'alone' | 'distilled', Run[]> = { alone: [], distilled: [] };
+    for (const seed of seeds) {
+      for (const kind of ['alone', 'distilled'] as const) {
+        const folder = join(workDir, seeds.length > 1 ? `${kind}-seed-${seed}` : kind);
+        if (resume !== true) rmSync(join(folder, runFiles.training), { force: true });
+        const progress = new TerminalProgress({ label: pc.cyan(kind.padEnd(9)) });
+        const { algorithm, trainer, imageShape } = buildExperiment(
+          await loadConfig(recipe(kind === 'alone' ? 'alone' : 'config')),
+          {
+            workDir: folder,
+            progress,
+            signal: interrupt.signal,
+            datasets,
+            seed,
+            ...(epochs === undefined ? {} : { epochs }),
+          },
+        );
+        if (resume === true) tryResume(trainer, folder);
+        const { metrics, seconds, stopped } = await trainer.run();
+        if (stopped) {
+          say(
+            '\nstopped and saved; go on with\n  npm start -- --resume    (or: retort quickstart --resume, and the same options)',
+          );
+          process.exitCode = 130;
+          return;
+        }
+        runs[kind].push({
+          metrics,
+          seconds,
+          student: profileModel(algorithm.student, imageShape),
+          ...(algorithm instanceof SingleTeacherDistill
+            ? { teacher: profileModel(algorithm.teacher, imageShape) }
+            : {}),
+        });
+      }
+    }
+    say(`\n${summary(runs)}\n`);
+    if (seeds.length > 1) say(`${spread(seeds, runs)}\n`);
+    const kept = join(workDir, seeds.length > 1 ? `distilled-seed-${seeds[0]}` : 'distilled', runFiles.student);
+    say(`The distilled student is ${pc.bold(kept)}: safetensors, its own names, nothing of the teacher.`);
+  });
+
+function tryResume(trainer: { resume(folder: string): unknown }, folder: string): void {
+  try {
+    trainer.resume(folder);
+  } catch (error) {
+    // The run before this one was stopped: this one had not begun.
+    if (!/to resume from/.test((error as Error).message)) throw error;
+  }
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const accuracies = (runs: readonly Run[], name: string): number[] => runs.map(({ metrics }) => metrics[name]!.accuracy);
+const thousands = (value: number): string => `${(value / 1e3).toFixed(1)}k`;
+
+function summary({ alone, distilled }: Record<'alone' | 'distilled', Run[]>): string {
+  const row = (name: string, values: readonly number[], profile: Profile, seconds: string): string[] => [
+    name,
+    `${mean(values).toFixed(2)}%`,
+    thousands(profile.parameters),
+    `${(profile.macs / 1e6).toFixed(2)}M`,
+    `${(profile.bytes / 1024).toFixed(0)} KiB`,
+    seconds,
+  ];
+  const time = (runs: readonly Run[]): string => duration(mean(runs.map(({ seconds }) => seconds)));
+  return table(
+    ['network', 'accuracy', 'parameters', 'MACs', 'size', 'training'],
+    [
+      row('teacher', accuracies(distilled, 'teacher'), distilled[0]!.teacher!, '-'),
+      row('student alone', accuracies(alone, 'student'), alone[0]!.student, time(alone)),
+      row('student distilled', accuracies(distilled, 'student'), distilled[0]!.student, time(distilled)),
+    ],
+  );
+}
+
+function spread(seeds: readonly number[], { alone, distilled }: Record<'alone' | 'distilled', Run[]>): string {
+  const [a, d] = [accuracies(alone, 'student'), accuracies(distilled, 'student')];
+  const range = (values: readonly number[]): string => (Math.max(...values) - Math.min(...values)).toFixed(2);
+  const line = (name: string, values: readonly number[]): string[] => [
+    name,
+    ...values.map((value) => value.toFixed(2)),
+    mean(values).toFixed(2),
+    range(values),
+  ];
+  const gains = d.map((value, i) => value - a[i]!);
+  return table(
+    ['accuracy, %', ...seeds.map((seed) => `seed ${seed}`), 'mean', 'spread'],
+    [line('student alone', a), line('student distilled', d), line('gain', gains)],
+  );
+}

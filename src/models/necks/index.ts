@@ -1,0 +1,2 @@
+// Necks: feature maps to what a head takes.
+export { GlobalAveragePooling } from './global-average-pooling.ts';

@@ -1,0 +1,24 @@
+// What an algorithm asks of a network that learns from labelled images.
+import type { Tensor } from '../torch/index.ts';
+import type { Module } from './module.ts';
+
+/** What is known of one image besides its pixels. */
+export interface DataSample {
+  /** The class, counted from 0. */
+  gtLabel: number;
+  /** The sample's number in its data set. */
+  sampleIdx?: number;
+  /** Numbers of samples to contrast with: the positive one first (contrastive methods). */
+  contrastSampleIdxs?: readonly number[];
+}
+
+/** What a forward gives: losses by name, raw scores, or probabilities. */
+export type ForwardMode = 'loss' | 'tensor' | 'predict';
+
+/** A network whose forward also computes its own losses. */
+export interface LossModel extends Module {
+  /** Losses by name, such as `{ loss }`; `inputs` is `(N, C, H, W)`, with one sample per image. */
+  forward(inputs: Tensor, dataSamples: readonly DataSample[], mode: 'loss'): Record<string, Tensor>;
+  /** Scores before the softmax (`'tensor'`, the default) or probabilities (`'predict'`), `(N, K)`. */
+  forward(inputs: Tensor, dataSamples?: readonly DataSample[], mode?: 'tensor' | 'predict'): Tensor;
+}

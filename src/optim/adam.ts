@@ -1,0 +1,117 @@
+// Adam, and AdamW with its decoupled weight decay.
+import { keep, ops } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { notNegative, Optimizer } from './optimizer.ts';
+import type { ParameterState, ParamGroup, Update } from './optimizer.ts';
+import { foreach } from './sgd.ts';
+
+export interface AdamOptions {
+  /** Default 0.001. */
+  lr?: number;
+  /** Decay of the running means of the gradient and its square. Default `[0.9, 0.999]`. */
+  betas?: readonly [number, number];
+  /** Default 1e-8. */
+  eps?: number;
+  /** Adam: L2 penalty, added to the gradient (default 0). AdamW: share of the weight taken off each step (default 0.01). */
+  weightDecay?: number;
+  /** Divide by the largest running mean seen. Reddi, Kale, Kumar, ICLR 2018. Default false. */
+  amsgrad?: boolean;
+  /** Go up instead of down. Default false. */
+  maximize?: boolean;
+}
+
+const adamDefaults: Required<AdamOptions> = {
+  lr: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  amsgrad: false,
+  maximize: false,
+};
+
+/**
+ * `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`.
+ * Kingma, Ba, arXiv 1412.6980; equal to PyTorch's.
+ */
+export class Adam extends Optimizer<Required<AdamOptions>> {
+  constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<AdamOptions>>[], options: AdamOptions = {}) {
+    super(params, { ...adamDefaults, ...options });
+  }
+
+  protected override mistakes({ lr, betas, eps, weightDecay }: Required<AdamOptions>): string[] {
+    const wrong = betas.filter((beta) => !(beta >= 0 && beta < 1));
+    return [
+      ...notNegative('lr', lr),
+      ...notNegative('eps', eps),
+      ...notNegative('weightDecay', weightDecay),
+      ...(betas.length !== 2 || wrong.length > 0
+        ? [`betas must be two numbers in [0, 1), got [${betas.join(', ')}]`]
+        : []),
+    ];
+  }
+
+  /** What weight decay does to parameters or gradients before the step; gives the gradients to go on with. */
+  protected decay(params: Tensor[], grads: Tensor[], { weightDecay }: Required<AdamOptions>): Tensor[] {
+    return weightDecay === 0 ? grads : foreach('_foreach_add', grads, params, { alpha: weightDecay });
+  }
+
+  protected override update({ params, grads: given, states }: Update, options: Required<AdamOptions>): void {
+    const { lr, betas, eps, amsgrad, maximize } = options;
+    const [beta1, beta2] = betas;
+    const grads = this.decay(params, maximize ? foreach('_foreach_neg', given) : given, options);
+    for (const [i, state] of states.entries()) if (state['step'] === undefined) begin(state, params[i]!, amsgrad);
+    const means = states.map((state) => state['exp_avg']!);
+    const squares = states.map((state) => state['exp_avg_sq']!);
+    foreach(
+      '_foreach_add_',
+      states.map((state) => state['step']!),
+      1,
+    );
+    foreach('_foreach_mul_', means, beta1);
+    foreach('_foreach_add_', means, grads, { alpha: 1 - beta1 });
+    foreach('_foreach_mul_', squares, beta2);
+    foreach('_foreach_addcmul_', squares, grads, grads, 1 - beta2);
+    let denominators = squares;
+    if (amsgrad) {
+      denominators = states.map((state, i) => {
+        const most = state['max_exp_avg_sq']!;
+        return most.copy_(ops.maximum(most, squares[i]!));
+      });
+    }
+    // Parameters of one group may have begun at different steps: each has corrections of its own.
+    const counts = states.map((state) => state['step']!.item());
+    const roots = foreach('_foreach_sqrt', denominators);
+    foreach(
+      '_foreach_div_',
+      roots,
+      counts.map((t) => Math.sqrt(1 - beta2 ** t)),
+    );
+    foreach('_foreach_add_', roots, eps);
+    foreach(
+      '_foreach_addcdiv_',
+      params,
+      means,
+      roots,
+      counts.map((t) => -lr / (1 - beta1 ** t)),
+    );
+  }
+}
+
+function begin(state: ParameterState, param: Tensor, amsgrad: boolean): void {
+  state['step'] = keep(ops.zeros([]));
+  state['exp_avg'] = keep(ops.zerosLike(param));
+  state['exp_avg_sq'] = keep(ops.zerosLike(param));
+  if (amsgrad) state['max_exp_avg_sq'] = keep(ops.zerosLike(param));
+}
+
+/** {@link Adam} with `p *= 1 - lr * weightDecay` in place of the L2 penalty. Loshchilov, Hutter, arXiv 1711.05101. */
+export class AdamW extends Adam {
+  constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<AdamOptions>>[], options: AdamOptions = {}) {
+    super(params, { weightDecay: 0.01, ...options });
+  }
+
+  protected override decay(params: Tensor[], grads: Tensor[], { lr, weightDecay }: Required<AdamOptions>): Tensor[] {
+    if (weightDecay !== 0) foreach('_foreach_mul_', params, 1 - lr * weightDecay);
+    return grads;
+  }
+}

@@ -1,0 +1,184 @@
+// What every optimiser does: groups of parameters with options of their own, state per parameter, state dicts in PyTorch's layout.
+import { RetortError } from '../errors.ts';
+import { clearGrads, gradsOf, keep, noGrad, Tensor, tidy } from '../torch/index.ts';
+
+/** Parameters that share options; options left out are the optimiser's. */
+export type ParamGroup<Options> = { params: Iterable<Tensor> } & Partial<Options>;
+
+/** A group as the optimiser keeps it: every option is there and may be changed between steps. */
+export type FullGroup<Options> = Options & {
+  params: Tensor[];
+  /** The learning rate a scheduler started from. */
+  initialLr?: number;
+};
+
+/** Options that every optimiser has. */
+export interface BaseOptions {
+  lr: number;
+}
+
+/** Tensors and numbers an optimiser remembers of one parameter, under PyTorch's names. */
+export type ParameterState = Record<string, Tensor>;
+
+/** PyTorch's layout, so that its checkpoints can be read: names are snake_case, parameters are numbers in group order. */
+export interface OptimizerStateDict {
+  state: Record<string, Record<string, unknown>>;
+  param_groups: Record<string, unknown>[];
+}
+
+/** A parameter with its gradient and state, for one step. */
+export interface Update {
+  params: Tensor[];
+  grads: Tensor[];
+  states: ParameterState[];
+}
+
+export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
+  /** The groups, in order; `lr` and the rest may be changed between steps. */
+  readonly paramGroups: FullGroup<Options>[] = [];
+  protected readonly state = new Map<Tensor, ParameterState>();
+  readonly #defaults: Options;
+
+  /** @throws {RetortError} when there are no parameters, one is given twice, or an option makes no sense. */
+  constructor(params: Iterable<Tensor> | readonly ParamGroup<Options>[], defaults: Options) {
+    this.#defaults = defaults;
+    const given = [...(params as Iterable<Tensor | ParamGroup<Options>>)];
+    const groups = given.every((item) => !(item instanceof Tensor)) && given.length > 0 ? given : [{ params: given }];
+    for (const group of groups) this.addParamGroup(group as ParamGroup<Options>);
+  }
+
+  /** Every mistake in a group's options, in words. */
+  protected abstract mistakes(options: Options): string[];
+
+  /** Adds parameters with options of their own, also in the middle of training. */
+  addParamGroup(group: ParamGroup<Options>): void {
+    const name = this.constructor.name;
+    const { params: given, ...own } = group;
+    const params = [...given];
+    if (params.length === 0) {
+      throw new RetortError(`${name}: there are no parameters`, {
+        help: 'pass module.parameters() of a module that has some',
+      });
+    }
+    const known = new Set(this.parameters());
+    for (const [i, param] of params.entries()) {
+      if (!(param instanceof Tensor)) throw new RetortError(`${name}: parameter ${i} is no tensor`);
+      if (!param.isLeaf) throw new RetortError(`${name}: parameter ${i} is the result of an operation, not a leaf`);
+      if (known.has(param)) throw new RetortError(`${name}: parameter ${i} of the group is given twice`);
+      known.add(param);
+    }
+    const full = { ...this.#defaults, ...own } as Options;
+    const mistakes = this.mistakes(full);
+    if (mistakes.length > 0) throw new RetortError(`${name}: ${mistakes.join('; ')}`);
+    this.paramGroups.push({ ...full, params });
+  }
+
+  /** All parameters, in group order. */
+  parameters(): Tensor[] {
+    return this.paramGroups.flatMap((group) => group.params);
+  }
+
+  /** Sets every gradient to null. */
+  zeroGrad(): void {
+    clearGrads(this.parameters());
+  }
+
+  /** Updates every parameter that has a gradient. A scope by itself; nothing is recorded for gradients. */
+  step(): void {
+    noGrad(() =>
+      tidy(() => {
+        for (const group of this.paramGroups) {
+          const update: Update = { params: [], grads: [], states: [] };
+          for (const [i, grad] of gradsOf(group.params).entries()) {
+            if (grad === null) continue;
+            const param = group.params[i]!;
+            let state = this.state.get(param);
+            if (state === undefined) {
+              state = {};
+              this.state.set(param, state);
+            }
+            update.params.push(param);
+            update.grads.push(grad);
+            update.states.push(state);
+          }
+          if (update.params.length > 0) this.update(update, group);
+        }
+      }),
+    );
+  }
+
+  /** One step of one group; lists are parallel. */
+  protected abstract update(update: Update, options: Options): void;
+
+  /** The state's tensors are the live ones: copy or save them before the next step. */
+  stateDict(): OptimizerStateDict {
+    const state: OptimizerStateDict['state'] = {};
+    let index = 0;
+    const groups = this.paramGroups.map(({ params, ...options }) => {
+      const numbers = params.map((param) => {
+        const entries = this.state.get(param);
+        if (entries !== undefined && Object.keys(entries).length > 0) state[index] = { ...entries };
+        return index++;
+      });
+      return { ...renamed(options, snakeCase), params: numbers };
+    });
+    return { state, param_groups: groups };
+  }
+
+  /**
+   * Takes over a state of the same shape of groups and parameters; copies its tensors.
+   * @throws {RetortError} listing everything that does not fit; nothing is changed then.
+   */
+  loadStateDict(dict: OptimizerStateDict): void {
+    const params = this.parameters();
+    const sizes = (counts: readonly number[]): string => `[${counts.join(', ')}]`;
+    const own = this.paramGroups.map((group) => group.params.length);
+    const theirs = dict.param_groups.map((group) => (group['params'] as readonly unknown[]).length);
+    const mistakes =
+      sizes(own) === sizes(theirs) ? [] : [`groups of ${sizes(theirs)} parameters, expected ${sizes(own)}`];
+    for (const [index, entries] of Object.entries(dict.state)) {
+      const param = params[Number(index)];
+      for (const [name, value] of Object.entries(entries)) {
+        if (!(value instanceof Tensor) || value.shape.length === 0 || param === undefined) continue;
+        if (value.shape.join() !== param.shape.join()) {
+          mistakes.push(
+            `${name} of parameter ${index} has shape [${value.shape.join(', ')}], expected [${param.shape.join(', ')}]`,
+          );
+        }
+      }
+    }
+    if (mistakes.length > 0) throw new RetortError(`${this.constructor.name}.loadStateDict: ${mistakes.join('; ')}`);
+    for (const entries of this.state.values()) for (const value of Object.values(entries)) value.dispose();
+    this.state.clear();
+    for (const [index, entries] of Object.entries(dict.state)) {
+      const copied: ParameterState = {};
+      for (const [name, value] of Object.entries(entries)) {
+        if (value instanceof Tensor) copied[name] = keep(noGrad(() => value.clone()));
+      }
+      const param = params[Number(index)];
+      if (param !== undefined) this.state.set(param, copied);
+    }
+    dict.param_groups.forEach(({ params: _numbers, ...options }, i) => {
+      Object.assign(this.paramGroups[i]!, renamed(options, camelCase));
+    });
+  }
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function renamed(options: object, rename: (name: string) => string): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [rename(name), value]));
+}
+
+/** A mistake in words when a number is not at least zero. */
+export function notNegative(name: string, value: number): string[] {
+  return typeof value === 'number' && value >= 0 && Number.isFinite(value)
+    ? []
+    : [`${name} must be at least 0, got ${value}`];
+}

@@ -1,0 +1,71 @@
+// Schedulers made of others: one after the other, or all at once.
+import { RetortError } from '../../errors.ts';
+import type { Optimizer } from '../optimizer.ts';
+import { FormulaScheduler, Scheduler } from './scheduler.ts';
+import type { SchedulerState } from './scheduler.ts';
+
+abstract class Combined extends Scheduler {
+  protected readonly schedulers: readonly FormulaScheduler[];
+
+  constructor(optimizer: Optimizer, schedulers: readonly FormulaScheduler[]) {
+    super(optimizer);
+    if (schedulers.length === 0) throw new RetortError(`${new.target.name}: there are no schedulers`);
+    for (const [i, scheduler] of schedulers.entries()) {
+      if (!(scheduler instanceof FormulaScheduler)) {
+        throw new RetortError(`${new.target.name}: scheduler ${i} is made of others, which cannot be nested`);
+      }
+      if (scheduler.optimizer !== optimizer) {
+        throw new RetortError(`${new.target.name}: scheduler ${i} belongs to another optimiser`);
+      }
+    }
+    this.schedulers = schedulers;
+  }
+
+  override stateDict(): SchedulerState {
+    return { ...super.stateDict(), schedulers: this.schedulers.map((scheduler) => scheduler.stateDict()) };
+  }
+
+  override loadStateDict(state: SchedulerState): void {
+    super.loadStateDict(state);
+    this.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(state.schedulers![i]!));
+  }
+}
+
+/** All of them every step: their factors multiply. */
+export class ChainedScheduler extends Combined {
+  override step(): void {
+    this.lastEpoch++;
+    for (const scheduler of this.schedulers) scheduler.step();
+  }
+}
+
+export interface SequentialLROptions {
+  /** At which step each scheduler after the first begins. */
+  milestones: readonly number[];
+}
+
+/** One after the other; each starts from the optimiser's own rate when its turn comes. */
+export class SequentialLR extends Combined {
+  readonly milestones: readonly number[];
+
+  constructor(optimizer: Optimizer, schedulers: readonly FormulaScheduler[], { milestones }: SequentialLROptions) {
+    super(optimizer, schedulers);
+    if (milestones.length !== schedulers.length - 1) {
+      throw new RetortError(
+        `SequentialLR: ${schedulers.length} schedulers need ${schedulers.length - 1} milestones, got ${milestones.length}`,
+      );
+    }
+    this.milestones = milestones;
+    // Each changed the rate when it was made: begin again with the first alone.
+    for (const group of optimizer.paramGroups) group.lr = group.initialLr ?? group.lr;
+    schedulers[0]!.apply();
+  }
+
+  override step(): void {
+    this.lastEpoch++;
+    const turn = this.milestones.filter((milestone) => milestone <= this.lastEpoch).length;
+    const scheduler = this.schedulers[turn]!;
+    if (turn > 0 && this.milestones[turn - 1] === this.lastEpoch) scheduler.restart();
+    else scheduler.step();
+  }
+}

@@ -1,0 +1,241 @@
+// Schedulers that are one formula. `t` counts steps from 0, `base` is the optimiser's own rate.
+import { RetortError } from '../../errors.ts';
+import type { Optimizer } from '../optimizer.ts';
+import { FormulaScheduler } from './scheduler.ts';
+
+function requireCount(where: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new RetortError(`${where} must be a whole number of at least 1, got ${value}`);
+}
+
+export interface MultiStepLROptions {
+  /** At which steps the rate falls; one that stands twice counts twice. */
+  milestones: readonly number[];
+  /** Default 0.1. */
+  gamma?: number;
+}
+
+/** `base * gamma^(milestones passed)` */
+export class MultiStepLR extends FormulaScheduler {
+  readonly milestones: readonly number[];
+  readonly gamma: number;
+
+  constructor(optimizer: Optimizer, { milestones, gamma = 0.1 }: MultiStepLROptions) {
+    super(optimizer);
+    this.milestones = milestones;
+    this.gamma = gamma;
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number): number {
+    return lr * this.gamma ** this.milestones.filter((milestone) => milestone === t).length;
+  }
+  protected override at(base: number, t: number): number {
+    return base * this.gamma ** this.milestones.filter((milestone) => milestone <= t).length;
+  }
+}
+
+export interface StepLROptions {
+  /** Steps between two falls. */
+  stepSize: number;
+  /** Default 0.1. */
+  gamma?: number;
+}
+
+/** `base * gamma^floor(t / stepSize)` */
+export class StepLR extends FormulaScheduler {
+  readonly stepSize: number;
+  readonly gamma: number;
+
+  constructor(optimizer: Optimizer, { stepSize, gamma = 0.1 }: StepLROptions) {
+    super(optimizer);
+    this.stepSize = requireCount('StepLR: stepSize', stepSize);
+    this.gamma = gamma;
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number): number {
+    return t === 0 || t % this.stepSize !== 0 ? lr : lr * this.gamma;
+  }
+  protected override at(base: number, t: number): number {
+    return base * this.gamma ** Math.floor(t / this.stepSize);
+  }
+}
+
+export interface ExponentialLROptions {
+  gamma: number;
+}
+
+/** `base * gamma^t` */
+export class ExponentialLR extends FormulaScheduler {
+  readonly gamma: number;
+
+  constructor(optimizer: Optimizer, { gamma }: ExponentialLROptions) {
+    super(optimizer);
+    this.gamma = gamma;
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number): number {
+    return t === 0 ? lr : lr * this.gamma;
+  }
+  protected override at(base: number, t: number): number {
+    return base * this.gamma ** t;
+  }
+}
+
+export interface CosineAnnealingLROptions {
+  /** Steps of the half wave. */
+  tMax: number;
+  /** The lowest rate. Default 0. */
+  etaMin?: number;
+}
+
+/** `etaMin + (base - etaMin) * (1 + cos(pi * t / tMax)) / 2`. Loshchilov, Hutter, arXiv 1608.03983. */
+export class CosineAnnealingLR extends FormulaScheduler {
+  readonly tMax: number;
+  readonly etaMin: number;
+
+  constructor(optimizer: Optimizer, { tMax, etaMin = 0 }: CosineAnnealingLROptions) {
+    super(optimizer);
+    this.tMax = requireCount('CosineAnnealingLR: tMax', tMax);
+    this.etaMin = etaMin;
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number, base: number): number {
+    const { tMax, etaMin } = this;
+    if (t === 0) return lr;
+    if ((t - 1 - tMax) % (2 * tMax) === 0) return lr + ((base - etaMin) * (1 - Math.cos(Math.PI / tMax))) / 2;
+    const wave = (step: number): number => 1 + Math.cos((Math.PI * step) / tMax);
+    return (wave(t) / wave(t - 1)) * (lr - etaMin) + etaMin;
+  }
+  protected override at(base: number, t: number): number {
+    return this.etaMin + ((base - this.etaMin) * (1 + Math.cos((Math.PI * t) / this.tMax))) / 2;
+  }
+}
+
+export interface LinearLROptions {
+  /** Share of the rate at the start, above 0. Default 1/3. */
+  startFactor?: number;
+  /** Share at the end. Default 1. */
+  endFactor?: number;
+  /** Steps from start to end. Default 5. */
+  totalIters?: number;
+}
+
+/** `base * (startFactor + (endFactor - startFactor) * min(t, totalIters) / totalIters)`: the usual warm-up. */
+export class LinearLR extends FormulaScheduler {
+  readonly startFactor: number;
+  readonly endFactor: number;
+  readonly totalIters: number;
+
+  constructor(optimizer: Optimizer, { startFactor = 1 / 3, endFactor = 1, totalIters = 5 }: LinearLROptions = {}) {
+    super(optimizer);
+    if (!(startFactor > 0 && startFactor <= 1)) {
+      throw new RetortError(`LinearLR: startFactor must be above 0 and at most 1, got ${startFactor}`);
+    }
+    this.startFactor = startFactor;
+    this.endFactor = endFactor;
+    this.totalIters = requireCount('LinearLR: totalIters', totalIters);
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number): number {
+    const { startFactor, endFactor, totalIters } = this;
+    if (t === 0) return lr * startFactor;
+    if (t > totalIters) return lr;
+    const rise = endFactor - startFactor;
+    return lr * (1 + rise / (totalIters * startFactor + (t - 1) * rise));
+  }
+  protected override at(base: number, t: number): number {
+    const { startFactor, endFactor, totalIters } = this;
+    return base * (startFactor + ((endFactor - startFactor) * Math.min(totalIters, t)) / totalIters);
+  }
+}
+
+export interface ConstantLROptions {
+  /** Share of the rate at first. Default 1/3. */
+  factor?: number;
+  /** Steps until the whole rate. Default 5. */
+  totalIters?: number;
+}
+
+/** `base * factor` for `totalIters` steps, then `base` */
+export class ConstantLR extends FormulaScheduler {
+  readonly factor: number;
+  readonly totalIters: number;
+
+  constructor(optimizer: Optimizer, { factor = 1 / 3, totalIters = 5 }: ConstantLROptions = {}) {
+    super(optimizer);
+    this.factor = factor;
+    this.totalIters = requireCount('ConstantLR: totalIters', totalIters);
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number): number {
+    if (t === 0) return lr * this.factor;
+    return t === this.totalIters ? lr * (1 / this.factor) : lr;
+  }
+  protected override at(base: number, t: number): number {
+    return t >= this.totalIters ? base : base * this.factor;
+  }
+}
+
+export interface PolynomialLROptions {
+  /** Steps until 0. Default 5. */
+  totalIters?: number;
+  /** Default 1. */
+  power?: number;
+}
+
+/** `base * (1 - min(t, totalIters) / totalIters)^power` */
+export class PolynomialLR extends FormulaScheduler {
+  readonly totalIters: number;
+  readonly power: number;
+
+  constructor(optimizer: Optimizer, { totalIters = 5, power = 1 }: PolynomialLROptions = {}) {
+    super(optimizer);
+    this.totalIters = requireCount('PolynomialLR: totalIters', totalIters);
+    this.power = power;
+    this.apply();
+  }
+
+  protected override next(lr: number, t: number): number {
+    const { totalIters, power } = this;
+    if (t === 0 || t > totalIters) return lr;
+    return lr * ((1 - t / totalIters) / (1 - (t - 1) / totalIters)) ** power;
+  }
+  protected override at(base: number, t: number): number {
+    return base * (1 - Math.min(this.totalIters, t) / this.totalIters) ** this.power;
+  }
+}
+
+export interface LambdaLROptions {
+  /** The share of the rate at step `t`; a list has one for each group. */
+  lrLambda: ((t: number) => number) | readonly ((t: number) => number)[];
+}
+
+/** `base * lrLambda(t)` */
+export class LambdaLR extends FormulaScheduler {
+  readonly #shares: readonly ((t: number) => number)[];
+
+  constructor(optimizer: Optimizer, { lrLambda }: LambdaLROptions) {
+    super(optimizer);
+    const groups = optimizer.paramGroups.length;
+    this.#shares = typeof lrLambda === 'function' ? Array.from({ length: groups }, () => lrLambda) : lrLambda;
+    if (this.#shares.length !== groups) {
+      throw new RetortError(
+        `LambdaLR: ${groups} functions were expected, one for each group, got ${this.#shares.length}`,
+      );
+    }
+    this.apply();
+  }
+
+  protected override next(_lr: number, t: number, base: number, group: number): number {
+    return this.at(base, t, group);
+  }
+  protected override at(base: number, t: number, group: number): number {
+    return base * this.#shares[group]!(t);
+  }
+}

@@ -1,0 +1,25 @@
+// Learning-rate schedulers.
+export { ChainedScheduler, SequentialLR } from './combined.ts';
+export type { SequentialLROptions } from './combined.ts';
+export {
+  ConstantLR,
+  CosineAnnealingLR,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  MultiStepLR,
+  PolynomialLR,
+  StepLR,
+} from './formulas.ts';
+export type {
+  ConstantLROptions,
+  CosineAnnealingLROptions,
+  ExponentialLROptions,
+  LambdaLROptions,
+  LinearLROptions,
+  MultiStepLROptions,
+  PolynomialLROptions,
+  StepLROptions,
+} from './formulas.ts';
+export { FormulaScheduler, Scheduler } from './scheduler.ts';
+export type { SchedulerState } from './scheduler.ts';

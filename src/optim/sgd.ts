@@ -1,0 +1,77 @@
+// Stochastic gradient descent with momentum.
+import { callOperator, keep } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { notNegative, Optimizer } from './optimizer.ts';
+import type { ParamGroup, Update } from './optimizer.ts';
+
+export interface SGDOptions {
+  /** Step size. */
+  lr: number;
+  /** Default 0. */
+  momentum?: number;
+  /** How much of the gradient the momentum leaves out. Default 0. */
+  dampening?: number;
+  /** L2 penalty, added to the gradient. Default 0. */
+  weightDecay?: number;
+  /** Look ahead along the momentum. Needs momentum and no dampening. Default false. */
+  nesterov?: boolean;
+  /** Go up instead of down. Default false. */
+  maximize?: boolean;
+}
+
+/**
+ * `g = grad + weightDecay * p; b = momentum * b + (1 - dampening) * g; p -= lr * (nesterov ? g + momentum * b : b)`,
+ * where b starts as the first g. Sutskever et al., ICML 2013; equal to PyTorch's.
+ */
+export class SGD extends Optimizer<Required<SGDOptions>> {
+  constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<SGDOptions>>[], options: SGDOptions) {
+    super(params, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false, ...options });
+  }
+
+  protected override mistakes(options: Required<SGDOptions>): string[] {
+    const { lr, momentum, dampening, weightDecay, nesterov } = options;
+    return [
+      ...notNegative('lr', lr),
+      ...notNegative('momentum', momentum),
+      ...notNegative('weightDecay', weightDecay),
+      ...(nesterov && (momentum === 0 || dampening !== 0) ? ['nesterov needs momentum and no dampening'] : []),
+    ];
+  }
+
+  protected override update({ params, grads, states }: Update, options: Required<SGDOptions>): void {
+    const { lr, momentum, dampening, weightDecay, nesterov, maximize } = options;
+    let steps = grads;
+    if (maximize) steps = foreach('_foreach_neg', steps);
+    if (weightDecay !== 0) steps = foreach('_foreach_add', steps, params, { alpha: weightDecay });
+    if (momentum !== 0) steps = this.#withMomentum(steps, states, momentum, dampening, nesterov);
+    foreach('_foreach_add_', params, steps, { alpha: -lr });
+  }
+
+  #withMomentum(
+    steps: Tensor[],
+    states: Update['states'],
+    momentum: number,
+    dampening: number,
+    nesterov: boolean,
+  ): Tensor[] {
+    const begun: number[] = [];
+    for (const [i, state] of states.entries()) if (state['momentum_buffer'] !== undefined) begun.push(i);
+    const old = begun.map((i) => states[i]!['momentum_buffer']!);
+    if (old.length > 0) {
+      foreach('_foreach_mul_', old, momentum);
+      foreach(
+        '_foreach_add_',
+        old,
+        begun.map((i) => steps[i]!),
+        { alpha: 1 - dampening },
+      );
+    }
+    const buffers = states.map((state, i) => (state['momentum_buffer'] ??= keep(steps[i]!.clone())));
+    return nesterov ? foreach('_foreach_add', steps, buffers, { alpha: momentum }) : buffers;
+  }
+}
+
+/** One of libtorch's operators on whole lists: one call for all parameters. */
+export function foreach(name: string, ...args: readonly unknown[]): Tensor[] {
+  return callOperator(name, args) as Tensor[];
+}

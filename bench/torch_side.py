@@ -55,14 +55,11 @@ def wave(n, a, b, scale):
 
 def fill(model):
     with torch.no_grad():
-        for k, (name, t) in enumerate(sorted_parameters(model)):
+        model.fc.bias.zero_()
+        for k, t in enumerate(model.parameters()):
             if t.dim() > 1:
                 fan = t[0].numel()
                 t.copy_(wave(t.numel(), 0.37 + 0.01 * (k % 7), k, math.sqrt(4 / fan)).view(t.shape))
-
-
-def sorted_parameters(model):
-    return list(model.named_parameters())
 
 
 NETS = {  # blocks, width

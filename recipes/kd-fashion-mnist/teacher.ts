@@ -3,4 +3,4 @@ import { defineConfig } from 'retort-kd/config';
 
 import { teacher, training } from './common.ts';
 
-export default defineConfig({ ...training(10), seed: 1, model: { type: 'Supervised', architecture: teacher } });
+export default defineConfig({ ...training(6), seed: 1, model: { type: 'Supervised', architecture: teacher } });

@@ -17,18 +17,16 @@ export async function evaluate(model: LossModel, loader: DataLoader): Promise<Me
     let right = 0;
     let seen = 0;
     for (let i = 0; i < loader.length; i++) {
-      const [rightHere, seenHere] = noGrad(() =>
+      const counts = noGrad(() =>
         tidy(() => {
           const { inputs, dataSamples } = loader.load(0, i);
           const predicted = model.forward(inputs, undefined, 'tensor').argmax(1).data();
-          return [
-            dataSamples.filter((sample, k) => Number(predicted[k]) === sample.gtLabel).length,
-            dataSamples.length,
-          ];
+          const hits = dataSamples.filter((sample, k) => Number(predicted[k]) === sample.gtLabel);
+          return { right: hits.length, seen: dataSamples.length };
         }),
-      ) as [number, number];
-      right += rightHere;
-      seen += seenHere;
+      );
+      right += counts.right;
+      seen += counts.seen;
       await nextTurn();
     }
     return { accuracy: (100 * right) / seen };

@@ -58,7 +58,7 @@ export function loadTraining(path: string, parts: TrainingParts): Position {
     }
     const meta = JSON.parse(metadata['state']!) as Meta;
     const model: Record<string, Tensor> = {};
-    const state: OptimizerStateDict['state'] = { ...(meta.optimizer as OptimizerStateDict['state']) };
+    const state: OptimizerStateDict['state'] = { ...meta.optimizer };
     for (const [name, tensor] of Object.entries(tensors)) {
       const [part, index, ...rest] = name.split('.');
       if (part === 'model') model[name.slice('model.'.length)] = tensor;

@@ -51,12 +51,13 @@ export const heads = new Registry<Head>('head', {
       inChannels: count,
       loss: z
         .strictObject({
+          type: z.literal('CrossEntropyLoss').exactOptional(),
           lossWeight: z.number().exactOptional(),
           labelSmoothing: z.number().min(0).max(1).exactOptional(),
         })
         .exactOptional(),
     }),
-    (options) => new LinearClsHead(options),
+    ({ loss: { type: _type, ...loss } = {}, ...options }) => new LinearClsHead({ ...options, loss }),
     { summary: 'Linear classifier with cross entropy.' },
   ),
 });

@@ -27,9 +27,9 @@ interface Buildable<First, Product> {
 
 const adam = ['lr', 'betas', 'eps', 'weightDecay', 'amsgrad', 'maximize'];
 const optimizers: Readonly<Record<string, Buildable<Iterable<Tensor>, Optimizer>>> = {
-  SGD: { make: SGD as never, options: ['lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize'] },
-  Adam: { make: Adam as never, options: adam },
-  AdamW: { make: AdamW as never, options: adam },
+  SGD: { make: SGD, options: ['lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize'] },
+  Adam: { make: Adam, options: adam },
+  AdamW: { make: AdamW, options: adam },
 };
 
 const schedulers: Readonly<Record<string, Buildable<Optimizer, FormulaScheduler>>> = {

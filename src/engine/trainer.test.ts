@@ -1,0 +1,147 @@
+// The training loop: learns, resumes bit-equal in the middle of an epoch, keeps memory flat, names losses that are no numbers.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { DataLoader, Normalize, RandomHorizontalFlip, RandomSampler, SyntheticImages } from '../data/index.ts';
+import { buildAlgorithm } from '../distill/algorithms/index.ts';
+import type { Algorithm } from '../distill/algorithms/index.ts';
+import { buildModel } from '../models/index.ts';
+import { loadTensors } from '../nn/index.ts';
+import { CosineAnnealingLR, SGD } from '../optim/index.ts';
+import { manualSeed, memory, noGrad, tidy } from '../torch/index.ts';
+import { runFiles, Trainer } from './index.ts';
+import type { TrainerOptions } from './index.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function network(width: number): Record<string, unknown> & { type: string } {
+  return {
+    type: 'ImageClassifier',
+    backbone: {
+      type: 'ResNet_CIFAR',
+      depth: 18,
+      stageBlocks: [1],
+      numStages: 1,
+      inChannels: 1,
+      stemChannels: width,
+      baseChannels: width,
+    },
+    neck: { type: 'GlobalAveragePooling' },
+    head: { type: 'LinearClsHead', numClasses: 4, inChannels: width },
+  };
+}
+
+function distillation(): Algorithm {
+  manualSeed(5);
+  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  return buildAlgorithm({
+    type: 'SingleTeacherDistill',
+    architecture: network(4),
+    teacher: network(6),
+    distiller: {
+      type: 'ConfigurableDistiller',
+      studentRecorders: { fc },
+      teacherRecorders: { fc },
+      distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
+      lossForwardMappings: {
+        loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+      },
+    },
+  });
+}
+
+/** A run on made-up images, ready to go. */
+function setUp(changes: Partial<TrainerOptions> = {}, algorithm = distillation()): Trainer & Disposable {
+  const images = new SyntheticImages({ samples: 64 });
+  const transforms = [new RandomHorizontalFlip(), new Normalize({ mean: [0.5], std: [0.25] })];
+  const trainLoader = new DataLoader(images, { batchSize: 16, transforms, sampler: new RandomSampler({ seed: 2 }) });
+  const valLoader = new DataLoader(images, { batchSize: 32, transforms: transforms.slice(1) });
+  const optimizer = new SGD(algorithm.student.parameters(), { lr: 0.05, momentum: 0.9 });
+  const stepSchedulers = [new CosineAnnealingLR(optimizer, { tMax: 12 })];
+  const trainer = new Trainer({ algorithm, trainLoader, valLoader, optimizer, stepSchedulers, epochs: 3, ...changes });
+  return Object.assign(trainer, { [Symbol.dispose]: () => images[Symbol.dispose]() });
+}
+
+const weights = (path: string): Record<string, unknown> =>
+  tidy(() => Object.fromEntries(Object.entries(loadTensors(path).tensors).map(([name, t]) => [name, t.toArray()])));
+
+it('trains, evaluates student and teacher, and saves the student alone', async () => {
+  const epochs: string[] = [];
+  const line = (text: string): void => void epochs.push(text);
+  using trainer = setUp({ workDir: folder, progress: { step() {}, line } });
+  const { metrics, stopped } = await trainer.run();
+  expect(stopped).toBe(false);
+  expect(Object.keys(metrics)).toEqual(['student', 'teacher']);
+  expect(epochs).toHaveLength(3);
+  expect(epochs[0]).toMatch(/^epoch 1\/3 {2}accuracy: student .* {2}teacher /);
+  const names = Object.keys(weights(join(folder, runFiles.student)));
+  expect(names).toContain('backbone.layer1.0.conv1.weight');
+  expect(names.filter((name) => /teacher|architecture|distiller/.test(name))).toEqual([]);
+});
+
+it('learns', async () => {
+  manualSeed(1);
+  const algorithm = buildAlgorithm({ type: 'Supervised', architecture: network(8) });
+  using trainer = setUp({ epochs: 40, valInterval: 40 }, algorithm);
+  const { metrics } = await trainer.run();
+  expect(metrics['student']!.accuracy).toBeGreaterThan(80);
+});
+
+it('stopped in the middle of an epoch and resumed, ends with the very same weights', async () => {
+  const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
+  {
+    using trainer = setUp({ workDir: whole });
+    await trainer.run();
+  }
+  for (const stopAfter of [3, 4]) {
+    const controller = new AbortController();
+    let steps = 0;
+    const step = (): void => void (++steps === stopAfter && controller.abort());
+    using trainer = setUp({ workDir: parts, signal: controller.signal, progress: { step, line() {} } });
+    if (stopAfter === 4) trainer.resume(parts);
+    expect((await trainer.run()).stopped).toBe(true);
+  }
+  using trainer = setUp({ workDir: parts });
+  expect(trainer.resume(parts).position).toEqual({ epoch: 1, step: 3 });
+  await trainer.run();
+  expect(weights(join(parts, runFiles.student))).toEqual(weights(join(whole, runFiles.student)));
+});
+
+it('keeps memory flat over steps', async () => {
+  const counts: number[] = [];
+  using trainer = setUp({ epochs: 5, progress: { step: () => void counts.push(memory().tensors), line() {} } });
+  await trainer.run();
+  expect(new Set(counts.slice(1)).size).toBe(1);
+});
+
+it('names the step and the loss that is no number', async () => {
+  const algorithm = distillation();
+  noGrad(() => algorithm.student.parameters().at(-1)!.fill_(NaN));
+  using trainer = setUp({}, algorithm);
+  const message = await trainer.run().then(String, String);
+  expect(message).toMatch(/epoch 1, step 1: student.loss is NaN, .*\n {2}help: lower the learning rate/);
+});
+
+it('refuses what cannot be resumed', () => {
+  using trainer = setUp();
+  expect(() => trainer.resume(folder)).toThrow(/has no training.safetensors to resume from/);
+  expect(existsSync(join(folder, runFiles.training))).toBe(false);
+  expect(() => setUp({ epochs: 0 })).toThrow(/epochs must be a whole number of at least 1/);
+});
+
+it('a checkpoint of another config is refused before anything changes', async () => {
+  {
+    using trainer = setUp({ workDir: folder, epochs: 1 });
+    await trainer.run();
+  }
+  const other = buildAlgorithm({ type: 'Supervised', architecture: buildModel(network(8)) });
+  using trainer = setUp({}, other);
+  expect(() => trainer.resume(folder)).toThrow(/shape|are missing/);
+});

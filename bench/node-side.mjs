@@ -91,7 +91,10 @@ async function training() {
             teacherRecorders: { fc },
             distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
             lossForwardMappings: {
-              loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+              loss_kl: {
+                predsS: { recorder: 'fc', fromStudent: true },
+                predsT: { recorder: 'fc', fromStudent: false },
+              },
             },
           },
         });
@@ -124,7 +127,8 @@ async function training() {
 
 /** PyTorch's start for vectors: 1 for the weight of a norm, 0 for a bias. */
 function parameterStart(model, parameter) {
-  for (const [name, candidate] of model.namedParameters()) if (candidate === parameter) return name.endsWith('weight') ? 1 : 0;
+  for (const [name, candidate] of model.namedParameters())
+    if (candidate === parameter) return name.endsWith('weight') ? 1 : 0;
   return 0;
 }
 

@@ -1,6 +1,7 @@
 // `npm run bench`: Retort beside PyTorch on the same libtorch. Every measurement is a process of its own, ours and Python's in
 // turn (A B A B); medians and their ratios are printed. Where Debian's python3-torch is missing, our side runs alone.
-//   npm run bench -- --quick     fewer runs, for a look      npm run bench -- operators resnet20    some parts only
+//   npm run bench -- --quick     fewer runs, for a look      npm run bench -- operators resnet20    some parts only: operators,
+//   resnet20, kd-34-18, quickstart, memory, levers
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +34,8 @@ function interleaved(name, steps, levers = '') {
   const sides = { node: [], python: [] };
   for (let round = 0; round < rounds; round++) {
     sides.node.push(run(process.execPath, ['node-side.mjs', name, String(steps), levers, threads]));
-    if (python !== undefined) sides.python.push(run(python, ['torch_side.py', name, String(steps), levers, threads], tuned));
+    if (python !== undefined)
+      sides.python.push(run(python, ['torch_side.py', name, String(steps), levers, threads], tuned));
   }
   return sides;
 }
@@ -41,7 +43,8 @@ function interleaved(name, steps, levers = '') {
 function table(title, header, rows) {
   const cells = [header, ...rows].map((row) => row.map(String));
   const widths = header.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
-  const line = (row) => `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
+  const line = (row) =>
+    `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
   const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
   process.stdout.write(`\n${title}\n\n${[line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n')}\n`);
 }
@@ -49,7 +52,8 @@ function table(title, header, rows) {
 const ratio = (a, b) => (b === undefined ? '-' : (a / b).toFixed(2));
 const chosen = (name) => wanted.length === 0 || wanted.includes(name);
 
-if (python === undefined) process.stdout.write("python3-torch is missing (apt-get install python3-torch): our side alone\n");
+if (python === undefined)
+  process.stdout.write('python3-torch is missing (apt-get install python3-torch): our side alone\n');
 
 if (chosen('operators')) {
   const { node, python: other } = interleaved('operators', quick ? 20_000 : 200_000);
@@ -60,8 +64,17 @@ if (chosen('operators')) {
     ['operator', 'Retort', 'PyTorch', 'ratio', 'target'],
     names.map((name) => {
       const ours = median(node.map((side) => side.operators[name]));
-      const theirs = other.length > 0 ? median(other.map((side) => side.operators[name.replace(', outside scopes', '')])) : undefined;
-      return [name, Math.round(ours), theirs === undefined ? '-' : Math.round(theirs), ratio(ours, theirs), target(name)];
+      const theirs =
+        other.length > 0
+          ? median(other.map((side) => side.operators[name.replace(', outside scopes', '')]))
+          : undefined;
+      return [
+        name,
+        Math.round(ours),
+        theirs === undefined ? '-' : Math.round(theirs),
+        ratio(ours, theirs),
+        target(name),
+      ];
     }),
   );
 }
@@ -78,7 +91,8 @@ function trainingRow({ name, title, steps, target }, levers) {
   const step = (sides) => (sides.length === 0 ? undefined : median(sides.map((side) => median(side.times.slice(5)))));
   const rss = (sides) => (sides.length === 0 ? undefined : median(sides.map((side) => side.rssMiB)));
   const [ours, theirs] = [step(node), step(other)];
-  const differences = other.length === 0 ? [] : node[0].losses.slice(0, 20).map((loss, i) => Math.abs(loss / other[0].losses[i] - 1));
+  const differences =
+    other.length === 0 ? [] : node[0].losses.slice(0, 20).map((loss, i) => Math.abs(loss / other[0].losses[i] - 1));
   return [
     levers === '' ? title : `${title}, ${levers.replaceAll(',', ' + ')}`,
     (ours * 1000).toFixed(1),
@@ -92,7 +106,17 @@ function trainingRow({ name, title, steps, target }, levers) {
   ];
 }
 
-const header = ['training step, batch 64', 'Retort ms', 'PyTorch ms', 'ratio', 'target', 'Retort MiB', 'PyTorch MiB', 'ratio', 'loss diff'];
+const header = [
+  'training step, batch 64',
+  'Retort ms',
+  'PyTorch ms',
+  'ratio',
+  'target',
+  'Retort MiB',
+  'PyTorch MiB',
+  'ratio',
+  'loss diff',
+];
 const plain = cases.filter(({ name }) => chosen(name));
 if (plain.length > 0) {
   table(
@@ -100,6 +124,11 @@ if (plain.length > 0) {
     header,
     plain.map((one) => trainingRow(one, '')),
   );
+}
+
+if (chosen('memory')) {
+  process.stdout.write('\n500 training steps of the quickstart\n\n');
+  spawnSync(process.execPath, ['memory.mjs'], { stdio: 'inherit', cwd: here });
 }
 
 if (chosen('levers')) {

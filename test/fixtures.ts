@@ -39,7 +39,7 @@ export function readFixture<T>(name: string): T {
 }
 
 /** The numbers of a formula, row-major. */
-export function formula({ shape, scale, a, b, offset }: Formula): Float32Array {
+function formula({ shape, scale, a, b, offset }: Formula): Float32Array {
   return Float32Array.from({ length: sizeOf(shape) }, (_, i) => offset + scale * Math.sin(a * i + b));
 }
 

@@ -37,7 +37,7 @@ export class TerminalProgress implements Progress {
   readonly #label: string;
   readonly #stream: NodeJS.WriteStream;
   readonly #plainEvery: number;
-  #lastShown = 0;
+  #lastShown = -Infinity;
   #lastStep: number | undefined;
   #secondsPerImage: number | undefined;
   #open = false;

@@ -9,7 +9,7 @@ import { Tag, tapeBits, tapeFor, textNumber } from './tape.ts';
 import { disposedError, Tensor } from './tensor.ts';
 
 /** How an argument travels; the same numbers as in native/dispatch.cc. */
-export const Kind = {
+const Kind = {
   Tensor: 0,
   Int: 1,
   Float: 2,

@@ -1,0 +1,116 @@
+// The command `retort`, as a person uses it: help, mistakes, a run, Ctrl-C and resume. Runs the build in dist/.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const example = fileURLToPath(new URL('../examples/own-modules.ts', import.meta.url));
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-cli-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function retort(...args: string[]): { code: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder });
+  return { code: status, out: stdout, err: stderr };
+}
+
+const config = {
+  model: {
+    type: 'Supervised',
+    architecture: {
+      type: 'ImageClassifier',
+      backbone: {
+        type: 'ResNet_CIFAR',
+        depth: 18,
+        stageBlocks: [1],
+        numStages: 1,
+        inChannels: 1,
+        stemChannels: 4,
+        baseChannels: 4,
+      },
+      neck: { type: 'GlobalAveragePooling' },
+      head: { type: 'LinearClsHead', numClasses: 4, inChannels: 4 },
+    },
+  },
+  trainData: {
+    dataset: { type: 'SyntheticImages', samples: 512 },
+    batchSize: 8,
+    transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
+  },
+  valData: {
+    dataset: { type: 'SyntheticImages', samples: 64, seed: 1 },
+    batchSize: 32,
+    transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
+  },
+  optimizer: { type: 'SGD', lr: 0.05, momentum: 0.9 },
+  schedulers: [{ type: 'CosineAnnealingLR', by: 'step' }],
+  epochs: 2,
+};
+
+function write(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+it('helps, and answers misspelt commands and options', () => {
+  expect(retort('--help').out).toMatch(/quickstart[^]*train[^]*doctor/);
+  expect(retort('tarin').err).toMatch(/Did you mean train/);
+  expect(retort('train', 'x.json', '--epohcs', '3').err).toMatch(/Did you mean --epochs/);
+  expect(retort('train', 'x.json', '--epochs', 'many').err).toMatch(/a whole number of at least 1 was expected/);
+});
+
+it('says all that is wrong with a config, in one go, without a stack', () => {
+  const wrong = { ...config, epochs: 0, optimiser: {}, trainData: { ...config.trainData, batchSize: '8' } };
+  const { code, err } = retort('train', write('wrong.json', wrong));
+  expect(code).toBe(1);
+  expect(err).toMatch(/epochs: .*got 0/);
+  expect(err).toMatch(/trainData.batchSize: .*got "8"/);
+  expect(err).toMatch(/"optimiser" is no option; did you mean "optimizer"/);
+  expect(err).not.toMatch(/at .*\.js:\d+/);
+  expect(retort('train', 'nothing.ts').err).toMatch(/there is no config nothing.ts/);
+  const model = { ...config, model: { ...config.model, type: 'Supervise' } };
+  expect(retort('train', write('model.json', model)).err).toMatch(
+    /model: "Supervise" is no algorithm; did you mean "Supervised"/,
+  );
+});
+
+it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
+  const file = write('config.json', config);
+  const whole = retort('train', file, '--work-dir', 'whole');
+  expect(whole.err).toBe('');
+  expect(whole.out).toMatch(/epoch 2\/2 {2}accuracy: student/);
+  expect(whole.out).toMatch(/the student is whole\/student.safetensors/);
+
+  const child = spawn(process.execPath, [main, 'train', file, '--work-dir', 'parts'], { cwd: folder });
+  let [out, sent] = ['', false];
+  child.stderr.on('data', (chunk: Buffer) => (out += String(chunk)));
+  const code = new Promise<number | null>((resolve) => child.on('close', resolve));
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += String(chunk);
+    if (!sent && /step +1\//.test(out)) sent = child.kill('SIGINT');
+  });
+  expect(await code).toBe(130);
+  expect(out).toMatch(/finishing the step and saving/);
+  expect(out).toMatch(/go on with\n {2}retort train .*config.json --work-dir parts --resume/);
+  expect(retort('train', file, '--work-dir', 'parts', '--resume').out).toMatch(/resuming at epoch/);
+  const student = (name: string): Buffer => readFileSync(join(folder, name, 'student.safetensors'));
+  expect(student('parts').equals(student('whole'))).toBe(true);
+});
+
+it('the example in examples/ runs and learns', () => {
+  const tsx = import.meta.resolve('tsx');
+  const target = join(folder, 'student.safetensors');
+  const { stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, example, target], { encoding: 'utf8' });
+  expect(stderr).toBe('');
+  const losses = [...stdout.matchAll(/: (\d\.\d+)/g)].map((match) => Number(match[1]));
+  expect(losses).toHaveLength(4);
+  expect(losses.at(-1)!).toBeLessThan(losses[0]! / 5);
+  expect(existsSync(target)).toBe(true);
+});

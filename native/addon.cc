@@ -4,6 +4,7 @@
 #include <torch/version.h>
 
 #include <atomic>
+#include <sstream>
 
 #include "allocator.h"
 #include "engine.h"
@@ -125,7 +126,7 @@ napi_value empty_memory_cache(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-// Every live tensor: its handle and the operator that made it.
+// Every live tensor: its handle, dtype, shape and the operator that made it. All in one go: a collection in between might free.
 napi_value live_tensors(napi_env env, napi_callback_info) {
   napi_value out = make_array(env);
   uint32_t count = 0;
@@ -136,6 +137,10 @@ napi_value live_tensors(napi_env env, napi_callback_info) {
     set(env, entry, "handle",
         make_number(env, static_cast<double>((static_cast<uint64_t>(slots[i].generation) << kSlotBits) | i)));
     set(env, entry, "origin", make_string(env, operator_name(slots[i].origin)));
+    set(env, entry, "dtype", make_number(env, static_cast<double>(slots[i].tensor.scalar_type())));
+    std::ostringstream shape;
+    shape << slots[i].tensor.sizes();
+    set(env, entry, "shape", make_string(env, shape.str()));
     napi_set_element(env, out, count++, entry);
   }
   return out;

@@ -74,12 +74,6 @@ napi_value describe_tensor(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// The storage address as a number: two tensors of one storage share it.
-napi_value storage_id(napi_env env, napi_callback_info info) {
-  const at::Tensor& tensor = tensor_argument(env, info);
-  return make_number(env, tensor.has_storage() ? static_cast<double>(reinterpret_cast<uintptr_t>(tensor.storage().unsafeGetStorageImpl())) : 0);
-}
-
 // One element: tape[0] is 0 double, 1 integer, 2 boolean, 3 integer beyond 2^53 (as bits); tape[1] the value.
 napi_value item(napi_env env, napi_callback_info info) {
   const c10::Scalar value = tensor_argument(env, info).item();
@@ -156,7 +150,6 @@ void define_tensors(napi_env env, napi_value exports) {
   define(env, exports, "isLive", guarded<is_live>);
   define(env, exports, "box", guarded<box>);
   define(env, exports, "describeTensor", guarded<describe_tensor>);
-  define(env, exports, "storageId", guarded<storage_id>);
   define(env, exports, "item", guarded<item>);
   define(env, exports, "fromBytes", guarded<from_bytes>);
   define(env, exports, "toBytes", guarded<to_bytes>);

@@ -2,26 +2,18 @@
 import { afterEach, beforeEach, expect } from 'vitest';
 
 import type { Nested } from '../src/torch/index.ts';
-import { liveTensors, Tensor } from '../src/torch/index.ts';
+import { Tensor } from '../src/torch/index.ts';
+import { alive, leaksSince } from './leaks.ts';
 
-let before = new Set<number>();
+let before: ReadonlySet<number> = new Set();
 
 beforeEach(() => {
-  before = new Set(liveTensors().map((live) => live.id));
+  before = alive();
 });
 
 afterEach(async () => {
-  let leaked = liveTensors().filter((live) => !before.has(live.id));
-  // What the test's own variables held goes with a collection; a second one frees what finalizers let go of.
-  for (let round = 0; round < 4 && leaked.length > 0; round++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    globalThis.gc?.();
-    leaked = liveTensors().filter((live) => !before.has(live.id));
-  }
-  if (leaked.length > 0) {
-    const names = leaked.slice(0, 5).map((live) => `\n  ${live.description}`);
-    expect.fail(`the test leaked ${leaked.length} tensors:${names.join('')}${leaked.length > 5 ? '\n  ...' : ''}`);
-  }
+  const leaks = await leaksSince(before);
+  if (leaks !== undefined) expect.fail(leaks);
 });
 
 interface Tolerance {

@@ -39,6 +39,13 @@ describe('overloads', () => {
     expect(ops.einsum('ij,jk->ik', [ones([2, 3]), ones([3, 4])]).shape).toEqual([2, 4]);
   });
 
+  it('take a number as float32 where it alone decides the dtype', () => {
+    expect(ops.full([2], 1).dtype).toBe('float32');
+    expect(ops.full([2], 1, { dtype: 'int64' }).dtype).toBe('int64');
+    expect(ops.full([2], 1n).dtype).toBe('int64');
+    expect(ops.full([2], true).dtype).toBe('bool');
+  });
+
   it('give the tensor itself for in-place operators', () => {
     const x = tensor([1, 2]);
     expect(x.add_(1)).toBe(x);
@@ -73,6 +80,13 @@ describe('errors', () => {
     expect(() => x.sum({ dmi: 0 } as never)).toThrow(/no overload takes/);
     expect(() => x.reshape([7])).toThrow(/shape '\[7\]' is invalid for input of size 6/);
     expect(() => zeros([2.5])).toThrow(/no overload/);
+  });
+
+  it('a device that is not there is an error like any other', () => {
+    expect(() => ones([2]).to({ device: 'cuda:7' })).toThrow(/cuda/i);
+    expect(() => ones([2]).to({ device: 'gpu' as never })).toThrow(/to: no overload takes/);
+    expect(ones([2], { device: 'meta' }).add(1).device).toBe('meta');
+    expect(() => ones([2], { device: 'meta' }).add(ones([2]))).toThrow(/add/);
   });
 
   it('show nothing of C++', () => {

@@ -1,6 +1,6 @@
 // What is alive: counts, bytes, and the names of tensors that should not be.
+import { dtypeName } from './dtype.ts';
 import { isLoaded, native } from './native.ts';
-import { Tensor } from './tensor.ts';
 
 export interface Memory {
   /** Live tensors (handles; views count too). */
@@ -37,8 +37,8 @@ export function liveTensors(): LiveTensor[] {
   if (!isLoaded()) return [];
   return native()
     .liveTensors()
-    .map(({ handle, origin }) => {
-      const view = Object.create(Tensor.prototype, { handle: { value: handle } }) as Tensor;
-      return { id: handle, description: `${view.dtype}[${view.shape.join(', ')}] made by ${origin || 'tensor()'}` };
-    });
+    .map(({ handle, origin, dtype, shape }) => ({
+      id: handle,
+      description: `${dtypeName(dtype)}${shape} made by ${origin || 'tensor()'}`,
+    }));
 }

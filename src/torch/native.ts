@@ -45,7 +45,7 @@ export interface Native {
   memory(): { tensors: number; bytes: number; peakBytes: number; cachedBytes: number };
   resetPeakMemory(): void;
   emptyCache(): void;
-  liveTensors(): { handle: Handle; origin: string }[];
+  liveTensors(): { handle: Handle; origin: string; dtype: number; shape: string }[];
   call(): string | undefined;
   describe(name: string): NativeOverload[];
   operatorNames(): string[];
@@ -55,7 +55,6 @@ export interface Native {
   isLive(handle: Handle): boolean;
   box(handle: Handle): object;
   describeTensor(handle: Handle): void;
-  storageId(handle: Handle): number;
   item(handle: Handle): void;
   fromBytes(bytes: Uint8Array, dtype: number): void;
   toBytes(handle: Handle, into: ArrayBuffer): void;

@@ -1,6 +1,6 @@
 // Puts libtorch's operators on tensors as methods, and on `ops` as functions. Each is looked up when it is first called.
 import { camelCase, Operator } from './dispatch.ts';
-import type { Operators } from './generated/operators.ts';
+import type { Operators, Scalar } from './generated/operators.ts';
 import { functionNames, methodNames } from './generated/operators.ts';
 import { Tensor } from './tensor.ts';
 
@@ -17,13 +17,25 @@ for (const name of methodNames) {
   });
 }
 
-/** Every public operator of libtorch as a function: `ops.cat([a, b], 1)`. */
-export const ops = Object.fromEntries(
+const plain = Object.fromEntries(
   functionNames.map((name) => {
     const operator = new Operator(name);
     return [camelCase(name), (...args: unknown[]) => operator.call(args)];
   }),
 ) as unknown as Operators;
+
+/**
+ * A tensor of one value. JavaScript cannot tell 1 from 1.0: a number makes float32 unless a dtype is given (in Python, a whole
+ * number would make int64); bigint and boolean make int64 and bool.
+ */
+const full: Operators['full'] = (size: readonly number[] | number, value: Scalar, options = {}) =>
+  plain.full(size as readonly number[], value, {
+    ...(typeof value === 'number' ? { dtype: 'float32' } : {}),
+    ...options,
+  });
+
+/** Every public operator of libtorch as a function: `ops.cat([a, b], 1)`. */
+export const ops: Operators = { ...plain, full };
 
 const others = new Map<string, Operator>();
 

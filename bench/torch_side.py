@@ -102,7 +102,7 @@ def train(case, steps, levers):
         logits = logits.float()
         loss = F.cross_entropy(logits, y)
         if teacher is not None:
-            loss = loss + TAU * TAU * F.kl_div(F.log_softmax(logits / TAU, 1), F.softmax(target.float() / TAU, 1), reduction="batchmean")
+            loss = loss + TAU * TAU * F.kl_div(F.log_softmax(logits / TAU, 1), F.log_softmax(target.float() / TAU, 1), reduction="batchmean", log_target=True)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         opt.step()

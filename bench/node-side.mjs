@@ -1,5 +1,6 @@
-// One measurement on our side: node bench/node-side.mjs CASE STEPS LEVERS -> one JSON line, as torch_side.py prints it.
+// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS.
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 const [what, stepsText, leversText = '', threads = '2'] = process.argv.slice(2);
 process.env.RETORT_THREADS = threads;
@@ -7,10 +8,15 @@ const steps = Number(stepsText);
 const levers = leversText.split(',');
 if (!levers.includes('tuned-blas')) process.env.RETORT_TUNE_BLAS = '0';
 
-const { autocast, engineInfo, noGrad, tensor, tidy } = await import('retort-kd/torch');
+const { autocast, noGrad, tensor, tidy } = await import('retort-kd/torch');
 
-const result = what === 'operators' ? operators() : await training();
-process.stdout.write(`${JSON.stringify({ ...result, rssMiB: peakRss(), version: engineInfo().version })}\n`);
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+if (what === 'operators') print(operators());
+else {
+  const step = await training();
+  for await (const _line of createInterface({ input: process.stdin })) print(step());
+  print({ rssMiB: peakRss() });
+}
 
 /** The most memory this process ever had, as the kernel counts it. */
 function peakRss() {
@@ -104,25 +110,20 @@ async function training() {
   }).contiguous({ memoryFormat });
   const samples = Array.from({ length: batch }, (_, i) => ({ gtLabel: (7 * i) % 10 }));
   const optimizer = new SGD(architecture.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
-  const losses = [];
-  const times = [];
-  for (let step = 0; step < steps; step++) {
+  return () => {
     const began = performance.now();
-    losses.push(
-      tidy(() => {
-        const computed = levers.includes('bf16')
-          ? autocast(() => algorithm.forward(inputs, samples))
-          : algorithm.forward(inputs, samples);
-        const [total] = algorithm.parseLosses(computed);
-        optimizer.zeroGrad();
-        total.backward();
-        optimizer.step();
-        return total.item();
-      }),
-    );
-    times.push((performance.now() - began) / 1000);
-  }
-  return { losses, times };
+    const loss = tidy(() => {
+      const computed = levers.includes('bf16')
+        ? autocast(() => algorithm.forward(inputs, samples))
+        : algorithm.forward(inputs, samples);
+      const [total] = algorithm.parseLosses(computed);
+      optimizer.zeroGrad();
+      total.backward();
+      optimizer.step();
+      return total.item();
+    });
+    return { seconds: (performance.now() - began) / 1000, loss };
+  };
 }
 
 /** PyTorch's start for vectors: 1 for the weight of a norm, 0 for a bias. */
@@ -157,5 +158,5 @@ function operators() {
     out[`chain of 10${suffix}`] = perCall(() => tidy(chain), steps / 10, 10);
     if (!requiresGrad) out['add, outside scopes'] = perCall(() => void x.add(x), steps / 10, 1);
   }
-  return { operators: out };
+  return out;
 }

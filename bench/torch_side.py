@@ -1,4 +1,6 @@
-# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE STEPS LEVERS -> one JSON line.
+# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS.
+# `operators` prints one JSON line. A training case does one step for every line it reads and answers with its time and loss;
+# at the end of input it prints its peak memory. That way the two sides take turns step by step.
 # Networks and weights are those of node-side.mjs: same shapes, same formula for every tensor of the state dict.
 import json
 import math
@@ -76,7 +78,7 @@ CASES = {  # student, teacher, channels, size, batch, temperature
 BATCH, TAU = 64, 4.0
 
 
-def train(case, steps, levers):
+def train(case, levers):
     student_name, teacher_name, channels, size = CASES[case]
     fmt = torch.channels_last if "channels_last" in levers else torch.contiguous_format
     student = ResNet(*NETS[student_name], channels)
@@ -90,9 +92,8 @@ def train(case, steps, levers):
     x = wave(BATCH * channels * size * size, 0.11, 0.5, 1.0).view(BATCH, channels, size, size).contiguous(memory_format=fmt)
     y = torch.tensor([(7 * i) % 10 for i in range(BATCH)])
     opt = torch.optim.SGD(student.parameters(), 0.02, momentum=0.9, weight_decay=5e-4)
-    losses, times = [], []
     bf16 = "bf16" in levers
-    for _ in range(steps):
+    for _ in sys.stdin:
         t0 = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             if teacher is not None:
@@ -106,9 +107,8 @@ def train(case, steps, levers):
         opt.zero_grad(set_to_none=True)
         loss.backward()
         opt.step()
-        losses.append(loss.item())
-        times.append(time.perf_counter() - t0)
-    return {"losses": losses, "times": times}
+        value = loss.item()
+        print(json.dumps({"seconds": time.perf_counter() - t0, "loss": value}), flush=True)
 
 
 def per_call(body, repeat, calls):
@@ -137,13 +137,14 @@ def operators(repeat):
         out["add" + suffix] = per_call(lambda: x + x, repeat, 1)
         out["relu" + suffix] = per_call(lambda: x.relu(), repeat, 1)
         out["chain of 10" + suffix] = per_call(chain, repeat // 10, 10)
-    return {"operators": out}
+    return out
 
 
 if __name__ == "__main__":
     case, steps, levers = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",") if len(sys.argv) > 3 else []
     torch.set_num_threads(int(sys.argv[4]) if len(sys.argv) > 4 else 2)
-    result = operators(steps) if case == "operators" else train(case, steps, levers)
-    result["rssMiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result["version"] = torch.__version__
-    print(json.dumps(result))
+    if case == "operators":
+        print(json.dumps(operators(steps)))
+    else:
+        train(case, levers)
+        print(json.dumps({"rssMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))

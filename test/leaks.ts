@@ -10,9 +10,10 @@ export function alive(): Set<number> {
 export async function leaksSince(before: ReadonlySet<number>): Promise<string | undefined> {
   const find = () => liveTensors().filter((live) => !before.has(live.id));
   let leaked = find();
-  // What variables held goes with a collection; a second one frees what finalizers let go of.
-  for (let round = 0; round < 4 && leaked.length > 0; round++) {
-    await new Promise((resolve) => setImmediate(resolve));
+  // What variables held goes with a collection; a second one frees what finalizers let go of. A compiler of V8 at work on
+  // another thread holds what it looks at for as long as it takes: wait a little longer each time.
+  for (let round = 0; round < 12 && leaked.length > 0; round++) {
+    await new Promise((resolve) => setTimeout(resolve, round * round));
     globalThis.gc?.();
     leaked = find();
   }

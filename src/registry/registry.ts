@@ -1,5 +1,6 @@
 // A registry is a plain table, name -> how to check the options and build the thing. Importing a file registers nothing:
-// tables are put together where they are used, and `extend` gives a new one.
+// tables are put together where they are used, and `extend` gives a new one. The types of the entries are kept, so that a
+// config's options and a loss's arguments can be checked by the compiler (see config/typed.ts).
 import type { z } from 'zod';
 
 import { didYouMean, RetortError } from '../errors.ts';
@@ -11,11 +12,13 @@ export interface TypedConfig {
   readonly [option: string]: unknown;
 }
 
-export interface Entry<Product> {
+/** How one thing is built. `Options` is what a config may say, before defaults are filled in. */
+export interface Entry<Product, Options = unknown> {
   /** One line for `retort list`. */
   readonly summary: string;
   /** Where the idea comes from, such as `Hinton 2015, arXiv 1503.02531`. */
   readonly paper?: string;
+  readonly schema: z.ZodType<unknown, Options>;
   /** Checks options and builds; `where` names the place in the config for errors. */
   build(options: unknown, where: string): Product;
 }
@@ -30,16 +33,29 @@ export function entry<S extends z.ZodType, Product>(
   schema: S,
   build: (options: z.output<S>) => Product,
   about: About,
-): Entry<Product> {
-  return { ...about, build: (options, where) => build(validate(schema, options, where)) };
+): Entry<Product, z.input<S>> {
+  return {
+    ...about,
+    schema: schema as unknown as z.ZodType<unknown, z.input<S>>,
+    build: (options, where) => build(validate(schema, options, where)),
+  };
 }
 
-export class Registry<Product> {
+export type Table<Product> = Readonly<Record<string, Entry<Product>>>;
+
+/** What may stand in a config for an entry of a table: the union of `{ type, ...options }` over its names. */
+export type ConfigOf<T extends Table<unknown>> = {
+  [Name in keyof T & string]: { readonly type: Name } & (T[Name] extends Entry<unknown, infer Options>
+    ? Options
+    : never);
+}[keyof T & string];
+
+export class Registry<Product, T extends Table<Product> = Table<Product>> {
   /** What the entries are, in the singular: `loss`, `model`. */
   readonly kind: string;
-  readonly entries: Readonly<Record<string, Entry<Product>>>;
+  readonly entries: T;
 
-  constructor(kind: string, entries: Readonly<Record<string, Entry<Product>>>) {
+  constructor(kind: string, entries: T) {
     this.kind = kind;
     this.entries = entries;
   }
@@ -49,8 +65,15 @@ export class Registry<Product> {
   }
 
   /** A registry with more entries; those of the same name replace. */
-  extend(entries: Readonly<Record<string, Entry<Product>>>): Registry<Product> {
-    return new Registry(this.kind, { ...this.entries, ...entries });
+  extend(entries: Table<Product>): Registry<Product> {
+    return new Registry<Product>(this.kind, { ...this.entries, ...entries });
+  }
+
+  /** The entry of a name. @throws {RetortError} when there is none, with the nearest names. */
+  get(type: string, where = this.kind): Entry<Product> {
+    const found = Object.hasOwn(this.entries, type) ? this.entries[type] : undefined;
+    if (found !== undefined) return found;
+    throw new RetortError(`${where}: "${type}" is no ${this.kind}; ${didYouMean(type, this.names())}`);
   }
 
   /**
@@ -63,9 +86,6 @@ export class Registry<Product> {
     if (typeof type !== 'string') {
       throw new RetortError(`${where}: "type" is missing; a ${this.kind} is { type: <name>, ...options }`);
     }
-    if (!Object.hasOwn(this.entries, type)) {
-      throw new RetortError(`${where}: "${type}" is no ${this.kind}; ${didYouMean(type, this.names())}`);
-    }
-    return this.entries[type]!.build(options, `${where} ${type}`);
+    return this.get(type, where).build(options, `${where} ${type}`);
   }
 }

@@ -1,17 +1,20 @@
 // Kullback-Leibler divergence between softened class distributions: the classic distillation loss.
+import { z } from 'zod';
+
 import { functional } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { DistillLoss, requireSameShape } from './loss.ts';
+import { DistillLoss, lossSchema } from './loss.ts';
+import type { LossOptions } from './loss.ts';
+import { requireSameShape } from './shapes.ts';
 
 export type KLReduction = 'batchmean' | 'mean' | 'sum' | 'none';
 
-export interface KLDivergenceOptions {
+export interface KLDivergenceOptions extends LossOptions {
   /** Temperature: above 1 it softens both distributions. Default 1. */
   tau?: number;
   /** `batchmean` divides by N (the divergence itself), `mean` by the number of elements. Default `'batchmean'`. */
   reduction?: KLReduction;
-  /** Default 1. */
-  lossWeight?: number;
   /** Keep gradients from the teacher's side. Default true. */
   teacherDetach?: boolean;
 }
@@ -33,15 +36,13 @@ export class KLDivergence extends DistillLoss {
   override readonly inputs = { required: ['predsS', 'predsT'] };
   readonly tau: number;
   readonly reduction: KLReduction;
-  readonly lossWeight: number;
   readonly teacherDetach: boolean;
 
   constructor(options: KLDivergenceOptions = {}) {
-    super();
-    const { tau = 1, reduction = 'batchmean', lossWeight = 1, teacherDetach = true } = options;
+    super(options);
+    const { tau = 1, reduction = 'batchmean', teacherDetach = true } = options;
     this.tau = tau;
     this.reduction = reduction;
-    this.lossWeight = lossWeight;
     this.teacherDetach = teacherDetach;
   }
 
@@ -51,6 +52,19 @@ export class KLDivergence extends DistillLoss {
     const student = predsS.div(this.tau).logSoftmax(1);
     const teacher = target.div(this.tau).logSoftmax(1);
     const divergence = functional.klDiv(student, teacher, { reduction: this.reduction, logTarget: true });
-    return divergence.mul(this.lossWeight * this.tau ** 2);
+    return this.weigh(divergence, this.tau ** 2);
   }
 }
+
+export const klDivergence = entry(
+  lossSchema({
+    tau: z.number().positive().exactOptional(),
+    reduction: z.enum(['batchmean', 'mean', 'sum', 'none']).exactOptional(),
+    teacherDetach: z.boolean().exactOptional(),
+  }),
+  (options) => new KLDivergence(options),
+  {
+    summary: 'KL divergence between softened class distributions.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+  },
+);

@@ -1,28 +1,57 @@
 // What every distillation loss is: a module whose forward takes one object of named arguments and gives one tensor.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
-/** The names of a loss's arguments, for the check of mappings before the first step. */
+/** The names of a loss's arguments in their order, for the check of mappings before the first step. */
 export interface LossArguments {
   readonly required: readonly string[];
   readonly optional?: readonly string[];
 }
 
+/** What every loss may be told. */
+export interface LossOptions {
+  /** Factor of the whole loss; with 0 a distiller does not compute it at all. Default 1. */
+  lossWeight?: number;
+  /**
+   * `'mmrazor'` gives the numbers of MMRazor where it differs from the paper or from what its options say; docs/differences.md
+   * lists each case. Default: the right ones.
+   */
+  compat?: Compat;
+}
+
+export type Compat = 'mmrazor';
+
+/** The schema of a loss's options: its own, and those of {@link LossOptions}. Unknown ones are refused. */
+export function lossSchema<S extends z.ZodRawShape>(own: S) {
+  return z.strictObject({ ...commonShape, ...own });
+}
+const commonShape = { lossWeight: z.number().exactOptional(), compat: z.literal('mmrazor').exactOptional() };
+
 export abstract class DistillLoss extends Module {
   /** The arguments of {@link forward}. */
   abstract readonly inputs: LossArguments;
+  readonly lossWeight: number;
+  /** Whether the numbers of MMRazor are asked for. */
+  protected readonly original: boolean;
+
+  constructor({ lossWeight = 1, compat }: LossOptions = {}) {
+    super();
+    if (!Number.isFinite(lossWeight)) {
+      throw new RetortError(`${new.target.name}: lossWeight must be a finite number, got ${String(lossWeight)}`);
+    }
+    this.lossWeight = lossWeight;
+    this.original = compat === 'mmrazor';
+  }
 
   /** The loss, already weighted: a scalar, unless the reduction is `'none'`. */
   abstract override forward(args: never): Tensor;
-}
 
-/** Refuses shapes that would silently broadcast. @throws {RetortError} naming the loss, both arguments and both shapes. */
-export function requireSameShape(loss: string, a: [string, Tensor], b: [string, Tensor]): void {
-  const [left, right] = [a[1].shape, b[1].shape];
-  if (left.length === right.length && left.every((size, i) => size === right[i])) return;
-  throw new RetortError(
-    `${loss}: ${a[0]} and ${b[0]} must have one shape, got [${left.join(', ')}] and [${right.join(', ')}]`,
-    { help: `bring ${a[0]} to the shape of ${b[0]} with a connector` },
-  );
+  /** `lossWeight * factor * loss` */
+  protected weigh(loss: Tensor, factor = 1): Tensor {
+    const weight = this.lossWeight * factor;
+    return weight === 1 ? loss : loss.mul(weight);
+  }
 }

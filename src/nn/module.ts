@@ -47,16 +47,17 @@ export abstract class Module {
   abstract forward(...inputs: never[]): unknown;
 
   constructor() {
-    const forward = this.forward as Forward;
     Object.defineProperty(this, 'forward', {
-      value: (...args: unknown[]) => this.#call(forward, args),
+      value: (...args: unknown[]) => this.#call(args),
       enumerable: false,
       configurable: true,
       writable: true,
     });
   }
 
-  #call(forward: Forward, args: unknown[]): unknown {
+  #call(args: unknown[]): unknown {
+    // Looked up at each call: a tap on the class's method is seen by modules that exist already.
+    const { forward } = Object.getPrototypeOf(this) as { forward: Forward };
     enterScope();
     try {
       const hooks = this.#hooks;

@@ -5,10 +5,13 @@ import { availableParallelism } from 'node:os';
 
 import { defineConfig } from 'vitest/config';
 
+import { retortTaps } from './src/intercept/vite-plugin.ts';
+
 const cores = availableParallelism();
 const forks = Math.min(2, cores);
 
 export default defineConfig({
+  plugins: [retortTaps({ modules: ['src/**/testing/tapped-*.ts'], folder: import.meta.dirname })],
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],

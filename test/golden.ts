@@ -46,11 +46,11 @@ export function camelKeys(value: unknown): unknown {
 }
 
 function extraTensors(extra: LossGolden['extra'], dtype: DType): Record<string, Tensor> {
-  const entries = Object.entries(extra).map(([name, values]) => [
+  const entries = Object.entries(camelKeys(extra) as LossGolden['extra']).map(([name, values]) => [
     name,
-    name === 'gt_labels' ? tensor(BigInt64Array.from(values, BigInt)) : tensor(Float64Array.from(values), { dtype }),
+    name === 'gtLabels' ? tensor(BigInt64Array.from(values, BigInt)) : tensor(Float64Array.from(values), { dtype }),
   ]);
-  return camelKeys(Object.fromEntries(entries)) as Record<string, Tensor>;
+  return Object.fromEntries(entries) as Record<string, Tensor>;
 }
 
 function check(golden: LossGolden, config: object, dtype: 'float64' | 'float32'): void {

@@ -1,46 +1,62 @@
-// From a checked config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
-import { resolve } from 'node:path';
+// From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
+import { isAbsolute, resolve } from 'node:path';
 
-import type { CheckedConfig, LoadedConfig } from '../config/index.ts';
+import type { CheckedConfig } from '../config/index.ts';
 import { buildDataset, buildTransform, DataLoader, RandomSampler } from '../data/index.ts';
-import type { Dataset } from '../data/index.ts';
+import type { Dataset, Transform } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { Trainer } from '../engine/index.ts';
-import type { TrainerOptions } from '../engine/index.ts';
+import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
+import type { PartOptions, TrainerOptions } from '../engine/index.ts';
+import { RetortError } from '../errors.ts';
+import type { Module } from '../nn/index.ts';
 import { buildOptimizer, buildScheduler } from '../optim/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { manualSeed } from '../torch/index.ts';
 
 export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal'> {
+  /** The folder that relative paths in the config start from. */
+  folder: string;
   /** In place of the config's. */
-  seed?: number;
-  epochs?: number;
+  seed?: number | undefined;
+  epochs?: number | undefined;
   /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
-  datasets?: Map<string, Dataset>;
+  datasets?: Map<string, Dataset> | undefined;
 }
 
 export interface Experiment {
   algorithm: Algorithm;
   trainer: Trainer;
+  valLoader: DataLoader;
+  testLoader: DataLoader;
   /** `(C, H, W)` of an image. */
   imageShape: readonly number[];
 }
 
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
-export function buildExperiment({ config, folder }: LoadedConfig, options: ExperimentOptions = {}): Experiment {
+export function buildExperiment(config: CheckedConfig, options: ExperimentOptions): Experiment {
   const { datasets = new Map<string, Dataset>(), seed = config.seed, epochs = config.epochs } = options;
   manualSeed(seed);
   const { memoryFormat } = config;
-  const algorithm = buildAlgorithm(withPaths(config.model, folder), 'model').to({ memoryFormat });
+  const algorithm = buildAlgorithm(withPaths(config.model, options.folder) as TypedConfig, 'model').to({
+    memoryFormat,
+  });
   const loader = (part: CheckedConfig['trainData'], name: string, training: boolean): DataLoader => {
     const key = JSON.stringify(part.dataset);
-    const dataset = datasets.get(key) ?? buildDataset(part.dataset, `${name}.dataset`);
+    const dataset =
+      datasets.get(key) ?? buildDataset(withPaths(part.dataset, options.folder) as TypedConfig, `${name}.dataset`);
     datasets.set(key, dataset);
+    const transforms = (list: readonly TypedConfig[], where: string): Transform[] =>
+      list.map((transform, i) => buildTransform(transform, `${name}.${where}.${i}`));
+    const views = Object.entries(part.views ?? {}).map(
+      ([view, list]) => [view, transforms(list, `views.${view}`)] as const,
+    );
     return new DataLoader(dataset, {
       batchSize: part.batchSize,
-      transforms: (part.transforms ?? []).map((transform, i) => buildTransform(transform, `${name}.transforms.${i}`)),
+      transforms: transforms(part.transforms ?? [], 'transforms'),
+      ownTransforms: transforms(part.studentTransforms ?? [], 'studentTransforms'),
+      ...(views.length === 0 ? {} : { views: Object.fromEntries(views) }),
       seed,
       memoryFormat,
       ...(training ? { sampler: new RandomSampler({ seed }), dropLast: true } : {}),
@@ -48,47 +64,91 @@ export function buildExperiment({ config, folder }: LoadedConfig, options: Exper
   };
   const trainLoader = loader(config.trainData, 'trainData', true);
   const valLoader = loader(config.valData, 'valData', false);
-  const trained = algorithm.parameters().filter((parameter) => parameter.requiresGrad);
-  const optimizer = buildOptimizer(config.optimizer, trained);
-  const { maxGradNorm, valInterval } = config;
+  const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', false);
+  const { workDir, progress, signal } = options;
+  const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
   const trainer = new Trainer({
     algorithm,
     trainLoader,
     valLoader,
-    optimizer,
-    ...buildSchedulers(config, optimizer, epochs, trainLoader.length),
+    ...buildOptimizers(config, algorithm, epochs, trainLoader.length),
     epochs,
-    ...defined({
-      maxGradNorm,
-      valInterval,
-      workDir: options.workDir,
-      progress: options.progress,
-      signal: options.signal,
-    }),
+    hooks: (config.hooks ?? []).map((hook, i) => buildHook(hook, `hooks.${i}`)),
+    ...(config.evaluators === undefined
+      ? {}
+      : { evaluators: config.evaluators.map((evaluator, i) => buildEvaluator(evaluator, `evaluators.${i}`)) }),
+    ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
+    ...defined({ workDir, progress, signal }),
   });
-  return { algorithm, trainer, imageShape: trainLoader.dataset.shape };
+  return { algorithm, trainer, valLoader, testLoader, imageShape: trainLoader.dataset.shape };
 }
 
-function buildSchedulers(
+type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;
+type SchedulerConfigs = Extract<CheckedConfig['schedulers'], readonly unknown[]>;
+
+function buildOptimizers(
   config: CheckedConfig,
-  optimizer: Optimizer,
+  algorithm: Algorithm,
   epochs: number,
   stepsPerEpoch: number,
-): { stepSchedulers: Scheduler[]; epochSchedulers: Scheduler[] } {
-  const built = { stepSchedulers: [] as Scheduler[], epochSchedulers: [] as Scheduler[] };
-  for (const { by = 'epoch', ...options } of config.schedulers ?? []) {
-    // A cosine without a length lasts as long as the run.
-    const whole = by === 'step' ? epochs * stepsPerEpoch : epochs;
-    const full = options.type === 'CosineAnnealingLR' ? { tMax: whole, ...options } : options;
-    (by === 'step' ? built.stepSchedulers : built.epochSchedulers).push(buildScheduler(full, optimizer));
+): { optimizer: Optimizer } | { parts: Record<string, PartOptions> } {
+  const { optimizer, schedulers } = config;
+  const whole = { epochs, steps: epochs * stepsPerEpoch };
+  if (typeof optimizer['type'] === 'string') {
+    if (schedulers !== undefined && !Array.isArray(schedulers)) {
+      throw new RetortError('schedulers: a list was expected: there is one optimizer', {
+        help: 'schedulers go by part only where optimizers do',
+      });
+    }
+    return buildPart(optimizer as OptimizerConfig, algorithm, schedulers ?? [], whole);
   }
-  return built;
+  const parts = Object.entries(optimizer as Record<string, OptimizerConfig>).map(([name, part]) => {
+    const module = algorithm.getModule(name);
+    if (module === undefined) {
+      throw new RetortError(`optimizer: ${algorithm.constructor.name} has no part "${name}"`, {
+        help: `it has ${[...algorithm.namedChildren()].map(([child]) => child).join(', ')}`,
+      });
+    }
+    const own = Array.isArray(schedulers) ? schedulers : (schedulers?.[name] ?? []);
+    return [name, buildPart(part, module, own, whole)] as const;
+  });
+  return { parts: Object.fromEntries(parts) };
 }
 
-/** The model's config with its checkpoint path made absolute. */
-function withPaths(model: TypedConfig, folder: string): TypedConfig {
-  const { teacherCkpt } = model;
-  return typeof teacherCkpt === 'string' ? { ...model, teacherCkpt: resolve(folder, teacherCkpt) } : model;
+function buildPart(
+  { paramwise, ...config }: OptimizerConfig,
+  module: Module,
+  schedulers: SchedulerConfigs,
+  whole: { epochs: number; steps: number },
+): PartOptions {
+  const { lr = 1e-3, weightDecay = config.type === 'AdamW' ? 1e-2 : 0 } = config as {
+    lr?: number;
+    weightDecay?: number;
+  };
+  const groups =
+    paramwise === undefined
+      ? module.parameters().filter((parameter) => parameter.requiresGrad)
+      : parameterGroups(module, { lr, weightDecay }, paramwise);
+  const optimizer = buildOptimizer(config, groups as Iterable<never>);
+  const stepSchedulers: Scheduler[] = [];
+  const epochSchedulers: Scheduler[] = [];
+  for (const { by = 'epoch', ...options } of schedulers) {
+    // A cosine without a length lasts as long as the run.
+    const tMax = by === 'step' ? whole.steps : whole.epochs;
+    const full = options.type === 'CosineAnnealingLR' ? { tMax, ...options } : options;
+    (by === 'step' ? stepSchedulers : epochSchedulers).push(buildScheduler(full, optimizer));
+  }
+  return { optimizer, stepSchedulers, epochSchedulers };
+}
+
+const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint']);
+
+/** A config with the paths in it made absolute; built things stay as they are. */
+function withPaths(value: unknown, folder: string, key = ''): unknown {
+  if (typeof value === 'string') return pathKeys.has(key) && !isAbsolute(value) ? resolve(folder, value) : value;
+  if (Array.isArray(value)) return value.map((item) => withPaths(item, folder));
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withPaths(item, folder, name)]));
 }
 
 /** Without the entries that are undefined. */

@@ -7,8 +7,10 @@ import pc from 'picocolors';
 
 import { RetortError } from '../errors.ts';
 import { doctor } from './doctor.ts';
+import { list } from './list.ts';
 import { quickstart } from './quickstart.ts';
 import { setup } from './setup.ts';
+import { test } from './test.ts';
 import { train } from './train.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -21,6 +23,8 @@ const program = new Command('retort')
   .showHelpAfterError()
   .addCommand(quickstart)
   .addCommand(train)
+  .addCommand(test)
+  .addCommand(list)
   .addCommand(doctor)
   .addCommand(setup);
 

@@ -10,11 +10,11 @@ import { loadConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { SingleTeacherDistill } from '../distill/algorithms/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
-import type { Metrics } from '../engine/index.ts';
+import type { NetworkMetrics } from '../engine/index.ts';
 import { profileModel } from '../models/index.ts';
 import type { Profile } from '../models/index.ts';
-import { buildExperiment } from './experiment.ts';
 import { onInterrupt } from './interrupt.ts';
+import { runStages } from './stages.ts';
 import { table, wholeNumber, wholeNumbers } from './numbers.ts';
 
 const recipe = (name: string): string =>
@@ -22,7 +22,7 @@ const recipe = (name: string): string =>
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 interface Run {
-  metrics: Readonly<Record<string, Metrics>>;
+  metrics: NetworkMetrics;
   seconds: number;
   student: Profile;
   teacher?: Profile;
@@ -41,21 +41,13 @@ export const quickstart = new Command('quickstart')
     for (const seed of seeds) {
       for (const kind of ['alone', 'distilled'] as const) {
         const folder = join(workDir, seeds.length > 1 ? `${kind}-seed-${seed}` : kind);
-        if (resume !== true) rmSync(join(folder, runFiles.training), { force: true });
+        if (resume !== true) forgetTraining(folder);
         const progress = new TerminalProgress({ label: pc.cyan(kind.padEnd(9)) });
-        const { algorithm, trainer, imageShape } = buildExperiment(
+        const { experiment, metrics, seconds, stopped } = await runStages(
           await loadConfig(recipe(kind === 'alone' ? 'alone' : 'config')),
-          {
-            workDir: folder,
-            progress,
-            signal: interrupt.signal,
-            datasets,
-            seed,
-            ...(epochs === undefined ? {} : { epochs }),
-          },
+          { workDir: folder, progress, signal: interrupt.signal, datasets, seed, epochs, resume },
         );
-        if (resume === true) tryResume(trainer, folder);
-        const { metrics, seconds, stopped } = await trainer.run();
+        const { algorithm, imageShape } = experiment;
         if (stopped) {
           say(
             '\nstopped and saved; go on with\n  npm start -- --resume    (or: retort quickstart --resume, and the same options)',
@@ -79,17 +71,14 @@ export const quickstart = new Command('quickstart')
     say(`The distilled student is ${pc.bold(kept)}: safetensors, its own names, nothing of the teacher.`);
   });
 
-function tryResume(trainer: { resume(folder: string): unknown }, folder: string): void {
-  try {
-    trainer.resume(folder);
-  } catch (error) {
-    // The run before this one was stopped: this one had not begun.
-    if (!/to resume from/.test((error as Error).message)) throw error;
-  }
+/** Removes the training checkpoints of an earlier run. */
+function forgetTraining(folder: string): void {
+  for (const name of [runFiles.training, runFiles.previous]) rmSync(join(folder, name), { force: true });
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-const accuracies = (runs: readonly Run[], name: string): number[] => runs.map(({ metrics }) => metrics[name]!.accuracy);
+const accuracies = (runs: readonly Run[], name: string): number[] =>
+  runs.map(({ metrics }) => metrics[name]!['accuracy']!);
 const thousands = (value: number): string => `${(value / 1e3).toFixed(1)}k`;
 
 function summary({ alone, distilled }: Record<'alone' | 'distilled', Run[]>): string {

@@ -5,9 +5,9 @@ import { Command } from '@commander-js/extra-typings';
 
 import { loadConfig } from '../config/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
-import { buildExperiment } from './experiment.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
+import { runStages } from './stages.ts';
 
 export const train = new Command('train')
   .description('train what a config file says')
@@ -21,25 +21,27 @@ export const train = new Command('train')
     const loaded = await loadConfig(file);
     const folder = workDir ?? join('runs', basename(loaded.path, extname(loaded.path)));
     using interrupt = onInterrupt();
-    const { trainer } = buildExperiment(loaded, {
+    const say = (text: string): void => void process.stdout.write(`${text}\n`);
+    const result = await runStages(loaded, {
       workDir: folder,
       progress: new TerminalProgress(),
       signal: interrupt.signal,
-      ...(epochs === undefined ? {} : { epochs }),
-      ...(seed === undefined ? {} : { seed }),
+      epochs,
+      seed,
+      resume,
+      onStage: ({ name }, { trainer }) => {
+        if (name !== '') say(`stage ${name}`);
+        const { epoch, step } = trainer.position;
+        if (epoch + step > 0) say(`resuming at epoch ${epoch + 1}, step ${step + 1}`);
+      },
     });
-    if (resume === true) {
-      const { epoch, step } = trainer.resume(folder).position;
-      process.stdout.write(`resuming at epoch ${epoch + 1}, step ${step + 1}\n`);
-    }
-    const result = await trainer.run();
     if (result.stopped) {
       const again = [relative('.', file), `--work-dir ${folder}`, '--resume'];
       if (epochs !== undefined) again.push(`--epochs ${epochs}`);
       if (seed !== undefined) again.push(`--seed ${seed}`);
-      process.stdout.write(`\nstopped and saved; go on with\n  retort train ${again.join(' ')}\n`);
+      say(`\nstopped and saved; go on with\n  retort train ${again.join(' ')}`);
       process.exitCode = 130;
       return;
     }
-    process.stdout.write(`done in ${duration(result.seconds)}; the student is ${join(folder, runFiles.student)}\n`);
+    say(`done in ${duration(result.seconds)}; the student is ${join(result.folder, runFiles.student)}`);
   });

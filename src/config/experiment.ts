@@ -1,64 +1,142 @@
-// What a config file says: the algorithm, the data, the optimiser, the schedule.
+// What a config file says: the algorithm, the data, the optimisers, the schedule.
 import { z } from 'zod';
 
 import type { TypedConfig } from '../registry/index.ts';
 import { validate } from '../registry/index.ts';
 
 const typed = z.looseObject({ type: z.string() });
+const count = z.number().int().positive();
+
+/** One of them, or several by the part of the algorithm they are for. */
+const oneOrByPart = <S extends z.ZodType>(one: S) => z.union([one, z.record(z.string(), one)]);
 
 const loader = z.strictObject({
   dataset: typed,
-  batchSize: z.number().int().positive(),
-  /** Applied to each batch in order. */
+  batchSize: count,
+  /** Applied to each batch in order, for all networks. */
   transforms: z.array(typed).exactOptional(),
+  /** Applied after those to what the student sees, where `views` has something else for the others. */
+  studentTransforms: z.array(typed).exactOptional(),
+  /** What other networks see in place of that, by their name (`teacher`, or the name of one of several). */
+  views: z.record(z.string(), z.array(typed)).exactOptional(),
 });
 
-const schema = z.strictObject({
+const scheduler = z.looseObject({ type: z.string(), by: z.enum(['step', 'epoch']).exactOptional() });
+const multipliers = z.strictObject({ lrMult: z.number().exactOptional(), decayMult: z.number().exactOptional() });
+
+const optimizer = z.looseObject({
+  type: z.string(),
+  /** Learning rates and weight decays for parts of the networks. */
+  paramwise: z
+    .strictObject({
+      customKeys: z.record(z.string(), multipliers).exactOptional(),
+      biasLrMult: z.number().exactOptional(),
+      biasDecayMult: z.number().exactOptional(),
+      normDecayMult: z.number().exactOptional(),
+      flatDecayMult: z.number().exactOptional(),
+    })
+    .exactOptional(),
+});
+
+const fields = {
   /** `{ type: 'SingleTeacherDistill', architecture, teacher, teacherCkpt, distiller }`, or another algorithm. */
   model: typed,
   trainData: loader,
   valData: loader,
-  optimizer: typed,
+  /** Default: `valData`. */
+  testData: loader.exactOptional(),
+  optimizer: oneOrByPart(optimizer),
   /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */
-  schedulers: z
-    .array(z.looseObject({ type: z.string(), by: z.enum(['step', 'epoch']).exactOptional() }))
-    .exactOptional(),
-  epochs: z.number().int().positive(),
+  schedulers: oneOrByPart(z.array(scheduler)).exactOptional(),
+  epochs: count,
+  /** Ends training after so many steps in all. */
+  maxSteps: count.exactOptional(),
   seed: z.number().int().nonnegative().default(0),
   /** Memory format of networks and images. Default `'channels_last'`, the fastest for convolutions on CPU. */
   memoryFormat: z.enum(['contiguous', 'channels_last']).default('channels_last'),
+  /** `'bfloat16'` computes convolutions and matrix products in bfloat16. Default `'float32'`. */
+  precision: z.enum(['float32', 'bfloat16']).exactOptional(),
   maxGradNorm: z.number().positive().exactOptional(),
-  valInterval: z.number().int().positive().exactOptional(),
+  /** Batches whose gradients are averaged before the optimiser steps. Default 1. */
+  accumulate: count.exactOptional(),
+  valInterval: count.exactOptional(),
+  /** Steps between two training checkpoints within an epoch. Default: only at its end. */
+  saveInterval: count.exactOptional(),
+  evaluators: z.array(typed).exactOptional(),
+  /** Evaluate too how alike student and teacher are. Default false. */
+  agreement: z.boolean().exactOptional(),
+  /** Which networks are evaluated. Default: all. */
+  evaluated: z.array(z.string()).exactOptional(),
+  hooks: z.array(typed).exactOptional(),
+};
+
+const partial = z
+  .strictObject(fields)
+  .partial()
+  .extend({
+    seed: z.number().int().nonnegative().exactOptional(),
+    memoryFormat: z.enum(['contiguous', 'channels_last']).exactOptional(),
+  });
+
+const stage = partial.extend({
+  /** Its folder in the run's, and what later stages call it. */
+  name: z.string().regex(/^[\w-]+$/, 'expected letters, digits, _ and -'),
+  /** Weights to begin with: a module of an earlier stage, into one of this stage (default: of the same path). */
+  init: z
+    .array(z.strictObject({ stage: z.string(), module: z.string(), into: z.string().exactOptional() }))
+    .exactOptional(),
+});
+
+const single = z.strictObject(fields);
+const staged = partial.extend({
+  /** Trained one after the other; each is this config with the stage's values in place of its own. */
+  stages: z.array(stage).min(1),
 });
 
 export interface LoaderConfig {
   dataset: TypedConfig;
   batchSize: number;
   transforms?: readonly TypedConfig[];
+  studentTransforms?: readonly TypedConfig[];
+  views?: Readonly<Record<string, readonly TypedConfig[]>>;
 }
 
-export interface ExperimentConfig {
-  model: TypedConfig;
-  trainData: LoaderConfig;
-  valData: LoaderConfig;
-  optimizer: TypedConfig;
-  schedulers?: readonly (TypedConfig & { by?: 'step' | 'epoch' })[];
-  epochs: number;
-  /** Seed of initial weights, order and augmentation. Default 0. */
-  seed?: number;
-  memoryFormat?: 'contiguous' | 'channels_last';
-  maxGradNorm?: number;
-  valInterval?: number;
-}
+/** A whole experiment, or one stage of it with everything filled in. */
+export type CheckedConfig = z.output<typeof single>;
+export type StageInit = { readonly stage: string; readonly module: string; readonly into?: string };
 
-export type CheckedConfig = z.output<typeof schema>;
-
-/** Gives a config its type, in a TypeScript file: `export default defineConfig({ ... })`. */
-export function defineConfig(config: ExperimentConfig): ExperimentConfig {
-  return config;
+/** One stage of an experiment; an experiment without stages is one of the name `''`. */
+export interface CheckedStage {
+  name: string;
+  config: CheckedConfig;
+  init: readonly StageInit[];
 }
 
 /** Checks a config and fills in defaults. @throws {RetortError} that lists every mistake. */
-export function checkConfig(config: unknown, where: string): CheckedConfig {
-  return validate(schema, config, where);
+export function checkConfig(config: unknown, where: string): CheckedStage[] {
+  const stages = typeof config === 'object' && config !== null && 'stages' in config;
+  if (!stages) return [{ name: '', config: validate(single, config, where), init: [] }];
+  const { stages: list, ...base } = validate(staged, config, where);
+  return list.map(({ name, init = [], ...own }) => ({
+    name,
+    init: init as readonly StageInit[],
+    config: validate(single, merged(base, own), `${where}, stage "${name}"`),
+  }));
+}
+
+/** Plain objects are merged key by key; everything else, lists too, is replaced. */
+function merged(base: unknown, own: unknown): unknown {
+  if (!isPlain(base) || !isPlain(own)) return own;
+  const { _delete_: replace, ...values } = own;
+  if (replace === true) return values;
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(values))
+    result[key] = Object.hasOwn(base, key) ? merged(base[key], value) : value;
+  return result;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

@@ -1,16 +1,15 @@
 // Reads a config file: TypeScript or JavaScript (its default export), or JSON.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-
-import { tsImport } from 'tsx/esm/api';
 
 import { RetortError } from '../errors.ts';
+import { importTapped } from '../intercept/index.ts';
 import { checkConfig } from './experiment.ts';
-import type { CheckedConfig } from './experiment.ts';
+import type { CheckedStage } from './experiment.ts';
 
 export interface LoadedConfig {
-  config: CheckedConfig;
+  /** What is trained, one after the other; without stages one of the name `''`. */
+  stages: readonly CheckedStage[];
   /** The folder that relative paths in the config start from. */
   folder: string;
   path: string;
@@ -20,7 +19,7 @@ export interface LoadedConfig {
 export async function loadConfig(file: string): Promise<LoadedConfig> {
   const path = resolve(file);
   if (!existsSync(path)) throw new RetortError(`there is no config ${file}`);
-  return { config: checkConfig(await read(path, file), file), folder: dirname(path), path };
+  return { stages: checkConfig(await read(path, file), file), folder: dirname(path), path };
 }
 
 async function read(path: string, file: string): Promise<unknown> {
@@ -35,7 +34,7 @@ async function read(path: string, file: string): Promise<unknown> {
   if (!['.ts', '.mts', '.js', '.mjs'].includes(kind)) {
     throw new RetortError(`${file}: a config is a .ts, .js or .json file, got "${kind}"`);
   }
-  const loaded = (await tsImport(pathToFileURL(path).href, import.meta.url)) as { default?: unknown };
+  const loaded = (await importTapped(path)) as { default?: unknown };
   if (loaded.default === undefined) {
     throw new RetortError(`${file} has no default export`, { help: 'write `export default defineConfig({ ... })`' });
   }

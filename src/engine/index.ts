@@ -1,10 +1,15 @@
-// Training: the loop, evaluation, checkpoints, progress.
-export { evaluate } from './evaluate.ts';
-export type { Metrics } from './evaluate.ts';
+// Training: the loop, evaluation, checkpoints, hooks, progress.
+export { evaluate, evaluateAgreement } from './evaluate.ts';
+export type { EvaluateOptions } from './evaluate.ts';
+export * from './evaluators/index.ts';
+export * from './hooks/index.ts';
+export type { PartOptions } from './optimized-part.ts';
+export { parameterGroups } from './parameter-groups.ts';
+export type { Multipliers, ParamwiseOptions } from './parameter-groups.ts';
 export { duration, silent, TerminalProgress } from './progress.ts';
 export type { Progress, ProgressOptions, StepReport } from './progress.ts';
-export type { Trainable } from './trainable.ts';
-export { runFiles, Trainer } from './trainer.ts';
+export type { Trainable, TrainBatch, UpdateRequest } from './trainable.ts';
+export { Trainer } from './trainer.ts';
 export type { TrainerOptions, TrainingResult } from './trainer.ts';
-export { loadTraining, saveTraining } from './training-checkpoint.ts';
-export type { Position, TrainingParts } from './training-checkpoint.ts';
+export { loadTraining, runFiles, saveTraining } from './training-checkpoint.ts';
+export type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
+import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
 import { DataLoader, Normalize, RandomHorizontalFlip, RandomSampler, SyntheticImages } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
@@ -21,39 +22,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-function network(width: number): Record<string, unknown> & { type: string } {
-  return {
-    type: 'ImageClassifier',
-    backbone: {
-      type: 'ResNet_CIFAR',
-      depth: 18,
-      stageBlocks: [1],
-      numStages: 1,
-      inChannels: 1,
-      stemChannels: width,
-      baseChannels: width,
-    },
-    neck: { type: 'GlobalAveragePooling' },
-    head: { type: 'LinearClsHead', numClasses: 4, inChannels: width },
-  };
-}
-
 function distillation(): Algorithm {
   manualSeed(5);
-  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
   return buildAlgorithm({
     type: 'SingleTeacherDistill',
-    architecture: network(4),
-    teacher: network(6),
-    distiller: {
-      type: 'ConfigurableDistiller',
-      studentRecorders: { fc },
-      teacherRecorders: { fc },
-      distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
-      lossForwardMappings: {
-        loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
-      },
-    },
+    architecture: tinyNetwork(4),
+    teacher: tinyNetwork(6),
+    distiller: logitsDistiller(),
   });
 }
 
@@ -88,7 +63,7 @@ it('trains, evaluates student and teacher, and saves the student alone', async (
 
 it('learns', async () => {
   manualSeed(1);
-  const algorithm = buildAlgorithm({ type: 'Supervised', architecture: network(8) });
+  const algorithm = buildAlgorithm({ type: 'Supervised', architecture: tinyNetwork(8) });
   using trainer = setUp({ epochs: 40, valInterval: 40 }, algorithm);
   const { metrics } = await trainer.run();
   expect(metrics['student']!.accuracy).toBeGreaterThan(80);
@@ -141,7 +116,7 @@ it('a checkpoint of another config is refused before anything changes', async ()
     using trainer = setUp({ workDir: folder, epochs: 1 });
     await trainer.run();
   }
-  const other = buildAlgorithm({ type: 'Supervised', architecture: buildModel(network(8)) });
+  const other = buildAlgorithm({ type: 'Supervised', architecture: buildModel(tinyNetwork(8)) });
   using trainer = setUp({}, other);
   expect(() => trainer.resume(folder)).toThrow(/shape|are missing/);
 });

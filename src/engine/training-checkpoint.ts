@@ -1,9 +1,16 @@
 // Everything a training run needs to go on as if it had never stopped, in one safetensors file: the networks that change, the
-// optimiser's state, the random state as tensors; counters, schedulers and settings as JSON in the metadata.
+// state of optimisers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. A hash
+// over all of it tells a whole file from a torn or altered one; the file before is kept, and used where the last one is not whole.
+import { createHash } from 'node:crypto';
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { RetortError } from '../errors.ts';
 import { loadTensors, saveTensors } from '../nn/index.ts';
-import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerState } from '../optim/index.ts';
+import type { OptimizerStateDict, SchedulerState } from '../optim/index.ts';
 import { getRandomState, setRandomState, Tensor, tidy } from '../torch/index.ts';
+import type { Hook, NetworkMetrics } from './hooks/index.ts';
+import type { OptimizedPart } from './optimized-part.ts';
 import type { Trainable } from './trainable.ts';
 
 /** Where a run stands: what comes next is step `step` (counted from 0) of epoch `epoch` (counted from 0). */
@@ -12,71 +19,175 @@ export interface Position {
   step: number;
 }
 
+/** What is saved besides networks and optimisers. */
+export interface Progressed {
+  position: Position;
+  /** Metrics of the last evaluation. */
+  metrics: NetworkMetrics;
+  /** An epoch has ended and its evaluation has not been made. */
+  evaluationDue: boolean;
+  /** Seconds spent in steps. */
+  seconds: number;
+  /** Why training ended early, if a hook asked for it. */
+  ended?: string | undefined;
+}
+
 export interface TrainingParts {
   algorithm: Trainable;
-  optimizer: Optimizer;
-  schedulers: readonly Scheduler[];
+  /** By the name of what they train; `''` is everything. */
+  parts: ReadonlyMap<string, OptimizedPart>;
+  hooks: readonly Hook[];
 }
 
-const format = 'retort-training-1';
+/** The names of files in a run's folder. */
+export const runFiles = {
+  training: 'training.safetensors',
+  previous: 'training.previous.safetensors',
+  student: 'student.safetensors',
+} as const;
+
+const format = 'retort-training-2';
 
 interface Meta {
-  position: Position;
-  schedulers: SchedulerState[];
-  paramGroups: OptimizerStateDict['param_groups'];
-  /** State of the optimiser that is no tensor, by parameter number. */
-  optimizer: Record<string, Record<string, unknown>>;
+  progressed: Progressed;
+  parts: Record<
+    string,
+    {
+      schedulers: SchedulerState[];
+      paramGroups: OptimizerStateDict['param_groups'];
+      /** State of the optimiser that is no tensor, by parameter number. */
+      state: Record<string, Record<string, unknown>>;
+    }
+  >;
+  hooks: Record<string, Readonly<Record<string, unknown>>>;
 }
 
-export function saveTraining(path: string, parts: TrainingParts, position: Position): void {
+/** Writes the state of a run into its folder; the state before is kept beside it. */
+export function saveTraining(folder: string, parts: TrainingParts, progressed: Progressed): void {
   tidy(() => {
     const tensors: Record<string, Tensor> = { rng: getRandomState() };
     for (const [name, tensor] of Object.entries(changing(parts.algorithm))) tensors[`model.${name}`] = tensor;
-    const { state, param_groups: paramGroups } = parts.optimizer.stateDict();
-    const optimizer: Meta['optimizer'] = {};
-    for (const [index, entries] of Object.entries(state)) {
-      optimizer[index] = {};
-      for (const [name, value] of Object.entries(entries)) {
-        if (value instanceof Tensor) tensors[`optimizer.${index}.${name}`] = value;
-        else optimizer[index][name] = value;
+    const meta: Meta = { progressed, parts: {}, hooks: {} };
+    for (const [part, { optimizer, schedulers }] of parts.parts) {
+      const { state, param_groups: paramGroups } = optimizer.stateDict();
+      const rest: Meta['parts'][string]['state'] = {};
+      for (const [index, entries] of Object.entries(state)) {
+        rest[index] = {};
+        for (const [name, value] of Object.entries(entries)) {
+          if (value instanceof Tensor) tensors[`optimizer.${part}.${index}.${name}`] = value;
+          else rest[index][name] = value;
+        }
       }
+      meta.parts[part] = { schedulers: schedulers.map((scheduler) => scheduler.stateDict()), paramGroups, state: rest };
     }
-    const schedulers = parts.schedulers.map((scheduler) => scheduler.stateDict());
-    const meta: Meta = { position, schedulers, paramGroups, optimizer };
-    saveTensors(path, tensors, { format, state: JSON.stringify(meta) });
+    for (const hook of parts.hooks) {
+      const state = hook.stateDict?.();
+      if (state === undefined) continue;
+      meta.hooks[hook.name] = state.values ?? {};
+      for (const [name, tensor] of Object.entries(state.tensors ?? {})) tensors[`hook.${hook.name}.${name}`] = tensor;
+    }
+    const text = JSON.stringify(meta);
+    const [current, previous] = [join(folder, runFiles.training), join(folder, runFiles.previous)];
+    if (existsSync(current)) renameSync(current, previous);
+    saveTensors(current, tensors, { format, state: text, sha256: digest(tensors, text) });
   });
 }
 
-/** Puts a run back to where {@link saveTraining} left it. @throws {RetortError} when the file is of another run or kind. */
-export function loadTraining(path: string, parts: TrainingParts): Position {
+/**
+ * Puts a run back to where {@link saveTraining} left it.
+ * @param say is told when the last file is not whole and the one before it is used.
+ * @throws {RetortError} when there is none, or the files are of another run or kind.
+ */
+export function loadTraining(folder: string, parts: TrainingParts, say: (text: string) => void): Progressed {
+  const files = [runFiles.training, runFiles.previous]
+    .map((name) => join(folder, name))
+    .filter((path) => existsSync(path));
+  const [first, second] = files;
+  if (first === undefined) {
+    throw new RetortError(`${folder} has no ${runFiles.training} to resume from`, {
+      help: 'name the folder of a run that was stopped; without --resume a new run begins',
+    });
+  }
   return tidy(() => {
-    const { tensors, metadata } = loadTensors(path);
-    if (metadata['format'] !== format) {
-      throw new RetortError(`${path} is no training checkpoint`, {
-        help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
-      });
+    let read: ReturnType<typeof readWhole>;
+    try {
+      read = readWhole(first);
+    } catch (error) {
+      if (second === undefined || !(error instanceof RetortError)) throw error;
+      say(`${error.message.split('\n')[0]}: going on from the checkpoint before it, ${runFiles.previous}`);
+      read = readWhole(second);
     }
-    const meta = JSON.parse(metadata['state']!) as Meta;
-    const model: Record<string, Tensor> = {};
-    const state: OptimizerStateDict['state'] = { ...meta.optimizer };
-    for (const [name, tensor] of Object.entries(tensors)) {
-      const [part, index, ...rest] = name.split('.');
-      if (part === 'model') model[name.slice('model.'.length)] = tensor;
-      else if (part === 'optimizer') state[index!] = { ...state[index!], [rest.join('.')]: tensor };
-    }
-    const expected = Object.keys(changing(parts.algorithm));
-    const missing = expected.filter((name) => !Object.hasOwn(model, name));
-    if (missing.length > 0) {
-      throw new RetortError(`${path}: ${missing.length} of the run's tensors are missing, such as "${missing[0]}"`, {
-        help: 'the checkpoint is of another config: resume with the config it was made with',
-      });
-    }
-    parts.algorithm.loadStateDict(model, { strict: false });
-    parts.optimizer.loadStateDict({ state, param_groups: meta.paramGroups });
-    parts.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(meta.schedulers[i]!));
-    setRandomState(tensors['rng']!);
-    return meta.position;
+    return restore(read.path, read.tensors, read.meta, parts);
   });
+}
+
+/** @throws {RetortError} when the file is no training checkpoint, is torn, or was altered. */
+function readWhole(path: string): { path: string; tensors: Record<string, Tensor>; meta: Meta } {
+  const { tensors, metadata } = loadTensors(path);
+  if (metadata['format'] !== format) {
+    throw new RetortError(`${path} is no training checkpoint`, {
+      help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
+    });
+  }
+  const state = metadata['state'] ?? '';
+  if (metadata['sha256'] !== digest(tensors, state)) {
+    throw new RetortError(`${path} was altered: its hash does not fit its content`, {
+      help: 'take the file from a backup, or begin a new run',
+    });
+  }
+  return { path, tensors, meta: JSON.parse(state) as Meta };
+}
+
+function restore(path: string, tensors: Record<string, Tensor>, meta: Meta, parts: TrainingParts): Progressed {
+  const model = under(tensors, 'model.');
+  const expected = Object.keys(changing(parts.algorithm));
+  const missing = expected.filter((name) => !Object.hasOwn(model, name));
+  const names = [...parts.parts.keys()];
+  if (missing.length > 0 || names.some((name) => !Object.hasOwn(meta.parts, name))) {
+    const what =
+      missing.length > 0
+        ? `${missing.length} of the run's tensors are missing, such as "${missing[0]}"`
+        : `it has optimisers for ${shownParts(Object.keys(meta.parts))}, the run for ${shownParts(names)}`;
+    throw new RetortError(`${path}: ${what}`, {
+      help: 'the checkpoint is of another config: resume with the config it was made with',
+    });
+  }
+  parts.algorithm.loadStateDict(model, { strict: false });
+  for (const [name, { optimizer, schedulers }] of parts.parts) {
+    const saved = meta.parts[name]!;
+    const state: OptimizerStateDict['state'] = { ...saved.state };
+    for (const [key, tensor] of Object.entries(under(tensors, `optimizer.${name}.`))) {
+      const dot = key.indexOf('.');
+      const index = key.slice(0, dot);
+      state[index] = { ...state[index], [key.slice(dot + 1)]: tensor };
+    }
+    optimizer.loadStateDict({ state, param_groups: saved.paramGroups });
+    schedulers.forEach((scheduler, i) => scheduler.loadStateDict(saved.schedulers[i]!));
+  }
+  for (const hook of parts.hooks) {
+    const values = meta.hooks[hook.name];
+    if (values !== undefined) hook.loadStateDict?.({ values, tensors: under(tensors, `hook.${hook.name}.`) });
+  }
+  setRandomState(tensors['rng']!);
+  return meta.progressed;
+}
+
+const shownParts = (names: readonly string[]): string =>
+  names.map((name) => (name === '' ? 'everything' : name)).join(', ');
+
+/** The entries whose names begin with `prefix`, without it. */
+function under(tensors: Readonly<Record<string, Tensor>>, prefix: string): Record<string, Tensor> {
+  const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+function digest(tensors: Readonly<Record<string, Tensor>>, state: string): string {
+  const hash = createHash('sha256').update(state);
+  for (const name of Object.keys(tensors).toSorted()) {
+    const tensor = tensors[name]!;
+    hash.update(`\0${name} ${tensor.dtype} ${tensor.shape.join()}\0`).update(tensor.bytes());
+  }
+  return hash.digest('hex');
 }
 
 /** The state of an algorithm without that of its frozen modules. */

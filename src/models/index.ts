@@ -1,8 +1,11 @@
 // Networks, under the module names of OpenMMLab's checkpoints.
+export * from './augments/index.ts';
 export * from './backbones/index.ts';
 export * from './classifiers/index.ts';
 export * from './heads/index.ts';
+export type { InitOption } from './initial-weights.ts';
 export * from './necks/index.ts';
+export type { Backbone, Feature, Head, Neck } from './parts.ts';
 export { profileModel } from './profile.ts';
 export type { Profile } from './profile.ts';
-export { backbones, buildModel, heads, models, necks } from './registry.ts';
+export { backbones, buildBackbone, buildHead, buildModel, buildNeck, heads, models, necks } from './registry.ts';

@@ -1,32 +1,42 @@
 // How big and how costly a network is.
-import { Conv2d, Linear } from '../nn/index.ts';
-import type { LossModel } from '../nn/index.ts';
+import { Conv2d, ConvTranspose2d, Linear } from '../nn/index.ts';
+import type { LossModel, Module } from '../nn/index.ts';
 import { noGrad, ops, tidy } from '../torch/index.ts';
 import type { HookHandle, Tensor } from '../torch/index.ts';
+import { MultiheadAttention } from './backbones/index.ts';
 
 export interface Profile {
   /** Numbers that are trained. */
   parameters: number;
-  /** Multiply-accumulate operations of convolutions and linear layers for one image. */
+  /** Multiply-accumulate operations of convolutions, linear layers and attention for one image. */
   macs: number;
   /** Bytes of the state dict. */
   bytes: number;
 }
 
+/** Multiply-accumulates of one call of a module itself, without those of the modules in it. */
+function macsOf(module: Module, input: Tensor, output: Tensor): number {
+  if (module instanceof Conv2d || module instanceof Linear) {
+    // Each number of the output is a sum over all weights of its channel.
+    return (output.numel * module.weight.numel) / module.weight.shape[0]!;
+  }
+  // Each number of the input is multiplied by all weights of its channel.
+  if (module instanceof ConvTranspose2d) return (input.numel * module.weight.numel) / module.weight.shape[0]!;
+  if (module instanceof MultiheadAttention) {
+    const [n = 0, tokens = 0] = input.shape;
+    return 2 * n * tokens ** 2 * module.embedDims; // every token with every other one, twice
+  }
+  return 0;
+}
+
 /** Measures a network with one forward of zeros. @param shape `(C, H, W)` of an image. */
 export function profileModel(model: LossModel, shape: readonly number[]): Profile {
   let macs = 0;
-  const hooks: HookHandle[] = [];
-  for (const module of model.modules()) {
-    if (!(module instanceof Conv2d) && !(module instanceof Linear)) continue;
-    // Each number of the output is a sum over all weights of its channel.
-    const perOutput = module.weight.numel / module.weight.shape[0]!;
-    hooks.push(
-      module.registerForwardHook((_module, _args, output) => {
-        macs += (output as Tensor).numel * perOutput;
-      }),
-    );
-  }
+  const hooks: HookHandle[] = model.modules().map((module) =>
+    module.registerForwardHook((_module, args, output) => {
+      macs += macsOf(module, args[0] as Tensor, output as Tensor);
+    }),
+  );
   const modes = model.modules().map((module) => [module, module.training] as const);
   model.eval();
   try {

@@ -1,79 +1,79 @@
 // The networks that configs can name, and the parts they are made of.
-import { z } from 'zod';
-
 import { Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
-import { entry, Registry } from '../registry/index.ts';
+import { Registry } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
-import { ResNet, ResNetCifar } from './backbones/index.ts';
-import { ImageClassifier } from './classifiers/index.ts';
-import type { Backbone, Head, Neck } from './classifiers/index.ts';
-import { LinearClsHead } from './heads/index.ts';
-import { GlobalAveragePooling } from './necks/index.ts';
+import { mobileNetV2Entry } from './backbones/mobilenet-v2.ts';
+import { regnetEntry } from './backbones/regnet.ts';
+import { resnetCifarEntry } from './backbones/resnet-cifar.ts';
+import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
+import { resnetEntry } from './backbones/resnet.ts';
+import { resnextEntry } from './backbones/resnext.ts';
+import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
+import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
+import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
+import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
+import { wideResNetEntry } from './backbones/wide-resnet.ts';
+import { imageClassifierEntry } from './classifiers/entry.ts';
+import { clsHeadEntry } from './heads/cls-head.ts';
+import { deitClsHeadEntry } from './heads/deit-cls-head.ts';
+import { linearClsHeadEntry } from './heads/linear-cls-head.ts';
+import { stackedLinearClsHeadEntry } from './heads/stacked-linear-cls-head.ts';
+import { visionTransformerClsHeadEntry } from './heads/vision-transformer-cls-head.ts';
+import { globalAveragePoolingEntry } from './necks/global-average-pooling.ts';
+import type { Backbone, Head, Neck } from './parts.ts';
 
-const count = z.number().int().positive();
-const counts = z.array(z.number().int());
-const part = z.looseObject({ type: z.string() });
+const backboneTable = {
+  ResNet: resnetEntry,
+  ResNet_CIFAR: resnetCifarEntry,
+  ResNetV1c: resnetV1cEntry,
+  ResNetV1d: resnetV1dEntry,
+  ResNeXt: resnextEntry,
+  WideResNet: wideResNetEntry,
+  MobileNetV2: mobileNetV2Entry,
+  ShuffleNetV2: shuffleNetV2Entry,
+  RegNet: regnetEntry,
+  VisionTransformer: visionTransformerEntry,
+  DistilledVisionTransformer: distilledVisionTransformerEntry,
+  TIMMBackbone: timmBackboneEntry,
+};
+const neckTable = { GlobalAveragePooling: globalAveragePoolingEntry };
+const headTable = {
+  ClsHead: clsHeadEntry,
+  LinearClsHead: linearClsHeadEntry,
+  StackedLinearClsHead: stackedLinearClsHeadEntry,
+  VisionTransformerClsHead: visionTransformerClsHeadEntry,
+  DeiTClsHead: deitClsHeadEntry,
+};
 
-const resnet = z.strictObject({
-  depth: count,
-  stageBlocks: counts.exactOptional(),
-  inChannels: count.exactOptional(),
-  stemChannels: count.exactOptional(),
-  baseChannels: count.exactOptional(),
-  numStages: count.exactOptional(),
-  strides: counts.exactOptional(),
-  outIndices: counts.exactOptional(),
-  style: z.enum(['pytorch', 'caffe']).exactOptional(),
-  zeroInitResidual: z.boolean().exactOptional(),
-  normEval: z.boolean().exactOptional(),
-});
-const resnetPaper = 'He, Zhang, Ren, Sun 2016, arXiv 1512.03385';
+export const backbones = new Registry<Backbone, typeof backboneTable>('backbone', backboneTable);
+export const necks = new Registry<Neck, typeof neckTable>('neck', neckTable);
+export const heads = new Registry<Head, typeof headTable>('head', headTable);
 
-export const backbones = new Registry<Backbone>('backbone', {
-  ResNet: entry(resnet, (options) => new ResNet(options), { summary: 'Residual network.', paper: resnetPaper }),
-  ResNet_CIFAR: entry(resnet, (options) => new ResNetCifar(options), {
-    summary: 'Residual network for small images: 3x3 stem, no pooling.',
-    paper: resnetPaper,
+/** A backbone from `{ type: 'ResNet', depth: 18 }`; a module is taken as it is. */
+export function buildBackbone(config: TypedConfig | Backbone, where?: string): Backbone {
+  return config instanceof Module ? config : backbones.build(config, where);
+}
+
+/** A neck from `{ type: 'GlobalAveragePooling' }`; a module is taken as it is. */
+export function buildNeck(config: TypedConfig | Neck, where?: string): Neck {
+  return config instanceof Module ? config : necks.build(config, where);
+}
+
+/** A head from `{ type: 'LinearClsHead', numClasses, inChannels }`; a module is taken as it is. */
+export function buildHead(config: TypedConfig | Head, where?: string): Head {
+  return config instanceof Module ? config : heads.build(config, where);
+}
+
+const modelTable = {
+  ImageClassifier: imageClassifierEntry({
+    backbone: (config) => buildBackbone(config),
+    neck: (config) => buildNeck(config),
+    head: (config) => buildHead(config),
   }),
-});
+};
 
-export const necks = new Registry<Neck>('neck', {
-  GlobalAveragePooling: entry(z.strictObject({}), () => new GlobalAveragePooling(), {
-    summary: 'Mean over all places.',
-  }),
-});
-
-export const heads = new Registry<Head>('head', {
-  LinearClsHead: entry(
-    z.strictObject({
-      numClasses: count,
-      inChannels: count,
-      loss: z
-        .strictObject({
-          type: z.literal('CrossEntropyLoss').exactOptional(),
-          lossWeight: z.number().exactOptional(),
-          labelSmoothing: z.number().min(0).max(1).exactOptional(),
-        })
-        .exactOptional(),
-    }),
-    ({ loss: { type: _type, ...loss } = {}, ...options }) => new LinearClsHead({ ...options, loss }),
-    { summary: 'Linear classifier with cross entropy.' },
-  ),
-});
-
-export const models = new Registry<LossModel>('model', {
-  ImageClassifier: entry(
-    z.strictObject({ backbone: part, neck: part.exactOptional(), head: part }),
-    ({ backbone, neck, head }) =>
-      new ImageClassifier({
-        backbone: backbones.build(backbone),
-        ...(neck === undefined ? {} : { neck: necks.build(neck) }),
-        head: heads.build(head),
-      }),
-    { summary: 'Backbone, neck and head from images to classes.' },
-  ),
-});
+export const models = new Registry<LossModel, typeof modelTable>('model', modelTable);
 
 /**
  * A network from `{ type: 'ImageClassifier', backbone, neck, head }`; a module is taken as it is.

@@ -1,4 +1,5 @@
 // Networks: modules, layers, functions, initialisers.
+export * from './blocks/index.ts';
 export { Identity, ModuleDict, ModuleList, Sequential } from './containers.ts';
 export { Module } from './module.ts';
 export type { ForwardHook, ForwardPreHook, Layer, ToOptions, WalkOptions } from './module.ts';
@@ -8,5 +9,9 @@ export type { LoadOptions, LoadReport } from './state-dict.ts';
 export { loadModule, loadTensors, saveModule, saveTensors } from './checkpoint.ts';
 export * as functional from './functional/index.ts';
 export * as init from './init.ts';
+export { initializeModule } from './init-config.ts';
+export type { InitConfig, InitOverride } from './init-config.ts';
 export * from './layers/index.ts';
-export type { DataSample, ForwardMode, LossModel } from './model.ts';
+export type { DataSample, ForwardMode, LabelledImages, LossModel } from './model.ts';
+export { spectralNorm } from './spectral-norm.ts';
+export type { SpectralNormOptions } from './spectral-norm.ts';

@@ -230,6 +230,12 @@ export abstract class Module {
   }
 
   /**
+   * Called on every module before a state dict is checked; one whose buffers take their shapes from a checkpoint makes them here.
+   * @param _given looks an entry up by this module's own name for it, such as `weight`
+   */
+  expectState(_given: (name: string) => Tensor | undefined): void {}
+
+  /**
    * Copies values into parameters and persistent buffers by name. Everything is checked before anything is changed.
    * @throws {RetortError} on shapes that differ and, when `strict` (the default), on names missing or unknown: all at once.
    */

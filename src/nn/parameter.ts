@@ -18,15 +18,19 @@ export class Parameter extends Tensor {
 export interface BufferOptions {
   /** Whether it belongs to the state dict. Default true. */
   persistent?: boolean;
+  /** Whether a strict load refuses a state dict that lacks it. Default true. */
+  required?: boolean;
 }
 
 /** A tensor that is kept but not trained, such as the running mean of a batch norm. Shares the memory of `data`. */
 export class Buffer extends Tensor {
   readonly persistent: boolean;
+  readonly required: boolean;
 
   constructor(data: Tensor, options: BufferOptions = {}) {
     super(detachedHandle(data));
     keep(this);
     this.persistent = options.persistent ?? true;
+    this.required = options.required ?? true;
   }
 }

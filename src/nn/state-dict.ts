@@ -2,6 +2,7 @@
 import { nearest, RetortError } from '../errors.ts';
 import { noGrad, tidy, Tensor } from '../torch/index.ts';
 import type { Module } from './module.ts';
+import { Buffer } from './parameter.ts';
 
 export interface LoadOptions {
   /** Missing and unknown names are errors. Default true. */
@@ -20,12 +21,18 @@ const shownAtMost = 8;
 /** See {@link Module.loadStateDict}. */
 export function loadState(module: Module, state: Readonly<Record<string, Tensor>>, options: LoadOptions): LoadReport {
   const { strict = true } = options;
+  for (const [path, part] of module.namedModules({ removeDuplicate: false })) {
+    const prefix = path === '' ? '' : `${path}.`;
+    part.expectState((name) => (Object.hasOwn(state, prefix + name) ? state[prefix + name] : undefined));
+  }
   const targets = new Map<string, Tensor>(module.namedParameters({ removeDuplicate: false }));
   for (const [name, buffer] of module.namedBuffers({ removeDuplicate: false })) {
     if (buffer.persistent) targets.set(name, buffer);
   }
   const given = Object.keys(state);
-  const missing = [...targets.keys()].filter((name) => !Object.hasOwn(state, name));
+  const missing = [...targets].flatMap(([name, target]) =>
+    Object.hasOwn(state, name) || (target instanceof Buffer && !target.required) ? [] : [name],
+  );
   const unexpected = given.filter((name) => !targets.has(name));
   const mistakes: string[] = [];
   for (const [name, target] of targets) {

@@ -41,6 +41,12 @@ export function entry<S extends z.ZodType, Product>(
   };
 }
 
+/**
+ * Entries of users, by the kind of their registry, for the types of configs. Declare yours beside its code:
+ * `declare module 'retort-kd/registry' { interface UserEntries { loss: { MyLoss: typeof myLoss } } }`.
+ */
+export interface UserEntries {}
+
 export type Table<Product> = Readonly<Record<string, Entry<Product>>>;
 
 /** What may stand in a config for an entry of a table: the union of `{ type, ...options }` over its names. */

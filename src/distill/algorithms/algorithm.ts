@@ -1,26 +1,79 @@
-// What the training loop sees of every algorithm: losses for a batch, the student to ship, the networks to evaluate.
-import { Module } from '../../nn/index.ts';
+// What the training loop sees of every algorithm: a training step, the students to ship, the networks to evaluate.
+import { RetortError } from '../../errors.ts';
+import { BatchNorm, Module } from '../../nn/index.ts';
 import type { DataSample, LossModel } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
+import type { Compat } from '../losses/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
+
+export interface AlgorithmOptions {
+  /** The student. */
+  architecture: LossModel;
+  /** Leave in-place activations of the student on; records taken before one are then refused. Default false. */
+  moduleInplace?: boolean | undefined;
+  /** `'mmrazor'` behaves as MMRazor does where that differs: docs/differences.md. Default: as the options say. */
+  compat?: Compat | undefined;
+}
+
+/**
+ * The same images as other networks are to see them (another normalisation, another augmentation), by the network's name:
+ * `teacher`, or the name of one of several teachers. A network that has none sees the student's.
+ */
+export type Views = Readonly<Record<string, Tensor>>;
+
+export interface TrainBatch {
+  /** `(N, C, H, W)` */
+  inputs: Tensor;
+  /** One per image. */
+  dataSamples: readonly DataSample[];
+  views?: Views;
+}
+
+/** What one update of parameters is about. */
+export interface UpdateRequest {
+  /** The scalar to differentiate. */
+  total: Tensor;
+  /** What it is made of, to report. */
+  entries: Readonly<Record<string, Tensor>>;
+  /** The sub-module whose parameters move, where an algorithm trains several in turn. Default: everything that is trained. */
+  part?: string;
+}
+
+/** Differentiates a total and moves parameters; the training loop provides it. */
+export type Update = (request: UpdateRequest) => void;
 
 export abstract class Algorithm extends Module {
   /** The network that is trained and shipped. */
   readonly architecture: LossModel;
+  /** Whether MMRazor's behaviour is asked for where it differs. */
+  protected readonly original: boolean;
 
-  constructor(architecture: LossModel) {
+  constructor({ architecture, moduleInplace = false, compat }: AlgorithmOptions) {
     super();
     this.architecture = architecture;
+    this.original = compat === 'mmrazor';
+    if (!moduleInplace) disableInplace(architecture);
   }
 
   get student(): LossModel {
     return this.architecture;
   }
 
+  /** The networks that are shipped, by name; each gets a checkpoint of its own. */
+  students(): Readonly<Record<string, LossModel>> {
+    return { student: this.student };
+  }
+
   /** Networks to evaluate, by name: the student, and a teacher where there is one. */
   evaluated(): Readonly<Record<string, LossModel>> {
     return { student: this.student };
+  }
+
+  /** The distillers at work, by the name of their place in the config. */
+  distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
+    return {};
   }
 
   /** Modules that do not change while training: not optimised, not in checkpoints, their metrics computed once. */
@@ -29,20 +82,54 @@ export abstract class Algorithm extends Module {
   }
 
   /**
-   * The losses of a batch by name.
+   * The losses of a batch by name, such as `student.loss` and `distill.loss_kl`.
    * @param inputs `(N, C, H, W)`
    * @param dataSamples one per image
+   * @param views what other networks see in place of `inputs`
    */
-  abstract loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord;
+  abstract loss(inputs: Tensor, dataSamples: readonly DataSample[], views?: Views): LossRecord;
 
   /** See {@link parseLosses}. */
   parseLosses(losses: LossRecord): ReturnType<typeof parseLosses> {
     return parseLosses(losses);
   }
 
+  /** One step of training: computes losses and hands them to `update`. Returns what is to be reported. */
+  trainStep(batch: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
+    const { inputs, dataSamples, views } = this.preprocessed(batch);
+    const [total, entries] = this.parseLosses(this.loss(inputs, dataSamples, views));
+    update({ total, entries });
+    return entries;
+  }
+
+  /**
+   * The batch as the student prepares it for training (mixing), for student and teacher alike.
+   * @throws {RetortError} when a student that mixes meets views of their own: those would stay unmixed.
+   */
+  preprocessed(batch: TrainBatch): TrainBatch {
+    const { inputs, dataSamples, views } = batch;
+    const mixed = this.student.preprocess?.({ inputs, dataSamples });
+    if (mixed === undefined || mixed.inputs === inputs) return batch;
+    if (views !== undefined) {
+      throw new RetortError(
+        'the student mixes images, but other networks have views of their own, which would stay unmixed',
+        {
+          help: 'mix in the data transforms, before the views part, or leave the views out',
+        },
+      );
+    }
+    return mixed;
+  }
+
+  /** Told before each step how far training is: weights of losses may follow a schedule. */
+  setProgress(_progress: TrainingProgress): void {}
+
+  /** Told after each step, when parameters have moved. */
+  afterStep(): void {}
+
   /** The same as {@link loss}: calling the algorithm computes its losses. */
-  override forward(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    return this.loss(inputs, dataSamples);
+  override forward(inputs: Tensor, dataSamples: readonly DataSample[], views?: Views): LossRecord {
+    return this.loss(inputs, dataSamples, views);
   }
 }
 
@@ -51,4 +138,14 @@ export function disableInplace(model: Module): void {
   for (const module of model.modules()) {
     if ('inplace' in module && module.inplace === true) module.inplace = false;
   }
+}
+
+/** Puts the batch norms of a module into training or evaluation mode, and leaves the rest as it is. */
+export function trainNorms(model: Module, mode: boolean): void {
+  for (const module of model.modules()) if (module instanceof BatchNorm) module.train(mode);
+}
+
+/** Adds entries under `prefix.name`. */
+export function addPrefixed(into: Record<string, Tensor | readonly Tensor[]>, prefix: string, from: LossRecord): void {
+  for (const [name, value] of Object.entries(from)) into[`${prefix}.${name}`] = value;
 }

@@ -1,8 +1,24 @@
 // Algorithms: who teaches whom.
 export { Algorithm } from './algorithm.ts';
+export type { AlgorithmOptions, TrainBatch, Update, UpdateRequest, Views } from './algorithm.ts';
+export { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
+export { DataFreeDistillation } from './data-free-distillation.ts';
+export type { DataFreeDistillationOptions, ImageGenerator } from './data-free-distillation.ts';
+export { EmaTeacherDistill } from './ema-teacher-distill.ts';
+export type { EmaTeacherDistillOptions } from './ema-teacher-distill.ts';
+export { FpnTeacherDistill } from './fpn-teacher-distill.ts';
+export { MultiTeacherDistill } from './multi-teacher-distill.ts';
+export type { MultiTeacherDistillOptions } from './multi-teacher-distill.ts';
+export { MutualDistill } from './mutual-distill.ts';
+export type { MutualDistillOptions } from './mutual-distill.ts';
+export { OverhaulFeatureDistillation } from './overhaul-feature-distillation.ts';
+export { probe } from './probe.ts';
+export type { ProbedArgument, ProbedRecorder, ProbeOptions, ProbeReport } from './probe.ts';
 export { parseLosses } from './parse-losses.ts';
 export type { LossRecord } from './parse-losses.ts';
 export { algorithms, buildAlgorithm } from './registry.ts';
+export { SelfDistill } from './self-distill.ts';
+export type { SelfDistillOptions } from './self-distill.ts';
 export { SingleTeacherDistill } from './single-teacher-distill.ts';
 export type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 export { Supervised } from './supervised.ts';

@@ -1,64 +1,209 @@
 // The algorithms that configs can name. This is an edge: here models, distillers and algorithms are put together.
 import { z } from 'zod';
 
+import { RetortError } from '../../errors.ts';
+import { buildGenerator } from '../../models/generators/index.ts';
 import { buildModel } from '../../models/index.ts';
 import { loadModule, Module } from '../../nn/index.ts';
 import type { LossModel } from '../../nn/index.ts';
 import { entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { buildDistiller } from '../distillers/index.ts';
-import type { ConfigurableDistiller } from '../distillers/index.ts';
+import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
+import type { Compat } from '../losses/index.ts';
 import { Algorithm } from './algorithm.ts';
+import { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
+import { DataFreeDistillation } from './data-free-distillation.ts';
+import type { ImageGenerator } from './data-free-distillation.ts';
+import { EmaTeacherDistill } from './ema-teacher-distill.ts';
+import { FpnTeacherDistill } from './fpn-teacher-distill.ts';
+import { MultiTeacherDistill } from './multi-teacher-distill.ts';
+import { MutualDistill } from './mutual-distill.ts';
+import { OverhaulFeatureDistillation } from './overhaul-feature-distillation.ts';
+import { SelfDistill } from './self-distill.ts';
 import { SingleTeacherDistill } from './single-teacher-distill.ts';
 import { Supervised } from './supervised.ts';
 
+type NetworkConfig = TypedConfig | LossModel;
+type DistillerConfig = TypedConfig | ConfigurableDistiller;
+
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
-const network = z.custom<TypedConfig | LossModel>(isObject, 'expected a model, or { type, ...options } of one');
+const network = z.custom<NetworkConfig>(isObject, 'expected a model, or { type, ...options } of one');
+const distiller = z.custom<DistillerConfig>(isObject, 'expected a distiller, or { type, ...options }');
+const generator = z.custom<TypedConfig | ImageGenerator>(isObject, 'expected a generator, or { type, ...options }');
 const flag = z.boolean().exactOptional();
+const checkpoint = z.string().nullable().exactOptional();
+
+/** A teacher: a network, or a network with the checkpoint to load into it. */
+const teacherEntry = z.custom<NetworkConfig | { buildCfg: NetworkConfig; ckptPath?: string | null }>(
+  isObject,
+  'expected a model, or { buildCfg, ckptPath }',
+);
+
+const common = { architecture: network, moduleInplace: flag, compat: z.literal('mmrazor').exactOptional() };
+const student = { studentTrainable: flag, calculateStudentLoss: flag };
+const singleTeacher = z.strictObject({
+  ...common,
+  ...student,
+  teacher: network,
+  teacherCkpt: checkpoint,
+  distiller,
+  teacherTrainable: flag,
+  teacherNormEval: flag,
+  teacherModuleInplace: flag,
+});
+const teachers = z.record(z.string(), teacherEntry);
 
 /** A network from its config; a module is taken as it is. */
-function build(config: TypedConfig | LossModel, where: string): LossModel {
-  return config instanceof Module ? config : buildModel(config, where);
+function build(config: NetworkConfig, where: string, ckpt?: string | null): LossModel {
+  const model = config instanceof Module ? config : buildModel(config, where);
+  if (typeof ckpt === 'string') loadModule(ckpt, model);
+  return model;
 }
 
-export const algorithms = new Registry<Algorithm>('algorithm', {
+/** A distiller whose `compat` is the algorithm's unless it has its own. */
+function distillerOf(config: DistillerConfig, compat: Compat | undefined, where = 'distiller'): ConfigurableDistiller {
+  if (config instanceof ConfigurableDistiller || compat === undefined) return buildDistiller(config, where);
+  return buildDistiller({ compat, ...config }, where);
+}
+
+function single({ architecture, teacher, teacherCkpt, distiller: config, ...rest }: z.output<typeof singleTeacher>) {
+  return {
+    ...rest,
+    architecture: build(architecture, 'architecture'),
+    teacher: build(teacher, 'teacher', teacherCkpt),
+    distiller: distillerOf(config, rest.compat),
+  };
+}
+
+function teachersOf(configs: z.output<typeof teachers>): Record<string, LossModel> {
+  return Object.fromEntries(
+    Object.entries(configs).map(([name, config]) => {
+      const where = `teacher "${name}"`;
+      if (config instanceof Module || !('buildCfg' in config)) return [name, build(config, where)];
+      const { buildCfg, ckptPath } = config as { buildCfg: NetworkConfig; ckptPath?: string | null };
+      return [name, build(buildCfg, where, ckptPath)];
+    }),
+  );
+}
+
+const dataFree = z.strictObject({
+  ...common,
+  distiller,
+  generatorDistiller: distiller,
+  teachers,
+  generator,
+  studentIter: z.number().int().positive().exactOptional(),
+  studentTrainFirst: flag,
+});
+
+function dataFreeParts({ architecture, distiller: own, generatorDistiller, ...options }: z.output<typeof dataFree>) {
+  return {
+    ...options,
+    architecture: build(architecture, 'architecture'),
+    teachers: teachersOf(options.teachers),
+    generator: buildGenerator(options.generator),
+    distiller: distillerOf(own, options.compat),
+    generatorDistiller: distillerOf(generatorDistiller, options.compat, 'generatorDistiller'),
+  };
+}
+
+const table = {
   Supervised: entry(
-    z.strictObject({ architecture: network }),
-    ({ architecture }) => new Supervised(build(architecture, 'architecture')),
+    z.strictObject(common),
+    ({ architecture, ...rest }) => new Supervised({ ...rest, architecture: build(architecture, 'architecture') }),
     { summary: 'Plain training on labels, without a teacher.' },
   ),
-  SingleTeacherDistill: entry(
+  SingleTeacherDistill: entry(singleTeacher, (options) => new SingleTeacherDistill(single(options)), {
+    summary: 'One frozen (or trainable) teacher, one student.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+  }),
+  FpnTeacherDistill: entry(singleTeacher, (options) => new FpnTeacherDistill(single(options)), {
+    summary: 'The same with a teacher that runs backbone and neck only.',
+    paper: 'Shu et al. 2021 (channel-wise distillation of detectors), arXiv 2011.13256',
+  }),
+  OverhaulFeatureDistillation: entry(singleTeacher, (options) => new OverhaulFeatureDistillation(single(options)), {
+    summary: 'One teacher, features before the ReLU cut at margins from its batch norms.',
+    paper: 'Heo et al. 2019, arXiv 1904.01866',
+  }),
+  SelfDistill: entry(
+    z.strictObject({ ...common, ...student, distiller }),
+    ({ architecture, distiller: config, ...rest }) =>
+      new SelfDistill({
+        ...rest,
+        architecture: build(architecture, 'architecture'),
+        distiller: distillerOf(config, rest.compat),
+      }),
+    { summary: 'A network that teaches itself.', paper: 'Zhang et al. 2019, arXiv 1905.08094' },
+  ),
+  EmaTeacherDistill: entry(
     z.strictObject({
-      architecture: network,
-      teacher: network,
-      teacherCkpt: z.string().nullable().exactOptional(),
-      distiller: z.custom<TypedConfig | ConfigurableDistiller>(
-        isObject,
-        'expected a distiller, or { type, ...options }',
-      ),
-      teacherTrainable: flag,
-      teacherNormEval: flag,
-      studentTrainable: flag,
-      calculateStudentLoss: flag,
+      ...common,
+      ...student,
+      distiller,
+      momentum: z.number().min(0).max(1).exactOptional(),
+      warmup: flag,
       teacherModuleInplace: flag,
     }),
-    ({ architecture, teacher, teacherCkpt, distiller, ...flags }) => {
-      const student = build(architecture, 'architecture');
-      const built = build(teacher, 'teacher');
-      if (typeof teacherCkpt === 'string') loadModule(teacherCkpt, built);
-      return new SingleTeacherDistill({
-        ...flags,
-        architecture: student,
-        teacher: built,
-        distiller: buildDistiller(distiller, 'distiller'),
+    ({ architecture, distiller: config, ...rest }) => {
+      if (architecture instanceof Module) {
+        throw new RetortError(
+          'EmaTeacherDistill: architecture must be a config here: the teacher is a second one of it',
+          {
+            help: 'or build both and call new EmaTeacherDistill({ architecture, teacher, ... })',
+          },
+        );
+      }
+      return new EmaTeacherDistill({
+        ...rest,
+        architecture: build(architecture, 'architecture'),
+        teacher: build(architecture, 'architecture'),
+        distiller: distillerOf(config, rest.compat),
       });
     },
-    {
-      summary: 'One frozen (or trainable) teacher, one student.',
-      paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
-    },
+    { summary: 'The teacher is a running average of the student.', paper: 'Tarvainen, Valpola 2017, arXiv 1703.01780' },
   ),
-});
+  MultiTeacherDistill: entry(
+    z.strictObject({ ...common, teachers, distiller, calculateStudentLoss: flag }),
+    ({ architecture, distiller: config, ...rest }) =>
+      new MultiTeacherDistill({
+        ...rest,
+        architecture: build(architecture, 'architecture'),
+        teachers: teachersOf(rest.teachers),
+        distiller: distillerOf(config, rest.compat),
+      }),
+    { summary: 'Several frozen teachers at once.', paper: 'You et al. 2017, KDD' },
+  ),
+  MutualDistill: entry(
+    z.strictObject({
+      students: z.record(z.string(), network),
+      moduleInplace: flag,
+      compat: common.compat,
+      distiller: z.custom<TypedConfig>(
+        isObject,
+        'expected { type, ...options } of a distiller: one is made for each pair',
+      ),
+    }),
+    ({ students, distiller: config, ...rest }) =>
+      new MutualDistill({
+        ...rest,
+        students: Object.fromEntries(
+          Object.entries(students).map(([name, model]) => [name, build(model, `student "${name}"`)]),
+        ),
+        makeDistiller: () => distillerOf({ detachTeacher: true, ...config }, rest.compat),
+      }),
+    { summary: 'Several students that teach one another.', paper: 'Zhang et al. 2018, arXiv 1706.00384' },
+  ),
+  DataFreeDistillation: entry(dataFree, (options) => new DataFreeDistillation(dataFreeParts(options)), {
+    summary: 'A generator makes the images, against the student.',
+    paper: 'Fang et al. 2019, arXiv 1912.11006',
+  }),
+  DAFLDataFreeDistillation: entry(dataFree, (options) => new DAFLDataFreeDistillation(dataFreeParts(options)), {
+    summary: 'A generator makes the images that the teacher finds real.',
+    paper: 'Chen et al. 2019, arXiv 1904.01186',
+  }),
+};
+
+export const algorithms = new Registry<Algorithm, typeof table>('algorithm', table);
 
 /**
  * An algorithm from `{ type: 'SingleTeacherDistill', architecture, teacher, distiller, ... }`, where networks and distiller are

@@ -1,27 +1,31 @@
 // One teacher, one student: both see the batch, recorders take what the losses compare.
-import { BatchNorm } from '../../nn/index.ts';
 import type { DataSample, LossModel, Module } from '../../nn/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import type { ConfigurableDistiller } from '../distillers/index.ts';
-import { Algorithm, disableInplace } from './algorithm.ts';
+import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
+import { addPrefixed, Algorithm, disableInplace, trainNorms } from './algorithm.ts';
+import type { AlgorithmOptions, Views } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface SingleTeacherDistillOptions {
-  /** The student. */
-  architecture: LossModel;
+export interface SingleTeacherDistillOptions extends AlgorithmOptions {
   teacher: LossModel;
   distiller: ConfigurableDistiller;
-  /** Train the teacher too: its losses join as `teacher.*`. Default false: it is frozen and in evaluation mode whole. */
-  teacherTrainable?: boolean;
-  /** Keep the batch norms of a trainable teacher in evaluation mode. Default true. */
-  teacherNormEval?: boolean;
-  /** Train the student. Default true. */
-  studentTrainable?: boolean;
+  /**
+   * Train the teacher too: its losses join as `teacher.*`. Default false: it is frozen, in evaluation mode whole, outside the
+   * optimiser and outside checkpoints.
+   */
+  teacherTrainable?: boolean | undefined;
+  /**
+   * Keep the teacher's batch norms in evaluation mode. Default true. False: they use the statistics of the batch and move their
+   * running ones, in a frozen teacher too.
+   */
+  teacherNormEval?: boolean | undefined;
+  /** Train the student. Default true. False: it is frozen and in evaluation mode. */
+  studentTrainable?: boolean | undefined;
   /** Add the student's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean;
+  calculateStudentLoss?: boolean | undefined;
   /** Leave in-place activations of the teacher on; records taken before one are then refused. Default false. */
-  teacherModuleInplace?: boolean;
+  teacherModuleInplace?: boolean | undefined;
 }
 
 /** Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`. */
@@ -32,19 +36,20 @@ export class SingleTeacherDistill extends Algorithm {
   readonly teacherNormEval: boolean;
   readonly studentTrainable: boolean;
   readonly calculateStudentLoss: boolean;
+  /** Whether distillation is over: the teacher is not run any more and only the student's own losses are left. */
+  distillationStopped = false;
 
   constructor(options: SingleTeacherDistillOptions) {
-    super(options.architecture);
+    super(options);
     this.teacher = options.teacher;
     this.distiller = options.distiller;
     this.teacherTrainable = options.teacherTrainable ?? false;
     this.teacherNormEval = options.teacherNormEval ?? true;
     this.studentTrainable = options.studentTrainable ?? true;
     this.calculateStudentLoss = options.calculateStudentLoss ?? true;
-    disableInplace(this.architecture);
     if (options.teacherModuleInplace !== true) disableInplace(this.teacher);
     if (!this.teacherTrainable) this.teacher.requiresGrad_(false);
-    if (!this.studentTrainable) this.architecture.requiresGrad_(false);
+    if (!this.studentTrainable && !this.original) this.architecture.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teacher);
     this.train();
@@ -55,37 +60,54 @@ export class SingleTeacherDistill extends Algorithm {
   }
 
   override frozen(): readonly Module[] {
-    return this.teacherTrainable ? [] : [this.teacher];
+    return this.teacherTrainable || !this.teacherNormEval ? [] : [this.teacher];
+  }
+
+  override distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
+    return { distiller: this.distiller };
+  }
+
+  override setProgress(progress: TrainingProgress): void {
+    this.distiller.setProgress(progress);
   }
 
   override train(mode = true): this {
     super.train(mode);
-    if (!this.teacherTrainable) this.teacher.eval();
-    else if (mode && this.teacherNormEval) {
-      for (const module of this.teacher.modules()) if (module instanceof BatchNorm) module.eval();
-    }
-    if (!this.studentTrainable) this.architecture.eval();
+    if (!mode) return this;
+    // The original leaves everything of the teacher but its norms in training mode, dropout too, and the student always.
+    if (!this.teacherTrainable && !this.original) this.teacher.eval();
+    trainNorms(this.teacher, !this.teacherNormEval);
+    if (!this.studentTrainable && !this.original) this.architecture.eval();
     return this;
   }
 
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+  override loss(inputs: Tensor, dataSamples: readonly DataSample[], views: Views = {}): LossRecord {
     const { distiller } = this;
-    const losses: Record<string, Tensor> = {};
-    const runTeacher = (): Record<string, Tensor> => this.teacher.forward(inputs, dataSamples, 'loss');
-    const ofTeacher = distiller.teacherRecorders.record(() =>
-      this.teacherTrainable ? runTeacher() : noGrad(runTeacher),
-    );
-    if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);
-    const runStudent = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
-    const ofStudent = distiller.studentRecorders.record(() =>
-      this.studentTrainable ? runStudent() : noGrad(runStudent),
-    );
+    const losses: Record<string, Tensor | readonly Tensor[]> = {};
+    const distilling = !this.distillationStopped;
+    if (distilling || this.teacherTrainable) {
+      const ofTeacher = this.runTeacher(views['teacher'] ?? inputs, dataSamples);
+      if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);
+    }
+    const run = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
+    const student = (): Record<string, Tensor> => (this.studentLearns() ? run() : noGrad(run));
+    const ofStudent = distilling ? distiller.studentPass(student) : student();
     if (this.calculateStudentLoss) addPrefixed(losses, 'student', ofStudent);
-    addPrefixed(losses, 'distill', distiller.forward());
+    if (distilling) {
+      addPrefixed(losses, 'distill', distiller.forward({ inputs, dataSamples }));
+      distiller.endStep();
+    }
     return losses;
   }
-}
 
-function addPrefixed(into: Record<string, Tensor>, prefix: string, from: Readonly<Record<string, Tensor>>): void {
-  for (const [name, value] of Object.entries(from)) into[`${prefix}.${name}`] = value;
+  /** Whether the student's forward is recorded for gradients; the original looks at studentTrainable only without its losses. */
+  private studentLearns(): boolean {
+    return this.studentTrainable || (this.original && this.calculateStudentLoss);
+  }
+
+  /** Runs the teacher inside its recorders; its losses, if it has any. */
+  protected runTeacher(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+    const run = (): Record<string, Tensor> => this.teacher.forward(inputs, dataSamples, 'loss');
+    return this.distiller.teacherPass(() => (this.teacherTrainable ? run() : noGrad(run)));
+  }
 }

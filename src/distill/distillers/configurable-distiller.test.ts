@@ -1,5 +1,5 @@
 // The distiller: mappings checked at construction, records through connectors into losses.
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 
 import { Module } from '../../nn/index.ts';
 import { tensor } from '../../torch/index.ts';
@@ -77,5 +77,109 @@ it('lists every mistake in the mappings at once', () => {
   expect(build).toThrow(/fromStudent must be true or false, got yes/);
   expect(build).toThrow(/"loss_c": there is no such loss; did you mean "loss_a"/);
   expect(build).toThrow(/loss "loss_b" has no mapping/);
-  expect(build).toThrow(/teacher recorder "out" is read by no loss/);
+});
+
+it('warns of what is not used, and of a loss that would not be trained on', () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  const distiller = new ConfigurableDistiller({
+    studentRecorders: { out, other: out },
+    connectors: { double: new Double() },
+    distillLosses: { difference: new Difference() },
+    lossForwardMappings: {
+      difference: { left: { recorder: 'out', fromStudent: true }, right: { recorder: 'out', fromStudent: true } },
+    },
+  });
+  expect(warn).toHaveBeenCalledTimes(3);
+  warn.mockRestore();
+  expect(distiller.warnings).toEqual([
+    'loss "difference": its name does not contain "loss", so it is reported but not trained on',
+    'student recorder "other" is read by no loss',
+    'connector "double" is used by no loss',
+  ]);
+});
+
+it('takes values, fields of the batch, lists of records and chains of connectors', () => {
+  class Weighted extends DistillLoss {
+    override readonly inputs = { required: ['all', 'labels', 'factor'] };
+    override forward({ all, labels, factor }: { all: Tensor[]; labels: Tensor; factor: number }): Tensor {
+      return all
+        .reduce((sum, one) => sum.add(one), labels)
+        .sum()
+        .mul(factor);
+    }
+  }
+  const student = new Double();
+  const distiller = new ConfigurableDistiller({
+    studentRecorders: { out },
+    connectors: { once: new Double(), twice: new Double() },
+    distillLosses: { loss: new Weighted() },
+    lossForwardMappings: {
+      loss: {
+        all: [
+          { recorder: 'out', fromStudent: true },
+          { recorder: 'out', fromStudent: true, connector: ['once', 'twice'] },
+        ],
+        labels: { field: 'gtLabels' },
+        factor: { value: 3 },
+      },
+    },
+  });
+  distiller.prepareFromStudent(student);
+  const inputs = tensor([1]);
+  distiller.studentPass(() => student.forward(inputs));
+  const dataSamples = [{ gtLabel: 5 }];
+  expect(distiller.forward({ inputs, dataSamples })['loss']!.item()).toBe(3 * (2 + 8 + 5));
+  expect(() => distiller.forward()).toThrow(/asks for the batch's "gtLabels", but no batch was given/);
+  const wrong = { loss: { all: [], labels: { field: 'labels' }, factor: { value: 1, field: 'inputs' } } };
+  expect(
+    () =>
+      new ConfigurableDistiller({
+        distillLosses: { loss: new Weighted() },
+        lossForwardMappings: wrong as never,
+      }),
+  ).toThrow(/"labels" is nothing of a batch; did you mean "gtLabels"[^]*value stands alone/);
+});
+
+it('runs a connector once a step for a record, or once for each reference with compat', () => {
+  for (const [compat, calls] of [
+    [undefined, 1],
+    ['mmrazor', 2],
+  ] as const) {
+    const double = new Double();
+    const distiller = new ConfigurableDistiller({ ...options({ connectors: { double } }), compat });
+    const student = new Double();
+    distiller.prepareFromStudent(student);
+    distiller.prepareFromTeacher(student);
+    distiller.teacherPass(() => student.forward(tensor([1])));
+    distiller.studentPass(() => student.forward(tensor([1])));
+    distiller.forward();
+    expect(double.calls).toBe(calls);
+  }
+});
+
+it('follows schedules of weights, and does not compute what weighs nothing', () => {
+  const student = new Double();
+  const distiller = new ConfigurableDistiller({
+    ...options({
+      teacherRecorders: {},
+      distillLosses: { loss_b: new Difference(), loss_off: new Difference({ lossWeight: 0 }) },
+    }),
+    lossForwardMappings: {
+      loss_b: {
+        left: { recorder: 'out', fromStudent: true, connector: 'double' },
+        right: { recorder: 'out', fromStudent: true },
+      },
+      loss_off: { left: { value: 'no tensor' }, right: { value: 'no tensor' } },
+    },
+    lossWeightSchedules: { loss_b: { type: 'linear', from: 1, to: 0, end: 4 } },
+  });
+  distiller.prepareFromStudent(student);
+  const at = (epoch: number): Record<string, Tensor> => {
+    distiller.setProgress({ epoch, step: 0 });
+    distiller.studentPass(() => student.forward(tensor([1])));
+    return distiller.forward();
+  };
+  expect(at(0)['loss_b']!.item()).toBe(2);
+  expect(at(3)['loss_b']!.item()).toBe(0.5);
+  expect(at(4)).toEqual({});
 });

@@ -1,51 +1,96 @@
-// A distiller put together from a config: recorders on both networks, connectors, losses, and which record goes where.
+// A distiller put together from a config: recorders on both networks, deliveries between them, connectors, losses, and which
+// record goes where. A step goes: teacherPass, studentPass, forward, endStep.
 import { RetortError } from '../../errors.ts';
 import { Module, ModuleDict } from '../../nn/index.ts';
+import type { DataSample } from '../../nn/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { Tensor, tensor } from '../../torch/index.ts';
+import { buildConnector } from '../connectors/index.ts';
+import type { ConnectorConfig } from '../connectors/index.ts';
+import { DistillDeliveryManager } from '../deliveries/index.ts';
+import type { DeliveryConfigs } from '../deliveries/index.ts';
 import { buildLoss } from '../losses/index.ts';
-import type { DistillLoss } from '../losses/index.ts';
-import type { RecorderConfigs } from '../recorders/index.ts';
+import type { Compat, DistillLoss } from '../losses/index.ts';
 import { RecorderManager } from '../recorders/index.ts';
-import type { ArgumentMapping, LossForwardMappings } from './mapping.ts';
-import { mappingMistakes } from './mapping.ts';
+import type { RecorderConfigs } from '../recorders/index.ts';
+import { checkMappings } from './mapping-check.ts';
+import { connectorsOf } from './mapping.ts';
+import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
+import { checkSchedule, weightFactor } from './weight-schedule.ts';
+import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
 
 export interface ConfigurableDistillerOptions {
-  studentRecorders?: RecorderConfigs;
-  teacherRecorders?: RecorderConfigs;
-  /** Modules that bring a record to the shape the loss wants; trained with the student. */
-  connectors?: Readonly<Record<string, Module>>;
-  distillLosses?: Readonly<Record<string, TypedConfig | DistillLoss>>;
-  lossForwardMappings?: LossForwardMappings;
+  studentRecorders?: RecorderConfigs | undefined;
+  teacherRecorders?: RecorderConfigs | undefined;
+  /** What the teacher's functions and methods return, handed to the student's in place of their own results. */
+  distillDeliveries?: DeliveryConfigs | undefined;
+  /** Modules that bring a record to the shape the loss wants; trained with the student. A list is a sequence. */
+  connectors?: Readonly<Record<string, ConnectorConfig>> | undefined;
+  distillLosses?: Readonly<Record<string, TypedConfig | DistillLoss>> | undefined;
+  lossForwardMappings?: LossForwardMappings | undefined;
+  /** Factors on the weights of losses that change while training, by the name of the loss. Default: they stay 1. */
+  lossWeightSchedules?: Readonly<Record<string, WeightSchedule>> | undefined;
+  /** Treat what the teacher's side records as constant: no gradient flows into it. Default false. */
+  detachTeacher?: boolean | undefined;
+  /** `'mmrazor'`: its numbers, also in losses and connectors; a connector then runs once per reference. */
+  compat?: Compat | undefined;
+}
+
+/** The batch that losses may ask for directly. */
+export interface DistilledBatch {
+  inputs: Tensor;
+  dataSamples: readonly DataSample[];
 }
 
 export class ConfigurableDistiller extends Module {
   readonly studentRecorders: RecorderManager;
   readonly teacherRecorders: RecorderManager;
+  readonly deliveries: DistillDeliveryManager;
   readonly connectors: ModuleDict<Module>;
   readonly distill_losses: ModuleDict<DistillLoss>;
-  readonly #mappings: LossForwardMappings;
+  /** What is configured and not used, or will surprise; said once when the distiller is made. */
+  readonly warnings: readonly string[];
+  readonly mappings: LossForwardMappings;
+  readonly #schedules: Readonly<Record<string, WeightSchedule>>;
+  readonly #original: boolean;
+  readonly #detachTeacher: boolean;
+  #progress: TrainingProgress = { epoch: 0, step: 0 };
 
   /** @throws {RetortError} that lists every mistake in the mappings. */
   constructor(options: ConfigurableDistillerOptions = {}) {
     super();
-    const { connectors = {}, distillLosses = {}, lossForwardMappings = {} } = options;
+    const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
+    const inherited = compat === undefined ? {} : { compat };
+    const withCompat = <T>(config: T): T => (isPlain(config) ? { ...inherited, ...config } : config);
     this.studentRecorders = new RecorderManager(options.studentRecorders);
     this.teacherRecorders = new RecorderManager(options.teacherRecorders);
-    this.connectors = new ModuleDict(connectors);
-    const losses = Object.entries(distillLosses).map(
-      ([name, config]) => [name, buildLoss(config, `loss "${name}"`)] as const,
+    this.deliveries = new DistillDeliveryManager(options.distillDeliveries);
+    this.connectors = new ModuleDict(
+      mapValues(connectors, (config, name) => {
+        const given = Array.isArray(config) ? config.map(withCompat) : withCompat(config);
+        return buildConnector(given as ConnectorConfig, `connector "${name}"`);
+      }),
     );
-    this.distill_losses = new ModuleDict(Object.fromEntries(losses));
-    this.#mappings = lossForwardMappings;
-    const mistakes = mappingMistakes({
-      losses: new Map(losses),
-      student: this.studentRecorders,
-      teacher: this.teacherRecorders,
+    const losses = mapValues(distillLosses, (config, name) => buildLoss(withCompat(config), `loss "${name}"`));
+    this.distill_losses = new ModuleDict(losses);
+    this.mappings = lossForwardMappings;
+    this.#schedules = lossWeightSchedules;
+    this.#original = compat === 'mmrazor';
+    this.#detachTeacher = options.detachTeacher ?? false;
+    const { mistakes, warnings } = checkMappings({
+      losses: new Map(Object.entries(losses)),
+      student: [...this.studentRecorders.recorders.keys()],
+      teacher: [...this.teacherRecorders.recorders.keys()],
       connectors: this.connectors.keys(),
       mappings: lossForwardMappings,
     });
+    for (const [name, schedule] of Object.entries(lossWeightSchedules)) {
+      if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules."${name}": there is no such loss`);
+      checkSchedule(`lossWeightSchedules."${name}"`, schedule);
+    }
     if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
+    this.warnings = warnings;
+    for (const warning of warnings) process.emitWarning(`${new.target.name}: ${warning}`, 'RetortWarning');
   }
 
   /** Finds the student's recorders in a model. */
@@ -58,28 +103,139 @@ export class ConfigurableDistiller extends Module {
     this.teacherRecorders.initialize(model);
   }
 
-  /** Every mapped loss from the records at hand, by name. Each connector runs once per record, however often it is read. */
-  override forward(): Record<string, Tensor> {
+  /** Tells how far training is: the weights of losses may depend on it. */
+  setProgress(progress: TrainingProgress): void {
+    this.#progress = progress;
+  }
+
+  /** What the weight of a loss is multiplied with now. */
+  weightFactor(name: string): number {
+    const schedule = Object.hasOwn(this.#schedules, name) ? this.#schedules[name] : undefined;
+    return schedule === undefined ? 1 : weightFactor(schedule, this.#progress);
+  }
+
+  /** The names of the losses that are computed now: mapped, and of a weight that is not 0. */
+  activeLosses(): string[] {
+    return Object.keys(this.mappings).filter(
+      (name) => this.distill_losses.get(name).lossWeight !== 0 && this.weightFactor(name) !== 0,
+    );
+  }
+
+  /** Runs the teacher: its recorders record, deliveries keep what it returns. */
+  teacherPass<T>(body: () => T): T {
+    this.deliveries.clear(); // of a step that was abandoned
+    this.deliveries.overrideData = false;
+    return this.teacherRecorders.record(() => this.deliveries.deliver(body));
+  }
+
+  /** Runs the student: its recorders record, deliveries hand out what the teacher returned. */
+  studentPass<T>(body: () => T): T {
+    this.deliveries.overrideData = true;
+    return this.studentRecorders.record(() => this.deliveries.deliver(body));
+  }
+
+  /** Checks that the student took all that was delivered. @throws {RetortError} when something is left over. */
+  endStep(): void {
+    this.deliveries.endStep();
+  }
+
+  /**
+   * Every active loss from the records at hand, by name. Each connector runs once per record, however often it is read.
+   * @param batch needed where a mapping names a field of the batch.
+   */
+  override forward(batch?: DistilledBatch): Record<string, Tensor> {
     const connected = new Map<string, unknown>();
     const results: Record<string, Tensor> = {};
-    for (const [name, args] of Object.entries(this.#mappings)) {
-      const values = Object.entries(args).map(([argument, mapping]) => [argument, this.#value(mapping, connected)]);
-      results[name] = this.distill_losses.get(name).forward(Object.fromEntries(values) as never);
+    for (const name of this.activeLosses()) {
+      const args = this.argumentsOf(name, batch, connected);
+      const loss = this.distill_losses.get(name).forward(args as never);
+      const factor = this.weightFactor(name);
+      results[name] = factor === 1 ? loss : loss.mul(factor);
     }
     return results;
   }
 
-  #value(mapping: ArgumentMapping, connected: Map<string, unknown>): unknown {
-    const { recorder, fromStudent, recordIdx, dataIdx, connector, connectorIdx } = mapping;
-    const manager = fromStudent ? this.studentRecorders : this.teacherRecorders;
-    const record = manager.getRecorder(recorder).getRecordData(recordIdx, dataIdx);
-    if (connector === undefined) return record;
-    const key = JSON.stringify([connector, recorder, fromStudent, recordIdx, dataIdx]);
-    if (!connected.has(key)) {
-      const run = this.connectors.get(connector).forward as (input: unknown) => unknown;
-      connected.set(key, run(record));
-    }
-    const output = connected.get(key);
-    return connectorIdx === undefined ? output : (output as readonly unknown[]).at(connectorIdx);
+  /** The arguments of a loss from the records at hand; `connected` has the outputs of connectors that have run for this step. */
+  argumentsOf(name: string, batch?: DistilledBatch, connected = new Map<string, unknown>()): Record<string, unknown> {
+    return mapValues(this.mappings[name]!, (mapping) => this.#argument(mapping, batch, connected));
   }
+
+  #argument(mapping: ArgumentMapping, batch: DistilledBatch | undefined, connected: Map<string, unknown>): unknown {
+    if (Array.isArray(mapping)) {
+      return (mapping as readonly ArgumentSource[]).map((source) => this.#argument(source, batch, connected));
+    }
+    const source = mapping as ArgumentSource;
+    if ('value' in source) return source.value;
+    if ('field' in source) return fieldOf(source.field, batch);
+    const value = this.#record(source, connected);
+    return this.#detachTeacher && !source.fromStudent ? detached(value) : value;
+  }
+
+  /** The record of a source, through its connectors; `connected` has the outputs of those that have run for this step. */
+  #record(source: RecordSource, connected: Map<string, unknown>): unknown {
+    const { recorder, fromStudent, recordIdx, dataIdx, connectorIdx } = source;
+    const manager = fromStudent ? this.studentRecorders : this.teacherRecorders;
+    let value = manager.getRecorder(recorder).getRecordData(recordIdx, dataIdx);
+    let key = JSON.stringify([recorder, fromStudent, recordIdx ?? 0, dataIdx]);
+    for (const connector of connectorsOf(source)) {
+      key += `>${connector}`;
+      if (this.#original || !connected.has(key)) {
+        const run = this.connectors.get(connector).forward as (input: unknown) => unknown;
+        connected.set(key, run(value));
+      }
+      value = connected.get(key);
+    }
+    return connectorIdx === undefined ? value : part(value, connectorIdx, source);
+  }
+}
+
+function part(value: unknown, index: number, source: RecordSource): unknown {
+  const parts = Array.isArray(value) ? (value as readonly unknown[]) : undefined;
+  const found = parts?.at(index);
+  if (found !== undefined) return found;
+  throw new RetortError(
+    `connectorIdx ${index} of recorder "${source.recorder}": the connector gives ${parts === undefined ? 'one value' : `${parts.length} values`}`,
+    { help: parts === undefined ? 'leave connectorIdx out' : `use 0 to ${parts.length - 1}` },
+  );
+}
+
+function fieldOf(field: BatchField, batch: DistilledBatch | undefined): unknown {
+  if (batch === undefined) {
+    throw new RetortError(`a mapping asks for the batch's "${field}", but no batch was given`, {
+      help: 'call forward({ inputs, dataSamples })',
+    });
+  }
+  const numbers = (read: (sample: DataSample) => number | undefined): Tensor =>
+    tensor(
+      BigInt64Array.from(batch.dataSamples, (sample, i) => {
+        const value = read(sample);
+        if (value !== undefined) return BigInt(value);
+        throw new RetortError(`sample ${i} of the batch has no ${field === 'gtLabels' ? 'gtLabel' : 'sampleIdx'}`);
+      }),
+    );
+  switch (field) {
+    case 'gtLabels':
+      return numbers((sample) => sample.gtLabel);
+    case 'sampleIdxs':
+      return numbers((sample) => sample.sampleIdx);
+    case 'inputs':
+      return batch.inputs;
+    default:
+      return batch.dataSamples;
+  }
+}
+
+/** The same value with every tensor outside the graph. */
+function detached(value: unknown): unknown {
+  if (value instanceof Tensor) return value.detach();
+  if (Array.isArray(value)) return value.map(detached);
+  return isPlain(value) ? mapValues(value, detached) : value;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function mapValues<V, W>(record: Readonly<Record<string, V>>, change: (value: V, key: string) => W): Record<string, W> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]));
 }

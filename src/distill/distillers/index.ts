@@ -1,5 +1,18 @@
 // Distillers: which records are compared, through which connectors, by which losses.
+export { BYOTDistiller } from './byot-distiller.ts';
 export { ConfigurableDistiller } from './configurable-distiller.ts';
-export type { ConfigurableDistillerOptions } from './configurable-distiller.ts';
-export type { ArgumentMapping, LossForwardMappings } from './mapping.ts';
+export type { ConfigurableDistillerOptions, DistilledBatch } from './configurable-distiller.ts';
+export { connectorsOf, sourcesOf } from './mapping.ts';
+export type {
+  ArgumentMapping,
+  ArgumentSource,
+  BatchField,
+  FieldSource,
+  LossForwardMappings,
+  RecordSource,
+  ValueSource,
+} from './mapping.ts';
+export { OFDDistiller } from './ofd-distiller.ts';
 export { buildDistiller, distillers } from './registry.ts';
+export { weightFactor } from './weight-schedule.ts';
+export type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';

@@ -1,89 +1,52 @@
-// Where each argument of a loss comes from, and the check of all mappings at construction.
-import { didYouMean } from '../../errors.ts';
-import type { DistillLoss } from '../losses/index.ts';
-import type { RecorderManager } from '../recorders/index.ts';
+// Where each argument of a loss comes from: a record of one of the networks, something of the batch, or a plain value.
 
-/** One argument of a loss: a record of one side, or a part of it, through a connector where shapes differ. */
-export interface ArgumentMapping {
+/** A record of one side, or a part of it, through connectors where shapes differ. */
+export interface RecordSource {
   /** The name of a recorder of that side. */
-  recorder: string;
+  readonly recorder: string;
   /** Whether the student's recorders are meant, or the teacher's. */
-  fromStudent: boolean;
-  /** Which call of the target. Default 0. */
-  recordIdx?: number;
-  /** Which part of a record that is an array. Default: all of it. */
-  dataIdx?: number;
-  /** The name of a connector that the record passes through. Default none. */
-  connector?: string;
-  /** Which part of the connector's output. Default: all of it. */
-  connectorIdx?: number;
+  readonly fromStudent: boolean;
+  /** Which call of the target; negative counts from the end. Default 0. */
+  readonly recordIdx?: number | undefined;
+  /** Which part of a record that is an array (a number) or an object (a key). Default: all of it. */
+  readonly dataIdx?: number | string | undefined;
+  /** The name of a connector that the record passes through, or several in their order. Default none. */
+  readonly connector?: string | readonly string[] | undefined;
+  /** Which part of the (last) connector's output. Default: all of it. */
+  readonly connectorIdx?: number | undefined;
 }
+
+/** Something of the batch itself: no recorder is needed for it. */
+export interface FieldSource {
+  /**
+   * `gtLabels` int64 `(N)`; `sampleIdxs` int64 `(N)`; `dataSamples` the samples as they are; `inputs` the student's images
+   * `(N, C, H, W)`.
+   */
+  readonly field: BatchField;
+}
+export const batchFields = ['gtLabels', 'sampleIdxs', 'dataSamples', 'inputs'] as const;
+export type BatchField = (typeof batchFields)[number];
+
+/** A value from the config, such as a number. */
+export interface ValueSource {
+  readonly value: unknown;
+}
+
+export type ArgumentSource = RecordSource | FieldSource | ValueSource;
+
+/** One argument of a loss; a list of sources gives a list of values (several teachers, several layers). */
+export type ArgumentMapping = ArgumentSource | readonly ArgumentSource[];
 
 /** Loss name -> argument name -> where it comes from. */
 export type LossForwardMappings = Readonly<Record<string, Readonly<Record<string, ArgumentMapping>>>>;
 
-const fields = ['recorder', 'fromStudent', 'recordIdx', 'dataIdx', 'connector', 'connectorIdx'];
-
-interface Parts {
-  losses: ReadonlyMap<string, DistillLoss>;
-  student: RecorderManager;
-  teacher: RecorderManager;
-  connectors: readonly string[];
-  mappings: LossForwardMappings;
+/** The sources of an argument, one or several. */
+export function sourcesOf(mapping: ArgumentMapping): readonly ArgumentSource[] {
+  return Array.isArray(mapping) ? (mapping as readonly ArgumentSource[]) : [mapping as ArgumentSource];
 }
 
-/** Every mistake in the mappings, in words; none means they can be computed. */
-export function mappingMistakes({ losses, student, teacher, connectors, mappings }: Parts): string[] {
-  const mistakes: string[] = [];
-  const read = { student: new Set<string>(), teacher: new Set<string>() };
-  for (const name of losses.keys()) {
-    if (!Object.hasOwn(mappings, name)) mistakes.push(`loss "${name}" has no mapping: it would never be computed`);
-  }
-  for (const [lossName, args] of Object.entries(mappings)) {
-    const loss = losses.get(lossName);
-    if (loss === undefined) {
-      mistakes.push(`lossForwardMappings."${lossName}": there is no such loss; ${didYouMean(lossName, losses.keys())}`);
-      continue;
-    }
-    const { required, optional = [] } = loss.inputs;
-    const known = [...required, ...optional];
-    for (const argument of required) {
-      if (!Object.hasOwn(args, argument)) mistakes.push(`loss "${lossName}": argument "${argument}" is not mapped`);
-    }
-    for (const [argument, mapping] of Object.entries(args)) {
-      const where = `loss "${lossName}", argument "${argument}"`;
-      if (!known.includes(argument)) {
-        mistakes.push(`${where}: ${loss.constructor.name} takes no such argument; ${didYouMean(argument, known)}`);
-      }
-      for (const field of Object.keys(mapping)) {
-        if (!fields.includes(field)) mistakes.push(`${where}: "${field}" is no field; ${didYouMean(field, fields)}`);
-      }
-      if (typeof mapping.fromStudent !== 'boolean') {
-        mistakes.push(`${where}: fromStudent must be true or false, got ${String(mapping.fromStudent)}`);
-        continue;
-      }
-      const side = mapping.fromStudent ? 'student' : 'teacher';
-      const recorders = (mapping.fromStudent ? student : teacher).recorders;
-      if (typeof mapping.recorder !== 'string') mistakes.push(`${where}: recorder is missing`);
-      else if (!recorders.has(mapping.recorder)) {
-        mistakes.push(
-          `${where}: the ${side} has no recorder "${mapping.recorder}"; ${didYouMean(mapping.recorder, recorders.keys())}`,
-        );
-      } else read[side].add(mapping.recorder);
-      if (mapping.connector !== undefined && !connectors.includes(mapping.connector)) {
-        mistakes.push(
-          `${where}: there is no connector "${mapping.connector}"; ${didYouMean(mapping.connector, connectors)}`,
-        );
-      }
-    }
-  }
-  for (const [side, manager] of [
-    ['student', student],
-    ['teacher', teacher],
-  ] as const) {
-    for (const name of manager.recorders.keys()) {
-      if (!read[side].has(name)) mistakes.push(`${side} recorder "${name}" is read by no loss`);
-    }
-  }
-  return mistakes;
+/** The connectors that a record passes through, in their order. */
+export function connectorsOf({ connector }: RecordSource): readonly string[] {
+  if (connector === undefined) return [];
+  return typeof connector === 'string' ? [connector] : connector;
 }

@@ -1,44 +1,64 @@
 // The distillers that configs can name.
 import { z } from 'zod';
 
-import { Module } from '../../nn/index.ts';
+import type { Module } from '../../nn/index.ts';
 import { entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
+import type { ConnectorConfig } from '../connectors/index.ts';
+import type { DistillDelivery } from '../deliveries/index.ts';
 import type { DistillLoss } from '../losses/index.ts';
 import type { Recorder } from '../recorders/index.ts';
+import { BYOTDistiller } from './byot-distiller.ts';
 import { ConfigurableDistiller } from './configurable-distiller.ts';
+import type { LossForwardMappings } from './mapping.ts';
+import { OFDDistiller } from './ofd-distiller.ts';
+import { weightSchedule } from './weight-schedule.ts';
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
-/** A config to be built, or the built thing. */
-const buildable = <T>() => z.custom<TypedConfig | T>(isObject, 'expected { type, ...options }');
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+/** Configs to be built, or built things, by name. */
+const named = <T>() =>
+  z.record(z.string(), z.custom<TypedConfig | T>(isObject, 'expected { type, ...options }')).exactOptional();
 
-const mapping = z.strictObject({
-  recorder: z.string(),
-  fromStudent: z.boolean(),
-  recordIdx: z.number().int().exactOptional(),
-  dataIdx: z.number().int().exactOptional(),
-  connector: z.string().exactOptional(),
-  connectorIdx: z.number().int().exactOptional(),
-});
+/** What a mapping holds is checked by the distiller itself, which knows recorders, losses and connectors. */
+const mappings = z
+  .record(
+    z.string(),
+    z.record(z.string(), z.custom<LossForwardMappings[string][string]>(isObject, 'expected { recorder, fromStudent }')),
+  )
+  .exactOptional();
 
 const options = z.strictObject({
-  studentRecorders: z.record(z.string(), buildable<Recorder>()).exactOptional(),
-  teacherRecorders: z.record(z.string(), buildable<Recorder>()).exactOptional(),
+  studentRecorders: named<Recorder>(),
+  teacherRecorders: named<Recorder>(),
+  distillDeliveries: named<DistillDelivery>(),
   connectors: z
     .record(
       z.string(),
-      z.custom<Module>((value) => value instanceof Module, 'expected a module'),
+      z.custom<ConnectorConfig | Module>(isObject, 'expected { type, ...options }, or a list of them'),
     )
     .exactOptional(),
-  distillLosses: z.record(z.string(), buildable<DistillLoss>()).exactOptional(),
-  lossForwardMappings: z.record(z.string(), z.record(z.string(), mapping)).exactOptional(),
+  distillLosses: named<DistillLoss>(),
+  lossForwardMappings: mappings,
+  lossWeightSchedules: z.record(z.string(), weightSchedule).exactOptional(),
+  detachTeacher: z.boolean().exactOptional(),
+  compat: z.literal('mmrazor').exactOptional(),
 });
 
-export const distillers = new Registry<ConfigurableDistiller>('distiller', {
+const table = {
   ConfigurableDistiller: entry(options, (checked) => new ConfigurableDistiller(checked), {
     summary: 'Recorders, connectors, losses and mappings from the config.',
   }),
-});
+  BYOTDistiller: entry(options, (checked) => new BYOTDistiller(checked), {
+    summary: 'The same, with teacher records that are constants: a network that teaches itself.',
+    paper: 'Zhang et al. 2019, arXiv 1905.08094',
+  }),
+  OFDDistiller: entry(options, (checked) => new OFDDistiller(checked), {
+    summary: 'The same, with margins of the teacher features from its batch norms.',
+    paper: 'Heo et al. 2019, arXiv 1904.01866',
+  }),
+};
+
+export const distillers = new Registry<ConfigurableDistiller, typeof table>('distiller', table);
 
 /** A distiller from `{ type: 'ConfigurableDistiller', ... }`; one that is built already is taken as it is. */
 export function buildDistiller(config: TypedConfig | ConfigurableDistiller, where?: string): ConfigurableDistiller {

@@ -34,6 +34,20 @@ export function requireSameBatch(loss: string, a: Named, b: Named): void {
   );
 }
 
+/** @throws {RetortError} when samples or places differ, that is all but the channels, dimension 1. */
+export function requireSamePlaces(loss: string, a: Named, b: Named): void {
+  const [left, right] = [a[1].shape, b[1].shape];
+  const wanted = [...left.slice(0, 1), ...right.slice(1, 2), ...left.slice(2)];
+  if (left.length > 1 && left.length === right.length && equal(wanted, right)) return;
+  const connector = suggestConnector(left, [...right.slice(0, 1), ...left.slice(1, 2), ...right.slice(2)]);
+  throw new RetortError(
+    `${loss}: ${a[0]} and ${b[0]} must have the same samples and places (N, C, ...), got ${shown(left)} and ${shown(right)}`,
+    {
+      help: `bring ${a[0]} to the places of ${b[0]} with a connector${connector === undefined ? '' : `, such as ${connector}`}`,
+    },
+  );
+}
+
 /** @throws {RetortError} unless the tensor has one of these numbers of dimensions; `layout` says how they are read. */
 export function requireRank(loss: string, [name, tensor]: Named, ranks: readonly number[], layout: string): void {
   const { shape } = tensor;

@@ -1,19 +1,31 @@
-// Records what a module returns, one record a call.
+// Records what modules return, one record a call.
 import type { Module } from '../../nn/index.ts';
-import { findModule } from './find-module.ts';
+import type { Call } from './call.ts';
+import { ModuleSource } from './module-source.ts';
 import { Recorder } from './recorder.ts';
 
-/** `new ModuleOutputsRecorder('backbone.layer4.1.conv2')`: the outputs of that module; `''` is the whole model. */
+/**
+ * The outputs of a module: `new ModuleOutputsRecorder('backbone.layer4.1.conv2')`; `''` is the whole model. A pattern such as
+ * `'backbone.layer*.*.conv2'` records all that match into one row.
+ */
 export class ModuleOutputsRecorder extends Recorder {
-  #target: Module | undefined;
+  readonly #target: ModuleSource;
 
-  protected override prepare(model: Module): void {
-    this.#target = findModule(model, this.source, this.label);
+  constructor(source: string | Module) {
+    const target = new ModuleSource(source, new.target.name);
+    super(source, target.label);
+    this.#target = target;
   }
 
-  protected override attach(add: (data: unknown) => void): Disposable {
-    return this.#target!.registerForwardHook((_module, _args, output) => {
-      add(output);
-    });
+  protected override prepare(model: Module | undefined): void {
+    this.#target.find(model);
+  }
+
+  protected override attach(begin: () => Call): Disposable {
+    return this.#target.attach(begin, { after: (call, _args, output) => call.take(output) });
+  }
+
+  protected override whyNotCalled(): string | undefined {
+    return this.#target.whyNotCalled();
   }
 }

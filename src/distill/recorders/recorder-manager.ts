@@ -2,6 +2,7 @@
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { Module } from '../../nn/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
+import { beginAll, within } from '../block.ts';
 import type { Recorder, Recording } from './recorder.ts';
 import { buildRecorder } from './registry.ts';
 
@@ -18,7 +19,7 @@ export class RecorderManager {
   }
 
   /** Finds every recorder's target in the model. Returns itself. */
-  initialize(model: Module): this {
+  initialize(model?: Module): this {
     for (const recorder of this.recorders.values()) recorder.initialize(model);
     return this;
   }
@@ -31,27 +32,18 @@ export class RecorderManager {
   }
 
   /**
-   * Records with all of them until the returned recording ends; with a function, while it runs.
-   * When one cannot begin, those begun before are ended.
+   * Records with all of them until the returned recording ends; with a function, while it runs (if it is asynchronous, until its
+   * promise settles). When one cannot begin, those begun before are ended; they end in reverse.
    */
   record(): Recording;
   record<T>(body: () => T): T;
   record<T>(body?: () => T): T | Recording {
-    const open: Recording[] = [];
-    const end = (): void => {
-      for (let recording = open.pop(); recording !== undefined; recording = open.pop()) recording.end();
-    };
-    try {
-      for (const recorder of this.recorders.values()) open.push(recorder.record());
-    } catch (error) {
-      end();
-      throw error;
-    }
-    if (body === undefined) return { end, [Symbol.dispose]: end };
-    try {
-      return body();
-    } finally {
-      end();
-    }
+    const recording = beginAll([...this.recorders.values()].map((recorder) => () => recorder.record()));
+    return body === undefined ? recording : within(recording, body);
+  }
+
+  /** Forgets all records: at the end of a step, so that nothing of it is referred to any more. */
+  clear(): void {
+    for (const recorder of this.recorders.values()) recorder.clear();
   }
 }

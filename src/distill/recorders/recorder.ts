@@ -1,69 +1,70 @@
 // What every recorder does: attach to its target while recording, collect one record a call, hand records out.
-// A record is what the target produced, by reference. It lives in the scope in which recording began, so that what a training
-// step records is freed when the step ends; recorded outside any scope, it lives until the garbage collector finds it unused.
+// A record is what the target took or gave, by reference. Its tensors live in the scope in which recording began: what a training
+// step records is freed when the step ends, whatever the recorder still refers to. Recorded outside any scope they live until the
+// next recording or `clear()`.
 import { RetortError } from '../../errors.ts';
-import type { Module } from '../../nn/index.ts';
-import { callOperator, currentScope, moveToScope, tensorsIn } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { MethodReference } from '../../intercept/taps.ts';
+import type { Module, Parameter } from '../../nn/index.ts';
+import { currentScope } from '../../torch/index.ts';
+import { makeBlock, within } from '../block.ts';
+import type { Block } from '../block.ts';
+import { conditionOf } from '../held.ts';
+import type { Held } from '../held.ts';
+import { Call } from './call.ts';
+import { partOf } from './part.ts';
 
 /** A recording under way; ending it (`using`, or `end()`) detaches the recorder and leaves the records readable. */
-export interface Recording extends Disposable {
-  end(): void;
-}
+export type Recording = Block;
 
-interface Record {
-  data: unknown;
-  /** The version counter of each tensor when it was recorded: it moves when someone writes into the tensor. */
-  versions: [Tensor, unknown][];
-}
+/** What is recorded: a name, or the thing itself. */
+export type RecorderSource = string | Module | Parameter | MethodReference | ((...args: never[]) => unknown);
 
 export abstract class Recorder {
-  /** What is recorded: a module's path, `''` for the whole model. */
-  readonly source: string;
-  #records: Record[] = [];
+  readonly source: RecorderSource;
+  /** How errors call this recorder, such as `ModuleOutputsRecorder("conv1")`. */
+  readonly label: string;
+  /** The records (and calls that may become some), in the order in which the calls began. */
+  #calls: Call[] = [];
+  /** Why there are no records, as far as the recorder itself knows. */
+  #empty: 'never recorded' | 'not called' | 'cleared' = 'never recorded';
   #initialized = false;
   #depth = 0;
+  #tap: Disposable | undefined;
 
-  constructor(source: string) {
-    if (typeof source !== 'string') {
-      throw new RetortError(`${new.target.name}: source must be a string, got ${String(source)}`, {
-        help: "name what to record, such as 'backbone.layer4.1.conv2'",
-      });
-    }
+  constructor(source: RecorderSource, label: string) {
     this.source = source;
+    this.label = label;
   }
 
-  /** How errors call this recorder. */
-  get label(): string {
-    return `${this.constructor.name}("${this.source}")`;
-  }
-
-  /** Finds the target. @throws {RetortError} when the model has none of this name (with the nearest names). Returns itself. */
-  initialize(model: Module): this {
+  /**
+   * Finds the target; again finds it again. Functions and methods need no model.
+   * @throws {RetortError} when there is none of this name (with the nearest names), or while recording. Returns itself.
+   */
+  initialize(model?: Module): this {
+    if (this.#depth > 0) {
+      throw new RetortError(`${this.label}.initialize: it is recording`, { help: 'end the recording first' });
+    }
     this.prepare(model);
     this.#initialized = true;
     return this;
   }
 
-  protected abstract prepare(model: Module): void;
-  /** Attaches to the target; what it returns detaches. `add` takes one record. */
-  protected abstract attach(add: (data: unknown) => void): Disposable;
+  /** Finds the target. */
+  protected abstract prepare(model: Module | undefined): void;
+  /** Attaches to the target; what it returns detaches. `begin` is to be called at the start of each call. */
+  protected abstract attach(begin: () => Call): Disposable;
 
   /**
    * Forgets earlier records and records until the returned recording ends: `using recording = recorder.record();`.
-   * With a function, records while it runs and returns its result.
+   * With a function, records while it runs (if it is asynchronous, until its promise settles) and returns its result.
+   * Inside itself it goes on with the same records.
    * @throws {RetortError} before {@link initialize}.
    */
   record(): Recording;
   record<T>(body: () => T): T;
   record<T>(body?: () => T): T | Recording {
     const recording = this.#begin();
-    if (body === undefined) return recording;
-    try {
-      return body();
-    } finally {
-      recording.end();
-    }
+    return body === undefined ? recording : within(recording, body);
   }
 
   #begin(): Recording {
@@ -72,74 +73,114 @@ export abstract class Recorder {
         help: 'call initialize(model) first; a RecorderManager does it for its recorders',
       });
     }
-    // Re-entered, it goes on recording into the same buffer: the inner block's records are the outer one's too.
-    if (this.#depth === 0) this.#records = [];
-    const scope = currentScope();
-    const tap = this.#depth === 0 ? this.attach((data) => this.#add(data, scope)) : undefined;
-    this.#depth++;
-    let ended = false;
-    const end = (): void => {
-      if (ended) return;
-      ended = true;
-      this.#depth--;
-      tap?.[Symbol.dispose]();
-    };
-    return { end, [Symbol.dispose]: end };
-  }
-
-  #add(data: unknown, scope: number): void {
-    const versions: [Tensor, unknown][] = [];
-    for (const tensor of tensorsIn(data)) {
-      moveToScope(tensor, scope);
-      versions.push([tensor, callOperator('_version', [tensor])]);
+    if (this.#depth === 0) {
+      this.forget();
+      this.#empty = 'not called';
+      const scope = currentScope();
+      this.#tap = this.attach(() => {
+        const call = new Call(scope);
+        this.#calls.push(call);
+        return call;
+      });
     }
-    this.#records.push({ data, versions });
+    this.#depth++;
+    return makeBlock(() => {
+      if (--this.#depth > 0) return;
+      this.#calls = this.#records(); // what still runs has thrown
+      this.#tap?.[Symbol.dispose]();
+      this.#tap = undefined;
+    });
   }
 
   /** How many records there are. */
   get length(): number {
-    return this.#records.length;
+    return this.#records().length;
   }
 
-  /** Forgets all records. */
+  #records(): Call[] {
+    return this.#calls.filter(({ state }) => state === 'done' || state === 'waiting');
+  }
+
+  /** Forgets all records, at the end of a step for example: nothing of them is referred to any more. */
   clear(): void {
-    this.#records = [];
+    if (this.#calls.length > 0) this.#empty = 'cleared';
+    this.forget();
+  }
+
+  /** Drops the records. */
+  protected forget(): void {
+    for (const call of this.#calls) call.drop();
+    this.#calls = [];
+  }
+
+  /** Makes `data` the records, outside of any recording. */
+  protected fill(data: readonly unknown[]): void {
+    this.#calls = data.map((item) => {
+      const call = new Call(0);
+      call.held = { data: item, versions: new Map() };
+      call.done();
+      return call;
+    });
+  }
+
+  /** What is handed out of what was taken: usually the same. */
+  protected resolve(held: Held): Held {
+    return held;
+  }
+
+  /** Why the target was not called, when that can be told. */
+  protected whyNotCalled(): string | undefined {
+    return undefined;
   }
 
   /**
    * One record, or one part of it.
-   * @param recordIdx which call, in the order of calls; negative counts from the end. Default 0.
-   * @param dataIdx which part of a record that is an array; negative counts from the end. Default: all of it.
-   * @throws {RetortError} when there is no such record or part, or when it was overwritten in place since.
+   * @param recordIdx which call, in the order in which they began; negative counts from the end. Default 0.
+   * @param dataIdx which part: a position in an array (negative counts from the end), a key of a plain object or a Map.
+   *   Default: all of it.
+   * @throws {RetortError} when there is no such record or part, when it is not there yet (an asynchronous call), when its scope
+   *   has ended, or when it was overwritten in place since.
    */
-  getRecordData(recordIdx = 0, dataIdx?: number): unknown {
-    const record = this.#records.at(recordIdx);
+  getRecordData(recordIdx = 0, dataIdx?: number | string): unknown {
+    const records = this.#records();
+    const record = Number.isInteger(recordIdx) ? records.at(recordIdx) : undefined;
     if (record === undefined) {
-      const count = this.#records.length;
-      throw new RetortError(`${this.label}: recordIdx ${recordIdx} does not exist, there are ${count} records`, {
-        help:
-          count === 0
-            ? 'the target was not called while recording: is it on the way of this forward?'
-            : `use 0 to ${count - 1}, or -1 for the last`,
+      const count = records.length;
+      throw new RetortError(
+        `${this.label}: recordIdx ${recordIdx} does not exist, there are ${counted(count, 'record')}`,
+        {
+          help: count === 0 ? this.#whyEmpty() : `use 0 to ${count - 1}, or -1 for the last`,
+        },
+      );
+    }
+    if (record.held === undefined || record.state !== 'done') {
+      throw new RetortError(`${this.label}: record ${recordIdx} is of an asynchronous call that has not ended`, {
+        help: 'await the call before reading the record',
       });
     }
-    for (const [tensor, version] of record.versions) {
-      if (!tensor.isDisposed && callOperator('_version', [tensor]) !== version) {
-        throw new RetortError(`${this.label}: record ${recordIdx} was overwritten in place after it was recorded`, {
-          help: 'set `inplace` to false on the activation that follows, or record that one',
-        });
-      }
-    }
-    if (dataIdx === undefined) return record.data;
-    if (!Array.isArray(record.data)) {
-      throw new RetortError(`${this.label}: dataIdx ${dataIdx} asks for a part, but the record is no array`, {
-        help: 'leave dataIdx out',
+    const held = this.resolve(record.held);
+    const data = dataIdx === undefined ? held.data : partOf(held.data, dataIdx, this.label);
+    const condition = conditionOf(held, data);
+    if (condition === 'freed') {
+      throw new RetortError(`${this.label}: record ${recordIdx} was freed with the scope in which recording began`, {
+        help: 'read records before that scope (a training step, tidy, the forward of a module) ends, or begin recording outside of it',
       });
     }
-    const parts: readonly unknown[] = record.data;
-    if (dataIdx >= parts.length || dataIdx < -parts.length) {
-      throw new RetortError(`${this.label}: dataIdx ${dataIdx} does not exist, the record has ${parts.length} parts`);
+    if (condition === 'overwritten') {
+      throw new RetortError(`${this.label}: record ${recordIdx} was overwritten in place after it was recorded`, {
+        help: 'set `inplace` to false on the activation that follows, or record that one',
+      });
     }
-    return parts.at(dataIdx);
+    return data;
   }
+
+  #whyEmpty(): string {
+    if (this.#empty === 'never recorded') return 'nothing was recorded yet: run the forward inside record()';
+    if (this.#empty === 'cleared') return 'they were cleared: read them before clear(), which ends a step';
+    return this.whyNotCalled() ?? 'the target was not called while recording: is it on the way of this forward?';
+  }
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

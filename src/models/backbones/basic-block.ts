@@ -1,40 +1,49 @@
 // The block of ResNet-18 and 34: two 3x3 convolutions.
-import { BatchNorm2d, Conv2d, Module, ReLU } from '../../nn/index.ts';
-import type { Layer } from '../../nn/index.ts';
+import { RetortError } from '../../errors.ts';
+import { Module, ReLU } from '../../nn/index.ts';
+import type { Conv2d, Layer } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { addNorm, plainConv } from './layers.ts';
+import { dropPath } from './residual.ts';
 import type { BlockOptions } from './residual.ts';
 
 /** He, Zhang, Ren, Sun, arXiv 1512.03385. `(N, inChannels, H, W)` to `(N, channels, H / stride, W / stride)`. */
 export class BasicBlock extends Module {
   /** Channels out of the block, as a multiple of its width. */
-  static readonly expansion = 1;
+  static readonly expansion: number = 1;
 
-  conv1: Conv2d;
-  bn1: BatchNorm2d;
-  conv2: Conv2d;
-  bn2: BatchNorm2d;
-  /** Fires twice: after bn1, and on the sum. */
-  relu = new ReLU();
+  declare conv1: Conv2d;
+  declare conv2: Conv2d;
+  /** Fires twice: after the first norm, and on the sum. */
+  declare relu: ReLU;
   declare downsample?: Layer;
+  declare drop_path: Layer;
+  readonly #norm1: Layer;
+  readonly #norm2: Layer;
 
-  constructor(inChannels: number, channels: number, { stride, downsample }: BlockOptions) {
+  /** @throws {RetortError} for an expansion other than 1. */
+  constructor(inChannels: number, channels: number, options: BlockOptions) {
     super();
-    this.conv1 = new Conv2d(inChannels, channels, { kernelSize: 3, stride, padding: 1, bias: false });
-    this.bn1 = new BatchNorm2d(channels);
-    this.conv2 = new Conv2d(channels, channels, { kernelSize: 3, padding: 1, bias: false });
-    this.bn2 = new BatchNorm2d(channels);
+    const { stride, dilation = 1, downsample, expansion = 1, convCfg = null, normCfg = { type: 'BN' } } = options;
+    if (expansion !== 1) throw new RetortError(`BasicBlock: expansion must be 1, got ${expansion}`);
+    this.conv1 = plainConv([inChannels, channels], { kernelSize: 3, stride, padding: dilation, dilation }, convCfg);
+    this.#norm1 = addNorm(this, normCfg, channels, 1);
+    this.conv2 = plainConv([channels, channels], { kernelSize: 3, padding: 1 }, convCfg);
+    this.#norm2 = addNorm(this, normCfg, channels, 2);
+    this.relu = new ReLU();
     if (downsample !== undefined) this.downsample = downsample;
+    this.drop_path = dropPath(options.dropPathRate);
   }
 
   /** The norm whose scale starts at zero, so that the block starts as the identity, where that is asked for. */
-  get lastNorm(): BatchNorm2d {
-    return this.bn2;
+  get lastNorm(): Layer {
+    return this.#norm2;
   }
 
   override forward(x: Tensor): Tensor {
-    let out = this.relu.forward(this.bn1.forward(this.conv1.forward(x)));
-    out = this.bn2.forward(this.conv2.forward(out));
-    out = out.add(this.downsample?.forward(x) ?? x);
+    let out = this.relu.forward(this.#norm1.forward(this.conv1.forward(x)));
+    out = this.#norm2.forward(this.conv2.forward(out));
+    out = this.drop_path.forward(out).add(this.downsample?.forward(x) ?? x);
     return this.relu.forward(out);
   }
 }

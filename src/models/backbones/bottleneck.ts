@@ -1,46 +1,58 @@
-// The block of ResNet-50 and deeper: 1x1 down, 3x3, 1x1 up to four times the width.
-import { BatchNorm2d, Conv2d, Module, ReLU } from '../../nn/index.ts';
-import type { Layer } from '../../nn/index.ts';
+// The block of ResNet-50 and deeper: 1x1 down, 3x3, 1x1 up to four times the width. With groups it is ResNeXt's and RegNet's.
+import { RetortError } from '../../errors.ts';
+import { Module, ReLU } from '../../nn/index.ts';
+import type { Conv2d, Layer } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { addNorm, plainConv } from './layers.ts';
+import { dropPath } from './residual.ts';
 import type { BlockOptions } from './residual.ts';
 
-/** He, Zhang, Ren, Sun, arXiv 1512.03385. `channels` is the width out of the block, four times that inside. */
+/** He, Zhang, Ren, Sun, arXiv 1512.03385. `channels` is the width out of the block, `expansion` times that inside. */
 export class Bottleneck extends Module {
-  static readonly expansion = 4;
+  static readonly expansion: number = 4;
 
-  conv1: Conv2d;
-  bn1: BatchNorm2d;
-  conv2: Conv2d;
-  bn2: BatchNorm2d;
-  conv3: Conv2d;
-  bn3: BatchNorm2d;
-  /** Fires three times: after bn1, after bn2, and on the sum. */
-  relu = new ReLU();
+  declare conv1: Conv2d;
+  declare conv2: Conv2d;
+  declare conv3: Conv2d;
+  /** Fires three times: after each of the first two norms, and on the sum. */
+  declare relu: ReLU;
   declare downsample?: Layer;
+  declare drop_path: Layer;
+  readonly #norm1: Layer;
+  readonly #norm2: Layer;
+  readonly #norm3: Layer;
 
-  constructor(inChannels: number, channels: number, { stride, downsample, style }: BlockOptions) {
+  /** @throws {RetortError} when `expansion` does not divide `channels`. */
+  constructor(inChannels: number, channels: number, options: BlockOptions) {
     super();
-    const width = channels / Bottleneck.expansion;
-    // The stride stands in the 3x3 convolution ('pytorch') or in the first 1x1 ('caffe').
+    const { stride, style, downsample, dilation = 1, groups = 1, convCfg = null, normCfg = { type: 'BN' } } = options;
+    const { expansion = 4 } = options;
+    if (channels % expansion !== 0) {
+      throw new RetortError(`Bottleneck: expansion ${expansion} does not divide the ${channels} channels`);
+    }
+    const { midChannels = channels / expansion } = options;
     const [first, second] = style === 'pytorch' ? [1, stride] : [stride, 1];
-    this.conv1 = new Conv2d(inChannels, width, { kernelSize: 1, stride: first, bias: false });
-    this.bn1 = new BatchNorm2d(width);
-    this.conv2 = new Conv2d(width, width, { kernelSize: 3, stride: second, padding: 1, bias: false });
-    this.bn2 = new BatchNorm2d(width);
-    this.conv3 = new Conv2d(width, channels, { kernelSize: 1, bias: false });
-    this.bn3 = new BatchNorm2d(channels);
+    this.conv1 = plainConv([inChannels, midChannels], { kernelSize: 1, stride: first }, convCfg);
+    this.#norm1 = addNorm(this, normCfg, midChannels, 1);
+    const geometry = { kernelSize: 3, stride: second, padding: dilation, dilation, groups };
+    this.conv2 = plainConv([midChannels, midChannels], geometry, convCfg);
+    this.#norm2 = addNorm(this, normCfg, midChannels, 2);
+    this.conv3 = plainConv([midChannels, channels], { kernelSize: 1 }, convCfg);
+    this.#norm3 = addNorm(this, normCfg, channels, 3);
+    this.relu = new ReLU();
     if (downsample !== undefined) this.downsample = downsample;
+    this.drop_path = dropPath(options.dropPathRate);
   }
 
-  get lastNorm(): BatchNorm2d {
-    return this.bn3;
+  get lastNorm(): Layer {
+    return this.#norm3;
   }
 
   override forward(x: Tensor): Tensor {
-    let out = this.relu.forward(this.bn1.forward(this.conv1.forward(x)));
-    out = this.relu.forward(this.bn2.forward(this.conv2.forward(out)));
-    out = this.bn3.forward(this.conv3.forward(out));
-    out = out.add(this.downsample?.forward(x) ?? x);
+    let out = this.relu.forward(this.#norm1.forward(this.conv1.forward(x)));
+    out = this.relu.forward(this.#norm2.forward(this.conv2.forward(out)));
+    out = this.#norm3.forward(this.conv3.forward(out));
+    out = this.drop_path.forward(out).add(this.downsample?.forward(x) ?? x);
     return this.relu.forward(out);
   }
 }

@@ -1,43 +1,84 @@
 // A classifier of images: backbone, neck, head, under OpenMMLab's names.
 import { didYouMean, RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
-import type { DataSample, ForwardMode, LossModel } from '../../nn/index.ts';
+import type { DataSample, ForwardMode, LoadOptions, LoadReport, LossModel } from '../../nn/index.ts';
+import { tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-
-/** Images to feature maps. */
-export type Backbone = Module & { forward(input: Tensor): Tensor[] };
-/** Feature maps to features. */
-export type Neck = Module & { forward(input: readonly Tensor[]): Tensor[] };
-/** Features to scores, and to losses. */
-export type Head = Module & {
-  forward(features: readonly Tensor[]): Tensor;
-  loss(features: readonly Tensor[], dataSamples: readonly DataSample[]): Record<string, Tensor>;
-};
+import type { RandomBatchAugmentOptions } from '../augments/index.ts';
+import { initialize, isPretrained } from '../initial-weights.ts';
+import type { InitOption } from '../initial-weights.ts';
+import type { Backbone, Feature, Head, Neck } from '../parts.ts';
+import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
+import type { ClsDataPreprocessorOptions, LabelledBatch } from './cls-data-preprocessor.ts';
 
 export interface ImageClassifierParts {
   backbone: Backbone;
-  neck?: Neck;
+  neck?: Neck | null;
   head: Head;
+  /** A safetensors file of the whole network's state dict: short for `initCfg: { type: 'Pretrained', checkpoint }`. */
+  pretrained?: string | null;
+  /** How training batches are mixed: in place of the preprocessor's `batchAugments`. */
+  trainCfg?: {
+    augments?: RandomBatchAugmentOptions['augments'] | undefined;
+    probs?: RandomBatchAugmentOptions['probs'] | undefined;
+  } | null;
+  /** What is done to images and batches. Default: nothing. */
+  dataPreprocessor?: (ClsDataPreprocessorOptions & { type?: 'ClsDataPreprocessor' }) | null;
+  /** Initial weights of all parts; what a part does to itself comes after, as in OpenMMLab. */
+  initCfg?: InitOption;
 }
 
 const modes: readonly ForwardMode[] = ['loss', 'tensor', 'predict'];
+
+/** How far features come: out of the backbone, of the neck, or before the head's last layer. */
+export type FeatureStage = 'backbone' | 'neck' | 'pre_logits';
 
 export class ImageClassifier extends Module implements LossModel {
   backbone: Backbone;
   declare neck?: Neck;
   head: Head;
+  readonly #preprocessor: ClsDataPreprocessor | undefined;
 
-  constructor({ backbone, neck, head }: ImageClassifierParts) {
+  /** @throws {RetortError} for initial weights that are none, or a checkpoint that is not there. */
+  constructor(parts: ImageClassifierParts) {
     super();
+    const { backbone, neck, head, pretrained, trainCfg, dataPreprocessor } = parts;
     this.backbone = backbone;
-    if (neck !== undefined) this.neck = neck;
+    if (neck !== undefined && neck !== null) this.neck = neck;
     this.head = head;
+    const { type: _type, ...options } = dataPreprocessor ?? {};
+    const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
+    const asked = { ...options, ...augments };
+    if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);
+    const initCfg = typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
+    if (initCfg === undefined || initCfg === null) return;
+    initialize(this, { initCfg, usual: null });
+    if (!isPretrained(initCfg)) for (const part of [backbone, neck, head]) part?.initWeights?.();
   }
 
-  /** Features of `(N, C, H, W)` images, from backbone and neck. */
-  extractFeat(inputs: Tensor): readonly Tensor[] {
-    const maps = this.backbone.forward(inputs);
-    return this.neck?.forward(maps) ?? maps;
+  /**
+   * A training batch as the network is to learn from it: images mixed, where `trainCfg` or the preprocessor says so. In evaluation
+   * mode, and where nothing is asked for, the batch as it is. The training loop calls it once, so that a teacher sees the same images.
+   */
+  preprocess(batch: LabelledBatch): LabelledBatch {
+    if (!this.training || this.#preprocessor === undefined) return batch;
+    return this.#preprocessor.augment(batch, this.head.numClasses);
+  }
+
+  /** Features of `(N, C, H, W)` images. @param stage default `'neck'` @throws {RetortError} for another stage. */
+  extractFeat(inputs: Tensor, stage?: 'backbone' | 'neck'): readonly Feature[];
+  extractFeat(inputs: Tensor, stage: FeatureStage): readonly Feature[] | Tensor;
+  extractFeat(inputs: Tensor, stage: FeatureStage = 'neck'): readonly Feature[] | Tensor {
+    const stages = ['backbone', 'neck', 'pre_logits'];
+    if (!stages.includes(stage)) {
+      throw new RetortError(`ImageClassifier.extractFeat: "${stage}" is no stage; ${didYouMean(stage, stages)}`);
+    }
+    const maps = this.backbone.forward(this.#preprocessor?.normalize(inputs) ?? inputs);
+    if (stage === 'backbone') return maps;
+    const features = this.neck?.forward(maps) ?? maps;
+    if (stage === 'neck') return features;
+    if (this.head.preLogits !== undefined) return this.head.preLogits(features);
+    throw new RetortError(`ImageClassifier.extractFeat: ${this.head.constructor.name} has no "pre_logits"`);
   }
 
   override forward(inputs: Tensor, dataSamples: readonly DataSample[], mode: 'loss'): Record<string, Tensor>;
@@ -52,12 +93,27 @@ export class ImageClassifier extends Module implements LossModel {
         `ImageClassifier.forward: "${String(mode)}" is no mode; ${didYouMean(String(mode), modes)}`,
       );
     }
-    const features = this.extractFeat(inputs);
     if (mode === 'loss') {
-      if (dataSamples === undefined) throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples');
-      return this.head.loss(features, dataSamples);
+      this.#requireMixed(dataSamples);
+      return this.head.loss(this.extractFeat(inputs), dataSamples!);
     }
-    const scores = this.head.forward(features);
+    const scores = this.head.forward(this.extractFeat(inputs));
     return mode === 'tensor' ? scores : scores.softmax(1);
+  }
+
+  /** Samples there must be, and where batches are to be mixed it must have been done. */
+  #requireMixed(dataSamples: readonly DataSample[] | undefined): void {
+    if (dataSamples === undefined) throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples');
+    if (!this.training || this.#preprocessor?.mixes !== true) return;
+    if (dataSamples.every((sample) => sample.gtScore !== undefined)) return;
+    throw new RetortError('ImageClassifier.forward: trainCfg asks for mixed batches, and the samples have no gtScore', {
+      help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
+    });
+  }
+
+  /** As every module's; the backbone may adapt what it knows how to, such as position embeddings of another resolution. */
+  override loadStateDict(state: Readonly<Record<string, Tensor>>, options: LoadOptions = {}): LoadReport {
+    const { backbone } = this;
+    return tidy(() => super.loadStateDict(backbone.adaptState?.(state, 'backbone.') ?? state, options));
   }
 }

@@ -1,56 +1,67 @@
 // A linear classifier with its loss.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
-import { init, Linear, Module } from '../../nn/index.ts';
-import type { DataSample } from '../../nn/index.ts';
-import { tensor } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
-import { CrossEntropyLoss } from './cross-entropy-loss.ts';
-import type { CrossEntropyLossOptions } from './cross-entropy-loss.ts';
+import { Linear } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import { Tensor } from '../../torch/index.ts';
+import { initialize } from '../initial-weights.ts';
+import type { InitOption } from '../initial-weights.ts';
+import type { Feature } from '../parts.ts';
+import { count } from '../schema.ts';
+import { ClsHead, clsHeadOptions } from './cls-head.ts';
+import type { ClsHeadOptions } from './cls-head.ts';
 
-export interface LinearClsHeadOptions {
+export interface LinearClsHeadOptions extends ClsHeadOptions {
   numClasses: number;
+  /** Channels of the features. */
   inChannels: number;
-  loss?: CrossEntropyLossOptions;
 }
 
-export class LinearClsHead extends Module {
+/** The last of the features, `(N, inChannels)`, to scores `(N, numClasses)`. */
+export class LinearClsHead extends ClsHead {
   fc: Linear;
-  loss_module: CrossEntropyLoss;
   readonly numClasses: number;
+  readonly #initCfg: InitOption | undefined;
 
-  constructor({ numClasses, inChannels, loss }: LinearClsHeadOptions) {
-    super();
+  constructor({ numClasses, inChannels, ...options }: LinearClsHeadOptions) {
+    super(options);
     this.numClasses = numClasses;
+    this.#initCfg = options.initCfg;
     this.fc = new Linear(inChannels, numClasses);
-    this.loss_module = new CrossEntropyLoss(loss);
-    init.normal_(this.fc.weight, { std: 0.01 });
-    if (this.fc.bias !== null) init.zeros_(this.fc.bias);
+    this.initWeights();
   }
 
-  /** The last of the features, `(N, inChannels)`, to scores `(N, numClasses)`. */
-  override forward(features: readonly Tensor[]): Tensor {
-    return this.fc.forward(features.at(-1)!);
+  /** `N(0, 1e-4)` for the weight, 0 for the bias. */
+  initWeights(): void {
+    initialize(this, { initCfg: this.#initCfg, usual: { type: 'Normal', layer: 'Linear', std: 0.01 } });
   }
 
-  /** Losses by name. @throws {RetortError} when a label is no class, naming the sample. */
-  loss(features: readonly Tensor[], dataSamples: readonly DataSample[]): Record<string, Tensor> {
-    const scores = this.forward(features);
-    return { loss: this.loss_module.forward(scores, this.#labels(dataSamples, scores.shape[0]!)) };
+  override preLogits(features: readonly Feature[]): Tensor {
+    return vector(this.constructor.name, features.at(-1));
   }
 
-  #labels(dataSamples: readonly DataSample[], images: number): Tensor {
-    if (dataSamples.length !== images) {
-      throw new RetortError(`LinearClsHead: there are ${images} images and ${dataSamples.length} data samples`);
-    }
-    const labels = dataSamples.map(({ gtLabel }, i) => {
-      if (Number.isInteger(gtLabel) && gtLabel >= 0 && gtLabel < this.numClasses) return BigInt(gtLabel);
-      throw new RetortError(
-        `LinearClsHead: sample ${i} of the batch has gtLabel ${gtLabel}, classes are 0 to ${this.numClasses - 1}`,
-        {
-          help: 'set numClasses to the number of classes of the data set',
-        },
-      );
-    });
-    return tensor(BigInt64Array.from(labels));
+  override forward(features: readonly Feature[]): Tensor {
+    return this.fc.forward(this.preLogits(features));
   }
 }
+
+/** A feature `(N, C)`. @throws {RetortError} for one of another form. */
+export function vector(where: string, feature: Feature | undefined): Tensor {
+  if (feature instanceof Tensor && feature.ndim === 2) return feature;
+  const got =
+    feature instanceof Tensor
+      ? `[${feature.shape.join(', ')}]`
+      : feature === undefined
+        ? 'none'
+        : `${feature.length} tensors`;
+  throw new RetortError(`${where}: features (N, C) were expected, got ${got}`, {
+    help: "put { type: 'GlobalAveragePooling' } as neck between a backbone of feature maps and this head",
+  });
+}
+
+export const linearClsHeadEntry = entry(
+  z.strictObject({ numClasses: count, inChannels: count, ...clsHeadOptions }),
+  (options) => new LinearClsHead(options),
+  { summary: 'Linear classifier with its loss.' },
+);

@@ -1,12 +1,48 @@
 // The mean over all places of each feature map.
+import { z } from 'zod';
+
 import { AdaptiveAvgPool2d, Module } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { Layer } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import { ops, Tensor } from '../../torch/index.ts';
+
+export interface GlobalAveragePoolingOptions {
+  /** Axes of places: 1 for `(N, C, L)`, 2 for `(N, C, H, W)`, 3 for `(N, C, D, H, W)`. Default 2. */
+  dim?: 1 | 2 | 3;
+}
 
 /** `(N, C, H, W)` to `(N, C)`; an array of maps to an array. Its `gap` sees `(N, C, 1, 1)`. */
 export class GlobalAveragePooling extends Module {
-  gap = new AdaptiveAvgPool2d(1);
+  gap: Layer;
 
-  override forward(input: readonly Tensor[]): Tensor[] {
-    return input.map((map) => this.gap.forward(map).flatten(1));
+  constructor({ dim = 2 }: GlobalAveragePoolingOptions = {}) {
+    super();
+    this.gap = dim === 2 ? new AdaptiveAvgPool2d(1) : new MeanOfPlaces(dim);
+  }
+
+  override forward(input: Tensor): Tensor;
+  override forward(input: readonly Tensor[]): Tensor[];
+  override forward(input: Tensor | readonly Tensor[]): Tensor | Tensor[] {
+    const pooled = (map: Tensor): Tensor => this.gap.forward(map).flatten(1);
+    return input instanceof Tensor ? pooled(input) : input.map(pooled);
   }
 }
+
+class MeanOfPlaces extends Module {
+  readonly dim: 1 | 3;
+
+  constructor(dim: 1 | 3) {
+    super();
+    this.dim = dim;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.dim === 1 ? ops.adaptiveAvgPool1d(input, [1]) : ops.adaptiveAvgPool3d(input, [1, 1, 1]);
+  }
+}
+
+export const globalAveragePoolingEntry = entry(
+  z.strictObject({ dim: z.union([z.literal(1), z.literal(2), z.literal(3)]).exactOptional() }),
+  (options) => new GlobalAveragePooling(options),
+  { summary: 'Mean over all places.' },
+);

@@ -1,0 +1,120 @@
+// Runs the stages of an experiment one after the other. A later stage may begin with weights of an earlier one, or have its
+// student as teacher. A run that was stopped goes through its finished stages without training them again.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { CheckedStage, LoadedConfig } from '../config/index.ts';
+import type { Dataset } from '../data/index.ts';
+import type { Algorithm } from '../distill/algorithms/index.ts';
+import { runFiles } from '../engine/index.ts';
+import type { NetworkMetrics, Progress, Trainer } from '../engine/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import { tidy } from '../torch/index.ts';
+import { buildExperiment } from './experiment.ts';
+import type { Experiment } from './experiment.ts';
+
+export interface StagesOptions {
+  workDir: string;
+  progress?: Progress | undefined;
+  signal?: AbortSignal | undefined;
+  seed?: number | undefined;
+  epochs?: number | undefined;
+  /** Go on from the checkpoints in the work dir. */
+  resume?: boolean | undefined;
+  datasets?: Map<string, Dataset> | undefined;
+  /** Called before a stage is trained. */
+  onStage?: ((stage: CheckedStage, experiment: Experiment) => void) | undefined;
+}
+
+export interface StagesResult {
+  /** The last stage that ran. */
+  experiment: Experiment;
+  /** Its folder. */
+  folder: string;
+  metrics: NetworkMetrics;
+  /** Seconds spent in steps, of all stages. */
+  seconds: number;
+  stopped: boolean;
+}
+
+/** The folder of a stage in that of the run. */
+export function stageFolder(workDir: string, { name }: CheckedStage): string {
+  return name === '' ? workDir : join(workDir, name);
+}
+
+/** @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them. */
+export async function runStages(loaded: LoadedConfig, options: StagesOptions): Promise<StagesResult> {
+  const { workDir, resume = false, datasets = new Map<string, Dataset>(), onStage, ...rest } = options;
+  const finished = new Map<string, Algorithm>();
+  let seconds = 0;
+  let result: StagesResult | undefined;
+  for (const stage of loaded.stages) {
+    const folder = stageFolder(workDir, stage);
+    const experiment = prepareStage(loaded, stage, finished, { ...rest, workDir: folder, datasets });
+    if (resume) resumeIfBegun(experiment.trainer, folder);
+    onStage?.(stage, experiment);
+    const run = await experiment.trainer.run();
+    seconds += run.seconds;
+    result = { experiment, folder, metrics: run.metrics, seconds, stopped: run.stopped };
+    if (run.stopped) return result;
+    finished.set(stage.name, experiment.algorithm);
+  }
+  return result!;
+}
+
+/** Builds a stage, with what it takes over from those that are finished. */
+export function prepareStage(
+  loaded: LoadedConfig,
+  { config, init, name }: CheckedStage,
+  finished: ReadonlyMap<string, Algorithm>,
+  options: Partial<Omit<StagesOptions, 'resume' | 'onStage'>>,
+): Experiment {
+  const model = fromStages(config.model, finished) as typeof config.model;
+  const { workDir, progress, signal, ...rest } = options;
+  const experiment = buildExperiment(
+    { ...config, model },
+    {
+      ...rest,
+      folder: loaded.folder,
+      ...(workDir === undefined ? {} : { workDir }),
+      ...(progress === undefined ? {} : { progress }),
+      ...(signal === undefined ? {} : { signal }),
+    },
+  );
+  for (const { stage, module: from, into = from } of init) {
+    const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
+    if (source === undefined) throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`);
+    if (target === undefined) throw new RetortError(`stage "${name}" has no module "${into}"`);
+    tidy(() => target.loadStateDict(source.stateDict()));
+  }
+  return experiment;
+}
+
+/** Puts the networks of finished stages in place of `{ type: 'FromStage', stage, network }`. */
+function fromStages(value: unknown, finished: ReadonlyMap<string, Algorithm>): unknown {
+  if (Array.isArray(value)) return value.map((item) => fromStages(item, finished));
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  const config = value as Record<string, unknown>;
+  if (config['type'] !== 'FromStage') {
+    return Object.fromEntries(Object.entries(config).map(([key, item]) => [key, fromStages(item, finished)]));
+  }
+  const { stage, network = 'student' } = config as { stage?: unknown; network?: unknown };
+  const networks = algorithmOf(String(stage), finished).evaluated();
+  const found = networks[String(network)];
+  if (found !== undefined) return found;
+  const known = Object.keys(networks);
+  throw new RetortError(
+    `FromStage: stage "${String(stage)}" has no network "${String(network)}"; ${didYouMean(String(network), known)}`,
+  );
+}
+
+function algorithmOf(stage: string, finished: ReadonlyMap<string, Algorithm>): Algorithm {
+  const found = finished.get(stage);
+  if (found !== undefined) return found;
+  throw new RetortError(`there is no stage "${stage}" before this one; ${didYouMean(stage, finished.keys())}`);
+}
+
+function resumeIfBegun(trainer: Trainer, folder: string): void {
+  const begun = [runFiles.training, runFiles.previous].some((name) => existsSync(join(folder, name)));
+  if (begun) trainer.resume(folder);
+}

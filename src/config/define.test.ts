@@ -1,0 +1,146 @@
+// What does not compile: `npm test` runs tsc over this file, which fails where an error that is expected here is none.
+import { expect, it } from 'vitest';
+
+import { defineConfig } from './index.ts';
+
+const network = {
+  type: 'ImageClassifier',
+  backbone: { type: 'ResNet_CIFAR', depth: 18 },
+  neck: { type: 'GlobalAveragePooling' },
+  head: { type: 'LinearClsHead', numClasses: 10, inChannels: 512 },
+} as const;
+const data = { dataset: { type: 'SyntheticImages' }, batchSize: 4 } as const;
+const rest = {
+  trainData: data,
+  valData: data,
+  optimizer: { type: 'SGD', lr: 0.1, momentum: 0.9, paramwise: { normDecayMult: 0 } },
+  schedulers: [{ type: 'CosineAnnealingLR', by: 'step' }],
+  epochs: 1,
+} as const;
+const networks = { architecture: network, teacher: network };
+const fc = { type: 'ModuleOutputs', source: 'head.fc' } as const;
+
+it('takes a distillation as it should be', () => {
+  const config = defineConfig({
+    ...rest,
+    hooks: [{ type: 'StopDistillHook', stopEpoch: 3 }],
+    model: {
+      type: 'SingleTeacherDistill',
+      ...networks,
+      distiller: {
+        type: 'ConfigurableDistiller',
+        studentRecorders: { fc, conv: { type: 'ModuleOutputs', source: 'backbone.conv1' } },
+        teacherRecorders: { fc },
+        connectors: { wide: { type: 'ConvModuleConnector', inChannel: 4, outChannel: 8 } },
+        distillLosses: {
+          loss_kl: { type: 'KLDivergence', tau: 4, lossWeight: 3 },
+          loss_at: { type: 'ATLoss' },
+        },
+        lossForwardMappings: {
+          loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+          loss_at: {
+            sFeature: { recorder: 'conv', fromStudent: true, connector: 'wide' },
+            tFeature: { recorder: 'fc', fromStudent: false },
+          },
+        },
+        lossWeightSchedules: { loss_kl: { type: 'cosine', from: 1, to: 0, end: 10 } },
+      },
+    },
+  });
+  expect(config.epochs).toBe(1);
+});
+
+const recorders = { studentRecorders: { s: fc }, teacherRecorders: { t: fc } };
+const kl = { loss_kl: { type: 'KLDivergence' } } as const;
+
+it('refuses names that do not exist', () => {
+  const preds = {
+    predsS: { recorder: 's', fromStudent: true },
+    predsT: { recorder: 't', fromStudent: false },
+  } as const;
+  const distiller = { type: 'ConfigurableDistiller', ...recorders, distillLosses: kl } as const;
+  const model = { type: 'SingleTeacherDistill', ...networks } as const;
+  defineConfig({ ...rest, model: { ...model, distiller: { ...distiller, lossForwardMappings: { loss_kl: preds } } } });
+  defineConfig({
+    ...rest,
+    model: {
+      ...model,
+      distiller: {
+        ...distiller,
+        // @ts-expect-error -- the teacher has no recorder "s"
+        lossForwardMappings: { loss_kl: { ...preds, predsT: { recorder: 's', fromStudent: false } } },
+      },
+    },
+  });
+  defineConfig({
+    ...rest,
+    model: {
+      ...model,
+      distiller: {
+        ...distiller,
+        // @ts-expect-error -- there is no connector "wide"
+        lossForwardMappings: { loss_kl: { ...preds, predsS: { recorder: 's', fromStudent: true, connector: 'wide' } } },
+      },
+    },
+  });
+  defineConfig({
+    ...rest,
+    model: {
+      ...model,
+      distiller: {
+        ...distiller,
+        // @ts-expect-error -- KLDivergence takes predsT
+        lossForwardMappings: { loss_kl: { predsS: { recorder: 's', fromStudent: true } } },
+      },
+    },
+  });
+  defineConfig({
+    ...rest,
+    model: {
+      ...model,
+      distiller: {
+        ...distiller,
+        lossForwardMappings: {
+          loss_kl: {
+            predsS: { recorder: 's', fromStudent: true },
+            predsT: { recorder: 't', fromStudent: false },
+            // @ts-expect-error -- KLDivergence takes no "preds"
+            preds: { recorder: 's', fromStudent: true },
+          },
+        },
+      },
+    },
+  });
+  defineConfig({
+    ...rest,
+    model: {
+      ...model,
+      // @ts-expect-error -- there is no loss "loss_kd"
+      distiller: { ...distiller, lossForwardMappings: { loss_kl: preds, loss_kd: preds } },
+    },
+  });
+  expect(preds.predsS.recorder).toBe('s');
+});
+
+it('refuses options that a type does not have, and types that are none', () => {
+  const alone = { type: 'Supervised', architecture: network } as const;
+  const distiller = { type: 'ConfigurableDistiller', ...recorders } as const;
+  defineConfig({
+    ...rest,
+    model: {
+      type: 'SingleTeacherDistill',
+      ...networks,
+      // @ts-expect-error -- "tua" is no option of KLDivergence
+      distiller: { ...distiller, distillLosses: { loss: { type: 'KLDivergence', tua: 3 } } },
+    },
+  });
+  // @ts-expect-error -- "SingleTeacher" is no algorithm
+  defineConfig({ ...rest, model: { type: 'SingleTeacher', architecture: network } });
+  // @ts-expect-error -- SGD has no betas
+  defineConfig({ ...rest, model: alone, optimizer: { type: 'SGD', lr: 0.1, betas: [0.9, 0.99] } });
+  // @ts-expect-error -- MultiStepLR needs milestones
+  defineConfig({ ...rest, model: alone, schedulers: [{ type: 'MultiStepLR' }] });
+  // @ts-expect-error -- there is no hook of this name
+  defineConfig({ ...rest, model: alone, hooks: [{ type: 'StopHook', stopEpoch: 3 }] });
+  expect(rest.epochs).toBe(1);
+});

@@ -1,0 +1,352 @@
+// The contract for every algorithm, and what each one's options say.
+import { describe, expect, it } from 'vitest';
+
+import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
+import { buildModel } from '../../models/index.ts';
+import { BatchNorm, Dropout } from '../../nn/index.ts';
+import { manualSeed, noGrad, ones, randn, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { describeAlgorithm } from './algorithm.contract.ts';
+import { algorithms, buildAlgorithm } from './index.ts';
+import type { Algorithm, EmaTeacherDistill, MutualDistill, SingleTeacherDistill } from './index.ts';
+
+const networks = () => ({ architecture: tinyNetwork(4), teacher: tinyNetwork(6) });
+const features = (side: 'student' | 'teacher', source = 'backbone.layer1') => ({
+  [`${side}Recorders`]: { feat: { type: 'ModuleOutputs', source } },
+});
+const single = (changes: object = {}): SingleTeacherDistill =>
+  buildAlgorithm({
+    type: 'SingleTeacherDistill',
+    ...networks(),
+    distiller: logitsDistiller(),
+    ...changes,
+  }) as SingleTeacherDistill;
+const samples = [0, 1, 2, 3].map((gtLabel) => ({ gtLabel }));
+const generator = { type: 'DAFLGenerator', imgSize: 8, latentDim: 3, hiddenChannels: 4 };
+
+/** A generator of grey images: the mean of what DAFL's makes. */
+const dataFree = (type: string, changes: object = {}): Algorithm =>
+  buildAlgorithm({
+    type,
+    architecture: colour(4),
+    teachers: { res: { buildCfg: colour(6) } },
+    generator,
+    distiller: logitsDistiller('res'),
+    generatorDistiller: logitsDistiller('res', { tau: 4, lossWeight: -1, teacherDetach: false }),
+    ...changes,
+  });
+
+function colour(width: number) {
+  const config = tinyNetwork(width) as unknown as { backbone: object; type: string };
+  return { ...config, backbone: { ...config.backbone, inChannels: 3 } };
+}
+
+describe('Supervised', () => {
+  describeAlgorithm('Supervised', {
+    make: () => buildAlgorithm({ type: 'Supervised', architecture: tinyNetwork(4) }),
+    keys: ['loss'],
+    reported: ['loss'],
+  });
+});
+
+describe('SingleTeacherDistill', () => {
+  describeAlgorithm('SingleTeacherDistill', {
+    make: () => single(),
+    keys: ['student.loss', 'distill.loss_kl'],
+    frozen: ['teacher'],
+  });
+
+  it('trains the teacher too, where it is told to', () => {
+    const algorithm = single({ teacherTrainable: true, teacherNormEval: false });
+    tidy(() => {
+      const losses = algorithm.loss(randn([4, 1, 8, 8]), samples);
+      expect(Object.keys(losses)).toEqual(['teacher.loss', 'student.loss', 'distill.loss_kl']);
+      algorithm.parseLosses(losses)[0].backward();
+      expect(algorithm.teacher.parameters().every((parameter) => parameter.grad !== null)).toBe(true);
+    });
+    expect(algorithm.frozen()).toEqual([]);
+    const norms = (one: SingleTeacherDistill): boolean[] =>
+      one.teacher
+        .modules()
+        .filter((module) => module instanceof BatchNorm)
+        .map((module) => module.training);
+    expect(norms(algorithm).every(Boolean)).toBe(true);
+    expect(norms(single({ teacherTrainable: true })).some(Boolean)).toBe(false);
+    expect(norms(single({ teacherNormEval: false })).every(Boolean)).toBe(true);
+    algorithm.zeroGrad();
+  });
+
+  it('has a frozen teacher in evaluation mode whole; the original left dropout on', () => {
+    const withDropout = () => {
+      const teacher = buildModel(tinyNetwork(6));
+      return Object.assign(teacher, { drop: new Dropout() });
+    };
+    const mode = (changes: object): boolean => {
+      const teacher = withDropout();
+      single({ teacher, ...changes });
+      return teacher.drop.training;
+    };
+    expect(mode({})).toBe(false);
+    expect(mode({ compat: 'mmrazor' })).toBe(true);
+  });
+
+  it('freezes the student, and leaves its losses out, where it is told to', () => {
+    const algorithm = single({ studentTrainable: false, calculateStudentLoss: false });
+    expect(algorithm.student.parameters().some((parameter) => parameter.requiresGrad)).toBe(false);
+    expect(algorithm.student.training).toBe(false);
+    tidy(() => {
+      expect(Object.keys(algorithm.loss(randn([4, 1, 8, 8]), samples))).toEqual(['distill.loss_kl']);
+    });
+    const original = single({ studentTrainable: false, calculateStudentLoss: false, compat: 'mmrazor' });
+    expect(original.student.training).toBe(true);
+    expect(original.student.parameters().every((parameter) => parameter.requiresGrad)).toBe(true);
+  });
+
+  it('does not run a teacher whose distillation has stopped', () => {
+    const algorithm = single();
+    algorithm.distillationStopped = true;
+    let calls = 0;
+    using hook = algorithm.teacher.registerForwardHook(() => void calls++);
+    void hook;
+    tidy(() => expect(Object.keys(algorithm.loss(randn([4, 1, 8, 8]), samples))).toEqual(['student.loss']));
+    expect(calls).toBe(0);
+  });
+
+  it('shows the teacher its own view of the images', () => {
+    const algorithm = single();
+    const seen: Tensor[] = [];
+    using hook = algorithm.teacher.registerForwardHook((_module, [input]) => void seen.push(input as Tensor));
+    void hook;
+    tidy(() => {
+      const [inputs, teacher] = [randn([4, 1, 8, 8]), ones([4, 1, 8, 8])];
+      algorithm.loss(inputs, samples, { teacher });
+      expect(seen[0]).toBe(teacher);
+    });
+  });
+
+  it('is clear about what cannot be built', () => {
+    expect(() => single({ teacher: 3 })).toThrow(/teacher: expected a model, .*got 3/);
+    expect(() => single({ teacher: { type: 'ImageClasifier' } })).toThrow(/did you mean "ImageClassifier"/);
+    expect(() => single({ teacherNormEvl: true })).toThrow(
+      /"teacherNormEvl" is no option; did you mean "teacherNormEval"/,
+    );
+    expect(() => buildAlgorithm({ type: 'SingleTeacherDistil' })).toThrow(/did you mean "SingleTeacherDistill"/);
+  });
+});
+
+describe('FpnTeacherDistill', () => {
+  const make = (changes: object = {}): Algorithm =>
+    buildAlgorithm({
+      type: 'FpnTeacherDistill',
+      architecture: tinyNetwork(6),
+      teacher: tinyNetwork(6),
+      distiller: {
+        type: 'ConfigurableDistiller',
+        ...features('student'),
+        ...features('teacher'),
+        distillLosses: { loss_feat: { type: 'L2Loss' } },
+        lossForwardMappings: {
+          loss_feat: {
+            sFeature: { recorder: 'feat', fromStudent: true },
+            tFeature: { recorder: 'feat', fromStudent: false },
+          },
+        },
+      },
+      ...changes,
+    });
+  describeAlgorithm('FpnTeacherDistill', { make, keys: ['student.loss', 'distill.loss_feat'], frozen: ['teacher'] });
+
+  it('runs no head of the teacher, and wants one that gives features', () => {
+    const algorithm = make() as SingleTeacherDistill;
+    let calls = 0;
+    using hook = algorithm.teacher.getModule('head.fc')!.registerForwardHook(() => void calls++);
+    void hook;
+    tidy(() => void algorithm.loss(randn([4, 1, 8, 8]), samples));
+    expect(calls).toBe(0);
+    expect(make({ calculateStudentLoss: false, compat: 'mmrazor' })).toMatchObject({ calculateStudentLoss: true });
+  });
+});
+
+describe('SelfDistill', () => {
+  const make = (): Algorithm =>
+    buildAlgorithm({
+      type: 'SelfDistill',
+      architecture: tinyNetwork(4),
+      distiller: { ...logitsDistiller(), type: 'BYOTDistiller' },
+    });
+  describeAlgorithm('SelfDistill', { make, keys: ['student.loss', 'distill.loss_kl'] });
+
+  it('runs once, or twice where the teacher has a view of its own', () => {
+    const algorithm = make();
+    let calls = 0;
+    using hook = algorithm.student.registerForwardHook(() => void calls++);
+    void hook;
+    tidy(() => void algorithm.loss(randn([4, 1, 8, 8]), samples));
+    expect(calls).toBe(1);
+    tidy(() => void algorithm.loss(randn([4, 1, 8, 8]), samples, { teacher: ones([4, 1, 8, 8]) }));
+    expect(calls).toBe(3);
+  });
+});
+
+describe('EmaTeacherDistill', () => {
+  const make = (changes: object = {}): Algorithm =>
+    buildAlgorithm({
+      type: 'EmaTeacherDistill',
+      architecture: tinyNetwork(4),
+      distiller: logitsDistiller(),
+      ...changes,
+    });
+  describeAlgorithm('EmaTeacherDistill', {
+    make,
+    keys: ['student.loss', 'distill.loss_kl'],
+    moves: ['updates', 'teacher.head.fc.weight', 'teacher.backbone.bn1.running_mean'],
+  });
+
+  it('begins as the student and follows its formula', () => {
+    const algorithm = make({ momentum: 0.75, warmup: false }) as EmaTeacherDistill;
+    const [student, teacher] = [algorithm.student, algorithm.teacher].map((one) => one.parameters().at(-1)!);
+    expect(teacher!.toArray()).toEqual(student!.toArray());
+    tidy(() => noGrad(() => void [student!.fill_(4), teacher!.fill_(0)]));
+    algorithm.afterStep();
+    expect(teacher!.toArray()).toEqual([1, 1, 1, 1]);
+    expect(() => make({ momentum: 2 })).toThrow(/momentum/);
+  });
+});
+
+describe('MultiTeacherDistill', () => {
+  const make = (): Algorithm =>
+    buildAlgorithm({
+      type: 'MultiTeacherDistill',
+      architecture: tinyNetwork(4),
+      teachers: { a: tinyNetwork(6), b: { buildCfg: tinyNetwork(8), ckptPath: null } },
+      distiller: {
+        type: 'ConfigurableDistiller',
+        studentRecorders: { fc: { type: 'ModuleOutputs', source: 'head.fc' } },
+        teacherRecorders: {
+          a: { type: 'ModuleOutputs', source: 'a.head.fc' },
+          b: { type: 'ModuleOutputs', source: 'b.head.fc' },
+        },
+        distillLosses: { loss_a: { type: 'KLDivergence' }, loss_all: { type: 'SoftLabelEnsemble' } },
+        lossForwardMappings: {
+          loss_a: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'a', fromStudent: false } },
+          loss_all: {
+            predsS: { recorder: 'fc', fromStudent: true },
+            predsT: [
+              { recorder: 'a', fromStudent: false },
+              { recorder: 'b', fromStudent: false },
+            ],
+          },
+        },
+      },
+    });
+  describeAlgorithm('MultiTeacherDistill', {
+    make,
+    keys: ['student.loss', 'distill.loss_a', 'distill.loss_all'],
+    frozen: ['teachers'],
+  });
+
+  it('evaluates each teacher under its name, and wants at least one', () => {
+    expect(Object.keys(make().evaluated())).toEqual(['student', 'a', 'b']);
+    expect(() =>
+      buildAlgorithm({
+        type: 'MultiTeacherDistill',
+        architecture: tinyNetwork(4),
+        teachers: {},
+        distiller: { type: 'ConfigurableDistiller' },
+      }),
+    ).toThrow(/teachers is empty/);
+  });
+});
+
+describe('MutualDistill', () => {
+  const make = (): MutualDistill =>
+    buildAlgorithm({
+      type: 'MutualDistill',
+      students: { a: tinyNetwork(4), b: tinyNetwork(6), c: tinyNetwork(4) },
+      distiller: logitsDistiller(),
+    }) as MutualDistill;
+  const pairs = ['a_from_b', 'a_from_c', 'b_from_a', 'b_from_c', 'c_from_a', 'c_from_b'];
+  describeAlgorithm('MutualDistill', {
+    make,
+    keys: ['a.loss', 'b.loss', 'c.loss', ...pairs.map((pair) => `distill.${pair}.loss_kl`)],
+  });
+
+  it('ships every student, and pulls none towards another one’s loss', () => {
+    const algorithm = make();
+    expect(Object.keys(algorithm.students())).toEqual(['a', 'b', 'c']);
+    tidy(() => {
+      const { 'distill.a_from_b.loss_kl': loss } = algorithm.loss(randn([4, 1, 8, 8]), samples);
+      (loss as Tensor).backward();
+      expect(
+        algorithm.peers
+          .get('b')
+          .parameters()
+          .every((parameter) => parameter.grad === null),
+      ).toBe(true);
+      expect(algorithm.student.parameters().every((parameter) => parameter.grad !== null)).toBe(true);
+    });
+    algorithm.zeroGrad();
+    expect(() =>
+      buildAlgorithm({ type: 'MutualDistill', students: { a: tinyNetwork(4) }, distiller: logitsDistiller() }),
+    ).toThrow(/at least two students were expected, got 1/);
+  });
+});
+
+describe('DataFreeDistillation', () => {
+  const keys = ['distill.loss_kl', 'generator.loss_kl'];
+  describeAlgorithm('DataFreeDistillation', {
+    make: () => dataFree('DataFreeDistillation', { studentIter: 2 }),
+    keys,
+    reported: [...keys, 'distill.loss', 'generator.loss'],
+    frozen: ['teachers'],
+    still: /^generator\..*bias$/,
+  });
+
+  it('updates the student as often as it is told, and gives no part the gradients of another', () => {
+    manualSeed(3);
+    const algorithm = dataFree('DataFreeDistillation', { studentIter: 3, studentTrainFirst: true });
+    const parts: string[] = [];
+    tidy(() => {
+      algorithm.trainStep({ inputs: randn([4, 3, 8, 8]), dataSamples: samples }, ({ total, part }) => {
+        parts.push(part!);
+        total.backward(undefined, { inputs: algorithm.getModule(part!)!.parameters() });
+        if (part === 'architecture') algorithm.student.zeroGrad();
+      });
+    });
+    expect(parts).toEqual(['architecture', 'architecture', 'architecture', 'generator']);
+    expect(algorithm.student.parameters().every((parameter) => parameter.grad === null)).toBe(true);
+    algorithm.zeroGrad();
+  });
+});
+
+describe('DAFLDataFreeDistillation', () => {
+  const keys = ['distill.loss_kl', 'generator.loss_kl'];
+  describeAlgorithm('DAFLDataFreeDistillation', {
+    make: () => dataFree('DAFLDataFreeDistillation'),
+    keys,
+    reported: [...keys, 'distill.loss', 'generator.loss'],
+    frozen: ['teachers'],
+    still: /^generator\..*bias$/,
+  });
+});
+
+it('OverhaulFeatureDistillation wants an OFDDistiller', () => {
+  expect(() => single({ type: 'OverhaulFeatureDistillation' })).toThrow(
+    /must be an OFDDistiller, got ConfigurableDistiller/,
+  );
+});
+
+it('every registered algorithm runs the contract', () => {
+  expect(algorithms.names().toSorted()).toEqual(
+    [
+      ...['Supervised', 'SingleTeacherDistill', 'FpnTeacherDistill', 'OverhaulFeatureDistillation', 'SelfDistill'],
+      ...[
+        'EmaTeacherDistill',
+        'MultiTeacherDistill',
+        'MutualDistill',
+        'DataFreeDistillation',
+        'DAFLDataFreeDistillation',
+      ],
+    ].toSorted(),
+  );
+});

@@ -1,0 +1,38 @@
+// Data-free learning: one made-up batch per step trains the generator and the student.
+import type { DataSample } from '../../nn/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { addPrefixed } from './algorithm.ts';
+import type { TrainBatch, Update } from './algorithm.ts';
+import { DataFreeDistillation } from './data-free-distillation.ts';
+import type { LossRecord } from './parse-losses.ts';
+
+/**
+ * {@link DataFreeDistillation} with one batch of images for both parts: both losses are computed first, then the generator and
+ * the student are updated. `studentIter` and `studentTrainFirst` have no meaning here.
+ *
+ * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ */
+export class DAFLDataFreeDistillation extends DataFreeDistillation {
+  override loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+    const images = this.fakes(inputs);
+    const losses: Record<string, Tensor | readonly Tensor[]> = {};
+    addPrefixed(losses, 'generator', this.generatorLosses(images, dataSamples));
+    addPrefixed(losses, 'distill', this.studentLosses(images.detach(), dataSamples));
+    return losses;
+  }
+
+  override trainStep({ inputs, dataSamples }: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
+    const images = this.fakes(inputs);
+    const generator = this.parseLosses(this.generatorLosses(images, dataSamples));
+    const student = this.parseLosses(this.studentLosses(images.detach(), dataSamples));
+    const reported: Record<string, Tensor> = {};
+    for (const [part, prefix, [total, entries]] of [
+      ['generator', 'generator', generator],
+      ['architecture', 'distill', student],
+    ] as const) {
+      update({ total, entries, part });
+      addPrefixed(reported, prefix, entries);
+    }
+    return reported;
+  }
+}

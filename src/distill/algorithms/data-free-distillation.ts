@@ -1,0 +1,167 @@
+// Distillation without data: a generator makes the images, the student learns on them from the teachers, and the generator
+// learns what is hard for the student.
+import { RetortError } from '../../errors.ts';
+import { ModuleDict } from '../../nn/index.ts';
+import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import { noGrad, randn } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
+import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
+import type { AlgorithmOptions, TrainBatch, Update } from './algorithm.ts';
+import type { LossRecord } from './parse-losses.ts';
+
+/** What makes images `(N, C, H, W)` from latent vectors `(N, latentDim)`. */
+export interface ImageGenerator extends Module {
+  readonly latentDim: number;
+  forward(latent: Tensor): Tensor;
+}
+
+export interface DataFreeDistillationOptions extends AlgorithmOptions {
+  /** What the student is trained with. */
+  distiller: ConfigurableDistiller;
+  /** What the generator is trained with. */
+  generatorDistiller: ConfigurableDistiller;
+  /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
+  teachers: Readonly<Record<string, LossModel>>;
+  generator: ImageGenerator;
+  /** Updates of the student per step. Default 1. */
+  studentIter?: number | undefined;
+  /** Update the student before the generator. Default false. */
+  studentTrainFirst?: boolean | undefined;
+}
+
+/**
+ * Each step updates the generator once and the student `studentIter` times, each on fresh latents from libtorch's generator. A
+ * batch gives the number of images and the labels that the heads ask for; its images are not looked at. Only the part that is
+ * updated gets gradients. Teachers are frozen and in evaluation mode. Losses: `distill.*`, `generator.*`.
+ *
+ * Optimisers go by part: `architecture` and `generator`. Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006;
+ * Micaelli and Storkey: Zero-shot Knowledge Transfer, arXiv 1905.09768.
+ */
+export class DataFreeDistillation extends Algorithm {
+  readonly teachers: ModuleDict<LossModel>;
+  readonly generator: ImageGenerator;
+  readonly distiller: ConfigurableDistiller;
+  readonly generator_distiller: ConfigurableDistiller;
+  readonly studentIter: number;
+  readonly studentTrainFirst: boolean;
+
+  /** @throws {RetortError} when there is no teacher, or studentIter is no positive whole number. */
+  constructor(options: DataFreeDistillationOptions) {
+    super(options);
+    const name = new.target.name;
+    if (Object.keys(options.teachers).length === 0) throw new RetortError(`${name}: teachers is empty`);
+    this.studentIter = options.studentIter ?? 1;
+    if (!Number.isInteger(this.studentIter) || this.studentIter < 1) {
+      throw new RetortError(`${name}: studentIter must be a whole number of at least 1, got ${this.studentIter}`);
+    }
+    this.studentTrainFirst = options.studentTrainFirst ?? false;
+    this.teachers = new ModuleDict(options.teachers);
+    this.generator = options.generator;
+    this.distiller = options.distiller;
+    this.generator_distiller = options.generatorDistiller;
+    disableInplace(this.teachers);
+    this.teachers.requiresGrad_(false);
+    for (const distiller of [this.distiller, this.generator_distiller]) {
+      distiller.prepareFromStudent(this.architecture);
+      distiller.prepareFromTeacher(this.teachers);
+    }
+    this.train();
+  }
+
+  override evaluated(): Readonly<Record<string, LossModel>> {
+    return { student: this.student, ...Object.fromEntries(this.#named()) };
+  }
+
+  override frozen(): readonly Module[] {
+    return [this.teachers];
+  }
+
+  override distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
+    return { distiller: this.distiller, generatorDistiller: this.generator_distiller };
+  }
+
+  override setProgress(progress: TrainingProgress): void {
+    this.distiller.setProgress(progress);
+    this.generator_distiller.setProgress(progress);
+  }
+
+  override train(mode = true): this {
+    super.train(mode);
+    this.teachers.eval();
+    return this;
+  }
+
+  /** The losses of one update of each part, in the order of training, on fresh latents; nothing is updated. */
+  override loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+    const losses: Record<string, Tensor | readonly Tensor[]> = {};
+    const student = (): void =>
+      addPrefixed(losses, 'distill', this.studentLosses(this.fakes(inputs).detach(), dataSamples));
+    const generator = (): void =>
+      addPrefixed(losses, 'generator', this.generatorLosses(this.fakes(inputs), dataSamples));
+    for (const part of this.studentTrainFirst ? [student, generator] : [generator, student]) part();
+    return losses;
+  }
+
+  override trainStep({ inputs, dataSamples }: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
+    const reported: Record<string, Tensor> = {};
+    const train = (part: 'architecture' | 'generator', prefix: string, losses: LossRecord): void => {
+      const [total, entries] = this.parseLosses(losses);
+      update({ total, entries, part });
+      addPrefixed(reported, prefix, entries);
+    };
+    const student = (): void => {
+      for (let i = 0; i < this.studentIter; i++) {
+        train(
+          'architecture',
+          'distill',
+          this.studentLosses(
+            noGrad(() => this.fakes(inputs)),
+            dataSamples,
+          ),
+        );
+      }
+    };
+    const generator = (): void =>
+      train('generator', 'generator', this.generatorLosses(this.fakes(inputs), dataSamples));
+    for (const part of this.studentTrainFirst ? [student, generator] : [generator, student]) part();
+    return reported;
+  }
+
+  /** As many made-up images as the batch has. */
+  protected fakes(inputs: Tensor): Tensor {
+    return this.generator.forward(randn([inputs.shape[0]!, this.generator.latentDim]));
+  }
+
+  /** What the student is trained on. @param images made-up, outside the graph */
+  protected studentLosses(images: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+    const run = (): void => this.#runTeachers(images, dataSamples);
+    return this.#losses(this.distiller, images, dataSamples, () => noGrad(run));
+  }
+
+  /** What the generator is trained on: gradients flow through student and teachers. @param images made-up, in the graph */
+  protected generatorLosses(images: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+    return this.#losses(this.generator_distiller, images, dataSamples, () => this.#runTeachers(images, dataSamples));
+  }
+
+  #losses(
+    distiller: ConfigurableDistiller,
+    inputs: Tensor,
+    dataSamples: readonly DataSample[],
+    teachers: () => void,
+  ): LossRecord {
+    distiller.teacherPass(teachers);
+    distiller.studentPass(() => this.architecture.forward(inputs, dataSamples, 'loss'));
+    const losses = distiller.forward({ inputs, dataSamples });
+    distiller.endStep();
+    return losses;
+  }
+
+  #runTeachers(images: Tensor, dataSamples: readonly DataSample[]): void {
+    for (const [, teacher] of this.#named()) teacher.forward(images, dataSamples, 'loss');
+  }
+
+  #named(): [string, LossModel][] {
+    return this.teachers.keys().map((name) => [name, this.teachers.get(name)]);
+  }
+}

@@ -1,0 +1,36 @@
+// A teacher that only gives features: its head is not run.
+import { RetortError } from '../../errors.ts';
+import type { DataSample, LossModel } from '../../nn/index.ts';
+import { noGrad } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { LossRecord } from './parse-losses.ts';
+import { SingleTeacherDistill } from './single-teacher-distill.ts';
+import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
+
+/**
+ * {@link SingleTeacherDistill} whose teacher runs backbone and neck only (`extractFeat`): for methods on features, with a teacher
+ * whose head is slow, is another one than the student's, or knows other classes. The teacher has no losses of its own.
+ */
+export class FpnTeacherDistill extends SingleTeacherDistill {
+  /** @throws {RetortError} when the teacher has no `extractFeat`. */
+  constructor(options: SingleTeacherDistillOptions) {
+    // The original adds the student's losses and trains it, whatever these two say.
+    super(options.compat === undefined ? options : { ...options, calculateStudentLoss: true, studentTrainable: true });
+    if (featuresOf(this.teacher) === undefined) {
+      throw new RetortError(`FpnTeacherDistill: the teacher ${this.teacher.constructor.name} has no extractFeat`, {
+        help: 'give it a method extractFeat(inputs) that returns its feature maps, or use SingleTeacherDistill',
+      });
+    }
+  }
+
+  protected override runTeacher(inputs: Tensor, _dataSamples: readonly DataSample[]): LossRecord {
+    const run = (): unknown => featuresOf(this.teacher)!(inputs);
+    this.distiller.teacherPass(() => (this.teacherTrainable ? run() : noGrad(run)));
+    return {};
+  }
+}
+
+function featuresOf(model: LossModel): ((inputs: Tensor) => unknown) | undefined {
+  if (!('extractFeat' in model) || typeof model.extractFeat !== 'function') return undefined;
+  return model.extractFeat.bind(model) as (inputs: Tensor) => unknown;
+}

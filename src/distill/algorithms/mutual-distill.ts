@@ -1,0 +1,96 @@
+// Online distillation: several students learn together, each from all the others.
+import { RetortError } from '../../errors.ts';
+import { ModuleDict } from '../../nn/index.ts';
+import type { DataSample, LossModel } from '../../nn/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
+import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
+import type { AlgorithmOptions, Views } from './algorithm.ts';
+import type { LossRecord } from './parse-losses.ts';
+
+export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'> {
+  /** At least two networks by name; the first is `student`, all are shipped. */
+  students: Readonly<Record<string, LossModel>>;
+  /** Makes the distiller of an ordered pair; its teacher side should be constant (`detachTeacher`), so that no one is pulled. */
+  makeDistiller: () => ConfigurableDistiller;
+}
+
+interface Pair {
+  learner: string;
+  peer: string;
+  distiller: ConfigurableDistiller;
+}
+
+/**
+ * For n students, student i minimises its own loss plus the mean over the other students j of the distiller's losses, with i on
+ * the student's side and j on the teacher's. Losses: `<i>.loss`, `distill.<i>_from_<j>.<name>`.
+ *
+ * Zhang et al.: Deep Mutual Learning, arXiv 1706.00384.
+ */
+export class MutualDistill extends Algorithm {
+  readonly distillers: ModuleDict<ConfigurableDistiller>;
+  readonly peers: ModuleDict<LossModel>;
+  readonly #pairs: readonly Pair[];
+  readonly #first: string;
+
+  /** @throws {RetortError} for fewer than two students. */
+  constructor(options: MutualDistillOptions) {
+    const names = Object.keys(options.students);
+    const [first, ...others] = names;
+    if (first === undefined || others.length === 0) {
+      throw new RetortError(`MutualDistill: at least two students were expected, got ${names.length}`);
+    }
+    super({ ...options, architecture: options.students[first]! });
+    this.#first = first;
+    this.peers = new ModuleDict(Object.fromEntries(others.map((name) => [name, options.students[name]!])));
+    if (options.moduleInplace !== true) disableInplace(this.peers);
+    this.#pairs = names.flatMap((learner) =>
+      names.filter((peer) => peer !== learner).map((peer) => ({ learner, peer, distiller: options.makeDistiller() })),
+    );
+    for (const { learner, peer, distiller } of this.#pairs) {
+      distiller.prepareFromStudent(options.students[learner]!);
+      distiller.prepareFromTeacher(options.students[peer]!);
+    }
+    this.distillers = new ModuleDict(
+      Object.fromEntries(this.#pairs.map(({ learner, peer, distiller }) => [`${learner}_from_${peer}`, distiller])),
+    );
+    this.train();
+  }
+
+  override students(): Readonly<Record<string, LossModel>> {
+    const rest = this.peers.keys().map((name) => [name, this.peers.get(name)] as const);
+    return { [this.#first]: this.architecture, ...Object.fromEntries(rest) };
+  }
+
+  override evaluated(): Readonly<Record<string, LossModel>> {
+    return this.students();
+  }
+
+  override distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
+    return Object.fromEntries(this.distillers.keys().map((name) => [name, this.distillers.get(name)]));
+  }
+
+  override setProgress(progress: TrainingProgress): void {
+    for (const { distiller } of this.#pairs) distiller.setProgress(progress);
+  }
+
+  override loss(inputs: Tensor, dataSamples: readonly DataSample[], views: Views = {}): LossRecord {
+    const losses: Record<string, Tensor | readonly Tensor[]> = {};
+    for (const [name, student] of Object.entries(this.students())) {
+      let run = (): Record<string, Tensor> => student.forward(views[name] ?? inputs, dataSamples, 'loss');
+      for (const { learner, peer, distiller } of this.#pairs) {
+        const inner = run;
+        if (learner === name) run = () => distiller.studentRecorders.record(inner);
+        else if (peer === name) run = () => distiller.teacherRecorders.record(inner);
+      }
+      addPrefixed(losses, name, run());
+    }
+    const share = 1 / this.peers.length;
+    for (const { learner, peer, distiller } of this.#pairs) {
+      for (const [name, loss] of Object.entries(distiller.forward({ inputs, dataSamples }))) {
+        losses[`distill.${learner}_from_${peer}.${name}`] = share === 1 ? loss : loss.mul(share);
+      }
+    }
+    return losses;
+  }
+}

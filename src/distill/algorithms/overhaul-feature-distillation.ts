@@ -1,0 +1,26 @@
+// Overhaul of Feature Distillation: SingleTeacherDistill with margins computed from the teacher's batch norms.
+import { RetortError } from '../../errors.ts';
+import { OFDDistiller } from '../distillers/index.ts';
+import { SingleTeacherDistill } from './single-teacher-distill.ts';
+import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
+
+/**
+ * The margins are computed when the algorithm is made, from the teacher's weights; load those first, or call
+ * `distiller.initOfdConnectors(teacher)` again. They are in checkpoints.
+ *
+ * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ */
+export class OverhaulFeatureDistillation extends SingleTeacherDistill {
+  /** @throws {RetortError} when the distiller is no OFDDistiller. */
+  constructor(options: SingleTeacherDistillOptions) {
+    super(options);
+    const { distiller, teacher } = this;
+    if (!(distiller instanceof OFDDistiller)) {
+      throw new RetortError(
+        `OverhaulFeatureDistillation: the distiller must be an OFDDistiller, got ${distiller.constructor.name}`,
+        { help: "write { type: 'OFDDistiller', ... }" },
+      );
+    }
+    distiller.initOfdConnectors(teacher);
+  }
+}

@@ -1,0 +1,118 @@
+// The probe: what fired, what fits, what does not, and that nothing of it stays.
+import { expect, it } from 'vitest';
+
+import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
+import { getRandomState, manualSeed, randn, tidy } from '../../torch/index.ts';
+import { buildAlgorithm } from './index.ts';
+import type { Algorithm } from './index.ts';
+import { probe } from './probe.ts';
+
+const batch = () => ({ inputs: randn([4, 1, 8, 8]), dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel })) });
+
+function features(changes: object = {}): Algorithm {
+  const at = (source: string): object => ({ type: 'ModuleOutputs', source });
+  return buildAlgorithm({
+    type: 'SingleTeacherDistill',
+    architecture: tinyNetwork(4),
+    teacher: tinyNetwork(6),
+    distiller: {
+      type: 'ConfigurableDistiller',
+      studentRecorders: { feat: at('backbone.layer1') },
+      teacherRecorders: { feat: at('backbone.layer1') },
+      distillLosses: { loss_feat: { type: 'L2Loss' } },
+      lossForwardMappings: {
+        loss_feat: {
+          sFeature: { recorder: 'feat', fromStudent: true },
+          tFeature: { recorder: 'feat', fromStudent: false },
+        },
+      },
+      ...changes,
+    },
+  });
+}
+
+it('shows what fired and what each loss was given', () => {
+  const algorithm = buildAlgorithm({
+    type: 'SingleTeacherDistill',
+    architecture: tinyNetwork(4),
+    teacher: tinyNetwork(6),
+    distiller: logitsDistiller(),
+  });
+  const found = tidy(() => probe(algorithm, batch()));
+  expect(found.mistakes).toEqual([]);
+  expect(found.warnings).toEqual([]);
+  expect(found.recorders.map(({ side, name, records, shapes }) => [side, name, records, shapes])).toEqual([
+    ['student', 'fc', 1, '(4, 4)'],
+    ['teacher', 'fc', 1, '(4, 4)'],
+  ]);
+  expect(found.arguments).toEqual([
+    { loss: 'loss_kl', argument: 'predsS', from: 'student fc', shapes: '(4, 4)' },
+    { loss: 'loss_kl', argument: 'predsT', from: 'teacher fc', shapes: '(4, 4)' },
+  ]);
+  expect(Object.keys(found.losses)).toEqual(['student.loss', 'distill.loss_kl', 'loss']);
+});
+
+it('says every shape that does not fit, with the connector that would mend it', () => {
+  const { mistakes, arguments: args } = tidy(() => probe(features(), batch()));
+  expect(mistakes).toHaveLength(1);
+  expect(mistakes[0]).toMatch(/loss "loss_feat": L2Loss: sFeature and tFeature .*\[4, 4, 8, 8\] and \[4, 6, 8, 8\]/);
+  expect(mistakes[0]).toMatch(/ConvModuleConnector', inChannel: 4, outChannel: 6/);
+  expect(args.map(({ shapes }) => shapes)).toEqual(['(4, 4, 8, 8)', '(4, 6, 8, 8)']);
+  const mended = features({
+    connectors: { wide: { type: 'ConvModuleConnector', inChannel: 4, outChannel: 6 } },
+    lossForwardMappings: {
+      loss_feat: {
+        sFeature: { recorder: 'feat', fromStudent: true, connector: 'wide' },
+        tFeature: { recorder: 'feat', fromStudent: false },
+      },
+    },
+  });
+  expect(tidy(() => probe(mended, batch())).mistakes).toEqual([]);
+  const parameters = new Set(mended.student.parameters());
+  expect(tidy(() => probe(mended, batch(), { optimized: parameters })).warnings).toEqual([
+    'distiller.connectors.wide is trained by no optimiser',
+  ]);
+});
+
+it('names recorders that do not fire, losses that weigh nothing, and heads of other classes', () => {
+  const lost = {
+    type: 'MethodOutputs',
+    source: {
+      class: class Nobody {
+        calls(): void {}
+      },
+      method: 'calls',
+    },
+  };
+  const algorithm = features({
+    studentRecorders: { lost },
+    distillLosses: { loss_feat: { type: 'L2Loss', lossWeight: 0 } },
+    lossForwardMappings: {
+      loss_feat: {
+        sFeature: { recorder: 'lost', fromStudent: true },
+        tFeature: { recorder: 'feat', fromStudent: false },
+      },
+    },
+  });
+  const { mistakes, warnings } = tidy(() => probe(algorithm, batch(), { numClasses: 10 }));
+  expect(mistakes[0]).toMatch(/student recorder "lost" .* did not fire/);
+  expect(warnings.join('\n')).toMatch(/"loss_feat" has lossWeight 0[^]*student knows 4 classes, the data has 10/);
+});
+
+it('leaves everything as it was', () => {
+  manualSeed(4);
+  const algorithm = features();
+  const look = (): unknown =>
+    tidy(() => [
+      Object.entries(algorithm.stateDict()).map(([name, value]) => [name, value.toArray()]),
+      getRandomState().toArray(),
+      algorithm.modules().map((module) => module.training),
+      algorithm.parameters().map((parameter) => parameter.grad),
+    ]);
+  tidy(() => {
+    const given = batch();
+    const before = look();
+    probe(algorithm, given);
+    expect(look()).toEqual(before);
+  });
+});

@@ -1,0 +1,209 @@
+// One forward of an algorithm on a small batch before training: which recorders fire, what each loss is given, what does not
+// fit. Nothing of it stays: networks, running statistics and random numbers are put back.
+import { RetortError } from '../../errors.ts';
+
+import { clearGrads, getRandomState, keep, setRandomState, Tensor, tensorsIn, tidy } from '../../torch/index.ts';
+import { connectorsOf, sourcesOf } from '../distillers/index.ts';
+import type { ArgumentMapping, ConfigurableDistiller, DistilledBatch } from '../distillers/index.ts';
+import type { Algorithm, TrainBatch } from './algorithm.ts';
+
+export interface ProbedRecorder {
+  distiller: string;
+  side: 'student' | 'teacher';
+  name: string;
+  /** What it records, such as `ModuleOutputs head.fc`. */
+  source: string;
+  /** How often it fired. */
+  records: number;
+  /** The shapes of the first record, such as `(8, 512, 4, 4)`. */
+  shapes: string;
+}
+
+export interface ProbedArgument {
+  loss: string;
+  argument: string;
+  /** Where it comes from, such as `student fc > connector`. */
+  from: string;
+  /** Shapes after the connector; a value that is no tensor is said in words. */
+  shapes: string;
+}
+
+export interface ProbeReport {
+  recorders: readonly ProbedRecorder[];
+  arguments: readonly ProbedArgument[];
+  /** Values of the losses that could be computed. */
+  losses: Readonly<Record<string, number>>;
+  /** What keeps the config from being trained. */
+  mistakes: readonly string[];
+  /** What may be meant, and may not. */
+  warnings: readonly string[];
+}
+
+export interface ProbeOptions {
+  /** Parameters that some optimiser moves; connectors and students outside are reported. Default: not looked at. */
+  optimized?: ReadonlySet<Tensor>;
+  /** How many classes the data has; heads of another number are reported. */
+  numClasses?: number;
+}
+
+/** See the head of this file. @param batch at least two images, so that batch norms can measure */
+export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOptions = {}): ProbeReport {
+  const training = algorithm.modules().map((module) => [module, module.training] as const);
+  const saved = tidy(() => ({
+    rng: keep(getRandomState()),
+    state: keep(
+      Object.fromEntries(Object.entries(algorithm.stateDict()).map(([name, value]) => [name, value.clone()])),
+    ),
+  }));
+  try {
+    algorithm.train();
+    return tidy(() => report(algorithm, batch, options));
+  } finally {
+    clearGrads(algorithm.parameters());
+    tidy(() => algorithm.loadStateDict(saved.state, { strict: false }));
+    setRandomState(saved.rng);
+    for (const tensor of [saved.rng, ...Object.values(saved.state)]) tensor.dispose();
+    for (const [module, mode] of training) module.training = mode;
+  }
+}
+
+function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions): ProbeReport {
+  const batch = algorithm.preprocessed(given);
+  const mistakes: string[] = [];
+  const warnings: string[] = [];
+  const losses: Record<string, number> = {};
+  const failed = attempt(() => {
+    const [total, entries] = algorithm.parseLosses(algorithm.loss(batch.inputs, batch.dataSamples, batch.views));
+    for (const [name, value] of Object.entries(entries)) losses[name] = value.item();
+    total.backward();
+  });
+  const recorders: ProbedRecorder[] = [];
+  const args: ProbedArgument[] = [];
+  for (const [place, distiller] of Object.entries(algorithm.distillersByName())) {
+    recorders.push(...recordersOf(place, distiller));
+    warnings.push(...distiller.warnings, ...weightless(distiller));
+    const checked = argumentsOf(distiller, batch);
+    args.push(...checked.rows);
+    mistakes.push(...checked.mistakes);
+  }
+  for (const { side, name, source, records } of recorders) {
+    if (records > 0) continue;
+    mistakes.push(`${side} recorder "${name}" (${source}) did not fire: its target is not on the way of this forward`);
+  }
+  if (failed !== undefined && mistakes.length === 0) mistakes.push(failed);
+  if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses));
+  warnings.push(...outside(algorithm, options.optimized), ...classes(algorithm, options.numClasses));
+  return { recorders, arguments: args, losses, mistakes: [...new Set(mistakes)], warnings: [...new Set(warnings)] };
+}
+
+/** The message of the error that `body` throws, if it is one for a user. */
+function attempt(body: () => void): string | undefined {
+  try {
+    body();
+    return undefined;
+  } catch (error) {
+    if (error instanceof RetortError) return error.message;
+    throw error;
+  }
+}
+
+function recordersOf(place: string, distiller: ConfigurableDistiller): ProbedRecorder[] {
+  return (['student', 'teacher'] as const).flatMap((side) => {
+    const { recorders } = side === 'student' ? distiller.studentRecorders : distiller.teacherRecorders;
+    return [...recorders].map(([name, recorder]) => ({
+      distiller: place,
+      side,
+      name,
+      source: recorder.label,
+      records: recorder.length,
+      shapes: recorder.length === 0 ? '-' : shapesOf(safely(() => recorder.getRecordData())),
+    }));
+  });
+}
+
+const safely = (body: () => unknown): unknown => {
+  let value: unknown;
+  attempt(() => {
+    value = body();
+  });
+  return value;
+};
+
+function argumentsOf(
+  distiller: ConfigurableDistiller,
+  batch: DistilledBatch,
+): { rows: ProbedArgument[]; mistakes: string[] } {
+  const rows: ProbedArgument[] = [];
+  const mistakes: string[] = [];
+  for (const name of distiller.activeLosses()) {
+    let given: Record<string, unknown> | undefined;
+    const failed = attempt(() => {
+      given = distiller.argumentsOf(name, batch);
+      distiller.distill_losses.get(name).forward(given as never);
+    });
+    if (failed !== undefined) mistakes.push(`loss "${name}": ${failed}`);
+    for (const [argument, mapping] of Object.entries(distiller.mappings[name]!)) {
+      rows.push({
+        loss: name,
+        argument,
+        from: origin(mapping),
+        shapes: given === undefined ? '-' : shapesOf(given[argument]),
+      });
+    }
+  }
+  return { rows, mistakes };
+}
+
+function origin(mapping: ArgumentMapping): string {
+  return sourcesOf(mapping)
+    .map((source) => {
+      if ('value' in source) return `value ${JSON.stringify(source.value)}`;
+      if ('field' in source) return `batch ${source.field}`;
+      return [`${source.fromStudent ? 'student' : 'teacher'} ${source.recorder}`, ...connectorsOf(source)].join(' > ');
+    })
+    .join(', ');
+}
+
+/** `(8, 10)`; the shapes of several tensors one after the other; other values by their kind. */
+function shapesOf(value: unknown): string {
+  if (value instanceof Tensor) return `(${value.shape.join(', ')})`;
+  if (Array.isArray(value) && tensorsIn(value).length === 0) return `${value.length} values`;
+  const tensors = tensorsIn(value);
+  return tensors.length === 0 ? typeof value : tensors.map((tensor) => `(${tensor.shape.join(', ')})`).join(' ');
+}
+
+function weightless(distiller: ConfigurableDistiller): string[] {
+  const names = Object.keys(distiller.mappings).filter((name) => distiller.distill_losses.get(name).lossWeight === 0);
+  return names.map((name) => `loss "${name}" has lossWeight 0: it is not computed`);
+}
+
+function unreached(algorithm: Algorithm): string[] {
+  const names = [...algorithm.namedParameters()]
+    .filter(([, parameter]) => parameter.requiresGrad && parameter.grad === null)
+    .map(([name]) => name);
+  if (names.length === 0) return [];
+  const shown = names.length > 4 ? `${names.slice(0, 4).join(', ')}, ... (${names.length})` : names.join(', ');
+  return [`no loss reaches ${shown}`];
+}
+
+function notFinite(losses: Readonly<Record<string, number>>): string[] {
+  const bad = Object.entries(losses).filter(([, value]) => !Number.isFinite(value));
+  return bad.map(([name, value]) => `${name} is ${value} on the first batch`);
+}
+
+function outside(algorithm: Algorithm, optimized: ReadonlySet<Tensor> | undefined): string[] {
+  if (optimized === undefined) return [];
+  const names = [...algorithm.namedParameters()]
+    .filter(([, parameter]) => parameter.requiresGrad && !optimized.has(parameter))
+    .map(([name]) => name.split('.').slice(0, 3).join('.'));
+  return [...new Set(names)].map((name) => `${name} is trained by no optimiser`);
+}
+
+function classes(algorithm: Algorithm, numClasses: number | undefined): string[] {
+  if (numClasses === undefined) return [];
+  return Object.entries(algorithm.evaluated()).flatMap(([name, model]) => {
+    const head = model.getModule('head') as { numClasses?: number } | undefined;
+    const own = head?.numClasses;
+    return own === undefined || own === numClasses ? [] : [`${name} knows ${own} classes, the data has ${numClasses}`];
+  });
+}

@@ -1,0 +1,106 @@
+// Be your own teacher: a shallow exit of a network, with attention, to features and logits like those of the last one.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { AvgPool2d, BatchNorm2d, Linear, ReLU, SepConv, Sequential, Sigmoid, Upsample } from '../../nn/index.ts';
+import type { Pair } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Connector, connectorSchema, count, pair } from './connector.ts';
+import type { ConnectorOptions } from './connector.ts';
+import { requireMap, shown } from './shapes.ts';
+
+export interface BYOTConnectorOptions extends ConnectorOptions {
+  /** Channels that come in, divided by `expansion`. */
+  inChannel: number;
+  /** Channels of the features that go out, divided by `expansion`: `inChannel` times a power of 2. */
+  outChannel: number;
+  numClasses: number;
+  /** Factor of all channels: that of the network's blocks. Default 4. */
+  expansion?: number;
+  /** Window of the average pooling; the maps must have shrunk to it. Default 4. */
+  poolSize?: Pair;
+  /** Of the separable convolutions, 3 or 5. Default 3. */
+  kernelSize?: number;
+  /** Of the separable convolutions. Attention, made at `H / stride`, is enlarged twofold: only 2 fits. Default 2. */
+  stride?: number;
+}
+
+/**
+ * `(N, inChannel expansion, H, W)` to `[features, logits]`, `(N, outChannel expansion)` and `(N, numClasses)`:
+ * `a = sigmoid(upsample2(ReLU(BN(SepConv(x)))))`, then `x a` through one separable convolution for each doubling of the channels,
+ * average pooling, and a linear classifier. H and W even, and `poolSize` after one halving for each doubling.
+ *
+ * Under `compat` the default stride is 1, as in MMRazor, whose forward then fails: the attention is twice as large as x.
+ * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
+ */
+export class BYOTConnector extends Connector {
+  readonly inChannels: number;
+  readonly attention: Sequential;
+  readonly scala: Sequential;
+  readonly fc: Linear;
+
+  /** @throws {RetortError} unless `outChannel` is `inChannel` times a power of 2, and for another kernel or stride. */
+  constructor({ inChannel, outChannel, numClasses, ...options }: BYOTConnectorOptions) {
+    super(options);
+    const { expansion = 4, poolSize = 4, kernelSize = 3, stride = this.original ? 1 : 2 } = options;
+    const doublings = Math.log2(outChannel / inChannel);
+    if (!Number.isInteger(doublings) || doublings < 0) {
+      throw new RetortError(
+        `BYOTConnector: outChannel: inChannel (${inChannel}) times 1, 2, 4, ... was expected, got ${outChannel}`,
+      );
+    }
+    this.inChannels = inChannel * expansion;
+    const separable = (from: number, to: number): SepConv =>
+      new SepConv(from * expansion, to * expansion, { kernelSize, stride });
+    this.attention = new Sequential(
+      separable(inChannel, inChannel),
+      new BatchNorm2d(this.inChannels),
+      new ReLU(),
+      new Upsample({ scaleFactor: 2, mode: 'bilinear' }),
+      new Sigmoid(),
+    );
+    const deeper = Array.from({ length: doublings }, (_, i) => separable(inChannel * 2 ** i, inChannel * 2 ** (i + 1)));
+    this.scala = new Sequential(...deeper, new AvgPool2d(poolSize));
+    this.fc = new Linear(outChannel * expansion, numClasses);
+    this.initialize(options);
+  }
+
+  /** @throws {RetortError} when attention and x differ in size (an odd H or W, stride 1), or more than one place is left. */
+  override forward(x: Tensor): Tensor[] {
+    requireMap('BYOTConnector', x, this.inChannels, 'inChannel * expansion');
+    const attention = this.attention.forward(x); // (N, C, 2 ceil(H / stride), 2 ceil(W / stride))
+    if (!this.original) requireSameSize(attention, x);
+    const pooled = this.scala.forward(attention.mul(x)).flatten(1);
+    const { inFeatures } = this.fc;
+    if (pooled.shape[1] !== inFeatures) {
+      throw new RetortError(
+        `BYOTConnector: poolSize: ${inFeatures} features for each sample were expected after pooling, got ${shown(pooled.shape)} from x ${shown(x.shape)}`,
+        { help: 'poolSize is the height and width that the maps have before it' },
+      );
+    }
+    return [pooled, this.fc.forward(pooled)];
+  }
+}
+
+function requireSameSize(attention: Tensor, x: Tensor): void {
+  if (attention.shape.join() === x.shape.join()) return;
+  throw new RetortError(
+    `BYOTConnector: x with attention of its own shape was expected, got ${shown(x.shape)} and attention ${shown(attention.shape)}`,
+    { help: 'use stride 2 and features of even height and width' },
+  );
+}
+
+export const byotConnector = entry(
+  connectorSchema({
+    inChannel: count,
+    outChannel: count,
+    numClasses: count,
+    expansion: count.exactOptional(),
+    poolSize: pair.exactOptional(),
+    kernelSize: z.union([z.literal(3), z.literal(5)]).exactOptional(),
+    stride: z.union([z.literal(1), z.literal(2)]).exactOptional(),
+  }),
+  (options) => new BYOTConnector(options),
+  { summary: 'A shallow exit with attention: features and logits.', paper: 'Zhang et al. 2019, arXiv 1905.08094' },
+);

@@ -1,0 +1,62 @@
+// Contrastive representation distillation: an embedding on the unit sphere.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { functional, Linear } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Connector, connectorSchema, count } from './connector.ts';
+import type { ConnectorOptions } from './connector.ts';
+import { requireTensor, shown } from './shapes.ts';
+
+export interface CRDConnectorOptions extends ConnectorOptions {
+  /** Numbers of each sample, all dimensions after the first together. Default 1024. */
+  dimIn?: number;
+  /** Size of the embedding. Default 128. */
+  dimOut?: number;
+  /** The least length that a row is divided by. Default 1e-12; `compat` has none: a zero row becomes NaN. */
+  eps?: number;
+}
+
+/**
+ * `y / max(||y||, eps)`, `y = W x + b`: `(N, ...)` with `dimIn` numbers for each sample to `(N, dimOut)`.
+ *
+ * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699.
+ */
+export class CRDConnector extends Connector {
+  readonly linear: Linear;
+  readonly eps: number;
+
+  constructor({ dimIn = 1024, dimOut = 128, eps = 1e-12, ...options }: CRDConnectorOptions = {}) {
+    super(options);
+    this.linear = new Linear(dimIn, dimOut);
+    this.eps = eps;
+    this.initialize(options);
+  }
+
+  override forward(x: Tensor): Tensor {
+    requireTensor('CRDConnector', x);
+    const { shape } = x;
+    const { inFeatures } = this.linear;
+    const size = shape.slice(1).reduce((product, length) => product * length, 1);
+    if (shape.length < 2 || size !== inFeatures) {
+      throw new RetortError(
+        `CRDConnector: x of shape [N, ${inFeatures}] (or more dimensions of that product) was expected, got ${shown(shape)}`,
+        shape.length < 2 ? {} : { help: `set dimIn: ${size}, or record another module` },
+      );
+    }
+    const y = this.linear.forward(x.flatten(1));
+    if (!this.original) return functional.normalize(y, { eps: this.eps });
+    return y.div(y.pow(2).sum([1], true).sqrt());
+  }
+}
+
+export const crdConnector = entry(
+  connectorSchema({
+    dimIn: count.exactOptional(),
+    dimOut: count.exactOptional(),
+    eps: z.number().positive().exactOptional(),
+  }),
+  (options) => new CRDConnector(options),
+  { summary: 'An embedding on the unit sphere.', paper: 'Tian, Krishnan, Isola 2020, arXiv 1910.10699' },
+);

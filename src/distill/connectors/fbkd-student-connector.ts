@@ -1,0 +1,59 @@
+// Feature-based knowledge distillation, the student's side: masks, adapted features and adapted relations.
+import { Conv2d, Linear } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Connector } from './connector.ts';
+import { channelMask, fbkdSchema, nonLocalOf, requireFeatures, spatialMask, temperatures } from './fbkd.ts';
+import type { FBKDOptions, PooledNonLocal2d } from './fbkd.ts';
+
+/**
+ * `(N, C, H, W)` to `[spatialMask, channelMask, channelPoolAdapt, spatialPoolAdapt, relationAdapt, featAdapt]`:
+ *
+ * - `H W softmax(mean_c |x| / spatialT)`, `(N, 1, H, W)`, and `C softmax(mean_hw |x| / channelT)`, `(N, C, 1, 1)`;
+ * - `Linear(mean_hw x)`, `(N, C)`, and `Conv3x3(mean_c x)`, `(N, 1, H, W)`;
+ * - `Conv1x1(NonLocal(x))` and `Conv1x1(x)`, `(N, C, H, W)`.
+ *
+ * With `subSample` the non-local block pools once, by `maxpoolStride`; under `compat` by 2 and then by `maxpoolStride`, as in
+ * MMRazor. Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation, ICLR 2021.
+ */
+export class FBKDStudentConnector extends Connector {
+  readonly spatialT: number;
+  readonly channelT: number;
+  readonly channel_wise_adaptation: Linear;
+  readonly spatial_wise_adaptation: Conv2d;
+  readonly adaptation_layers: Conv2d;
+  readonly student_non_local: PooledNonLocal2d;
+  readonly non_local_adaptation: Conv2d;
+
+  /** @throws {RetortError} for temperatures that are not positive, and what the block refuses. */
+  constructor(options: FBKDOptions) {
+    super(options);
+    const { inChannels } = options;
+    const { spatialT, channelT } = temperatures('FBKDStudentConnector', options);
+    this.spatialT = spatialT;
+    this.channelT = channelT;
+    this.channel_wise_adaptation = new Linear(inChannels, inChannels);
+    this.spatial_wise_adaptation = new Conv2d(1, 1, { kernelSize: 3, padding: 1 });
+    this.adaptation_layers = new Conv2d(inChannels, inChannels, { kernelSize: 1 });
+    this.student_non_local = nonLocalOf(options);
+    this.non_local_adaptation = new Conv2d(inChannels, inChannels, { kernelSize: 1 });
+    this.initialize(options);
+  }
+
+  override forward(x: Tensor): Tensor[] {
+    requireFeatures('FBKDStudentConnector', x, this.student_non_local);
+    return [
+      spatialMask(x, this.spatialT),
+      channelMask(x, this.channelT),
+      this.channel_wise_adaptation.forward(x.mean([2, 3])),
+      this.spatial_wise_adaptation.forward(x.mean([1], true)),
+      this.non_local_adaptation.forward(this.student_non_local.forward(x)),
+      this.adaptation_layers.forward(x),
+    ];
+  }
+}
+
+export const fbkdStudentConnector = entry(fbkdSchema, (options) => new FBKDStudentConnector(options), {
+  summary: "Masks and adapted features and relations of a detector's student.",
+  paper: 'Zhang, Ma 2021, ICLR',
+});

@@ -1,0 +1,39 @@
+// Feature-based knowledge distillation, the teacher's side: masks and relations.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Connector } from './connector.ts';
+import { channelMask, fbkdSchema, nonLocalOf, requireFeatures, spatialMask, temperatures } from './fbkd.ts';
+import type { FBKDOptions, PooledNonLocal2d } from './fbkd.ts';
+
+/**
+ * `(N, C, H, W)` to `[spatialMask, channelMask, spatialPool, relation, x]`: the masks as in {@link FBKDStudentConnector},
+ * `mean_c x`, `(N, 1, H, W)`, `NonLocal(x)`, `(N, C, H, W)`, and x itself. The block is trained with the student's.
+ *
+ * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation, ICLR 2021.
+ */
+export class FBKDTeacherConnector extends Connector {
+  readonly spatialT: number;
+  readonly channelT: number;
+  readonly teacher_non_local: PooledNonLocal2d;
+
+  /** @throws {RetortError} for temperatures that are not positive, and what the block refuses. */
+  constructor(options: FBKDOptions) {
+    super(options);
+    const { spatialT, channelT } = temperatures('FBKDTeacherConnector', options);
+    this.spatialT = spatialT;
+    this.channelT = channelT;
+    this.teacher_non_local = nonLocalOf(options);
+    this.initialize(options);
+  }
+
+  override forward(x: Tensor): Tensor[] {
+    requireFeatures('FBKDTeacherConnector', x, this.teacher_non_local);
+    const relation = this.teacher_non_local.forward(x);
+    return [spatialMask(x, this.spatialT), channelMask(x, this.channelT), x.mean([1], true), relation, x];
+  }
+}
+
+export const fbkdTeacherConnector = entry(fbkdSchema, (options) => new FBKDTeacherConnector(options), {
+  summary: "Masks and relations of a detector's teacher.",
+  paper: 'Zhang, Ma 2021, ICLR',
+});

@@ -1,0 +1,119 @@
+// What the two connectors of feature-based knowledge distillation share: masks, options, the non-local block.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { MaxPool2d, NonLocal2d, Sequential } from '../../nn/index.ts';
+import type { ConvConfig, NonLocalMode, NonLocalOptions, NormConfig } from '../../nn/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { connectorSchema, count, part } from './connector.ts';
+import type { ConnectorOptions } from './connector.ts';
+import { requireMap, shown } from './shapes.ts';
+
+export interface FBKDOptions extends ConnectorOptions, NonLocalOptions {
+  /** Channels of the features. */
+  inChannels: number;
+  /** Default `'dot_product'`. */
+  mode?: NonLocalMode;
+  /** Default `{ type: 'BN' }`. */
+  normCfg?: NormConfig | null;
+  /** With `subSample`: height and width of the map that is looked at are divided by it. Default 2. */
+  maxpoolStride?: number;
+  /** Temperature of the spatial mask. Default 0.5. */
+  spatialT?: number;
+  /** Temperature of the channel mask. Default 0.5. */
+  channelT?: number;
+}
+
+export const fbkdSchema = connectorSchema({
+  inChannels: count,
+  reduction: count.exactOptional(),
+  convCfg: part<ConvConfig>().nullable().exactOptional(),
+  normCfg: part<NormConfig>().nullable().exactOptional(),
+  mode: z.enum(['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation']).exactOptional(),
+  subSample: z.boolean().exactOptional(),
+  maxpoolStride: count.exactOptional(),
+  zerosInit: z.boolean().exactOptional(),
+  useScale: z.boolean().exactOptional(),
+  std: z.number().positive().exactOptional(),
+  spatialT: z.number().positive().exactOptional(),
+  channelT: z.number().positive().exactOptional(),
+});
+
+/** `H W softmax(mean_c |x| / temperature)` over all places: `(N, C, H, W)` to `(N, 1, H, W)`. */
+export function spatialMask(x: Tensor, temperature: number): Tensor {
+  const [n, , height, width] = x.shape as [number, number, number, number];
+  const strength = x.abs().mean([1]).flatten(1); // (N, H W)
+  return strength
+    .div(temperature)
+    .softmax(1)
+    .mul(height * width)
+    .view([n, 1, height, width]);
+}
+
+/** `C softmax(mean_hw |x| / temperature)` over all channels: `(N, C, H, W)` to `(N, C, 1, 1)`. */
+export function channelMask(x: Tensor, temperature: number): Tensor {
+  const [n, channels] = x.shape as [number, number];
+  const strength = x.abs().mean([2, 3]); // (N, C)
+  return strength.div(temperature).softmax(1).mul(channels).view([n, channels, 1, 1]);
+}
+
+/** The temperatures. @throws {RetortError} unless they are positive. */
+export function temperatures(connector: string, { spatialT = 0.5, channelT = 0.5 }: FBKDOptions) {
+  for (const [name, value] of Object.entries({ spatialT, channelT })) {
+    if (!(value > 0)) throw new RetortError(`${connector}: ${name}: a positive number was expected, got ${value}`);
+  }
+  return { spatialT, channelT };
+}
+
+/** @throws {RetortError} unless `x` is `(N, inChannels, H, W)`, large enough for what is looked at. */
+export function requireFeatures(connector: string, x: Tensor, nonLocal: PooledNonLocal2d): void {
+  requireMap(connector, x, nonLocal.inChannels, 'inChannels');
+  const least = nonLocal.leastSize;
+  if (x.shape[2]! >= least && x.shape[3]! >= least) return;
+  throw new RetortError(
+    `${connector}: x of height and width of at least ${least} was expected (subSample), got ${shown(x.shape)}`,
+    { help: 'lower maxpoolStride, or leave subSample out' },
+  );
+}
+
+export interface PooledNonLocalOptions extends NonLocalOptions {
+  maxpoolStride?: number;
+  /** Pool by 2 before, as MMRazor does. Default false. */
+  twice?: boolean;
+}
+
+/** {@link NonLocal2d} whose `subSample` pools by `maxpoolStride`. State dicts have `g.0.0` and `phi.0.0`, as MMRazor's. */
+export class PooledNonLocal2d extends NonLocal2d {
+  /** The least height and width it takes. */
+  readonly leastSize: number;
+
+  /** @throws {RetortError} for the mode `gaussian` pooled twice: values would be, keys not, in MMRazor; it cannot run there. */
+  constructor(inChannels: number, options: PooledNonLocalOptions) {
+    const { subSample = false, maxpoolStride = 2, twice = false, ...rest } = options;
+    super(inChannels, { ...rest, subSample: subSample && twice });
+    this.leastSize = subSample ? maxpoolStride * (twice ? 2 : 1) : 1;
+    if (!subSample) return;
+    if (twice && this.mode === 'gaussian') {
+      throw new RetortError(
+        "FBKD: mode 'gaussian' with subSample cannot run in MMRazor: it pools values twice, keys once",
+        {
+          help: "leave out compat: 'mmrazor'",
+        },
+      );
+    }
+    if (!twice) {
+      this.g = new Sequential(this.g);
+      if (this.phi !== null) this.phi = new Sequential(this.phi);
+    }
+    this.subSampleBy(new MaxPool2d(maxpoolStride));
+  }
+}
+
+/** The non-local block that a connector's options ask for. */
+export function nonLocalOf(options: FBKDOptions): PooledNonLocal2d {
+  const { inChannels, mode = 'dot_product', normCfg = { type: 'BN' }, compat } = options;
+  const { reduction, convCfg, subSample, maxpoolStride, zerosInit, useScale, std } = options;
+  const given = { reduction, convCfg, subSample, maxpoolStride, zerosInit, useScale, std };
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return new PooledNonLocal2d(inChannels, { ...said, mode, normCfg, twice: compat === 'mmrazor' });
+}

@@ -1,0 +1,27 @@
+// Connectors: trainable modules between a record and a loss.
+export { BYOTConnector } from './byot-connector.ts';
+export type { BYOTConnectorOptions } from './byot-connector.ts';
+export { Connector, connectorSchema } from './connector.ts';
+export type { ConnectorOptions } from './connector.ts';
+export { ConvModuleConnector } from './conv-module-connector.ts';
+export type { ConvModuleConnectorOptions } from './conv-module-connector.ts';
+export { CRDConnector } from './crd-connector.ts';
+export type { CRDConnectorOptions } from './crd-connector.ts';
+export type { FBKDOptions } from './fbkd.ts';
+export { FBKDStudentConnector } from './fbkd-student-connector.ts';
+export { FBKDTeacherConnector } from './fbkd-teacher-connector.ts';
+export { MGDConnector } from './mgd-connector.ts';
+export type { MGDConnectorOptions } from './mgd-connector.ts';
+export { NormConnector } from './norm-connector.ts';
+export type { NormConnectorOptions } from './norm-connector.ts';
+export { marginOf, OFDTeacherConnector } from './ofd-teacher-connector.ts';
+export { Paraphraser } from './paraphraser.ts';
+export type { ParaphraserOptions, ParaphraserPhase } from './paraphraser.ts';
+export { buildConnector, connectors } from './registry.ts';
+export type { ConnectorConfig } from './registry.ts';
+export { TorchFunctionalConnector } from './torch-functional-connector.ts';
+export type { TorchFunctionalConnectorOptions } from './torch-functional-connector.ts';
+export { TorchNNConnector } from './torch-nn-connector.ts';
+export type { TorchModuleName, TorchNNConnectorOptions } from './torch-nn-connector.ts';
+export { Translator } from './translator.ts';
+export type { TranslatorOptions } from './translator.ts';

@@ -1,0 +1,78 @@
+// Masked generative distillation: the student's features, masked at random, and what is to be generated from them.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { Conv2d, ReLU, Sequential } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import { rand } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Connector, connectorSchema, count } from './connector.ts';
+import type { ConnectorOptions } from './connector.ts';
+import { requireMap } from './shapes.ts';
+
+export interface MGDConnectorOptions extends ConnectorOptions {
+  studentChannels: number;
+  teacherChannels: number;
+  /** The probability that a place is masked, within [0, 1]. Default 0.65. */
+  lambdaMgd?: number;
+  /** Mask whole channels in place of places. Default false. */
+  maskOnChannel?: boolean;
+}
+
+/**
+ * `Conv3x3(ReLU(Conv3x3(x m)))`: `(N, studentChannels, H, W)` to `(N, teacherChannels, H, W)`, where channels differ after a 1x1
+ * convolution `align`. The mask `m`, `(N, 1, H, W)` or `(N, C, 1, 1)`, is 0 where a number drawn from `U[0, 1)` exceeds
+ * `1 - lambdaMgd`, else 1; it is drawn anew in every call, in evaluation too, from libtorch's generator (`manualSeed`).
+ *
+ * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
+ */
+export class MGDConnector extends Connector {
+  readonly studentChannels: number;
+  readonly lambdaMgd: number;
+  readonly maskOnChannel: boolean;
+  readonly align: Conv2d | null;
+  readonly generation: Sequential;
+
+  /** @throws {RetortError} when `lambdaMgd` is outside [0, 1]. */
+  constructor({ studentChannels, teacherChannels, ...options }: MGDConnectorOptions) {
+    super(options);
+    const { lambdaMgd = 0.65, maskOnChannel = false } = options;
+    if (!(lambdaMgd >= 0 && lambdaMgd <= 1)) {
+      throw new RetortError(`MGDConnector: lambdaMgd: a number within [0, 1] was expected, got ${lambdaMgd}`);
+    }
+    this.studentChannels = studentChannels;
+    this.lambdaMgd = lambdaMgd;
+    this.maskOnChannel = maskOnChannel;
+    this.align =
+      studentChannels === teacherChannels ? null : new Conv2d(studentChannels, teacherChannels, { kernelSize: 1 });
+    const conv = (): Conv2d => new Conv2d(teacherChannels, teacherChannels, { kernelSize: 3, padding: 1 });
+    this.generation = new Sequential(conv(), new ReLU({ inplace: true }), conv());
+    this.initialize(options);
+  }
+
+  override forward(x: Tensor): Tensor {
+    requireMap('MGDConnector', x, this.studentChannels, 'studentChannels');
+    const aligned = this.align === null ? x : this.align.forward(x); // (N, teacherChannels, H, W)
+    const [n, channels, height, width] = aligned.shape as [number, number, number, number];
+    const size = this.maskOnChannel ? [n, channels, 1, 1] : [n, 1, height, width];
+    const kept = rand(size)
+      .le(1 - this.lambdaMgd)
+      .to(aligned.dtype)
+      .to({ device: aligned.device });
+    return this.generation.forward(aligned.mul(kept));
+  }
+}
+
+export const mgdConnector = entry(
+  connectorSchema({
+    studentChannels: count,
+    teacherChannels: count,
+    lambdaMgd: z.number().min(0).max(1).exactOptional(),
+    maskOnChannel: z.boolean().exactOptional(),
+  }),
+  (options) => new MGDConnector(options),
+  {
+    summary: "Generates features from the student's, masked at random.",
+    paper: 'Yang et al. 2022, arXiv 2205.01529',
+  },
+);

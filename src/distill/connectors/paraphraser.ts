@@ -1,0 +1,87 @@
+// Factor transfer, the teacher's side: an autoencoder whose code is what the student learns.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { BatchNorm2d } from '../../nn/index.ts';
+import type { Sequential } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import { noGrad } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Connector, connectorSchema, count } from './connector.ts';
+import type { ConnectorOptions } from './connector.ts';
+import { decoder, encoder } from './factor-transfer.ts';
+import { requireMap } from './shapes.ts';
+
+const phases = ['pretrain', 'train'] as const;
+export type ParaphraserPhase = (typeof phases)[number];
+
+export interface ParaphraserOptions extends ConnectorOptions {
+  /** Channels of the teacher's features. */
+  inChannel: number;
+  /** Channels of the factors. */
+  outChannel: number;
+  /** `'pretrain'` reconstructs the features, `'train'` gives the factors. Default `'pretrain'`. */
+  phase?: ParaphraserPhase;
+  /** Batch norms after the convolutions. Default false. */
+  useBn?: boolean;
+}
+
+/**
+ * `pretrain`: `decoder(encoder(x))`, `(N, inChannel, H, W)` to the same shape, to be compared with x. `train`: `encoder(x)`,
+ * `(N, outChannel, H, W)`, frozen: no gradient, and batch norms as in evaluation, with the statistics of the pretraining. Under
+ * `compat` they normalise by the batch and go on moving, as in MMRazor.
+ *
+ * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
+ */
+export class Paraphraser extends Connector {
+  readonly inChannel: number;
+  readonly encoder: Sequential;
+  readonly decoder: Sequential;
+  /** May be changed after pretraining. */
+  phase: ParaphraserPhase;
+
+  /** @throws {RetortError} for a phase that is none. */
+  constructor({ inChannel, outChannel, phase = 'pretrain', useBn = false, ...options }: ParaphraserOptions) {
+    super(options);
+    if (!phases.includes(phase)) {
+      throw new RetortError(`Paraphraser: phase: 'pretrain' or 'train' was expected, got ${JSON.stringify(phase)}`);
+    }
+    this.inChannel = inChannel;
+    this.phase = phase;
+    this.encoder = encoder(inChannel, outChannel, useBn);
+    this.decoder = decoder(outChannel, inChannel, useBn);
+    this.initialize(options);
+  }
+
+  override forward(x: Tensor): Tensor {
+    requireMap('Paraphraser', x, this.inChannel, 'inChannel');
+    if (this.phase === 'pretrain') return this.decoder.forward(this.encoder.forward(x));
+    return noGrad(() => this.#factors(x));
+  }
+
+  #factors(x: Tensor): Tensor {
+    const measuring = this.original
+      ? []
+      : this.encoder.modules().filter((module) => module instanceof BatchNorm2d && module.training);
+    try {
+      for (const norm of measuring) norm.training = false;
+      return this.encoder.forward(x);
+    } finally {
+      for (const norm of measuring) norm.training = true;
+    }
+  }
+}
+
+export const paraphraser = entry(
+  connectorSchema({
+    inChannel: count,
+    outChannel: count,
+    phase: z.enum(phases).exactOptional(),
+    useBn: z.boolean().exactOptional(),
+  }),
+  (options) => new Paraphraser(options),
+  {
+    summary: "Factor transfer: an autoencoder of the teacher's features.",
+    paper: 'Kim, Park, Kwak 2018, arXiv 1802.04977',
+  },
+);

@@ -1,0 +1,46 @@
+// Checks of what connectors are given; the errors name the connector, the argument, what was expected and what came.
+import { RetortError } from '../../errors.ts';
+import { Tensor } from '../../torch/index.ts';
+
+/** `[2, 3]` */
+export function shown(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+/** @throws {RetortError} unless `x` is a tensor. */
+export function requireTensor(connector: string, x: unknown): asserts x is Tensor {
+  if (x instanceof Tensor) return;
+  const came = Array.isArray(x) ? `an array of ${x.length}` : x === null ? 'null' : typeof x;
+  throw new RetortError(`${connector}: x: a tensor was expected, got ${came}`, {
+    help: Array.isArray(x)
+      ? 'pick one of them with dataIdx in the mapping'
+      : 'record a module or function that returns a tensor',
+  });
+}
+
+/** @throws {RetortError} unless `x` is `(N, channels, H, W)`; `option` is what says how many channels. */
+export function requireMap(connector: string, x: unknown, channels: number, option: string): asserts x is Tensor {
+  requireTensor(connector, x);
+  const { shape } = x;
+  if (shape.length === 4 && shape[1] === channels) return;
+  throw new RetortError(`${connector}: x of shape [N, ${channels}, H, W] was expected, got ${shown(shape)}`, {
+    help:
+      shape.length === 4
+        ? `make ${option} fit the ${shape[1]} channels, or record another module`
+        : 'record a module that returns feature maps (N, C, H, W)',
+  });
+}
+
+/** Runs `body`; what libtorch or a layer refuses about `x` is told as the connector's own error. */
+export function fitting<T>(connector: string, x: Tensor, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof RetortError)) throw error;
+    const [what] = error.message.split('\n');
+    throw new RetortError(`${connector}: x of shape ${shown(x.shape)} does not fit: ${what}`, {
+      cause: error,
+      help: error.help ?? 'change the options, or record another module',
+    });
+  }
+}

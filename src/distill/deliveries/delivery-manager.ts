@@ -1,0 +1,73 @@
+// Several deliveries by name, entered and left together, all on the teacher's or all on the student's side.
+import { didYouMean, RetortError } from '../../errors.ts';
+import type { TypedConfig } from '../../registry/index.ts';
+import { beginAll, within } from '../block.ts';
+import type { Block } from '../block.ts';
+import type { DistillDelivery } from './delivery.ts';
+import { buildDelivery } from './registry.ts';
+
+export type DeliveryConfigs = Readonly<Record<string, TypedConfig | DistillDelivery>>;
+
+export class DistillDeliveryManager {
+  /** The deliveries by name, in the order of the config. */
+  readonly deliveries: ReadonlyMap<string, DistillDelivery>;
+  #overrideData = false;
+
+  constructor(deliveries: DeliveryConfigs = {}) {
+    this.deliveries = new Map(
+      Object.entries(deliveries).map(([name, config]) => [name, buildDelivery(config, `delivery "${name}"`)]),
+    );
+  }
+
+  get size(): number {
+    return this.deliveries.size;
+  }
+
+  /** Set to all deliveries: false while the teacher runs, true while the student does. */
+  get overrideData(): boolean {
+    return this.#overrideData;
+  }
+  set overrideData(value: boolean) {
+    this.#overrideData = value;
+    for (const delivery of this.deliveries.values()) delivery.overrideData = value;
+  }
+
+  /** @throws {RetortError} when there is none of this name. */
+  getDelivery(name: string): DistillDelivery {
+    const found = this.deliveries.get(name);
+    if (found !== undefined) return found;
+    throw new RetortError(`there is no delivery "${name}"; ${didYouMean(name, this.deliveries.keys())}`);
+  }
+
+  /**
+   * Delivers with all of them until the returned block ends; with a function, while it runs (if it is asynchronous, until its
+   * promise settles). When one cannot begin, those begun before are ended; they end in reverse.
+   */
+  deliver(): Block;
+  deliver<T>(body: () => T): T;
+  deliver<T>(body?: () => T): T | Block {
+    const block = beginAll([...this.deliveries.values()].map((delivery) => () => delivery.deliver()));
+    return body === undefined ? block : within(block, body);
+  }
+
+  /** Ends a step: every queue is cleared. @throws {RetortError} which lists the deliveries with something left over. */
+  endStep(): void {
+    const failures: string[] = [];
+    let help: string | undefined;
+    for (const [name, delivery] of this.deliveries) {
+      try {
+        delivery.endStep();
+      } catch (error) {
+        if (!(error instanceof RetortError)) throw error;
+        failures.push(`delivery "${name}": ${error.message.split('\n')[0]}`);
+        help = error.help;
+      }
+    }
+    if (failures.length > 0) throw new RetortError(failures.join('\n'), help === undefined ? {} : { help });
+  }
+
+  /** Empties all queues, whatever is in them: for a step that was abandoned. */
+  clear(): void {
+    for (const delivery of this.deliveries.values()) delivery.clear();
+  }
+}

@@ -1,0 +1,181 @@
+// What every delivery does: while the teacher runs, what its function or method returns is kept in a queue; while the student
+// runs, the same function is not executed and the kept outputs are handed out, the oldest first.
+// Kept tensors live in the scope in which the delivery began for the teacher, the training step as a rule.
+import { RetortError } from '../../errors.ts';
+import type { TapTarget } from '../../intercept/taps.ts';
+import { currentScope } from '../../torch/index.ts';
+import { makeBlock, within } from '../block.ts';
+import type { Block } from '../block.ts';
+import { conditionOf } from '../held.ts';
+import type { Held } from '../held.ts';
+import { Kept } from './kept.ts';
+import { overlay } from './overlay.ts';
+import type { PartKey } from './overlay.ts';
+
+export interface DeliveryOptions {
+  /** How many outputs may wait at once. Default 1. */
+  maxKeepData?: number;
+  /** Outputs that the student did not ask for are dropped at the end of a step, instead of being an error. Default false. */
+  allowRemainder?: boolean;
+  /**
+   * Replaces only these elements of the result (positions in an array, keys of a plain object or Map): the student's own function
+   * runs too. Default: the whole result is replaced, and the student's function does not run.
+   */
+  dataIdx?: PartKey | readonly PartKey[];
+  /** Hands out tensors outside the teacher's graph. Default true. */
+  detach?: boolean;
+}
+
+export abstract class DistillDelivery {
+  /** False while the teacher runs, whose outputs are kept; true while the student runs, who gets them. */
+  overrideData = false;
+  readonly maxKeepData: number;
+  readonly allowRemainder: boolean;
+  readonly #target: TapTarget;
+  readonly #keys: readonly PartKey[] | undefined;
+  readonly #detach: boolean;
+  readonly #label: string;
+  #queue: Kept[] = [];
+  #pushed = 0;
+  #taken = 0;
+  #depth = 0;
+  #tap: Disposable | undefined;
+
+  constructor(target: TapTarget, options: DeliveryOptions = {}) {
+    const { maxKeepData = 1, allowRemainder = false, dataIdx, detach = true } = options;
+    this.#label = `${new.target.name}("${target.address}")`;
+    if (!Number.isInteger(maxKeepData) || maxKeepData < 1) {
+      throw new RetortError(`${this.#label}: maxKeepData must be a positive integer, got ${String(maxKeepData)}`, {
+        help: 'it is how often the teacher calls the target in one step, at most',
+      });
+    }
+    this.maxKeepData = maxKeepData;
+    this.allowRemainder = allowRemainder;
+    this.#target = target;
+    this.#keys = dataIdx === undefined ? undefined : [dataIdx].flat();
+    this.#detach = detach;
+  }
+
+  /** How many outputs wait. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  /**
+   * Keeps or hands out (see {@link overrideData}) until the returned block ends: `using block = delivery.deliver();`.
+   * With a function, while it runs (if it is asynchronous, until its promise settles); returns its result.
+   */
+  deliver(): Block;
+  deliver<T>(body: () => T): T;
+  deliver<T>(body?: () => T): T | Block {
+    const block = this.#begin();
+    return body === undefined ? block : within(block, body);
+  }
+
+  #begin(): Block {
+    if (this.#depth === 0) {
+      const scope = currentScope();
+      this.#tap = this.#target.tap(
+        (_call, next) => (this.overrideData ? this.#handOut(next) : this.#keep(next, scope)),
+        'replace',
+      );
+    }
+    this.#depth++;
+    return makeBlock(() => {
+      if (--this.#depth > 0) return;
+      this.#tap?.[Symbol.dispose]();
+      this.#tap = undefined;
+    });
+  }
+
+  #keep(next: () => unknown, scope: number): unknown {
+    if (this.#queue.length >= this.maxKeepData) {
+      throw new RetortError(`${this.#label}: the queue is full, ${this.#counts()}`, {
+        help:
+          this.#taken === 0 && this.#pushed === this.maxKeepData
+            ? 'give maxKeepData as how often the teacher calls the target in one step'
+            : 'the student takes fewer than the teacher keeps; end each step with endStep(), or clear() when it was abandoned',
+      });
+    }
+    const kept = new Kept(scope, this.#detach, (one) => this.#remove(one));
+    this.#queue.push(kept);
+    this.#pushed++;
+    return kept.keepResult(next);
+  }
+
+  #remove(kept: Kept): void {
+    const at = this.#queue.indexOf(kept);
+    if (at < 0) return;
+    this.#queue.splice(at, 1);
+    this.#pushed--;
+  }
+
+  #handOut(next: () => unknown): unknown {
+    const kept = this.#queue.shift();
+    if (kept === undefined) {
+      throw new RetortError(`${this.#label}: the queue is empty, ${this.#counts()}`, {
+        help: 'the student calls the target more often than the teacher did, or the teacher did not run with overrideData false',
+      });
+    }
+    this.#taken++;
+    const keys = this.#keys;
+    if (keys === undefined) {
+      kept.dropInner();
+      return this.#when(kept, (held) => this.#intact(held));
+    }
+    const own = next();
+    const merge = (mine: unknown, held: Held): unknown => overlay(mine, this.#intact(held), keys, this.#label);
+    if (!(own instanceof Promise)) return this.#when(kept, (held) => merge(own, held));
+    return own.then((mine: unknown) => this.#when(kept, (held) => merge(mine, held)));
+  }
+
+  /** What `take` makes of a kept output: at once or, where the teacher's call was asynchronous, a promise of it. */
+  #when(kept: Kept, take: (held: Held) => unknown): unknown {
+    if (kept.promise !== undefined) return kept.promise.then(take);
+    if (kept.held !== undefined) return take(kept.held);
+    throw new RetortError(`${this.#label}: output ${this.#taken} is of a call of the teacher that is still running`);
+  }
+
+  #intact(held: Held): unknown {
+    const condition = conditionOf(held);
+    if (condition === 'intact') return held.data;
+    const what =
+      condition === 'freed'
+        ? 'was freed with the scope in which it was kept'
+        : 'was overwritten in place after it was kept';
+    throw new RetortError(`${this.#label}: output ${this.#taken} of the teacher ${what}`, {
+      help:
+        condition === 'freed'
+          ? 'teacher and student run in one step (one scope); call clear() when a step was abandoned'
+          : 'the teacher writes into what it returned: turn `inplace` off there, or return a copy',
+    });
+  }
+
+  /**
+   * Ends a step: the queue is cleared in any case.
+   * @throws {RetortError} when outputs are left over and {@link DeliveryOptions.allowRemainder} is false.
+   */
+  endStep(): void {
+    const left = this.#queue.length;
+    const counts = this.#counts();
+    this.clear();
+    if (left === 0 || this.allowRemainder) return;
+    throw new RetortError(
+      `${this.#label}: ${left} of the teacher's outputs were left over at the end of the step, ${counts}`,
+      {
+        help: 'the student calls the target less often than the teacher; with allowRemainder: true the rest is dropped',
+      },
+    );
+  }
+
+  /** Empties the queue, whatever is in it: for a step that was abandoned. */
+  clear(): void {
+    this.#queue = [];
+    this.#pushed = 0;
+    this.#taken = 0;
+  }
+
+  #counts(): string {
+    return `${this.#pushed} kept and ${this.#taken} handed out in this step (maxKeepData ${this.maxKeepData})`;
+  }
+}

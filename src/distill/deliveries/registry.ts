@@ -1,0 +1,91 @@
+// The deliveries that configs can name.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import type { MethodReference } from '../../intercept/taps.ts';
+import { entry, Registry } from '../../registry/index.ts';
+import type { TypedConfig } from '../../registry/index.ts';
+import { DistillDelivery } from './delivery.ts';
+import { FunctionOutputsDelivery } from './function-outputs.ts';
+import { MethodOutputsDelivery } from './method-outputs.ts';
+
+type AnyFunction = (...args: never[]) => unknown;
+
+const key = z.union([z.number().int(), z.string()]);
+const common = {
+  maxKeepData: z.number().int().positive().exactOptional(),
+  allowRemainder: z.boolean().exactOptional(),
+  dataIdx: z.union([key, z.array(key).min(1)]).exactOptional(),
+  detach: z.boolean().exactOptional(),
+  folder: z.string().exactOptional(),
+  prefixes: z.record(z.string(), z.string()).exactOptional(),
+};
+
+const ofFunction = z
+  .custom<string | AnyFunction>(
+    (value) => typeof value === 'string' || typeof value === 'function',
+    'expected an address or a function',
+  )
+  .exactOptional();
+const ofMethod = z
+  .custom<string | MethodReference>(
+    (value) =>
+      typeof value === 'string' ||
+      (typeof value === 'object' && value !== null && 'class' in value && 'method' in value),
+    'expected an address or { class, method }',
+  )
+  .exactOptional();
+
+/** The one of our name of an option and the original's that is given. */
+function oneOf<T>(
+  type: string,
+  [[name, value], [alias, other]]: [[string, T | undefined], [string, T | undefined]],
+): T {
+  const given = value ?? other;
+  if (given === undefined || (value !== undefined && other !== undefined)) {
+    throw new RetortError(
+      `${type} delivery: ${given === undefined ? `"${name}" is missing` : `"${name}" and "${alias}" say the same, give one`}`,
+      {
+        help: `"${name}" names what is delivered ("${alias}" is read too)`,
+      },
+    );
+  }
+  return given;
+}
+
+const table = {
+  FunctionOutputs: entry(
+    z.strictObject({ source: ofFunction, funcPath: ofFunction, ...common }),
+    ({ source, funcPath, ...options }) =>
+      new FunctionOutputsDelivery(
+        oneOf('FunctionOutputs', [
+          ['source', source],
+          ['funcPath', funcPath],
+        ]),
+        options,
+      ),
+    { summary: "What a function returns for the teacher, in place of the student's own." },
+  ),
+  MethodOutputs: entry(
+    z.strictObject({ source: ofMethod, methodPath: ofMethod, ...common }),
+    ({ source, methodPath, ...options }) =>
+      new MethodOutputsDelivery(
+        oneOf('MethodOutputs', [
+          ['source', source],
+          ['methodPath', methodPath],
+        ]),
+        options,
+      ),
+    {
+      summary: "What a method returns for the teacher, in place of the student's own.",
+      paper: 'Nguyen et al. 2021 (label assignment distillation), arXiv 2108.10520',
+    },
+  ),
+};
+
+export const deliveries = new Registry<DistillDelivery, typeof table>('delivery', table);
+
+/** A delivery from `{ type: 'MethodOutputs', source, maxKeepData }`; one that is built already is taken as it is. */
+export function buildDelivery(config: TypedConfig | DistillDelivery, where?: string): DistillDelivery {
+  return config instanceof DistillDelivery ? config : deliveries.build(config, where);
+}

@@ -1,0 +1,48 @@
+// Activation boundaries: the student's neurons are to be on where the teacher's are, and off where they are off.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { ops } from '../../torch/index.ts';
+import { DistillLoss, lossSchema } from './loss.ts';
+import type { LossOptions } from './loss.ts';
+import { requireSameShape } from './shapes.ts';
+import { widened } from './sides.ts';
+import type { FeaturePair } from './sides.ts';
+
+export interface ABLossOptions extends LossOptions {
+  /** How far beyond the boundary, at 0, the student's neuron is to be. Default 1. */
+  margin?: number;
+}
+
+/** Features before the activation, of one shape. */
+export type ABLossArguments = FeaturePair;
+
+/**
+ * `lossWeight * 3 / (1000 N) * sum max(0, margin - s)^2` where `t > 0`, and `max(0, s + margin)^2` elsewhere. Of the teacher only
+ * the signs count: no gradient reaches it.
+ *
+ * Heo, Lee, Yun, Choi: Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, arXiv 1811.03233.
+ */
+export class ABLoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly margin: number;
+
+  constructor(options: ABLossOptions = {}) {
+    super(options);
+    this.margin = options.margin ?? 1;
+  }
+
+  /** @throws {RetortError} when the shapes differ. */
+  override forward({ sFeature, tFeature }: ABLossArguments): Tensor {
+    if (!this.original) requireSameShape('ABLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    const student = widened(sFeature);
+    const short = ops.where(tFeature.gt(0), student.neg(), student).add(this.margin).clampMin(0);
+    return this.weigh(short.square().sum(), 3 / (1000 * (sFeature.shape[0] ?? 1)));
+  }
+}
+
+export const abLoss = entry(lossSchema({ margin: z.number().exactOptional() }), (options) => new ABLoss(options), {
+  summary: 'Hinge on which side of zero each neuron of the teacher is.',
+  paper: 'Heo, Lee, Yun, Choi 2019 (AB), arXiv 1811.03233',
+});

@@ -1,0 +1,65 @@
+// Relational distillation by angles: the triangles that the samples of a batch form.
+import { z } from 'zod';
+
+import { functional } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import type { OpenTeacherOptions } from './open-teacher.ts';
+import { flattened, gram } from './pairwise.ts';
+import { direction } from './roots.ts';
+import { requireSameBatch } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { LogitPair } from './sides.ts';
+
+export interface AngleWiseRKDOptions extends OpenTeacherOptions {
+  /** Make each sample a unit vector first. Default true. */
+  withL2Norm?: boolean;
+}
+
+/** Features or logits `(N, ...)`; only N must agree. */
+export type AngleWiseRKDArguments = LogitPair;
+
+/**
+ * `lossWeight * mean_ijk huber(c_ijk(predsS) - c_ijk(predsT))`, `c_ijk` the cosine of the angle at sample i between j and k;
+ * `huber(x)` is `x^2 / 2` within 1 and `|x| - 1/2` beyond. `lossWeight` is 50 by default. Memory grows with `N^2 (N + D)`.
+ *
+ * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
+ */
+export class AngleWiseRKD extends DistillLoss {
+  override readonly inputs = { required: ['predsS', 'predsT'] };
+  readonly withL2Norm: boolean;
+  readonly teacherDetach: boolean;
+
+  constructor(options: AngleWiseRKDOptions = {}) {
+    super({ lossWeight: 50, ...options });
+    const { withL2Norm = true, teacherDetach = false } = options;
+    this.withL2Norm = withL2Norm;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when the number of samples differs. */
+  override forward({ predsS, predsT }: AngleWiseRKDArguments): Tensor {
+    requireSameBatch('AngleWiseRKD', ['predsS', predsS], ['predsT', predsT]);
+    const [student, teacher] = sides(predsS, predsT, this.teacherDetach).map((samples) => {
+      const rows = flattened(samples);
+      return angles(this.withL2Norm ? direction(rows) : rows);
+    });
+    return this.weigh(functional.smoothL1Loss(student!, teacher!));
+  }
+}
+
+/** Cosines of the angles at each row between all others: `(N, D)` to `(N, N, N)`. */
+function angles(rows: Tensor): Tensor {
+  const between = rows.unsqueeze(0).sub(rows.unsqueeze(1)); // (N, N, D): from i to j
+  return gram(direction(between, 2));
+}
+
+export const angleWiseRKD = entry(
+  teacherSchema({ withL2Norm: z.boolean().exactOptional() }),
+  (options) => new AngleWiseRKD(options),
+  {
+    summary: 'Angles between the samples of a batch.',
+    paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
+  },
+);

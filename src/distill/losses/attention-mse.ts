@@ -1,0 +1,59 @@
+// Attention of transformers: the student's heads look where the teacher's look.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { requireRank, requireSameShape } from './shapes.ts';
+import { both, sides, teacherSchema } from './sides.ts';
+import type { TeacherOptions } from './sides.ts';
+
+export interface AttentionMSEOptions extends TeacherOptions {
+  /** Scores at or below it are masked places, and count as 0. Default -100. */
+  maskedBelow?: number;
+}
+
+export interface AttentionMSEArguments {
+  /** The student's attention scores before the softmax (or probabilities after it), `(N, heads, L, L)`. */
+  attentionS: Tensor;
+  /** The teacher's, of the same shape. */
+  attentionT: Tensor;
+}
+
+/**
+ * `lossWeight * mean (attentionS - attentionT)^2` over samples, heads and pairs of tokens. TinyBERT's attention loss; its loss
+ * of hidden states is {@link FeatureMSE} after a linear connector.
+ *
+ * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
+ */
+export class AttentionMSE extends DistillLoss {
+  override readonly inputs = { required: ['attentionS', 'attentionT'] };
+  readonly maskedBelow: number;
+  readonly teacherDetach: boolean;
+
+  constructor(options: AttentionMSEOptions = {}) {
+    super(options);
+    const { maskedBelow = -100, teacherDetach = true } = options;
+    this.maskedBelow = maskedBelow;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when the shapes differ, or are not those of attention. */
+  override forward({ attentionS, attentionT }: AttentionMSEArguments): Tensor {
+    requireSameShape('AttentionMSE', ['attentionS', attentionS], ['attentionT', attentionT]);
+    requireRank('AttentionMSE', ['attentionS', attentionS], [4], '(N, heads, L, L)');
+    const [student, teacher] = both(sides(attentionS, attentionT, this.teacherDetach), (scores) =>
+      scores.maskedFill(scores.le(this.maskedBelow), 0),
+    );
+    return this.weigh(student.sub(teacher).square().mean());
+  }
+}
+
+export const attentionMSE = entry(
+  teacherSchema({ maskedBelow: z.number().exactOptional() }),
+  (options) => new AttentionMSE(options),
+  {
+    summary: 'Squared difference of attention scores of transformers.',
+    paper: 'Jiao et al. 2019 (TinyBERT), arXiv 1909.10351',
+  },
+);

@@ -1,0 +1,44 @@
+// Centred kernel alignment: one number for how alike two representations are, whatever their rotation and scale.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { doublyCentred, flattened, gram, unit } from './pairwise.ts';
+import { requireSameBatch } from './shapes.ts';
+import { both, sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export type CKALossOptions = TeacherOptions;
+/** Features `(N, ...)`; only N must agree. */
+export type CKALossArguments = FeaturePair;
+
+/**
+ * `lossWeight * (1 - CKA)`, `CKA = <K, L>_F / (|K|_F |L|_F)`, where `K = H X X^T H` and `L = H Y Y^T H` are the centred Gram
+ * matrices of the flattened samples. 0 where one side is the other rotated and scaled; 1 for a batch of one, which tells
+ * nothing.
+ *
+ * Kornblith, Norouzi, Lee, Hinton: Similarity of Neural Network Representations Revisited, arXiv 1905.00414; as a loss: Saha,
+ * Bialkowski, Khalifa: Distilling Representational Similarity using Centered Kernel Alignment, BMVC 2022.
+ */
+export class CKALoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly teacherDetach: boolean;
+
+  constructor(options: CKALossOptions = {}) {
+    super(options);
+    this.teacherDetach = options.teacherDetach ?? true;
+  }
+
+  /** @throws {RetortError} when the number of samples differs. */
+  override forward({ sFeature, tFeature }: CKALossArguments): Tensor {
+    requireSameBatch('CKALoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) =>
+      unit(doublyCentred(gram(flattened(x))), [0, 1]),
+    ); // (N, N)
+    return this.weigh(student.mul(teacher).sum().neg().add(1));
+  }
+}
+
+export const ckaLoss = entry(teacherSchema({}), (options) => new CKALoss(options), {
+  summary: 'One minus the centred kernel alignment of two representations.',
+  paper: 'Kornblith, Norouzi, Lee, Hinton 2019, arXiv 1905.00414; as a loss Saha et al., BMVC 2022',
+});

@@ -1,0 +1,29 @@
+// True classes beside logits, checked number by number: libtorch's own message would name neither the loss nor the sample.
+import { RetortError } from '../../errors.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { shown } from './shapes.ts';
+import type { Named } from './shapes.ts';
+
+/**
+ * Classes as int64 `(N)`, from `(N)` or `(N, 1)`, for logits `(N, C)`.
+ * @throws {RetortError} for another dtype or shape, and for a class outside `[0, C)`, naming the sample.
+ */
+export function classIndices(loss: string, [logitsName, logits]: Named, gtLabels: Tensor): Tensor {
+  const [samples = 0, classes = 0] = logits.shape;
+  const { shape, dtype } = gtLabels;
+  const field = { help: "map gtLabels to { field: 'gtLabels' }" };
+  if (dtype !== 'int64')
+    throw new RetortError(`${loss}: gtLabels: classes as int64 were expected, got ${dtype}`, field);
+  if (shape[0] !== samples || shape.length > 2 || (shape.length === 2 && shape[1] !== 1)) {
+    const expected = `[${samples}] or [${samples}, 1], one class for each sample of ${logitsName} ${shown(logits.shape)}`;
+    throw new RetortError(`${loss}: gtLabels: ${expected}, was expected, got ${shown(shape)}`, field);
+  }
+  const indices = gtLabels.reshape([-1]);
+  if (indices.lt(0).logicalOr(indices.ge(classes)).any().item() === 0) return indices;
+  const given = Array.from(indices.data(), Number);
+  const wrong = given.findIndex((label) => label < 0 || label >= classes);
+  throw new RetortError(
+    `${loss}: gtLabels: sample ${wrong} has class ${given[wrong]}, but ${logitsName} has ${classes} classes, 0 to ${classes - 1}`,
+    { help: 'give the networks as many classes as the data set has' },
+  );
+}

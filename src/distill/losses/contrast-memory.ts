@@ -1,0 +1,93 @@
+// What contrastive distillation remembers of every sample of the data set: one vector of the student and one of the teacher.
+import { Buffer, Module } from '../../nn/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { noGrad, ops, tensor, tidy } from '../../torch/index.ts';
+import { direction } from './roots.ts';
+
+export interface ContrastMemoryOptions {
+  dimOut: number;
+  sampleN: number;
+  negNum: number;
+  temperature: number;
+  momentum: number;
+}
+
+/** Student's and teacher's features of a batch, `(N, dimOut)`. */
+export interface FeatureBatch {
+  student: Tensor;
+  teacher: Tensor;
+}
+
+/**
+ * Two memories `(sampleN, dimOut)`, at first uniform within `±sqrt(3 / dimOut)`, and `params`: `[negNum, temperature, Z_s, Z_t,
+ * momentum]`, where the constants Z are -1 until the first batch sets them. Names and contents of the buffers are MMRazor's.
+ */
+export class ContrastMemory extends Module {
+  readonly params: Buffer;
+  /** The student's. */
+  readonly memory_v1: Buffer;
+  /** The teacher's. */
+  readonly memory_v2: Buffer;
+
+  constructor({ dimOut, sampleN, negNum, temperature, momentum }: ContrastMemoryOptions) {
+    super();
+    const bound = 1 / Math.sqrt(dimOut / 3);
+    const uniform = (): Tensor =>
+      ops
+        .rand([sampleN, dimOut])
+        .mul_(2 * bound)
+        .add_(-bound);
+    this.params = tidy(() => new Buffer(tensor([negNum, temperature, -1, -1, momentum])));
+    this.memory_v1 = tidy(() => new Buffer(uniform()));
+    this.memory_v2 = tidy(() => new Buffer(uniform()));
+  }
+
+  /**
+   * `log (exp(x . v / temperature) / Z)` of student and teacher, each with the other's memory of `samples`, int64 `(N, K)`: `(N, K)`
+   * each. The first batch sets `Z` to the mean of what it divides, times `sampleN`.
+   */
+  override forward(batch: FeatureBatch, samples: Tensor, temperature: number): [student: Tensor, teacher: Tensor] {
+    const student = similarities(batch.student, this.memory_v2, samples).div(temperature);
+    const teacher = similarities(batch.teacher, this.memory_v1, samples).div(temperature);
+    return [student.sub(this.#logZ(2, student)), teacher.sub(this.#logZ(3, teacher))];
+  }
+
+  /** Moves the memory of the batch's own samples, int64 `(N)`: `unit(momentum * memory + (1 - momentum) * feature)`. */
+  remember({ student, teacher }: FeatureBatch, own: Tensor, momentum: number): void {
+    const move = (memory: Buffer, features: Tensor): void => {
+      const kept = memory.indexSelect(0, own).mul(momentum);
+      const moved = direction(kept.add(features.detach().mul(1 - momentum)));
+      memory.indexCopy_(0, own, moved.to(memory.dtype));
+    };
+    noGrad(() => tidy(() => move(this.memory_v1, student)));
+    noGrad(() => tidy(() => move(this.memory_v2, teacher)));
+  }
+
+  /** The logarithm of a constant in `params`; the first batch, of which the logarithms are given, sets it. */
+  #logZ(place: number, logs: Tensor): number {
+    const stored = this.params.narrow(0, place, 1);
+    if (stored.item() < 0) {
+      const total = logs.detach().flatten().logsumexp(0);
+      const logZ = total.item() + Math.log(this.memory_v1.shape[0]! / logs.numel);
+      // within what float32 holds, should the features be no unit vectors
+      stored.fill_(Math.exp(Math.min(85, Math.max(-85, logZ))));
+    }
+    return Math.log(stored.item());
+  }
+}
+
+/**
+ * The inner products of each feature `(N, D)` with the remembered vectors of its samples: `(N, K)`. Where K is a large part of all
+ * samples, all products at once take far less memory than the vectors gathered for each feature, `(N, K, D)`.
+ */
+export function similarities(
+  features: Tensor,
+  memory: Tensor,
+  samples: Tensor,
+  all = 4 * samples.shape[1]! >= memory.shape[0]!,
+): Tensor {
+  const vectors = memory.detach().to(features.dtype);
+  if (all) return features.matmul(vectors.clone().t()).gather(1, samples); // a copy: the memory moves before backward
+  const gathered = vectors.indexSelect(0, samples.flatten()).view([...samples.shape, -1]); // (N, K, D)
+  return gathered.bmm(features.unsqueeze(2)).squeeze(2);
+}

@@ -1,0 +1,93 @@
+// DIST: the correlation of student and teacher within each sample, and within each class over the batch.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { requireRank, requireSameShape } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { TeacherOptions } from './sides.ts';
+
+export interface DISTLossOptions extends TeacherOptions {
+  /** Weight of the correlation over classes. Default 1. */
+  interLossWeight?: number;
+  /** Weight of the correlation over samples. Default 1. */
+  intraLossWeight?: number;
+  /** Temperature. Default 1. */
+  tau?: number;
+  /**
+   * Added to the product of the norms that a correlation is divided by. With thousands of classes and a high temperature the
+   * norms over samples are as small as the default: lower it there. Default 1e-8.
+   */
+  eps?: number;
+}
+
+export interface DISTLossArguments {
+  /** The student's logits, `(N, C)`, or `(N, C, ...)`: each place by itself, then the mean. */
+  logitsS: Tensor;
+  /** The teacher's logits, of the same shape. */
+  logitsT: Tensor;
+}
+
+/**
+ * `lossWeight * tau^2 * (inter (1 - mean_n r(q_n, p_n)) + intra (1 - mean_c r(q_c, p_c)))`, `q = softmax(logitsS / tau)`, `p` the
+ * teacher's, `r` Pearson's correlation of rows (a sample over the classes) and of columns (a class over the samples); it is 0
+ * where one of the two is constant.
+ *
+ * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
+ */
+export class DISTLoss extends DistillLoss {
+  override readonly inputs = { required: ['logitsS', 'logitsT'] };
+  readonly interLossWeight: number;
+  readonly intraLossWeight: number;
+  readonly tau: number;
+  readonly eps: number;
+  readonly teacherDetach: boolean;
+
+  constructor(options: DISTLossOptions = {}) {
+    super(options);
+    const { interLossWeight = 1, intraLossWeight = 1, tau = 1, eps = 1e-8, teacherDetach = true } = options;
+    this.interLossWeight = interLossWeight;
+    this.intraLossWeight = intraLossWeight;
+    this.tau = tau;
+    this.eps = eps;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when the shapes differ. */
+  override forward({ logitsS, logitsT }: DISTLossArguments): Tensor {
+    requireRank('DISTLoss', ['logitsS', logitsS], [2, 3, 4], '(N, C) or (N, C, ...)');
+    requireSameShape('DISTLoss', ['logitsS', logitsS], ['logitsT', logitsT]);
+    const [q, p] = sides(logitsS, logitsT, this.teacherDetach).map((x) => x.div(this.tau).softmax(1)) as [
+      Tensor,
+      Tensor,
+    ];
+    const inter = this.#correlation(q, p, 1).mul(-this.interLossWeight); // over classes
+    const intra = this.#correlation(q, p, 0).mul(-this.intraLossWeight); // over samples
+    return this.weigh(inter.add(intra).add(this.interLossWeight + this.intraLossWeight), this.tau ** 2);
+  }
+
+  /** The mean of Pearson's correlations along `dim`. */
+  #correlation(a: Tensor, b: Tensor, dim: number): Tensor {
+    const [x, y] = [a, b].map((side) => side.sub(side.mean(dim, true))) as [Tensor, Tensor];
+    return x
+      .mul(y)
+      .sum(dim)
+      .div(x.norm(2, dim).mul(y.norm(2, dim)).add(this.eps))
+      .mean();
+  }
+}
+
+export const distLoss = entry(
+  teacherSchema({
+    interLossWeight: z.number().exactOptional(),
+    intraLossWeight: z.number().exactOptional(),
+    tau: z.number().positive().exactOptional(),
+    eps: z.number().positive().exactOptional(),
+  }),
+  (options) => new DISTLoss(options),
+  {
+    summary: 'Correlation of predictions over classes and over samples.',
+    paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
+  },
+);

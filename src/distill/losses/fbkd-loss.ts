@@ -1,0 +1,135 @@
+// Feature-based distillation for detectors: features under the attention of both, what is pooled from them, and relations.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import type { OpenTeacherOptions } from './open-teacher.ts';
+import { root } from './roots.ts';
+import { requireRank, requireSameShape, shown } from './shapes.ts';
+import type { Named } from './shapes.ts';
+import { sides, teacherSchema, widened } from './sides.ts';
+
+export interface FBKDLossOptions extends OpenTeacherOptions {
+  /** Weight of the features under the mask. Default 7e-5. */
+  maskL2Weight?: number;
+  /** Weight of what is pooled for each channel. Default 4e-3. */
+  channelWeight?: number;
+  /** Weight of what is pooled for each place. Default 4e-3. */
+  spatialWeight?: number;
+  /** Weight of the relations. Default 7e-5. */
+  nonlocalWeight?: number;
+  /** The same, as MMRazor spells it. */
+  nonloaclWeight?: number;
+}
+
+export interface FBKDLossArguments {
+  /**
+   * What FBKDStudentConnector gives: spatial mask `(N, 1, H, W)`, channel mask (not used), channel pool `(N, C)`, spatial pool
+   * `(N, 1, H, W)`, relation `(N, C, H, W)`, features `(N, C, H, W)`.
+   */
+  sInput: readonly Tensor[];
+  /** What FBKDTeacherConnector gives: spatial mask, channel mask (not used), spatial pool, relation, features. */
+  tInput: readonly Tensor[];
+}
+
+/**
+ * `lossWeight * (maskL2 sqrt(sum M (f_t - f_s)^2) + channel |mean_hw f_t - c_s| + spatial |p_t - p_s| + nonlocal |r_t - r_s|)`,
+ * `M` the mean of both spatial masks, a constant; every norm is euclidean and over the whole batch. Gradients reach the
+ * teacher's side: its relation is made by a connector that is trained.
+ *
+ * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation: Towards Accurate and Efficient Detectors,
+ * ICLR 2021.
+ */
+export class FBKDLoss extends DistillLoss {
+  override readonly inputs = { required: ['sInput', 'tInput'] };
+  readonly maskL2Weight: number;
+  readonly channelWeight: number;
+  readonly spatialWeight: number;
+  readonly nonlocalWeight: number;
+  readonly teacherDetach: boolean;
+
+  /** @throws {RetortError} when `nonlocalWeight` is given in both spellings. */
+  constructor(options: FBKDLossOptions = {}) {
+    super(options);
+    const { maskL2Weight = 7e-5, channelWeight = 4e-3, spatialWeight = 4e-3, teacherDetach = false } = options;
+    if (options.nonlocalWeight !== undefined && options.nonloaclWeight !== undefined) {
+      throw new RetortError('FBKDLoss: nonlocalWeight and nonloaclWeight are one option, got both');
+    }
+    this.maskL2Weight = maskL2Weight;
+    this.channelWeight = channelWeight;
+    this.spatialWeight = spatialWeight;
+    this.nonlocalWeight = options.nonlocalWeight ?? options.nonloaclWeight ?? 7e-5;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when there are not six and five tensors, or shapes do not agree. */
+  override forward({ sInput, tInput }: FBKDLossArguments): Tensor {
+    const [sMask, , sChannels, sPlaces, sRelation, sFeat] = parts('sInput', sInput, [6, 'FBKDStudentConnector']);
+    const [tMask, , tPlaces, tRelation, tFeat] = parts('tInput', tInput, [5, 'FBKDTeacherConnector']);
+    requireRank('FBKDLoss', ['tInput[4]', tFeat!], [4], '(N, C, H, W)');
+    this.#checkMasks(sMask!, tMask!, tFeat!);
+    const mask = widened(sMask!).add(widened(tMask!)).div(2).detach();
+    const features = this.#difference(['sInput[5]', sFeat!], ['tInput[4]', tFeat!]);
+    const pooled = widened(tFeat!).mean([2, 3]); // (N, C)
+    const distances = [
+      root(features.square().mul(mask).sum()).mul(this.maskL2Weight),
+      this.#distance(['sInput[2]', sChannels!], ['mean of tInput[4]', pooled]).mul(this.channelWeight),
+      this.#distance(['sInput[3]', sPlaces!], ['tInput[2]', tPlaces!]).mul(this.spatialWeight),
+      this.#distance(['sInput[4]', sRelation!], ['tInput[3]', tRelation!]).mul(this.nonlocalWeight),
+    ];
+    return this.weigh(distances.reduce((total, one) => total.add(one)));
+  }
+
+  #checkMasks(sMask: Tensor, tMask: Tensor, tFeat: Tensor): void {
+    this.#same(['sInput[0]', sMask], ['tInput[0]', tMask]);
+    const [n, , height, width] = tFeat.shape;
+    const expected = shown([n!, 1, height!, width!]);
+    if (this.original || shown(sMask.shape) === expected) return;
+    throw new RetortError(
+      `FBKDLoss: sInput[0]: a mask ${expected} was expected beside tInput[4] ${shown(tFeat.shape)}, got ${shown(sMask.shape)}`,
+    );
+  }
+
+  #same(student: Named, teacher: Named): void {
+    if (!this.original) requireSameShape('FBKDLoss', student, teacher);
+  }
+
+  #difference(student: Named, teacher: Named): Tensor {
+    this.#same(student, teacher);
+    const [ours, theirs] = sides(student[1], teacher[1], this.teacherDetach);
+    return theirs.sub(ours);
+  }
+
+  #distance(student: Named, teacher: Named): Tensor {
+    return root(this.#difference(student, teacher).square().sum());
+  }
+}
+
+function parts(
+  name: string,
+  given: readonly Tensor[],
+  [count, connector]: readonly [number, string],
+): readonly Tensor[] {
+  if (Array.isArray(given) && given.length === count) return given;
+  const got = Array.isArray(given) ? `a list of ${given.length}` : 'one tensor';
+  throw new RetortError(`FBKDLoss: ${name}: a list of ${count} tensors was expected, got ${got}`, {
+    help: `map ${name} through ${connector}, without connectorIdx`,
+  });
+}
+
+export const fbkdLoss = entry(
+  teacherSchema({
+    maskL2Weight: z.number().exactOptional(),
+    channelWeight: z.number().exactOptional(),
+    spatialWeight: z.number().exactOptional(),
+    nonlocalWeight: z.number().exactOptional(),
+    nonloaclWeight: z.number().exactOptional(),
+  }),
+  (options) => new FBKDLoss(options),
+  {
+    summary: 'Features under attention, pooled features and relations, for detectors.',
+    paper: 'Zhang, Ma 2021 (FBKD), ICLR',
+  },
+);

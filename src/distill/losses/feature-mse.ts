@@ -1,0 +1,40 @@
+// Mean squared difference of features, brought to one size: the loss of SimKD.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { toSmaller } from './pooling.ts';
+import { requireSameShape } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export type FeatureMSEOptions = TeacherOptions;
+/** Features of one shape; maps `(N, C, H, W)` may differ in height and width. */
+export type FeatureMSEArguments = FeaturePair;
+
+/**
+ * `lossWeight * mean (sFeature - tFeature)^2` over all elements; of maps, the larger is average-pooled to the smaller first.
+ *
+ * Chen et al.: Knowledge Distillation with the Reused Teacher Classifier (SimKD), arXiv 2203.14001: a connector before it, and
+ * the teacher's classifier put on the student afterwards. Without either, FitNets' hint (arXiv 1412.6550).
+ */
+export class FeatureMSE extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly teacherDetach: boolean;
+
+  constructor(options: FeatureMSEOptions = {}) {
+    super(options);
+    this.teacherDetach = options.teacherDetach ?? true;
+  }
+
+  /** @throws {RetortError} when the shapes differ in more than height and width. */
+  override forward({ sFeature, tFeature }: FeatureMSEArguments): Tensor {
+    const [student, teacher] = toSmaller(...sides(sFeature, tFeature, this.teacherDetach));
+    requireSameShape('FeatureMSE', ['sFeature', student], ['tFeature', teacher]);
+    return this.weigh(student.sub(teacher).square().mean());
+  }
+}
+
+export const featureMSE = entry(teacherSchema({}), (options) => new FeatureMSE(options), {
+  summary: 'Mean squared difference of features, the larger map pooled.',
+  paper: 'Chen et al. 2022 (SimKD), arXiv 2203.14001',
+});

@@ -1,0 +1,138 @@
+// Focal and global distillation for detectors: objects and background apart, attention, and the relations between places.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import type { Conv2d, Sequential } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { boxesOf, focalMasks } from './focal-masks.ts';
+import type { BoxSource } from './focal-masks.ts';
+import { contextTransform, maskConv, withContext } from './global-context.ts';
+import { DistillLoss } from './loss.ts';
+import { requireRank, requireSameBatch, requireSameShape, shown } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export interface FGDLossOptions extends TeacherOptions {
+  /** Channels of the maps. */
+  channels: number;
+  /** Temperature of the attention. Default 0.5. */
+  temperature?: number;
+  /** Weight of the foreground. Default 0.001. */
+  alpha?: number;
+  /** Weight of the background. Default 0.0005. */
+  beta?: number;
+  /** Weight of the difference of attention. Default 0.001. */
+  gamma?: number;
+  /** Weight of the global part. Default 0.000005. */
+  lambda?: number;
+}
+
+/** Maps `(N, C, H, W)` of one shape; the boxes of each image. */
+export interface FGDLossArguments extends FeaturePair, BoxSource {
+  /** The images, `(N, channels, height, width)`, for their size: map it to `{ field: 'inputs' }`. */
+  inputs: Tensor;
+}
+
+/**
+ * `lossWeight * (alpha F(foreground) + beta F(background) + gamma A + lambda G)`, all sums divided by N. With the attention of
+ * a map `x`, `P(x) = H W softmax_places(mean_c |x| / temperature)` and `Q(x) = C softmax_channels(mean_places |x| /
+ * temperature)`: `F(mask) = sum mask P(t) Q(t) (s - t)^2`, `A = sum |P(s) - P(t)| + sum |Q(s) - Q(t)|` and `G = sum (R_s(s) -
+ * R_t(t))^2`, where `R` is a global context block of each side, trained with the student. As in the authors' code; a connector
+ * takes the place of its `align`. For the masks see {@link focalMasks}.
+ *
+ * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
+ */
+export class FGDLoss extends DistillLoss {
+  override readonly inputs = {
+    required: ['sFeature', 'tFeature', 'inputs'],
+    optional: ['boxes', 'dataSamples'],
+  };
+  readonly conv_mask_s: Conv2d;
+  readonly conv_mask_t: Conv2d;
+  readonly channel_add_conv_s: Sequential;
+  readonly channel_add_conv_t: Sequential;
+  readonly channels: number;
+  readonly temperature: number;
+  readonly weights: { readonly alpha: number; readonly beta: number; readonly gamma: number; readonly lambda: number };
+  readonly teacherDetach: boolean;
+
+  constructor(options: FGDLossOptions) {
+    super(options);
+    const { channels, temperature = 0.5, alpha = 0.001, beta = 0.0005, gamma = 0.001, lambda = 0.000005 } = options;
+    this.conv_mask_s = maskConv(channels);
+    this.conv_mask_t = maskConv(channels);
+    this.channel_add_conv_s = contextTransform(channels);
+    this.channel_add_conv_t = contextTransform(channels);
+    this.channels = channels;
+    this.temperature = temperature;
+    this.weights = { alpha, beta, gamma, lambda };
+    this.teacherDetach = options.teacherDetach ?? true;
+  }
+
+  /** @throws {RetortError} for maps of other shapes or channels, or not one list of boxes for each image. */
+  override forward(args: FGDLossArguments): Tensor {
+    this.#check(args);
+    const [student, teacher] = sides(args.sFeature, args.tFeature, this.teacherDetach);
+    const [n, , height, width] = student.shape as [number, number, number, number];
+    const image = args.inputs.shape.slice(2) as [number, number];
+    const masks = focalMasks(boxesOf('FGDLoss', args, n), { image, map: [height, width] });
+    const [ours, theirs] = [this.#attention(student), this.#attention(teacher)];
+    const squares = student.sub(teacher).square().mul(theirs.places).mul(theirs.channels);
+    const within = (mask: Tensor): Tensor => squares.mul(mask.to(squares)).sum();
+    const attention = ours.places.sub(theirs.places).abs().sum().add(ours.channels.sub(theirs.channels).abs().sum());
+    const related = withContext(student, this.conv_mask_s, this.channel_add_conv_s).sub(
+      withContext(teacher, this.conv_mask_t, this.channel_add_conv_t),
+    );
+    const { alpha, beta, gamma, lambda } = this.weights;
+    const total = within(masks.foreground)
+      .mul(alpha)
+      .add(within(masks.background).mul(beta))
+      .add(attention.mul(gamma))
+      .add(related.square().sum().mul(lambda));
+    return this.weigh(total, 1 / n);
+  }
+
+  /** Of places, `(N, 1, H, W)`, and of channels, `(N, C, 1, 1)`. */
+  #attention(map: Tensor): { places: Tensor; channels: Tensor } {
+    const [, c, height, width] = map.shape as [number, number, number, number];
+    const size = map.abs();
+    const places = size
+      .mean(1, true)
+      .div(this.temperature)
+      .flatten(2)
+      .softmax(2)
+      .mul(height * width);
+    const channels = size.mean([2, 3], true).div(this.temperature).softmax(1).mul(c);
+    return { places: places.view([-1, 1, height, width]), channels };
+  }
+
+  #check({ sFeature, tFeature, inputs }: FGDLossArguments): void {
+    requireSameShape('FGDLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    requireRank('FGDLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
+    requireRank('FGDLoss', ['inputs', inputs], [4], '(N, channels, height, width)');
+    requireSameBatch('FGDLoss', ['sFeature', sFeature], ['inputs', inputs]);
+    if (sFeature.shape[1] === this.channels) return;
+    throw new RetortError(`FGDLoss: sFeature: ${this.channels} channels were expected, got ${shown(sFeature.shape)}`, {
+      help: 'give the option channels as many as the maps have',
+    });
+  }
+}
+
+const weight = z.number().nonnegative().exactOptional();
+
+export const fgdLoss = entry(
+  teacherSchema({
+    channels: z.int().positive(),
+    temperature: z.number().positive().exactOptional(),
+    alpha: weight,
+    beta: weight,
+    gamma: weight,
+    lambda: weight,
+  }),
+  (options) => new FGDLoss(options),
+  {
+    summary: 'Objects, background, attention and global relations of detector features.',
+    paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
+  },
+);

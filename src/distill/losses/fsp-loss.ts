@@ -1,0 +1,87 @@
+// Flow of solution procedure: how features change from one layer to a later one.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { requireLayers } from './layers.ts';
+import type { LayerPair } from './layers.ts';
+import { DistillLoss } from './loss.ts';
+import { oneOf } from './named-options.ts';
+import { gram } from './pairwise.ts';
+import { toSmaller } from './pooling.ts';
+import type { Pooling } from './pooling.ts';
+import { requireSameShape } from './shapes.ts';
+import { both, teacherSchema, teacherSide, widened } from './sides.ts';
+import type { TeacherOptions } from './sides.ts';
+
+export interface FSPLossOptions extends TeacherOptions {
+  /** How the larger map of a pair is brought to the smaller: the paper's `'max'`, or `'avg'`. Default `'max'`. */
+  pooling?: Pooling;
+  /** One for each pair of layers. Default: 1. */
+  weights?: readonly number[];
+}
+/** Maps `(N, C, H, W)` of two or more layers, in their order; each layer's channels are the same on both sides. */
+export type FSPLossArguments = LayerPair;
+
+/**
+ * `lossWeight * sum_l weights_l mean_n |G(s_l, s_(l+1)) - G(t_l, t_(l+1))|_F^2` over pairs of consecutive layers, where
+ * `G(a, b)_ij = sum_xy a_ixy b_jxy / (H W)`. (RepDistiller takes the mean over the elements of `G` where the paper sums.)
+ *
+ * Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning, CVPR
+ * 2017.
+ */
+export class FSPLoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
+  readonly pooling: Pooling;
+  readonly weights: readonly number[] | undefined;
+  readonly teacherDetach: boolean;
+
+  constructor(options: FSPLossOptions = {}) {
+    super(options);
+    const { pooling = 'max', weights, teacherDetach = true } = options;
+    this.pooling = oneOf('FSPLoss', 'pooling', pooling, ['max', 'avg']);
+    this.weights = weights;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} for features that are no lists of maps of the same length, or whose channels differ. */
+  override forward({ sFeatures, tFeatures }: FSPLossArguments): Tensor {
+    requireLayers('FSPLoss', { sFeatures, tFeatures }, 2);
+    const pairs = sFeatures.length - 1;
+    const weights = this.weights ?? Array.from({ length: pairs }, () => 1);
+    if (weights.length !== pairs) {
+      throw new RetortError(
+        `FSPLoss: weights: one for each of ${pairs} pairs of layers was expected, got ${weights.length}`,
+      );
+    }
+    const student = this.#flows(sFeatures.map(widened));
+    const teacher = this.#flows(tFeatures.map((map) => teacherSide(map, this.teacherDetach)));
+    const losses = student.map((flow, l) => {
+      requireSameShape('FSPLoss', [`the flow of sFeatures ${l} to ${l + 1}`, flow], ['that of tFeatures', teacher[l]!]);
+      const squares = flow.sub(teacher[l]!).square().sum();
+      return squares.mul(weights[l]! / (flow.shape[0] ?? 1));
+    });
+    return this.weigh(losses.reduce((total, one) => total.add(one)));
+  }
+
+  /** `G` of each pair, `(N, C, C')`. */
+  #flows(maps: readonly Tensor[]): Tensor[] {
+    return maps.slice(1).map((high, l) => {
+      const [a, b] = both(toSmaller(maps[l]!, high, this.pooling), (map) => map.flatten(2)); // (N, C, H W)
+      return gram(a, b).div(a.shape[2]!);
+    });
+  }
+}
+
+export const fspLoss = entry(
+  teacherSchema({
+    pooling: z.enum(['max', 'avg']).exactOptional(),
+    weights: z.array(z.number()).exactOptional(),
+  }),
+  (options) => new FSPLoss(options),
+  {
+    summary: 'Inner products of the channels of two layers: how one leads to the other.',
+    paper: 'Yim, Joo, Bae, Kim, A Gift from Knowledge Distillation, CVPR 2017',
+  },
+);

@@ -1,0 +1,42 @@
+// Factor transfer: the factors of a paraphraser (teacher) and a translator (student), by direction.
+import { functional } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import type { OpenTeacherOptions } from './open-teacher.ts';
+import { flattened } from './pairwise.ts';
+import { direction } from './roots.ts';
+import { requireSameShape } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { FeaturePair } from './sides.ts';
+
+export type FTLossOptions = OpenTeacherOptions;
+/** Factors of one shape, `(N, ...)`. */
+export type FTLossArguments = FeaturePair;
+
+/**
+ * `lossWeight * mean |s / |s| - t / |t||`, each sample a vector, the mean over its numbers.
+ *
+ * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
+ */
+export class FTLoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly teacherDetach: boolean;
+
+  constructor(options: FTLossOptions = {}) {
+    super(options);
+    this.teacherDetach = options.teacherDetach ?? false;
+  }
+
+  /** @throws {RetortError} when the shapes differ. */
+  override forward({ sFeature, tFeature }: FTLossArguments): Tensor {
+    if (!this.original) requireSameShape('FTLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach).map((x) => direction(flattened(x)));
+    return this.weigh(functional.l1Loss(student!, teacher!));
+  }
+}
+
+export const ftLoss = entry(teacherSchema({}), (options) => new FTLoss(options), {
+  summary: 'Absolute difference of normalised factors.',
+  paper: 'Kim, Park, Kwak 2018 (factor transfer), arXiv 1802.04977',
+});

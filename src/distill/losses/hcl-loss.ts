@@ -1,0 +1,66 @@
+// Hierarchical context loss: maps compared as they are and pooled to coarser and coarser grids.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { pooledTo } from './pooling.ts';
+import { requireRank, requireSameShape } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export interface HCLLossOptions extends TeacherOptions {
+  /**
+   * Sides of the grids, in the order of their weights 1/2, 1/4, ...; one not below the map's own sides is left out. Default
+   * `[4, 2, 1]`.
+   */
+  levels?: readonly number[];
+}
+/** Maps `(N, C, H, W)` of one shape. */
+export type HCLLossArguments = FeaturePair;
+
+/**
+ * `lossWeight * sum_k w_k mean (pool_k(s) - pool_k(t))^2 / sum_k w_k`, where `pool_0` is the map itself, `pool_k`
+ * average-pools to the k-th grid that is left, and `w_k = 2^-k`.
+ *
+ * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
+ */
+export class HCLLoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly levels: readonly number[];
+  readonly teacherDetach: boolean;
+
+  constructor(options: HCLLossOptions = {}) {
+    super(options);
+    const { levels = [4, 2, 1], teacherDetach = true } = options;
+    this.levels = levels;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} for features that are no maps of one shape. */
+  override forward({ sFeature, tFeature }: HCLLossArguments): Tensor {
+    requireSameShape('HCLLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    requireRank('HCLLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
+    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach);
+    const difference = student.sub(teacher); // pooling is linear: the difference is pooled once
+    const [, , height, width] = sFeature.shape as [number, number, number, number];
+    const grids = this.levels.filter((side) => side < Math.min(height, width));
+    const terms = [difference, ...grids.map((side) => pooledTo(difference, [side, side]))].map((map, k) =>
+      map
+        .square()
+        .mean()
+        .mul(2 ** -k),
+    );
+    const total = 2 - 2 ** -grids.length; // 1 + 1/2 + 1/4 + ...
+    return this.weigh(terms.reduce((sum, term) => sum.add(term)).div(total));
+  }
+}
+
+export const hclLoss = entry(
+  teacherSchema({ levels: z.array(z.int().positive()).exactOptional() }),
+  (options) => new HCLLoss(options),
+  {
+    summary: 'Mean squared difference of maps at several resolutions.',
+    paper: 'Chen, Liu, Zhao, Jia 2021 (ReviewKD), arXiv 2104.09044',
+  },
+);

@@ -1,0 +1,54 @@
+// Contrast within the batch: the student's sample should find the teacher's of the same image among all of the batch.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { flattened, gram, unit } from './pairwise.ts';
+import { requireSameShape } from './shapes.ts';
+import { both, sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export interface InfoNCELossOptions extends TeacherOptions {
+  /** Temperature of the cosines. Default 0.1. */
+  tau?: number;
+}
+/** Embeddings of one shape, `(N, D)`; more dimensions are flattened. */
+export type InfoNCELossArguments = FeaturePair;
+
+/**
+ * `lossWeight * mean_i -log(exp(cos(s_i, t_i) / tau) / sum_j exp(cos(s_i, t_j) / tau))`: CRD's idea with the batch for
+ * negatives, and no memory bank.
+ *
+ * van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, arXiv 1807.03748; for distillation:
+ * Tian, Krishnan, Isola, arXiv 1910.10699.
+ */
+export class InfoNCELoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly tau: number;
+  readonly teacherDetach: boolean;
+
+  constructor(options: InfoNCELossOptions = {}) {
+    super(options);
+    const { tau = 0.1, teacherDetach = true } = options;
+    this.tau = tau;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when the shapes differ. */
+  override forward({ sFeature, tFeature }: InfoNCELossArguments): Tensor {
+    requireSameShape('InfoNCELoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) => unit(flattened(x)));
+    const scores = gram(student, teacher).div(this.tau); // (N, N)
+    return this.weigh(scores.logSoftmax(1).diagonal().mean(), -1);
+  }
+}
+
+export const infoNCELoss = entry(
+  teacherSchema({ tau: z.number().positive().exactOptional() }),
+  (options) => new InfoNCELoss(options),
+  {
+    summary: "Contrast of the student's samples with the teacher's within the batch.",
+    paper: 'van den Oord, Li, Vinyals 2018, arXiv 1807.03748; for distillation Tian et al. 2019, arXiv 1910.10699',
+  },
+);

@@ -1,0 +1,27 @@
+// Jeffreys divergence: Kullback-Leibler in both directions.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Divergence, divergenceSchema } from './divergence.ts';
+import type { DivergenceOptions } from './divergence.ts';
+import type { LogitPair } from './sides.ts';
+
+export type JeffreysDivergenceOptions = DivergenceOptions;
+export type JeffreysDivergenceArguments = LogitPair;
+
+/**
+ * `lossWeight * tau^2 * (KL(p || q) + KL(q || p))`, which is `sum (p - q) (log p - log q)`; `q = softmax(predsS / tau)`,
+ * `p = softmax(predsT / tau)`. Computed in log space.
+ *
+ * Jeffreys: An Invariant Form for the Prior Probability in Estimation Problems, 1946; divergences for distillation: Wen, Li,
+ * Du, Mou, arXiv 2307.15190.
+ */
+export class JeffreysDivergence extends Divergence {
+  protected override terms(student: Tensor, teacher: Tensor): Tensor {
+    return teacher.exp().sub(student.exp()).mul(teacher.sub(student));
+  }
+}
+
+export const jeffreysDivergence = entry(divergenceSchema({}), (options) => new JeffreysDivergence(options), {
+  summary: 'KL divergence in both directions, added.',
+  paper: 'Jeffreys 1946; for distillation Wen, Li, Du, Mou 2023, arXiv 2307.15190',
+});

@@ -1,0 +1,67 @@
+// One for all: soft labels whose target is strengthened, for teachers of another architecture.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { where } from '../../torch/index.ts';
+import { labelsOf, targetMask } from './labels.ts';
+import { DistillLoss } from './loss.ts';
+import { requireSameShape } from './shapes.ts';
+import { sides, teacherSchema } from './sides.ts';
+import type { LogitPair, TeacherOptions } from './sides.ts';
+
+export interface OFALossOptions extends TeacherOptions {
+  /** Exponent: above 1 it favours the target where the teacher is sure. Default 1. */
+  gamma?: number;
+  /** Temperature of both sides. Default 1. */
+  tau?: number;
+}
+
+export interface OFALossArguments extends LogitPair {
+  /** The true classes, int64 `(N)`. */
+  gtLabels: Tensor;
+}
+
+/**
+ * `lossWeight * mean_n -(((1 + p_t)^gamma - 1) log q_t + sum_{c != t} p_c^gamma log q_c)`, `q` and `p` the probabilities of
+ * student and teacher at `tau`, `t` the true class; logits `(N, C)`. In the paper the target's factor is `(1 + p_t)^gamma`,
+ * cross-entropy included; here, as in the authors' code, cross-entropy is left to a loss of its own.
+ *
+ * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
+ */
+export class OFALoss extends DistillLoss {
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'] };
+  readonly gamma: number;
+  readonly tau: number;
+  readonly teacherDetach: boolean;
+
+  constructor(options: OFALossOptions = {}) {
+    super(options);
+    const { gamma = 1, tau = 1, teacherDetach = true } = options;
+    this.gamma = gamma;
+    this.tau = tau;
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when shapes do not agree. */
+  override forward({ predsS, predsT, gtLabels }: OFALossArguments): Tensor {
+    requireSameShape('OFALoss', ['predsS', predsS], ['predsT', predsT]);
+    const labels = labelsOf('OFALoss', predsS, gtLabels);
+    const [s, t] = sides(predsS, predsT, this.teacherDetach);
+    const student = s.div(this.tau).logSoftmax(1);
+    const teacher = t.div(this.tau).logSoftmax(1);
+    const others = teacher.mul(this.gamma).exp();
+    const target = teacher.exp().log1p().mul(this.gamma).expm1();
+    const weights = where(targetMask(teacher, labels), target, others); // (N, C)
+    return this.weigh(weights.mul(student).sum(1).mean(), -1);
+  }
+}
+
+export const ofaLoss = entry(
+  teacherSchema({ gamma: z.number().positive().exactOptional(), tau: z.number().positive().exactOptional() }),
+  (options) => new OFALoss(options),
+  {
+    summary: 'Soft labels with the target strengthened, for teachers of another architecture.',
+    paper: 'Hao et al. 2023 (OFA-KD), arXiv 2310.19444',
+  },
+);

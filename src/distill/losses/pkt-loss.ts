@@ -1,0 +1,48 @@
+// Probabilistic knowledge transfer: how probable each sample thinks the others are.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { cosines, flattened } from './pairwise.ts';
+import { requireSameBatch } from './shapes.ts';
+import { both, sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export type PKTLossOptions = TeacherOptions;
+/** Features `(N, ...)`; only N must agree. */
+export type PKTLossArguments = FeaturePair;
+
+const eps = 1e-7;
+
+/**
+ * `lossWeight * mean_ij p_ij log((p_ij + 1e-7) / (q_ij + 1e-7))`, where `p_ij` is `(1 + cos(t_i, t_j)) / 2` divided by its sum
+ * over `j`, and `q` the same of the student. As in the authors' code; the paper leaves out `i = j` and sums over pairs.
+ *
+ * Passalis, Tefas: Learning Deep Representations with Probabilistic Knowledge Transfer, arXiv 1803.10837.
+ */
+export class PKTLoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly teacherDetach: boolean;
+
+  constructor(options: PKTLossOptions = {}) {
+    super(options);
+    this.teacherDetach = options.teacherDetach ?? true;
+  }
+
+  /** @throws {RetortError} when the number of samples differs. */
+  override forward({ sFeature, tFeature }: PKTLossArguments): Tensor {
+    requireSameBatch('PKTLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    const [q, p] = both(sides(sFeature, tFeature, this.teacherDetach), conditional);
+    return this.weigh(p.mul(p.add(eps).log().sub(q.add(eps).log())).mean());
+  }
+}
+
+/** `(N, ...)` to `(N, N)`, each row a distribution. */
+function conditional(feature: Tensor): Tensor {
+  const kernel = cosines(flattened(feature)).clampMin(-1).add(1); // rounding may take a cosine below -1
+  return kernel.div(kernel.sum(1, true));
+}
+
+export const pktLoss = entry(teacherSchema({}), (options) => new PKTLoss(options), {
+  summary: 'Probabilities of samples given each other, by cosine similarity.',
+  paper: 'Passalis, Tefas 2018, arXiv 1803.10837',
+});

@@ -1,0 +1,26 @@
+// Reverse Kullback-Leibler divergence: the student is asked to stay where the teacher is likely, not to cover all of it.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Divergence, divergenceSchema, klTerms } from './divergence.ts';
+import type { DivergenceOptions } from './divergence.ts';
+import type { LogitPair } from './sides.ts';
+
+export type ReverseKLOptions = DivergenceOptions;
+export type ReverseKLArguments = LogitPair;
+
+/**
+ * `lossWeight * tau^2 * KL(q || p)`, `q = softmax(predsS / tau)`, `p = softmax(predsT / tau)`, computed in log space.
+ * The paper samples sequences and takes policy gradients; this is the divergence itself, of each distribution, without noise.
+ *
+ * Gu, Dong, Wei, Huang: MiniLLM: Knowledge Distillation of Large Language Models, arXiv 2306.08543.
+ */
+export class ReverseKL extends Divergence {
+  protected override terms(student: Tensor, teacher: Tensor): Tensor {
+    return klTerms(student, teacher);
+  }
+}
+
+export const reverseKL = entry(divergenceSchema({}), (options) => new ReverseKL(options), {
+  summary: 'KL divergence from the student to the teacher: seeks the modes of the teacher.',
+  paper: 'Gu, Dong, Wei, Huang 2023 (MiniLLM), arXiv 2306.08543',
+});

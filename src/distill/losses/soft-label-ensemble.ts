@@ -1,0 +1,110 @@
+// Soft labels from several teachers, averaged.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { stack } from '../../torch/index.ts';
+import { klTerms } from './divergence.ts';
+import { DistillLoss } from './loss.ts';
+import { oneOf } from './named-options.ts';
+import { requireSameShape } from './shapes.ts';
+import { teacherSchema, teacherSide, widened } from './sides.ts';
+import type { TeacherOptions } from './sides.ts';
+
+export interface SoftLabelEnsembleOptions extends TeacherOptions {
+  /** Temperature of student and teachers. Default 1. */
+  tau?: number;
+  /** One for each teacher, not negative; divided by their sum. Default: all alike. */
+  weights?: readonly number[];
+  /**
+   * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalised). Default
+   * `'probability'`.
+   */
+  space?: 'probability' | 'logit';
+}
+
+export interface SoftLabelEnsembleArguments {
+  /** The student's logits, `(N, C)` or `(N, C, ...)`. */
+  predsS: Tensor;
+  /** Each teacher's logits, of the same shape: map it to a list of records. */
+  predsT: readonly Tensor[];
+}
+
+/**
+ * `lossWeight * tau^2 * KL(p || softmax(predsS / tau))`, the mean over samples, with `p = sum_k w_k softmax(predsT_k / tau)`,
+ * or in the space of logits `p = softmax(sum_k w_k predsT_k / tau)`. Computed in log space.
+ *
+ * Hinton, Vinyals, Dean 2015, arXiv 1503.02531, who name both means; You, Xu, Xu, Tao: Learning from Multiple Teacher Networks,
+ * KDD 2017.
+ */
+export class SoftLabelEnsemble extends DistillLoss {
+  override readonly inputs = { required: ['predsS', 'predsT'] };
+  readonly tau: number;
+  readonly weights: readonly number[] | undefined;
+  readonly space: 'probability' | 'logit';
+  readonly teacherDetach: boolean;
+
+  /** @throws {RetortError} when all weights are 0. */
+  constructor(options: SoftLabelEnsembleOptions = {}) {
+    super(options);
+    const { tau = 1, weights, space = 'probability', teacherDetach = true } = options;
+    if (weights !== undefined && !weights.some((weight) => weight > 0)) {
+      throw new RetortError(`SoftLabelEnsemble: weights: one above 0 was expected, got [${weights.join(', ')}]`);
+    }
+    this.tau = tau;
+    this.weights = weights;
+    this.space = oneOf('SoftLabelEnsemble', 'space', space, ['probability', 'logit']);
+    this.teacherDetach = teacherDetach;
+  }
+
+  /** @throws {RetortError} when shapes differ, there is no teacher, or not as many as weights. */
+  override forward({ predsS, predsT }: SoftLabelEnsembleArguments): Tensor {
+    const teacher = this.#target(predsS, predsT);
+    const student = widened(predsS).div(this.tau).logSoftmax(1);
+    return this.weigh(
+      klTerms(teacher, student)
+        .sum()
+        .div(predsS.shape[0] ?? 1),
+      this.tau ** 2,
+    );
+  }
+
+  /** The teachers' log-probabilities together, of the student's shape. */
+  #target(predsS: Tensor, predsT: readonly Tensor[]): Tensor {
+    if (!Array.isArray(predsT) || predsT.length === 0) {
+      throw new RetortError('SoftLabelEnsemble: predsT: the logits of at least one teacher, as a list, were expected', {
+        help: 'map predsT to a list of records: predsT: [{ recorder: ... }, { recorder: ... }]',
+      });
+    }
+    const weights = this.weights ?? predsT.map(() => 1);
+    if (weights.length !== predsT.length) {
+      throw new RetortError(
+        `SoftLabelEnsemble: predsT: ${weights.length} teachers, one for each weight, were expected, got ${predsT.length}`,
+      );
+    }
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    const shares: Tensor[] = [];
+    for (const [i, logits] of (predsT as readonly Tensor[]).entries()) {
+      requireSameShape('SoftLabelEnsemble', ['predsS', predsS], [`predsT[${i}]`, logits]);
+      const share = weights[i]! / total;
+      if (share === 0) continue;
+      const softened = teacherSide(logits, this.teacherDetach).div(this.tau);
+      shares.push(this.space === 'logit' ? softened.mul(share) : softened.logSoftmax(1).add(Math.log(share)));
+    }
+    return this.space === 'logit' ? stack(shares).sum(0).logSoftmax(1) : stack(shares).logsumexp(0);
+  }
+}
+
+export const softLabelEnsemble = entry(
+  teacherSchema({
+    tau: z.number().positive().exactOptional(),
+    weights: z.array(z.number().nonnegative()).exactOptional(),
+    space: z.enum(['probability', 'logit']).exactOptional(),
+  }),
+  (options) => new SoftLabelEnsemble(options),
+  {
+    summary: 'KL divergence from the average of several teachers, plain or weighted.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
+  },
+);

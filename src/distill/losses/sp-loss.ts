@@ -1,0 +1,40 @@
+// Similarity preserving: what looks alike to the teacher should look alike to the student.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { DistillLoss } from './loss.ts';
+import { flattened, gram, unit } from './pairwise.ts';
+import { requireSameBatch } from './shapes.ts';
+import { both, sides, teacherSchema } from './sides.ts';
+import type { FeaturePair, TeacherOptions } from './sides.ts';
+
+export type SPLossOptions = TeacherOptions;
+/** Features `(N, ...)`; only N must agree. */
+export type SPLossArguments = FeaturePair;
+
+/**
+ * `lossWeight * |G(sFeature) - G(tFeature)|_F^2 / N^2`, where `G` is `X X^T` of the flattened samples `X`, each row divided by
+ * its length. The two sides may differ in everything but the number of samples: no connector is needed.
+ *
+ * Tung, Mori: Similarity-Preserving Knowledge Distillation, arXiv 1907.09682.
+ */
+export class SPLoss extends DistillLoss {
+  override readonly inputs = { required: ['sFeature', 'tFeature'] };
+  readonly teacherDetach: boolean;
+
+  constructor(options: SPLossOptions = {}) {
+    super(options);
+    this.teacherDetach = options.teacherDetach ?? true;
+  }
+
+  /** @throws {RetortError} when the number of samples differs. */
+  override forward({ sFeature, tFeature }: SPLossArguments): Tensor {
+    requireSameBatch('SPLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
+    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) => unit(gram(flattened(x)))); // (N, N)
+    return this.weigh(student.sub(teacher).square().mean());
+  }
+}
+
+export const spLoss = entry(teacherSchema({}), (options) => new SPLoss(options), {
+  summary: 'Similarity of samples within the batch is preserved.',
+  paper: 'Tung, Mori 2019, arXiv 1907.09682',
+});

@@ -1,0 +1,21 @@
+// Logits without their mean and spread: what is left is what the student should imitate, whatever its scale.
+import type { Tensor } from '../../torch/index.ts';
+
+export interface StandardiseOptions {
+  /** Temperature: what the standard deviation is multiplied with. Default 1. */
+  tau?: number;
+  /** Added to the variance, so that a constant row becomes zeros with a finite gradient. Default 1e-7. */
+  eps?: number;
+}
+
+/**
+ * `(z - mean) / (tau sqrt(variance + eps))` over dimension 1, the classes: `(N, C)` or `(N, C, ...)` to the same. The variance
+ * is biased, as in the paper (the authors' code takes the unbiased one, and adds eps to the root).
+ *
+ * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
+ */
+export function standardise(logits: Tensor, { tau = 1, eps = 1e-7 }: StandardiseOptions = {}): Tensor {
+  const centred = logits.sub(logits.mean(1, true));
+  const variance = centred.square().mean(1, true);
+  return centred.mul(variance.add(eps).rsqrt()).div(tau);
+}

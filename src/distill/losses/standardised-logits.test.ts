@@ -1,0 +1,69 @@
+// StandardisedLogits: the contract, its value by plain numbers, constant rows, what it hands on, what it refuses.
+import { expect, it } from 'vitest';
+
+import { wave } from '../../../test/golden.ts';
+import { kl, mean, relativeError, rowsOf, softmax } from '../../../test/plain.ts';
+import { grad, tensor, tidy } from '../../torch/index.ts';
+import type { DType } from '../../torch/index.ts';
+import { buildLoss } from './index.ts';
+import type { StandardisedLogits } from './index.ts';
+import { describeLoss } from './loss.contract.ts';
+
+const args = (dtype: DType = 'float64') => ({
+  predsS: wave({ shape: [4, 5], a: 0.71, b: 0.2, scale: 2 }, dtype),
+  predsT: wave({ shape: [4, 5], a: 0.43, b: 1.1, scale: 2.5 }, dtype),
+});
+
+describeLoss('StandardisedLogits', {
+  options: { loss: { type: 'KLDivergence', tau: 2 } },
+  args,
+  trains: ['predsS'],
+  constant: ['predsT'],
+  extreme: ['predsS', 'predsT'],
+});
+
+function zScores(row: readonly number[], tau: number): number[] {
+  const variance = mean(row.map((x) => (x - mean(row)) ** 2)) + 1e-7;
+  return row.map((x) => (x - mean(row)) / (tau * Math.sqrt(variance)));
+}
+
+it('hands z-scores to the wrapped loss, both weights counting', () => {
+  const loss = { type: 'KLDivergence', tau: 2, lossWeight: 3 };
+  expect(
+    relativeError({ type: 'StandardisedLogits', tau: 1.5, lossWeight: 5, loss }, args, ({ predsS, predsT }) => {
+      const teacher = rowsOf(predsT).map((row) => softmax(zScores(row, 1.5), 2));
+      return 15 * 4 * mean(rowsOf(predsS).map((row, n) => kl(teacher[n]!, softmax(zScores(row, 1.5), 2))));
+    }),
+  ).toBeLessThan(1e-9);
+});
+
+it('hands on labels and lists of teachers', () => {
+  const loss = { type: 'NKDLoss' };
+  const gtLabels = [1n, 0n, 4n, 2n];
+  tidy(() => {
+    const wrapped = buildLoss({ type: 'StandardisedLogits', loss }) as StandardisedLogits;
+    expect(wrapped.inputs.required).toEqual(['predsS', 'predsT', 'gtLabels']);
+    expect(Number.isFinite(wrapped.forward({ ...args(), gtLabels: tensor(gtLabels) }).item())).toBe(true);
+    const { predsS, predsT } = args();
+    const many = buildLoss({ type: 'StandardisedLogits', loss: { type: 'SoftLabelEnsemble' } }) as StandardisedLogits;
+    const one = buildLoss({ type: 'StandardisedLogits', loss: { type: 'KLDivergence' } }) as StandardisedLogits;
+    expect(many.forward({ predsS, predsT: [predsT, predsT] })).toBeAllClose(one.forward({ predsS, predsT }));
+  });
+});
+
+it('gives finite gradients for a constant row', () => {
+  tidy(() => {
+    const predsS = tensor([[3, 3, 3]], { requiresGrad: true });
+    const loss = buildLoss({ type: 'StandardisedLogits', loss: { type: 'KLDivergence' } }) as StandardisedLogits;
+    const [gradient] = grad([loss.forward({ predsS, predsT: tensor([[1, 2, 3]]) })], [predsS]);
+    expect(Array.from(gradient!.data(), Number).every(Number.isFinite)).toBe(true);
+  });
+});
+
+it('refuses a loss that takes no logits, and one that does not exist', () => {
+  const build = (loss: unknown) => () => buildLoss({ type: 'StandardisedLogits', loss });
+  expect(build({ type: 'SPLoss' })).toThrow(/predsS or predsT was expected, got SPLoss/);
+  expect(build(undefined)).toThrow(/loss: expected a loss, such as/);
+  expect(build({ type: 'KLDivergense' })).toThrow(/did you mean "KLDivergence"/);
+  expect(build({ type: 'KLDivergence', tua: 1 })).toThrow(/"tua" is no option/);
+});

@@ -1,0 +1,77 @@
+// Distillation without a teacher: a virtual one that is sure of the true class and knows nothing of the others.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { labelsOf, targetOf } from './labels.ts';
+import { DistillLoss, lossSchema } from './loss.ts';
+import type { LossOptions } from './loss.ts';
+import { widened } from './sides.ts';
+
+export interface TfKDLossOptions extends LossOptions {
+  /** What the virtual teacher gives the true class, within (0, 1). Default 0.99. */
+  correct?: number;
+  /** Temperature of student and virtual teacher. Default 20. */
+  tau?: number;
+}
+
+export interface TfKDLossArguments {
+  /** The student's logits, `(N, C)`. */
+  predsS: Tensor;
+  /** The true classes, int64 `(N)`. */
+  gtLabels: Tensor;
+}
+
+/**
+ * `lossWeight * tau^2 * KL(p || softmax(predsS / tau))`, the mean over samples, where `p` is proportional to `u^(1 / tau)` and
+ * `u` is `correct` at the true class and `(1 - correct) / (C - 1)` elsewhere. The regulariser of the paper alone: a
+ * cross-entropy goes beside it. (The authors' code takes the softmax of `u / tau` and the student at temperature 1; this is
+ * the paper's formula.)
+ *
+ * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
+ */
+export class TfKDLoss extends DistillLoss {
+  override readonly inputs = { required: ['predsS', 'gtLabels'] };
+  readonly correct: number;
+  readonly tau: number;
+
+  constructor(options: TfKDLossOptions = {}) {
+    super(options);
+    const { correct = 0.99, tau = 20 } = options;
+    this.correct = correct;
+    this.tau = tau;
+  }
+
+  /** @throws {RetortError} when shapes do not agree. */
+  override forward({ predsS, gtLabels }: TfKDLossArguments): Tensor {
+    const labels = labelsOf('TfKDLoss', predsS, gtLabels);
+    const classes = predsS.shape[1]!;
+    const student = widened(predsS).div(this.tau).logSoftmax(1); // (N, C)
+    const [hit, miss] = virtualTeacher(classes, this);
+    const target = targetOf(student, labels); // (N)
+    const others = student.sum(1).sub(target);
+    const entropy = -(hit * Math.log(hit) + (classes - 1) * (miss === 0 ? 0 : miss * Math.log(miss)));
+    const crossEntropy = target.mul(hit).add(others.mul(miss)).mean().neg();
+    return this.weigh(crossEntropy.sub(entropy), this.tau ** 2);
+  }
+}
+
+/** The softened probabilities of the true class and of each other one. */
+function virtualTeacher(classes: number, { correct, tau }: { correct: number; tau: number }): [number, number] {
+  if (classes === 1) return [1, 0];
+  const ratio = ((1 - correct) / (classes - 1) / correct) ** (1 / tau);
+  const hit = 1 / (1 + (classes - 1) * ratio);
+  return [hit, hit * ratio];
+}
+
+export const tfKDLoss = entry(
+  lossSchema({
+    correct: z.number().gt(0).lt(1).exactOptional(),
+    tau: z.number().positive().exactOptional(),
+  }),
+  (options) => new TfKDLoss(options),
+  {
+    summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
+    paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
+  },
+);

@@ -1,0 +1,30 @@
+// Total variation distance: the most that the two distributions can differ in the probability of any set of classes.
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { Divergence, divergenceSchema } from './divergence.ts';
+import type { DivergenceOptions } from './divergence.ts';
+import type { LogitPair } from './sides.ts';
+
+export type TotalVariationOptions = DivergenceOptions;
+export type TotalVariationArguments = LogitPair;
+
+/**
+ * `lossWeight * tau * 1/2 sum |p - q|`, `q = softmax(predsS / tau)`, `p = softmax(predsT / tau)`. The paper has no temperature;
+ * the factor is `tau` and not `tau^2` because the distance is of first order.
+ *
+ * Wen, Li, Du, Mou: f-Divergence Minimization for Sequence-Level Knowledge Distillation, arXiv 2307.15190.
+ */
+export class TotalVariation extends Divergence {
+  protected override get scale(): number {
+    return this.tau;
+  }
+
+  protected override terms(student: Tensor, teacher: Tensor): Tensor {
+    return teacher.exp().sub(student.exp()).abs().div(2);
+  }
+}
+
+export const totalVariation = entry(divergenceSchema({}), (options) => new TotalVariation(options), {
+  summary: 'Half the sum of the absolute differences of class probabilities.',
+  paper: 'Wen, Li, Du, Mou 2023, arXiv 2307.15190',
+});

@@ -1,0 +1,59 @@
+// How alike two networks are on the same images: agreement of their first choice, KL divergence, CKA of their scores.
+import { keep, ops, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { Metrics } from './evaluator.ts';
+
+/** Sums over images from which linear CKA follows, in float64. */
+class CkaSums {
+  #count = 0;
+  #sums: Tensor[] | undefined;
+
+  /** @param x `(N, D1)` @param y `(N, D2)` */
+  add(x: Tensor, y: Tensor): void {
+    this.#count += x.shape[0]!;
+    const sums = [x.sum(0), y.sum(0), x.t().mm(y), x.t().mm(x), y.t().mm(y)];
+    if (this.#sums === undefined) this.#sums = sums.map((sum) => keep(sum));
+    else this.#sums.forEach((sum, i) => void sum.add_(sums[i]!));
+  }
+
+  /** `|Xc^T Yc|^2 / (|Xc^T Xc| |Yc^T Yc|)` of the centred features. */
+  result(): number {
+    const [sx, sy, xy, xx, yy] = this.#sums!;
+    const value = tidy(() => {
+      const centred = (product: Tensor, a: Tensor, b: Tensor): Tensor =>
+        product.sub(ops.outer(a, b).div(this.#count)).norm();
+      const denominator = centred(xx!, sx!, sx!).mul(centred(yy!, sy!, sy!));
+      return centred(xy!, sx!, sy!).square().div(denominator).item();
+    });
+    for (const sum of this.#sums!) sum.dispose();
+    return value;
+  }
+}
+
+/**
+ * Compares the scores of two networks over batches `(N, K)`:
+ * - `agreement`: share of images with the same highest class, in percent;
+ * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats;
+ * - `cka`: linear centred kernel alignment of the scores, 0 to 1. Kornblith et al. 2019, arXiv 1905.00414.
+ */
+export class AgreementMeasurement {
+  readonly #cka = new CkaSums();
+  #same = 0;
+  #kl = 0;
+  #seen = 0;
+
+  add(student: Tensor, teacher: Tensor): void {
+    tidy(() => {
+      const [s, t] = [student.to('float64'), teacher.to('float64')];
+      this.#same += s.argmax(1).eq(t.argmax(1)).sum().item();
+      const [logS, logT] = [s.logSoftmax(1), t.logSoftmax(1)];
+      this.#kl += logT.exp().mul(logT.sub(logS)).sum().item();
+      this.#cka.add(s, t);
+      this.#seen += s.shape[0]!;
+    });
+  }
+
+  result(): Metrics {
+    return { agreement: (100 * this.#same) / this.#seen, kl: this.#kl / this.#seen, cka: this.#cka.result() };
+  }
+}

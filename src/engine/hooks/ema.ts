@@ -1,0 +1,101 @@
+// A running average of the student's weights, evaluated and saved beside the student itself.
+import { join } from 'node:path';
+
+import { RetortError } from '../../errors.ts';
+import { saveModule } from '../../nn/index.ts';
+import type { LossModel } from '../../nn/index.ts';
+import { callOperator, keep, noGrad, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { Metrics } from '../evaluators/index.ts';
+import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
+
+export interface EmaOptions {
+  /** Share of the new weights at each step, within (0, 1]. Default 0.0002. */
+  momentum?: number | undefined;
+}
+
+const isFloating = (tensor: Tensor): boolean => /float/.test(tensor.dtype);
+
+/**
+ * After each step `average = (1 - momentum) * average + momentum * student`, for parameters and floating-point buffers; others are
+ * copied. Polyak and Juditsky 1992. Evaluated as `ema`, saved as `student-ema.safetensors` under the student's own names.
+ */
+export class Ema implements Hook {
+  readonly name = 'EMA';
+  readonly #momentum: number;
+  #average: Record<string, Tensor> | undefined;
+
+  constructor({ momentum = 0.0002 }: EmaOptions = {}) {
+    if (!(momentum > 0 && momentum <= 1)) {
+      throw new RetortError(`EMA: momentum must lie within (0, 1], got ${momentum}`);
+    }
+    this.#momentum = momentum;
+  }
+
+  beforeRun({ algorithm }: Run): void {
+    this.#average ??= tidy(() => clones(algorithm.student.stateDict()));
+  }
+
+  afterStep({ algorithm }: Run): void {
+    noGrad(() =>
+      tidy(() => {
+        const average = this.#average!;
+        const student = algorithm.student.stateDict();
+        const names = Object.keys(average).filter((name) => isFloating(average[name]!));
+        const targets = names.map((name) => average[name]!);
+        callOperator('_foreach_mul_', [targets, 1 - this.#momentum]);
+        callOperator('_foreach_add_', [targets, names.map((name) => student[name]!), { alpha: this.#momentum }]);
+        for (const [name, value] of Object.entries(average)) if (!isFloating(value)) value.copy_(student[name]!);
+      }),
+    );
+  }
+
+  async evaluateMore({ algorithm }: Run, evaluate: () => Promise<Metrics>): Promise<NetworkMetrics> {
+    return { ema: await this.#swapped(algorithm.student, evaluate) };
+  }
+
+  afterSave({ algorithm, workDir }: Run): void {
+    if (workDir === undefined || this.#average === undefined) return;
+    const own = tidy(() => clones(algorithm.student.stateDict()));
+    load(algorithm.student, this.#average);
+    try {
+      saveModule(join(workDir, 'student-ema.safetensors'), algorithm.student);
+    } finally {
+      load(algorithm.student, own);
+      for (const value of Object.values(own)) value.dispose();
+    }
+  }
+
+  afterRun(): void {
+    for (const value of Object.values(this.#average ?? {})) value.dispose();
+    this.#average = undefined;
+  }
+
+  /** Runs `body` while the student has the average's weights. */
+  async #swapped<T>(student: LossModel, body: () => Promise<T>): Promise<T> {
+    const own = tidy(() => clones(student.stateDict()));
+    load(student, this.#average!);
+    try {
+      return await body();
+    } finally {
+      load(student, own);
+      for (const value of Object.values(own)) value.dispose();
+    }
+  }
+
+  stateDict(): HookState {
+    return { tensors: this.#average ?? {} };
+  }
+
+  loadStateDict({ tensors }: Required<HookState>): void {
+    this.#average = clones(tensors);
+  }
+}
+
+function clones(state: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return noGrad(() => Object.fromEntries(Object.entries(state).map(([name, value]) => [name, keep(value.clone())])));
+}
+
+function load(model: LossModel, state: Readonly<Record<string, Tensor>>): void {
+  tidy(() => model.loadStateDict(state));
+}

@@ -1,0 +1,62 @@
+// What a hook is: something that acts at fixed points of a training run. A hook that remembers something puts it into
+// `stateDict`, so that a resumed run goes on with it.
+import type { Tensor } from '../../torch/index.ts';
+import type { Metrics } from '../evaluators/index.ts';
+import type { Progress, StepReport } from '../progress.ts';
+import type { Trainable } from '../trainable.ts';
+import type { Position } from '../training-checkpoint.ts';
+
+/** What a hook sees of a run, and may ask of it. */
+export interface Run {
+  readonly algorithm: Trainable;
+  readonly position: Readonly<Position>;
+  readonly epochs: number;
+  /** Where files of the run go; undefined when nothing is written. */
+  readonly workDir: string | undefined;
+  readonly progress: Progress;
+  /** Ends training after the epoch under way. */
+  stop(reason: string): void;
+}
+
+/** Metrics by network: `{ student: { accuracy: 92.1 } }`. */
+export type NetworkMetrics = Readonly<Record<string, Metrics>>;
+
+/** What a hook remembers: tensors by name, and values that JSON can hold. */
+export interface HookState {
+  tensors?: Readonly<Record<string, Tensor>>;
+  values?: Readonly<Record<string, unknown>>;
+}
+
+export interface Hook {
+  /** Its name in checkpoints and errors. */
+  readonly name: string;
+  beforeRun?(run: Run): void;
+  beforeEpoch?(run: Run): void;
+  /** After each step, when parameters have moved. */
+  afterStep?(run: Run, report: StepReport): void;
+  afterEpoch?(run: Run): void;
+  /** More networks to evaluate: `evaluate` measures the student as it is when it is called. */
+  evaluateMore?(run: Run, evaluate: () => Promise<Metrics>): Promise<NetworkMetrics>;
+  /** After each evaluation: a place to draw, compare, or keep the best. */
+  afterEvaluate?(run: Run, metrics: NetworkMetrics): void;
+  /** After a checkpoint was written into `run.workDir`. */
+  afterSave?(run: Run): void;
+  afterRun?(run: Run): void;
+  stateDict?(): HookState;
+  loadStateDict?(state: Required<HookState>): void;
+}
+
+/** Looks a metric up by its path, such as `student.accuracy`; undefined when there is none of this name. */
+export function metricOf(metrics: NetworkMetrics, path: string): number | undefined {
+  const dot = path.indexOf('.');
+  return metrics[path.slice(0, dot)]?.[path.slice(dot + 1)];
+}
+
+/** Every metric by its path. */
+export function flatMetrics(metrics: NetworkMetrics): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(metrics).flatMap(([network, values]) =>
+      Object.entries(values).map(([name, value]) => [`${network}.${name}`, value]),
+    ),
+  );
+}

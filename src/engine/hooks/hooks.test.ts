@@ -1,0 +1,164 @@
+// Hooks by themselves: when distillation stops, when training does, what is kept, what the log says after a resume.
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { Linear, Module } from '../../nn/index.ts';
+import type { LossModel } from '../../nn/index.ts';
+import { noGrad, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { silent } from '../progress.ts';
+import type { StepReport } from '../progress.ts';
+import type { Trainable } from '../trainable.ts';
+import { buildHook, EarlyStop, Ema, KeepCheckpoints, Logger, StopDistillation } from './index.ts';
+import type { Run } from './index.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-hooks-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+class Student extends Module {
+  fc = new Linear(1, 1, { bias: false });
+  override forward(x: Tensor): Tensor {
+    return this.fc.forward(x);
+  }
+}
+
+/** As much of an algorithm as hooks look at. */
+class Stoppable extends Module {
+  student = new Student() as unknown as LossModel;
+  distillationStopped = false;
+  override forward(): void {}
+}
+
+type TestRun = Run & { stopped: string[]; position: { epoch: number; step: number } };
+
+function run(algorithm: Module = new Stoppable()): TestRun {
+  const stopped: string[] = [];
+  return {
+    algorithm: algorithm as Trainable,
+    position: { epoch: 0, step: 0 },
+    epochs: 10,
+    workDir: folder,
+    progress: silent,
+    stop: (reason) => void stopped.push(reason),
+    stopped,
+  };
+}
+
+it('StopDistillHook stops from its epoch on, whatever epoch a run begins at', () => {
+  const algorithm = new Stoppable();
+  const hook = new StopDistillation({ stopEpoch: 5 });
+  const seen = Array.from({ length: 10 }, (_, epoch) => {
+    hook.beforeEpoch({ ...run(algorithm), position: { epoch, step: 0 } });
+    return algorithm.distillationStopped;
+  });
+  expect(seen).toEqual([false, false, false, false, false, true, true, true, true, true]);
+  algorithm.distillationStopped = false;
+  new StopDistillation({ stopEpoch: 5 }).beforeEpoch({ ...run(algorithm), position: { epoch: 7, step: 3 } });
+  expect(algorithm.distillationStopped).toBe(true);
+  expect(() => hook.beforeEpoch(run(new Student()))).toThrow(/Student has no distillation that could stop/);
+});
+
+it('EarlyStop waits for a gain, and remembers how long it has waited', () => {
+  const options = { metric: 'student.accuracy', patience: 2, minDelta: 0.5 };
+  const hook = new EarlyStop(options);
+  const at = (accuracy: number, one: EarlyStop, where: TestRun): void =>
+    one.afterEvaluate(where, { student: { accuracy } });
+  const where = run();
+  for (const accuracy of [50, 60, 60.4]) at(accuracy, hook, where);
+  expect(where.stopped).toEqual([]);
+  const resumed = new EarlyStop(options);
+  resumed.loadStateDict({ tensors: {}, values: hook.stateDict().values! });
+  at(59, resumed, where);
+  expect(where.stopped).toEqual(['student.accuracy has not got better than 60 in 2 evaluations']);
+  expect(() => hook.afterEvaluate(where, { student: { acuracy: 1 } })).toThrow(
+    /no metric "student.accuracy"; did you mean "student.acuracy"/,
+  );
+});
+
+it('KeepCheckpoints keeps the last ones and the best', () => {
+  const hook = new KeepCheckpoints({ last: 2, best: 'student.accuracy' });
+  const where = run();
+  for (const [i, accuracy] of [10, 30, 20].entries()) {
+    where.position = { epoch: i + 1, step: 0 };
+    tidy(() => noGrad(() => where.algorithm.student.parameters()[0]!.fill_(accuracy)));
+    hook.afterEpoch(where);
+    hook.afterEvaluate(where, { student: { accuracy } });
+  }
+  expect(readdirSync(folder).toSorted()).toEqual([
+    'student-best.safetensors',
+    'student-epoch-2.safetensors',
+    'student-epoch-3.safetensors',
+  ]);
+  const best = readFileSync(join(folder, 'student-best.safetensors'));
+  expect(best.equals(readFileSync(join(folder, 'student-epoch-3.safetensors')))).toBe(false);
+});
+
+it('EMA follows its formula, lends the student its weights for an evaluation, and saves them', async () => {
+  const hook = new Ema({ momentum: 0.25 });
+  const where = run();
+  const weight = where.algorithm.student.parameters()[0]!;
+  const set = (value: number): void => tidy(() => noGrad(() => void weight.fill_(value)));
+  set(1);
+  hook.beforeRun(where);
+  set(2);
+  hook.afterStep(where); // 0.75 * 1 + 0.25 * 2
+  set(4);
+  hook.afterStep(where); // 0.75 * 1.25 + 0.25 * 4
+  const metrics = await hook.evaluateMore(where, async () => {
+    await Promise.resolve();
+    return { weight: weight.item() };
+  });
+  expect(metrics).toEqual({ ema: { weight: 1.9375 } });
+  expect(weight.item()).toBe(4);
+  hook.afterSave(where);
+  expect(existsSync(join(folder, 'student-ema.safetensors'))).toBe(true);
+  const resumed = new Ema({ momentum: 0.25 });
+  tidy(() => resumed.loadStateDict({ values: {}, tensors: hook.stateDict().tensors! }));
+  resumed.beforeRun(where);
+  expect(resumed.stateDict().tensors!['fc.weight']!.item()).toBe(1.9375);
+  hook.afterRun();
+  resumed.afterRun();
+});
+
+it('Logger writes lines that a resumed run takes back as far as it must', () => {
+  const hook = new Logger({ interval: 2 });
+  const where = run();
+  const report = (epoch: number, step: number): StepReport => ({
+    epoch,
+    step,
+    epochs: 2,
+    steps: 4,
+    images: 1,
+    losses: { loss: 1 },
+    lr: 0.1,
+  });
+  for (const step of [1, 2, 3, 4]) hook.afterStep(where, report(1, step));
+  hook.afterEvaluate({ ...where, position: { epoch: 1, step: 0 } }, { student: { accuracy: 50 } });
+  hook.afterStep(where, report(2, 2));
+  appendFileSync(join(folder, 'log.jsonl'), '{"torn');
+  const lines = (): string[] =>
+    readFileSync(join(folder, 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const { epoch, step } = JSON.parse(line) as { epoch: number; step: number };
+        return `${epoch}.${step}`;
+      });
+  new Logger().beforeRun({ ...where, position: { epoch: 1, step: 0 } });
+  expect(lines()).toEqual(['1.2', '1.4', '1.0']);
+  new Logger().beforeRun({ ...where, position: { epoch: 0, step: 2 } });
+  expect(lines()).toEqual(['1.2']);
+});
+
+it('hooks come from configs, with the nearest name for a misspelt one', () => {
+  expect(buildHook({ type: 'StopDistillHook', stopEpoch: 3 })).toBeInstanceOf(StopDistillation);
+  expect(() => buildHook({ type: 'StopDistilHook', stopEpoch: 3 })).toThrow(/did you mean "StopDistillHook"/);
+  expect(() => new Ema({ momentum: 0 })).toThrow(/momentum must lie within \(0, 1\]/);
+  expect(() => new StopDistillation({ stopEpoch: -1 })).toThrow(/stopEpoch must be a whole number/);
+});

@@ -1,0 +1,65 @@
+// A log that programs can read: one JSON object a line in `log.jsonl`, for steps and for evaluations.
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { writeFileAtomicSync } from '../../formats/index.ts';
+import { memory } from '../../torch/index.ts';
+import type { StepReport } from '../progress.ts';
+import { flatMetrics } from './hook.ts';
+import type { Hook, NetworkMetrics, Run } from './hook.ts';
+
+export interface LoggerOptions {
+  /** Steps between two lines. Default 50; the last step of an epoch always has one. */
+  interval?: number | undefined;
+}
+
+interface Line {
+  epoch: number;
+  step: number;
+}
+
+export class Logger implements Hook {
+  readonly name = 'Logger';
+  readonly #interval: number;
+
+  constructor({ interval = 50 }: LoggerOptions = {}) {
+    this.#interval = interval;
+  }
+
+  /** A resumed run takes the lines back that it is going to write again. */
+  beforeRun({ workDir, position }: Run): void {
+    if (workDir === undefined) return;
+    const path = join(workDir, 'log.jsonl');
+    if (!existsSync(path)) return;
+    const lines = readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => isBefore(line, position));
+    writeFileAtomicSync(path, Buffer.from(lines.map((line) => `${line}\n`).join('')));
+  }
+
+  afterStep({ workDir }: Run, report: StepReport): void {
+    const { epoch, step, steps, lr, losses } = report;
+    if (workDir === undefined || (step % this.#interval !== 0 && step !== steps)) return;
+    write(workDir, { epoch, step, lr, ...losses, memory: memory().bytes });
+  }
+
+  afterEvaluate({ workDir, position }: Run, metrics: NetworkMetrics): void {
+    if (workDir !== undefined) write(workDir, { epoch: position.epoch, step: 0, ...flatMetrics(metrics) });
+  }
+}
+
+function write(folder: string, line: object): void {
+  appendFileSync(join(folder, 'log.jsonl'), `${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
+}
+
+/** Whether a line tells of what was done before `position` (epochs in lines of steps count from 1). */
+function isBefore(text: string, position: { epoch: number; step: number }): boolean {
+  try {
+    const { epoch, step } = JSON.parse(text) as Line;
+    return step === 0
+      ? epoch <= position.epoch
+      : epoch <= position.epoch || (epoch === position.epoch + 1 && step <= position.step);
+  } catch {
+    return false; // a line that a crash tore
+  }
+}

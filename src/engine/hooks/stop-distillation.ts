@@ -1,0 +1,34 @@
+// Ends distillation before training ends: the teacher is not run any more, the student goes on with its own losses.
+import { RetortError } from '../../errors.ts';
+import type { Hook, Run } from './hook.ts';
+
+export interface StopDistillationOptions {
+  /** The epoch, counted from 0, from which there is no distillation. */
+  stopEpoch: number;
+}
+
+/** Sets the algorithm's `distillationStopped`; what it does follows from the epoch alone, so a resumed run knows it too. */
+export class StopDistillation implements Hook {
+  readonly name = 'StopDistillHook';
+  readonly #stopEpoch: number;
+
+  constructor({ stopEpoch }: StopDistillationOptions) {
+    if (!Number.isInteger(stopEpoch) || stopEpoch < 0) {
+      throw new RetortError(`StopDistillHook: stopEpoch must be a whole number of at least 0, got ${stopEpoch}`);
+    }
+    this.#stopEpoch = stopEpoch;
+  }
+
+  /** @throws {RetortError} when the algorithm cannot stop distilling. */
+  beforeEpoch({ algorithm, position, progress }: Run): void {
+    if (!('distillationStopped' in algorithm)) {
+      throw new RetortError(`StopDistillHook: ${algorithm.constructor.name} has no distillation that could stop`, {
+        help: 'use it with SingleTeacherDistill, MultiTeacherDistill or SelfDistill',
+      });
+    }
+    const stopped = position.epoch >= this.#stopEpoch;
+    if (stopped && algorithm.distillationStopped === false)
+      progress.line(`epoch ${position.epoch + 1}: distillation stops`);
+    algorithm.distillationStopped = stopped;
+  }
+}

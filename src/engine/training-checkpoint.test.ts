@@ -1,0 +1,147 @@
+// Training checkpoints: torn and altered files are told from whole ones, the one before is used, hooks and parts come back.
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { Linear, Module } from '../nn/index.ts';
+import type { LossModel } from '../nn/index.ts';
+import { SGD, StepLR } from '../optim/index.ts';
+import { manualSeed, ones, randn, tidy } from '../torch/index.ts';
+import { Ema } from './hooks/index.ts';
+import { loadTraining, runFiles, saveTraining } from './index.ts';
+import type { Progressed, Trainable, TrainingParts } from './index.ts';
+import { OptimizedPart } from './optimized-part.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-checkpoint-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+class Pair extends Module {
+  student = new Linear(2, 2);
+  generator = new Linear(2, 2);
+  override forward(): void {}
+  frozen(): Module[] {
+    return [];
+  }
+}
+
+function setUp(): { pair: Pair; parts: TrainingParts; train: () => void } {
+  manualSeed(3);
+  const pair = new Pair();
+  const part = (module: Module): OptimizedPart => {
+    const optimizer = new SGD(module.parameters(), { lr: 0.1, momentum: 0.9 });
+    return new OptimizedPart({ optimizer, epochSchedulers: [new StepLR(optimizer, { stepSize: 1, gamma: 0.5 })] });
+  };
+  const hook = new Ema({ momentum: 0.5 });
+  const algorithm = pair as unknown as Trainable;
+  const parts: TrainingParts = {
+    algorithm,
+    parts: new Map([
+      ['student', part(pair.student)],
+      ['generator', part(pair.generator)],
+    ]),
+    hooks: [hook],
+  };
+  const run = { algorithm: { student: pair.student as unknown as LossModel } } as never;
+  hook.beforeRun(run);
+  const train = (): void => {
+    for (const [name, one] of parts.parts) {
+      tidy(() => one.update(pair[name as 'student'].forward(randn([3, 2])).sum(), true));
+      one.endEpoch();
+    }
+    hook.afterStep(run);
+  };
+  return { pair, parts, train };
+}
+
+const at = (epoch: number): Progressed => ({
+  position: { epoch, step: 0 },
+  metrics: { student: { accuracy: 50 } },
+  evaluationDue: false,
+  seconds: 1,
+});
+
+const weights = (pair: Pair): unknown =>
+  tidy(() => Object.fromEntries(Object.entries(pair.stateDict()).map(([name, value]) => [name, value.toArray()])));
+
+function release({ parts }: { parts: TrainingParts }): void {
+  for (const hook of parts.hooks) hook.afterRun?.({} as never);
+}
+
+it('brings back several optimisers, their schedulers, hooks and the random state', () => {
+  const first = setUp();
+  first.train();
+  saveTraining(folder, first.parts, at(1));
+  first.train();
+  const second = setUp();
+  expect(loadTraining(folder, second.parts, () => {})).toEqual(at(1));
+  second.train();
+  expect(weights(second.pair)).toEqual(weights(first.pair));
+  expect(second.parts.parts.get('student')!.lr).toBe(0.025);
+  release(first);
+  release(second);
+});
+
+it('uses the checkpoint before one that is torn or altered, and says so', () => {
+  const first = setUp();
+  saveTraining(folder, first.parts, at(1));
+  first.train();
+  saveTraining(folder, first.parts, at(2));
+  const current = join(folder, runFiles.training);
+  const whole = readFileSync(current);
+  const said: string[] = [];
+  const resume = (): number => loadTraining(folder, first.parts, (text) => void said.push(text)).position.epoch;
+  expect(resume()).toBe(2);
+  expect(said).toEqual([]);
+  truncateSync(current, whole.length - 10);
+  expect(resume()).toBe(1);
+  const altered = Buffer.from(whole);
+  altered[altered.length - 3]! ^= 1;
+  writeFileSync(current, altered);
+  expect(resume()).toBe(1);
+  rmSync(current);
+  expect(resume()).toBe(1);
+  expect(said).toHaveLength(2);
+  expect(said[1]).toMatch(/was altered: .*going on from the checkpoint before it, training.previous.safetensors/);
+  rmSync(join(folder, runFiles.previous));
+  expect(resume).toThrow(/has no training.safetensors to resume from/);
+  writeFileSync(current, altered);
+  expect(resume).toThrow(/was altered/);
+  expect(existsSync(current)).toBe(true);
+  release(first);
+});
+
+it('accumulates gradients to their mean, and limits only what it steps with', () => {
+  const layer = new Linear(1, 1, { bias: false });
+  tidy(() => layer.weight.detach().fill_(0));
+  const optimizer = new SGD(layer.parameters(), { lr: 1 });
+  const part = new OptimizedPart({ optimizer, accumulate: 2 });
+  tidy(() =>
+    part.update(
+      layer
+        .forward(ones([1, 1]))
+        .mul(2)
+        .sum(),
+      false,
+    ),
+  );
+  expect([part.settled, layer.weight.item()]).toEqual([false, 0]);
+  tidy(() =>
+    part.update(
+      layer
+        .forward(ones([1, 1]))
+        .mul(4)
+        .sum(),
+      false,
+    ),
+  );
+  expect([part.settled, layer.weight.item()]).toEqual([true, -3]);
+  tidy(() => part.update(layer.forward(ones([1, 1])).sum(), false));
+  part.endEpoch();
+  expect([part.settled, layer.weight.item()]).toEqual([true, -3.5]);
+  expect(() => new OptimizedPart({ optimizer, accumulate: 0 })).toThrow(/accumulate must be a whole number/);
+});

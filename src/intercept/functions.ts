@@ -1,0 +1,89 @@
+// From the address of a function, or the function itself, to the bindings that hold it.
+import { fileURLToPath } from 'node:url';
+
+import { RetortError, didYouMean } from '../errors.ts';
+import type { Address } from './address.ts';
+import { bindingsOf, lookUp, namesIn, publishedAs } from './published.ts';
+import type { Binding } from './published.ts';
+import { isClass, refuse } from './refuse.ts';
+import { stackFor } from './stacks.ts';
+import { unwrap } from './tap-stack.ts';
+import type { TapStack } from './tap-stack.ts';
+import { whyMissing } from './why-missing.ts';
+
+/**
+ * The stacks of all bindings that hold the function. None, with `laying` false, when the module may still be loaded.
+ * @throws {RetortError} when there is no such function, or it cannot be tapped
+ */
+export function functionPlaces(address: Address, laying: boolean): TapStack[] {
+  const values = valuesAt(address, laying, (value) => typeof value === 'function' && !isClass(value));
+  return values.flatMap((value) => {
+    refuse(value, `"${address.source}"`);
+    const stacks = stacksOf(value);
+    if (stacks.length > 0) return stacks;
+    throw new RetortError(`"${address.source}" comes from another module, which may not be tapped`, {
+      help: 'name the module that declares it',
+    });
+  });
+}
+
+/** The stacks of all bindings that hold `fn`, and what to call it. @throws {RetortError} when there is none, or it cannot be tapped */
+export function functionPlacesOf(fn: (...args: never[]) => unknown): { name: string; stacks: TapStack[] } {
+  const value = unwrap(fn);
+  const name = typeof value === 'function' && value.name !== '' ? value.name : 'the function';
+  refuse(value, name);
+  const stacks = stacksOf(value);
+  if (stacks.length === 0) {
+    throw new RetortError(
+      `${name} is in no module that may be tapped: its module is not named, was loaded before the load hook, or the function has no binding at the module's top level`,
+      {
+        help: 'name its module in RETORT_TAPS, registerTaps({ modules: [...] }) or, under vitest, retortTaps({ modules: [...] }), register before it is imported, and give the function a name at top level; of a method, { class, method } can be tapped always',
+      },
+    );
+  }
+  const { module, binding } = bindingsOf(value)[0]!;
+  return { name: `${fileURLToPath(module.key)}#${binding[0]}`, stacks };
+}
+
+/**
+ * What the address names, in each module loaded under its URL.
+ * @param wanted which names to suggest when there is none such
+ */
+export function valuesAt(address: Address, laying: boolean, wanted: (value: unknown) => boolean): unknown[] {
+  const modules = publishedAs(address.key);
+  if (modules.length === 0) {
+    const { error, later } = whyMissing(address.source, address.key);
+    if (later && !laying) return [];
+    throw error;
+  }
+  const found = modules.flatMap((module) => {
+    const names = address.names.map((name) => lookUp(module, name));
+    const hit = names.find((one) => one !== undefined);
+    return hit === undefined ? [] : [hit.value];
+  });
+  if (found.length > 0) return [...new Set(found)];
+  const [name] = address.names as [string];
+  const path = fileURLToPath(address.key);
+  if (name === 'default') {
+    throw new RetortError(`"${address.source}": ${path} has no default export, or one without a name`, {
+      help: 'a function or class without a name has no binding that can be exchanged: give it one',
+    });
+  }
+  throw new RetortError(`"${address.source}": ${path} has no "${name}" at its top level`, {
+    help: didYouMean(name, new Set(modules.flatMap((module) => namesIn(module, wanted)))),
+  });
+}
+
+function stacksOf(value: unknown): TapStack[] {
+  return bindingsOf(value).map(({ binding }) => stackFor(binding, '', () => bindingPlace(binding)));
+}
+
+function bindingPlace([, get, set]: Binding): ConstructorParameters<typeof TapStack>[0] {
+  let original: unknown;
+  return {
+    current: get,
+    take: () => (original = get()) as (...args: unknown[]) => unknown,
+    install: (wrapper) => set?.(wrapper),
+    restore: () => set?.(original),
+  };
+}

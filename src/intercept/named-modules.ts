@@ -1,0 +1,76 @@
+// Which modules are to be transformed: only those that somebody names.
+import { realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { RetortError } from '../errors.ts';
+import { keyOf } from './module-key.ts';
+
+export interface TapHookOptions {
+  /**
+   * The modules whose functions may be tapped: files, folders (all below, `node_modules` aside), patterns with `*` and `**`, a package's
+   * modules (`some-pkg/sub`), `file:` URLs; of an address (`./head.ts#assign`) its module. `'all-of-folder'`: every module below `folder`.
+   */
+  modules: readonly string[] | 'all-of-folder';
+  /** Relative paths start here, and packages are looked for from here. Default: the process's working directory. */
+  folder?: string;
+}
+
+/** The same as plain data, which can be sent to the thread that loads modules. */
+export interface NamedModules {
+  /** As they were given, for errors. */
+  given: readonly string[];
+  keys: readonly string[];
+  /** Regular expressions for keys. */
+  patterns: readonly string[];
+}
+
+/** @throws {RetortError} when there is no such module */
+export function nameModules(options: TapHookOptions, asker: string): NamedModules {
+  const { modules, folder = '.' } = options;
+  const base = resolve(folder);
+  if (modules === 'all-of-folder') return { given: [`all of ${base}`], keys: [], patterns: [below(base)] };
+  if (!Array.isArray(modules) || modules.some((module) => typeof module !== 'string' || module === '')) {
+    throw new RetortError(
+      `${asker}: modules must be an array of names or 'all-of-folder', got ${JSON.stringify(modules)}`,
+    );
+  }
+  const keys: string[] = [];
+  const patterns: string[] = [];
+  for (const given of modules as string[]) {
+    const module = given.replace(/(?<=.)#[^#]*$/, '');
+    if (module.includes('*')) patterns.push(patternOf(module, base));
+    else if (isFolder(resolve(base, module))) patterns.push(below(resolve(base, module)));
+    else keys.push(keyOf(module, base, `${asker}: "${given}"`));
+  }
+  return { given: modules, keys, patterns };
+}
+
+export function isNamed(named: NamedModules, key: string): boolean {
+  return named.keys.includes(key) || named.patterns.some((pattern) => new RegExp(pattern, 'u').test(key));
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function below(folder: string): string {
+  if (!isFolder(folder)) throw new RetortError(`there is no folder ${folder}`);
+  return `^${escape(pathToFileURL(realpathSync(folder)).href.replace(/\/$/, ''))}/(?!(.*/)?node_modules/)`;
+}
+
+/** `*` stands for letters other than `/`, `**` for folders. */
+function patternOf(glob: string, base: string): string {
+  const [fixed, rest] = /^((?:[^*]*\/)?)(.*)$/.exec(glob)!.slice(1) as [string, string];
+  const start = resolve(base, fixed);
+  const root = isFolder(start) ? realpathSync(start) : start;
+  const body = escape(pathToFileURL(`/${rest}`).href.slice('file:///'.length)).replaceAll(
+    /\\\*\\\*\/|\\\*\\\*|\\\*/g,
+    (star) => (star === '\\*' ? '[^/]*' : star === '\\*\\*' ? '.*' : '(?:[^/]+/)*'),
+  );
+  return `^${escape(pathToFileURL(root).href.replace(/\/$/, ''))}/(?!(.*/)?node_modules/)${body}$`;
+}
+
+function escape(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+}

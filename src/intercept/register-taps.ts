@@ -1,0 +1,55 @@
+// Registers the load hook with Node.
+import nodeModule from 'node:module';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
+
+import type { HookData } from './hook.ts';
+import { registeredHooks } from './hooks.ts';
+import type { Failure } from './hooks.ts';
+import { loadSource } from './load-source.ts';
+import { nameModules } from './named-modules.ts';
+import type { NamedModules, TapHookOptions } from './named-modules.ts';
+
+/** `module.registerHooks` of Node 22.15 and later, as far as it is used here. */
+type RegisterHooks = (hooks: {
+  load: (url: string, context: object, nextLoad: NextLoad) => ReturnType<NextLoad>;
+}) => unknown;
+type NextLoad = (url: string, context: object) => { format?: string | null; source?: string };
+
+/**
+ * Makes functions of the named modules tappable when they are loaded, from now on. Other modules are loaded as they are.
+ * Call it before the modules are imported, and after tsx (or another hook that makes JavaScript) is registered: the hook
+ * registered last is outside and sees what the others made. Called again, it names further modules.
+ * @throws {RetortError} when a named module does not exist
+ */
+export function registerTaps(options: TapHookOptions): void {
+  const named = nameModules(options, 'registerTaps');
+  const { registerHooks } = nodeModule as { registerHooks?: RegisterHooks };
+  registeredHooks().push({
+    named,
+    failures: registerHooks === undefined ? registerInThread(named) : registerHere(named, registerHooks),
+  });
+}
+
+function registerHere(named: NamedModules, registerHooks: RegisterHooks): () => readonly Failure[] {
+  const failures: Failure[] = [];
+  registerHooks({
+    load: (url, context, nextLoad) =>
+      loadSource(url, nextLoad(url, context), named, (failure) => failures.push(failure)),
+  });
+  return () => failures;
+}
+
+function registerInThread(named: NamedModules): () => readonly Failure[] {
+  const { port1: here, port2: port } = new MessageChannel();
+  here.unref();
+  // Each registration needs an instance of the hook's module, which a query makes.
+  const file = `./hook.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}?${registeredHooks().length}`;
+  nodeModule.register<HookData>(file, { parentURL: import.meta.url, data: { named, port }, transferList: [port] });
+  const failures: Failure[] = [];
+  return () => {
+    for (let next = receiveMessageOnPort(here); next !== undefined; next = receiveMessageOnPort(here)) {
+      failures.push(next.message as Failure);
+    }
+    return failures;
+  };
+}

@@ -1,0 +1,51 @@
+// Mixup: every image is a blend with another one of the batch, and so is its label.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import { ops } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { drawBeta } from './beta.ts';
+
+/** Images `(N, C, H, W)`, and the share of each class in each, `(N, K)`. */
+export interface Mixed {
+  inputs: Tensor;
+  shares: Tensor;
+}
+
+/** Mixes the images of a batch, and what they show. */
+export interface BatchAugment {
+  mix(batch: Mixed): Mixed;
+}
+
+export interface MixupOptions {
+  /** Of the distribution Beta(alpha, alpha) that the weight of the blend is drawn from, above 0. */
+  alpha: number;
+}
+
+/** `lambda x_i + (1 - lambda) x_j`, one lambda for the batch. Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412. */
+export class Mixup implements BatchAugment {
+  readonly alpha: number;
+
+  /** @throws {RetortError} when `alpha` is not above 0. */
+  constructor({ alpha }: MixupOptions) {
+    if (!(alpha > 0)) throw new RetortError(`Mixup: alpha must be above 0, got ${alpha}`);
+    this.alpha = alpha;
+  }
+
+  mix({ inputs, shares }: Mixed): Mixed {
+    const weight = drawBeta(this.alpha);
+    const others = ops.randperm(inputs.shape[0]!);
+    return { inputs: blend(inputs, others, weight), shares: blend(shares, others, weight) };
+  }
+}
+
+/** `weight x_i + (1 - weight) x_others[i]` */
+export function blend(x: Tensor, others: Tensor, weight: number): Tensor {
+  return x.mul(weight).add(x.indexSelect(0, others).mul(1 - weight));
+}
+
+export const mixupEntry = entry(z.strictObject({ alpha: z.number().positive() }), (options) => new Mixup(options), {
+  summary: 'Images and labels blended with others of the batch.',
+  paper: 'Zhang et al. 2018, arXiv 1710.09412',
+});

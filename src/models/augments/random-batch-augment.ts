@@ -1,0 +1,63 @@
+// One of several augmentations for each batch, by chance.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { Registry } from '../../registry/index.ts';
+import type { ConfigOf } from '../../registry/index.ts';
+import { drawUniform } from './beta.ts';
+import { cutMixEntry } from './cutmix.ts';
+import { mixupEntry } from './mixup.ts';
+import type { BatchAugment, Mixed } from './mixup.ts';
+
+const table = { Mixup: mixupEntry, CutMix: cutMixEntry };
+
+/** The augmentations that configs can name. */
+export const batchAugments = new Registry<BatchAugment, typeof table>('batch augmentation', table);
+
+export type BatchAugmentConfig = ConfigOf<typeof table>;
+
+export interface RandomBatchAugmentOptions {
+  augments: BatchAugmentConfig | readonly BatchAugmentConfig[];
+  /** The chance of each; what is left to 1 is the chance that nothing is done. Default null: all alike. */
+  probs?: number | readonly number[] | null;
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+const one = z.custom<BatchAugmentConfig>(isObject, 'expected { type, ...options }');
+const chance = z.number().min(0).max(1);
+
+export const randomBatchAugmentOptions = z.strictObject({
+  augments: z.union([z.array(one).readonly(), one]),
+  probs: z
+    .union([chance, z.array(chance).readonly()])
+    .nullable()
+    .exactOptional(),
+});
+
+export class RandomBatchAugment implements BatchAugment {
+  readonly #augments: readonly BatchAugment[];
+  readonly #probs: readonly number[];
+
+  /** @throws {RetortError} when there are not as many chances as augmentations, or they exceed 1 together. */
+  constructor({ augments, probs }: RandomBatchAugmentOptions) {
+    const configs = (Array.isArray(augments) ? augments : [augments]) as readonly BatchAugmentConfig[];
+    this.#augments = configs.map((config) => batchAugments.build(config));
+    const given = typeof probs === 'number' ? [probs] : (probs ?? configs.map(() => 1 / configs.length));
+    const total = given.reduce((sum, prob) => sum + prob, 0);
+    if (given.length !== configs.length || total > 1 + 1e-9) {
+      throw new RetortError(
+        `RandomBatchAugment: probs: ${configs.length} chances of 1 together at most were expected, got [${given.join(', ')}]`,
+      );
+    }
+    this.#probs = given;
+  }
+
+  mix(batch: Mixed): Mixed {
+    let left = drawUniform();
+    for (const [i, prob] of this.#probs.entries()) {
+      if (left < prob) return this.#augments[i]!.mix(batch);
+      left -= prob;
+    }
+    return batch;
+  }
+}

@@ -1,0 +1,161 @@
+// What single options of backbones do, and what is refused.
+import { describe, expect, it } from 'vitest';
+
+import { BatchNorm, Conv2d } from '../../nn/index.ts';
+import type { Parameter } from '../../nn/index.ts';
+import { manualSeed, noGrad, ops, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import {
+  buildBackbone,
+  MobileNetV2,
+  RegNet,
+  ResNet,
+  ResNetCifar,
+  ResNeXt,
+  ShuffleNetV2,
+  TIMMBackbone,
+} from '../index.ts';
+import { VisionTransformer, WideResNet } from '../index.ts';
+import { regnetStages } from './regnet-widths.ts';
+import { timmRegNets } from './timm/regnet-sizes.ts';
+
+const narrow = { stemChannels: 4, baseChannels: 4 };
+const tiny = { arch: { embedDims: 8, numLayers: 2, numHeads: 2, feedforwardChannels: 12 }, imgSize: 16, patchSize: 8 };
+
+describe('options across residual networks', () => {
+  it('keeps the shape of a map with dilations in place of strides', () => {
+    const options = { strides: [1, 2, 1, 1], dilations: [1, 1, 2, 4] };
+    const net = new ResNet({ depth: 50, ...narrow, ...options });
+    noGrad(() => tidy(() => expect(net.forward(ops.zeros([2, 3, 64, 64]))[0]!.shape).toEqual([2, 128, 8, 8])));
+  });
+
+  it('drops more and more blocks in training, and none in evaluation', () => {
+    const net = new ResNetCifar({ depth: 18, ...narrow, dropPathRate: 0.7 });
+    const rates = net.modules().flatMap((module) => ('dropProb' in module ? [module.dropProb as number] : []));
+    expect(rates).toHaveLength(7); // the first of eight blocks is never dropped
+    expect(rates.at(-1)).toBeCloseTo(0.7, 10);
+    const x = ops.ones([2, 3, 8, 8]);
+    const run = (seed: number): unknown => {
+      manualSeed(seed);
+      return tidy(() => noGrad(() => net.forward(x)[0]!.toArray()));
+    };
+    net.apply((module) => void (module instanceof BatchNorm && module.eval()));
+    noGrad(() => net.apply((module) => void (module instanceof BatchNorm && module.weight!.fill_(1))));
+    expect(run(1)).not.toEqual(run(2));
+    net.eval();
+    expect(run(1)).toEqual(run(2));
+  });
+
+  it('starts as asked: zero last norms, other initialisers, none', () => {
+    const weightOf = (net: ResNetCifar, name: string): Tensor => net.stateDict()[name]!;
+    tidy(() => {
+      const usual = new ResNetCifar({ depth: 18, ...narrow });
+      expect(weightOf(usual, 'layer1.0.bn2.weight').toArray()).toEqual([0, 0, 0, 0]);
+      const plain = new ResNetCifar({ depth: 18, ...narrow, zeroInitResidual: false });
+      expect(weightOf(plain, 'layer1.0.bn2.weight').toArray()).toEqual([1, 1, 1, 1]);
+      const constant = { type: 'Constant', layer: 'Conv2d', val: 0.5 };
+      const filled = new ResNetCifar({ depth: 18, ...narrow, initCfg: [constant] });
+      expect(weightOf(filled, 'conv1.weight').sub(0.5).abs().sum().item()).toBe(0);
+      expect(() =>
+        buildBackbone({ type: 'ResNet', depth: 18, ...narrow, initCfg: { type: 'Kaimign', layer: 'Conv2d' } }),
+      ).toThrow(/did you mean "Kaiming"/);
+      const remote = { type: 'Pretrained', checkpoint: 'https://example.org/net.pth' };
+      expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: remote })).toThrow(/must be a local file/);
+      const other = { type: 'Pretrained', checkpoint: import.meta.filename };
+      expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: other })).toThrow(
+        /could not be read: .*\n {2}help: save the state dict as a \.safetensors file/s,
+      );
+      const absent = { type: 'Pretrained', checkpoint: 'absent.safetensors' };
+      expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: absent })).toThrow(/absent\.safetensors/);
+    });
+  });
+
+  it('has norms under the name of their kind', () => {
+    const net = new ResNet({ depth: 18, ...narrow, normCfg: { type: 'GN', numGroups: 2, requiresGrad: false } });
+    const names = [...net.namedParameters()];
+    expect(names.map(([name]) => name)).toEqual(expect.arrayContaining(['gn1.weight', 'layer1.0.gn2.bias']));
+    expect(names.find(([name]) => name === 'gn1.weight')![1].requiresGrad).toBe(false);
+    expect(() => new ResNet({ depth: 18, normCfg: { type: 'BM' } })).toThrow(/did you mean "BN"/);
+  });
+});
+
+describe('what is refused', () => {
+  it.each<[() => unknown, RegExp]>([
+    [() => new ResNet({ depth: 19 }), /ResNet: there is no depth 19\n {2}help: there are 18, 34/],
+    [() => new ResNet({ depth: 18, numStages: 5, strides: [1] }), /numStages must be 1 to 4, got 5; .*strides/],
+    [() => new ResNet({ depth: 18, outIndices: [7] }), /outIndices must be stages 0 to 3, got \[7\]/],
+    [() => new ResNet({ depth: 18, expansion: 2 }), /BasicBlock: expansion must be 1, got 2/],
+    [() => new ResNetCifar({ depth: 18, deepStem: true }), /deepStem/],
+    [() => new ResNeXt({ depth: 18 }), /ResNeXt: depth must be 50, 101 or 152/],
+    [() => new WideResNet({ depth: 17 }), /there is no depth 17/],
+    [() => new WideResNet({ depth: 16, strides: [1, 2] }), /strides must have one for each of 3 stages, got \[1, 2\]/],
+    [() => new MobileNetV2({ widenFactor: 0 }), /widenFactor must be above 0/],
+    [() => new ShuffleNetV2({ widenFactor: 3 }), /there is no widenFactor 3\n {2}help: there are 0.5, 1, 1.5, 2/],
+    [() => new RegNet({ arch: 'regnetx_3.3gf' }), /did you mean "regnetx_3.2gf"/],
+    [() => new RegNet({ arch: { w0: 9, wa: 1, wm: 2, groupW: 8, depth: 4 } }), /w0 a multiple of 8/],
+    [() => new VisionTransformer({ arch: 'deit-bass' }), /did you mean "deit-base"/],
+    [() => new VisionTransformer({ ...tiny, withClsToken: false }), /outputClsToken needs withClsToken/],
+    [() => new VisionTransformer({ ...tiny, outIndices: [2] }), /outIndices must be layers -2 to 1, got \[2\]/],
+    [() => new VisionTransformer({ arch: { ...tiny.arch, numHeads: 3 } }), /numHeads 3 does not divide embedDims 8/],
+    [() => new TIMMBackbone({ modelName: 'regnety_016o' }), /did you mean "regnety_016"/],
+    [
+      () => new TIMMBackbone({ modelName: 'regnety_002', pretrained: true }),
+      /not downloaded\n {2}help: save the state dict/,
+    ],
+  ])('%s', (make, message) => {
+    expect(make).toThrow(message);
+  });
+});
+
+describe('position embeddings', () => {
+  it('of a checkpoint at another resolution are interpolated', () => {
+    tidy(() => {
+      const from = new VisionTransformer(tiny);
+      const to = new VisionTransformer({ ...tiny, imgSize: 32 });
+      to.loadStateDict(from.stateDict());
+      const [small, large] = [from, to].map((net) => net.pos_embed.detach());
+      expect(large!.shape).toEqual([1, 17, 8]);
+      expect(large!.narrow(1, 0, 1)).toBeAllClose(small!.narrow(1, 0, 1));
+      expect(large!.narrow(1, 1, 16).mean()).toBeAllClose(small!.narrow(1, 1, 4).mean(), { rtol: 0.3, atol: 0.01 });
+    });
+  });
+
+  it('freeze with the first layers', () => {
+    const net = new VisionTransformer({ ...tiny, frozenStages: 1 });
+    const trained = new Map(
+      [...net.namedParameters()].map(([name, { requiresGrad }]: [string, Parameter]) => [name, requiresGrad]),
+    );
+    expect([trained.get('pos_embed'), trained.get('layers.0.ln1.weight'), trained.get('layers.1.ln1.weight')]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect(net.layers.get(0).training).toBe(false);
+  });
+});
+
+describe('widths of RegNets', () => {
+  it('are those of the paper', () => {
+    const stages = (name: string): number[][] =>
+      regnetStages('test', timmRegNets[name]!).map(({ blocks, width }) => [blocks, width]);
+    expect(stages('regnety_160')).toEqual([
+      [2, 224],
+      [4, 448],
+      [11, 1232],
+      [1, 3024],
+    ]);
+    expect(stages('regnetx_032')).toEqual([
+      [2, 96],
+      [6, 192],
+      [15, 432],
+      [2, 1008],
+    ]);
+    expect(Object.keys(timmRegNets).every((name) => stages(name).length === 4)).toBe(true);
+  });
+
+  it('give groups that divide them, also where the width changes to fit', () => {
+    const net = new RegNet({ arch: { w0: 24, wa: 24.48, wm: 2.54, groupW: 16, depth: 22 }, stemChannels: 4 });
+    const rests = net.modules().map((module) => (module instanceof Conv2d ? module.outChannels % module.groups : 0));
+    expect(Math.max(...rests)).toBe(0);
+  });
+});

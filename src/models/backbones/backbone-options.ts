@@ -1,0 +1,29 @@
+// The options that all convolutional backbones share.
+import type { ConvConfig, NormConfig } from '../../nn/index.ts';
+import type { InitOption } from '../initial-weights.ts';
+import { convCfg, flag, index, initCfg, normCfg } from '../schema.ts';
+
+export interface BackboneOptions {
+  /** How many stages are not trained and stay in evaluation mode; 0 freezes the stem alone, -1 nothing. Default -1. */
+  frozenStages?: number;
+  /** `{ type: 'Conv2d' }`; `paddingMode` may stand beside it. Default null: plain convolutions. */
+  convCfg?: ConvConfig | null;
+  /** `BN`, `SyncBN`, `GN` with its options. Default `{ type: 'BN' }`. */
+  normCfg?: NormConfig;
+  /** Keep batch norms in evaluation mode while training. Default false. */
+  normEval?: boolean;
+  /** Taken for OpenMMLab's configs and without effect: it trades time for memory and changes no result. */
+  withCp?: boolean;
+  /** Initial weights, in place of the network's own way. */
+  initCfg?: InitOption;
+}
+
+/** The schema of {@link BackboneOptions}. */
+export const backboneOptions = {
+  frozenStages: index.exactOptional(),
+  convCfg: convCfg.exactOptional(),
+  normCfg: normCfg.exactOptional(),
+  normEval: flag.exactOptional(),
+  withCp: flag.exactOptional(),
+  initCfg: initCfg.exactOptional(),
+};

@@ -1,0 +1,200 @@
+// Every backbone runs the contract.
+import { describe } from 'vitest';
+
+import { describeBackbone } from '../models.contract.ts';
+import type { BackboneContract } from '../models.contract.ts';
+
+const narrow = { stemChannels: 4, baseChannels: 4 };
+const tiny = { arch: { embedDims: 8, numLayers: 2, numHeads: 2, feedforwardChannels: 12 }, imgSize: 16, patchSize: 8 };
+const frozen = ['conv1.weight', 'layer2.0.conv1.weight'] as const;
+
+const contracts: [type: string, contract: BackboneContract][] = [
+  [
+    'ResNet',
+    {
+      options: { depth: 18, ...narrow, outIndices: [0, 3] },
+      input: [2, 3, 48, 48],
+      shapes: [
+        [2, 4, 12, 12],
+        [2, 32, 2, 2],
+      ],
+      names: [
+        'conv1.weight',
+        'bn1.running_mean',
+        'layer1.0.conv1.weight',
+        'layer2.0.downsample.1.weight',
+        'layer4.1.bn2.bias',
+      ],
+      frozen,
+    },
+  ],
+  [
+    'ResNet_CIFAR',
+    {
+      options: { depth: 50, ...narrow, numStages: 2, style: 'caffe' },
+      input: [2, 3, 16, 16],
+      shapes: [[2, 32, 8, 8]],
+      names: [
+        'conv1.weight',
+        'layer1.0.downsample.0.weight',
+        'layer2.3.conv3.weight',
+        'layer2.3.bn3.num_batches_tracked',
+      ],
+      frozen,
+    },
+  ],
+  [
+    'ResNetV1c',
+    {
+      options: { depth: 18, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 8, 4, 4]],
+      names: ['stem.0.conv.weight', 'stem.2.bn.weight', 'layer2.0.downsample.0.weight'],
+      frozen: ['stem.0.conv.weight', 'layer2.0.conv1.weight'],
+    },
+  ],
+  [
+    'ResNetV1d',
+    {
+      options: { depth: 18, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 8, 4, 4]],
+      names: ['stem.1.conv.weight', 'layer2.0.downsample.1.weight', 'layer2.0.downsample.2.weight'],
+    },
+  ],
+  [
+    'ResNeXt',
+    {
+      options: { depth: 50, groups: 2, widthPerGroup: 2, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 32, 4, 4]],
+      names: ['layer1.0.conv2.weight', 'layer2.3.conv3.weight'],
+      frozen,
+    },
+  ],
+  [
+    'WideResNet',
+    {
+      options: { depth: 10, widenFactor: 2, ...narrow },
+      input: [2, 3, 16, 16],
+      shapes: [[2, 32, 4, 4]],
+      names: [
+        'conv1.weight',
+        'bn1.weight',
+        'layer1.0.bn1.weight',
+        'layer2.0.downsample.weight',
+        'layer3.0.conv2.weight',
+      ],
+      frozen,
+    },
+  ],
+  [
+    'MobileNetV2',
+    {
+      options: { widenFactor: 0.1, outIndices: [1, 7] },
+      input: [2, 3, 64, 64],
+      shapes: [
+        [2, 8, 16, 16],
+        [2, 1280, 2, 2],
+      ],
+      names: ['conv1.conv.weight', 'layer1.0.conv.0.conv.weight', 'layer2.0.conv.2.bn.weight', 'conv2.conv.weight'],
+      frozen: ['conv1.conv.weight', 'layer2.0.conv.0.conv.weight'],
+    },
+  ],
+  [
+    'ShuffleNetV2',
+    {
+      options: { widenFactor: 0.5, outIndices: [0, 3] },
+      input: [2, 3, 64, 64],
+      shapes: [
+        [2, 48, 8, 8],
+        [2, 1024, 2, 2],
+      ],
+      names: [
+        'conv1.conv.weight',
+        'layers.0.0.branch1.0.conv.weight',
+        'layers.1.7.branch2.2.bn.bias',
+        'layers.3.conv.weight',
+      ],
+      frozen: ['conv1.conv.weight', 'layers.1.0.branch1.0.conv.weight'],
+    },
+  ],
+  [
+    'RegNet',
+    {
+      options: { arch: { w0: 8, wa: 6, wm: 2, groupW: 4, depth: 7 }, stemChannels: 4, outIndices: [0, 2] },
+      input: [2, 3, 32, 32],
+      shapes: [
+        [2, 8, 8, 8],
+        [2, 32, 2, 2],
+      ],
+      names: ['conv1.weight', 'layer1.0.bn2.weight', 'layer3.0.downsample.0.weight'],
+      frozen,
+    },
+  ],
+  [
+    'VisionTransformer',
+    {
+      options: { ...tiny, outIndices: [0, 1] },
+      input: [2, 3, 24, 16],
+      shapes: [
+        [2, 8, 3, 2],
+        [2, 8],
+        [2, 8, 3, 2],
+        [2, 8],
+      ],
+      names: [
+        'cls_token',
+        'pos_embed',
+        'patch_embed.projection.weight',
+        'layers.0.attn.qkv.bias',
+        'layers.1.ln2.weight',
+        'ln1.bias',
+      ],
+    },
+  ],
+  [
+    'DistilledVisionTransformer',
+    {
+      options: tiny,
+      input: [2, 3, 16, 16],
+      shapes: [
+        [2, 8, 2, 2],
+        [2, 8],
+        [2, 8],
+      ],
+      names: [
+        'cls_token',
+        'dist_token',
+        'layers.0.ffn.layers.0.0.weight',
+        'layers.0.ffn.layers.1.weight',
+        'layers.0.attn.proj.weight',
+      ],
+    },
+  ],
+  [
+    'TIMMBackbone',
+    {
+      options: { modelName: 'regnety_002', featuresOnly: true },
+      input: [2, 3, 32, 32],
+      shapes: [
+        [2, 32, 16, 16],
+        [2, 24, 8, 8],
+        [2, 56, 4, 4],
+        [2, 152, 2, 2],
+        [2, 368, 1, 1],
+      ],
+      names: [
+        'timm_model.stem.conv.weight',
+        'timm_model.s1.b1.conv1.bn.weight',
+        'timm_model.s2.b1.downsample.conv.weight',
+        'timm_model.s3.b4.se.fc1.bias',
+        'timm_model.s4.b7.conv3.bn.running_var',
+      ],
+    },
+  ],
+];
+
+describe.each(contracts)('%s', (type, contract) => {
+  describeBackbone(type, contract);
+});

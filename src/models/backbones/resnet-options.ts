@@ -1,0 +1,121 @@
+// The options of residual networks, their schema, and the checks across them.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { count, counts, flag, indices, rate } from '../schema.ts';
+import { backboneOptions } from './backbone-options.ts';
+import type { BackboneOptions } from './backbone-options.ts';
+import { BasicBlock } from './basic-block.ts';
+import { Bottleneck } from './bottleneck.ts';
+import type { BlockClass, ResNetStyle } from './residual.ts';
+import { checkOutIndices } from './training-mode.ts';
+
+export interface ResNetOptions extends BackboneOptions {
+  /** 18, 34 (basic blocks), 50, 101 or 152 (bottlenecks). */
+  depth: number;
+  /** Blocks in each stage, in place of the depth's own: `[3, 3, 3]` with three stages is ResNet-20. */
+  stageBlocks?: readonly number[];
+  /** Default 3. */
+  inChannels?: number;
+  /** Channels after the stem. Default 64. */
+  stemChannels?: number;
+  /** Width of the first stage; each further one doubles it. Default 64. */
+  baseChannels?: number;
+  /** Channels out of a block as a multiple of its width. Default: 1 for basic blocks, 4 for bottlenecks. */
+  expansion?: number | null;
+  /** Default 4. */
+  numStages?: number;
+  /** Of each stage. Default `[1, 2, 2, 2]`. */
+  strides?: readonly number[];
+  /** Of each stage. Default all 1. */
+  dilations?: readonly number[];
+  /** Which stages' outputs are returned, counted from 0. Default: the last. */
+  outIndices?: readonly number[];
+  /** Default `'pytorch'`. */
+  style?: ResNetStyle;
+  /** Three 3x3 convolutions in place of the stem's 7x7. Default false. */
+  deepStem?: boolean;
+  /** Average pooling in place of strides on the ways around blocks. Default false. */
+  avgDown?: boolean;
+  /** Start every block as the identity: the scale of its last norm is zero. Default true. */
+  zeroInitResidual?: boolean;
+  /** The last block's chance to be dropped (see `DropPath`); it grows evenly from 0. Default 0. */
+  dropPathRate?: number;
+}
+
+export const resnetShape = {
+  stageBlocks: counts.exactOptional(),
+  inChannels: count.exactOptional(),
+  stemChannels: count.exactOptional(),
+  baseChannels: count.exactOptional(),
+  expansion: count.nullable().exactOptional(),
+  numStages: count.exactOptional(),
+  strides: counts.exactOptional(),
+  dilations: counts.exactOptional(),
+  outIndices: indices.exactOptional(),
+  style: z.enum(['pytorch', 'caffe']).exactOptional(),
+  avgDown: flag.exactOptional(),
+  zeroInitResidual: flag.exactOptional(),
+  dropPathRate: rate.exactOptional(),
+  ...backboneOptions,
+};
+
+/** Depth -> block and how many of them in each stage. */
+const depths: Readonly<Record<number, readonly [BlockClass, readonly number[]]>> = {
+  18: [BasicBlock, [2, 2, 2, 2]],
+  34: [BasicBlock, [3, 4, 6, 3]],
+  50: [Bottleneck, [3, 4, 6, 3]],
+  101: [Bottleneck, [3, 4, 23, 3]],
+  152: [Bottleneck, [3, 8, 36, 3]],
+};
+
+/** The options with their defaults. */
+export interface ResNetPlan {
+  block: BlockClass;
+  stageBlocks: readonly number[];
+  stemChannels: number;
+  baseChannels: number;
+  expansion: number;
+  strides: readonly number[];
+  dilations: readonly number[];
+  outIndices: readonly number[];
+}
+
+/** Fills in defaults. @throws {RetortError} for a depth that is none, or counts that do not fit together: all of them. */
+export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
+  const { stemChannels = 64, baseChannels = 64, numStages = 4 } = options;
+  const { strides = [1, 2, 2, 2], dilations = [1, 1, 1, 1], outIndices = [numStages - 1] } = options;
+  const [block, ownBlocks] = blocksOf(name, options.depth);
+  const { stageBlocks = ownBlocks } = options;
+  const mistakes: string[] = [];
+  const natural = (value: number): boolean => Number.isInteger(value) && value >= 1;
+  const perStage = (key: string, values: readonly number[]): void => {
+    if (values.length >= numStages && values.every(natural)) return;
+    mistakes.push(`${key} must have a positive count for each of ${numStages} stages, got [${values.join(', ')}]`);
+  };
+  if (!natural(numStages) || numStages > 4) mistakes.push(`numStages must be 1 to 4, got ${numStages}`);
+  for (const [key, value] of Object.entries({ stemChannels, baseChannels })) {
+    if (!natural(value)) mistakes.push(`${key} must be a positive whole number, got ${value}`);
+  }
+  perStage('stageBlocks', stageBlocks);
+  perStage('strides', strides);
+  perStage('dilations', dilations);
+  if (mistakes.length > 0) throw new RetortError(`${name}: ${mistakes.join('; ')}`);
+  checkOutIndices(name, outIndices, numStages - 1);
+  return {
+    block,
+    stageBlocks: stageBlocks.slice(0, numStages),
+    stemChannels,
+    baseChannels,
+    expansion: options.expansion ?? block.expansion,
+    strides,
+    dilations,
+    outIndices,
+  };
+}
+
+function blocksOf(name: string, depth: number): readonly [BlockClass, readonly number[]] {
+  const found = Object.hasOwn(depths, depth) ? depths[depth] : undefined;
+  if (found !== undefined) return found;
+  throw new RetortError(`${name}: there is no depth ${depth}`, { help: `there are ${Object.keys(depths).join(', ')}` });
+}

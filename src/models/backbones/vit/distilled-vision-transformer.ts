@@ -1,0 +1,25 @@
+// DeiT: a vision transformer with a second token, which learns from a teacher.
+import { entry } from '../../../registry/index.ts';
+import type { Parameter } from '../../../nn/index.ts';
+import { visionTransformerOptions } from './options.ts';
+import type { VisionTransformerOptions } from './options.ts';
+import { VisionTransformer } from './vision-transformer.ts';
+
+/**
+ * A {@link VisionTransformer} that returns `[patches, clsToken, distToken]`; `arch` is `'deit-base'` by default.
+ * Touvron et al. 2020, arXiv 2012.12877.
+ */
+export class DistilledVisionTransformer extends VisionTransformer {
+  /** `(1, 1, embedDims)`. */
+  declare dist_token: Parameter;
+
+  constructor({ arch = 'deit-base', ...options }: VisionTransformerOptions = {}) {
+    super({ ...options, arch }, ['cls_token', 'dist_token']);
+  }
+}
+
+export const distilledVisionTransformerEntry = entry(
+  visionTransformerOptions,
+  (options) => new DistilledVisionTransformer(options),
+  { summary: 'DeiT: a vision transformer with a distillation token.', paper: 'Touvron et al. 2020, arXiv 2012.12877' },
+);

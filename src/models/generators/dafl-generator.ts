@@ -1,0 +1,61 @@
+// The generator of data-free learning (DAFL).
+import { z } from 'zod';
+
+import { BatchNorm2d, Conv2d, functional, LeakyReLU, Linear, Sequential, Tanh } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { BaseGenerator, generatorShape } from './base-generator.ts';
+import type { GeneratorOptions } from './base-generator.ts';
+
+export interface DAFLGeneratorOptions extends GeneratorOptions {
+  /** Added to the variance in the batch norms between the convolutions. Default 0.8. */
+  bnEps?: number;
+}
+
+/**
+ * `(N, latentDim)` to images `(N, 3, imgSize, imgSize)` of mean 0 and variance 1 in each channel: linear to
+ * `hiddenChannels` maps, batch norm, then twice nearest enlargement and convolutions; tanh and batch norm at the end.
+ *
+ * Chen et al.: DAFL: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ */
+export class DAFLGenerator extends BaseGenerator {
+  readonly linear: Linear;
+  readonly bn1: BatchNorm2d;
+  readonly conv_blocks1: Sequential;
+  readonly conv_blocks2: Sequential;
+
+  /** @throws {RetortError} for sizes that do not fit together. */
+  constructor(options: DAFLGeneratorOptions) {
+    super(options);
+    const { hiddenChannels: hidden, leakySlope: negativeSlope = 0.2, bnEps: eps = 0.8 } = options;
+    const half = Math.floor(hidden / 2);
+    const conv = (from: number, to: number): Conv2d => new Conv2d(from, to, { kernelSize: 3, padding: 1 });
+    const leaky = (): LeakyReLU => new LeakyReLU({ negativeSlope, inplace: true });
+    this.linear = new Linear(this.latentDim, hidden * this.initSize ** 2);
+    this.bn1 = new BatchNorm2d(hidden);
+    this.conv_blocks1 = new Sequential(conv(hidden, hidden), new BatchNorm2d(hidden, { eps }), leaky());
+    this.conv_blocks2 = new Sequential(
+      conv(hidden, half),
+      new BatchNorm2d(half, { eps }),
+      leaky(),
+      conv(half, 3),
+      new Tanh(),
+      new BatchNorm2d(3, { affine: false }),
+    );
+    this.initialize(options);
+  }
+
+  override forward(latent?: Tensor | null, batchSize = 1): Tensor {
+    const { initSize, hiddenChannels, scaleFactor } = this;
+    const maps = this.linear.forward(this.processLatent(latent, batchSize));
+    const small = this.bn1.forward(maps.view([-1, hiddenChannels, initSize, initSize]));
+    const middle = this.conv_blocks1.forward(functional.interpolate(small, { scaleFactor }));
+    return this.conv_blocks2.forward(functional.interpolate(middle, { scaleFactor }));
+  }
+}
+
+export const daflGenerator = entry(
+  z.strictObject({ ...generatorShape, bnEps: z.number().positive().exactOptional() }),
+  (options) => new DAFLGenerator(options),
+  { summary: 'Images from noise for DAFL.', paper: 'Chen et al. 2019, arXiv 1904.01186' },
+);

@@ -1,0 +1,95 @@
+// What all heads of classifiers do: scores to losses and accuracies. By itself it takes features for scores.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { Module } from '../../nn/index.ts';
+import type { DataSample } from '../../nn/index.ts';
+import { entry } from '../../registry/index.ts';
+import { noGrad, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { InitOption } from '../initial-weights.ts';
+import { count, flag, initCfg } from '../schema.ts';
+import type { Feature } from '../parts.ts';
+import { buildHeadLoss } from './losses/index.ts';
+import type { HeadLoss, HeadLossOption } from './losses/index.ts';
+import { targetsOf } from './targets.ts';
+
+export interface ClsHeadOptions {
+  /** Default `{ type: 'CrossEntropyLoss' }`. */
+  loss?: HeadLossOption;
+  /** Among how many of the highest scores the class must be to count, for `calAcc`. Default `[1]`. */
+  topk?: number | readonly number[];
+  /** Report accuracies beside the loss, as `accuracy_top-1`, in percent. Default false. */
+  calAcc?: boolean;
+  /** Initial weights, in place of the head's own way. */
+  initCfg?: InitOption;
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+/** The schema of {@link ClsHeadOptions}. */
+export const clsHeadOptions = {
+  loss: z.custom<HeadLossOption>(isObject, 'expected { type, ...options } of a loss').exactOptional(),
+  topk: z.union([count, z.array(count).readonly()]).exactOptional(),
+  calAcc: flag.exactOptional(),
+  initCfg: initCfg.exactOptional(),
+};
+
+export class ClsHead extends Module {
+  /** Sees scores `(N, K)` and targets: classes `(N)`, or shares `(N, K)`. */
+  loss_module: HeadLoss;
+  readonly topk: readonly number[];
+  readonly calAcc: boolean;
+
+  /** @throws {RetortError} for a loss that is none. */
+  constructor({ loss = {}, topk = [1], calAcc = false }: ClsHeadOptions = {}) {
+    super();
+    this.loss_module = buildHeadLoss(loss, `${this.constructor.name}: loss`);
+    this.topk = typeof topk === 'number' ? [topk] : topk;
+    this.calAcc = calAcc;
+  }
+
+  /** What the last layer gets: the last of the features. */
+  preLogits(features: readonly Feature[]): Tensor | readonly Tensor[] {
+    return features.at(-1)!;
+  }
+
+  /** Features to scores `(N, K)`. */
+  override forward(features: readonly Feature[]): Tensor {
+    return this.preLogits(features) as Tensor;
+  }
+
+  /** Losses by name. @throws {RetortError} when a label is no class, naming the sample. */
+  loss(features: readonly Feature[], dataSamples: readonly DataSample[]): Record<string, Tensor> {
+    const scores = this.forward(features);
+    const target = targetsOf(this.constructor.name, scores, dataSamples);
+    const loss = this.loss_module.forward(scores, target, { avgFactor: dataSamples.length });
+    return { loss, ...(this.calAcc ? this.#accuracies(scores, target) : {}) };
+  }
+
+  #accuracies(scores: Tensor, target: Tensor): Record<string, Tensor> {
+    if (target.ndim !== 1) {
+      throw new RetortError(`${this.constructor.name}: calAcc: mixed images have no one class`, {
+        help: 'set calAcc: false where images are mixed',
+      });
+    }
+    const highest = Math.min(Math.max(...this.topk), scores.shape[1]!);
+    return noGrad(() =>
+      tidy(() => {
+        const hits = scores
+          .topk(highest, 1)[1]
+          .eq(target.view([-1, 1]))
+          .to('float32'); // (N, highest)
+        const entries = this.topk.map((k) => {
+          const among = hits.narrow(1, 0, Math.min(k, highest)).sum(1).mean().mul(100);
+          return [`accuracy_top-${k}`, among] as const;
+        });
+        return Object.fromEntries(entries);
+      }),
+    );
+  }
+}
+
+export const clsHeadEntry = entry(z.strictObject(clsHeadOptions), (options) => new ClsHead(options), {
+  summary: 'Losses on features that are scores already.',
+});

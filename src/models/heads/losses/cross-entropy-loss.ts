@@ -1,0 +1,99 @@
+// The loss of a classification head, as a module of its own so that recorders can see what it is given.
+import { z } from 'zod';
+
+import { RetortError } from '../../../errors.ts';
+import { functional, Module } from '../../../nn/index.ts';
+import { entry } from '../../../registry/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
+import { flag, rate } from '../../schema.ts';
+import { classWeights, reduceLoss } from './reduce.ts';
+import type { HeadLossCall, Reduction } from './reduce.ts';
+
+export interface CrossEntropyLossOptions {
+  /** Default 1. */
+  lossWeight?: number;
+  /** How much of each label is spread over all classes, 0 to 1. Default 0. */
+  labelSmoothing?: number;
+  /** Each class is decided on its own, by a sigmoid. Default false. */
+  useSigmoid?: boolean;
+  /** The target is the share of each class, `(N, K)`; shares that do not add up to 1 are taken as they are. Default false. */
+  useSoft?: boolean;
+  /** Default `'mean'`. */
+  reduction?: Reduction;
+  /** A weight for each class. Default none. */
+  classWeight?: readonly number[] | null;
+  /** A weight for each class where it is present; with `useSigmoid` only. Default none. */
+  posWeight?: readonly number[] | null;
+}
+
+/**
+ * `lossWeight * mean_i(-log softmax(clsScore_i)[target_i])`; with shares as target `-sum_k target_ik log softmax(clsScore_i)_k`;
+ * with `useSigmoid` the binary cross entropy of each class, summed over classes where a head averages over samples.
+ */
+export class CrossEntropyLoss extends Module {
+  readonly lossWeight: number;
+  readonly #options: CrossEntropyLossOptions;
+
+  /** @throws {RetortError} when both `useSoft` and `useSigmoid` are set. */
+  constructor(options: CrossEntropyLossOptions = {}) {
+    super();
+    if (options.useSoft === true && options.useSigmoid === true) {
+      throw new RetortError('CrossEntropyLoss: useSoft and useSigmoid cannot both be set');
+    }
+    this.lossWeight = options.lossWeight ?? 1;
+    this.#options = options;
+  }
+
+  /** @param clsScore `(N, K)` @param target classes, int64 `(N)`, or the share of each class, `(N, K)` */
+  override forward(clsScore: Tensor, target: Tensor, call: HeadLossCall = {}): Tensor {
+    const reduction = call.reductionOverride ?? this.#options.reduction ?? 'mean';
+    const loss = reduceLoss(this.#elements(clsScore, target), reduction, call);
+    return this.lossWeight === 1 ? loss : loss.mul(this.lossWeight);
+  }
+
+  #elements(clsScore: Tensor, target: Tensor): Tensor {
+    const { useSigmoid = false, useSoft = false, labelSmoothing = 0, classWeight, posWeight } = this.#options;
+    const weight = classWeight?.length
+      ? { weight: classWeights('CrossEntropyLoss: classWeight', classWeight, clsScore) }
+      : {};
+    if (!useSigmoid && !useSoft) {
+      return functional.crossEntropy(clsScore, target, { ...weight, labelSmoothing, reduction: 'none' });
+    }
+    const shares = asShares(clsScore, target);
+    if (useSoft) {
+      const losses = clsScore.logSoftmax(-1).mul(shares).neg();
+      return (weight.weight === undefined ? losses : losses.mul(weight.weight)).sum(-1);
+    }
+    const positive = posWeight?.length
+      ? { posWeight: classWeights('CrossEntropyLoss: posWeight', posWeight, clsScore) }
+      : {};
+    return functional.binaryCrossEntropyWithLogits(clsScore, shares, { ...weight, ...positive, reduction: 'none' });
+  }
+}
+
+/** Classes as 1 and 0; shares as they are. */
+export function asShares(clsScore: Tensor, target: Tensor): Tensor {
+  const { shape } = clsScore;
+  if (target.ndim === 1) return functional.oneHot(target, { numClasses: shape[1]! }).to(clsScore.dtype);
+  if (target.shape.join() === shape.join()) return target.to(clsScore.dtype);
+  throw new RetortError(
+    `head loss: target must be classes [${shape[0]}] or shares [${shape.join(', ')}], got [${target.shape.join(', ')}]`,
+  );
+}
+
+const reduction = z.enum(['none', 'mean', 'sum']);
+const weights = z.array(z.number()).readonly().nullable();
+
+export const crossEntropyLossEntry = entry(
+  z.strictObject({
+    lossWeight: z.number().exactOptional(),
+    labelSmoothing: rate.exactOptional(),
+    useSigmoid: flag.exactOptional(),
+    useSoft: flag.exactOptional(),
+    reduction: reduction.exactOptional(),
+    classWeight: weights.exactOptional(),
+    posWeight: weights.exactOptional(),
+  }),
+  (options) => new CrossEntropyLoss(options),
+  { summary: 'Cross entropy, of classes or of shares.' },
+);

@@ -1,0 +1,58 @@
+// How a network begins: its own way, or as `initCfg` says, with the exceptions that OpenMMLab makes.
+import { RetortError } from '../errors.ts';
+import { initializeModule } from '../nn/index.ts';
+import type { InitConfig, Module } from '../nn/index.ts';
+
+/** One initialiser or several, applied in order; null leaves layers as they were made. */
+export type InitOption = InitConfig | readonly InitConfig[] | null;
+
+/** What convolutional networks begin with: He et al. 2015, arXiv 1502.01852, on the fan out; norms as the identity. */
+export const convolutional: readonly InitConfig[] = [
+  { type: 'Kaiming', layer: ['Conv2d'] },
+  { type: 'Constant', val: 1, layer: ['BatchNorm', 'GroupNorm'] },
+];
+
+export interface InitialWeights {
+  /** The network's option. Default: `usual`. */
+  initCfg?: InitOption | undefined;
+  /** What the network does where it has none. */
+  usual: InitOption;
+  /** What is done after either, except where weights are loaded. */
+  after?: () => void;
+}
+
+/** Draws (or loads) the weights of a module. @throws {RetortError} see `initializeModule`. */
+export function initialize(module: Module, { initCfg, usual, after }: InitialWeights): void {
+  const config = initCfg === undefined ? usual : initCfg;
+  for (const one of listOf(config)) {
+    if (one.type === 'Pretrained') load(module, one);
+    else initializeModule(module, one);
+  }
+  if (!isPretrained(config)) after?.();
+}
+
+/** Whether weights are loaded. */
+export function isPretrained(config: InitOption | undefined): boolean {
+  return listOf(config).some(({ type }) => type === 'Pretrained');
+}
+
+function listOf(config: InitOption | undefined): readonly InitConfig[] {
+  if (config === null || config === undefined) return [];
+  return Array.isArray(config) ? (config as readonly InitConfig[]) : [config as InitConfig];
+}
+
+/** Loads weights; a file of another kind than safetensors is named as what it is. */
+function load(module: Module, config: InitConfig): void {
+  const { checkpoint } = config;
+  if (typeof checkpoint === 'string' && /^[a-z][a-z0-9+.-]+:\/\//i.test(checkpoint)) {
+    throw new RetortError(`initCfg: Pretrained: checkpoint must be a local file, got "${checkpoint}"`, { help });
+  }
+  try {
+    initializeModule(module, config);
+  } catch (cause) {
+    if (typeof checkpoint !== 'string' || /\.safetensors$/i.test(checkpoint)) throw cause;
+    throw new RetortError(`initCfg: Pretrained: "${checkpoint}" could not be read: ${String(cause)}`, { help, cause });
+  }
+}
+
+const help = 'save the state dict as a .safetensors file, and name that file';

@@ -1,0 +1,130 @@
+// The non-local block: every place of a feature map looks at every other one.
+import type { Tensor } from '../../torch/index.ts';
+import { ops } from '../../torch/index.ts';
+import { oneOf, whole } from '../arguments.ts';
+import { constant_, normal_ } from '../init.ts';
+import { Sequential } from '../containers.ts';
+import { MaxPool2d } from '../layers/index.ts';
+import type { Layer } from '../module.ts';
+import { Module } from '../module.ts';
+import type { NormConfig } from './build-norm.ts';
+import { ConvModule } from './conv-module.ts';
+import type { ConvConfig } from './conv-module.ts';
+
+const modes = ['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation'] as const;
+export type NonLocalMode = (typeof modes)[number];
+
+export interface NonLocalOptions {
+  /** The channels inside are `max(1, floor(inChannels / reduction))`. Default 2. */
+  reduction?: number;
+  /** Divide the products of `embedded_gaussian` by the root of the channels inside. Default true. */
+  useScale?: boolean;
+  /** Default `{ type: 'Conv2d' }`. */
+  convCfg?: ConvConfig | null;
+  /** The norm of `conv_out`. Default null: none. */
+  normCfg?: NormConfig | null;
+  /** How alike two places are. Default `'embedded_gaussian'`. */
+  mode?: NonLocalMode;
+  /** Look at a map of half the height and width (max pooling). Default false. */
+  subSample?: boolean;
+  /** Standard deviation of the weights at first. Default 0.01. */
+  std?: number;
+  /** Begin as the identity: the last norm's scale, or without a norm the last convolution, is 0. Default true. */
+  zerosInit?: boolean;
+}
+
+/**
+ * `x + conv_out(y)`, `y_i = sum_j f(x_i, x_j) g(x_j)`: `(N, inChannels, H, W)` to the same shape, `i` and `j` being places. With
+ * 1x1 convolutions `theta`, `phi`, `g` and K places `j`, `f` is, by mode:
+ *
+ * - `gaussian`: `softmax_j(x_i . x_j)`;
+ * - `embedded_gaussian`: `softmax_j(theta_i . phi_j / sqrt(channels inside))`;
+ * - `dot_product`: `theta_i . phi_j / K`;
+ * - `concatenation`: `ReLU(w . [theta_i, phi_j]) / K`, the weights `w` being `concat_project`.
+ *
+ * Wang, Girshick, Gupta, He 2018, arXiv 1711.07971.
+ */
+export class NonLocal2d extends Module {
+  readonly inChannels: number;
+  readonly interChannels: number;
+  readonly mode: NonLocalMode;
+  readonly useScale: boolean;
+  g: Layer;
+  readonly conv_out: ConvModule;
+  readonly theta: ConvModule | null;
+  phi: Layer | null;
+  readonly concat_project: ConvModule | null;
+
+  /** @throws {RetortError} for a mode that is none, and what the layers refuse. */
+  constructor(inChannels: number, options: NonLocalOptions = {}) {
+    super();
+    const { reduction = 2, useScale = true, convCfg = { type: 'Conv2d' }, normCfg = null } = options;
+    const { mode = 'embedded_gaussian', subSample = false, std = 0.01, zerosInit = true } = options;
+    this.inChannels = whole('NonLocal2d: inChannels', inChannels);
+    this.interChannels = Math.max(1, Math.floor(inChannels / whole('NonLocal2d: reduction', reduction)));
+    this.mode = oneOf('NonLocal2d: mode', mode, modes);
+    this.useScale = useScale;
+    const embed = (): ConvModule =>
+      new ConvModule(inChannels, this.interChannels, { kernelSize: 1, convCfg, actCfg: null });
+    const g = embed();
+    this.g = g;
+    this.conv_out = new ConvModule(this.interChannels, inChannels, { kernelSize: 1, convCfg, normCfg, actCfg: null });
+    this.theta = mode === 'gaussian' ? null : embed();
+    const phi = mode === 'gaussian' ? null : embed();
+    this.phi = phi;
+    this.concat_project =
+      mode === 'concatenation'
+        ? new ConvModule(this.interChannels * 2, 1, { kernelSize: 1, bias: false, inplace: false })
+        : null;
+    for (const part of [g, this.theta, phi]) if (part !== null) normalInit(part.conv, std);
+    const last = (this.conv_out.norm ?? this.conv_out.conv) as Weighted;
+    if (zerosInit) zeroInit(last);
+    else normalInit(last, std);
+    if (subSample) this.subSampleBy(new MaxPool2d(2));
+  }
+
+  /** Puts a pooling behind what is looked at: `g` and `phi` become sequences. */
+  protected subSampleBy(pool: MaxPool2d): void {
+    this.g = new Sequential(this.g, pool);
+    this.phi = this.phi === null ? pool : new Sequential(this.phi, pool);
+  }
+
+  override forward(input: Tensor): Tensor {
+    const values = this.g.forward(input).flatten(2).transpose(1, 2); // (N, K, inside)
+    const queries = (this.theta === null ? input : this.theta.forward(input)).flatten(2); // (N, C, H W)
+    const keys = (this.phi === null ? input : this.phi.forward(input)).flatten(2); // (N, C, K)
+    const found = this.#likeness(queries, keys).matmul(values); // (N, H W, inside)
+    const [n, , height, width] = input.shape;
+    const y = found.transpose(1, 2).reshape([n!, this.interChannels, height!, width!]);
+    return input.add(this.conv_out.forward(y));
+  }
+
+  /** `f`: `(N, C, H W)` and `(N, C, K)` to `(N, H W, K)`. */
+  #likeness(queries: Tensor, keys: Tensor): Tensor {
+    const places = keys.shape[2]!;
+    if (this.concat_project !== null) {
+      const left = queries.unsqueeze(3).expand([-1, -1, -1, places]); // (N, C, H W, K)
+      const right = keys.unsqueeze(2).expand([-1, -1, queries.shape[2]!, -1]);
+      return this.concat_project
+        .forward(ops.cat([left, right], 1))
+        .squeeze(1)
+        .div(places);
+    }
+    const products = queries.transpose(1, 2).matmul(keys);
+    if (this.mode === 'dot_product') return products.div(places);
+    const scaled =
+      this.mode === 'embedded_gaussian' && this.useScale ? products.div(this.interChannels ** 0.5) : products;
+    return scaled.softmax(2);
+  }
+}
+
+type Weighted = Layer & { weight: Tensor | null; bias: Tensor | null };
+
+function normalInit({ weight, bias }: Weighted, std: number): void {
+  if (weight !== null) normal_(weight, { std });
+  if (bias !== null) constant_(bias, { val: 0 });
+}
+
+function zeroInit({ weight, bias }: Weighted): void {
+  for (const one of [weight, bias]) if (one !== null) constant_(one, { val: 0 });
+}

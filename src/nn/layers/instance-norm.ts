@@ -1,0 +1,79 @@
+// Instance normalisation: each channel of each image by itself.
+import { RetortError } from '../../errors.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { ops, tensor, tidy } from '../../torch/index.ts';
+import { Module } from '../module.ts';
+import { Buffer } from '../parameter.ts';
+import type { Parameter } from '../parameter.ts';
+import { listed, whole } from '../arguments.ts';
+import { scaleAndShift } from './default-weights.ts';
+
+export interface InstanceNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  eps?: number;
+  /** Weight of a new batch in the running statistics. Default 0.1. */
+  momentum?: number;
+  /** Learn a scale and a shift for each channel. Default false. */
+  affine?: boolean;
+  /** Keep running statistics, and normalise with them in evaluation. Default false. */
+  trackRunningStats?: boolean;
+}
+
+/**
+ * `(x - mean) / sqrt(variance + eps) * weight + bias` of `(N, numFeatures, H, W)`, mean and (biased) variance over the places of one
+ * channel of one image. Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022.
+ */
+export class InstanceNorm2d extends Module {
+  readonly numFeatures: number;
+  eps: number;
+  momentum: number;
+  readonly trackRunningStats: boolean;
+  /** `(numFeatures)`: the scale, at first 1. */
+  weight: Parameter | null;
+  /** `(numFeatures)`: the shift, at first 0. */
+  bias: Parameter | null;
+  /** `(numFeatures)`, at first 0. */
+  running_mean: Buffer | null;
+  /** `(numFeatures)`, at first 1. */
+  running_var: Buffer | null;
+  /** An int64 scalar, which stays 0 as in PyTorch. */
+  num_batches_tracked: Buffer | null;
+
+  /** @throws {RetortError} when `numFeatures` is no whole number. */
+  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
+    super();
+    const { eps = 1e-5, momentum = 0.1, affine = false, trackRunningStats = false } = options;
+    this.numFeatures = whole('InstanceNorm2d: numFeatures', numFeatures);
+    this.eps = eps;
+    this.momentum = momentum;
+    this.trackRunningStats = trackRunningStats;
+    const { weight, bias } = scaleAndShift([numFeatures], affine);
+    this.weight = weight;
+    this.bias = bias;
+    const buffer = (make: () => Tensor): Buffer | null => (trackRunningStats ? tidy(() => new Buffer(make())) : null);
+    this.running_mean = buffer(() => ops.zeros([numFeatures]));
+    this.running_var = buffer(() => ops.ones([numFeatures]));
+    this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }));
+  }
+
+  /** @throws {RetortError} for an input of another rank or channel count, or of one place where its statistics are needed. */
+  override forward(input: Tensor): Tensor {
+    const { shape } = input;
+    const [, channels, height, width] = shape;
+    if (shape.length !== 4 || channels !== this.numFeatures) {
+      throw new RetortError(`InstanceNorm2d: input (N, ${this.numFeatures}, H, W) expected, got [${shape.join(', ')}]`);
+    }
+    const measured = this.training || !this.trackRunningStats;
+    if (measured && height! * width! <= 1) {
+      throw new RetortError(`InstanceNorm2d: more than one place expected, got [${shape.join(', ')}]`);
+    }
+    const { weight, bias, running_mean: mean, running_var: variance } = this;
+    return ops.instanceNorm(input, weight, bias, mean, variance, measured, this.momentum, this.eps, true);
+  }
+
+  protected override describe(): string {
+    const { eps, momentum, trackRunningStats } = this;
+    const options = { eps, momentum, affine: this.weight !== null, trackRunningStats };
+    return listed([this.numFeatures], options, { eps: 1e-5, momentum: 0.1, affine: false, trackRunningStats: false });
+  }
+}

@@ -1,0 +1,34 @@
+// Configs of networks that are small enough for tests of training.
+import type { TypedConfig } from '../src/registry/index.ts';
+
+/** One residual block of `width` channels, for images `(1, H, W)` of four classes; `head.fc` gives `(N, 4)`. */
+export function tinyNetwork(width: number): TypedConfig {
+  return {
+    type: 'ImageClassifier',
+    backbone: {
+      type: 'ResNet_CIFAR',
+      depth: 18,
+      stageBlocks: [1],
+      numStages: 1,
+      inChannels: 1,
+      stemChannels: width,
+      baseChannels: width,
+      zeroInitResidual: false,
+    },
+    neck: { type: 'GlobalAveragePooling' },
+    head: { type: 'LinearClsHead', numClasses: 4, inChannels: width },
+  };
+}
+
+/** KD on `head.fc` under the loss name `loss_kl`. @param teacher the teacher's name where there are several */
+export function logitsDistiller(teacher = '', options: object = { tau: 4 }): TypedConfig {
+  return {
+    type: 'ConfigurableDistiller',
+    studentRecorders: { fc: { type: 'ModuleOutputs', source: 'head.fc' } },
+    teacherRecorders: { fc: { type: 'ModuleOutputs', source: `${teacher === '' ? '' : `${teacher}.`}head.fc` } },
+    distillLosses: { loss_kl: { type: 'KLDivergence', ...options } },
+    lossForwardMappings: {
+      loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+    },
+  };
+}

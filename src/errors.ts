@@ -40,10 +40,14 @@ function withLines(what: string, where: string | undefined, help: string | undef
   return lines.join('\n');
 }
 
+/** Names beyond this length are not compared: the time goes with the product of two lengths. */
+const longestCompared = 200;
+
 /**
  * The names nearest to `name` by edit distance, best first, at most three; none that differs in more than a third of its letters.
  */
 export function nearest(name: string, candidates: Iterable<string>): string[] {
+  if (name.length > longestCompared) return [];
   const wanted = name.toLowerCase();
   const limit = Math.max(1, Math.floor(name.length / 3));
   const scored: { candidate: string; distance: number }[] = [];

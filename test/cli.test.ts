@@ -74,7 +74,7 @@ it('says all that is wrong with a config, in one go, without a stack', () => {
   expect(err).toMatch(/trainData.batchSize: .*got "8"/);
   expect(err).toMatch(/"optimiser" is no option; did you mean "optimizer"/);
   expect(err).not.toMatch(/at .*\.js:\d+/);
-  expect(retort('train', 'nothing.ts').err).toMatch(/there is no config nothing.ts/);
+  expect(retort('train', 'nothing.ts').err).toMatch(/config nothing.ts: there is no such file/);
   const model = { ...config, model: { ...config.model, type: 'Supervise' } };
   expect(retort('train', write('model.json', model)).err).toMatch(
     /model: "Supervise" is no algorithm; did you mean "Supervised"/,
@@ -102,6 +102,123 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   expect(retort('train', file, '--work-dir', 'parts', '--resume').out).toMatch(/resuming at epoch/);
   const student = (name: string): Buffer => readFileSync(join(folder, name, 'student.safetensors'));
   expect(student('parts').equals(student('whole'))).toBe(true);
+});
+
+it('checks and prints configs: bases, options, all mistakes of types and options at once', () => {
+  write('base.json', config);
+  const child = { base: 'base.json', epochs: 3, optimizer: { lr: 0.01 } };
+  const file = write('child.json', child);
+  const printed = retort(
+    'config',
+    'print',
+    file,
+    '--cfg-options',
+    'optimizer.momentum=0.5',
+    'trainData.batchSize=4',
+  ).out;
+  expect(printed).toMatch(/epochs = 3 +# .*child.json/);
+  expect(printed).toMatch(/optimizer.type = "SGD" +# .*base.json/);
+  expect(printed).toMatch(/optimizer.lr = 0.01 +# .*child.json/);
+  expect(printed).toMatch(/optimizer.momentum = 0.5 +# --cfg-options/);
+  const { out } = retort('config', 'check', file, '--probe');
+  expect(out).toMatch(/child.json is fine/);
+  const backbone = { ...config.model.architecture.backbone, type: 'ResNet_CIFR', dpeth: 18 };
+  const wrong = {
+    ...config,
+    model: {
+      ...config.model,
+      architecture: { ...config.model.architecture, backbone, head: { type: 'LinearClsHead' } },
+    },
+    hooks: [{ type: 'StopDistillHook' }],
+  };
+  const { code, err } = retort('config', 'check', write('types.json', wrong));
+  expect(code).toBe(1);
+  expect(err).toMatch(/model.architecture.backbone: "ResNet_CIFR" is no backbone; did you mean "ResNet_CIFAR"/);
+  expect(err).toMatch(/model.architecture.head LinearClsHead: numClasses/);
+  expect(err).toMatch(/hooks.0 StopDistillHook: stopEpoch/);
+});
+
+it('reads YAML, resumes a run from its folder alone, and tests its student', () => {
+  const text = JSON.stringify({ ...config, epochs: 1 }); // JSON is YAML
+  writeFileSync(join(folder, 'config.yaml'), text);
+  expect(retort('train', 'config.yaml', '--work-dir', 'run').err).toBe('');
+  for (const name of ['run.json', 'config.json', 'config.txt'])
+    expect(existsSync(join(folder, 'run', name))).toBe(true);
+  rmSync(join(folder, 'config.yaml'));
+  expect(retort('train', '--resume', 'run').out).toMatch(/the student is run\/student.safetensors/);
+  const tested = retort('test', join('run', 'config.json'), join('run', 'student.safetensors'), '--json');
+  expect(Object.keys((JSON.parse(tested.out) as { student: object }).student)).toEqual(['accuracy']);
+  expect(retort('train', '--resume', 'nowhere').err).toMatch(/nowhere is no run's folder/);
+  expect(retort('train').err).toMatch(/name a config, or the folder of a run/);
+});
+
+it('lists what configs can name', () => {
+  expect(retort('list', 'losses', '--search', 'hinton').out).toMatch(/KLDivergence/);
+  expect((JSON.parse(retort('list', 'losses', '--json').out) as unknown[]).length).toBeGreaterThanOrEqual(45);
+  expect(retort('list', 'lossses').err).toMatch(/Allowed choices are/);
+});
+
+it('trains stages one after the other, and takes weights over', () => {
+  const { architecture } = config.model;
+  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  const stages = [
+    { name: 'assistant', model: config.model },
+    {
+      name: 'student',
+      model: {
+        _delete_: true,
+        type: 'SingleTeacherDistill',
+        architecture,
+        teacher: { type: 'FromStage', stage: 'assistant' },
+        distiller: {
+          type: 'ConfigurableDistiller',
+          studentRecorders: { fc },
+          teacherRecorders: { fc },
+          distillLosses: { loss_kl: { type: 'KLDivergence' } },
+          lossForwardMappings: {
+            loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+          },
+        },
+      },
+      init: [{ stage: 'assistant', module: 'architecture.backbone' }],
+    },
+  ];
+  const { model: _model, ...rest } = config;
+  const file = write('stages.json', { ...rest, epochs: 1, stages });
+  const { out, err } = retort('train', file, '--work-dir', 'stages');
+  expect(err).toBe('');
+  expect(out).toMatch(
+    /stage assistant[^]*stage student[^]*teacher fc[^]*the student is stages\/student\/student.safetensors/,
+  );
+  expect(retort('train', '--resume', 'stages').out).toMatch(/stage assistant[^]*stage student/);
+});
+
+it('takes losses of users from files that the config imports', () => {
+  const { architecture } = config.model;
+  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  const model = {
+    type: 'SingleTeacherDistill',
+    architecture,
+    teacher: architecture,
+    distiller: {
+      type: 'ConfigurableDistiller',
+      studentRecorders: { fc },
+      teacherRecorders: { fc },
+      distillLosses: { loss_gap: { type: 'Gap', lossWeight: 2 } },
+      lossForwardMappings: {
+        loss_gap: { student: { recorder: 'fc', fromStudent: true }, teacher: { recorder: 'fc', fromStudent: false } },
+      },
+    },
+  };
+  const imports = [fileURLToPath(new URL('fixtures/own-loss.mjs', import.meta.url))];
+  const file = write('own.json', { ...config, model, imports, epochs: 1 });
+  const { out, err } = retort('train', file, '--work-dir', 'own');
+  expect(err).toBe('');
+  expect(out).toMatch(/loss_gap.student/);
+  const wrong = { ...model, distiller: { ...model.distiller, distillLosses: { loss_gap: { type: 'Gpa' } } } };
+  expect(retort('config', 'check', write('wrong-own.json', { ...config, model: wrong, imports })).err).toMatch(
+    /loss_gap: "Gpa" is no loss; did you mean "Gap"/,
+  );
 });
 
 it('the example in examples/ runs and learns', () => {

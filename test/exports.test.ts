@@ -13,6 +13,7 @@ const paths = Object.entries(exports).filter(
 
 it.each(paths)('%s', async (path, files) => {
   for (const file of Object.values(files)) expect(existsSync(new URL(file, root)), file).toBe(true);
+  if (path === './intercept/register') return; // acts when it is loaded: src/intercept has its test
   const loaded = (await import(path.replace('.', 'retort-kd'))) as object;
   expect(Object.keys(loaded).length).toBeGreaterThan(0);
 });

@@ -14,7 +14,7 @@ const configs = ['tsconfig.json', 'tsconfig.build.json', 'package.json'].map((na
 
 /** @returns {string[]} the modules that tsconfig.build.json compiles */
 function sources() {
-  return filesBelow(sourceDir, (path) => path.endsWith('.ts') && !/\.(test|contract|d)\.ts$/.test(path));
+  return filesBelow(sourceDir, (path) => path.endsWith('.ts') && !/\.(test|contract|d)\.ts$|\/testing\//.test(path));
 }
 
 /** @returns {string[]} the files that they are compiled to */

@@ -1,6 +1,4 @@
 // From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
-import { isAbsolute, resolve } from 'node:path';
-
 import type { CheckedConfig } from '../config/index.ts';
 import { buildDataset, buildTransform, DataLoader, RandomSampler } from '../data/index.ts';
 import type { Dataset, Transform } from '../data/index.ts';
@@ -14,10 +12,9 @@ import { buildOptimizer, buildScheduler } from '../optim/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { manualSeed } from '../torch/index.ts';
+import { isPlain } from './check-types.ts';
 
 export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal'> {
-  /** The folder that relative paths in the config start from. */
-  folder: string;
   /** In place of the config's. */
   seed?: number | undefined;
   epochs?: number | undefined;
@@ -28,6 +25,7 @@ export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'pro
 export interface Experiment {
   algorithm: Algorithm;
   trainer: Trainer;
+  trainLoader: DataLoader;
   valLoader: DataLoader;
   testLoader: DataLoader;
   /** `(C, H, W)` of an image. */
@@ -39,16 +37,15 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const { datasets = new Map<string, Dataset>(), seed = config.seed, epochs = config.epochs } = options;
   manualSeed(seed);
   const { memoryFormat } = config;
-  const algorithm = buildAlgorithm(withPaths(config.model, options.folder) as TypedConfig, 'model').to({
+  const algorithm = buildAlgorithm(config.model, 'model').to({
     memoryFormat,
   });
   const loader = (part: CheckedConfig['trainData'], name: string, training: boolean): DataLoader => {
-    const key = JSON.stringify(part.dataset);
-    const dataset =
-      datasets.get(key) ?? buildDataset(withPaths(part.dataset, options.folder) as TypedConfig, `${name}.dataset`);
+    const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : name;
+    const dataset = datasets.get(key) ?? asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
     datasets.set(key, dataset);
     const transforms = (list: readonly TypedConfig[], where: string): Transform[] =>
-      list.map((transform, i) => buildTransform(transform, `${name}.${where}.${i}`));
+      list.map((transform, i) => asBuilt(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
     const views = Object.entries(part.views ?? {}).map(
       ([view, list]) => [view, transforms(list, `views.${view}`)] as const,
     );
@@ -73,14 +70,18 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     valLoader,
     ...buildOptimizers(config, algorithm, epochs, trainLoader.length),
     epochs,
-    hooks: (config.hooks ?? []).map((hook, i) => buildHook(hook, `hooks.${i}`)),
+    hooks: (config.hooks ?? []).map((hook, i) => asBuilt(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     ...(config.evaluators === undefined
       ? {}
-      : { evaluators: config.evaluators.map((evaluator, i) => buildEvaluator(evaluator, `evaluators.${i}`)) }),
+      : {
+          evaluators: config.evaluators.map((one, i) =>
+            asBuilt(one, (typed) => buildEvaluator(typed, `evaluators.${i}`)),
+          ),
+        }),
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
     ...defined({ workDir, progress, signal }),
   });
-  return { algorithm, trainer, valLoader, testLoader, imageShape: trainLoader.dataset.shape };
+  return { algorithm, trainer, trainLoader, valLoader, testLoader, imageShape: trainLoader.dataset.shape };
 }
 
 type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;
@@ -141,14 +142,9 @@ function buildPart(
   return { optimizer, stepSchedulers, epochSchedulers };
 }
 
-const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint']);
-
-/** A config with the paths in it made absolute; built things stay as they are. */
-function withPaths(value: unknown, folder: string, key = ''): unknown {
-  if (typeof value === 'string') return pathKeys.has(key) && !isAbsolute(value) ? resolve(folder, value) : value;
-  if (Array.isArray(value)) return value.map((item) => withPaths(item, folder));
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withPaths(item, folder, name)]));
+/** What a config builds; a thing that is built already is taken as it is. */
+function asBuilt<T>(config: unknown, build: (config: TypedConfig) => T): T {
+  return isPlain(config) ? build(config as TypedConfig) : (config as T);
 }
 
 /** Without the entries that are undefined. */

@@ -2,35 +2,8 @@
 import { Argument, Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
-import { datasets, transforms } from '../data/index.ts';
-import { algorithms } from '../distill/algorithms/index.ts';
-import { connectors } from '../distill/connectors/index.ts';
-import { deliveries } from '../distill/deliveries/index.ts';
-import { distillers } from '../distill/distillers/index.ts';
-import { losses } from '../distill/losses/index.ts';
-import { recorders } from '../distill/recorders/index.ts';
-import { evaluators, hooks } from '../engine/index.ts';
-import { generators } from '../models/generators/index.ts';
-import { backbones, heads, models, necks } from '../models/index.ts';
 import type { Table } from '../registry/index.ts';
-
-const kinds: Readonly<Record<string, { readonly entries: Table<unknown> }>> = {
-  algorithms,
-  backbones,
-  connectors,
-  datasets,
-  deliveries,
-  distillers,
-  evaluators,
-  generators,
-  heads,
-  hooks,
-  losses,
-  models,
-  necks,
-  recorders,
-  transforms,
-};
+import { registries } from './places.ts';
 
 interface Row {
   kind: string;
@@ -41,12 +14,12 @@ interface Row {
 
 export const list = new Command('list')
   .description('list what configs can name: losses, connectors, algorithms, ...')
-  .addArgument(new Argument('[kind]', 'one kind; all of them without').choices(Object.keys(kinds)))
+  .addArgument(new Argument('[kind]', 'one kind; all of them without').choices(Object.keys(registries)))
   .option('--search <text>', 'only those whose name, summary or paper contains the text')
   .option('--json', 'print as JSON')
   .action((kind, { search = '', json }) => {
     const wanted = search.toLowerCase();
-    const rows = Object.entries(kinds)
+    const rows = Object.entries(registries)
       .filter(([name]) => kind === undefined || name === kind)
       .flatMap(([name, { entries }]) => rowsOf(name, entries))
       .filter((row) => `${row.name} ${row.summary} ${row.paper ?? ''}`.toLowerCase().includes(wanted));

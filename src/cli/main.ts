@@ -1,21 +1,17 @@
 #!/usr/bin/env node
 // The command `retort`: one file per sub-command, errors in one line with the way out.
-import { readFileSync } from 'node:fs';
-
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
 import { RetortError } from '../errors.ts';
+import { config } from './config.ts';
 import { doctor } from './doctor.ts';
 import { list } from './list.ts';
 import { quickstart } from './quickstart.ts';
 import { setup } from './setup.ts';
 import { test } from './test.ts';
 import { train } from './train.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+import { version } from './version.ts';
 
 const program = new Command('retort')
   .description('Knowledge distillation: train a small network to imitate a big one, and ship the small one.')
@@ -24,6 +20,7 @@ const program = new Command('retort')
   .addCommand(quickstart)
   .addCommand(train)
   .addCommand(test)
+  .addCommand(config)
   .addCommand(list)
   .addCommand(doctor)
   .addCommand(setup);

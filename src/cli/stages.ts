@@ -1,6 +1,6 @@
 // Runs the stages of an experiment one after the other. A later stage may begin with weights of an earlier one, or have its
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
@@ -10,8 +10,11 @@ import { runFiles } from '../engine/index.ts';
 import type { NetworkMetrics, Progress, Trainer } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { tidy } from '../torch/index.ts';
+import { requireTypes } from './check-types.ts';
 import { buildExperiment } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
+import type { UserTables } from './places.ts';
+import { buildUserEntries, loadUserEntries } from './user-entries.ts';
 
 export interface StagesOptions {
   workDir: string;
@@ -22,8 +25,12 @@ export interface StagesOptions {
   /** Go on from the checkpoints in the work dir. */
   resume?: boolean | undefined;
   datasets?: Map<string, Dataset> | undefined;
+  /** Called once, when the work dir is there and everything is checked. */
+  onBegin?: (() => void) | undefined;
   /** Called before a stage is trained. */
-  onStage?: ((stage: CheckedStage, experiment: Experiment) => void) | undefined;
+  onStage?: ((stage: CheckedStage, experiment: Experiment) => void | Promise<void>) | undefined;
+  /** Entries of users; see {@link checkStages}. Default: those of the config's imports. */
+  own?: UserTables | undefined;
 }
 
 export interface StagesResult {
@@ -44,15 +51,18 @@ export function stageFolder(workDir: string, { name }: CheckedStage): string {
 
 /** @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them. */
 export async function runStages(loaded: LoadedConfig, options: StagesOptions): Promise<StagesResult> {
-  const { workDir, resume = false, datasets = new Map<string, Dataset>(), onStage, ...rest } = options;
+  const { workDir, resume = false, datasets = new Map<string, Dataset>(), onBegin, onStage, ...rest } = options;
+  const own = options.own ?? (await checkStages(loaded, loaded.path));
+  mkdirSync(workDir, { recursive: true });
+  onBegin?.();
   const finished = new Map<string, Algorithm>();
   let seconds = 0;
   let result: StagesResult | undefined;
   for (const stage of loaded.stages) {
     const folder = stageFolder(workDir, stage);
-    const experiment = prepareStage(loaded, stage, finished, { ...rest, workDir: folder, datasets });
+    const experiment = prepareStage(stage, finished, { ...rest, own, workDir: folder, datasets });
     if (resume) resumeIfBegun(experiment.trainer, folder);
-    onStage?.(stage, experiment);
+    await onStage?.(stage, experiment);
     const run = await experiment.trainer.run();
     seconds += run.seconds;
     result = { experiment, folder, metrics: run.metrics, seconds, stopped: run.stopped };
@@ -62,20 +72,29 @@ export async function runStages(loaded: LoadedConfig, options: StagesOptions): P
   return result!;
 }
 
+/**
+ * Checks every stage against the registries, users' entries included, before anything is built. Returns those entries.
+ * @throws {RetortError} that lists all mistakes.
+ */
+export async function checkStages({ stages, imports }: LoadedConfig, where: string): Promise<UserTables> {
+  const own = await loadUserEntries(imports);
+  for (const { name, config } of stages) requireTypes(config, name === '' ? where : `${where}, stage "${name}"`, own);
+  return own;
+}
+
 /** Builds a stage, with what it takes over from those that are finished. */
 export function prepareStage(
-  loaded: LoadedConfig,
   { config, init, name }: CheckedStage,
   finished: ReadonlyMap<string, Algorithm>,
-  options: Partial<Omit<StagesOptions, 'resume' | 'onStage'>>,
+  options: Partial<Omit<StagesOptions, 'resume' | 'onBegin' | 'onStage'>>,
 ): Experiment {
-  const model = fromStages(config.model, finished) as typeof config.model;
-  const { workDir, progress, signal, ...rest } = options;
+  const { workDir, progress, signal, own = {}, ...rest } = options;
+  const built = buildUserEntries(config, own) as typeof config;
+  const model = fromStages(built.model, finished) as typeof config.model;
   const experiment = buildExperiment(
-    { ...config, model },
+    { ...built, model },
     {
       ...rest,
-      folder: loaded.folder,
       ...(workDir === undefined ? {} : { workDir }),
       ...(progress === undefined ? {} : { progress }),
       ...(signal === undefined ? {} : { signal }),

@@ -1,23 +1,25 @@
 // `retort test CONFIG CHECKPOINT`: measures a student's checkpoint on the config's test data.
 import { Command } from '@commander-js/extra-typings';
 
-import { loadConfig } from '../config/index.ts';
 import { buildEvaluator, evaluate, evaluateAgreement } from '../engine/index.ts';
 import { loadModule } from '../nn/index.ts';
 import { RetortError } from '../errors.ts';
+import { cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import { table } from './numbers.ts';
-import { prepareStage } from './stages.ts';
+import { checkStages, prepareStage } from './stages.ts';
 
 export const test = new Command('test')
   .description("measure a student's checkpoint on the test data of a config")
-  .argument('<config>', 'a .ts, .js or .json file; see recipes/')
+  .argument('<config>', 'a .ts, .js, .json, .yaml or (OpenMMLab) .py file')
   .argument('<checkpoint>', 'the student, such as runs/<name>/student.safetensors')
   .option('--stage <name>', 'the stage the checkpoint is of, in a config of several (default: the last)')
   .option('--teacher', 'measure the teacher too')
   .option('--agreement', 'measure how alike student and teacher are')
   .option('--json', 'print as JSON')
+  .addOption(cfgOptions)
+  .addOption(packageFolders)
   .action(async (file, checkpoint, options) => {
-    const loaded = await loadConfig(file);
+    const loaded = await loadWithOptions(file, options);
     const stage =
       options.stage === undefined ? loaded.stages.at(-1)! : loaded.stages.find(({ name }) => name === options.stage);
     if (stage === undefined) {
@@ -25,7 +27,9 @@ export const test = new Command('test')
         help: `it has ${loaded.stages.map(({ name }) => name).join(', ')}`,
       });
     }
-    const { algorithm, testLoader } = prepareStage(loaded, { ...stage, init: [] }, new Map(), {});
+    const { algorithm, testLoader } = prepareStage({ ...stage, init: [] }, new Map(), {
+      own: await checkStages(loaded, file),
+    });
     loadModule(checkpoint, algorithm.student);
     const evaluators = (stage.config.evaluators ?? [{ type: 'Accuracy' }]).map((config, i) =>
       buildEvaluator(config, `evaluators.${i}`),

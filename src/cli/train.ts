@@ -1,44 +1,109 @@
 // `retort train CONFIG`: trains what a config says, in a folder from which the run can be resumed.
+import { statSync } from 'node:fs';
 import { basename, extname, join, relative } from 'node:path';
 
 import { Command } from '@commander-js/extra-typings';
+import pc from 'picocolors';
 
-import { loadConfig } from '../config/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
+import { RetortError } from '../errors.ts';
+import { cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
+import { probeExperiment, requireProbe, shownProbe } from './probe-report.ts';
+import { recordedRun, recordRun } from './run-folder.ts';
 import { runStages } from './stages.ts';
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+interface TrainOptions {
+  workDir?: string | undefined;
+  /** True, or the folder of the run. */
+  resume?: string | true | undefined;
+  epochs?: number | undefined;
+  seed?: number | undefined;
+  cfgOptions?: readonly string[] | undefined;
+  pkg?: readonly string[] | undefined;
+}
+
+/** What to train and where, from the command line or from the folder of a run. */
+function resolveRun(config: string | undefined, options: TrainOptions) {
+  const { resume, workDir } = options;
+  if (typeof resume === 'string' && statSync(resume, { throwIfNoEntry: false })?.isFile() !== true) {
+    if (config !== undefined) {
+      throw new RetortError(`both a config and the run ${resume} were named`, {
+        help: `retort train --resume ${resume} goes on with its own config`,
+      });
+    }
+    const { file, packages, ...run } = recordedRun(resume);
+    return { ...run, file, pkg: packages, folder: resume, resumes: true, named: '' };
+  }
+  const file = config ?? (typeof resume === 'string' ? resume : undefined);
+  if (file === undefined) {
+    throw new RetortError('retort train: name a config, or the folder of a run with --resume', {
+      help: 'retort train CONFIG, or retort train --resume runs/NAME',
+    });
+  }
+  return {
+    file,
+    folder: workDir ?? join('runs', basename(file, extname(file))),
+    resumes: resume !== undefined,
+    cfgOptions: options.cfgOptions ?? [],
+    pkg: options.pkg ?? [],
+    seed: options.seed,
+    epochs: options.epochs,
+    named: file,
+  };
+}
 
 export const train = new Command('train')
   .description('train what a config file says')
-  .argument('<config>', 'a .ts, .js or .json file; see recipes/')
+  .argument('[config]', 'a .ts, .js, .json, .yaml or (OpenMMLab) .py file; see recipes/')
   .option('--work-dir <folder>', 'where checkpoints go (default: runs/<name of the config>)')
-  .option('--resume', 'go on from the checkpoint in the work dir')
+  .option(
+    '--resume [run]',
+    'go on from the checkpoint in the work dir, or in the folder of a run, which needs no config',
+  )
   .option('--epochs <n>', "in place of the config's", wholeNumber(1))
   .option('--seed <n>', "in place of the config's", wholeNumber(0))
+  .option('--no-probe', 'do not run one forward of both networks first, to see that everything fits')
+  .addOption(cfgOptions)
+  .addOption(packageFolders)
   .addHelpText('after', '\nCtrl-C finishes the step, saves, and prints how to resume.')
-  .action(async (file, { workDir, resume, epochs, seed }) => {
-    const loaded = await loadConfig(file);
-    const folder = workDir ?? join('runs', basename(loaded.path, extname(loaded.path)));
+  .action(async (config, { probe, ...options }) => {
+    const run = resolveRun(config, options);
+    const { file, folder, seed, epochs, resumes } = run;
+    const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
+    const loaded = await loadWithOptions(file, { cfgOptions: run.cfgOptions, pkg: run.pkg, note });
     using interrupt = onInterrupt();
-    const say = (text: string): void => void process.stdout.write(`${text}\n`);
     const result = await runStages(loaded, {
       workDir: folder,
       progress: new TerminalProgress(),
       signal: interrupt.signal,
       epochs,
       seed,
-      resume,
-      onStage: ({ name }, { trainer }) => {
+      resume: resumes,
+      onBegin: () => {
+        // A resumed run keeps what it said when it was started.
+        if (run.named !== '')
+          recordRun(folder, loaded, { cfgOptions: run.cfgOptions, packages: run.pkg, seed, epochs });
+      },
+      onStage: async ({ name }, experiment) => {
         if (name !== '') say(`stage ${name}`);
-        const { epoch, step } = trainer.position;
-        if (epoch + step > 0) say(`resuming at epoch ${epoch + 1}, step ${step + 1}`);
+        const { epoch, step } = experiment.trainer.position;
+        if (epoch + step > 0) return say(`resuming at epoch ${epoch + 1}, step ${step + 1}`);
+        if (!probe) return undefined;
+        const found = await probeExperiment(experiment);
+        const shown = shownProbe(found);
+        if (shown !== '') say(`${shown}\n`);
+        return requireProbe(found, name === '' ? file : `${file}, stage "${name}"`);
       },
     });
     if (result.stopped) {
-      const again = [relative('.', file), `--work-dir ${folder}`, '--resume'];
-      if (epochs !== undefined) again.push(`--epochs ${epochs}`);
-      if (seed !== undefined) again.push(`--seed ${seed}`);
+      const again =
+        run.named === '' ? [`--resume ${folder}`] : [relative('.', file), `--work-dir ${folder}`, '--resume'];
+      if (run.named !== '' && epochs !== undefined) again.push(`--epochs ${epochs}`);
+      if (run.named !== '' && seed !== undefined) again.push(`--seed ${seed}`);
       say(`\nstopped and saved; go on with\n  retort train ${again.join(' ')}`);
       process.exitCode = 130;
       return;

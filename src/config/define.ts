@@ -22,6 +22,8 @@ type TableOf<R, Kind extends string> = (R extends Registry<never, infer T>
     : never) &
   (Kind extends keyof UserEntries ? UserEntries[Kind] : unknown);
 type Configs<T> = T extends Readonly<Record<string, Entry<unknown>>> ? ConfigOf<T> : never;
+/** Configs of users' entries of a kind. */
+type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? Configs<UserEntries[Kind]> : never;
 type ProductOf<E> = E extends { build(options: unknown, where: string): infer P } ? P : never;
 type OptionsOf<T, Name extends keyof T> = T[Name] extends Entry<unknown, infer Options> ? Options : never;
 
@@ -55,11 +57,8 @@ export interface FromStage {
   /** `student` (default), `teacher`, or another name the stage's algorithm evaluates. */
   readonly network?: string;
 }
-export type NetworkConfig =
-  | ClassifierConfig
-  | FromStage
-  | LossModel
-  | Configs<Omit<TableOf<typeof models, 'model'>, 'ImageClassifier'>>;
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares a network
+export type NetworkConfig = ClassifierConfig | FromStage | LossModel | UserConfigs<'model'>;
 
 /** One record, where S, T and K are the names of student recorders, teacher recorders and connectors. */
 export type RecordMapping<S extends string, T extends string, K extends string> = (

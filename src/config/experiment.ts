@@ -1,7 +1,6 @@
 // What a config file says: the algorithm, the data, the optimisers, the schedule.
 import { z } from 'zod';
 
-import type { TypedConfig } from '../registry/index.ts';
 import { validate } from '../registry/index.ts';
 
 const typed = z.looseObject({ type: z.string() });
@@ -68,6 +67,8 @@ const fields = {
   /** Which networks are evaluated. Default: all. */
   evaluated: z.array(z.string()).exactOptional(),
   hooks: z.array(typed).exactOptional(),
+  /** Files whose default export adds entries to registries. */
+  imports: z.array(z.string()).exactOptional(),
 };
 
 const partial = z
@@ -93,14 +94,6 @@ const staged = partial.extend({
   stages: z.array(stage).min(1),
 });
 
-export interface LoaderConfig {
-  dataset: TypedConfig;
-  batchSize: number;
-  transforms?: readonly TypedConfig[];
-  studentTransforms?: readonly TypedConfig[];
-  views?: Readonly<Record<string, readonly TypedConfig[]>>;
-}
-
 /** A whole experiment, or one stage of it with everything filled in. */
 export type CheckedConfig = z.output<typeof single>;
 export type StageInit = { readonly stage: string; readonly module: string; readonly into?: string };
@@ -124,15 +117,13 @@ export function checkConfig(config: unknown, where: string): CheckedStage[] {
   }));
 }
 
-/** Plain objects are merged key by key; everything else, lists too, is replaced. */
+/** Plain objects are merged key by key; everything else, lists too, is replaced. `_delete_: true` drops what the base says. */
 function merged(base: unknown, own: unknown): unknown {
-  if (!isPlain(base) || !isPlain(own)) return own;
+  if (!isPlain(own)) return own;
   const { _delete_: replace, ...values } = own;
-  if (replace === true) return values;
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(values))
-    result[key] = Object.hasOwn(base, key) ? merged(base[key], value) : value;
-  return result;
+  const below = isPlain(base) && replace !== true ? base : {};
+  const entries = Object.entries(values).map(([key, value]) => [key, merged(below[key], value)]);
+  return { ...below, ...Object.fromEntries(entries) };
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

@@ -1,42 +1,62 @@
-// Reads a config file: TypeScript or JavaScript (its default export), or JSON.
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
+// Loads a config file with everything it builds on, and checks it.
+import { resolve } from 'node:path';
 
-import { RetortError } from '../errors.ts';
-import { importTapped } from '../intercept/index.ts';
 import { checkConfig } from './experiment.ts';
 import type { CheckedStage } from './experiment.ts';
+import { LiveValues, shownLive } from './live-values.ts';
+import { readTree, requireFile } from './read-tree.ts';
+import type { PythonReader } from './read-tree.ts';
+import { applyCfgOptions, printTree, toPlain } from './tree/index.ts';
+import type { DictNode, TreeNode } from './tree/index.ts';
+
+export interface LoadConfigOptions {
+  /** Values in place of the file's, each `key.key=value`. */
+  cfgOptions?: readonly string[] | undefined;
+  /** Reads Python configs; without it they are refused. */
+  readPython?: PythonReader | undefined;
+}
 
 export interface LoadedConfig {
+  path: string;
   /** What is trained, one after the other; without stages one of the name `''`. */
   stages: readonly CheckedStage[];
-  /** The folder that relative paths in the config start from. */
-  folder: string;
-  path: string;
+  /** The merged config, as an object. */
+  value: Readonly<Record<string, unknown>>;
+  /** Files that add entries to registries. */
+  imports: readonly string[];
+  /** The merged config as text, each value with the file it comes from. */
+  print(options?: { origins?: boolean }): string;
+  /** The merged config as JSON can hold it; undefined where it holds classes, functions or modules. */
+  data: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** @throws {RetortError} when the file is missing, cannot be read, or its content is wrong (all mistakes at once). */
-export async function loadConfig(file: string): Promise<LoadedConfig> {
+export async function loadConfig(file: string, options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   const path = resolve(file);
-  if (!existsSync(path)) throw new RetortError(`there is no config ${file}`);
-  return { stages: checkConfig(await read(path, file), file), folder: dirname(path), path };
+  requireFile(path, `config ${file}`);
+  const live = new LiveValues();
+  const read = await readTree(path, { live, readPython: options.readPython });
+  const tree = applyCfgOptions(read, options.cfgOptions ?? []);
+  const plain = toPlain(tree);
+  const value = live.putBack(plain) as Record<string, unknown>;
+  const stages = checkConfig(value, file);
+  return {
+    path,
+    stages,
+    value,
+    imports: stages.flatMap(({ config }) => config.imports ?? []).filter((one, i, all) => all.indexOf(one) === i),
+    print: (how) => printTree(shown(tree), how),
+    data: live.size === 0 ? value : undefined,
+  };
 }
 
-async function read(path: string, file: string): Promise<unknown> {
-  const kind = extname(path);
-  if (kind === '.json') {
-    try {
-      return JSON.parse(readFileSync(path, 'utf8')) as unknown;
-    } catch (cause) {
-      throw new RetortError(`${file}: ${(cause as Error).message}`, { cause });
-    }
-  }
-  if (!['.ts', '.mts', '.js', '.mjs'].includes(kind)) {
-    throw new RetortError(`${file}: a config is a .ts, .js or .json file, got "${kind}"`);
-  }
-  const loaded = (await importTapped(path)) as { default?: unknown };
-  if (loaded.default === undefined) {
-    throw new RetortError(`${file} has no default export`, { help: 'write `export default defineConfig({ ... })`' });
-  }
-  return loaded.default;
+/** The tree with live values by their names. */
+function shown(tree: DictNode): TreeNode {
+  const visit = (node: TreeNode): TreeNode => {
+    if (node.kind === 'dict')
+      return { ...node, value: new Map([...node.value].map(([key, item]) => [key, visit(item)])) };
+    if (node.kind === 'list' || node.kind === 'tuple') return { ...node, value: node.value.map(visit) };
+    return node.kind === 'str' ? { ...node, value: shownLive(node.value) } : node;
+  };
+  return visit(tree);
 }

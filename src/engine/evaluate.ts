@@ -53,6 +53,7 @@ async function overBatches(models: readonly LossModel[], loader: DataLoader, bod
   for (const model of models) model.eval();
   try {
     for (let i = 0; i < loader.length; i++) {
+      await loader.prepare(0, i);
       noGrad(() => tidy(() => body(i)));
       await nextTurn();
     }

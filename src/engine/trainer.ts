@@ -8,6 +8,7 @@ import { saveModule } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
 import { evaluate, evaluateAgreement } from './evaluate.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
@@ -115,6 +116,11 @@ export class Trainer {
     return this.#state.position;
   }
 
+  /** All that some optimiser moves. */
+  parameters(): Tensor[] {
+    return [...this.#parts.values()].flatMap((part) => part.optimizer.parameters());
+  }
+
   /** Goes on from the training checkpoint in a run's folder. @throws {RetortError} when there is none. */
   resume(workDir: string): this {
     this.#state = loadTraining(workDir, this.#saved(), (text) => this.#run.progress.line(text));
@@ -164,6 +170,7 @@ export class Trainer {
     algorithm.train();
     for (const hook of this.#hooks) hook.beforeEpoch?.(this.#run);
     for (let { step } = this.#state.position; step < trainLoader.length && this.#steps() < maxSteps; step++) {
+      await trainLoader.prepare(epoch, step);
       this.#step(epoch, step);
       await nextTurn();
       const settled = [...this.#parts.values()].every((part) => part.settled);

@@ -7,8 +7,17 @@ import { didYouMean, RetortError } from '../errors.ts';
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
-  const mistakes = result.error.issues.map((issue) => mistake(issue, schema));
-  throw new RetortError(`${where}:\n    ${mistakes.join('\n    ')}`);
+  throw new RetortError(`${where}:\n    ${worded(result.error, schema).join('\n    ')}`);
+}
+
+/** Every mistake in words; none means the value fits. */
+export function mistakesOf(schema: z.ZodType, value: unknown): string[] {
+  const result = schema.safeParse(value, { reportInput: true });
+  return result.success ? [] : worded(result.error, schema);
+}
+
+function worded(error: z.ZodError, schema: z.ZodType): string[] {
+  return error.issues.map((issue) => mistake(issue, schema));
 }
 
 function mistake(issue: z.core.$ZodIssue, schema: z.ZodType): string {

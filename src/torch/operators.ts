@@ -4,11 +4,13 @@ import type { Operators, Scalar } from './generated/operators.ts';
 import { functionNames, methodNames } from './generated/operators.ts';
 import { Tensor } from './tensor.ts';
 
+// An object of their own behind `Tensor.prototype`: on a prototype in use, V8 copies its table of properties for each new one.
+const methods: object = Object.create(null);
 for (const name of methodNames) {
   const method = camelCase(name);
   if (method in Tensor.prototype) continue; // ours: data, item, requiresGrad_, ...
   const operator = new Operator(name);
-  Object.defineProperty(Tensor.prototype, method, {
+  Object.defineProperty(methods, method, {
     value(this: Tensor, ...args: unknown[]) {
       return operator.invoke(this, args);
     },
@@ -16,6 +18,8 @@ for (const name of methodNames) {
     writable: true,
   });
 }
+Object.setPrototypeOf(methods, Object.prototype);
+Object.setPrototypeOf(Tensor.prototype, methods);
 
 const plain = Object.fromEntries(
   functionNames.map((name) => {

@@ -1,0 +1,32 @@
+// Options that every command has which reads a config.
+import { Option } from '@commander-js/extra-typings';
+
+import { loadConfig } from '../config/index.ts';
+import type { LoadedConfig } from '../config/index.ts';
+import { pythonReader } from './python-reader.ts';
+
+export const cfgOptions = new Option(
+  '--cfg-options <pairs...>',
+  "values in place of the config's, such as optimizer.lr=0.1 model.distiller.distillLosses.loss_kl.tau=2",
+);
+
+export const packageFolders = new Option(
+  '--pkg <name=folder...>',
+  'where `name::path` in Python configs is looked up, such as mmcls=../mmcls/configs',
+);
+
+export interface ConfigOptions {
+  cfgOptions?: readonly string[] | undefined;
+  pkg?: readonly string[] | undefined;
+  /** Told what a Python config says that has no meaning here. */
+  note?: ((text: string) => void) | undefined;
+}
+
+/** Loads a config of any kind with what the command line says. */
+export async function loadWithOptions(file: string, options: ConfigOptions): Promise<LoadedConfig> {
+  const { cfgOptions: changes = [], pkg = [], note } = options;
+  return loadConfig(file, {
+    cfgOptions: changes,
+    readPython: pythonReader({ packages: pkg, ...(note === undefined ? {} : { note }) }),
+  });
+}

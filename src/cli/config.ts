@@ -1,0 +1,51 @@
+// `retort config check|print`: what a config says, and whether it can be trained.
+import { Command } from '@commander-js/extra-typings';
+import pc from 'picocolors';
+
+import type { Algorithm } from '../distill/algorithms/index.ts';
+import { RetortError } from '../errors.ts';
+import { cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
+import { probeExperiment, requireProbe, shownProbe } from './probe-report.ts';
+import { checkStages, prepareStage } from './stages.ts';
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const check = new Command('check')
+  .description('say all that is wrong with a config, without training')
+  .argument('<config>', 'a .ts, .js, .json, .yaml or (OpenMMLab) .py file')
+  .option('--probe', 'build it and run one forward of both networks on four images')
+  .addOption(cfgOptions)
+  .addOption(packageFolders)
+  .action(async (file, { probe, ...options }) => {
+    const notes: string[] = [];
+    const loaded = await loadWithOptions(file, { ...options, note: (text) => void notes.push(text) });
+    const own = await checkStages(loaded, file);
+    for (const note of notes) say(`${pc.yellow('note')} ${note}`);
+    if (probe === true) {
+      const finished = new Map<string, Algorithm>();
+      for (const stage of loaded.stages) {
+        const experiment = prepareStage(stage, finished, { own });
+        const found = await probeExperiment(experiment);
+        if (stage.name !== '') say(`stage ${stage.name}`);
+        say(shownProbe(found));
+        requireProbe(found, stage.name === '' ? file : `${file}, stage "${stage.name}"`);
+        finished.set(stage.name, experiment.algorithm);
+      }
+    }
+    say(pc.green(`${file} is fine`));
+  });
+
+const print = new Command('print')
+  .description('print the merged config, each value with the file it comes from')
+  .argument('<config>', 'a .ts, .js, .json, .yaml or (OpenMMLab) .py file')
+  .option('--json', 'print as JSON, without the files')
+  .addOption(cfgOptions)
+  .addOption(packageFolders)
+  .action(async (file, { json, ...options }) => {
+    const loaded = await loadWithOptions(file, options);
+    if (json !== true) process.stdout.write(loaded.print());
+    else if (loaded.data !== undefined) say(JSON.stringify(loaded.data, null, 2));
+    else throw new RetortError(`${file} holds classes, functions or modules, which JSON cannot`);
+  });
+
+export const config = new Command('config').description('look at configs').addCommand(check).addCommand(print);

@@ -1,0 +1,100 @@
+// Which registry the `type` at a place of a config is looked up in: known by the keys on the way to it.
+import { datasets, transforms } from '../data/index.ts';
+import { algorithms } from '../distill/algorithms/index.ts';
+import { connectors } from '../distill/connectors/index.ts';
+import { deliveries } from '../distill/deliveries/index.ts';
+import { distillers } from '../distill/distillers/index.ts';
+import { losses } from '../distill/losses/index.ts';
+import { recorders } from '../distill/recorders/index.ts';
+import { evaluators, hooks } from '../engine/index.ts';
+import { generators } from '../models/generators/index.ts';
+import { backbones, headLosses, heads, models, necks } from '../models/index.ts';
+import type { Entry, Table } from '../registry/index.ts';
+
+/** A registry as far as the check of configs looks at it. */
+export interface KnownRegistry {
+  readonly kind: string;
+  readonly entries: Table<unknown>;
+}
+
+/** Every registry, by the name that `retort list` takes. */
+export const registries = {
+  algorithms,
+  backbones,
+  connectors,
+  datasets,
+  deliveries,
+  distillers,
+  evaluators,
+  generators,
+  headLosses,
+  heads,
+  hooks,
+  losses,
+  models,
+  necks,
+  recorders,
+  transforms,
+} satisfies Record<string, KnownRegistry>;
+
+export type RegistryName = keyof typeof registries;
+
+/** What stands under a key, whatever stands around it. */
+const byKey: Readonly<Record<string, RegistryName>> = {
+  architecture: 'models',
+  teacher: 'models',
+  buildCfg: 'models',
+  backbone: 'backbones',
+  neck: 'necks',
+  head: 'heads',
+  distiller: 'distillers',
+  generatorDistiller: 'distillers',
+  generator: 'generators',
+  dataset: 'datasets',
+};
+
+/** What the entries of an object or a list under a key are. */
+const byParent: Readonly<Record<string, RegistryName>> = {
+  teachers: 'models',
+  students: 'models',
+  studentRecorders: 'recorders',
+  teacherRecorders: 'recorders',
+  distillDeliveries: 'deliveries',
+  connectors: 'connectors',
+  distillLosses: 'losses',
+  transforms: 'transforms',
+  studentTransforms: 'transforms',
+  hooks: 'hooks',
+  evaluators: 'evaluators',
+};
+
+/** The registry of what stands at a path such as `['model', 'distiller', 'distillLosses', 'loss_kl']`, or undefined. */
+export function registryAt(path: readonly string[]): RegistryName | undefined {
+  if (path.includes('lossForwardMappings')) return undefined; // its keys are names that users gave
+  const names = path.filter((part) => !/^\d+$/.test(part)); // items of lists are what their list is
+  const [last = '', parent = '', above = ''] = names.toReversed();
+  if (names.length === 1 && last === 'model') return 'algorithms';
+  if (names.length < path.length && byParent[last] !== undefined) return byParent[last];
+  if (above === 'views' || parent === 'views') return 'transforms';
+  if (byParent[parent] !== undefined) return byParent[parent];
+  // A head's own loss, and the loss that a wrapper hands on to.
+  if (last === 'loss') return parent === 'head' ? 'headLosses' : above === 'distillLosses' ? 'losses' : undefined;
+  return byKey[last];
+}
+
+/** Entries of users, by kind (`loss`, `connector`, `data set`, ...). */
+export type UserTables = Readonly<Record<string, Table<unknown>>>;
+
+/** The entry of a name in a registry, users' entries first. */
+export function entryOf(name: RegistryName, type: string, own: UserTables = {}): Entry<unknown> | undefined {
+  const { kind, entries } = registries[name] as KnownRegistry;
+  const mine = own[kind];
+  if (mine !== undefined && Object.hasOwn(mine, type)) return mine[type];
+  return Object.hasOwn(entries, type) ? entries[type] : undefined;
+}
+
+/** The names of a registry, users' among them. */
+export function namesOf(name: RegistryName, own: UserTables = {}): string[] {
+  const { kind, entries } = registries[name] as KnownRegistry;
+  return [...Object.keys(own[kind] ?? {}), ...Object.keys(entries)];
+}

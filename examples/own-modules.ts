@@ -35,8 +35,8 @@ const optimizer = new Adam(student.parameters(), { lr: 0.01 });
 for (let step = 0; step <= 300; step++) {
   const loss = tidy(() => {
     const x = randn([64, 8]);
-    noGrad(() => distiller.teacherRecorders.record(() => teacher.forward(x)));
-    distiller.studentRecorders.record(() => student.forward(x));
+    distiller.teacherPass(() => noGrad(() => teacher.forward(x)));
+    distiller.studentPass(() => student.forward(x));
     const { loss_kl: loss } = distiller.forward();
     optimizer.zeroGrad();
     loss!.backward();

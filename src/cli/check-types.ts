@@ -6,7 +6,7 @@ import { entryOf, namesOf, registries, registryAt } from './places.ts';
 import type { KnownRegistry, UserTables } from './places.ts';
 
 /** Every mistake, such as `model.distiller.distillLosses.loss_kl: "KLDivergense" is no loss; did you mean "KLDivergence"?`. */
-export function typeMistakes(config: unknown, own: UserTables = {}): string[] {
+function typeMistakes(config: unknown, own: UserTables = {}): string[] {
   const mistakes: string[] = [];
   visit(config, [], own, mistakes);
   return mistakes;

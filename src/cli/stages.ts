@@ -45,7 +45,7 @@ export interface StagesResult {
 }
 
 /** The folder of a stage in that of the run. */
-export function stageFolder(workDir: string, { name }: CheckedStage): string {
+function stageFolder(workDir: string, { name }: CheckedStage): string {
   return name === '' ? workDir : join(workDir, name);
 }
 

@@ -13,5 +13,6 @@ export { initializeModule } from './init-config.ts';
 export type { InitConfig, InitOverride } from './init-config.ts';
 export * from './layers/index.ts';
 export type { DataSample, ForwardMode, LabelledImages, LossModel } from './model.ts';
+export { moveAverage } from './running-average.ts';
 export { spectralNorm } from './spectral-norm.ts';
 export type { SpectralNormOptions } from './spectral-norm.ts';

@@ -1,8 +1,8 @@
 // Self-distillation over time: the teacher is a running average of the student.
 import { RetortError } from '../../errors.ts';
 import type { LossModel } from '../../nn/index.ts';
-import { Buffer } from '../../nn/index.ts';
-import { callOperator, noGrad, tensor, tidy } from '../../torch/index.ts';
+import { Buffer, moveAverage } from '../../nn/index.ts';
+import { noGrad, tensor, tidy } from '../../torch/index.ts';
 import { SingleTeacherDistill } from './single-teacher-distill.ts';
 import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 
@@ -49,14 +49,7 @@ export class EmaTeacherDistill extends SingleTeacherDistill {
       tidy(() => {
         const steps = this.updates.item();
         const momentum = this.#warmup ? Math.min(this.momentum, (1 + steps) / (10 + steps)) : this.momentum;
-        const [ours, theirs] = [this.teacher.stateDict(), this.architecture.stateDict()];
-        const floating = Object.keys(ours).filter((name) => /float/.test(ours[name]!.dtype));
-        const targets = floating.map((name) => ours[name]!);
-        callOperator('_foreach_mul_', [targets, momentum]);
-        callOperator('_foreach_add_', [targets, floating.map((name) => theirs[name]!), { alpha: 1 - momentum }]);
-        for (const name of Object.keys(ours)) {
-          if (!/float/.test(ours[name]!.dtype)) ours[name]!.copy_(theirs[name]!);
-        }
+        moveAverage(this.teacher.stateDict(), this.architecture.stateDict(), 1 - momentum);
         this.updates.add_(1);
       }),
     );

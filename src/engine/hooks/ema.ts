@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
-import { saveModule } from '../../nn/index.ts';
+import { moveAverage, saveModule } from '../../nn/index.ts';
 import type { LossModel } from '../../nn/index.ts';
-import { callOperator, keep, noGrad, tidy } from '../../torch/index.ts';
+import { keep, noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
@@ -13,8 +13,6 @@ export interface EmaOptions {
   /** Share of the new weights at each step, within (0, 1]. Default 0.0002. */
   momentum?: number | undefined;
 }
-
-const isFloating = (tensor: Tensor): boolean => /float/.test(tensor.dtype);
 
 /**
  * After each step `average = (1 - momentum) * average + momentum * student`, for parameters and floating-point buffers; others are
@@ -37,17 +35,7 @@ export class Ema implements Hook {
   }
 
   afterStep({ algorithm }: Run): void {
-    noGrad(() =>
-      tidy(() => {
-        const average = this.#average!;
-        const student = algorithm.student.stateDict();
-        const names = Object.keys(average).filter((name) => isFloating(average[name]!));
-        const targets = names.map((name) => average[name]!);
-        callOperator('_foreach_mul_', [targets, 1 - this.#momentum]);
-        callOperator('_foreach_add_', [targets, names.map((name) => student[name]!), { alpha: this.#momentum }]);
-        for (const [name, value] of Object.entries(average)) if (!isFloating(value)) value.copy_(student[name]!);
-      }),
-    );
+    tidy(() => moveAverage(this.#average!, algorithm.student.stateDict(), this.#momentum));
   }
 
   async evaluateMore({ algorithm }: Run, evaluate: () => Promise<Metrics>): Promise<NetworkMetrics> {

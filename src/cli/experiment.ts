@@ -81,7 +81,14 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
     ...defined({ workDir, progress, signal }),
   });
-  return { algorithm, trainer, trainLoader, valLoader, testLoader, imageShape: trainLoader.dataset.shape };
+  return {
+    algorithm,
+    trainer,
+    trainLoader,
+    valLoader,
+    testLoader,
+    imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape,
+  };
 }
 
 type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;

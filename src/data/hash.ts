@@ -18,3 +18,10 @@ function mix(value: number): number {
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);
 }
+
+/** Numbers in [0, 1), one after another: the `k`-th is that of `hash(...values, k)`, without state elsewhere. */
+export function sequence(...values: readonly number[]): () => number {
+  const start = hash(...values);
+  let k = 0;
+  return () => (mix(start ^ k++) >>> 0) / 2 ** 32;
+}

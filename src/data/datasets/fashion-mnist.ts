@@ -1,11 +1,14 @@
 // Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28 grey, ten classes.
 // Xiao, Rasul, Vollgraf, arXiv 1708.07747.
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+
+import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { readIdxFile } from '../../formats/index.ts';
+import { entry } from '../../registry/index.ts';
 import { tensorFromBytes } from '../../torch/index.ts';
+import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
 
 export interface FashionMnistOptions {
@@ -32,23 +35,20 @@ const filePrefix = { train: 'train', test: 't10k' } as const;
 
 /** Where the files are looked for: `$RETORT_DATA/fashion-mnist`, `./data/fashion-mnist`, Debian's package. */
 export function fashionMnistFolders(): string[] {
-  const own = process.env['RETORT_DATA'];
-  const named = own === undefined || own === '' ? [] : [join(own, 'fashion-mnist')];
-  return [...named, resolve('data/fashion-mnist'), '/usr/share/datasets/fashion-mnist'];
+  return [...dataFolders('fashion-mnist'), '/usr/share/datasets/fashion-mnist'];
 }
 
 export class FashionMnist extends InMemoryImages {
   /** @throws {RetortError} when the files are not there; {FormatError} when they are damaged. */
   constructor({ split, root, limit }: FashionMnistOptions) {
-    if (!Object.hasOwn(filePrefix, split)) {
-      throw new RetortError(`FashionMnist: split must be "train" or "test", got ${JSON.stringify(split)}`);
-    }
-    if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
-      throw new RetortError(`FashionMnist: limit must be a whole number of at least 1, got ${limit}`);
-    }
-    const folder = findFolder(root === undefined ? fashionMnistFolders() : [root], filePrefix[split]);
-    const images = readIdxFile(join(folder, `${filePrefix[split]}-images-idx3-ubyte.gz`));
-    const labels = readIdxFile(join(folder, `${filePrefix[split]}-labels-idx1-ubyte.gz`));
+    checkSplit('FashionMnist', { split, limit }, ['train', 'test']);
+    const prefix = filePrefix[split];
+    const folder = findFiles('Fashion-MNIST', root === undefined ? fashionMnistFolders() : [root], {
+      files: [`${prefix}-images-idx3-ubyte.gz`, `${prefix}-labels-idx1-ubyte.gz`],
+      help: 'on Debian: apt-get install dataset-fashion-mnist; elsewhere put its four .gz files into data/fashion-mnist',
+    });
+    const images = readIdxFile(join(folder, `${prefix}-images-idx3-ubyte.gz`));
+    const labels = readIdxFile(join(folder, `${prefix}-labels-idx1-ubyte.gz`));
     const [count = 0, height = 0, width = 0] = images.shape;
     if (images.dtype !== 'uint8' || labels.dtype !== 'uint8' || images.shape.length !== 3) {
       throw new RetortError(`FashionMnist: ${folder} holds ${images.dtype}[${images.shape.join(', ')}], not images`);
@@ -62,10 +62,15 @@ export class FashionMnist extends InMemoryImages {
   }
 }
 
-function findFolder(folders: readonly string[], prefix: string): string {
-  const found = folders.find((folder) => existsSync(join(folder, `${prefix}-images-idx3-ubyte.gz`)));
-  if (found !== undefined) return found;
-  throw new RetortError(`Fashion-MNIST is not there: looked in ${folders.join(', ')}`, {
-    help: 'on Debian: apt-get install dataset-fashion-mnist; elsewhere put its four .gz files into data/fashion-mnist',
-  });
-}
+export const fashionMnistEntry = entry(
+  z.strictObject({
+    split: z.enum(['train', 'test']),
+    root: z.string().exactOptional(),
+    limit: z.number().int().positive().exactOptional(),
+  }),
+  (options) => new FashionMnist(options),
+  {
+    summary: '70,000 grey images of clothing, 28x28, ten classes.',
+    paper: 'Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747',
+  },
+);

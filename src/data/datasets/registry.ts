@@ -1,39 +1,26 @@
 // The data sets that configs can name.
-import { z } from 'zod';
-
-import { entry, Registry } from '../../registry/index.ts';
+import { Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import type { Dataset } from '../dataset.ts';
-import { FashionMnist } from './fashion-mnist.ts';
-import { SyntheticImages } from './synthetic.ts';
+import { cifar10Entry } from './cifar10.ts';
+import { cifar100Entry } from './cifar100.ts';
+import { crdDatasetEntry } from './crd-dataset.ts';
+import { fashionMnistEntry } from './fashion-mnist.ts';
+import { imageFolderEntry } from './image-folder.ts';
+import { imageNetEntry } from './imagenet.ts';
+import { syntheticImagesEntry } from './synthetic.ts';
 
-const count = z.number().int().positive();
+const table = {
+  Cifar10: cifar10Entry,
+  Cifar100: cifar100Entry,
+  CrdDataset: crdDatasetEntry((config, where) => buildDataset(config, where)),
+  FashionMnist: fashionMnistEntry,
+  ImageFolder: imageFolderEntry,
+  ImageNet: imageNetEntry,
+  SyntheticImages: syntheticImagesEntry,
+};
 
-export const datasets = new Registry<Dataset>('data set', {
-  FashionMnist: entry(
-    z.strictObject({
-      split: z.enum(['train', 'test']),
-      root: z.string().exactOptional(),
-      limit: count.exactOptional(),
-    }),
-    (options) => new FashionMnist(options),
-    {
-      summary: '70,000 grey images of clothing, 28x28, ten classes.',
-      paper: 'Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747',
-    },
-  ),
-  SyntheticImages: entry(
-    z.strictObject({
-      samples: count.exactOptional(),
-      numClasses: count.exactOptional(),
-      shape: z.tuple([count, count, count]).exactOptional(),
-      noise: z.number().nonnegative().exactOptional(),
-      seed: z.number().int().exactOptional(),
-    }),
-    (options) => new SyntheticImages(options),
-    { summary: 'Made-up patterns with noise, for tests.' },
-  ),
-});
+export const datasets = new Registry<Dataset, typeof table>('data set', table);
 
 export function buildDataset(config: TypedConfig, where?: string): Dataset {
   return datasets.build(config, where);

@@ -1,4 +1,7 @@
 // Images made up from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
 import { Generator, ops, tidy } from '../../torch/index.ts';
 import { InMemoryImages } from './in-memory.ts';
 
@@ -30,3 +33,17 @@ export class SyntheticImages extends InMemoryImages {
     super({ images, labels, classes: Array.from({ length: numClasses }, (_, i) => `class ${i}`) });
   }
 }
+
+const count = z.number().int().positive();
+
+export const syntheticImagesEntry = entry(
+  z.strictObject({
+    samples: count.exactOptional(),
+    numClasses: count.exactOptional(),
+    shape: z.tuple([count, count, count]).readonly().exactOptional(),
+    noise: z.number().nonnegative().exactOptional(),
+    seed: z.number().int().exactOptional(),
+  }),
+  (options) => new SyntheticImages(options),
+  { summary: 'Made-up patterns with noise, for tests.' },
+);

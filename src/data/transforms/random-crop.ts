@@ -1,38 +1,73 @@
-// Pads images with black and cuts the original size out at a random place, each image at its own.
+// Pads images and cuts a part out at a random place, each image at its own.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { sizeOf, sizeSchema } from './sizes.ts';
+import type { Size } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { streamOf, uniforms } from './transform.ts';
 
 export interface RandomCropOptions {
-  /** Pixels on every side. */
-  padding: number;
+  /** Of what comes out. Default: that of the images before padding. */
+  cropSize?: Size;
+  /** Pixels on every side. Default 0. */
+  padding?: number;
+  /** What they are filled with. Default 0, black. */
+  fill?: number;
 }
 
 const rowStream = streamOf('RandomCrop rows');
 const columnStream = streamOf('RandomCrop columns');
 
 export class RandomCrop implements Transform {
+  readonly fixesSize: boolean;
   readonly padding: number;
+  readonly #cropSize: readonly [height: number, width: number] | undefined;
+  readonly #fill: number;
 
-  constructor({ padding }: RandomCropOptions) {
+  /** @throws {RetortError} for a size or padding that is none. */
+  constructor({ cropSize, padding = 0, fill = 0 }: RandomCropOptions = {}) {
     if (!Number.isInteger(padding) || padding < 0) {
       throw new RetortError(`RandomCrop: padding must be a whole number of at least 0, got ${padding}`);
     }
+    this.#cropSize = cropSize === undefined ? undefined : sizeOf('RandomCrop: cropSize', cropSize);
+    this.fixesSize = cropSize !== undefined;
     this.padding = padding;
+    this.#fill = fill;
   }
 
+  /** @throws {RetortError} when the padded images are smaller than the crop. */
   apply(batch: Tensor, context: BatchContext): Tensor {
     const [n = 0, c = 0, h = 0, w = 0] = batch.shape;
     const { padding } = this;
-    const places = (stream: number): Tensor => {
-      const offsets = uniforms(context, stream).map((value) => BigInt(Math.floor(value * (2 * padding + 1))));
+    const [height, width] = this.#cropSize ?? [h, w];
+    const [roomDown, roomRight] = [h + 2 * padding - height, w + 2 * padding - width];
+    if (roomDown < 0 || roomRight < 0) {
+      throw new RetortError(
+        `RandomCrop: ${height}x${width} (height x width) cannot be cut out of ${h}x${w} with ${padding} pixels of padding`,
+        { help: 'make the images larger first (ResizeEdge, Resize), or raise padding' },
+      );
+    }
+    const places = (stream: number, room: number): Tensor => {
+      const offsets = uniforms(context, stream).map((value) => BigInt(Math.floor(value * (room + 1))));
       return tensor(BigInt64Array.from(offsets)).view([n, 1, 1, 1]);
     };
-    const padded = ops.constantPadNd(batch, [padding, padding, padding, padding], 0);
-    const rows = places(rowStream).add(ops.arange(h).view([1, 1, h, 1]));
-    const columns = places(columnStream).add(ops.arange(w).view([1, 1, 1, w]));
+    const padded = ops.constantPadNd(batch, [padding, padding, padding, padding], this.#fill);
+    const rows = places(rowStream, roomDown).add(ops.arange(height).view([1, 1, height, 1]));
+    const columns = places(columnStream, roomRight).add(ops.arange(width).view([1, 1, 1, width]));
     return padded.index([ops.arange(n).view([n, 1, 1, 1]), ops.arange(c).view([1, c, 1, 1]), rows, columns]);
   }
 }
+
+export const randomCropEntry = entry(
+  z.strictObject({
+    cropSize: sizeSchema.exactOptional(),
+    padding: z.number().exactOptional(),
+    fill: z.number().exactOptional(),
+  }),
+  (options) => new RandomCrop(options),
+  { summary: 'Pad, cut out at a random place.' },
+);

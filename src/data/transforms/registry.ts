@@ -1,28 +1,42 @@
 // The transforms that configs can name.
-import { z } from 'zod';
-
-import { entry, Registry } from '../../registry/index.ts';
+import { Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { Normalize } from './normalize.ts';
-import { RandomCrop } from './random-crop.ts';
-import { RandomHorizontalFlip } from './random-horizontal-flip.ts';
+import { autoAugmentEntry } from './auto-augment.ts';
+import { centerCropEntry } from './center-crop.ts';
+import { colorJitterEntry } from './color-jitter.ts';
+import { cutMixEntry } from './cutmix.ts';
+import { cutoutEntry } from './cutout.ts';
+import { mixupEntry } from './mixup.ts';
+import { normalizeEntry } from './normalize.ts';
+import { randAugmentEntry } from './rand-augment.ts';
+import { randomBatchAugmentEntry } from './random-batch-augment.ts';
+import { randomCropEntry } from './random-crop.ts';
+import { randomErasingEntry } from './random-erasing.ts';
+import { randomHorizontalFlipEntry } from './random-horizontal-flip.ts';
+import { randomResizedCropEntry } from './random-resized-crop.ts';
+import { resizeEdgeEntry } from './resize-edge.ts';
+import { resizeEntry } from './resize.ts';
 import type { Transform } from './transform.ts';
 
-const channels = z.array(z.number());
+const table = {
+  AutoAugment: autoAugmentEntry,
+  CenterCrop: centerCropEntry,
+  ColorJitter: colorJitterEntry,
+  CutMix: cutMixEntry,
+  Cutout: cutoutEntry,
+  Mixup: mixupEntry,
+  Normalize: normalizeEntry,
+  RandAugment: randAugmentEntry,
+  RandomBatchAugment: randomBatchAugmentEntry,
+  RandomCrop: randomCropEntry,
+  RandomErasing: randomErasingEntry,
+  RandomHorizontalFlip: randomHorizontalFlipEntry,
+  RandomResizedCrop: randomResizedCropEntry,
+  Resize: resizeEntry,
+  ResizeEdge: resizeEdgeEntry,
+};
 
-export const transforms = new Registry<Transform>('transform', {
-  Normalize: entry(z.strictObject({ mean: channels, std: channels }), (options) => new Normalize(options), {
-    summary: '(x / 255 - mean) / std per channel.',
-  }),
-  RandomCrop: entry(z.strictObject({ padding: z.number() }), (options) => new RandomCrop(options), {
-    summary: 'Pad with black, cut out at a random place.',
-  }),
-  RandomHorizontalFlip: entry(
-    z.strictObject({ p: z.number().exactOptional() }),
-    (options) => new RandomHorizontalFlip(options),
-    { summary: 'Mirror with a chance.' },
-  ),
-});
+export const transforms = new Registry<Transform, typeof table>('transform', table);
 
 export function buildTransform(config: TypedConfig, where?: string): Transform {
   return transforms.build(config, where);

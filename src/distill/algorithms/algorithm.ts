@@ -103,13 +103,14 @@ export abstract class Algorithm extends Module {
   }
 
   /**
-   * The batch as the student prepares it for training (mixing), for student and teacher alike.
+   * The batch as the student prepares it for training (mixed, or labels as shares), for student and teacher alike.
    * @throws {RetortError} when a student that mixes meets views of their own: those would stay unmixed.
    */
   preprocessed(batch: TrainBatch): TrainBatch {
     const { inputs, dataSamples, views } = batch;
     const mixed = this.student.preprocess?.({ inputs, dataSamples });
-    if (mixed === undefined || mixed.inputs === inputs) return batch;
+    if (mixed === undefined) return batch;
+    if (mixed.inputs === inputs) return { ...batch, dataSamples: mixed.dataSamples };
     if (views !== undefined) {
       throw new RetortError(
         'the student mixes images, but other networks have views of their own, which would stay unmixed',

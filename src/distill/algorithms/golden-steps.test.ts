@@ -11,7 +11,8 @@ import type { LossModel } from '../../nn/index.ts';
 import { SGD } from '../../optim/index.ts';
 import { memory, tensorFromBytes, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
-import { buildAlgorithm, SingleTeacherDistill } from './index.ts';
+import { buildAlgorithm } from './index.ts';
+import type { SingleTeacherDistill } from './index.ts';
 
 interface Stored {
   dtype: DType;

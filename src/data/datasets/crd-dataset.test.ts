@@ -1,0 +1,75 @@
+// CrdDataset: positives of the same class, negatives of all others, the same for a seed, epoch and sample.
+import { describe, expect, it } from 'vitest';
+
+import { tidy } from '../../torch/index.ts';
+import { DataLoader, RandomSampler } from '../index.ts';
+import { CrdDataset, InMemoryImages, SyntheticImages } from './index.ts';
+import { ops } from '../../torch/index.ts';
+
+const at = (epoch: number, seed = 0) => ({ seed, epoch });
+const negativesOf = (dataset: CrdDataset, index: number, epoch = 0, seed = 0): readonly number[] =>
+  dataset.sample(index, at(epoch, seed)).contrastSampleIdxs!.slice(1);
+
+describe('CrdDataset', () => {
+  it('contrasts a sample with itself and with others of other classes, without repetition', () => {
+    using inner = new SyntheticImages({ samples: 40, numClasses: 4 });
+    const dataset = new CrdDataset({ dataset: inner, negNum: 30 });
+    for (let i = 0; i < 40; i++) {
+      const [positive, ...negatives] = dataset.sample(i, at(3)).contrastSampleIdxs!;
+      expect(positive).toBe(i);
+      expect(new Set(negatives).size).toBe(30); // all there are
+      expect(negatives.every((other) => other % 4 !== i % 4)).toBe(true);
+    }
+    expect(negativesOf(dataset, 0, 1)).toEqual(negativesOf(dataset, 0, 1));
+    const others = [negativesOf(dataset, 0, 2), negativesOf(dataset, 4, 1), negativesOf(dataset, 0, 1, 9)];
+    for (const other of others) expect(other).not.toEqual(negativesOf(dataset, 0, 1));
+  });
+
+  it('draws evenly, and again where there are too few', () => {
+    using inner = new SyntheticImages({ samples: 20, numClasses: 2 });
+    const dataset = new CrdDataset({ dataset: inner, negNum: 5, sampleMode: 'random' });
+    const drawn = Array.from({ length: 1000 }, (_, epoch) => dataset.sample(7, at(epoch)).contrastSampleIdxs!);
+    const positives = drawn.map(([positive]) => positive!);
+    expect(new Set(positives)).toEqual(new Set([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]));
+    const counts = Array.from({ length: 10 }, (_, i) => drawn.filter((one) => one.slice(1).includes(2 * i)).length);
+    for (const count of counts) expect(count / 1000).toBeCloseTo(0.5, 1);
+    const many = new CrdDataset({ dataset: inner, negNum: 64 });
+    expect(negativesOf(many, 0)).toHaveLength(64);
+    expect(negativesOf(many, 0).every((other) => other % 2 === 1)).toBe(true);
+  });
+
+  it('draws from a share of the negatives, the same for a class all along', () => {
+    using inner = new SyntheticImages({ samples: 60, numClasses: 3 });
+    const dataset = new CrdDataset({ dataset: inner, negNum: 10, percent: 0.25 });
+    const pool = new Set(negativesOf(dataset, 0));
+    expect(pool.size).toBe(10);
+    for (let epoch = 1; epoch < 5; epoch++) {
+      expect(new Set(negativesOf(dataset, 3, epoch))).toEqual(pool); // another sample of the class
+    }
+    expect(new Set(negativesOf(dataset, 0, 0, 1))).not.toEqual(pool);
+  });
+
+  it('goes through the loader, whatever the order', () => {
+    using inner = new SyntheticImages({ samples: 12, numClasses: 3 });
+    const dataset = new CrdDataset({ dataset: inner, negNum: 4 });
+    const visit = (batchSize: number, sampler?: RandomSampler) => {
+      const loader = new DataLoader(dataset, { batchSize, seed: 5, ...(sampler === undefined ? {} : { sampler }) });
+      return Array.from({ length: loader.length }, (_, i) => tidy(() => loader.load(2, i).dataSamples)).flat();
+    };
+    const ordered = visit(12);
+    for (const sample of visit(5, new RandomSampler())) expect(sample).toEqual(ordered[sample.sampleIdx]);
+    expect(ordered[3]!.contrastSampleIdxs).toHaveLength(5);
+  });
+
+  it('refuses numbers that make no sense, and data of one class', () => {
+    using inner = new SyntheticImages({ samples: 8, numClasses: 2 });
+    expect(() => new CrdDataset({ dataset: inner, negNum: 0 })).toThrow(
+      /negNum must be a whole number of at least 1, got 0/,
+    );
+    expect(() => new CrdDataset({ dataset: inner, percent: 2 })).toThrow(
+      /percent must be above 0 and at most 1, got 2/,
+    );
+    using same = new InMemoryImages({ images: ops.zeros([2, 1, 1, 1]), labels: [1, 1], classes: ['a', 'b'] });
+    expect(() => new CrdDataset({ dataset: same })).toThrow(/all samples are of class "b"/);
+  });
+});

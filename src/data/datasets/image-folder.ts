@@ -1,0 +1,81 @@
+// Images in files, of any size: decoded when a batch of them is due.
+import { join } from 'node:path';
+
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { Dataset, Pixels } from '../dataset.ts';
+import { decodeImage } from '../decode-image.ts';
+import type { DecodeOptions } from '../decode-image.ts';
+import { listByFile, listByFolders } from './image-list.ts';
+import type { ImageList } from './image-list.ts';
+
+export interface ImageFolderOptions extends DecodeOptions {
+  /** The folder; without `annFile`, each of its sub-folders is a class, in the order of their names. */
+  root: string;
+  /** A text file of lines `path label`, paths relative to `root`. */
+  annFile?: string;
+  /** Names of the classes, where `annFile` gives their numbers. Default: as many as there are labels, called by number. */
+  classes?: readonly string[];
+}
+
+/**
+ * Use it with a transform that gives images one size (`RandomResizedCrop`, `ResizeEdge` and `CenterCrop`, `Resize`), and
+ * `await loader.prepare(epoch, index)` before `loader.load(epoch, index)`.
+ */
+export class ImageFolder implements Dataset {
+  readonly classes: readonly string[];
+  readonly shape: readonly [channels: number, height: number, width: number];
+  readonly root: string;
+  readonly #list: ImageList;
+  readonly #decode: DecodeOptions;
+
+  /** @throws {RetortError} when the folder or file cannot be read, or holds no images. */
+  constructor({ root, annFile, classes, ...decode }: ImageFolderOptions) {
+    if (annFile === undefined && classes !== undefined) {
+      throw new RetortError('ImageFolder: classes is given without annFile: the folders are the classes', {
+        help: 'leave classes out',
+      });
+    }
+    this.root = root;
+    this.#list = annFile === undefined ? listByFolders(root) : listByFile(annFile, classes);
+    this.#decode = decode;
+    this.classes = this.#list.classes;
+    this.shape = [decode.channels ?? 3, 0, 0];
+  }
+
+  get length(): number {
+    return this.#list.files.length;
+  }
+
+  label(index: number): number {
+    return this.#list.labels[index]!;
+  }
+
+  /** The path of a sample's file. */
+  file(index: number): string {
+    return join(this.root, this.#list.files[index]!);
+  }
+
+  /** @throws {RetortError} that names the file, when it is not there, damaged or too large. */
+  decode(index: number): Promise<Pixels> {
+    return decodeImage(this.file(index), this.#decode);
+  }
+}
+
+export const decodeSchema = {
+  channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
+  maxPixels: z.number().positive().exactOptional(),
+};
+
+export const imageFolderEntry = entry(
+  z.strictObject({
+    root: z.string(),
+    annFile: z.string().exactOptional(),
+    classes: z.array(z.string()).readonly().exactOptional(),
+    ...decodeSchema,
+  }),
+  (options) => new ImageFolder(options),
+  { summary: 'Any folder of images: a sub-folder a class, or a list of paths and labels.' },
+);

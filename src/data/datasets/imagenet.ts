@@ -1,0 +1,77 @@
+// ImageNet (ILSVRC 2012): 1,281,167 training and 50,000 validation images of a thousand classes.
+// Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, 2015, arXiv 1409.0575.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { DecodeOptions } from '../decode-image.ts';
+import { checkSplit, dataFolders } from './data-folders.ts';
+import { decodeSchema, ImageFolder } from './image-folder.ts';
+import type { ImageFolderOptions } from './image-folder.ts';
+import { subfolders } from './image-list.ts';
+
+export interface ImageNetOptions extends DecodeOptions {
+  split: 'train' | 'val';
+  /** The folder with `train/` and `val/`. Default: `$RETORT_DATA/imagenet`, then `./data/imagenet`. */
+  root?: string;
+  /**
+   * A text file of lines `path label`, relative to `root`; its paths are relative to the split's folder. Default: the split's
+   * sub-folders are the classes; where it has none, `meta/train.txt` or `meta/val.txt`.
+   */
+  annFile?: string;
+  /** How many classes there must be. Default 1000. */
+  numClasses?: number;
+}
+
+export class ImageNet extends ImageFolder {
+  /** @throws {RetortError} when the folder is not there, or has another number of classes. */
+  constructor({ split, root, annFile, numClasses = 1000, ...decode }: ImageNetOptions) {
+    checkSplit('ImageNet', { split }, ['train', 'val']);
+    const folder = findRoot(root === undefined ? dataFolders('imagenet') : [root], split);
+    super({ root: join(folder, split), ...labelsOf(folder, { split, annFile, numClasses }), ...decode });
+    if (this.classes.length !== numClasses) {
+      throw new RetortError(
+        `ImageNet: ${numClasses} classes were expected in ${this.root}, there are ${this.classes.length}`,
+        { help: `a part of ImageNet is fine: set numClasses to ${this.classes.length}` },
+      );
+    }
+  }
+}
+
+function findRoot(folders: readonly string[], split: string): string {
+  const found = folders.find((folder) => existsSync(join(folder, split)));
+  if (found !== undefined) return found;
+  throw new RetortError(`ImageNet is not there: looked for the folder ${split} in ${folders.join(', ')}`, {
+    help:
+      'get ILSVRC 2012 from https://image-net.org/download.php (it asks for an account) and unpack it into ' +
+      'data/imagenet/train/<class>/ and data/imagenet/val/<class>/, or val/ with meta/val.txt',
+  });
+}
+
+function labelsOf(
+  folder: string,
+  { split, annFile, numClasses }: { split: string; annFile: string | undefined; numClasses: number },
+): Pick<ImageFolderOptions, 'annFile' | 'classes'> {
+  const usual = join(folder, 'meta', `${split}.txt`);
+  if (annFile === undefined && (subfolders(join(folder, split)).length > 0 || !existsSync(usual))) return {};
+  // The classes' names are those of the folders of the other split, where it has them.
+  const train = join(folder, 'train');
+  const names = existsSync(train) ? subfolders(train) : [];
+  const classes = names.length === numClasses ? names : Array.from({ length: numClasses }, (_, i) => `class ${i}`);
+  return { annFile: annFile === undefined ? usual : join(folder, annFile), classes };
+}
+
+export const imageNetEntry = entry(
+  z.strictObject({
+    split: z.enum(['train', 'val']),
+    root: z.string().exactOptional(),
+    annFile: z.string().exactOptional(),
+    numClasses: z.number().int().positive().exactOptional(),
+    ...decodeSchema,
+  }),
+  (options) => new ImageNet(options),
+  { summary: 'ILSVRC 2012, a thousand classes.', paper: 'Russakovsky et al. 2015, arXiv 1409.0575' },
+);

@@ -1,0 +1,41 @@
+// Cuts the middle out of images.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { roundHalfToEven, sizeOf, sizeSchema } from './sizes.ts';
+import type { Size } from './sizes.ts';
+import type { Transform } from './transform.ts';
+
+export interface CenterCropOptions {
+  size: Size;
+}
+
+export class CenterCrop implements Transform {
+  readonly fixesSize = true;
+  readonly size: readonly [height: number, width: number];
+
+  /** @throws {RetortError} for a size that is none. */
+  constructor({ size }: CenterCropOptions) {
+    this.size = sizeOf('CenterCrop: size', size);
+  }
+
+  /** @throws {RetortError} when the images are smaller than the crop. */
+  apply(batch: Tensor): Tensor {
+    const [, , h = 0, w = 0] = batch.shape;
+    const [height, width] = this.size;
+    if (h < height || w < width) {
+      throw new RetortError(`CenterCrop: ${height}x${width} (height x width) cannot be cut out of ${h}x${w}`, {
+        help: 'make the images larger first: ResizeEdge or Resize before it',
+      });
+    }
+    return batch
+      .narrow(2, roundHalfToEven((h - height) / 2), height)
+      .narrow(3, roundHalfToEven((w - width) / 2), width);
+  }
+}
+
+export const centerCropEntry = entry(z.strictObject({ size: sizeSchema }), (options) => new CenterCrop(options), {
+  summary: 'Cut out the middle.',
+});

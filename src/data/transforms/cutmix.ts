@@ -1,0 +1,63 @@
+// CutMix: a rectangle of each image comes from another one of the batch, and its share of the label too.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import { ops } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { insideBoxes } from './boxes.ts';
+import type { Box } from './boxes.ts';
+import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
+import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
+import { drawsOfBatch, streamOf } from './transform.ts';
+
+export interface CutMixOptions {
+  /** Of the Beta distribution that the share that stays is drawn from. Default 1. */
+  alpha?: number;
+}
+
+const stream = streamOf('CutMix');
+const partnerStream = streamOf('CutMix partners');
+
+/**
+ * One rectangle for the batch: `sqrt(1 - weight)` of each side, weight from Beta(alpha, alpha), its centre anywhere, cut off at the
+ * border; `gtScore` is mixed by the area that came out. Yun, Han, Oh, Chun, Choe, Yoo: CutMix, 2019, arXiv 1905.04899.
+ */
+export class CutMix implements Transform {
+  readonly alpha: number;
+
+  /** @throws {RetortError} when `alpha` is not positive. */
+  constructor({ alpha = 1 }: CutMixOptions = {}) {
+    if (!(alpha > 0)) throw new RetortError(`CutMix: alpha must be positive, got ${alpha}`);
+    this.alpha = alpha;
+  }
+
+  apply(batch: Tensor, context: BatchContext): Tensor {
+    const inside = insideBoxes([this.#box(batch, context)], batch.shape[2]!, batch.shape[3]!); // (1, 1, H, W)
+    return ops.where(inside, partnerImages(batch, partnersOf(context, partnerStream)), batch);
+  }
+
+  applyLabelled({ inputs, dataSamples, numClasses }: LabelledBatch, context: BatchContext): LabelledBatch {
+    const [, , h = 1, w = 1] = inputs.shape;
+    const { height, width } = this.#box(inputs, context);
+    const options = { weight: 1 - (height * width) / (h * w), numClasses };
+    const mixed = mixLabels(dataSamples, partnersOf(context, partnerStream), options);
+    return { inputs: this.apply(inputs, context), dataSamples: mixed, numClasses };
+  }
+
+  #box(batch: Tensor, context: BatchContext): Box {
+    const [, , h = 0, w = 0] = batch.shape;
+    const draw = drawsOfBatch(context, stream);
+    const [y, x] = [Math.floor(draw() * h), Math.floor(draw() * w)];
+    const ratio = Math.sqrt(1 - drawBeta(this.alpha, draw));
+    const [halfHeight, halfWidth] = [Math.floor((h * ratio) / 2), Math.floor((w * ratio) / 2)];
+    const [top, left] = [Math.max(0, y - halfHeight), Math.max(0, x - halfWidth)];
+    return { top, left, height: Math.min(h, y + halfHeight) - top, width: Math.min(w, x + halfWidth) - left };
+  }
+}
+
+export const cutMixEntry = entry(
+  z.strictObject({ alpha: z.number().positive().exactOptional() }),
+  (options) => new CutMix(options),
+  { summary: 'Put a rectangle of another image in, mix the labels.', paper: 'Yun et al. 2019, arXiv 1905.04899' },
+);

@@ -1,0 +1,61 @@
+// Paints over a rectangle of fixed size at a random place, each image with its own chance.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import { ops } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { insideBoxes } from './boxes.ts';
+import type { Box } from './boxes.ts';
+import { chanceOf, chanceSchema, fillSchema, fillTensor, sizeOf, sizeSchema } from './sizes.ts';
+import type { Fill, Size } from './sizes.ts';
+import type { BatchContext, Transform } from './transform.ts';
+import { drawsOf, streamOf } from './transform.ts';
+
+export interface CutoutOptions {
+  /** Of the rectangle. */
+  size: Size;
+  /** What it is painted with. Default 128. */
+  fill?: Fill;
+  /** The chance of each image. Default 0.5. */
+  p?: number;
+}
+
+const stream = streamOf('Cutout');
+
+/**
+ * The rectangle's centre is anywhere in the image. Beyond the right and lower border it is cut off; at the left and upper border
+ * it is moved inside, as OpenMMLab does. DeVries, Taylor: Improved Regularization of Convolutional Neural Networks with Cutout,
+ * 2017, arXiv 1708.04552.
+ */
+export class Cutout implements Transform {
+  readonly size: readonly [height: number, width: number];
+  readonly p: number;
+  readonly #fill: Fill;
+
+  /** @throws {RetortError} for a size or a chance that is none. */
+  constructor({ size, fill = 128, p = 0.5 }: CutoutOptions) {
+    this.size = sizeOf('Cutout: size', size);
+    this.p = chanceOf('Cutout', p);
+    this.#fill = fill;
+  }
+
+  /** @throws {RetortError} when `fill` has not one value per channel. */
+  apply(batch: Tensor, context: BatchContext): Tensor {
+    const [n = 0, c = 0, h = 0, w = 0] = batch.shape;
+    const [height, width] = this.size;
+    const boxes = Array.from({ length: n }, (_, i): Box | undefined => {
+      const draw = drawsOf(context, i, stream);
+      const [chance, y, x] = [draw(), draw() * h, draw() * w];
+      const [top, left] = [Math.floor(Math.max(0, y - height / 2)), Math.floor(Math.max(0, x - width / 2))];
+      return chance < this.p ? { top, left, height, width } : undefined;
+    });
+    const fill = fillTensor('Cutout', this.#fill, c).to(batch.dtype);
+    return ops.where(insideBoxes(boxes, h, w), fill, batch);
+  }
+}
+
+export const cutoutEntry = entry(
+  z.strictObject({ size: sizeSchema, fill: fillSchema.exactOptional(), p: chanceSchema.exactOptional() }),
+  (options) => new Cutout(options),
+  { summary: 'Paint over a rectangle of fixed size.', paper: 'DeVries, Taylor 2017, arXiv 1708.04552' },
+);

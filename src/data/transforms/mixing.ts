@@ -1,0 +1,54 @@
+// What Mixup and CutMix share: which images are mixed, with what weight, and the labels that come of it. A batch makes one choice,
+// which depends on the samples in it and not on their order.
+import type { Tensor } from '../../torch/index.ts';
+import { tensor } from '../../torch/index.ts';
+import type { LoadedSample } from '../dataset.ts';
+import type { BatchContext } from './transform.ts';
+import { uniforms } from './transform.ts';
+
+/** For each image the place of another one: they stand in a random circle, and each gets its neighbour. */
+export function partnersOf(context: BatchContext, stream: number): number[] {
+  const places = uniforms(context, stream)
+    .map((place, i) => ({ place, i, sample: context.samples[i]! }))
+    .toSorted((a, b) => a.place - b.place || a.sample - b.sample);
+  const partners: number[] = [];
+  places.forEach(({ i }, k) => (partners[i] = places[(k + 1) % places.length]!.i));
+  return partners;
+}
+
+/** A batch's images in the order of their partners. */
+export function partnerImages(batch: Tensor, partners: readonly number[]): Tensor {
+  return batch.indexSelect(0, tensor(BigInt64Array.from(partners, BigInt)));
+}
+
+/** Samples whose `gtScore` is `weight` of their own classes and `1 - weight` of their partners'. */
+export function mixLabels(
+  dataSamples: readonly LoadedSample[],
+  partners: readonly number[],
+  { weight, numClasses }: { weight: number; numClasses: number },
+): LoadedSample[] {
+  const scores = dataSamples.map(({ gtLabel, gtScore }) => {
+    return gtScore ?? Array.from({ length: numClasses }, (_, k) => (k === gtLabel ? 1 : 0));
+  });
+  return dataSamples.map((sample, i) => {
+    const other = scores[partners[i]!]!;
+    return { ...sample, gtScore: scores[i]!.map((own, k) => weight * own + (1 - weight) * other[k]!) };
+  });
+}
+
+/** A number of the distribution Beta(alpha, alpha): `x / (x + y)` of two Gamma numbers. */
+export function drawBeta(alpha: number, draw: () => number): number {
+  const [x, y] = [drawGamma(alpha, draw), drawGamma(alpha, draw)];
+  return x + y > 0 ? x / (x + y) : draw() < 0.5 ? 0 : 1;
+}
+
+/** Marsaglia, Tsang: A Simple Method for Generating Gamma Variables, 2000; below 1 through Gamma(alpha + 1). */
+function drawGamma(alpha: number, draw: () => number): number {
+  if (alpha < 1) return drawGamma(alpha + 1, draw) * (1 - draw()) ** (1 / alpha);
+  const d = alpha - 1 / 3;
+  for (;;) {
+    const normal = Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
+    const v = (1 + normal / Math.sqrt(9 * d)) ** 3;
+    if (v > 0 && Math.log(1 - draw()) < normal ** 2 / 2 + d * (1 - v + Math.log(v))) return d * v;
+  }
+}

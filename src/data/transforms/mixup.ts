@@ -1,0 +1,52 @@
+// Mixup: each image is blended with another one of the batch, and so are their labels.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { entry } from '../../registry/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
+import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
+import { drawsOfBatch, streamOf } from './transform.ts';
+
+export interface MixupOptions {
+  /** Of the Beta distribution that the weight is drawn from. */
+  alpha: number;
+}
+
+const stream = streamOf('Mixup');
+const partnerStream = streamOf('Mixup partners');
+
+/**
+ * `x_i = weight x_i + (1 - weight) x_j`, and `gtScore` likewise; weight from Beta(alpha, alpha), one for the batch. Images come out
+ * as floating point. Zhang, Cisse, Dauphin, Lopez-Paz: mixup, 2018, arXiv 1710.09412.
+ */
+export class Mixup implements Transform {
+  readonly alpha: number;
+
+  /** @throws {RetortError} when `alpha` is not positive. */
+  constructor({ alpha }: MixupOptions) {
+    if (!(alpha > 0)) throw new RetortError(`Mixup: alpha must be positive, got ${alpha}`);
+    this.alpha = alpha;
+  }
+
+  apply(batch: Tensor, context: BatchContext): Tensor {
+    const values = batch.dtype === 'uint8' ? batch.to('float32') : batch;
+    const weight = this.#weight(context);
+    return values.mul(weight).add(partnerImages(values, partnersOf(context, partnerStream)), { alpha: 1 - weight });
+  }
+
+  applyLabelled({ inputs, dataSamples, numClasses }: LabelledBatch, context: BatchContext): LabelledBatch {
+    const options = { weight: this.#weight(context), numClasses };
+    const mixed = mixLabels(dataSamples, partnersOf(context, partnerStream), options);
+    return { inputs: this.apply(inputs, context), dataSamples: mixed, numClasses };
+  }
+
+  #weight(context: BatchContext): number {
+    return drawBeta(this.alpha, drawsOfBatch(context, stream));
+  }
+}
+
+export const mixupEntry = entry(z.strictObject({ alpha: z.number().positive() }), (options) => new Mixup(options), {
+  summary: 'Blend images and labels of a batch.',
+  paper: 'Zhang et al. 2018, arXiv 1710.09412',
+});

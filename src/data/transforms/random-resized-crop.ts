@@ -1,0 +1,92 @@
+// Cuts out a random part of random size and proportions and resizes it, each image its own: the usual augmentation of ImageNet.
+import { z } from 'zod';
+
+import { entry } from '../../registry/index.ts';
+import { ops, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { Box } from './boxes.ts';
+import { resizeImages, resizeLookSchema } from './resize-images.ts';
+import type { ResizeLook } from './resize-images.ts';
+import { rangeOf, rangeSchema, roundHalfToEven, sizeOf, sizeSchema } from './sizes.ts';
+import type { Range, Size } from './sizes.ts';
+import type { BatchContext, Transform } from './transform.ts';
+import { drawsOf, streamOf } from './transform.ts';
+
+export interface RandomResizedCropOptions extends ResizeLook {
+  /** Of what comes out. */
+  size: Size;
+  /** Share of the image that is cut out. Default `[0.08, 1]`. */
+  areaRange?: Range;
+  /** Width over height of what is cut out. Default `[3 / 4, 4 / 3]`. */
+  aspectRange?: Range;
+  /** Tries before the middle is taken. Default 10. */
+  attempts?: number;
+}
+
+const stream = streamOf('RandomResizedCrop');
+
+/** Szegedy et al.: Going Deeper with Convolutions, 2015, arXiv 1409.4842. */
+export class RandomResizedCrop implements Transform {
+  readonly fixesSize = true;
+  readonly size: readonly [height: number, width: number];
+  readonly #areaRange: Range;
+  readonly #aspectRange: Range;
+  readonly #attempts: number;
+  readonly #look: ResizeLook;
+
+  /** @throws {RetortError} for a size or ranges that are none. */
+  constructor(options: RandomResizedCropOptions) {
+    const { size, areaRange = [0.08, 1], aspectRange = [3 / 4, 4 / 3], attempts = 10, ...look } = options;
+    this.size = sizeOf('RandomResizedCrop: size', size);
+    this.#areaRange = rangeOf('RandomResizedCrop: areaRange', areaRange, { most: 1 });
+    this.#aspectRange = rangeOf('RandomResizedCrop: aspectRange', aspectRange, { positive: true });
+    this.#attempts = attempts;
+    this.#look = look;
+  }
+
+  apply(batch: Tensor, context: BatchContext): Tensor {
+    const [n = 0, , h = 0, w = 0] = batch.shape;
+    const crops = Array.from({ length: n }, (_, i) => {
+      const { top, left, height, width } = this.box(h, w, drawsOf(context, i, stream));
+      return tidy(() => {
+        const part = batch.narrow(0, i, 1).narrow(2, top, height).narrow(3, left, width);
+        return resizeImages(part, this.size, this.#look);
+      });
+    });
+    return ops.cat(crops, 0);
+  }
+
+  /** What is cut out of an image `h x w`, from numbers in [0, 1). */
+  box(h: number, w: number, draw: () => number): Box {
+    const between = ([min, max]: Range): number => min + draw() * (max - min);
+    const [narrowest, widest] = this.#aspectRange;
+    for (let attempt = 0; attempt < this.#attempts; attempt++) {
+      const area = between(this.#areaRange) * h * w;
+      const aspect = Math.exp(between([Math.log(narrowest), Math.log(widest)]));
+      const width = roundHalfToEven(Math.sqrt(area * aspect));
+      const height = roundHalfToEven(Math.sqrt(area / aspect));
+      const [down, right] = [draw(), draw()];
+      if (width < 1 || width > w || height < 1 || height > h) continue;
+      const [top, left] = [Math.floor(down * (h - height + 1)), Math.floor(right * (w - width + 1))];
+      return { top, left, height, width };
+    }
+    const width = w / h > widest ? Math.max(1, roundHalfToEven(h * widest)) : w;
+    const height = w / h < narrowest ? Math.max(1, roundHalfToEven(w / narrowest)) : h;
+    return { top: Math.floor((h - height) / 2), left: Math.floor((w - width) / 2), height, width };
+  }
+}
+
+export const randomResizedCropEntry = entry(
+  z.strictObject({
+    size: sizeSchema,
+    areaRange: rangeSchema.exactOptional(),
+    aspectRange: rangeSchema.exactOptional(),
+    attempts: z.number().int().nonnegative().exactOptional(),
+    ...resizeLookSchema,
+  }),
+  (options) => new RandomResizedCrop(options),
+  {
+    summary: 'Cut out a part of random size, place and proportions, resize it.',
+    paper: 'Szegedy et al. 2015, arXiv 1409.4842',
+  },
+);

@@ -1,0 +1,67 @@
+// Sizes, chances and colours as options: what may be given, and the errors for what may not.
+import { z } from 'zod';
+
+import { RetortError } from '../../errors.ts';
+import { tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+
+/** Pixels: of a square's side, or height and width. */
+export type Size = number | readonly [height: number, width: number];
+/** One value for all channels, or one each. */
+export type Fill = number | readonly number[];
+export type Range = readonly [min: number, max: number];
+
+const whole = z.number().int().positive();
+const finite = z.number();
+export const sizeSchema = z.union([whole, z.tuple([whole, whole]).readonly()]);
+export const fillSchema = z.union([finite, z.array(finite).readonly()]);
+export const rangeSchema = z.tuple([finite, finite]).readonly();
+export const chanceSchema = z.number().min(0).max(1);
+
+/** @throws {RetortError} when a side is no whole number of at least 1. */
+export function sizeOf(where: string, size: Size): readonly [height: number, width: number] {
+  const sides = typeof size === 'number' ? ([size, size] as const) : size;
+  if (sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 1)) {
+    throw new RetortError(
+      `${where}: a whole number of at least 1, or [height, width] of such, was expected, got ${JSON.stringify(size)}`,
+    );
+  }
+  return sides;
+}
+
+/** @throws {RetortError} when `p` is no chance. */
+export function chanceOf(where: string, p: number): number {
+  if (!(p >= 0 && p <= 1)) throw new RetortError(`${where}: p must be between 0 and 1, got ${p}`);
+  return p;
+}
+
+/** @throws {RetortError} unless `0 <= min <= max <= most` (`0 < min` where it must be positive). */
+export function rangeOf(where: string, range: Range, limits: { positive?: boolean; most?: number } = {}): Range {
+  const { positive = false, most = Infinity } = limits;
+  const [min, max] = range;
+  if (min >= 0 && (min > 0 || !positive) && min <= max && max <= most) return range;
+  const expected = `0 ${positive ? '<' : '<='} min <= max${most === Infinity ? '' : ` <= ${most}`}`;
+  throw new RetortError(`${where}: [min, max] with ${expected} was expected, got ${JSON.stringify(range)}`);
+}
+
+/** `(1, C, 1, 1)` of float32. @throws {RetortError} when there is not one value per channel. */
+export function fillTensor(where: string, fill: Fill, channels: number): Tensor {
+  const values = typeof fill === 'number' ? Array.from({ length: channels }, () => fill) : [...fill];
+  if (values.length !== channels) {
+    throw new RetortError(`${where}: fill has ${values.length} values, the images have ${channels} channels`);
+  }
+  return tensor(values, { shape: [1, channels, 1, 1] });
+}
+
+/** To the nearest whole number, halves to the even one, as Python rounds. */
+export function roundHalfToEven(value: number): number {
+  const low = Math.floor(value);
+  const over = value - low;
+  if (over !== 0.5) return over < 0.5 ? low : low + 1;
+  return low % 2 === 0 ? low : low + 1;
+}
+
+/** Values to bytes: cut to 0 to 255, halves up. */
+export function toBytes(values: Tensor): Tensor {
+  return values.add(0.5).floor().clamp(0, 255).to('uint8');
+}

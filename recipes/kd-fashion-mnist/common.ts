@@ -1,10 +1,10 @@
 // What the three configs of this recipe share: data, networks, schedule.
-import type { ExperimentConfig } from 'retort-kd/config';
+import type { ClassifierConfig, TrainingConfig, TransformConfig } from 'retort-kd/config';
 
-const normalize = { type: 'Normalize', mean: [0.286], std: [0.353] };
+const normalize: TransformConfig = { type: 'Normalize', mean: [0.286], std: [0.353] };
 
 /** A CIFAR-style ResNet of three stages on 28x28 grey images; `blocks` per stage, `width` channels in the first. */
-export function network(blocks: number, width: number) {
+export function network(blocks: number, width: number): ClassifierConfig {
   return {
     type: 'ImageClassifier',
     backbone: {
@@ -28,7 +28,7 @@ export const teacher = network(3, 16);
 export const student = network(1, 8);
 
 /** Data, optimiser and schedule for a number of epochs. */
-export function training(epochs: number): Omit<ExperimentConfig, 'model'> {
+export function training(epochs: number): TrainingConfig {
   return {
     trainData: {
       dataset: { type: 'FashionMnist', split: 'train' },

@@ -1,8 +1,8 @@
 // Configs of networks that are small enough for tests of training.
 import type { TypedConfig } from '../src/registry/index.ts';
 
-/** One residual block of `width` channels, for images `(1, H, W)` of four classes; `head.fc` gives `(N, 4)`. */
-export function tinyNetwork(width: number): TypedConfig {
+/** One residual block of `width` channels, for images `(inChannels, H, W)` of four classes; `head.fc` gives `(N, 4)`. */
+export function tinyNetwork(width: number, inChannels = 1): TypedConfig {
   return {
     type: 'ImageClassifier',
     backbone: {
@@ -10,7 +10,7 @@ export function tinyNetwork(width: number): TypedConfig {
       depth: 18,
       stageBlocks: [1],
       numStages: 1,
-      inChannels: 1,
+      inChannels,
       stemChannels: width,
       baseChannels: width,
       zeroInitResidual: false,

@@ -13,6 +13,7 @@ import { buildModel } from '../models/index.ts';
 import { loadTensors } from '../nn/index.ts';
 import { CosineAnnealingLR, SGD } from '../optim/index.ts';
 import { manualSeed, memory, noGrad, tidy } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
 import { runFiles, Trainer } from './index.ts';
 import type { TrainerOptions } from './index.ts';
 
@@ -102,6 +103,78 @@ it('names the step and the loss that is no number', async () => {
   using trainer = setUp({}, algorithm);
   const message = await trainer.run().then(String, String);
   expect(message).toMatch(/epoch 1, step 1: student.loss is NaN, .*\n {2}help: lower the learning rate/);
+});
+
+it('names the first tensor that went wrong, where weights are fine', async () => {
+  const algorithm = distillation();
+  const hook = algorithm.student
+    .getModule('backbone.conv1')!
+    .registerForwardHook((_module, _args, output) => (output as Tensor).mul(Infinity));
+  using trainer = setUp({}, algorithm);
+  const message = await trainer.run().then(String, String);
+  hook.remove();
+  expect(message).toMatch(/student.loss is NaN.*first seen in output of architecture.backbone.conv1 \(Conv2d\)/);
+});
+
+it('trains generator and student with optimisers of their own, and says which is missing', async () => {
+  const dataFree = (): Algorithm => {
+    manualSeed(5);
+    return buildAlgorithm({
+      type: 'DataFreeDistillation',
+      architecture: tinyNetwork(4, 3),
+      teachers: { big: tinyNetwork(6, 3) },
+      generator: { type: 'ZSKTGenerator', imgSize: 8, latentDim: 3, hiddenChannels: 4 },
+      distiller: logitsDistiller('big'),
+      generatorDistiller: logitsDistiller('big', { lossWeight: -1, teacherDetach: false }),
+    });
+  };
+  const algorithm = dataFree();
+  const part = (name: string): { optimizer: SGD } => ({
+    optimizer: new SGD(algorithm.getModule(name)!.parameters(), { lr: 0.01 }),
+  });
+  const images = new SyntheticImages({ samples: 32, shape: [3, 8, 8] });
+  const trainLoader = new DataLoader(images, {
+    batchSize: 16,
+    transforms: [new Normalize({ mean: [0.5, 0.5, 0.5], std: [1, 1, 1] })],
+  });
+  const reports: string[][] = [];
+  const step = ({ losses }: { losses: object }): void => void reports.push(Object.keys(losses));
+  const trainer = new Trainer({
+    algorithm,
+    trainLoader,
+    parts: { architecture: part('architecture'), generator: part('generator') },
+    epochs: 1,
+    progress: { step, line() {} },
+  });
+  await trainer.run();
+  expect(reports).toHaveLength(2);
+  expect(reports[0]!.toSorted()).toEqual(['distill.loss', 'distill.loss_kl', 'generator.loss', 'generator.loss_kl']);
+  const lacking = new Trainer({ algorithm, trainLoader, parts: { architecture: part('architecture') }, epochs: 1 });
+  expect(await lacking.run().then(String, String)).toMatch(/there is no optimiser for "generator"/);
+  images[Symbol.dispose]();
+});
+
+it('ends after maxSteps, evaluates agreement, and lets hooks end training', async () => {
+  let steps = 0;
+  const count = { step: () => void steps++, line() {} };
+  using trainer = setUp({ maxSteps: 6, agreement: true, progress: count });
+  const { metrics } = await trainer.run();
+  expect(steps).toBe(6);
+  expect(Object.keys(metrics['agreement']!)).toEqual(['agreement', 'kl', 'cka']);
+  steps = 0;
+  const hook = { name: 'Enough', afterEpoch: (run: { stop(reason: string): void }) => run.stop('enough') };
+  using other = setUp({ hooks: [hook], progress: count });
+  await other.run();
+  expect(steps).toBe(4);
+});
+
+it('accumulates over steps, in bfloat16 too, and saves only whole states', async () => {
+  const controller = new AbortController();
+  let steps = 0;
+  const progress = { step: () => void (++steps === 1 && controller.abort()), line() {} };
+  using trainer = setUp({ accumulate: 2, precision: 'bfloat16', signal: controller.signal, progress, workDir: folder });
+  expect((await trainer.run()).stopped).toBe(true);
+  expect(steps).toBe(2); // the gradients of the first step alone are no state to stop in
 });
 
 it('refuses what cannot be resumed', () => {

@@ -24,22 +24,16 @@ const single = (changes: object = {}): SingleTeacherDistill =>
 const samples = [0, 1, 2, 3].map((gtLabel) => ({ gtLabel }));
 const generator = { type: 'DAFLGenerator', imgSize: 8, latentDim: 3, hiddenChannels: 4 };
 
-/** A generator of grey images: the mean of what DAFL's makes. */
 const dataFree = (type: string, changes: object = {}): Algorithm =>
   buildAlgorithm({
     type,
-    architecture: colour(4),
-    teachers: { res: { buildCfg: colour(6) } },
+    architecture: tinyNetwork(4, 3),
+    teachers: { res: { buildCfg: tinyNetwork(6, 3) } },
     generator,
     distiller: logitsDistiller('res'),
     generatorDistiller: logitsDistiller('res', { tau: 4, lossWeight: -1, teacherDetach: false }),
     ...changes,
   });
-
-function colour(width: number) {
-  const config = tinyNetwork(width) as unknown as { backbone: object; type: string };
-  return { ...config, backbone: { ...config.backbone, inChannels: 3 } };
-}
 
 describe('Supervised', () => {
   describeAlgorithm('Supervised', {
@@ -185,6 +179,19 @@ describe('SelfDistill', () => {
     expect(calls).toBe(1);
     tidy(() => void algorithm.loss(randn([4, 1, 8, 8]), samples, { teacher: ones([4, 1, 8, 8]) }));
     expect(calls).toBe(3);
+  });
+});
+
+it('a student that wants labels as shares gets them, also where nothing is mixed', () => {
+  const architecture = { ...tinyNetwork(4), dataPreprocessor: { toOnehot: true } };
+  const algorithm = buildAlgorithm({ type: 'Supervised', architecture });
+  tidy(() => {
+    const inputs = randn([4, 1, 8, 8]);
+    const views = { teacher: inputs };
+    const batch = algorithm.preprocessed({ inputs, dataSamples: samples, views });
+    expect(batch.inputs).toBe(inputs);
+    expect(batch.views).toBe(views);
+    expect(batch.dataSamples[2]).toEqual({ gtLabel: 2, gtScore: [0, 0, 1, 0] });
   });
 });
 

@@ -1,0 +1,113 @@
+// Loading configs: bases, live values, stages, what is refused.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { loadConfig } from './index.ts';
+import { LiveValues, shownLive } from './live-values.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(name: string, content: unknown): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+const data = { dataset: { type: 'SyntheticImages' }, batchSize: 4 };
+const whole = {
+  model: { type: 'Supervised', architecture: { type: 'ImageClassifier' }, teacherCkpt: 'weights.safetensors' },
+  trainData: data,
+  valData: data,
+  optimizer: { type: 'SGD', lr: 0.1, momentum: 0.9 },
+  epochs: 2,
+};
+
+it('merges over bases, keeps where each value comes from, and paths relative to the file they stand in', async () => {
+  write('below/common.json', whole);
+  const path = write('child.json', { base: 'below/common.json', epochs: 3, optimizer: { lr: 0.5 } });
+  const loaded = await loadConfig(path, { cfgOptions: ['optimizer.momentum=0.8'] });
+  const [{ config }] = loaded.stages as [(typeof loaded.stages)[number]];
+  expect(config.epochs).toBe(3);
+  expect(config.optimizer).toEqual({ type: 'SGD', lr: 0.5, momentum: 0.8 });
+  expect(config.model['teacherCkpt']).toBe(join(folder, 'below', 'weights.safetensors'));
+  const printed = loaded.print();
+  expect(printed).toMatch(/epochs = 3 +# .*child.json/);
+  expect(printed).toMatch(/optimizer.type = "SGD" +# .*common.json/);
+  expect(printed).toMatch(/optimizer.momentum = 0.8 +# --cfg-options/);
+  expect(loaded.data).toEqual(loaded.value);
+});
+
+it('drops what is below with _delete_, in bases and in stages', async () => {
+  write('common.json', whole);
+  const optimizer = { _delete_: true, type: 'Adam' };
+  const child = await loadConfig(write('child.json', { base: ['common.json'], optimizer }));
+  expect(child.stages[0]!.config.optimizer).toEqual({ type: 'Adam' });
+  const stages = [{ name: 'one' }, { name: 'two', optimizer, epochs: 7 }];
+  const staged = await loadConfig(write('staged.json', { base: 'common.json', stages }));
+  expect(staged.stages.map(({ name, config }) => [name, config.epochs, config.optimizer['type']])).toEqual([
+    ['one', 2, 'SGD'],
+    ['two', 7, 'Adam'],
+  ]);
+});
+
+it('refuses circles, missing bases, two bases that set the same key, and files that are none', async () => {
+  write('a.json', { base: 'b.json' });
+  const circle = write('b.json', { base: 'a.json' });
+  await expect(loadConfig(circle)).rejects.toThrow(/is a base of itself/);
+  await expect(loadConfig(write('lost.json', { base: 'nowhere.json' }))).rejects.toThrow(
+    /base "nowhere.json": there is no such file/,
+  );
+  write('one.json', whole);
+  write('two.json', { epochs: 4 });
+  await expect(loadConfig(write('both.json', { base: ['one.json', 'two.json'] }))).rejects.toThrow(
+    /two bases set "epochs"/,
+  );
+  await expect(loadConfig(write('base.json', { base: 3 }))).rejects.toThrow(/base must be a path or a list of paths/);
+  await expect(loadConfig(write('text.toml', ''))).rejects.toThrow(/a config is a .ts, .js, .json, .yaml or .py file/);
+  await expect(loadConfig(write('list.json', []))).rejects.toThrow(/a config is an object, got a list/);
+  await expect(loadConfig(write('torn.json', '{"a":'))).rejects.toThrow(/torn.json: .*JSON/);
+  await expect(loadConfig(write('torn.yaml', 'a: [1'))).rejects.toThrow(/torn.yaml/);
+  await expect(loadConfig(write('py.py', 'a = 1'))).rejects.toThrow(/read by the command `retort` only/);
+});
+
+it('cannot be made to pollute prototypes, nor to hold more than it should', async () => {
+  await expect(loadConfig(write('proto.json', '{"__proto__": {"polluted": 1}}'))).rejects.toThrow(
+    /"__proto__" is not allowed/,
+  );
+  expect(({} as { polluted?: number }).polluted).toBeUndefined();
+  const aliases = Array.from({ length: 30 }, (_, i) => `x${i + 1}: &x${i + 1} [${`*x${i},`.repeat(10)}]`);
+  const laughs = `x0: &x0 [lol]\n${aliases.join('\n')}`;
+  await expect(loadConfig(write('laughs.yaml', laughs))).rejects.toThrow();
+  await expect(loadConfig(write('deep.json', `${'['.repeat(5000)}${']'.repeat(5000)}`))).rejects.toThrow();
+});
+
+it('lists all that is wrong at once', async () => {
+  const wrong = { ...whole, epochs: '2', trainData: { ...data, batchSize: 0 }, optimiser: 1 };
+  const message = await loadConfig(write('wrong.json', wrong)).then(String, String);
+  expect(message).toMatch(/epochs: .*got "2"/);
+  expect(message).toMatch(/trainData.batchSize: .*got 0/);
+  expect(message).toMatch(/"optimiser" is no option; did you mean "optimizer"/);
+});
+
+it('takes live values out of a config and puts the very same back', () => {
+  class Head {}
+  const method = { class: Head, method: 'assign' };
+  const instance = new Head();
+  const live = new LiveValues();
+  const out = live.takeOut({ a: [method], b: instance, c: 1 }) as { a: [{ class: string }]; b: string; c: number };
+  expect(shownLive(out.a[0].class)).toBe('<class Head>');
+  expect(shownLive(out.b)).toBe('<a Head>');
+  expect(shownLive('plain')).toBe('plain');
+  const back = live.putBack(out) as { a: [typeof method]; b: Head };
+  expect(back.a[0].class).toBe(Head);
+  expect(back.b).toBe(instance);
+  expect(live.size).toBe(2);
+});

@@ -1,0 +1,71 @@
+// Evaluators: accuracy by rank, and how alike two networks are, against numbers computed by hand.
+import { expect, it } from 'vitest';
+
+import { randn, tensor, tidy } from '../../torch/index.ts';
+import { Accuracy, AgreementMeasurement, buildEvaluator } from './index.ts';
+
+const labelled = (...labels: number[]) => labels.map((gtLabel) => ({ gtLabel }));
+
+it('counts the right class among the highest scores, over several batches', () => {
+  const measurement = new Accuracy({ topk: [1, 2] }).begin();
+  tidy(() => {
+    measurement.add(
+      tensor([
+        [3, 2, 1],
+        [1, 3, 2],
+      ]),
+      labelled(0, 2),
+    );
+    measurement.add(tensor([[1, 2, 3]]), labelled(0));
+  });
+  expect(measurement.result()).toEqual({ accuracy: 100 / 3, top2: 200 / 3 });
+});
+
+it('takes a k beyond the number of classes, and refuses one that is none', () => {
+  const measurement = new Accuracy({ topk: [5] }).begin();
+  tidy(() => measurement.add(tensor([[1, 2]]), labelled(0)));
+  expect(measurement.result()).toEqual({ accuracy: 100 });
+  expect(() => new Accuracy({ topk: [0] })).toThrow(/whole numbers of at least 1, got \[0\]/);
+  expect(() => buildEvaluator({ type: 'Acuracy' })).toThrow(/did you mean "Accuracy"/);
+});
+
+it('measures agreement, divergence and CKA', () => {
+  const measurement = new AgreementMeasurement();
+  tidy(() => {
+    measurement.add(tensor([[2, 0]]), tensor([[1, 0]]));
+    measurement.add(tensor([[0, 1]]), tensor([[3, 0]]));
+  });
+  const { agreement, kl, cka } = measurement.result();
+  const softmax = ([a, b]: readonly [number, number]): [number, number] => {
+    const sum = Math.exp(a) + Math.exp(b);
+    return [Math.exp(a) / sum, Math.exp(b) / sum];
+  };
+  const divergence = (teacher: [number, number], student: [number, number]): number => {
+    const [t, s] = [softmax(teacher), softmax(student)];
+    return t[0] * Math.log(t[0] / s[0]) + t[1] * Math.log(t[1] / s[1]);
+  };
+  expect(agreement).toBe(50);
+  expect(kl).toBeCloseTo((divergence([1, 0], [2, 0]) + divergence([3, 0], [0, 1])) / 2, 10);
+  expect(cka).toBeCloseTo(1, 10); // two centred points lie on a line
+});
+
+it('CKA is 1 for a rotated and scaled copy, and small for unrelated scores', () => {
+  const alike = new AgreementMeasurement();
+  const unlike = new AgreementMeasurement();
+  tidy(() => {
+    const x = randn([200, 2], { dtype: 'float64' });
+    const rotated = x.mm(
+      tensor(
+        [
+          [0.6, -0.8],
+          [0.8, 0.6],
+        ],
+        { dtype: 'float64' },
+      ),
+    );
+    alike.add(x, rotated.mul(3).add(1));
+    unlike.add(x, randn([200, 2], { dtype: 'float64' }));
+  });
+  expect(alike.result()['cka']).toBeCloseTo(1, 8);
+  expect(unlike.result()['cka']).toBeLessThan(0.2);
+});

@@ -98,7 +98,8 @@ bool SlotTable::escape(Handle handle) {
 
 bool SlotTable::move_to(Handle handle, ScopeId id) {
   Slot* slot = find(handle);
-  if (slot == nullptr || slot->owner == id || slot->owner == 0) return false;
+  // Inner scopes have larger ids: a tensor never moves inwards, where it would die sooner.
+  if (slot == nullptr || slot->owner <= id) return false;
   Scope* scope = id == 0 ? nullptr : find_scope(id);
   slot->owner = scope == nullptr ? 0 : id;
   if (scope == nullptr) return true;

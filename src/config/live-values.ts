@@ -1,6 +1,9 @@
 // A TypeScript config may hold what is no data: modules, classes, functions. They are taken out before the config becomes a tree
 // and put back when it becomes an object again; in between a text stands for each.
 
+import { RetortError } from '../errors.ts';
+import { maxDepth } from './tree/limits.ts';
+
 /** Begins the text that stands for a live value; no config can contain it by accident. */
 const mark = '\u0000live ';
 
@@ -39,7 +42,9 @@ function nameOf(value: object | ((...args: never[]) => unknown)): string {
 
 /** Plain objects and lists are copied; `leaf` sees everything else. */
 function walk(value: unknown, leaf: (value: unknown) => unknown, above: readonly unknown[] = []): unknown {
-  if (above.includes(value) || !isContainer(value)) return isContainer(value) ? value : leaf(value);
+  if (!isContainer(value)) return leaf(value);
+  if (above.includes(value)) return value; // the tree's own check says so, with its place
+  if (above.length >= maxDepth) throw new RetortError(`the config is nested more than ${maxDepth} deep`);
   const inside = [...above, value];
   if (Array.isArray(value)) return value.map((item) => walk(item, leaf, inside));
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, leaf, inside)]));

@@ -22,7 +22,9 @@ export interface ReadTreeOptions {
 const maxDepth = 20;
 const maxBytes = 10 * 1024 * 1024;
 /** Options whose values are paths, taken from the file they are written in. */
-const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'imports']);
+const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'pretrained', 'imports']);
+/** Options whose values may be addresses, `./ops.ts#attention`, with a path of that kind. */
+const addressKeys = new Set(['source', 'funcPath', 'methodPath']);
 
 /** @throws {RetortError} for a file that is missing, too large, of another kind or wrong, and for bases that go round in a circle. */
 export async function readTree(
@@ -126,8 +128,10 @@ function withPaths(tree: DictNode, folder: string): DictNode {
       );
     if (node.kind === 'list' || node.kind === 'tuple')
       return { ...node, value: node.value.map((item) => visit(item, key)) };
-    const path = node.kind === 'str' && pathKeys.has(key) && node.value !== '' && !isAbsolute(node.value);
-    return path ? { ...node, value: resolve(folder, node.value) } : node;
+    if (node.kind !== 'str') return node;
+    const path = pathKeys.has(key) && node.value !== '' && !isAbsolute(node.value);
+    const address = addressKeys.has(key) && /^\.\.?\/.*#/.test(node.value);
+    return path || address ? { ...node, value: resolve(folder, node.value) } : node;
   };
   return visit(tree, '') as DictNode;
 }

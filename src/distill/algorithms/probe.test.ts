@@ -99,6 +99,13 @@ it('names recorders that do not fire, losses that weigh nothing, and heads of ot
   expect(warnings.join('\n')).toMatch(/"loss_feat" has lossWeight 0[^]*student knows 4 classes, the data has 10/);
 });
 
+it('says why a network fails, before the recorders it did not reach', () => {
+  const wrong = { ...batch(), inputs: randn([4, 3, 8, 8]) };
+  const { mistakes } = tidy(() => probe(features(), wrong));
+  expect(mistakes).toHaveLength(1);
+  expect(mistakes[0]).toMatch(/backbone.conv1 \(Conv2d\)/);
+});
+
 it('leaves everything as it was', () => {
   manualSeed(4);
   const algorithm = features();

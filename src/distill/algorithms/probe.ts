@@ -86,8 +86,11 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
     args.push(...checked.rows);
     mistakes.push(...checked.mistakes);
   }
-  for (const { side, name, source, records } of recorders) {
-    if (records > 0) continue;
+  const silent = recorders.filter(({ records }) => records === 0);
+  // A forward that fails on its way says more than the recorders that it did not reach.
+  if (failed !== undefined && silent.length > 0)
+    return { recorders, arguments: args, losses, mistakes: [failed], warnings };
+  for (const { side, name, source } of silent) {
     mistakes.push(`${side} recorder "${name}" (${source}) did not fire: its target is not on the way of this forward`);
   }
   if (failed !== undefined && mistakes.length === 0) mistakes.push(failed);

@@ -122,7 +122,9 @@ export type { AttentionMSEArguments, AttentionMSEOptions } from './attention-mse
 export { MiniLMLoss } from './minilm-loss.ts';
 export type { MiniLMLossArguments, MiniLMLossOptions } from './minilm-loss.ts';
 export { buildLoss, losses } from './registry.ts';
-export { suggestConnector } from './shapes.ts';
+export { requireRank, requireSameBatch, requireSameShape, suggestConnector } from './shapes.ts';
+export { teacherSchema } from './sides.ts';
+export type { TeacherOptions } from './sides.ts';
 export type { DivergenceOptions } from './divergence.ts';
 export type { Box, BoxSource } from './focal-masks.ts';
 export type { LayerPair } from './layers.ts';

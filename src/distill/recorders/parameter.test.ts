@@ -17,7 +17,7 @@ it('is there after initialize, the same one after recording, clearing and a step
   noGrad(() => toy.conv1.factor.add_(1));
   recorder.clear();
   expect(recorder.getRecordData()).toBe(toy.conv1.factor);
-  expect(() => recorder.getRecordData(1)).toThrow(/there is 1 record|there are 1 record/);
+  expect(() => recorder.getRecordData(1)).toThrow(/there is 1 record/);
 });
 
 it('is registered, and refuses wrong sources', () => {

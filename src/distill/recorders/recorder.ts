@@ -147,7 +147,7 @@ export abstract class Recorder {
     if (record === undefined) {
       const count = records.length;
       throw new RetortError(
-        `${this.label}: recordIdx ${recordIdx} does not exist, there are ${counted(count, 'record')}`,
+        `${this.label}: recordIdx ${recordIdx} does not exist, there ${count === 1 ? 'is' : 'are'} ${counted(count, 'record')}`,
         {
           help: count === 0 ? this.#whyEmpty() : `use 0 to ${count - 1}, or -1 for the last`,
         },

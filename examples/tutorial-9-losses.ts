@@ -1,0 +1,32 @@
+// Tutorial, part 9: losses by themselves: temperature, chunks, standardised logits, half precision, shapes that do not fit.
+import { KLDivergence, L2Loss, StandardisedLogits } from 'retort-kd/losses';
+import { manualSeed, randn, tidy } from 'retort-kd/torch';
+
+manualSeed(0);
+const [predsS, predsT] = [randn([8, 100]), randn([8, 100])];
+const kl = new KLDivergence({ tau: 4, lossWeight: 2 });
+const whole = kl.forward({ predsS, predsT }).item();
+
+// Two rows at a time: the same number, less memory.
+const inChunks = new KLDivergence({ tau: 4, lossWeight: 2, chunkSize: 2 }).forward({ predsS, predsT }).item();
+console.log(Math.abs(whole - inChunks) < 1e-6 * whole); // true
+
+// Any loss of logits on standardised ones: scale and shift of the student's logits do not count.
+const standardised = new StandardisedLogits({ loss: new KLDivergence({ tau: 2 }) });
+const same = standardised.forward({ predsS: predsT.mul(3).add(1), predsT }).item();
+console.log(Math.abs(same) < 1e-5); // true
+
+// Log space: no NaN and no Inf, however far apart the logits are.
+console.log(Number.isFinite(kl.forward({ predsS: predsS.mul(1e4), predsT: predsT.mul(-1e4) }).item())); // true
+
+// bfloat16 comes in, the sum is made in float32.
+console.log(kl.forward({ predsS: predsS.to('bfloat16'), predsT: predsT.to('bfloat16') }).dtype); // float32
+
+// Shapes that would broadcast are refused, with the connector that would help.
+try {
+  tidy(() => new L2Loss().forward({ sFeature: randn([8, 64, 8, 8]), tFeature: randn([8, 256, 8, 8]) }));
+} catch (error) {
+  const { message } = error as Error;
+  console.log(message.split('\n')[0]); // L2Loss: sFeature and tFeature must have one shape, got [8, 64, 8, 8] and [8, 256, 8, 8]
+  console.log(message.includes("{ type: 'ConvModuleConnector', inChannel: 64, outChannel: 256, actCfg: null }")); // true
+}

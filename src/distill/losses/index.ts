@@ -124,7 +124,6 @@ export type { MiniLMLossArguments, MiniLMLossOptions } from './minilm-loss.ts';
 export { buildLoss, losses } from './registry.ts';
 export { requireRank, requireSameBatch, requireSameShape, suggestConnector } from './shapes.ts';
 export { teacherSchema } from './sides.ts';
-export type { TeacherOptions } from './sides.ts';
 export type { DivergenceOptions } from './divergence.ts';
 export type { Box, BoxSource } from './focal-masks.ts';
 export type { LayerPair } from './layers.ts';

@@ -152,6 +152,46 @@ it('reads YAML, resumes a run from its folder alone, and tests its student', () 
   expect(retort('train').err).toMatch(/name a config, or the folder of a run/);
 });
 
+it("reads the original's Python configs as they are, and prints them in our words", () => {
+  const path = join(folder, 'kd.py');
+  writeFileSync(
+    path,
+    `_base_ = [
+    'mmcls::_base_/datasets/imagenet_bs32.py',
+    'mmcls::_base_/schedules/imagenet_bs256.py',
+    'mmcls::_base_/default_runtime.py'
+]
+model = dict(
+    _scope_='mmrazor',
+    type='SingleTeacherDistill',
+    architecture=dict(cfg_path='mmcls::resnet/resnet18_8xb32_in1k.py', pretrained=False),
+    teacher=dict(cfg_path='mmcls::resnet/resnet34_8xb32_in1k.py', pretrained=False),
+    distiller=dict(
+        type='ConfigurableDistiller',
+        student_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
+        teacher_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
+        distill_losses=dict(loss_kl=dict(type='KLDivergence', tau=1, loss_weight=3)),
+        loss_forward_mappings=dict(
+            loss_kl=dict(
+                preds_S=dict(from_student=True, recorder='fc'),
+                preds_T=dict(from_student=False, recorder='fc')))))
+find_unused_parameters = True
+val_cfg = dict(_delete_=True, type='mmrazor.SingleTeacherDistillValLoop')
+`,
+  );
+  expect(retort('config', 'check', path).out).toMatch(/kd.py is fine/);
+  const printed = retort('config', 'print', path, '--cfg-options', 'model.distiller.distill_losses.loss_kl.tau=4').out;
+  expect(printed).toMatch(/model.distiller.distillLosses.loss_kl.lossWeight = 3 +# .*kd.py:\d+/);
+  expect(printed).toMatch(/model.distiller.distillLosses.loss_kl.tau = 4 +# --cfg-options/);
+  expect(printed).toMatch(/model.teacher.backbone.depth = 34/);
+  writeFileSync(path, 'import os\nmodel = os.environ\n');
+  expect(retort('config', 'check', path).err).toMatch(/kd.py:1:1: .*import/);
+  writeFileSync(path, "model = dict(type='SingleTeacherDistil')\n");
+  expect(retort('config', 'check', path).err).toMatch(
+    /kd.py:1:19: model.type: there is no .* "SingleTeacherDistil" here/,
+  );
+});
+
 it('lists what configs can name', () => {
   expect(retort('list', 'losses', '--search', 'hinton').out).toMatch(/KLDivergence/);
   expect((JSON.parse(retort('list', 'losses', '--json').out) as unknown[]).length).toBeGreaterThanOrEqual(45);

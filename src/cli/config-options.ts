@@ -1,4 +1,6 @@
 // Options that every command has which reads a config.
+import { extname } from 'node:path';
+
 import { Option } from '@commander-js/extra-typings';
 
 import { loadConfig } from '../config/index.ts';
@@ -25,8 +27,10 @@ export interface ConfigOptions {
 /** Loads a config of any kind with what the command line says. */
 export async function loadWithOptions(file: string, options: ConfigOptions): Promise<LoadedConfig> {
   const { cfgOptions: changes = [], pkg = [], note } = options;
+  // In a Python config the options name what it names itself; elsewhere they name ours.
+  const python = extname(file) === '.py';
   return loadConfig(file, {
-    cfgOptions: changes,
-    readPython: pythonReader({ packages: pkg, ...(note === undefined ? {} : { note }) }),
+    cfgOptions: python ? [] : changes,
+    readPython: pythonReader({ packages: pkg, cfgOptions: python ? changes : [], note }),
   });
 }

@@ -53,8 +53,8 @@ const byKey: Readonly<Record<string, RegistryName>> = {
   dataset: 'datasets',
 };
 
-/** What the entries of an object or a list under a key are. */
-const byParent: Readonly<Record<string, RegistryName>> = {
+/** What the entries of an object under a key are; several connectors in a list are each one. */
+const inObject: Readonly<Record<string, RegistryName>> = {
   teachers: 'models',
   students: 'models',
   studentRecorders: 'recorders',
@@ -62,21 +62,29 @@ const byParent: Readonly<Record<string, RegistryName>> = {
   distillDeliveries: 'deliveries',
   connectors: 'connectors',
   distillLosses: 'losses',
+};
+
+/** What the items of a list under a key are. */
+const inList: Readonly<Record<string, RegistryName>> = {
   transforms: 'transforms',
   studentTransforms: 'transforms',
   hooks: 'hooks',
   evaluators: 'evaluators',
 };
 
+/** Parts of a config in which keys are names of users, or in which types are those of optimisers. */
+const elsewhere = new Set(['lossForwardMappings', 'optimizer', 'schedulers']);
+
 /** The registry of what stands at a path such as `['model', 'distiller', 'distillLosses', 'loss_kl']`, or undefined. */
 export function registryAt(path: readonly string[]): RegistryName | undefined {
-  if (path.includes('lossForwardMappings')) return undefined; // its keys are names that users gave
-  const names = path.filter((part) => !/^\d+$/.test(part)); // items of lists are what their list is
-  const [last = '', parent = '', above = ''] = names.toReversed();
-  if (names.length === 1 && last === 'model') return 'algorithms';
-  if (names.length < path.length && byParent[last] !== undefined) return byParent[last];
-  if (above === 'views' || parent === 'views') return 'transforms';
-  if (byParent[parent] !== undefined) return byParent[parent];
+  if (path.some((part) => elsewhere.has(part))) return undefined;
+  if (path.length === 1 && path[0] === 'model') return 'algorithms';
+  const [last = '', parent = '', above = ''] = path.toReversed();
+  if (/^\d+$/.test(last)) {
+    if (above === 'views') return 'transforms';
+    return inList[parent] ?? (above === 'connectors' ? 'connectors' : undefined);
+  }
+  if (inObject[parent] !== undefined) return inObject[parent];
   // A head's own loss, and the loss that a wrapper hands on to.
   if (last === 'loss') return parent === 'head' ? 'headLosses' : above === 'distillLosses' ? 'losses' : undefined;
   return byKey[last];

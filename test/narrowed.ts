@@ -1,0 +1,58 @@
+// Configs of recipes, as small as tests want them: the same depths, recorders, connectors and losses, a sixteenth of the channels.
+
+/** Classes of every narrowed network. */
+export const narrowClasses = 5;
+
+const channelKeys = ['inChannel', 'outChannel', 'dimIn'];
+const narrow = (channels: number): number => Math.max(1, channels / 16);
+
+type Config = Readonly<Record<string, unknown>>;
+
+/** By type, what the narrowed thing has in place of its own options. */
+const replacements: Readonly<Record<string, (own: Config) => Config>> = {
+  ResNet: () => ({ baseChannels: 4, stemChannels: 4 }),
+  ResNet_CIFAR: () => ({ baseChannels: 4, stemChannels: 4 }),
+  WideResNet: () => ({ baseChannels: 1, stemChannels: 2 }),
+  MobileNetV2: () => ({ widenFactor: 0.125 }),
+  ShuffleNetV2: () => ({ widenFactor: 0.5 }),
+  VisionTransformer: () => smallTransformer,
+  DistilledVisionTransformer: () => smallTransformer,
+  TIMMBackbone: () => ({ modelName: 'regnety_002' }),
+  DAFLGenerator: () => ({ latentDim: 8, hiddenChannels: 8 }),
+  ZSKTGenerator: () => ({ latentDim: 8, hiddenChannels: 8 }),
+  BYOTConnector: () => ({ numClasses: narrowClasses }),
+  CRDLoss: () => ({ negNum: 8, sampleN: 64 }),
+};
+const smallTransformer: Config = {
+  arch: { embedDims: 16, numLayers: 2, numHeads: 2, feedforwardChannels: 32 },
+  imgSize: 32,
+};
+/** What comes out of narrowed backbones that do not narrow evenly. */
+const outChannels: Readonly<Record<string, number>> = {
+  MobileNetV2: 1280,
+  ShuffleNetV2: 1024,
+  VisionTransformer: 16,
+  DistilledVisionTransformer: 16,
+  TIMMBackbone: 368,
+};
+
+/** A `model` for images `(3, 32, 32)`, without the checkpoints of teachers. */
+export function narrowed(model: unknown): unknown {
+  if (Array.isArray(model)) return model.map(narrowed);
+  if (!isConfig(model)) return model;
+  const kept = Object.entries(model).filter(([key]) => key !== 'teacherCkpt' && key !== 'ckptPath');
+  const own: Record<string, unknown> = Object.fromEntries(kept.map(([key, value]) => [key, narrowed(value)]));
+  if (own['type'] === 'ImageClassifier') own['head'] = headOf(own);
+  for (const key of channelKeys) if (typeof own[key] === 'number') own[key] = narrow(own[key]);
+  return { ...own, ...replacements[String(own['type'])]?.(own) };
+}
+
+function headOf({ backbone, head }: Config): Config {
+  const { inChannels, ...rest } = head as Config;
+  const width = outChannels[String((backbone as Config)['type'])] ?? narrow(inChannels as number);
+  return { ...rest, numClasses: narrowClasses, inChannels: width };
+}
+
+function isConfig(value: unknown): value is Config {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}

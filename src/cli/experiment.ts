@@ -8,8 +8,8 @@ import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/i
 import type { PartOptions, TrainerOptions } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import type { Module } from '../nn/index.ts';
-import { buildOptimizer, buildScheduler } from '../optim/index.ts';
-import type { Optimizer, Scheduler } from '../optim/index.ts';
+import { buildOptimizer, buildScheduler, WindowedScheduler } from '../optim/index.ts';
+import type { FormulaScheduler, Optimizer, Scheduler } from '../optim/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { manualSeed } from '../torch/index.ts';
 import { isPlain } from './check-types.ts';
@@ -140,13 +140,40 @@ function buildPart(
   const optimizer = buildOptimizer(config, groups as Iterable<never>);
   const stepSchedulers: Scheduler[] = [];
   const epochSchedulers: Scheduler[] = [];
-  for (const { by = 'epoch', ...options } of schedulers) {
-    // A cosine without a length lasts as long as the run.
-    const tMax = by === 'step' ? whole.steps : whole.epochs;
-    const full = options.type === 'CosineAnnealingLR' ? { tMax, ...options } : options;
-    (by === 'step' ? stepSchedulers : epochSchedulers).push(buildScheduler(full, optimizer));
+  for (const scheduler of schedulers) {
+    const built = buildWindowed(scheduler, optimizer, whole);
+    const byStep = scheduler.by === 'step' || scheduler.everyStep === true;
+    (byStep ? stepSchedulers : epochSchedulers).push(built);
   }
   return { optimizer, stepSchedulers, epochSchedulers };
+}
+
+/** What counts time in a scheduler's options, besides begin and end. */
+const lengths = ['tMax', 'totalIters', 'stepSize'] as const;
+
+/** A scheduler for its part of training, by default all of it. With `everyStep` its numbers are epochs and it steps with the optimiser. */
+function buildWindowed(
+  { by = 'epoch', begin = 0, end, everyStep = false, ...options }: SchedulerConfigs[number],
+  optimizer: Optimizer,
+  whole: { epochs: number; steps: number },
+): Scheduler {
+  const unit = everyStep ? whole.steps / whole.epochs : 1;
+  const config: Record<string, unknown> & { type: string } = { ...options };
+  for (const name of lengths) if (typeof config[name] === 'number') config[name] *= unit;
+  if (Array.isArray(config['milestones']))
+    config['milestones'] = (config['milestones'] as number[]).map((at) => at * unit);
+  const last = end ?? (by === 'step' ? whole.steps : whole.epochs);
+  // Without a length of their own they last as long as their window: a cosine to its end, the others to their last step.
+  if (config.type === 'CosineAnnealingLR') config['tMax'] ??= (last - begin) * unit;
+  if (everyStep && ['LinearLR', 'ConstantLR', 'PolynomialLR'].includes(config.type)) {
+    config['totalIters'] ??= (last - begin) * unit - 1;
+  }
+  const make = (): FormulaScheduler => buildScheduler(config, optimizer);
+  if (begin === 0 && end === undefined) return make();
+  return new WindowedScheduler(optimizer, make, {
+    begin: begin * unit,
+    ...(end === undefined ? {} : { end: end * unit }),
+  });
 }
 
 /** What a config builds; a thing that is built already is taken as it is. */

@@ -160,7 +160,14 @@ export type OptimizerConfig =
   | ({ readonly type: 'SGD' } & SGDOptions & Paramwise)
   | ({ readonly type: 'Adam' | 'AdamW' } & AdamOptions & Paramwise);
 
-type By = { readonly by?: 'step' | 'epoch' };
+type By = {
+  readonly by?: 'step' | 'epoch';
+  /** When it begins and when it has ended, in what it counts. Default: the whole of training. */
+  readonly begin?: number;
+  readonly end?: number;
+  /** Its numbers are epochs, and the rate changes with every step. Default false. */
+  readonly everyStep?: boolean;
+};
 export type SchedulerConfig = By &
   (
     | { readonly type: 'MultiStepLR'; readonly milestones: readonly number[]; readonly gamma?: number }

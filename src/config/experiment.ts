@@ -20,7 +20,15 @@ const loader = z.strictObject({
   views: z.record(z.string(), z.array(typed)).exactOptional(),
 });
 
-const scheduler = z.looseObject({ type: z.string(), by: z.enum(['step', 'epoch']).exactOptional() });
+const scheduler = z.looseObject({
+  type: z.string(),
+  by: z.enum(['step', 'epoch']).exactOptional(),
+  /** When it begins and when it has ended, in what it counts. Default: the whole of training. */
+  begin: z.number().nonnegative().exactOptional(),
+  end: z.number().positive().exactOptional(),
+  /** Its numbers are epochs, and the rate changes with every step. Default false. */
+  everyStep: z.boolean().exactOptional(),
+});
 const multipliers = z.strictObject({ lrMult: z.number().exactOptional(), decayMult: z.number().exactOptional() });
 
 const optimizer = z.looseObject({

@@ -23,3 +23,5 @@ export type {
 } from './formulas.ts';
 export { FormulaScheduler, Scheduler } from './scheduler.ts';
 export type { SchedulerState } from './scheduler.ts';
+export { WindowedScheduler } from './window.ts';
+export type { WindowOptions } from './window.ts';

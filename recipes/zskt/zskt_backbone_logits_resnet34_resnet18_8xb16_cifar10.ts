@@ -15,9 +15,8 @@ export default defineConfig({
     architecture: { type: 'SGD', lr: 0.1, weightDecay: 5e-4, momentum: 0.9 },
     generator: { type: 'Adam', lr: 1e-3 },
   },
-  // Counted in updates: ten a step for the student.
   schedulers: {
-    architecture: [{ type: 'MultiStepLR', by: 'step', milestones: [10 * 5000, 10 * 10_000] }],
+    architecture: [{ type: 'MultiStepLR', by: 'step', milestones: [5000, 10_000] }],
     generator: [{ type: 'MultiStepLR', by: 'step', milestones: [5000, 10_000] }],
   },
   epochs: 65,

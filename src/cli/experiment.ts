@@ -101,7 +101,10 @@ function buildOptimizers(
   stepsPerEpoch: number,
 ): { optimizer: Optimizer } | { parts: Record<string, PartOptions> } {
   const { optimizer, schedulers } = config;
-  const whole = { epochs, steps: epochs * stepsPerEpoch };
+  // What step schedulers count: steps in which the optimiser moves. Batches whose gradients are gathered are one.
+  const { accumulate = 1, maxSteps = Infinity } = config;
+  const perEpoch = Math.ceil(stepsPerEpoch / accumulate);
+  const whole = { epochs, perEpoch, steps: Math.min(epochs * perEpoch, Math.ceil(maxSteps / accumulate)) };
   if (typeof optimizer['type'] === 'string') {
     if (schedulers !== undefined && !Array.isArray(schedulers)) {
       throw new RetortError('schedulers: a list was expected: there is one optimizer', {
@@ -127,7 +130,7 @@ function buildPart(
   { paramwise, ...config }: OptimizerConfig,
   module: Module,
   schedulers: SchedulerConfigs,
-  whole: { epochs: number; steps: number },
+  whole: Whole,
 ): PartOptions {
   const { lr = 1e-3, weightDecay = config.type === 'AdamW' ? 1e-2 : 0 } = config as {
     lr?: number;
@@ -148,6 +151,13 @@ function buildPart(
   return { optimizer, stepSchedulers, epochSchedulers };
 }
 
+/** How long a run is; `steps` and `perEpoch` count those in which the optimiser moves. */
+interface Whole {
+  epochs: number;
+  steps: number;
+  perEpoch: number;
+}
+
 /** What counts time in a scheduler's options, besides begin and end. */
 const lengths = ['tMax', 'totalIters', 'stepSize'] as const;
 
@@ -155,9 +165,9 @@ const lengths = ['tMax', 'totalIters', 'stepSize'] as const;
 function buildWindowed(
   { by = 'epoch', begin = 0, end, everyStep = false, ...options }: SchedulerConfigs[number],
   optimizer: Optimizer,
-  whole: { epochs: number; steps: number },
+  whole: Whole,
 ): Scheduler {
-  const unit = everyStep ? whole.steps / whole.epochs : 1;
+  const unit = everyStep ? whole.perEpoch : 1;
   const config: Record<string, unknown> & { type: string } = { ...options };
   for (const name of lengths) if (typeof config[name] === 'number') config[name] *= unit;
   if (Array.isArray(config['milestones']))
@@ -165,9 +175,8 @@ function buildWindowed(
   const last = end ?? (by === 'step' ? whole.steps : whole.epochs);
   // Without a length of their own they last as long as their window: a cosine to its end, the others to their last step.
   if (config.type === 'CosineAnnealingLR') config['tMax'] ??= (last - begin) * unit;
-  if (everyStep && ['LinearLR', 'ConstantLR', 'PolynomialLR'].includes(config.type)) {
-    config['totalIters'] ??= (last - begin) * unit - 1;
-  }
+  const ranged = ['LinearLR', 'ConstantLR'].includes(config.type) && end !== undefined;
+  if (ranged || config.type === 'PolynomialLR') config['totalIters'] ??= Math.max(1, (last - begin) * unit - 1);
   const make = (): FormulaScheduler => buildScheduler(config, optimizer);
   if (begin === 0 && end === undefined) return make();
   return new WindowedScheduler(optimizer, make, {

@@ -181,7 +181,12 @@ export type SchedulerConfig = By &
         readonly totalIters?: number;
       }
     | { readonly type: 'ConstantLR'; readonly factor?: number; readonly totalIters?: number }
-    | { readonly type: 'PolynomialLR'; readonly totalIters?: number; readonly power?: number }
+    | {
+        readonly type: 'PolynomialLR';
+        readonly totalIters?: number;
+        readonly power?: number;
+        readonly etaMin?: number;
+      }
   );
 
 export interface LoaderConfig {

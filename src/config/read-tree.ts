@@ -129,7 +129,8 @@ function withPaths(tree: DictNode, folder: string): DictNode {
     if (node.kind === 'list' || node.kind === 'tuple')
       return { ...node, value: node.value.map((item) => visit(item, key)) };
     if (node.kind !== 'str') return node;
-    const path = pathKeys.has(key) && node.value !== '' && !isAbsolute(node.value);
+    const path =
+      pathKeys.has(key) && node.value !== '' && !isAbsolute(node.value) && !/^[a-z][\w+.-]*:\/\//i.test(node.value);
     const address = addressKeys.has(key) && /^\.\.?\/.*#/.test(node.value);
     return path || address ? { ...node, value: resolve(folder, node.value) } : node;
   };

@@ -8,7 +8,7 @@ import type { Tensor } from '../torch/index.ts';
 
 export interface PartOptions {
   optimizer: Optimizer;
-  /** Stepped with the optimiser. */
+  /** Stepped after every training step in which the optimiser moved, however often it did. */
   stepSchedulers?: readonly Scheduler[];
   /** Stepped after every epoch. */
   epochSchedulers?: readonly Scheduler[];
@@ -24,6 +24,7 @@ export class OptimizedPart {
   readonly #options: PartOptions;
   readonly #accumulate: number;
   #gathered = 0;
+  #moved = false;
 
   /** @throws {RetortError} when `accumulate` is no whole number of at least 1. */
   constructor(options: PartOptions) {
@@ -61,14 +62,21 @@ export class OptimizedPart {
   flush(): void {
     if (this.#gathered === 0) return;
     this.#gathered = 0;
-    const { maxGradNorm, stepSchedulers = [] } = this.#options;
+    const { maxGradNorm } = this.#options;
     if (maxGradNorm !== undefined) clipGradNorm(this.optimizer.parameters(), maxGradNorm);
     this.optimizer.step();
-    for (const scheduler of stepSchedulers) scheduler.step();
+    this.#moved = true;
+  }
+
+  endStep(): void {
+    if (!this.#moved) return;
+    this.#moved = false;
+    for (const scheduler of this.#options.stepSchedulers ?? []) scheduler.step();
   }
 
   endEpoch(): void {
     this.flush();
+    this.endStep();
     for (const scheduler of this.#options.epochSchedulers ?? []) scheduler.step();
   }
 }

@@ -29,7 +29,7 @@ export interface TrainerOptions {
   valLoader?: DataLoader;
   /** Moves everything that is trained. Leave it out where `parts` has several. */
   optimizer?: Optimizer;
-  /** Stepped after every optimiser step. */
+  /** Stepped after every training step in which the optimiser moved. */
   stepSchedulers?: readonly Scheduler[];
   /** Stepped after every epoch. */
   epochSchedulers?: readonly Scheduler[];
@@ -211,6 +211,7 @@ export class Trainer {
       const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update));
       return { losses: precision === 'bfloat16' ? autocast(train) : train(), images: batch.dataSamples.length };
     });
+    for (const part of this.#parts.values()) part.endStep();
     algorithm.afterStep();
     this.#state.position = { epoch, step: step + 1 };
     this.#state.seconds += (performance.now() - began) / 1000;

@@ -145,3 +145,14 @@ it('accumulates gradients to their mean, and limits only what it steps with', ()
   expect([part.settled, layer.weight.item()]).toEqual([true, -3.5]);
   expect(() => new OptimizedPart({ optimizer, accumulate: 0 })).toThrow(/accumulate must be a whole number/);
 });
+
+it('steps schedulers once a training step, however often the optimiser moved in it', () => {
+  const layer = new Linear(1, 1, { bias: false });
+  const optimizer = new SGD(layer.parameters(), { lr: 1 });
+  const part = new OptimizedPart({ optimizer, stepSchedulers: [new StepLR(optimizer, { stepSize: 1, gamma: 0.5 })] });
+  for (let i = 0; i < 3; i++) tidy(() => part.update(layer.forward(ones([1, 1])).sum(), false));
+  part.endStep();
+  expect(part.lr).toBe(0.5);
+  part.endStep(); // a step in which nothing moved
+  expect(part.lr).toBe(0.5);
+});

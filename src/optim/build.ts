@@ -39,7 +39,7 @@ const schedulers: Readonly<Record<string, Buildable<Optimizer, FormulaScheduler>
   CosineAnnealingLR: { make: CosineAnnealingLR, options: ['tMax', 'etaMin'] },
   LinearLR: { make: LinearLR, options: ['startFactor', 'endFactor', 'totalIters'] },
   ConstantLR: { make: ConstantLR, options: ['factor', 'totalIters'] },
-  PolynomialLR: { make: PolynomialLR, options: ['totalIters', 'power'] },
+  PolynomialLR: { make: PolynomialLR, options: ['totalIters', 'power', 'etaMin'] },
 };
 
 /** @throws {RetortError} for an unknown type or option, with the nearest names. */

@@ -3,7 +3,6 @@ import { packageFolders, readPythonConfig } from '../python/index.ts';
 import type { MissingBase, ReadPythonOptions } from '../python/index.ts';
 import { applyCfgOptions } from '../tree/index.ts';
 import { builtinConfig, builtinWeights } from './bases/index.ts';
-import { BuiltinFiles } from './builtin-files.ts';
 import type { ReferConfig } from './context.ts';
 import type { UnknownName } from './findings.ts';
 import { translateOpenMMLab } from './translate.ts';
@@ -32,14 +31,16 @@ export interface OpenMMLabConfig extends Translation {
 export function readOpenMMLab(file: string, options: ReadOpenMMLabOptions): OpenMMLabConfig {
   const { packages = {}, cfgOptions = [], registries, compat, ...reading } = options;
   const folders = packageFolders(packages);
-  using builtin = new BuiltinFiles();
   const python: ReadPythonOptions = {
     ...reading,
-    resolvePackage: (pkg, path) => folders(pkg, path) ?? builtin.resolve(pkg, path),
+    resolvePackage: (pkg, path) => {
+      const tree = builtinConfig(pkg, path);
+      return folders(pkg, path) ?? (tree && { tree });
+    },
     missingBases: 'collect',
   };
   const read = readPythonConfig(file, python);
-  const files = new Set(builtin.others(read.files));
+  const files = new Set(read.files);
   const refer: ReferConfig = (pkg, path) => {
     const weights = builtinWeights(pkg, path);
     const found = folders(pkg, path);
@@ -48,11 +49,10 @@ export function readOpenMMLab(file: string, options: ReadOpenMMLabOptions): Open
       return tree && { tree, weights };
     }
     const other = readPythonConfig(found.file, { ...python, root: found.root });
-    for (const one of builtin.others(other.files)) files.add(one);
-    return { tree: builtin.named(other.tree), weights };
+    for (const one of other.files) files.add(one);
+    return { tree: other.tree, weights };
   };
-  const named = builtin.named(read.tree);
-  const tree = { ...applyCfgOptions(named, cfgOptions), origin: named.origin };
+  const tree = { ...applyCfgOptions(read.tree, cfgOptions), origin: read.tree.origin };
   const translation = translateOpenMMLab(tree, {
     registries,
     refer,

@@ -119,6 +119,6 @@ function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undef
 }
 
 /** `lossWeight` -> `loss_weight`, as the reader of a Python config would write it. */
-export function snakeKey(name: string): string {
+function snakeKey(name: string): string {
   return /^[a-z][A-Za-z0-9]*$/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
 }

@@ -16,6 +16,8 @@ import type { DictValue, Value } from './values.ts';
 export interface EvaluatorOptions {
   /** What `_base_` means in this file; changes through it are seen afterwards. */
   base: DictValue;
+  /** Whether some of the bases are missing: dicts that `_base_` would have had are made, empty, as they are asked for. */
+  incomplete?: boolean;
   budget: Budget;
   surroundings: Surroundings;
 }
@@ -26,9 +28,12 @@ export class Evaluator {
   readonly #base: DictValue;
   readonly #budget: Budget;
   readonly #surroundings: Surroundings;
+  /** The dicts that have what nobody knows, because a base is missing. */
+  readonly #open = new Set<Value>();
 
-  constructor({ base, budget, surroundings }: EvaluatorOptions) {
+  constructor({ base, incomplete = false, budget, surroundings }: EvaluatorOptions) {
     this.#base = base;
+    if (incomplete) this.#open.add(base);
     this.#budget = budget;
     this.#surroundings = surroundings;
   }
@@ -57,7 +62,7 @@ export class Evaluator {
       case 'name':
         return this.#name(expr.name, origin);
       case 'attribute':
-        return getKey(this.#dict(this.evaluate(expr.object), expr.name, origin), expr.name, origin);
+        return this.#attribute(this.#dict(this.evaluate(expr.object), expr.name, origin), expr.name, origin);
       case 'item':
         return getItem(this.evaluate(expr.object), this.evaluate(expr.key), origin, this.#budget);
       case 'slice': {
@@ -90,6 +95,15 @@ export class Evaluator {
       default:
         return this.#comprehension(expr.element, expr.name, this.evaluate(expr.items), origin);
     }
+  }
+
+  #attribute(object: DictValue, name: string, origin: Origin): Value {
+    if (!this.#open.has(object) || object.value.has(name)) return getKey(object, name, origin);
+    checkKey(name, origin);
+    const made: DictValue = { kind: 'dict', value: new Map(), origin };
+    object.value.set(name, made);
+    this.#open.add(made);
+    return made;
   }
 
   /** The loop's variable is its own: a name of the file is hidden, and there again afterwards. */

@@ -5,6 +5,7 @@ import type { Stats } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
+import type { DictNode } from '../tree/index.ts';
 import { suggest } from './suggest.ts';
 
 /** Bytes of one file; real configs have a few thousand. */
@@ -16,14 +17,21 @@ export interface PackageFile {
   root: string;
 }
 
+/** A config of a package that is in no file: the whole of it, over its bases. */
+export interface PackageTree {
+  tree: DictNode;
+}
+
 /** Finds `pkg::path`; nothing where the package or the file is not there. */
-export type ResolvePackage = (pkg: string, path: string) => PackageFile | undefined;
+export type ResolvePackage = (pkg: string, path: string) => PackageFile | PackageTree | undefined;
 
 /**
  * Packages that lie in folders, `{ mmcls: '/somewhere/mmclassification' }`: a path is looked for in the folder itself, in its
  * `configs` and in its `.mim/configs`.
  */
-export function packageFolders(folders: Readonly<Record<string, string>>): ResolvePackage {
+export function packageFolders(
+  folders: Readonly<Record<string, string>>,
+): (pkg: string, path: string) => PackageFile | undefined {
   return (pkg, path) => {
     const root = Object.hasOwn(folders, pkg) ? folders[pkg] : undefined;
     if (root === undefined) return undefined;

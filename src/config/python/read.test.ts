@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { nodeAt, showOrigin, toPlain } from '../tree/index.ts';
+import { nodeAt, showOrigin, toPlain, treeOf } from '../tree/index.ts';
+import type { DictNode } from '../tree/index.ts';
 import { packageFolders, readPythonConfig } from './index.ts';
 import type { PythonConfig, ReadPythonOptions } from './index.ts';
 
@@ -111,10 +112,19 @@ it('refuses or collects the bases of packages that are not there', () => {
   const { tree, missing } = read(files, { missingBases: 'collect' });
   expect(toPlain(tree)).toEqual({ y: 2, x: 1 });
   expect(missing).toMatchObject([{ pkg: 'mmdet', path: 'faster_rcnn/f.py', origin: { line: 1, column: 11 } }]);
-  const needs = { 'a.py': "_base_ = 'mmdet::f.py'\nstudent = _base_.model" };
-  expect(() => read(needs, { missingBases: 'collect' })).toThrow(
-    /there is no "model".*\n.*read without its bases mmdet::f\.py/,
-  );
+  const needs = { 'a.py': "_base_ = 'mmdet::f.py'\nstudent = _base_.model\nstudent.neck.x = 1\nstudent.depth = 2" };
+  const model = { neck: { x: 1 }, depth: 2 };
+  expect(toPlain(read(needs, { missingBases: 'collect' }).tree)).toEqual({ model, student: model });
+  const counts = { 'a.py': "_base_ = 'mmdet::f.py'\nn = _base_.epochs - 1" };
+  expect(() => read(counts, { missingBases: 'collect' })).toThrow(/read without its bases mmdet::f\.py/);
+});
+
+it('takes a base that is in no file from the resolver', () => {
+  const tree = treeOf({ model: { type: 'M', depth: 18 } }, { file: 'mmcls::m.py', line: 0, column: 0 }) as DictNode;
+  const files = { 'a.py': "_base_ = 'mmcls::m.py'\nmodel = dict(depth=34)" };
+  expect(plain(files, { resolvePackage: () => ({ tree }) })).toEqual({
+    model: { type: 'M', depth: 34, _scope_: 'mmcls' },
+  });
 });
 
 it('refuses bases that cannot be', () => {

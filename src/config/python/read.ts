@@ -109,7 +109,8 @@ class Reader {
     for (const origin of ignored) this.warnings.push(`${showOrigin(origin)}: only the first _base_ of a file counts`);
     const trees = bases.map((base) => this.#base(base, at)).filter((tree) => tree !== undefined);
     const base = thaw({ ...joinBases(trees), origin }, this.#budget);
-    const evaluator = new Evaluator({ base, budget: this.#budget, surroundings });
+    const incomplete = this.missing.length > missingBefore;
+    const evaluator = new Evaluator({ base, incomplete, budget: this.#budget, surroundings });
     try {
       evaluator.run(rest);
     } catch (error) {
@@ -133,7 +134,7 @@ class Reader {
       throw errorAt(origin, `"${name}" is no base; expected package::path`);
     }
     const found = this.#options.resolvePackage?.(pkg!, path);
-    if (found !== undefined) return withScope(this.#readBase(found, origin), pkg!);
+    if (found !== undefined) return withScope('tree' in found ? found.tree : this.#readBase(found, origin), pkg!);
     if (this.#options.missingBases !== 'collect') {
       throw errorAt(
         origin,

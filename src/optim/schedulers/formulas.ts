@@ -187,27 +187,31 @@ export interface PolynomialLROptions {
   totalIters?: number;
   /** Default 1. */
   power?: number;
+  /** The rate at the end. Default 0. */
+  etaMin?: number;
 }
 
-/** `base * (1 - min(t, totalIters) / totalIters)^power` */
+/** `etaMin + (base - etaMin) * (1 - min(t, totalIters) / totalIters)^power` */
 export class PolynomialLR extends FormulaScheduler {
   readonly totalIters: number;
   readonly power: number;
+  readonly etaMin: number;
 
-  constructor(optimizer: Optimizer, { totalIters = 5, power = 1 }: PolynomialLROptions = {}) {
+  constructor(optimizer: Optimizer, { totalIters = 5, power = 1, etaMin = 0 }: PolynomialLROptions = {}) {
     super(optimizer);
     this.totalIters = requireCount('PolynomialLR: totalIters', totalIters);
     this.power = power;
+    this.etaMin = etaMin;
     this.apply();
   }
 
   protected override next(lr: number, t: number): number {
-    const { totalIters, power } = this;
+    const { totalIters, power, etaMin } = this;
     if (t === 0 || t > totalIters) return lr;
-    return lr * ((1 - t / totalIters) / (1 - (t - 1) / totalIters)) ** power;
+    return (lr - etaMin) * ((1 - t / totalIters) / (1 - (t - 1) / totalIters)) ** power + etaMin;
   }
   protected override at(base: number, t: number): number {
-    return base * (1 - Math.min(this.totalIters, t) / this.totalIters) ** this.power;
+    return this.etaMin + (base - this.etaMin) * (1 - Math.min(this.totalIters, t) / this.totalIters) ** this.power;
   }
 }
 

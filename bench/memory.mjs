@@ -7,8 +7,8 @@ import { SGD } from 'retort-kd/optim';
 import { memory, ops, tidy } from 'retort-kd/torch';
 
 const file = fileURLToPath(new URL('../recipes/kd-fashion-mnist/config.ts', import.meta.url));
-const { config } = await loadConfig(file);
-const { teacherCkpt: _unused, ...model } = config.model;
+const { stages } = await loadConfig(file);
+const { teacherCkpt: _unused, ...model } = stages[0].config.model;
 const algorithm = buildAlgorithm(model).to({ memoryFormat: 'channels_last' });
 const optimizer = new SGD(algorithm.student.parameters(), { lr: 0.05, momentum: 0.9 });
 const samples = Array.from({ length: 128 }, (_, i) => ({ gtLabel: i % 10 }));

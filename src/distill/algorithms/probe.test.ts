@@ -106,6 +106,21 @@ it('says why a network fails, before the recorders it did not reach', () => {
   expect(mistakes[0]).toMatch(/backbone.conv1 \(Conv2d\)/);
 });
 
+it('says where a teacher sees other images than the student', () => {
+  const teacher = { ...tinyNetwork(6), dataPreprocessor: { mean: [1], std: [2] } };
+  const algorithm = buildAlgorithm({
+    type: 'SingleTeacherDistill',
+    architecture: tinyNetwork(4),
+    teacher,
+    distiller: logitsDistiller(),
+  });
+  const { warnings } = tidy(() => probe(algorithm, { ...batch(), views: { teacher: randn([4, 1, 8, 8]) } }));
+  expect(warnings).toEqual([
+    'teacher sees images of its own (views)',
+    'preprocessing differs: teacher has {"mean":[1],"std":[2]}, the student nothing',
+  ]);
+});
+
 it('leaves everything as it was', () => {
   manualSeed(4);
   const algorithm = features();

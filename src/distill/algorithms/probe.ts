@@ -95,7 +95,11 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
   }
   if (failed !== undefined && mistakes.length === 0) mistakes.push(failed);
   if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses));
-  warnings.push(...outside(algorithm, options.optimized), ...classes(algorithm, options.numClasses));
+  warnings.push(
+    ...differences(algorithm, given),
+    ...outside(algorithm, options.optimized),
+    ...classes(algorithm, options.numClasses),
+  );
   return { recorders, arguments: args, losses, mistakes: [...new Set(mistakes)], warnings: [...new Set(warnings)] };
 }
 
@@ -192,6 +196,20 @@ function unreached(algorithm: Algorithm): string[] {
 function notFinite(losses: Readonly<Record<string, number>>): string[] {
   const bad = Object.entries(losses).filter(([, value]) => !Number.isFinite(value));
   return bad.map(([name, value]) => `${name} is ${value} on the first batch`);
+}
+
+/** Networks that do not see what the student sees: meant, where the teacher was trained so. */
+function differences(algorithm: Algorithm, { views = {} }: TrainBatch): string[] {
+  const own = (model: object): string => ('preprocessing' in model ? String(model.preprocessing) : '');
+  const shown = (text: string): string => (text === '' ? 'nothing' : text);
+  const ofStudent = own(algorithm.student);
+  return Object.entries(algorithm.evaluated()).flatMap(([name, model]) => {
+    const found = views[name] === undefined ? [] : [`${name} sees images of its own (views)`];
+    const differs = own(model) !== ofStudent;
+    return differs
+      ? [...found, `preprocessing differs: ${name} has ${shown(own(model))}, the student ${shown(ofStudent)}`]
+      : found;
+  });
 }
 
 function outside(algorithm: Algorithm, optimized: ReadonlySet<Tensor> | undefined): string[] {

@@ -37,6 +37,8 @@ export class ImageClassifier extends Module implements LossModel {
   backbone: Backbone;
   declare neck?: Neck;
   head: Head;
+  /** What it does to images itself, for a comparison with other networks; `''` for nothing. */
+  readonly preprocessing: string;
   readonly #preprocessor: ClsDataPreprocessor | undefined;
 
   /** @throws {RetortError} for initial weights that are none, or a checkpoint that is not there. */
@@ -47,6 +49,8 @@ export class ImageClassifier extends Module implements LossModel {
     if (neck !== undefined && neck !== null) this.neck = neck;
     this.head = head;
     const { type: _type, ...options } = dataPreprocessor ?? {};
+    const { batchAugments: _mixing, ...ofImages } = options;
+    this.preprocessing = Object.keys(ofImages).length === 0 ? '' : JSON.stringify(ofImages);
     const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
     const asked = { ...options, ...augments };
     if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);

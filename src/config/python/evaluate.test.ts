@@ -14,7 +14,7 @@ function run(text: string, base: object = {}): TreeNode {
   const evaluator = new Evaluator({
     base: thaw(treeOf(base, origin) as DictNode, budget),
     budget,
-    surroundings: { path: '/work/configs/kd.py', env: { BATCH: '64', NAME: "'x'", HOME_TOKEN: 'x' } },
+    surroundings: { path: '/project/configs/kd.py', env: { BATCH: '64', NAME: "'x'", HOME_TOKEN: 'x' } },
   });
   evaluator.run(parsePython(text, 'cfg.py'));
   return freeze({ kind: 'dict', value: evaluator.names, origin }, budget);
@@ -171,7 +171,7 @@ i = '{{ _base_.lr }}'
   expect(plain(text, base)).toEqual({
     a: { policies: [{ type: 'P' }], lr: 0.1 },
     b: './work_dirs/kd/kd.py.py',
-    c: '/work/configs/x',
+    c: '/project/configs/x',
     d: 64,
     e: [1, 2.5],
     f: '/data/coco/train',

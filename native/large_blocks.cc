@@ -18,7 +18,7 @@ constexpr size_t kLargest = size_t{1} << 46;         // half of what a process c
 constexpr size_t kLeastPiece = kPage;                // a block is not cut for less
 constexpr size_t kLeastCache = size_t{64} << 20;
 constexpr int kStretch = 16 * 1024;
-constexpr size_t kRecent = 4;
+constexpr size_t kRecent = 2;
 
 size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 char* round_up(char* at, size_t to) { return at + (to - reinterpret_cast<uintptr_t>(at) % to) % to; }

@@ -23,6 +23,16 @@ const at::Tensor& tensor_at(Handle handle) {
   return slot->tensor;
 }
 
+std::vector<at::Tensor> read_tensors(size_t& at) {
+  const Tape& tape = engine().tape;
+  std::vector<at::Tensor> out(static_cast<size_t>(tape.integer(at++)));
+  for (at::Tensor& tensor : out) {
+    const Handle handle = tape.handle(at++);
+    if (handle != 0) tensor = tensor_at(handle);
+  }
+  return out;
+}
+
 double handle_of(at::Tensor tensor, int32_t origin) {
   return tensor.defined() ? static_cast<double>(engine().slots.insert(std::move(tensor), origin)) : 0;
 }
@@ -149,6 +159,7 @@ napi_value live_tensors(napi_env env, napi_callback_info) {
 void release_environment(void*) {
   Engine& state = engine();
   clear_hooks();
+  clear_distributed();
   clear_dispatch();
   state.slots.clear();
   state.strings.clear();
@@ -190,6 +201,7 @@ napi_value init(napi_env env, napi_value exports) {
     define_tensors(env, exports);
     define_autograd(env, exports);
     define_random(env, exports);
+    define_distributed(env, exports);
   });
   if (!error.empty()) napi_throw_error(env, "RETORT_ENGINE", error.c_str());
   return exports;

@@ -44,17 +44,6 @@ napi_value retain_grad(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Handles on the tape at `at`: a count, then that many; 0 stands for an undefined tensor.
-variable_list read_tensors(size_t& at) {
-  const Tape& tape = engine().tape;
-  variable_list out(static_cast<size_t>(tape.integer(at++)));
-  for (at::Tensor& tensor : out) {
-    const Handle handle = tape.handle(at++);
-    if (handle != 0) tensor = tensor_at(handle);
-  }
-  return out;
-}
-
 // Of each tensor in the list on the tape, the gradient: handles in its place (0: none).
 napi_value grads(napi_env, napi_callback_info) {
   size_t at = 0;

@@ -33,6 +33,8 @@ Engine& engine();
 
 // The tensor behind a handle; throws when it was disposed or its scope has ended.
 const at::Tensor& tensor_at(Handle handle);
+// Handles on the tape at `at`: a count, then that many; 0 stands for an undefined tensor. Moves `at` behind them.
+std::vector<at::Tensor> read_tensors(size_t& at);
 // Puts a result on the tape as a handle (0: undefined).
 double handle_of(at::Tensor tensor, int32_t origin = -1);
 
@@ -42,10 +44,12 @@ void define_dispatch(napi_env env, napi_value exports);
 void define_tensors(napi_env env, napi_value exports);
 void define_autograd(napi_env env, napi_value exports);
 void define_random(napi_env env, napi_value exports);
+void define_distributed(napi_env env, napi_value exports);
 // What an operator is called, for leak reports.
 std::string operator_name(int32_t id);
 // Drops what the part holds when the environment goes.
 void clear_dispatch();
 void clear_hooks();
+void clear_distributed();
 
 }  // namespace retort

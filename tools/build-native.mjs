@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { probeAddon } from './addon.mjs';
-import { requireLibtorch } from './libtorch.mjs';
+import { hasGloo, requireLibtorch } from './libtorch.mjs';
 import { findNodeHeaders } from './node-headers.mjs';
 import { buildDir, nativeDir, root } from './paths.mjs';
 import { capture, which } from './processes.mjs';
@@ -24,7 +24,8 @@ import { runTool, ToolError } from './tool-error.mjs';
 export function addonStamp(libtorch, headers, source = nativeDir) {
   const { mtimeMs, size } = statSync(realpathSync(join(libtorch.libDir, 'libtorch_cpu.so')));
   const recipe = [join(nativeDir, 'CMakeLists.txt'), join(root, 'tools/build-native.mjs')];
-  const environment = { root, libtorch, mtimeMs, size, headers, compiler: process.env['CXX'] ?? '' };
+  const gloo = hasGloo(libtorch);
+  const environment = { root, libtorch, gloo, mtimeMs, size, headers, compiler: process.env['CXX'] ?? '' };
   return {
     sources: hashFiles(filesBelow(source), source),
     environment: JSON.stringify({ ...environment, recipe: hashFiles(recipe, root) }),
@@ -89,6 +90,7 @@ function compile(libtorch, nodeInclude, { source, out, work }) {
     RETORT_RPATH: rpath.join(';'),
     RETORT_TORCH_VERSION: libtorch.version === 'unknown' ? '2.0' : libtorch.version,
     RETORT_CXX11_ABI: libtorch.cxx11Abi ? '1' : '0',
+    RETORT_GLOO: hasGloo(libtorch) ? 'ON' : 'OFF',
   };
   // One compiler takes up to 2 GB: fewer at a time where memory is short.
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2e9)));

@@ -11,7 +11,7 @@ import { installCommand } from './apt.mjs';
 import { isDistCurrent } from './build-dist.mjs';
 import { addonStamp } from './build-native.mjs';
 import { findFashionMnist } from './fashion-mnist.mjs';
-import { findLibtorch, libtorchHelp } from './libtorch.mjs';
+import { findLibtorch, hasGloo, libtorchHelp } from './libtorch.mjs';
 import { findNodeHeaders } from './node-headers.mjs';
 import { addonFile, buildDir, distDir, root, sourceDir } from './paths.mjs';
 import { capture, which } from './processes.mjs';
@@ -51,6 +51,7 @@ function examine() {
     examineBlas(libtorch, probe),
     examineAddon(libtorch, probe),
     examineThreads(),
+    examineProcesses(libtorch),
     ...(isClone ? [examineDist(), examineData()] : []),
   ];
 }
@@ -167,6 +168,18 @@ function examineThreads() {
   const wish = process.env['RETORT_THREADS'];
   const threads = wish ? `${wish} (RETORT_THREADS)` : `${cores}, all of them`;
   return { name: 'threads', state: 'ok', value: `this process may use ${cores} cores, libtorch will use ${threads}` };
+}
+
+/**
+ * @param {Libtorch | undefined} libtorch
+ * @returns {Finding}
+ */
+function examineProcesses(libtorch) {
+  const name = 'processes';
+  if (!libtorch) return { name, state: 'note', value: 'unknown without libtorch' };
+  if (hasGloo(libtorch)) return { name, state: 'ok', value: 'several can train together (Gloo)' };
+  const fix = libtorch.source === 'system' ? installCommand(['libgloo-dev']) : libtorchHelp;
+  return { name, state: 'note', value: "one at a time: this libtorch comes without Gloo's headers", fix };
 }
 
 /** @returns {Finding} */

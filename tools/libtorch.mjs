@@ -24,6 +24,16 @@ import { ToolError } from './tool-error.mjs';
 export const libtorchHelp =
   'run `apt-get install libtorch-dev`, or `pip install torch`, or unpack libtorch and set RETORT_LIBTORCH to its folder';
 
+/**
+ * Whether several processes can compute together: the headers of libtorch's process group and of Gloo below it are there. Debian
+ * has Gloo's in a package of their own; those of another Gloo than libtorch's would be worse than none.
+ * @param {Libtorch} libtorch
+ */
+export function hasGloo({ includeDirs }) {
+  const wanted = ['gloo/config.h', 'torch/csrc/distributed/c10d/ProcessGroupGloo.hpp'];
+  return wanted.every((header) => includeDirs.some((dir) => existsSync(join(dir, header))));
+}
+
 const triplets = /** @type {Record<string, string>} */ ({
   x64: 'x86_64-linux-gnu',
   arm64: 'aarch64-linux-gnu',

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 
 import { fashionMnistFiles, findFashionMnist } from './fashion-mnist.mjs';
-import { libtorchHelp } from './libtorch.mjs';
+import { hasGloo, libtorchHelp } from './libtorch.mjs';
 import { which } from './processes.mjs';
 import { ToolError } from './tool-error.mjs';
 
@@ -80,6 +80,12 @@ export function requirements(purpose, libtorch) {
       present: libtorch?.blasDir !== undefined || (libtorch !== undefined && !which('apt-get')),
       debianPackage: 'libopenblas0-openmp',
       otherwise: 'an OpenBLAS built with USE_OPENMP=1',
+    });
+    list.push({
+      name: "Gloo's headers (for training on several processes)",
+      present: libtorch !== undefined && (hasGloo(libtorch) || !which('apt-get')),
+      debianPackage: 'libgloo-dev',
+      otherwise: 'gloo in the include folder of libtorch',
     });
   }
   if (purpose !== 'use') {

@@ -1,7 +1,7 @@
 // From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
 import type { CheckedConfig } from '../config/index.ts';
-import { buildDataset, buildTransform, DataLoader, RandomSampler } from '../data/index.ts';
-import type { Dataset, Transform } from '../data/index.ts';
+import { buildDataset, buildTransform, DataLoader, DistributedSampler, RandomSampler } from '../data/index.ts';
+import type { Dataset, Sampler, Transform } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
@@ -11,7 +11,7 @@ import type { Module } from '../nn/index.ts';
 import { buildOptimizer, buildScheduler, WindowedScheduler } from '../optim/index.ts';
 import type { FormulaScheduler, Optimizer, Scheduler } from '../optim/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
-import { manualSeed } from '../torch/index.ts';
+import { manualSeed, processGroup } from '../torch/index.ts';
 import { isPlain } from './check-types.ts';
 
 export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal'> {
@@ -35,11 +35,14 @@ export interface Experiment {
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
 export function buildExperiment(config: CheckedConfig, options: ExperimentOptions): Experiment {
   const { datasets = new Map<string, Dataset>(), seed = config.seed, epochs = config.epochs } = options;
+  const group = processGroup();
   manualSeed(seed);
   const { memoryFormat } = config;
   const algorithm = buildAlgorithm(config.model, 'model').to({
     memoryFormat,
   });
+  const shared = (sampler: Sampler): Sampler =>
+    group === undefined ? sampler : new DistributedSampler(sampler, group);
   const loader = (part: CheckedConfig['trainData'], name: string, training: boolean): DataLoader => {
     const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : name;
     const dataset = datasets.get(key) ?? asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
@@ -56,7 +59,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
       ...(views.length === 0 ? {} : { views: Object.fromEntries(views) }),
       seed,
       memoryFormat,
-      ...(training ? { sampler: new RandomSampler({ seed }), dropLast: true } : {}),
+      ...(training ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
     });
   };
   const trainLoader = loader(config.trainData, 'trainData', true);
@@ -79,7 +82,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
           ),
         }),
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
-    ...defined({ workDir, progress, signal }),
+    ...defined({ workDir, progress, signal, group }),
   });
   return {
     algorithm,

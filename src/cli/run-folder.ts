@@ -20,6 +20,7 @@ export interface RunRecord {
   packages: readonly string[];
   seed: number | undefined;
   epochs: number | undefined;
+  processes?: number | undefined;
   versions: Readonly<Record<string, string>>;
   started: string;
 }

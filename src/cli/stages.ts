@@ -25,7 +25,7 @@ export interface StagesOptions {
   /** Go on from the checkpoints in the work dir. */
   resume?: boolean | undefined;
   datasets?: Map<string, Dataset> | undefined;
-  /** Called once, when the work dir is there and everything is checked. */
+  /** Called once, when everything is there to train: the first stage is built, and resumed if it is to be. */
   onBegin?: (() => void) | undefined;
   /** Called before a stage is trained. */
   onStage?: ((stage: CheckedStage, experiment: Experiment) => void | Promise<void>) | undefined;
@@ -54,7 +54,6 @@ export async function runStages(loaded: LoadedConfig, options: StagesOptions): P
   const { workDir, resume = false, datasets = new Map<string, Dataset>(), onBegin, onStage, ...rest } = options;
   const own = options.own ?? (await checkStages(loaded, loaded.path));
   mkdirSync(workDir, { recursive: true });
-  onBegin?.();
   const finished = new Map<string, Algorithm>();
   let seconds = 0;
   let result: StagesResult | undefined;
@@ -62,6 +61,7 @@ export async function runStages(loaded: LoadedConfig, options: StagesOptions): P
     const folder = stageFolder(workDir, stage);
     const experiment = prepareStage(stage, finished, { ...rest, own, workDir: folder, datasets });
     if (resume) resumeIfBegun(experiment.trainer, folder);
+    if (result === undefined) onBegin?.();
     await onStage?.(stage, experiment);
     const run = await experiment.trainer.run();
     seconds += run.seconds;

@@ -7,12 +7,14 @@ import pc from 'picocolors';
 
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
+import { joinFromEnvironment } from '../torch/index.ts';
 import { cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
 import { probeExperiment, requireProbe, shownProbe } from './probe-report.ts';
+import { runInProcesses, stopWithParent } from './processes.ts';
 import { recordedRun, recordRun } from './run-folder.ts';
-import { runStages } from './stages.ts';
+import { checkStages, runStages } from './stages.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -22,6 +24,7 @@ interface TrainOptions {
   resume?: string | true | undefined;
   epochs?: number | undefined;
   seed?: number | undefined;
+  processes?: number | undefined;
   cfgOptions?: readonly string[] | undefined;
   pkg?: readonly string[] | undefined;
 }
@@ -52,6 +55,7 @@ function resolveRun(config: string | undefined, options: TrainOptions) {
     pkg: options.pkg ?? [],
     seed: options.seed,
     epochs: options.epochs,
+    processes: options.processes,
     named: file,
   };
 }
@@ -66,15 +70,31 @@ export const train = new Command('train')
   )
   .option('--epochs <n>', "in place of the config's", wholeNumber(1))
   .option('--seed <n>', "in place of the config's", wholeNumber(0))
+  .option(
+    '--processes <n>',
+    'train in so many processes, each with batches of its own; updates use the mean of their gradients',
+    wholeNumber(1),
+  )
   .option('--no-probe', 'do not run one forward of both networks first, to see that everything fits')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addHelpText('after', '\nCtrl-C finishes the step, saves, and prints how to resume.')
   .action(async (config, { probe, ...options }) => {
     const run = resolveRun(config, options);
-    const { file, folder, seed, epochs, resumes } = run;
+    const { file, folder, seed, epochs, resumes, processes = 1 } = run;
     const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
-    const loaded = await loadWithOptions(file, { cfgOptions: run.cfgOptions, pkg: run.pkg, note });
+    const load = (onNote: (text: string) => void) =>
+      loadWithOptions(file, { cfgOptions: run.cfgOptions, pkg: run.pkg, note: onNote });
+    using group = joinFromEnvironment();
+    if (group === undefined && (options.processes ?? processes) > 1) {
+      const checked = await load(() => undefined);
+      await checkStages(checked, checked.path); // mistakes are to be said once
+      process.exitCode = await runInProcesses(options.processes ?? processes, process.argv.slice(2));
+      return;
+    }
+    stopWithParent();
+    const first = (group?.rank ?? 0) === 0;
+    const loaded = await load(note);
     using interrupt = onInterrupt();
     const result = await runStages(loaded, {
       workDir: folder,
@@ -85,8 +105,10 @@ export const train = new Command('train')
       resume: resumes,
       onBegin: () => {
         // A resumed run keeps what it said when it was started.
-        if (run.named !== '')
-          recordRun(folder, loaded, { cfgOptions: run.cfgOptions, packages: run.pkg, seed, epochs });
+        if (run.named !== '' && first) {
+          const started = { cfgOptions: run.cfgOptions, packages: run.pkg, seed, epochs, processes };
+          recordRun(folder, loaded, started);
+        }
       },
       onStage: async ({ name }, experiment) => {
         if (name !== '') say(`stage ${name}`);
@@ -104,6 +126,7 @@ export const train = new Command('train')
         run.named === '' ? [`--resume ${folder}`] : [relative('.', file), `--work-dir ${folder}`, '--resume'];
       if (run.named !== '' && epochs !== undefined) again.push(`--epochs ${epochs}`);
       if (run.named !== '' && seed !== undefined) again.push(`--seed ${seed}`);
+      if (run.named !== '' && processes > 1) again.push(`--processes ${processes}`);
       say(`\nstopped and saved; go on with\n  retort train ${again.join(' ')}`);
       process.exitCode = 130;
       return;

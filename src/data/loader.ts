@@ -89,10 +89,15 @@ export class DataLoader {
     }
   }
 
-  /** Batches per epoch. */
+  /** Among how many processes the sampler shares the samples. */
+  get worldSize(): number {
+    return this.#sampler.worldSize ?? 1;
+  }
+
+  /** Batches per epoch, of this process. */
   get length(): number {
     const { batchSize, dropLast = false } = this.#options;
-    const batches = this.dataset.length / batchSize;
+    const batches = Math.ceil(this.dataset.length / this.worldSize) / batchSize;
     return dropLast ? Math.floor(batches) : Math.ceil(batches);
   }
 

@@ -1,8 +1,10 @@
-// Runs networks over a data loader in evaluation mode, and measures them.
+// Runs networks over a data loader in evaluation mode, and measures them. Where several processes train together, each runs its
+// share of the batches; all measure all scores, in the order of the batches, so that they end with the same numbers.
 import type { DataLoader } from '../data/index.ts';
 import { RetortError } from '../errors.ts';
-import type { LossModel } from '../nn/index.ts';
-import { noGrad, tidy } from '../torch/index.ts';
+import type { DataSample, LossModel } from '../nn/index.ts';
+import { noGrad, tidy, zeros } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { Accuracy, AgreementMeasurement } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import { nextTurn } from './next-turn.ts';
@@ -12,6 +14,8 @@ export interface EvaluateOptions {
   evaluators?: readonly Evaluator[];
   /** The loader's view that the network sees. Default: the student's images. */
   view?: string;
+  /** Processes that evaluate together; all must call this. Default: this one alone. */
+  group?: ProcessGroup;
 }
 
 /**
@@ -19,45 +23,78 @@ export interface EvaluateOptions {
  * @throws {RetortError} when the loader has no batch.
  */
 export async function evaluate(model: LossModel, loader: DataLoader, options: EvaluateOptions = {}): Promise<Metrics> {
-  const { evaluators = [new Accuracy()], view } = options;
+  const { evaluators = [new Accuracy()], view, group } = options;
   const measurements = evaluators.map((evaluator) => evaluator.begin());
-  await overBatches([model], loader, (i) => {
-    const { inputs, dataSamples, views } = loader.load(0, i);
-    const seen = view === undefined ? inputs : (views?.[view] ?? inputs);
-    const scores = model.forward(seen, undefined, 'tensor');
-    for (const measurement of measurements) measurement.add(scores, dataSamples);
+  await overBatches([[model, view]], loader, group, ([scores], dataSamples) => {
+    for (const measurement of measurements) measurement.add(scores!, dataSamples);
   });
   return Object.assign({}, ...measurements.map((measurement) => measurement.result())) as Metrics;
 }
 
 /** How alike two networks are: see {@link AgreementMeasurement}. Each sees its own view of the loader, if there is one. */
 export async function evaluateAgreement(
-  networks: { student: LossModel; teacher: LossModel },
+  { student, teacher }: { student: LossModel; teacher: LossModel },
   loader: DataLoader,
+  group?: ProcessGroup,
 ): Promise<Metrics> {
-  const { student, teacher } = networks;
   const measurement = new AgreementMeasurement();
-  await overBatches([student, teacher], loader, (i) => {
-    const { inputs, views } = loader.load(0, i);
-    const scores = (model: LossModel, view: string) => model.forward(views?.[view] ?? inputs, undefined, 'tensor');
-    measurement.add(scores(student, 'student'), scores(teacher, 'teacher'));
-  });
+  const networks = [
+    [student, 'student'],
+    [teacher, 'teacher'],
+  ] as const;
+  await overBatches(networks, loader, group, ([own, others]) => measurement.add(own!, others!));
   return measurement.result();
 }
 
-async function overBatches(models: readonly LossModel[], loader: DataLoader, body: (i: number) => void): Promise<void> {
+/** What the networks make of a batch, and its samples. */
+interface Evaluated {
+  scores: readonly Tensor[];
+  dataSamples: readonly DataSample[];
+}
+
+async function overBatches(
+  networks: readonly (readonly [model: LossModel, view: string | undefined])[],
+  loader: DataLoader,
+  group: ProcessGroup | undefined,
+  measure: (scores: readonly Tensor[], dataSamples: readonly DataSample[]) => void,
+): Promise<void> {
   if (loader.length === 0) {
     throw new RetortError('evaluate: the loader has no batch', { help: 'the data set is empty: check its options' });
   }
-  const modes = models.flatMap((model) => model.modules().map((module) => [module, module.training] as const));
-  for (const model of models) model.eval();
+  const { rank, worldSize } = group ?? { rank: 0, worldSize: 1 };
+  const run = (i: number): Evaluated => {
+    const { inputs, dataSamples, views } = loader.load(0, i);
+    const scores = networks.map(([model, view]) =>
+      model.forward((view === undefined ? undefined : views?.[view]) ?? inputs, undefined, 'tensor'),
+    );
+    return { scores, dataSamples };
+  };
+  const modes = networks.flatMap(([model]) => model.modules().map((module) => [module, module.training] as const));
+  for (const [model] of networks) model.eval();
   try {
-    for (let i = 0; i < loader.length; i++) {
-      await loader.prepare(0, i);
-      noGrad(() => tidy(() => body(i)));
+    for (let i = 0; i < loader.length; i += worldSize) {
+      const own = i + rank < loader.length ? i + rank : undefined;
+      if (own !== undefined) await loader.prepare(0, own);
+      noGrad(() =>
+        tidy(() => {
+          const batch = own === undefined ? undefined : run(own);
+          const all = group === undefined ? [batch!] : exchange(batch, networks.length, group);
+          for (const { scores, dataSamples } of all) measure(scores, dataSamples);
+        }),
+      );
       await nextTurn();
     }
   } finally {
     for (const [module, training] of modes) module.training = training;
   }
+}
+
+/** The batches of all processes that have one; the last ones may have none. */
+function exchange(batch: Evaluated | undefined, networks: number, group: ProcessGroup): Evaluated[] {
+  const samples = group.allGatherObject(batch?.dataSamples ?? null);
+  const dtype = group.allGatherObject(batch?.scores[0]!.dtype ?? null).find((one) => one !== null)!;
+  const scores = Array.from({ length: networks }, (_, n) => group.allGather(batch?.scores[n] ?? zeros([0], { dtype })));
+  return samples.flatMap((dataSamples, rank) =>
+    dataSamples === null ? [] : [{ dataSamples, scores: scores.map((byRank) => byRank[rank]!) }],
+  );
 }

@@ -5,6 +5,7 @@ import { clipGradNorm } from '../optim/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { backward } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
+import { Replicas } from './replicas.ts';
 
 export interface PartOptions {
   optimizer: Optimizer;
@@ -22,13 +23,15 @@ export class OptimizedPart {
   readonly optimizer: Optimizer;
   readonly schedulers: readonly Scheduler[];
   readonly #options: PartOptions;
+  readonly #replicas: Replicas;
   readonly #accumulate: number;
   #gathered = 0;
   #moved = false;
 
   /** @throws {RetortError} when `accumulate` is no whole number of at least 1. */
-  constructor(options: PartOptions) {
+  constructor(options: PartOptions, replicas = new Replicas()) {
     this.#options = options;
+    this.#replicas = replicas;
     this.optimizer = options.optimizer;
     this.schedulers = [...(options.stepSchedulers ?? []), ...(options.epochSchedulers ?? [])];
     this.#accumulate = options.accumulate ?? 1;
@@ -63,6 +66,7 @@ export class OptimizedPart {
     if (this.#gathered === 0) return;
     this.#gathered = 0;
     const { maxGradNorm } = this.#options;
+    this.#replicas.averageGradients(this.optimizer.parameters());
     if (maxGradNorm !== undefined) clipGradNorm(this.optimizer.parameters(), maxGradNorm);
     this.optimizer.step();
     this.#moved = true;

@@ -8,7 +8,7 @@ import { saveModule } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
-import type { Tensor } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { evaluate, evaluateAgreement } from './evaluate.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
@@ -18,6 +18,7 @@ import { OptimizedPart } from './optimized-part.ts';
 import type { PartOptions } from './optimized-part.ts';
 import { silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
+import { Replicas } from './replicas.ts';
 import type { Trainable, UpdateRequest } from './trainable.ts';
 import { loadTraining, runFiles, saveTraining } from './training-checkpoint.ts';
 import type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
@@ -60,6 +61,11 @@ export interface TrainerOptions {
   progress?: Progress;
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;
+  /**
+   * Processes that train together, each with a trainer of the same options: a step takes a batch of each, and updates use the
+   * mean of their gradients. The first writes files and shows progress. Default: this process alone.
+   */
+  group?: ProcessGroup;
 }
 
 export interface TrainingResult {
@@ -75,6 +81,7 @@ export class Trainer {
   readonly #options: TrainerOptions;
   readonly #parts: ReadonlyMap<string, OptimizedPart>;
   readonly #hooks: readonly Hook[];
+  readonly #replicas: Replicas;
   readonly #run: Run;
   /** Metrics of networks that do not change. */
   readonly #settled = new Map<LossModel, Metrics>();
@@ -82,7 +89,7 @@ export class Trainer {
 
   /** @throws {RetortError} for counts that make no sense, or parts that are none. */
   constructor(options: TrainerOptions) {
-    const { algorithm, epochs, trainLoader, workDir, progress = silent, hooks = [] } = options;
+    const { algorithm, epochs, trainLoader, workDir, hooks = [] } = options;
     whole('epochs', epochs);
     for (const name of ['maxSteps', 'valInterval', 'saveInterval'] as const) {
       if (options[name] !== undefined) whole(name, options[name]);
@@ -92,14 +99,23 @@ export class Trainer {
         help: 'the data set is smaller than one batch and dropLast is set: use a smaller batchSize',
       });
     }
-    this.#options = options;
-    this.#parts = partsOf(options);
+    const replicas = new Replicas(options.group);
+    if (trainLoader.worldSize !== replicas.count) {
+      throw new RetortError(
+        `Trainer: ${replicas.count} processes train together, but the training loader shares its samples among ${trainLoader.worldSize}`,
+        { help: 'give the loader a DistributedSampler of the same group, and the trainer that group' },
+      );
+    }
+    const progress = replicas.first ? (options.progress ?? silent) : silent;
+    this.#options = { ...options, progress };
+    this.#replicas = replicas;
+    this.#parts = partsOf(options, replicas);
     this.#hooks = hooks;
     const state = (): Progressed => this.#state;
     this.#run = {
       algorithm,
       epochs,
-      workDir,
+      workDir: replicas.first ? workDir : undefined,
       progress,
       get position() {
         return state().position;
@@ -130,6 +146,8 @@ export class Trainer {
   /** Trains to the last epoch, or until the signal. */
   async run(): Promise<TrainingResult> {
     const run = this.#run;
+    this.#replicas.shareState(this.#options.algorithm);
+    if (this.#steps() === 0) this.#replicas.seedApart();
     for (const hook of this.#hooks) hook.beforeRun?.(run);
     try {
       if (this.#state.evaluationDue) await this.#evaluate();
@@ -174,7 +192,7 @@ export class Trainer {
       this.#step(epoch, step);
       await nextTurn();
       const settled = [...this.#parts.values()].every((part) => part.settled);
-      if (settled && signal?.aborted === true) {
+      if (this.#replicas.any(signal?.aborted === true) && settled) {
         this.#save();
         return false;
       }
@@ -202,8 +220,10 @@ export class Trainer {
     const { losses, images } = tidy(() => {
       const batch = trainLoader.load(epoch, step);
       const where = `epoch ${epoch + 1}, step ${step + 1}`;
-      const explain = (): string | undefined =>
-        firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined));
+      const explain = (): string | undefined => {
+        this.#options.group?.leave(); // the others are not there to compute it once more
+        return firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined));
+      };
       const update = (request: UpdateRequest): void => {
         requireFinite(numbers(request.entries), where, explain);
         this.#update(request);
@@ -212,6 +232,7 @@ export class Trainer {
       return { losses: precision === 'bfloat16' ? autocast(train) : train(), images: batch.dataSamples.length };
     });
     for (const part of this.#parts.values()) part.endStep();
+    this.#replicas.averageStatistics(algorithm);
     algorithm.afterStep();
     this.#state.position = { epoch, step: step + 1 };
     this.#state.seconds += (performance.now() - began) / 1000;
@@ -220,8 +241,8 @@ export class Trainer {
       epochs,
       step: step + 1,
       steps: trainLoader.length,
-      images,
-      losses,
+      images: images * this.#replicas.count,
+      losses: this.#replicas.mean(losses),
       lr,
     };
     for (const hook of this.#hooks) hook.afterStep?.(this.#run, report);
@@ -255,7 +276,8 @@ export class Trainer {
     this.#state.evaluationDue = false;
     if (valLoader === undefined) return;
     const frozen = new Set(algorithm.frozen().flatMap((module) => module.modules()));
-    const options = evaluators === undefined ? {} : { evaluators };
+    const { group } = this.#options;
+    const options = { ...(evaluators === undefined ? {} : { evaluators }), ...(group === undefined ? {} : { group }) };
     const metrics: Record<string, Metrics> = {};
     const networks = algorithm.evaluated();
     const wanted = this.#options.evaluated ?? Object.keys(networks);
@@ -266,7 +288,7 @@ export class Trainer {
     }
     const { teacher } = networks;
     if (agreement && teacher !== undefined) {
-      metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader);
+      metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader, group);
     }
     for (const hook of this.#hooks) {
       Object.assign(
@@ -280,13 +302,14 @@ export class Trainer {
   }
 
   #saved(): TrainingParts {
-    return { algorithm: this.#options.algorithm, parts: this.#parts, hooks: this.#hooks };
+    return { algorithm: this.#options.algorithm, parts: this.#parts, hooks: this.#hooks, replicas: this.#replicas };
   }
 
   #save(): void {
     const { workDir, algorithm } = this.#options;
     if (workDir === undefined) return;
     saveTraining(workDir, this.#saved(), this.#state);
+    if (!this.#replicas.first) return;
     const students = algorithm.students();
     for (const [name, model] of Object.entries(students)) {
       saveModule(join(workDir, model === algorithm.student ? runFiles.student : `student-${name}.safetensors`), model);
@@ -295,7 +318,10 @@ export class Trainer {
   }
 }
 
-function partsOf({ optimizer, parts, ...options }: TrainerOptions): ReadonlyMap<string, OptimizedPart> {
+function partsOf(
+  { optimizer, parts, ...options }: TrainerOptions,
+  replicas: Replicas,
+): ReadonlyMap<string, OptimizedPart> {
   const { stepSchedulers, epochSchedulers, accumulate, maxGradNorm } = options;
   const limits = {
     ...(accumulate === undefined ? {} : { accumulate }),
@@ -307,7 +333,9 @@ function partsOf({ optimizer, parts, ...options }: TrainerOptions): ReadonlyMap<
     );
   }
   if (parts !== undefined) {
-    return new Map(Object.entries(parts).map(([name, part]) => [name, new OptimizedPart({ ...limits, ...part })]));
+    return new Map(
+      Object.entries(parts).map(([name, part]) => [name, new OptimizedPart({ ...limits, ...part }, replicas)]),
+    );
   }
   const all: PartOptions = {
     ...limits,
@@ -315,7 +343,7 @@ function partsOf({ optimizer, parts, ...options }: TrainerOptions): ReadonlyMap<
     ...(stepSchedulers === undefined ? {} : { stepSchedulers }),
     ...(epochSchedulers === undefined ? {} : { epochSchedulers }),
   };
-  return new Map([['', new OptimizedPart(all)]]);
+  return new Map([['', new OptimizedPart(all, replicas)]]);
 }
 
 function numbers(entries: Readonly<Record<string, { item(): number }>>): Record<string, number> {

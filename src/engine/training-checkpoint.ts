@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { RetortError } from '../errors.ts';
 import { loadTensors, saveTensors } from '../nn/index.ts';
 import type { OptimizerStateDict, SchedulerState } from '../optim/index.ts';
-import { getRandomState, setRandomState, Tensor, tidy } from '../torch/index.ts';
+import { Tensor, tidy } from '../torch/index.ts';
 import type { Hook, NetworkMetrics } from './hooks/index.ts';
 import type { OptimizedPart } from './optimized-part.ts';
+import { Replicas } from './replicas.ts';
 import type { Trainable } from './trainable.ts';
 
 /** Where a run stands: what comes next is step `step` (counted from 0) of epoch `epoch` (counted from 0). */
@@ -37,6 +38,8 @@ export interface TrainingParts {
   /** By the name of what they train; `''` is everything. */
   parts: ReadonlyMap<string, OptimizedPart>;
   hooks: readonly Hook[];
+  /** Default: this process alone. */
+  replicas?: Replicas;
 }
 
 /** The names of files in a run's folder. */
@@ -62,10 +65,14 @@ interface Meta {
   hooks: Record<string, Readonly<Record<string, unknown>>>;
 }
 
-/** Writes the state of a run into its folder; the state before is kept beside it. */
+/** Writes the state of a run into its folder; the state before is kept beside it. Called in all processes, the first writes. */
 export function saveTraining(folder: string, parts: TrainingParts, progressed: Progressed): void {
   tidy(() => {
-    const tensors: Record<string, Tensor> = { rng: getRandomState() };
+    const { replicas = new Replicas() } = parts;
+    const random = replicas.randomStates();
+    if (!replicas.first) return;
+    const tensors: Record<string, Tensor> = {};
+    for (const [rank, state] of random.entries()) tensors[randomName(rank)] = state;
     for (const [name, tensor] of Object.entries(changing(parts.algorithm))) tensors[`model.${name}`] = tensor;
     const meta: Meta = { progressed, parts: {}, hooks: {} };
     for (const [part, { optimizer, schedulers }] of parts.parts) {
@@ -168,9 +175,15 @@ function restore(path: string, tensors: Record<string, Tensor>, meta: Meta, part
     const values = meta.hooks[hook.name];
     if (values !== undefined) hook.loadStateDict?.({ values, tensors: under(tensors, `hook.${hook.name}.`) });
   }
-  setRandomState(tensors['rng']!);
+  const random: Tensor[] = [];
+  for (let state; (state = tensors[randomName(random.length)]) !== undefined;) random.push(state);
+  const { replicas = new Replicas() } = parts;
+  replicas.setRandomStates(random, path);
   return meta.progressed;
 }
+
+/** Under which name the random state of a process is saved. */
+const randomName = (rank: number): string => (rank === 0 ? 'rng' : `rng.${rank}`);
 
 const shownParts = (names: readonly string[]): string =>
   names.map((name) => (name === '' ? 'everything' : name)).join(', ');

@@ -18,7 +18,7 @@ export interface BackwardOptions {
 }
 
 /** Writes lists of tensors on the tape, each as a count and handles (0 for none). */
-function writeLists(...lists: (readonly (Tensor | null)[])[]): void {
+export function writeLists(...lists: (readonly (Tensor | null)[])[]): void {
   let at = 0;
   for (const list of lists) {
     const tape = tapeFor(at, list.length + 1);

@@ -78,6 +78,12 @@ export interface Native {
   seedGenerator(generator: number, seed: bigint): void;
   generatorState(generator: number): Handle;
   setGeneratorState(generator: number, state: Handle): void;
+  canJoinGroup(): boolean;
+  joinGroup(address: string, port: number, rank: number, worldSize: number, timeoutMs: number): void;
+  leaveGroup(): void;
+  allReduce(reduction: string): void;
+  broadcast(root: number): void;
+  allGather(): void;
 }
 
 let loaded: Native | undefined;

@@ -3,8 +3,10 @@ import { Generator, ops, tidy } from '../../torch/index.ts';
 import { hash } from '../hash.ts';
 
 export interface Sampler {
-  /** The numbers 0 to `length - 1` in the order of epoch `epoch` (counted from 0). */
+  /** The numbers 0 to `length - 1` in the order of epoch `epoch` (counted from 0), or this process's share of them. */
   order(epoch: number, length: number): readonly number[];
+  /** Among how many processes the samples are shared, evenly. Default 1. */
+  readonly worldSize?: number;
 }
 
 /** First to last. */

@@ -1,7 +1,7 @@
 // What contrastive distillation remembers of every sample of the data set: one vector of the student and one of the teacher.
 import { Buffer, Module } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { noGrad, ops, tensor, tidy } from '../../torch/index.ts';
+import { noGrad, ops, processGroup, tensor, tidy } from '../../torch/index.ts';
 import { direction } from './roots.ts';
 
 export interface ContrastMemoryOptions {
@@ -52,12 +52,16 @@ export class ContrastMemory extends Module {
     return [student.sub(this.#logZ(2, student)), teacher.sub(this.#logZ(3, teacher))];
   }
 
-  /** Moves the memory of the batch's own samples, int64 `(N)`: `unit(momentum * memory + (1 - momentum) * feature)`. */
+  /**
+   * Moves the memory of the batch's own samples, int64 `(N)`: `unit(momentum * memory + (1 - momentum) * feature)`. Processes that
+   * train together remember the samples of all.
+   */
   remember({ student, teacher }: FeatureBatch, own: Tensor, momentum: number): void {
     const move = (memory: Buffer, features: Tensor): void => {
       const kept = memory.indexSelect(0, own).mul(momentum);
       const moved = direction(kept.add(features.detach().mul(1 - momentum)));
-      memory.indexCopy_(0, own, moved.to(memory.dtype));
+      const [everyone, vectors] = [own, moved.to(memory.dtype)].map((one) => ofAllProcesses(one));
+      memory.indexCopy_(0, everyone!, vectors!);
     };
     noGrad(() => tidy(() => move(this.memory_v1, student)));
     noGrad(() => tidy(() => move(this.memory_v2, teacher)));
@@ -67,8 +71,8 @@ export class ContrastMemory extends Module {
   #logZ(place: number, logs: Tensor): number {
     const stored = this.params.narrow(0, place, 1);
     if (stored.item() < 0) {
-      const total = logs.detach().flatten().logsumexp(0);
-      const logZ = total.item() + Math.log(this.memory_v1.shape[0]! / logs.numel);
+      const all = ofAllProcesses(logs.detach().flatten());
+      const logZ = all.logsumexp(0).item() + Math.log(this.memory_v1.shape[0]! / all.numel);
       // within what float32 holds, should the features be no unit vectors
       stored.fill_(Math.exp(Math.min(85, Math.max(-85, logZ))));
     }
@@ -90,4 +94,9 @@ export function similarities(
   if (all) return features.matmul(vectors.clone().t()).gather(1, samples); // a copy: the memory moves before backward
   const gathered = vectors.indexSelect(0, samples.flatten()).view([...samples.shape, -1]); // (N, K, D)
   return gathered.bmm(features.unsqueeze(2)).squeeze(2);
+}
+
+function ofAllProcesses(tensor: Tensor): Tensor {
+  const group = processGroup();
+  return group === undefined ? tensor : ops.cat(group.allGather(tensor));
 }

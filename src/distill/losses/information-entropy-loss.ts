@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import { processGroup } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions } from './loss.ts';
@@ -9,7 +10,7 @@ import { requireRank } from './shapes.ts';
 import { widened } from './sides.ts';
 
 export interface InformationEntropyLossOptions extends LossOptions {
-  /** Average over the batches of all processes. There is one process, whose batch is all there is: nothing changes. Default true. */
+  /** Average over the batches of all processes that train together; in one process nothing changes. Default true. */
   gather?: boolean;
 }
 
@@ -36,7 +37,8 @@ export class InformationEntropyLoss extends DistillLoss {
   /** @throws {RetortError} when the logits have no classes, dimension 1. */
   override forward({ predsT }: InformationEntropyLossArguments): Tensor {
     requireRank('InformationEntropyLoss', ['predsT', predsT], [2, 3, 4], '(N, C) or (N, C, ...)');
-    const classes = widened(predsT).logSoftmax(1).logsumexp(0).sub(Math.log(predsT.shape[0]!)); // (C): log p
+    const all = this.gather ? (processGroup()?.concat(predsT) ?? predsT) : predsT;
+    const classes = widened(all).logSoftmax(1).logsumexp(0).sub(Math.log(all.shape[0]!)); // (C): log p
     return this.weigh(classes.exp().mul(classes).sum(), 1 / Math.LN10);
   }
 }

@@ -1,0 +1,81 @@
+// `--processes N`: the same command in N processes of this machine, which find each other through the environment.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
+
+/**
+ * Runs `retort ARGS` in `count` processes; the first one has the terminal. Signals to this process go to all. Where one fails, what
+ * it said is shown, once, and the others are ended. Returns the exit code.
+ */
+export async function runInProcesses(count: number, args: readonly string[]): Promise<number> {
+  const port = await freePort();
+  const threads = process.env['RETORT_THREADS'] ?? String(Math.max(1, Math.floor(availableParallelism() / count)));
+  const shared = { WORLD_SIZE: String(count), MASTER_ADDR: '127.0.0.1', MASTER_PORT: String(port) };
+  const children = Array.from({ length: count }, (_, rank) =>
+    // In sessions of their own: Ctrl-C reaches them through this process, once.
+    spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
+      env: { ...process.env, ...shared, RANK: String(rank), RETORT_THREADS: threads },
+      stdio: rank === 0 ? ['inherit', 'inherit', 'pipe', 'ipc'] : ['ignore', 'ignore', 'pipe', 'ipc'],
+      detached: true,
+    }),
+  );
+  const forward = (signal: NodeJS.Signals): void => children.forEach((child) => void child.kill(signal));
+  process.on('SIGINT', forward).on('SIGTERM', forward);
+  const said = children.map(collect);
+  children[0]!.stderr!.pipe(process.stderr, { end: false });
+  let failed: number | undefined;
+  const codes = await Promise.all(
+    children.map(async (child, rank) => {
+      const code = await ended(child);
+      if (code === 0 || code === interrupted || failed !== undefined) return code;
+      failed = rank;
+      setTimeout(() => children.forEach((other) => void other.kill('SIGKILL')), grace).unref();
+      return code;
+    }),
+  );
+  process.off('SIGINT', forward).off('SIGTERM', forward);
+  if (failed === undefined) return Math.max(...codes);
+  const reason = said[failed]!();
+  if (failed !== 0 && (reason === '' || !said[0]!().includes(reason))) {
+    process.stderr.write(`process ${failed} of ${count}: ${reason === '' ? `ended with ${codes[failed]}` : reason}\n`);
+  }
+  return codes[failed]!;
+}
+
+/** Milliseconds that the others have, when one has failed, to say what went wrong with them. */
+const grace = 1000;
+
+/** What a run that was stopped by Ctrl-C ends with. */
+const interrupted = 130;
+
+/** In a process of {@link runInProcesses}: ends the run in good order when the one that started it is gone. */
+export function stopWithParent(): void {
+  if (process.channel === undefined) return;
+  process.stderr.on('error', () => undefined); // it leads to that process
+  process.once('disconnect', () => void process.kill(process.pid, 'SIGTERM'));
+  process.channel.unref();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => void server.close(done));
+  return port;
+}
+
+function collect({ stderr }: ChildProcess): () => string {
+  let text = '';
+  stderr?.on('data', (chunk: Buffer) => (text = (text + String(chunk)).slice(-20_000)));
+  return () => text.trim();
+}
+
+function ended(child: ChildProcess): Promise<number> {
+  return new Promise((done) => {
+    child.on('error', () => done(1));
+    child.on('close', (code, signal) => done(code ?? 128 + constants.signals[signal!]));
+  });
+}

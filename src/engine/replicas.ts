@@ -1,0 +1,116 @@
+// Data-parallel training: each process has a replica of everything that is trained and sees its own share of the samples. What
+// keeps the replicas alike, bit by bit: the same weights at the start, the mean of all gradients before each update, the mean of
+// the running statistics of norms after each step, and the same decisions. A run in one process is a group of one, which does
+// nothing of the kind.
+import { RetortError } from '../errors.ts';
+import { BatchNorm, InstanceNorm2d } from '../nn/index.ts';
+import { getRandomState, gradsOf, manualSeed, noGrad, ops, setRandomState, tensor, tidy } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
+import type { Trainable } from './trainable.ts';
+
+export class Replicas {
+  readonly #group: ProcessGroup | undefined;
+
+  /** @param group undefined: this process alone. */
+  constructor(group?: ProcessGroup) {
+    this.#group = group;
+  }
+
+  get count(): number {
+    return this.#group?.worldSize ?? 1;
+  }
+
+  /** Whether this is the process that writes files and shows progress. */
+  get first(): boolean {
+    return (this.#group?.rank ?? 0) === 0;
+  }
+
+  /** Gives all processes the weights and buffers of the first. */
+  shareState(algorithm: Trainable): void {
+    tidy(() => this.#byDType(Object.values(algorithm.stateDict()), (same) => this.#group!.broadcast_(same)));
+  }
+
+  /** Gives each process random numbers of its own: dropout, noise and generated images are not to be the same everywhere. */
+  seedApart(): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    tidy(() => {
+      const seed = ops.randint(2 ** 31, [1], { dtype: 'int64' });
+      group.broadcast_([seed]);
+      manualSeed(BigInt(seed.item()) + BigInt(group.rank));
+    });
+  }
+
+  /** Puts the mean over all processes in place of each gradient; one that only some processes have counts as 0 in the others. */
+  averageGradients(parameters: readonly Tensor[]): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    noGrad(() =>
+      tidy(() => {
+        const own = gradsOf(parameters);
+        const somewhere = tensor(own.map((gradient) => (gradient === null ? 0 : 1)));
+        group.allReduce_([somewhere], 'max');
+        const wanted = somewhere.data();
+        const gradients = parameters.flatMap((parameter, i) => {
+          if (wanted[i] === 0) return [];
+          const gradient = own[i] ?? ops.zerosLike(parameter);
+          if (own[i] === null) parameter.grad = gradient;
+          return [gradient];
+        });
+        this.#byDType(gradients, (same) => group.allReduce_(same, 'mean'));
+      }),
+    );
+  }
+
+  /** After a step: the mean of the running statistics that moved. */
+  averageStatistics(algorithm: Trainable): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    const moved = algorithm
+      .modules()
+      .filter((module) => module instanceof BatchNorm || module instanceof InstanceNorm2d)
+      .filter(({ training }) => training)
+      .flatMap(({ running_mean: mean, running_var: variance }) => [mean, variance])
+      .filter((buffer) => buffer !== null);
+    this.#byDType(moved, (same) => group.allReduce_(same, 'mean'));
+  }
+
+  /** Numbers by name, the same names everywhere: their means. */
+  mean(values: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+    const group = this.#group;
+    if (group === undefined) return values;
+    return tidy(() => {
+      const all = tensor(Float64Array.from(Object.values(values)));
+      group.allReduce_([all], 'mean');
+      const means = all.data();
+      return Object.fromEntries(Object.keys(values).map((name, i) => [name, Number(means[i])]));
+    });
+  }
+
+  /** Whether it is so in some process. */
+  any(value: boolean): boolean {
+    return this.#group === undefined ? value : this.#group.allGatherObject(value).includes(true);
+  }
+
+  /** The random states of all processes, by rank. */
+  randomStates(): Tensor[] {
+    const own = getRandomState();
+    return this.#group === undefined ? [own] : this.#group.allGather(own);
+  }
+
+  /** Puts this process's random state back. @throws {RetortError} when there are more or fewer than processes. */
+  setRandomStates(states: readonly Tensor[], where: string): void {
+    if (states.length !== this.count) {
+      const processes = (count: number): string => `${count} process${count === 1 ? '' : 'es'}`;
+      throw new RetortError(`${where} is of a run in ${processes(states.length)}, this one is in ${this.count}`, {
+        help: `resume it in ${processes(states.length)}: retort train --processes ${states.length}`,
+      });
+    }
+    setRandomState(states[this.#group?.rank ?? 0]!);
+  }
+
+  #byDType(tensors: readonly Tensor[], body: (same: readonly Tensor[]) => void): void {
+    if (this.#group === undefined) return;
+    for (const dtype of new Set(tensors.map((one) => one.dtype))) body(tensors.filter((one) => one.dtype === dtype));
+  }
+}

@@ -1,0 +1,230 @@
+// Several processes train together: as one process with their batches put together would, and to the same bits after a stop.
+// Runs the build in dist/.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import type * as losses from '../src/distill/losses/index.ts';
+import { readSafetensorsFile } from '../src/formats/index.ts';
+import { logitsDistiller, tinyNetwork } from './networks.ts';
+import { inProcesses } from './processes.ts';
+
+const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-together-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const images = (samples: number, batchSize: number, seed: number): object => ({
+  dataset: { type: 'SyntheticImages', samples, seed },
+  batchSize,
+  transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
+});
+
+/** Without norms of batches, which see their own process's half only. */
+function independent(width: number): object {
+  const network = tinyNetwork(width);
+  return { ...network, backbone: { ...(network['backbone'] as object), normCfg: { type: 'GN', numGroups: 2 } } };
+}
+
+function withMemory(dim: number): object {
+  const kd = logitsDistiller();
+  const gap = { type: 'ModuleOutputs', source: 'neck.gap' };
+  return {
+    ...kd,
+    studentRecorders: { ...(kd['studentRecorders'] as object), gap },
+    teacherRecorders: { ...(kd['teacherRecorders'] as object), gap },
+    connectors: {
+      student: { type: 'CRDConnector', dimIn: 4, dimOut: dim },
+      teacher: { type: 'CRDConnector', dimIn: 6, dimOut: dim },
+    },
+    distillLosses: {
+      ...(kd['distillLosses'] as object),
+      loss_crd: { type: 'CRDLoss', negNum: 4, sampleN: 128, dimOut: dim },
+    },
+    lossForwardMappings: {
+      ...(kd['lossForwardMappings'] as object),
+      loss_crd: {
+        sFeats: { recorder: 'gap', fromStudent: true, connector: 'student' },
+        tFeats: { recorder: 'gap', fromStudent: false, connector: 'teacher' },
+        dataSamples: { field: 'dataSamples' },
+      },
+    },
+  };
+}
+
+const distillation = (network: (width: number) => object, distiller: object): object => ({
+  type: 'SingleTeacherDistill',
+  architecture: network(4),
+  teacher: network(6),
+  distiller,
+});
+
+const config = (model: object, batchSize: number): object => ({
+  model,
+  trainData: images(128, batchSize, 0),
+  valData: images(40, 16, 1), // three batches: the last one and the last process have less
+  optimizer: { type: 'SGD', lr: 0.05, momentum: 0.9 },
+  agreement: true,
+  epochs: 2,
+});
+
+function write(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+function train(...args: string[]): { code: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'train', ...args], {
+    encoding: 'utf8',
+    cwd: folder,
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+const training = (name: string): string => join(folder, name, 'training.safetensors');
+
+/** The tensors of a run's last checkpoint, as bytes. */
+function state(name: string): Record<string, string> {
+  const { tensors } = readSafetensorsFile(training(name));
+  return Object.fromEntries([...tensors].map(([key, { data }]) => [key, Buffer.from(data).toString('base64')]));
+}
+
+it('two processes with batches of 8 train as one with batches of 16', () => {
+  const [one, two] = [16, 8].map((size) =>
+    write(`independent-${size}.json`, config(distillation(independent, logitsDistiller()), size)),
+  );
+  const alone = train(one!, '--work-dir', 'alone');
+  const together = train(two!, '--work-dir', 'together', '--processes', '2');
+  expect([alone.err, together.err]).toEqual(['', '']);
+  const accuracies = ({ out }: { out: string }): string[] => out.match(/epoch \d\/2 {2}accuracy.*/g) ?? [];
+  expect(accuracies(together)).toHaveLength(2);
+  expect(accuracies(together)).toEqual(accuracies(alone));
+  expect(together.out).toMatch(/the student is together\/student.safetensors/);
+  const [a, b] = [training('alone'), training('together')].map((path) => readSafetensorsFile(path).tensors);
+  for (const [name, { data, dtype }] of a!) {
+    if (dtype !== 'F32') continue;
+    const values = (bytes: Uint8Array): Float32Array => new Float32Array(bytes.slice().buffer);
+    const [left, right] = [values(data), values(b!.get(name)!.data)];
+    const worst = left.reduce((most, value, i) => Math.max(most, Math.abs(value - right[i]!)), 0);
+    expect(worst, name).toBeLessThan(2e-4);
+  }
+});
+
+/** Starts a run in two processes and ends the one that started them after the first step; waits until all are gone. */
+async function interrupted(signal: NodeJS.Signals, ...args: string[]): Promise<{ code: number | null; out: string }> {
+  const child = spawn(process.execPath, [main, 'train', ...args, '--processes', '2'], { cwd: folder });
+  let [out, sent] = ['', false];
+  const code = new Promise<number | null>((done) => child.on('close', done)); // when the last one closes its output
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += String(chunk);
+    if (!sent && /step +1\//.test(out)) sent = child.kill(signal);
+  });
+  return { code: await code, out };
+}
+
+it('stopped and resumed, they end with the same bits; a run of two is none of one', async () => {
+  const model = distillation(tinyNetwork, withMemory(8));
+  const file = write('batch-norm.json', { ...config(model, 4), hooks: [{ type: 'EMAHook' }] });
+  expect(train(file, '--work-dir', 'whole', '--processes', '2').err).toBe('');
+  const { code, out } = await interrupted('SIGINT', file, '--work-dir', 'parts');
+  expect(code).toBe(130);
+  expect(out).toMatch(/go on with\n {2}retort train .*--work-dir parts --resume --processes 2/);
+  const other = train(file, '--work-dir', 'parts', '--resume');
+  expect(other.err).toMatch(/is of a run in 2 processes, this one is in 1[^]*--processes 2/);
+  const resumed = train('--resume', 'parts');
+  expect(resumed.err).toBe('');
+  expect(resumed.out).toMatch(/resuming at epoch/);
+  expect(state('parts')).toEqual(state('whole'));
+  expect(Object.keys(state('whole'))).toEqual(expect.arrayContaining(['rng', 'rng.1']));
+});
+
+it('saves and ends when the process that started the others is killed', async () => {
+  const file = write('killed.json', config(distillation(tinyNetwork, withMemory(8)), 4));
+  const { out } = await interrupted('SIGKILL', file, '--work-dir', 'killed');
+  expect(out).toMatch(/stopped and saved/);
+  expect(train('--resume', 'killed').out).toMatch(/resuming at epoch/);
+});
+
+it('a generator learns from the images of both', () => {
+  const fc = (source: string) => ({ type: 'ModuleOutputs', source });
+  const model = {
+    type: 'DAFLDataFreeDistillation',
+    architecture: tinyNetwork(4, 3),
+    teachers: { big: tinyNetwork(6, 3) },
+    generator: { type: 'DAFLGenerator', imgSize: 16, latentDim: 8, hiddenChannels: 4 },
+    distiller: logitsDistiller('big'),
+    generatorDistiller: {
+      type: 'ConfigurableDistiller',
+      teacherRecorders: { fc: fc('big.head.fc') },
+      distillLosses: { loss_ie: { type: 'InformationEntropyLoss' } },
+      lossForwardMappings: { loss_ie: { predsT: { recorder: 'fc', fromStudent: false } } },
+    },
+  };
+  const optimizer = { architecture: { type: 'SGD', lr: 0.1 }, generator: { type: 'Adam', lr: 0.01 } };
+  const data = (samples: number, batchSize: number): object => ({
+    dataset: { type: 'SyntheticImages', samples, shape: [3, 16, 16] },
+    batchSize,
+    transforms: [{ type: 'Normalize', mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }],
+  });
+  const file = write('dafl.json', { model, trainData: data(64, 8), valData: data(40, 16), optimizer, epochs: 1 });
+  const { err, out, code } = train(file, '--work-dir', 'dafl', '--processes', '2');
+  expect([err, code]).toEqual(['', 0]);
+  expect(out).toMatch(/loss_ie/);
+});
+
+it('says what went wrong once, and ends all', () => {
+  const mistaken = train(
+    write('wrong.json', { ...config(distillation(tinyNetwork, withMemory(8)), 4), epochs: 0 }),
+    '--processes',
+    '2',
+  );
+  expect(mistaken.err.match(/epochs: .*got 0/g)).toHaveLength(1);
+  const unfit = {
+    ...config(distillation(tinyNetwork, withMemory(8)), 4),
+    trainData: { ...images(128, 4, 0), transforms: [] },
+  };
+  expect(train(write('unfit.json', unfit), '--processes', '2').err.match(/error/g)).toHaveLength(1);
+  const exploding = { ...config(distillation(tinyNetwork, withMemory(8)), 4), optimizer: { type: 'SGD', lr: 1e30 } };
+  const { err, code } = train(write('nan.json', exploding), '--work-dir', 'nan', '--processes', '2');
+  expect(code).toBe(1);
+  expect(err).toMatch(/first seen in (parameter|output)/);
+  expect(existsSync(join(folder, 'nan', 'run.json'))).toBe(true);
+});
+
+it('the entropy of generated images is that of all processes, gradients too', async () => {
+  const results = await inProcesses(2, async ({ rank }, { tensor }, load) => {
+    const { InformationEntropyLoss } = (await load('retort-kd/losses')) as unknown as typeof losses;
+    const predsT = tensor([rank === 0 ? [3, 1, 0] : [0, 2, 5]], { dtype: 'float64', requiresGrad: true });
+    const loss = new InformationEntropyLoss().forward({ predsT });
+    loss.backward();
+    return { loss: loss.item(), grad: predsT.grad!.toArray() as number[][] };
+  });
+  expect(results).not.toContainEqual({ error: expect.anything() });
+  const [first, second] = results as { loss: number; grad: number[][] }[];
+  const softmax = (row: number[]): number[] => {
+    const sum = row.reduce((total, value) => total + Math.exp(value), 0);
+    return row.map((value) => Math.exp(value) / sum);
+  };
+  const [a, b] = [softmax([3, 1, 0]), softmax([0, 2, 5])];
+  const expected = a.reduce((sum, value, i) => {
+    const p = (value + b[i]!) / 2;
+    return sum + p * Math.log10(p);
+  }, 0);
+  expect(first!.loss).toBeCloseTo(expected, 12);
+  expect(second!.loss).toBeCloseTo(expected, 12);
+  // The mean over processes, which training takes, is the gradient of the loss of all images: softmax's backward of log10 p + c.
+  const gradient = (p: number[], q: number[]): number[] => {
+    const outer = p.map((value, i) => (Math.log10((value + q[i]!) / 2) + 1 / Math.LN10) / 2);
+    const mean = p.reduce((sum, value, i) => sum + value * outer[i]!, 0);
+    return p.map((value, i) => value * (outer[i]! - mean));
+  };
+  first!.grad[0]!.forEach((value, i) => expect(value / 2).toBeCloseTo(gradient(a, b)[i]!, 12));
+  second!.grad[0]!.forEach((value, i) => expect(value / 2).toBeCloseTo(gradient(b, a)[i]!, 12));
+});

@@ -89,7 +89,13 @@ export class Replicas {
 
   /** Whether it is so in some process. */
   any(value: boolean): boolean {
-    return this.#group === undefined ? value : this.#group.allGatherObject(value).includes(true);
+    const group = this.#group;
+    if (group === undefined) return value;
+    return tidy(() => {
+      const most = tensor(value ? 1 : 0);
+      group.allReduce_([most], 'max');
+      return most.item() === 1;
+    });
   }
 
   /** The random states of all processes, by rank. */

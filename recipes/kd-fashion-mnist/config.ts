@@ -10,6 +10,7 @@ export default defineConfig({
     architecture: student,
     teacher,
     teacherCkpt: 'teacher.safetensors',
+    foldTeacherNorms: true,
     distiller: {
       type: 'ConfigurableDistiller',
       studentRecorders: { fc: { type: 'ModuleOutputs', source: 'head.fc' } },

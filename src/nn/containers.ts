@@ -1,6 +1,7 @@
 // Modules made of modules: in a row, in a list, by name.
 import { RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
+import { runLayers } from './folded-norms.ts';
 import type { Layer } from './module.ts';
 import { Module } from './module.ts';
 
@@ -58,9 +59,7 @@ export class Sequential extends Container<Layer> {
   }
 
   override forward(input: Tensor): Tensor {
-    let x = input;
-    for (const layer of this) x = layer.forward(x);
-    return x;
+    return runLayers(this, input);
   }
 }
 

@@ -1,5 +1,6 @@
 // Networks: modules, layers, functions, initialisers.
 export * from './blocks/index.ts';
+export { foldNorms, runLayers } from './folded-norms.ts';
 export { Identity, ModuleDict, ModuleList, Sequential } from './containers.ts';
 export { Module } from './module.ts';
 export type { ForwardHook, ForwardPreHook, Layer, ToOptions, WalkOptions } from './module.ts';

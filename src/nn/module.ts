@@ -83,6 +83,11 @@ export abstract class Module {
     }
   }
 
+  /** Whether hooks see (and may change) what goes in and out. */
+  get isHooked(): boolean {
+    return this.#hooks !== undefined;
+  }
+
   /** Calls `hook` before every forward of this module, until removed. */
   registerForwardPreHook(hook: ForwardPreHook): HookHandle {
     return this.#addHook('before', { hook });
@@ -209,7 +214,7 @@ export abstract class Module {
           let moved: Tensor = tensor;
           if (dtype !== undefined && floating) moved = moved.to(dtype);
           if (device !== undefined) moved = moved.to({ device });
-          if (memoryFormat !== undefined && shape.length === 4) moved = moved.contiguous({ memoryFormat });
+          if (memoryFormat !== undefined && shape.length === 4) moved = moved.to({ memoryFormat });
           if (moved !== tensor) setData(tensor, moved);
         });
       }

@@ -70,6 +70,27 @@ describe('SingleTeacherDistill', () => {
     algorithm.zeroGrad();
   });
 
+  it('folds the norms of a teacher that is still, but where a recorder looks', () => {
+    const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+    const norm = { type: 'ModuleOutputs', source: 'backbone.layer1.0.bn1' };
+    const teacher = buildModel(tinyNetwork(6)).to({ dtype: 'float64' });
+    const architecture = buildModel(tinyNetwork(4)).to({ dtype: 'float64' });
+    const x = randn([4, 1, 8, 8], { dtype: 'float64' });
+    for (const recorders of [{ fc }, { fc, norm }]) {
+      const distiller = { ...logitsDistiller(), teacherRecorders: recorders };
+      const losses = [false, true].map((foldTeacherNorms) =>
+        tidy(() => {
+          const algorithm = single({ architecture, teacher, distiller, foldTeacherNorms });
+          return algorithm.loss(x, samples)['distill.loss_kl']! as Tensor;
+        }),
+      );
+      expect(losses[1]!.item()).toBeCloseTo(losses[0]!.item() as number, 12);
+    }
+    expect(() => single({ foldTeacherNorms: true, teacherNormEval: false })).toThrow(
+      /foldTeacherNorms: the teacher's norms are not still/,
+    );
+  });
+
   it('has a frozen teacher in evaluation mode whole; the original left dropout on', () => {
     const withDropout = () => {
       const teacher = buildModel(tinyNetwork(6));

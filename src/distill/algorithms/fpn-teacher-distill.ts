@@ -1,7 +1,6 @@
 // A teacher that only gives features: its head is not run.
 import { RetortError } from '../../errors.ts';
 import type { DataSample, LossModel } from '../../nn/index.ts';
-import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { LossRecord } from './parse-losses.ts';
 import { SingleTeacherDistill } from './single-teacher-distill.ts';
@@ -25,7 +24,7 @@ export class FpnTeacherDistill extends SingleTeacherDistill {
 
   protected override runTeacher(inputs: Tensor, _dataSamples: readonly DataSample[]): LossRecord {
     const run = (): unknown => featuresOf(this.teacher)!(inputs);
-    this.distiller.teacherPass(() => (this.teacherTrainable ? run() : noGrad(run)));
+    this.distiller.teacherPass(() => this.inTeacherMode(run));
     return {};
   }
 }

@@ -1,6 +1,6 @@
 // Several frozen teachers at once, one student.
 import { RetortError } from '../../errors.ts';
-import { ModuleDict } from '../../nn/index.ts';
+import { foldNorms, ModuleDict } from '../../nn/index.ts';
 import type { DataSample, LossModel, Module } from '../../nn/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -15,6 +15,8 @@ export interface MultiTeacherDistillOptions extends AlgorithmOptions {
   distiller: ConfigurableDistiller;
   /** Add the student's own losses, as `student.*`. Default true. */
   calculateStudentLoss?: boolean | undefined;
+  /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
+  foldTeacherNorms?: boolean | undefined;
 }
 
 /**
@@ -28,6 +30,7 @@ export class MultiTeacherDistill extends Algorithm {
   readonly teachers: ModuleDict<LossModel>;
   readonly distiller: ConfigurableDistiller;
   readonly calculateStudentLoss: boolean;
+  readonly foldTeacherNorms: boolean;
   /** Whether distillation is over: the teachers are not run any more. */
   distillationStopped = false;
 
@@ -42,6 +45,7 @@ export class MultiTeacherDistill extends Algorithm {
     this.teachers = new ModuleDict(options.teachers);
     this.distiller = options.distiller;
     this.calculateStudentLoss = options.calculateStudentLoss ?? true;
+    this.foldTeacherNorms = options.foldTeacherNorms ?? false;
     disableInplace(this.teachers);
     this.teachers.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
@@ -76,11 +80,10 @@ export class MultiTeacherDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const student = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
     if (!this.distillationStopped) {
-      distiller.teacherPass(() =>
-        noGrad(() => {
-          for (const [name, teacher] of this.#named()) teacher.forward(views[name] ?? inputs, dataSamples, 'loss');
-        }),
-      );
+      const run = (): void => {
+        for (const [name, teacher] of this.#named()) teacher.forward(views[name] ?? inputs, dataSamples, 'loss');
+      };
+      distiller.teacherPass(() => noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run())));
     }
     const own = this.distillationStopped ? student() : distiller.studentPass(student);
     if (this.calculateStudentLoss) addPrefixed(losses, 'student', own);

@@ -50,6 +50,7 @@ const singleTeacher = z.strictObject({
   teacherTrainable: flag,
   teacherNormEval: flag,
   teacherModuleInplace: flag,
+  foldTeacherNorms: flag,
 });
 const teachers = z.record(z.string(), teacherEntry);
 
@@ -163,7 +164,7 @@ const table = {
     { summary: 'The teacher is a running average of the student.', paper: 'Tarvainen, Valpola 2017, arXiv 1703.01780' },
   ),
   MultiTeacherDistill: entry(
-    z.strictObject({ ...common, teachers, distiller, calculateStudentLoss: flag }),
+    z.strictObject({ ...common, teachers, distiller, calculateStudentLoss: flag, foldTeacherNorms: flag }),
     ({ architecture, distiller: config, ...rest }) =>
       new MultiTeacherDistill({
         ...rest,

@@ -1,4 +1,6 @@
 // One teacher, one student: both see the batch, recorders take what the losses compare.
+import { RetortError } from '../../errors.ts';
+import { foldNorms } from '../../nn/index.ts';
 import type { DataSample, LossModel, Module } from '../../nn/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -26,6 +28,11 @@ export interface SingleTeacherDistillOptions extends AlgorithmOptions {
   calculateStudentLoss?: boolean | undefined;
   /** Leave in-place activations of the teacher on; records taken before one are then refused. Default false. */
   teacherModuleInplace?: boolean | undefined;
+  /**
+   * Compute the teacher's batch norms as part of the convolutions before them, where nothing taps in between: faster, and equal up
+   * to rounding. For a teacher that is frozen with `teacherNormEval`. Default false.
+   */
+  foldTeacherNorms?: boolean | undefined;
 }
 
 /** Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`. */
@@ -36,9 +43,11 @@ export class SingleTeacherDistill extends Algorithm {
   readonly teacherNormEval: boolean;
   readonly studentTrainable: boolean;
   readonly calculateStudentLoss: boolean;
+  readonly foldTeacherNorms: boolean;
   /** Whether distillation is over: the teacher is not run any more and only the student's own losses are left. */
   distillationStopped = false;
 
+  /** @throws {RetortError} for `foldTeacherNorms` with a teacher that changes. */
   constructor(options: SingleTeacherDistillOptions) {
     super(options);
     this.teacher = options.teacher;
@@ -47,6 +56,12 @@ export class SingleTeacherDistill extends Algorithm {
     this.teacherNormEval = options.teacherNormEval ?? true;
     this.studentTrainable = options.studentTrainable ?? true;
     this.calculateStudentLoss = options.calculateStudentLoss ?? true;
+    this.foldTeacherNorms = options.foldTeacherNorms ?? false;
+    if (this.foldTeacherNorms && (this.teacherTrainable || !this.teacherNormEval)) {
+      throw new RetortError(`${this.constructor.name}: foldTeacherNorms: the teacher's norms are not still`, {
+        help: 'it goes with teacherTrainable false and teacherNormEval true, the defaults',
+      });
+    }
     if (options.teacherModuleInplace !== true) disableInplace(this.teacher);
     if (!this.teacherTrainable) this.teacher.requiresGrad_(false);
     if (!this.studentTrainable && !this.original) this.architecture.requiresGrad_(false);
@@ -105,9 +120,15 @@ export class SingleTeacherDistill extends Algorithm {
     return this.studentTrainable || (this.original && this.calculateStudentLoss);
   }
 
+  /** Runs `body` as the teacher is to be run: recorded for gradients or not, norms folded or not. */
+  protected inTeacherMode<T>(body: () => T): T {
+    if (this.teacherTrainable) return body();
+    return noGrad(() => (this.foldTeacherNorms ? foldNorms(body) : body()));
+  }
+
   /** Runs the teacher inside its recorders; its losses, if it has any. */
   protected runTeacher(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
     const run = (): Record<string, Tensor> => this.teacher.forward(inputs, dataSamples, 'loss');
-    return this.distiller.teacherPass(() => (this.teacherTrainable ? run() : noGrad(run)));
+    return this.distiller.teacherPass(() => this.inTeacherMode(run));
   }
 }

@@ -1,6 +1,6 @@
 // The block of ResNet-18 and 34: two 3x3 convolutions.
 import { RetortError } from '../../errors.ts';
-import { Module, ReLU } from '../../nn/index.ts';
+import { Module, ReLU, runLayers } from '../../nn/index.ts';
 import type { Conv2d, Layer } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addNorm, plainConv } from './layers.ts';
@@ -41,8 +41,7 @@ export class BasicBlock extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    let out = this.relu.forward(this.#norm1.forward(this.conv1.forward(x)));
-    out = this.#norm2.forward(this.conv2.forward(out));
+    let out = runLayers([this.conv1, this.#norm1, this.relu, this.conv2, this.#norm2], x);
     out = this.drop_path.forward(out).add(this.downsample?.forward(x) ?? x);
     return this.relu.forward(out);
   }

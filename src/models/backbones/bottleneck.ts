@@ -1,6 +1,6 @@
 // The block of ResNet-50 and deeper: 1x1 down, 3x3, 1x1 up to four times the width. With groups it is ResNeXt's and RegNet's.
 import { RetortError } from '../../errors.ts';
-import { Module, ReLU } from '../../nn/index.ts';
+import { Module, ReLU, runLayers } from '../../nn/index.ts';
 import type { Conv2d, Layer } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addNorm, plainConv } from './layers.ts';
@@ -49,9 +49,8 @@ export class Bottleneck extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    let out = this.relu.forward(this.#norm1.forward(this.conv1.forward(x)));
-    out = this.relu.forward(this.#norm2.forward(this.conv2.forward(out)));
-    out = this.#norm3.forward(this.conv3.forward(out));
+    let out = runLayers([this.conv1, this.#norm1, this.relu, this.conv2, this.#norm2, this.relu], x);
+    out = runLayers([this.conv3, this.#norm3], out);
     out = this.drop_path.forward(out).add(this.downsample?.forward(x) ?? x);
     return this.relu.forward(out);
   }

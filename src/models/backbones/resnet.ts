@@ -1,7 +1,7 @@
 // Residual networks for large images: a stem of 7x7 with pooling, four stages, under OpenMMLab's names.
 import { z } from 'zod';
 
-import { ConvModule, MaxPool2d, Module, ReLU, Sequential } from '../../nn/index.ts';
+import { ConvModule, MaxPool2d, Module, ReLU, runLayers, Sequential } from '../../nn/index.ts';
 import type { Conv2d, Layer, NormConfig } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -91,9 +91,7 @@ export class ResNet extends Module {
   }
 
   override forward(input: Tensor): Tensor[] {
-    let x = input;
-    for (const layer of this.#stem) x = layer.forward(x);
-    return runStages(this.#stages, x, this.#outIndices);
+    return runStages(this.#stages, runLayers(this.#stem, input), this.#outIndices);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Tensor } from '../../torch/index.ts';
 import { oneOf } from '../arguments.ts';
 import type { Pair } from '../arguments.ts';
 import { constant_, kaimingNormal_ } from '../init.ts';
+import { runLayers } from '../folded-norms.ts';
 import { Conv2d } from '../layers/index.ts';
 import type { Conv2dOptions, PaddingMode } from '../layers/index.ts';
 import type { Layer } from '../module.ts';
@@ -105,12 +106,11 @@ export class ConvModule extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    let x = input;
-    for (const part of this.order) {
-      const layer = part === 'conv' ? this.conv : part === 'norm' ? this.norm : this.activate;
-      if (layer !== null) x = layer.forward(x);
-    }
-    return x;
+    const layers = { conv: this.conv, norm: this.norm, act: this.activate };
+    return runLayers(
+      this.order.map((part) => layers[part]).filter((layer) => layer !== null),
+      input,
+    );
   }
 }
 

@@ -94,9 +94,14 @@ export class Conv2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
+    return this.convolve(input, this.weight, this.bias);
+  }
+
+  /** This convolution with other weights, of the same shapes. */
+  convolve(input: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
     const mode = this.paddingMode === 'zeros' ? 'constant' : this.paddingMode;
     const padded = this.#around === null ? input : ops.pad(input, this.#around, mode);
-    return ops.conv2d(padded, this.weight, this.bias, this.stride, this.#inside, this.dilation, this.groups);
+    return ops.conv2d(padded, weight, bias, this.stride, this.#inside, this.dilation, this.groups);
   }
 
   protected override describe(): string {

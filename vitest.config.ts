@@ -18,7 +18,11 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: forks,
     execArgv: ['--expose-gc'],
-    env: { RETORT_THREADS: process.env['RETORT_THREADS'] ?? String(Math.floor(cores / forks)) },
+    // libtorch's process group writes to stderr what its errors say too.
+    env: {
+      RETORT_THREADS: process.env['RETORT_THREADS'] ?? String(Math.floor(cores / forks)),
+      GLOG_minloglevel: '3',
+    },
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -113,6 +113,7 @@ napi_value get_info(napi_env env, napi_callback_info) {
   set(env, out, "version", make_string(env, TORCH_VERSION));
   set(env, out, "cuda", make_boolean(env, at::hasCUDA()));
   set(env, out, "threads", make_number(env, at::get_num_threads()));
+  set(env, out, "processes", make_boolean(env, can_join_group()));
   return out;
 }
 

@@ -17,14 +17,6 @@
 namespace retort {
 namespace {
 
-napi_value can_join_group(napi_env env, napi_callback_info) {
-#if defined(RETORT_GLOO)
-  return make_boolean(env, true);
-#else
-  return make_boolean(env, false);
-#endif
-}
-
 #if defined(RETORT_GLOO)
 
 using Gloo = c10d::ProcessGroupGloo;
@@ -116,14 +108,21 @@ napi_value all_gather(napi_env, napi_callback_info) {
 
 }  // namespace
 
-void define_distributed(napi_env env, napi_value exports) {
-  define(env, exports, "canJoinGroup", guarded<can_join_group>);
+void define_distributed([[maybe_unused]] napi_env env, [[maybe_unused]] napi_value exports) {
 #if defined(RETORT_GLOO)
   define(env, exports, "joinGroup", guarded<join_group>);
   define(env, exports, "leaveGroup", guarded<leave_group>);
   define(env, exports, "allReduce", guarded<all_reduce>);
   define(env, exports, "broadcast", guarded<broadcast>);
   define(env, exports, "allGather", guarded<all_gather>);
+#endif
+}
+
+bool can_join_group() {
+#if defined(RETORT_GLOO)
+  return true;
+#else
+  return false;
 #endif
 }
 

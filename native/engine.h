@@ -47,6 +47,8 @@ void define_random(napi_env env, napi_value exports);
 void define_distributed(napi_env env, napi_value exports);
 // What an operator is called, for leak reports.
 std::string operator_name(int32_t id);
+// Whether libtorch was found with what a process group needs.
+bool can_join_group();
 // Drops what the part holds when the environment goes.
 void clear_dispatch();
 void clear_hooks();

@@ -1,24 +1,14 @@
 // Runs a function in several processes that have joined one group (the build in dist/).
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
+import { freePort } from '../src/cli/processes.ts';
 import type * as torch from '../src/torch/index.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 type Load = (name: string) => Promise<Record<string, unknown>>;
 type Body<T> = (group: torch.ProcessGroup, engine: typeof torch, load: Load) => T | Promise<T>;
-
-/** A port of this machine that is free. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => void server.close(done));
-  return port;
-}
 
 /**
  * What `body` returns in each of `count` processes, by rank: JSON, or `{ error }` where it throws.

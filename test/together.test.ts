@@ -6,12 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 
+import type * as data from '../src/data/index.ts';
+import type * as algorithms from '../src/distill/algorithms/index.ts';
 import type * as losses from '../src/distill/losses/index.ts';
+import type * as engine from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
+import type * as optim from '../src/optim/index.ts';
+import { engineInfo } from '../src/torch/index.ts';
 import { logitsDistiller, tinyNetwork } from './networks.ts';
 import { inProcesses } from './processes.ts';
+
+beforeEach(({ skip }) => skip(!engineInfo().processes, 'libtorch came without Gloo'));
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 let folder = '';
@@ -152,7 +159,7 @@ it('saves and ends when the process that started the others is killed', async ()
   expect(train('--resume', 'killed').out).toMatch(/resuming at epoch/);
 });
 
-it('a generator learns from the images of both', () => {
+it('data-free distillation trains in both', () => {
   const fc = (source: string) => ({ type: 'ModuleOutputs', source });
   const model = {
     type: 'DAFLDataFreeDistillation',
@@ -196,6 +203,49 @@ it('says what went wrong once, and ends all', () => {
   expect(code).toBe(1);
   expect(err).toMatch(/first seen in (parameter|output)/);
   expect(existsSync(join(folder, 'nan', 'run.json'))).toBe(true);
+});
+
+it('begins alike and stays alike, whatever each process began with', async () => {
+  const results = await inProcesses(2, async (group, { manualSeed, tidy }, load) => {
+    const { buildAlgorithm } = (await load('retort-kd/algorithms')) as unknown as typeof algorithms;
+    const { Trainer } = (await load('retort-kd/engine')) as unknown as typeof engine;
+    const { SGD } = (await load('retort-kd/optim')) as unknown as typeof optim;
+    const { DataLoader, DistributedSampler, Normalize, RandomSampler, SyntheticImages } = (await load(
+      'retort-kd/data',
+    )) as unknown as typeof data;
+    manualSeed(group.rank);
+    const architecture = {
+      type: 'ImageClassifier',
+      backbone: {
+        type: 'ResNet_CIFAR',
+        depth: 18,
+        stageBlocks: [1],
+        numStages: 1,
+        inChannels: 1,
+        stemChannels: 4,
+        baseChannels: 4,
+      },
+      neck: { type: 'GlobalAveragePooling' },
+      head: { type: 'LinearClsHead', numClasses: 4, inChannels: 4 },
+    };
+    const algorithm = buildAlgorithm({ type: 'Supervised', architecture });
+    const state = (): number[] =>
+      tidy(() => Object.values(algorithm.stateDict()).map((one) => Number(one.to('float64').sum().item())));
+    const before = state();
+    const sampler = new DistributedSampler(new RandomSampler(), group);
+    const trainLoader = new DataLoader(new SyntheticImages({ samples: 32 }), {
+      batchSize: 4,
+      sampler,
+      transforms: [new Normalize({ mean: [0.5], std: [0.5] })],
+    });
+    const optimizer = new SGD(algorithm.student.parameters(), { lr: 0.1 });
+    await new Trainer({ algorithm, trainLoader, optimizer, epochs: 1, group }).run();
+    return { before, after: state() };
+  });
+  const [first, second] = results as { before: number[]; after: number[] }[];
+  expect(first).toHaveProperty('after');
+  expect(second!.before).not.toEqual(first!.before);
+  expect(second!.after).toEqual(first!.after);
 });
 
 it('the entropy of generated images is that of all processes, gradients too', async () => {

@@ -15,6 +15,7 @@ import { ToolError } from './tool-error.mjs';
  * @property {boolean} present
  * @property {string} debianPackage
  * @property {string} otherwise what to do where there is no such package
+ * @property {boolean} [optional] everything but what its name says works without
  */
 
 /** The C++ compiler that CMake will take. */
@@ -83,7 +84,8 @@ export function requirements(purpose, libtorch) {
     });
     list.push({
       name: "Gloo's headers (for training on several processes)",
-      present: libtorch !== undefined && (hasGloo(libtorch) || !which('apt-get')),
+      present: libtorch !== undefined && hasGloo(libtorch),
+      optional: true,
       debianPackage: 'libgloo-dev',
       otherwise: 'gloo in the include folder of libtorch',
     });

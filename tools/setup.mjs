@@ -3,7 +3,7 @@
 //   node tools/setup.mjs --for start|test|use [--dry-run] [--bare]
 // --dry-run prints the commands instead of running them; --bare, with it, takes everything for missing.
 
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { installPackages } from './apt.mjs';
@@ -11,7 +11,7 @@ import { buildDist } from './build-dist.mjs';
 import { buildNative } from './build-native.mjs';
 import { findLibtorch } from './libtorch.mjs';
 import { areNpmPackagesInstalled, installedLock } from './npm-packages.mjs';
-import { root } from './paths.mjs';
+import { addonFile, root } from './paths.mjs';
 import { capture, commandLine, which } from './processes.mjs';
 import { requireNode, requirements } from './requirements.mjs';
 import { runTool, ToolError } from './tool-error.mjs';
@@ -31,8 +31,12 @@ function setup(purpose, { dryRun, bare }) {
   };
 
   const found = bare ? undefined : findLibtorch().libtorch;
-  const missing = requirements(purpose, found).filter(({ present }) => bare || !present);
+  const lacking = requirements(purpose, found).filter(({ present }) => bare || !present);
+  const missing = lacking.filter(({ optional }) => optional !== true);
   if (missing.length > 0) supply(missing, run);
+  // Once, when the addon that would use it is built: a machine that cannot have it is not asked each time.
+  const extra = lacking.filter(({ optional }) => optional === true);
+  if (extra.length > 0 && which('apt-get') && (bare || !existsSync(addonFile))) offer(extra, run);
   const libtorch = missing.length > 0 && !dryRun ? verify(purpose) : found;
   if (purpose !== 'use' && (bare || !areNpmPackagesInstalled())) installNpmPackages(run, dryRun);
   if (dryRun) {
@@ -68,12 +72,28 @@ function supply(missing, run) {
 }
 
 /**
+ * Installs what is good to have; where that fails it says so and goes on.
+ * @param {import('./requirements.mjs').Requirement[]} extra
+ * @param {import('./apt.mjs').Runner} run
+ */
+function offer(extra, run) {
+  for (const { name, debianPackage } of extra) {
+    try {
+      installPackages([debianPackage], run);
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      console.log(`setup: going on without ${name}: ${error.message.split('\n')[0]}`);
+    }
+  }
+}
+
+/**
  * Looks again after an installation.
  * @param {Purpose} purpose
  */
 function verify(purpose) {
   const { libtorch } = findLibtorch();
-  const missing = requirements(purpose, libtorch).filter(({ present }) => !present);
+  const missing = requirements(purpose, libtorch).filter(({ present, optional }) => !present && optional !== true);
   if (missing.length === 0) return libtorch;
   const packages = missing.map(({ debianPackage }) => debianPackage).join(' ');
   throw new ToolError(

@@ -38,12 +38,19 @@ export async function runInProcesses(count: number, args: readonly string[]): Pr
   );
   process.off('SIGINT', forward).off('SIGTERM', forward);
   if (failed === undefined) return Math.max(...codes);
-  const reason = said[failed]!();
-  if (failed !== 0 && (reason === '' || !said[0]!().includes(reason))) {
-    process.stderr.write(`process ${failed} of ${count}: ${reason === '' ? `ended with ${codes[failed]}` : reason}\n`);
+  // Those that only lost another process are not the ones to listen to.
+  const texts = said.map((text) => text());
+  const spoke = texts.findIndex((text, rank) => codes[rank] !== 0 && text !== '' && !lostAnother.test(text));
+  const culprit = spoke === -1 ? failed : spoke;
+  const reason = texts[culprit] === '' ? `ended with ${codes[culprit]}` : texts[culprit]!;
+  if (culprit !== 0 && !texts[0]!.includes(reason)) {
+    process.stderr.write(`process ${culprit} of ${count}: ${reason}\n`);
   }
   return codes[failed]!;
 }
+
+/** How `ProcessGroup` says that another process has gone. */
+const lostAnother = /lost another one/;
 
 /** Milliseconds that the others have, when one has failed, to say what went wrong with them. */
 const grace = 1000;
@@ -59,7 +66,8 @@ export function stopWithParent(): void {
   process.channel.unref();
 }
 
-async function freePort(): Promise<number> {
+/** A port of this machine that is free. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((done) => void server.listen(0, '127.0.0.1', done));
   const { port } = server.address() as AddressInfo;

@@ -20,6 +20,7 @@ export interface RunRecord {
   packages: readonly string[];
   seed: number | undefined;
   epochs: number | undefined;
+  /** How many train together; 1 in records that do not say. */
   processes?: number | undefined;
   versions: Readonly<Record<string, string>>;
   started: string;

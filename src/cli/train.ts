@@ -39,7 +39,8 @@ function resolveRun(config: string | undefined, options: TrainOptions) {
       });
     }
     const { file, packages, ...run } = recordedRun(resume);
-    return { ...run, file, pkg: packages, folder: resume, resumes: true, named: '' };
+    const { processes = run.processes } = options;
+    return { ...run, processes, file, pkg: packages, folder: resume, resumes: true, named: '' };
   }
   const file = config ?? (typeof resume === 'string' ? resume : undefined);
   if (file === undefined) {
@@ -86,13 +87,13 @@ export const train = new Command('train')
     const load = (onNote: (text: string) => void) =>
       loadWithOptions(file, { cfgOptions: run.cfgOptions, pkg: run.pkg, note: onNote });
     using group = joinFromEnvironment();
-    if (group === undefined && (options.processes ?? processes) > 1) {
+    if (group === undefined && processes > 1) {
       const checked = await load(() => undefined);
       await checkStages(checked, checked.path); // mistakes are to be said once
-      process.exitCode = await runInProcesses(options.processes ?? processes, process.argv.slice(2));
+      process.exitCode = await runInProcesses(processes, process.argv.slice(2));
       return;
     }
-    stopWithParent();
+    if (group !== undefined) stopWithParent();
     const first = (group?.rank ?? 0) === 0;
     const loaded = await load(note);
     using interrupt = onInterrupt();
@@ -106,7 +107,13 @@ export const train = new Command('train')
       onBegin: () => {
         // A resumed run keeps what it said when it was started.
         if (run.named !== '' && first) {
-          const started = { cfgOptions: run.cfgOptions, packages: run.pkg, seed, epochs, processes };
+          const started = {
+            cfgOptions: run.cfgOptions,
+            packages: run.pkg,
+            seed,
+            epochs,
+            processes: group?.worldSize ?? 1,
+          };
           recordRun(folder, loaded, started);
         }
       },

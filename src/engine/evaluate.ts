@@ -78,7 +78,7 @@ async function overBatches(
       noGrad(() =>
         tidy(() => {
           const batch = own === undefined ? undefined : run(own);
-          const all = group === undefined ? [batch!] : exchange(batch, networks.length, group);
+          const all = group === undefined ? [batch!] : exchange(batch, group);
           for (const { scores, dataSamples } of all) measure(scores, dataSamples);
         }),
       );
@@ -90,11 +90,12 @@ async function overBatches(
 }
 
 /** The batches of all processes that have one; the last ones may have none. */
-function exchange(batch: Evaluated | undefined, networks: number, group: ProcessGroup): Evaluated[] {
-  const samples = group.allGatherObject(batch?.dataSamples ?? null);
-  const dtype = group.allGatherObject(batch?.scores[0]!.dtype ?? null).find((one) => one !== null)!;
-  const scores = Array.from({ length: networks }, (_, n) => group.allGather(batch?.scores[n] ?? zeros([0], { dtype })));
-  return samples.flatMap((dataSamples, rank) =>
-    dataSamples === null ? [] : [{ dataSamples, scores: scores.map((byRank) => byRank[rank]!) }],
+function exchange(batch: Evaluated | undefined, group: ProcessGroup): Evaluated[] {
+  const dtypes = batch?.scores.map(({ dtype }) => dtype);
+  const said = group.allGatherObject(batch === undefined ? null : { dataSamples: batch.dataSamples, dtypes: dtypes! });
+  const some = said.find((one) => one !== null)!;
+  const scores = some.dtypes.map((dtype, n) => group.allGather(batch?.scores[n] ?? zeros([0], { dtype })));
+  return said.flatMap((one, rank) =>
+    one === null ? [] : [{ dataSamples: one.dataSamples, scores: scores.map((byRank) => byRank[rank]!) }],
   );
 }

@@ -27,7 +27,9 @@ export class Replicas {
 
   /** Gives all processes the weights and buffers of the first. */
   shareState(algorithm: Trainable): void {
-    tidy(() => this.#byDType(Object.values(algorithm.stateDict()), (same) => this.#group!.broadcast_(same)));
+    const group = this.#group;
+    if (group === undefined) return;
+    tidy(() => byDType(Object.values(algorithm.stateDict()), (same) => group.broadcast_(same)));
   }
 
   /** Gives each process random numbers of its own: dropout, noise and generated images are not to be the same everywhere. */
@@ -57,7 +59,7 @@ export class Replicas {
           if (own[i] === null) parameter.grad = gradient;
           return [gradient];
         });
-        this.#byDType(gradients, (same) => group.allReduce_(same, 'mean'));
+        byDType(gradients, (same) => group.allReduce_(same, 'mean'));
       }),
     );
   }
@@ -72,7 +74,7 @@ export class Replicas {
       .filter(({ training }) => training)
       .flatMap(({ running_mean: mean, running_var: variance }) => [mean, variance])
       .filter((buffer) => buffer !== null);
-    this.#byDType(moved, (same) => group.allReduce_(same, 'mean'));
+    byDType(moved, (same) => group.allReduce_(same, 'mean'));
   }
 
   /** Numbers by name, the same names everywhere: their means. */
@@ -114,9 +116,8 @@ export class Replicas {
     }
     setRandomState(states[this.#group?.rank ?? 0]!);
   }
+}
 
-  #byDType(tensors: readonly Tensor[], body: (same: readonly Tensor[]) => void): void {
-    if (this.#group === undefined) return;
-    for (const dtype of new Set(tensors.map((one) => one.dtype))) body(tensors.filter((one) => one.dtype === dtype));
-  }
+function byDType(tensors: readonly Tensor[], body: (same: readonly Tensor[]) => void): void {
+  for (const dtype of new Set(tensors.map((one) => one.dtype))) body(tensors.filter((one) => one.dtype === dtype));
 }

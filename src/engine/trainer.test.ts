@@ -13,7 +13,7 @@ import { buildModel } from '../models/index.ts';
 import { loadTensors } from '../nn/index.ts';
 import { CosineAnnealingLR, SGD } from '../optim/index.ts';
 import { manualSeed, memory, noGrad, tidy } from '../torch/index.ts';
-import type { Tensor } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { runFiles, Trainer } from './index.ts';
 import type { TrainerOptions } from './index.ts';
 
@@ -47,6 +47,11 @@ function setUp(changes: Partial<TrainerOptions> = {}, algorithm = distillation()
 
 const weights = (path: string): Record<string, unknown> =>
   tidy(() => Object.fromEntries(Object.entries(loadTensors(path).tensors).map(([name, t]) => [name, t.toArray()])));
+
+it('refuses a loader that gives all processes the same samples', () => {
+  const group = { rank: 0, worldSize: 2 } as ProcessGroup;
+  expect(() => setUp({ group })).toThrow(/2 processes train together, but the training loader shares .* among 1/);
+});
 
 it('trains, evaluates student and teacher, and saves the student alone', async () => {
   const epochs: string[] = [];

@@ -221,8 +221,10 @@ export class Trainer {
       const batch = trainLoader.load(epoch, step);
       const where = `epoch ${epoch + 1}, step ${step + 1}`;
       const explain = (): string | undefined => {
-        this.#options.group?.leave(); // the others are not there to compute it once more
-        return firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined));
+        const { group } = this.#options;
+        const again = (): string | undefined =>
+          firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined));
+        return group === undefined ? again() : group.alone(again);
       };
       const update = (request: UpdateRequest): void => {
         requireFinite(numbers(request.entries), where, explain);

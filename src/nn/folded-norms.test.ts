@@ -129,5 +129,8 @@ it('errors are those of the layers', () => {
   tidy(() => {
     const model = settled(new Sequential(new Conv2d(4, 6, { kernelSize: 3 }), new BatchNorm2d(6)));
     expect(() => folded(model, input(3))).toThrow(/in: 0 \(Conv2d\)/);
+    expect(() => folded(model, input().select(0, 0))).toThrow(/in: 1 \(BatchNorm2d\)/); // an image without N
+    const unequal = settled(new Sequential(new Conv2d(4, 6, { kernelSize: 3 }), new BatchNorm2d(5)));
+    expect(() => folded(unequal, input())).toThrow(/in: 1 \(BatchNorm2d\)/);
   });
 });

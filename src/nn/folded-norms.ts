@@ -3,7 +3,7 @@
 // teacher; where anybody looks in between (a hook, a tap), the two are run one after the other as ever.
 import { callOperator, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { BatchNorm } from './layers/batch-norm.ts';
+import { BatchNorm, BatchNorm2d } from './layers/batch-norm.ts';
 import { Conv2d } from './layers/conv2d.ts';
 import type { Layer } from './module.ts';
 
@@ -46,7 +46,7 @@ const { forward: normalisation } = BatchNorm.prototype;
 
 /** A pair whose middle nobody sees: no hooks, and methods as they were written. */
 function foldable(layer: Layer, next: Layer): boolean {
-  if (!(layer instanceof Conv2d && next instanceof BatchNorm)) return false;
+  if (!(layer instanceof Conv2d && next instanceof BatchNorm2d) || layer.outChannels !== next.numFeatures) return false;
   if (next.training || next.running_mean === null || layer.isHooked || next.isHooked) return false;
   return forwardOf(layer) === convolution && forwardOf(next) === normalisation;
 }
@@ -57,8 +57,9 @@ function forwardOf(layer: Layer): unknown {
 
 /** Undefined where it cannot be done: the layers themselves then say why. */
 function convolveFolded(conv: Layer, norm: Layer, input: Tensor): Tensor | undefined {
-  const { weight, bias } = folded(conv as Conv2d, norm as BatchNorm);
-  if (input.dtype !== weight.dtype || input.shape.at(-3) !== (conv as Conv2d).inChannels) return undefined;
+  if (input.shape.length !== 4 || input.shape[1] !== (conv as Conv2d).inChannels) return undefined;
+  const { weight, bias } = folded(conv as Conv2d, norm as BatchNorm2d);
+  if (input.dtype !== weight.dtype) return undefined;
   return tidy(() => (conv as Conv2d).convolve(input, weight, bias));
 }
 

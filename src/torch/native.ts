@@ -41,7 +41,7 @@ export interface Native {
   selectAsyncScope(scope: number): void;
   closeAsyncScope(scope: number): void;
   setThreads(count: number): void;
-  info(): { version: string; cuda: boolean; threads: number };
+  info(): { version: string; cuda: boolean; threads: number; processes: boolean };
   memory(): { tensors: number; bytes: number; peakBytes: number; cachedBytes: number };
   resetPeakMemory(): void;
   emptyCache(): void;
@@ -78,7 +78,6 @@ export interface Native {
   seedGenerator(generator: number, seed: bigint): void;
   generatorState(generator: number): Handle;
   setGeneratorState(generator: number, state: Handle): void;
-  canJoinGroup(): boolean;
   joinGroup(address: string, port: number, rank: number, worldSize: number, timeoutMs: number): void;
   leaveGroup(): void;
   allReduce(reduction: string): void;

@@ -1,8 +1,11 @@
 // Collective operations, in two and three processes on this machine.
-import { expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 
-import { freePort, inProcesses } from '../../test/processes.ts';
-import { joinFromEnvironment, joinProcessGroup, processGroup, tidy, zeros } from './index.ts';
+import { inProcesses } from '../../test/processes.ts';
+import { freePort } from '../cli/processes.ts';
+import { engineInfo, joinFromEnvironment, joinProcessGroup, processGroup, tidy, zeros } from './index.ts';
+
+beforeEach(({ skip }) => skip(!engineInfo().processes, 'libtorch came without Gloo'));
 
 it('reduces, broadcasts and gathers', async () => {
   const results = await inProcesses(3, (group, { tensor, tidy: scope }) =>
@@ -109,6 +112,8 @@ it('is a group of one too', async () => {
   });
   expect(processGroup()).toBe(group);
   expect(() => joinProcessGroup({ rank: 0, worldSize: 1, port: 1 })).toThrow(/in a group already/);
+  expect(group.alone(() => processGroup())).toBeUndefined();
+  expect(processGroup()).toBe(group);
   group.leave();
   expect(() => group.barrier()).toThrow(/the group was left/);
 });

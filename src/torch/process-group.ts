@@ -51,7 +51,7 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   whole('port', port, 1, 65_535);
   if (!(timeout > 0)) throw new RetortError(`joinProcessGroup: timeout must be more than 0 seconds, got ${timeout}`);
   if (current !== undefined) throw new RetortError('joinProcessGroup: this process is in a group already');
-  if (!native().canJoinGroup()) {
+  if (!native().info().processes) {
     throw new RetortError('joinProcessGroup: the addon was built without Gloo', {
       help: "install Gloo's headers (apt-get install libgloo-dev) and build again: `retort setup`; `retort doctor` says more",
     });
@@ -92,8 +92,8 @@ export class ProcessGroup {
   }
 
   /**
-   * Reduces tensors of one dtype over all processes, in place and together: they travel as one. All processes end with the same
-   * bits. Not differentiated.
+   * Reduces tensors of one dtype over all processes, in place; many small ones travel as one. All processes end with the same bits.
+   * Not differentiated.
    */
   allReduce_(tensors: readonly Tensor[], reduction: Reduction = 'sum'): void {
     if (tensors.length === 0) return;
@@ -103,7 +103,7 @@ export class ProcessGroup {
     });
   }
 
-  /** Gives all processes the values that `root` has, in place and together; tensors of one dtype. */
+  /** Gives all processes the values that `root` has, in place; tensors of one dtype. */
   broadcast_(tensors: readonly Tensor[], root = 0): void {
     if (tensors.length === 0) return;
     inPlace(tensors, (flat) => this.#call('broadcast', [flat], () => native().broadcast(root)));
@@ -161,6 +161,17 @@ export class ProcessGroup {
     });
   }
 
+  /** Runs `body` as if this process were alone, without the others: {@link processGroup} is undefined meanwhile. */
+  alone<T>(body: () => T): T {
+    const before = current;
+    current = undefined;
+    try {
+      return body();
+    } finally {
+      current = before;
+    }
+  }
+
   /** Waits until all processes have come here. */
   barrier(): void {
     tidy(() => void this.#gather(longs([0])));
@@ -198,16 +209,31 @@ export class ProcessGroup {
   }
 }
 
-/** Runs `body` on one flat tensor with the values of all, and puts what it leaves there back. */
+/** Elements that travel at once, unless a single tensor has more: what is copied for it stays small. */
+const bucket = 2 ** 23;
+
+/** Runs `body` on flat tensors with the values of several, and puts what it leaves there back. */
 function inPlace(tensors: readonly Tensor[], body: (flat: Tensor) => void): void {
-  noGrad(() =>
-    tidy(() => {
-      const flat = ops.cat(tensors.map((tensor) => tensor.detach().reshape([-1])));
-      body(flat);
-      const parts = flat.splitWithSizes(tensors.map((tensor) => tensor.numel));
-      tensors.forEach((tensor, i) => void tensor.copy_(parts[i]!.reshape(tensor.shape)));
-    }),
-  );
+  const buckets: Tensor[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    if (buckets.length === 0 || tensor.numel > room) {
+      buckets.push([]);
+      room = bucket;
+    }
+    buckets.at(-1)!.push(tensor);
+    room -= tensor.numel;
+  }
+  for (const together of buckets) {
+    noGrad(() =>
+      tidy(() => {
+        const flat = ops.cat(together.map((tensor) => tensor.detach().reshape([-1])));
+        body(flat);
+        const parts = flat.splitWithSizes(together.map((tensor) => tensor.numel));
+        together.forEach((tensor, i) => void tensor.copy_(parts[i]!.reshape(tensor.shape)));
+      }),
+    );
+  }
 }
 
 function longs(values: readonly number[]): Tensor {

@@ -10,7 +10,7 @@ export function setThreads(count: number): void {
   native().setThreads(count);
 }
 
-/** libtorch's version, whether it has CUDA, and the threads in use. */
-export function engineInfo(): { version: string; cuda: boolean; threads: number } {
+/** libtorch's version, whether it has CUDA, the threads in use, and whether several processes can compute together. */
+export function engineInfo(): { version: string; cuda: boolean; threads: number; processes: boolean } {
   return native().info();
 }

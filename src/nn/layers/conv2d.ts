@@ -11,6 +11,13 @@ import { defaultWeights } from './default-weights.ts';
 const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
 export type PaddingMode = (typeof paddingModes)[number];
 
+/**
+ * With fewer input channels than this (a vector of 16 floats), oneDNN's gradient of a strided 1x1 kernel writes past its
+ * workspace where images are `channels_last`: the gradient is wrong, or the heap is (uxlfoundation/oneDNN#6035). The same
+ * pixels taken first and convolved with stride 1 give the same result without it.
+ */
+const strideable = 16;
+
 export interface Conv2dOptions {
   kernelSize: Pair;
   /** Default 1. */
@@ -47,6 +54,8 @@ export class Conv2d extends Module {
   /** What `pad` puts around the image first (left, right, top, bottom), or null: then libtorch pads by {@link #inside}. */
   readonly #around: readonly number[] | null;
   readonly #inside: readonly [number, number];
+  /** Whether {@link convolve} takes every stride-th pixel itself. */
+  readonly #picks: boolean;
 
   /** @throws {RetortError} for sizes that are no whole numbers, or channels that the groups do not divide. */
   constructor(inChannels: number, outChannels: number, options: Conv2dOptions) {
@@ -81,6 +90,11 @@ export class Conv2d extends Module {
     const apart = paddingMode !== 'zeros' || top !== bottom || left !== right;
     this.#around = apart ? [left, right, top, bottom] : null;
     this.#inside = apart ? [0, 0] : [top, left];
+    this.#picks =
+      inChannels / groups < strideable &&
+      this.kernelSize.every((size) => size === 1) &&
+      this.stride.some((step) => step !== 1) &&
+      this.#inside.every((size) => size === 0);
     const made = defaultWeights([outChannels, inChannels / groups, ...this.kernelSize], bias ? outChannels : 0);
     this.weight = made.weight;
     this.bias = made.bias;
@@ -101,7 +115,10 @@ export class Conv2d extends Module {
   convolve(input: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
     const mode = this.paddingMode === 'zeros' ? 'constant' : this.paddingMode;
     const padded = this.#around === null ? input : ops.pad(input, this.#around, mode);
-    return ops.conv2d(padded, weight, bias, this.stride, this.#inside, this.dilation, this.groups);
+    if (!this.#picks) return ops.conv2d(padded, weight, bias, this.stride, this.#inside, this.dilation, this.groups);
+    // Windows of one pixel: the mean is the pixel.
+    const picked = ops.avgPool2d(padded, [1, 1], this.stride);
+    return ops.conv2d(picked, weight, bias, [1, 1], this.#inside, this.dilation, this.groups);
   }
 
   protected override describe(): string {

@@ -7,7 +7,7 @@ import pc from 'picocolors';
 
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
-import { joinFromEnvironment } from '../torch/index.ts';
+import { groupFromEnvironment, joinProcessGroup } from '../torch/index.ts';
 import { cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
@@ -86,7 +86,12 @@ export const train = new Command('train')
     const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
     const load = (onNote: (text: string) => void) =>
       loadWithOptions(file, { cfgOptions: run.cfgOptions, pkg: run.pkg, note: onNote });
-    using group = joinFromEnvironment();
+    const described = groupFromEnvironment();
+    if (described !== undefined && process.channel === undefined) {
+      const { rank, worldSize, address, port } = described;
+      note(`process ${rank} of ${worldSize} (RANK and WORLD_SIZE are set) waits for the others at ${address}:${port}`);
+    }
+    using group = described && joinProcessGroup(described);
     if (group === undefined && processes > 1) {
       const checked = await load(() => undefined);
       await checkStages(checked, checked.path); // mistakes are to be said once

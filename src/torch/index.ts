@@ -38,7 +38,7 @@ export type { Operators, Scalar, TensorOperators } from './generated/operators.t
 export { emptyCache, liveTensors, memory, resetPeakMemory } from './memory.ts';
 export type { LiveTensor, Memory } from './memory.ts';
 export { callOperator, ops } from './operators.ts';
-export { joinFromEnvironment, joinProcessGroup, processGroup } from './process-group.ts';
+export { groupFromEnvironment, joinFromEnvironment, joinProcessGroup, processGroup } from './process-group.ts';
 export type { ProcessGroup, ProcessGroupOptions, Reduction } from './process-group.ts';
 export { Generator, getRandomState, manualSeed, setRandomState } from './random.ts';
 export { currentScope, enterScope, escapeAll, exitScope, keep, moveToScope, tidy, tidyAsync } from './scope.ts';

@@ -3,7 +3,15 @@ import { beforeEach, expect, it } from 'vitest';
 
 import { inProcesses } from '../../test/processes.ts';
 import { freePort } from '../cli/processes.ts';
-import { engineInfo, joinFromEnvironment, joinProcessGroup, processGroup, tidy, zeros } from './index.ts';
+import {
+  engineInfo,
+  groupFromEnvironment,
+  joinFromEnvironment,
+  joinProcessGroup,
+  processGroup,
+  tidy,
+  zeros,
+} from './index.ts';
 
 beforeEach(({ skip }) => skip(!engineInfo().processes, 'libtorch came without Gloo'));
 
@@ -99,6 +107,12 @@ it('refuses what makes no group', async () => {
   );
   expect(joinFromEnvironment({})).toBeUndefined();
   expect(joinFromEnvironment({ RANK: '0', WORLD_SIZE: '1', MASTER_ADDR: 'x', MASTER_PORT: '1' })).toBeUndefined();
+  expect(groupFromEnvironment({ RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'x', MASTER_PORT: '3' })).toEqual({
+    rank: 1,
+    worldSize: 2,
+    address: 'x',
+    port: 3,
+  });
   expect(processGroup()).toBeUndefined();
 });
 

@@ -72,14 +72,20 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
 }
 
 /**
- * The group that the environment describes, joined: `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`, as torchrun and most
+ * The group that the environment describes: `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`, as torchrun and most
  * schedulers set them. Undefined unless all four are there and there is more than one process.
  */
-export function joinFromEnvironment(env: NodeJS.ProcessEnv = process.env): ProcessGroup | undefined {
+export function groupFromEnvironment(env: NodeJS.ProcessEnv = process.env): ProcessGroupOptions | undefined {
   const { RANK: rank, WORLD_SIZE: size, MASTER_ADDR: address, MASTER_PORT: port } = env;
   if (rank === undefined || size === undefined || address === undefined || port === undefined) return undefined;
   if (Number(size) === 1) return undefined;
-  return joinProcessGroup({ rank: Number(rank), worldSize: Number(size), address, port: Number(port) });
+  return { rank: Number(rank), worldSize: Number(size), address, port: Number(port) };
+}
+
+/** Joins the group of {@link groupFromEnvironment}; undefined where there is none. Waits for the other processes. */
+export function joinFromEnvironment(env: NodeJS.ProcessEnv = process.env): ProcessGroup | undefined {
+  const group = groupFromEnvironment(env);
+  return group && joinProcessGroup(group);
 }
 
 export class ProcessGroup {

@@ -13,8 +13,8 @@ export type PaddingMode = (typeof paddingModes)[number];
 
 /**
  * With fewer input channels than this (a vector of 16 floats), oneDNN's gradient of a strided 1x1 kernel writes past its
- * workspace where images are `channels_last`: the gradient is wrong, or the heap is (uxlfoundation/oneDNN#6035). The same
- * pixels taken first and convolved with stride 1 give the same result without it.
+ * workspace where images are `channels_last`: the gradient is wrong, or the heap is damaged (uxlfoundation/oneDNN#6035).
+ * The same pixels taken first and convolved with stride 1 give the same result without it. Padded images go another way.
  */
 const strideable = 16;
 

@@ -30,6 +30,8 @@ export interface Experiment {
   testLoader: DataLoader;
   /** `(C, H, W)` of an image. */
   imageShape: readonly number[];
+  /** Paths of frozen modules that are meant to keep their initial weights. */
+  allowInitialWeights: readonly string[];
 }
 
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
@@ -91,6 +93,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     valLoader,
     testLoader,
     imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape,
+    allowInitialWeights: config.allowInitialWeights ?? [],
   };
 }
 

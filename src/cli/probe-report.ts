@@ -13,12 +13,14 @@ import { table } from './numbers.ts';
 const images = 4;
 
 /** Runs the probe on the first images of the training data. */
-export async function probeExperiment({ algorithm, trainer, trainLoader }: Experiment): Promise<ProbeReport> {
+export async function probeExperiment(experiment: Experiment): Promise<ProbeReport> {
+  const { algorithm, trainer, trainLoader, allowInitialWeights } = experiment;
   await trainLoader.prepare(0, 0);
   return tidy(() =>
     probe(algorithm, first(trainLoader.load(0, 0)), {
       optimized: new Set(trainer.parameters()),
       numClasses: trainLoader.dataset.classes.length,
+      allowInitialWeights,
     }),
   );
 }

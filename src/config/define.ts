@@ -231,6 +231,8 @@ export interface TrainingConfig {
   readonly agreement?: boolean;
   /** Which networks are evaluated. Default: all. */
   readonly evaluated?: readonly string[];
+  /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
+  readonly allowInitialWeights?: readonly string[];
   readonly hooks?: readonly HookConfig[];
   /** Files whose default export adds entries: `export default { loss: { MyLoss: myLossEntry } }`. */
   readonly imports?: readonly string[];

@@ -74,6 +74,8 @@ const fields = {
   agreement: z.boolean().exactOptional(),
   /** Which networks are evaluated. Default: all. */
   evaluated: z.array(z.string()).exactOptional(),
+  /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
+  allowInitialWeights: z.array(z.string()).exactOptional(),
   hooks: z.array(typed).exactOptional(),
   /** Files whose default export adds entries to registries. */
   imports: z.array(z.string()).exactOptional(),

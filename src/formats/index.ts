@@ -6,8 +6,10 @@ export { type IdxArray, type IdxDType, type IdxOptions, parseIdx, readIdxFile } 
 export { parseNpy, readNpyFile, serializeNpy } from './npy.ts';
 export type { NumericArray, NumericArrayTypes, NumericDType } from './numeric-array.ts';
 export {
+  checksumKey,
   parseSafetensors,
   readSafetensorsFile,
+  safetensorsChecksum,
   type SafetensorsDType,
   type SafetensorsFile,
   serializeSafetensors,

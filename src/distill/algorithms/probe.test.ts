@@ -1,5 +1,5 @@
 // The probe: what fired, what fits, what does not, and that nothing of it stays.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
 import { getRandomState, manualSeed, randn, tidy } from '../../torch/index.ts';
@@ -38,7 +38,7 @@ it('shows what fired and what each loss was given', () => {
     teacher: tinyNetwork(6),
     distiller: logitsDistiller(),
   });
-  const found = tidy(() => probe(algorithm, batch()));
+  const found = tidy(() => probe(algorithm, batch(), { allowInitialWeights: ['teacher'] }));
   expect(found.mistakes).toEqual([]);
   expect(found.warnings).toEqual([]);
   expect(found.recorders.map(({ side, name, records, shapes }) => [side, name, records, shapes])).toEqual([
@@ -69,9 +69,9 @@ it('says every shape that does not fit, with the connector that would mend it', 
   });
   expect(tidy(() => probe(mended, batch())).mistakes).toEqual([]);
   const parameters = new Set(mended.student.parameters());
-  expect(tidy(() => probe(mended, batch(), { optimized: parameters })).warnings).toEqual([
-    'distiller.connectors.wide is trained by no optimiser',
-  ]);
+  expect(
+    tidy(() => probe(mended, batch(), { optimized: parameters, allowInitialWeights: ['teacher'] })).warnings,
+  ).toEqual(['distiller.connectors.wide is trained by no optimiser']);
 });
 
 it('names recorders that do not fire, losses that weigh nothing, and heads of other classes', () => {
@@ -114,7 +114,9 @@ it('says where a teacher sees other images than the student', () => {
     teacher,
     distiller: logitsDistiller(),
   });
-  const { warnings } = tidy(() => probe(algorithm, { ...batch(), views: { teacher: randn([4, 1, 8, 8]) } }));
+  const { warnings } = tidy(() =>
+    probe(algorithm, { ...batch(), views: { teacher: randn([4, 1, 8, 8]) } }, { allowInitialWeights: ['teacher'] }),
+  );
   expect(warnings).toEqual([
     'teacher sees images of its own (views)',
     'preprocessing differs: teacher has {"mean":[1],"std":[2]}, the student nothing',
@@ -136,5 +138,49 @@ it('leaves everything as it was', () => {
     const before = look();
     probe(algorithm, given);
     expect(look()).toEqual(before);
+  });
+});
+
+describe('frozen weights that no checkpoint filled', () => {
+  const frozenNotes = (algorithm: Algorithm, allowInitialWeights: readonly string[] = []): string[] =>
+    tidy(() => probe(algorithm, batch(), { allowInitialWeights })).warnings.filter((text) =>
+      /frozen|there is/.test(text),
+    );
+  const distilled = (changes: object = {}): Algorithm =>
+    buildAlgorithm({
+      type: 'SingleTeacherDistill',
+      architecture: tinyNetwork(4),
+      teacher: tinyNetwork(6),
+      distiller: logitsDistiller(),
+      ...changes,
+    });
+
+  it('are named: a whole teacher, or the part that was left out', () => {
+    const algorithm = distilled();
+    const whole = [expect.stringMatching(/^teacher is frozen with the weights it was made with: .*teacherCkpt/)];
+    expect(frozenNotes(algorithm)).toEqual(whole);
+    expect(frozenNotes(algorithm)).toEqual(whole); // a probe puts values back, which does not make them trained ones
+    const teacher = algorithm.getModule('teacher.backbone')!;
+    tidy(() => teacher.loadStateDict(teacher.stateDict()));
+    expect(frozenNotes(algorithm)).toEqual([expect.stringMatching(/^teacher\.head is frozen/)]);
+    const head = algorithm.getModule('teacher.head.fc')!;
+    tidy(() => head.loadStateDict({ weight: head.stateDict()['weight']! }, { strict: false }));
+    expect(frozenNotes(algorithm)).toEqual([expect.stringMatching(/^teacher\.head\.fc\.bias is frozen/)]);
+    tidy(() => head.loadStateDict(head.stateDict()));
+    expect(frozenNotes(algorithm)).toEqual([]);
+  });
+
+  it('are let pass where they are meant, by a path that exists', () => {
+    expect(frozenNotes(distilled(), ['teacher'])).toEqual([]);
+    expect(frozenNotes(distilled(), ['teacher.head', 'teacher.neck'])).toEqual([expect.stringMatching(/^teacher is/)]);
+    expect(frozenNotes(distilled(), ['teacher', 'teecher'])).toEqual([
+      'allowInitialWeights: there is no module "teecher"',
+    ]);
+  });
+
+  it('are those of a student too, and none of a teacher that is trained', () => {
+    expect(frozenNotes(distilled({ teacherTrainable: true }))).toEqual([]);
+    const student = frozenNotes(distilled({ studentTrainable: false }), ['teacher']);
+    expect(student).toEqual([expect.stringMatching(/^architecture is frozen/)]);
   });
 });

@@ -2,6 +2,7 @@
 // fit. Nothing of it stays: networks, running statistics and random numbers are put back.
 import { RetortError } from '../../errors.ts';
 
+import { initialWeights, Parameter } from '../../nn/index.ts';
 import { clearGrads, getRandomState, keep, setRandomState, Tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import { connectorsOf, sourcesOf } from '../distillers/index.ts';
 import type { ArgumentMapping, ConfigurableDistiller, DistilledBatch } from '../distillers/index.ts';
@@ -44,6 +45,8 @@ export interface ProbeOptions {
   optimized?: ReadonlySet<Tensor>;
   /** How many classes the data has; heads of another number are reported. */
   numClasses?: number;
+  /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
+  allowInitialWeights?: readonly string[];
 }
 
 /** See the head of this file. @param batch at least two images, so that batch norms can measure */
@@ -60,7 +63,7 @@ export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOpt
     return tidy(() => report(algorithm, batch, options));
   } finally {
     clearGrads(algorithm.parameters());
-    tidy(() => algorithm.loadStateDict(saved.state, { strict: false }));
+    tidy(() => algorithm.loadStateDict(saved.state, { strict: false, trained: false }));
     setRandomState(saved.rng);
     for (const tensor of [saved.rng, ...Object.values(saved.state)]) tensor.dispose();
     for (const [module, mode] of training) module.training = mode;
@@ -99,6 +102,7 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
     ...differences(algorithm, given),
     ...outside(algorithm, options.optimized),
     ...classes(algorithm, options.numClasses),
+    ...untrained(algorithm, options.allowInitialWeights ?? []),
   );
   return { recorders, arguments: args, losses, mistakes: [...new Set(mistakes)], warnings: [...new Set(warnings)] };
 }
@@ -218,6 +222,31 @@ function outside(algorithm: Algorithm, optimized: ReadonlySet<Tensor> | undefine
     .filter(([, parameter]) => parameter.requiresGrad && !optimized.has(parameter))
     .map(([name]) => name.split('.').slice(0, 3).join('.'));
   return [...new Set(names)].map((name) => `${name} is trained by no optimiser`);
+}
+
+/** Frozen parts that no checkpoint has filled: a teacher that knows nothing, stages of a student that stay as they were drawn. */
+function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
+  const below = (root: string) => (path: string) => [root, path].filter((part) => part !== '').join('.');
+  const pathOf = new Map([...algorithm.namedModules()].map(([path, module]) => [module, path]));
+  const isFrozen = (tensor: Tensor): boolean => tensor instanceof Parameter && !tensor.requiresGrad;
+  const found = new Set([
+    ...algorithm.frozen().flatMap((module) => initialWeights(module).map(below(pathOf.get(module) ?? ''))),
+    ...Object.values(algorithm.students()).flatMap((student) =>
+      initialWeights(student, isFrozen).map(below(pathOf.get(student) ?? '')),
+    ),
+  ]);
+  const unknown = allowed.filter((path) => algorithm.getModule(path) === undefined);
+  const meant = (path: string): boolean => allowed.some((one) => path === one || path.startsWith(`${one}.`));
+  return [
+    ...unknown.map((path) => `allowInitialWeights: there is no module "${path}"`),
+    ...[...found]
+      .filter((path) => !meant(path))
+      .map(
+        (path) =>
+          `${path} is frozen with the weights it was made with: no checkpoint fills it. Load one (teacherCkpt, ckptPath, ` +
+          `initCfg), or, where that is meant, say allowInitialWeights: ['${path}']`,
+      ),
+  ];
 }
 
 function classes(algorithm: Algorithm, numClasses: number | undefined): string[] {

@@ -1,7 +1,8 @@
 // Several processes train together: as one process with their batches put together would, and to the same bits after a stop.
 // Runs the build in dist/.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -124,6 +125,29 @@ it('two processes with batches of 8 train as one with batches of 16', () => {
   }
 });
 
+/** The process of a rank among those that a process has started. */
+function ofRank(parent: number, rank: number): number {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ');
+  return Number(children.find((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`\0RANK=${rank}\0`)));
+}
+
+/** Starts a run in two processes, does something to it after the first step, and waits until all are gone. */
+async function disturbed(work: string, disturb: (launcher: ChildProcess) => void) {
+  const file = write(`${work}.json`, { ...config(distillation(tinyNetwork, withMemory(8)), 4), epochs: 50 });
+  const child = spawn(process.execPath, [main, 'train', file, '--work-dir', work, '--processes', '2'], { cwd: folder });
+  const said = { out: '', err: '' };
+  let done = false;
+  child.stderr.on('data', (chunk: Buffer) => (said.err += String(chunk)));
+  child.stdout.on('data', (chunk: Buffer) => {
+    said.out += String(chunk);
+    if (done || !/step +1\//.test(said.out)) return;
+    done = true;
+    disturb(child);
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, ...said };
+}
+
 /** Starts a run in two processes and ends the one that started them after the first step; waits until all are gone. */
 async function interrupted(signal: NodeJS.Signals, ...args: string[]): Promise<{ code: number | null; out: string }> {
   const child = spawn(process.execPath, [main, 'train', ...args, '--processes', '2'], { cwd: folder });
@@ -153,10 +177,29 @@ it('stopped and resumed, they end with the same bits; a run of two is none of on
 });
 
 it('saves and ends when the process that started the others is killed', async () => {
-  const file = write('killed.json', config(distillation(tinyNetwork, withMemory(8)), 4));
+  const file = write('killed.json', { ...config(distillation(tinyNetwork, withMemory(8)), 4), epochs: 20 });
   const { out } = await interrupted('SIGKILL', file, '--work-dir', 'killed');
   expect(out).toMatch(/stopped and saved/);
   expect(train('--resume', 'killed').out).toMatch(/resuming at epoch/);
+});
+
+it('ends at the second Ctrl-C, also where a process hangs', async () => {
+  const { code } = await disturbed('hung', (launcher) => {
+    process.kill(ofRank(launcher.pid!, 1), 'SIGSTOP');
+    launcher.kill('SIGINT');
+    setTimeout(() => launcher.kill('SIGINT'), 300);
+  });
+  expect(code).toBeGreaterThan(128);
+});
+
+it.each([0, 1])('says that process %i was killed', async (rank) => {
+  const { code, err } = await disturbed(`lost-${rank}`, (launcher) =>
+    process.kill(ofRank(launcher.pid!, rank), 'SIGKILL'),
+  );
+  expect(code).toBe(137);
+  expect(err).toMatch(
+    new RegExp(`process ${rank} of 2: was killed \\(SIGKILL\\): perhaps the machine has no memory left`),
+  );
 });
 
 it('data-free distillation trains in both', () => {

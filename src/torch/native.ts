@@ -78,7 +78,14 @@ export interface Native {
   seedGenerator(generator: number, seed: bigint): void;
   generatorState(generator: number): Handle;
   setGeneratorState(generator: number, state: Handle): void;
-  joinGroup(address: string, port: number, rank: number, worldSize: number, timeoutMs: number): void;
+  joinGroup(
+    address: string,
+    port: number,
+    rank: number,
+    worldSize: number,
+    timeoutMs: number,
+    endsWithParent: boolean,
+  ): void;
   leaveGroup(): void;
   allReduce(reduction: string): void;
   broadcast(root: number): void;

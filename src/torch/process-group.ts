@@ -51,7 +51,6 @@ interface Announcement {
 }
 
 const mostDimensions = 8;
-const announcementLength = 4 + mostDimensions; // operation, dtype, detail, number of dimensions, then the sizes
 
 let current: ProcessGroup | undefined;
 
@@ -304,6 +303,7 @@ export class ProcessGroup {
   }
 }
 
+/** Operation, dtype, detail, number of dimensions, then the sizes: of one length, whatever is announced. */
 function encoded({ operation, dtype, detail, shape }: Announcement): number[] {
   const sizes = [...shape, ...Array<number>(mostDimensions - shape.length).fill(0)];
   return [operations.indexOf(operation), dtypeNumber(dtype)!, detail, shape.length, ...sizes];

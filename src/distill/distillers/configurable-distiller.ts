@@ -13,26 +13,23 @@ import { buildLoss } from '../losses/index.ts';
 import type { Compat, DistillLoss } from '../losses/index.ts';
 import { RecorderManager } from '../recorders/index.ts';
 import type { RecorderConfigs } from '../recorders/index.ts';
+import type { DistillerOptions, LossesByName } from './distiller-types.ts';
 import { checkMappings } from './mapping-check.ts';
 import { connectorsOf } from './mapping.ts';
 import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
 import { checkSchedule, weightFactor } from './weight-schedule.ts';
 import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
 
+/** What a distiller is put together from where the names in it are not known to the compiler, such as in what was read from a file. */
 export interface ConfigurableDistillerOptions {
   studentRecorders?: RecorderConfigs | undefined;
   teacherRecorders?: RecorderConfigs | undefined;
-  /** What the teacher's functions and methods return, handed to the student's in place of their own results. */
   distillDeliveries?: DeliveryConfigs | undefined;
-  /** Modules that bring a record to the shape the loss wants; trained with the student. A list is a sequence. */
   connectors?: Readonly<Record<string, ConnectorConfig>> | undefined;
   distillLosses?: Readonly<Record<string, TypedConfig | DistillLoss>> | undefined;
   lossForwardMappings?: LossForwardMappings | undefined;
-  /** Factors on the weights of losses that change while training, by the name of the loss. Default: they stay 1. */
   lossWeightSchedules?: Readonly<Record<string, WeightSchedule>> | undefined;
-  /** Treat what the teacher's side records as constant: no gradient flows into it. Default false. */
   detachTeacher?: boolean | undefined;
-  /** `'mmrazor'`: its numbers, also in losses and connectors; a connector then runs once per reference. */
   compat?: Compat | undefined;
 }
 
@@ -42,7 +39,30 @@ export interface DistilledBatch {
   dataSamples: readonly DataSample[];
 }
 
-export class ConfigurableDistiller extends Module {
+/**
+ * Compares what two networks compute: recorders on both, deliveries from the teacher to the student, connectors, and losses whose
+ * arguments `lossForwardMappings` takes from records. The code of neither network is touched. A step goes `teacherPass`,
+ * `studentPass`, `forward`, `endStep`. The types know the names of recorders (`S`, `T`), connectors (`K`) and losses (`L`).
+ *
+ * @example
+ * ```ts
+ * const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
+ * const distiller = new ConfigurableDistiller({
+ *   studentRecorders: { fc },
+ *   teacherRecorders: { fc },
+ *   distillLosses: { loss_kl: { type: 'KLDivergence', tau: 2 } },
+ *   lossForwardMappings: {
+ *     loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+ *   },
+ * });
+ * ```
+ */
+export class ConfigurableDistiller<
+  const S extends string = string,
+  const T extends string = string,
+  const K extends string = string,
+  const L extends LossesByName = LossesByName,
+> extends Module {
   readonly studentRecorders: RecorderManager;
   readonly teacherRecorders: RecorderManager;
   readonly deliveries: DistillDeliveryManager;
@@ -57,8 +77,9 @@ export class ConfigurableDistiller extends Module {
   #progress: TrainingProgress = { epoch: 0, step: 0 };
 
   /** @throws {RetortError} that lists every mistake in the mappings. */
-  constructor(options: ConfigurableDistillerOptions = {}) {
+  constructor(given: DistillerOptions<S, T, K, L> = {}) {
     super();
+    const options = given as ConfigurableDistillerOptions;
     const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
     const inherited = compat === undefined ? {} : { compat };
     const withCompat = <T>(config: T): T => (isPlain(config) ? { ...inherited, ...config } : config);
@@ -91,6 +112,11 @@ export class ConfigurableDistiller extends Module {
     if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
     this.warnings = warnings;
     for (const warning of warnings) process.emitWarning(`${new.target.name}: ${warning}`, 'RetortWarning');
+  }
+
+  /** A distiller of this class from options whose names the compiler does not know. @throws {RetortError} as the constructor. */
+  static fromOptions<D>(this: new (options: never) => D, options: ConfigurableDistillerOptions): D {
+    return new this(options as never);
   }
 
   /** Finds the student's recorders in a model. */
@@ -140,10 +166,11 @@ export class ConfigurableDistiller extends Module {
   }
 
   /**
-   * Every active loss from the records at hand, by name. Each connector runs once per record, however often it is read.
+   * Every active loss from the records at hand, by name; one whose weight is 0 now is left out. Each connector runs once per record,
+   * however often it is read.
    * @param batch needed where a mapping names a field of the batch.
    */
-  override forward(batch?: DistilledBatch): Record<string, Tensor> {
+  override forward(batch?: DistilledBatch): { [Name in keyof L]: Tensor } {
     const connected = new Map<string, unknown>();
     const results: Record<string, Tensor> = {};
     for (const name of this.activeLosses()) {
@@ -152,7 +179,7 @@ export class ConfigurableDistiller extends Module {
       const factor = this.weightFactor(name);
       results[name] = factor === 1 ? loss : loss.mul(factor);
     }
-    return results;
+    return results as { [Name in keyof L]: Tensor };
   }
 
   /** The arguments of a loss from the records at hand; `connected` has the outputs of connectors that have run for this step. */

@@ -131,6 +131,7 @@ export const train = new Command('train')
       },
       onStage: async ({ name }, experiment) => {
         if (name !== '') say(`stage ${name}`);
+        for (const text of experiment.notes) note(text);
         const { epoch, step } = experiment.trainer.position;
         if (epoch + step > 0) return say(`resuming at epoch ${epoch + 1}, step ${step + 1}`);
         if (!probe) return undefined;

@@ -7,6 +7,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
+import { numberedClasses } from '../classes.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { checkSplit, dataFolders } from './data-folders.ts';
 import { decodeSchema, ImageFolder } from './image-folder.ts';
@@ -60,7 +61,7 @@ function labelsOf(
   // The classes' names are those of the folders of the other split, where it has them.
   const train = join(folder, 'train');
   const names = existsSync(train) ? subfolders(train) : [];
-  const classes = names.length === numClasses ? names : Array.from({ length: numClasses }, (_, i) => `class ${i}`);
+  const classes = names.length === numClasses ? names : numberedClasses(numClasses);
   return { annFile: annFile === undefined ? usual : join(folder, annFile), classes };
 }
 

@@ -5,6 +5,7 @@ import { basename, extname, join, relative } from 'node:path';
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
+import { withOptionPaths } from '../config/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { groupFromEnvironment, joinProcessGroup } from '../torch/index.ts';
@@ -52,7 +53,7 @@ function resolveRun(config: string | undefined, options: TrainOptions) {
     file,
     folder: workDir ?? join('runs', basename(file, extname(file))),
     resumes: resume !== undefined,
-    cfgOptions: options.cfgOptions ?? [],
+    cfgOptions: withOptionPaths(options.cfgOptions ?? []), // a resume may begin in another folder
     pkg: options.pkg ?? [],
     seed: options.seed,
     epochs: options.epochs,

@@ -49,14 +49,20 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
     }
     const notes: string[] = [];
     if (own.length < wanted.length) notes.push(`${counts}; its labels are taken as numbers of the first ${own.length}`);
-    else if (labels === 'byName') notes.push(`${unnamed} does not name its classes: labels of ${name} and ${other} go by number`);
-    return { dataset: own.length === wanted.length && labels === 'byName' ? dataset : withClasses(dataset, wanted), notes };
+    else if (labels === 'byName')
+      notes.push(`${unnamed} does not name its classes: labels of ${name} and ${other} go by number`);
+    return {
+      dataset: own.length === wanted.length && labels === 'byName' ? dataset : withClasses(dataset, wanted),
+      notes,
+    };
   }
   const numberOf = new Map(wanted.map((one, i) => [comparable(one), i]));
   const unknown = own.filter((one) => !numberOf.has(comparable(one)));
   if (unknown.length > 0) throw unknownClasses(unknown, wanted, { name, other, counts });
   if (numberOf.size < wanted.length || new Set(own.map(comparable)).size < own.length) {
-    throw new RetortError(`${counts}, and a name among them stands for two`, { help: 'give each class a name of its own' });
+    throw new RetortError(`${counts}, and a name among them stands for two`, {
+      help: 'give each class a name of its own',
+    });
   }
   const numbers = own.map((one) => numberOf.get(comparable(one))!);
   const missing = wanted.filter((_, i) => !numbers.includes(i));
@@ -65,7 +71,10 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
     missing.length === 0
       ? `${name} has the classes of ${other}${moved ? ' in another order' : ', spelled with other code points'}`
       : `${counts}: it lacks ${quoted(missing)}`;
-  return { dataset: withClasses(dataset, wanted, numbers), notes: [`${what}; its labels go by the names of the classes`] };
+  return {
+    dataset: withClasses(dataset, wanted, numbers),
+    notes: [`${what}; its labels go by the names of the classes`],
+  };
 }
 
 /** File systems differ in how they store letters with accents. */
@@ -85,11 +94,14 @@ function unknownClasses(
 ): RetortError {
   const near = unknown.length === 1 ? nearest(unknown[0]!, wanted) : [];
   const meant = near.length === 0 ? `${other} has ${quoted(wanted)}` : `did you mean ${quoted(near)}?`;
-  return new RetortError(`${counts}: ${quoted(unknown)} ${unknown.length === 1 ? 'is' : 'are'} not in ${other}; ${meant}`, {
-    help:
-      `give both the same class folders, or name those to take in the option classes of the data set of ${name}; ` +
-      `where class i is the same in both under another name, write ${name}.labels: 'byNumber'`,
-  });
+  return new RetortError(
+    `${counts}: ${quoted(unknown)} ${unknown.length === 1 ? 'is' : 'are'} not in ${other}; ${meant}`,
+    {
+      help:
+        `give both the same class folders, or name those to take in the option classes of the data set of ${name}; ` +
+        `where class i is the same in both under another name, write ${name}.labels: 'byNumber'`,
+    },
+  );
 }
 
 /** The same samples under the classes of another set; `numbers` says which of them each own class is, default the same. */

@@ -25,7 +25,11 @@ const table = JSON.parse(readFileSync(join(folder, 'images.json'), 'utf8')) as {
 const allowed: Readonly<Record<string, number>> = { jpg: 2, avif: 2 };
 
 it('every file of the folder is in the table', () => {
-  expect(Object.keys(table.files).toSorted()).toEqual(readdirSync(folder).filter((name) => name !== 'images.json').toSorted());
+  expect(Object.keys(table.files).toSorted()).toEqual(
+    readdirSync(folder)
+      .filter((name) => name !== 'images.json')
+      .toSorted(),
+  );
 });
 
 it.each(Object.entries(table.files))('%s', async (name, { width, height, rgb, l, turned }) => {

@@ -133,7 +133,7 @@ function cmykToRgb(cmyk: Uint8Array): Uint8Array {
 
 /** How many components a JPEG file has: 4 are CMYK, or YCCK, which becomes CMYK. 0 where its frame is not found. */
 function jpegComponents(bytes: Uint8Array): number {
-  for (let at = 2; at + 9 < bytes.length; ) {
+  for (let at = 2; at + 9 < bytes.length;) {
     if (bytes[at] !== 0xff) return 0;
     const marker = bytes[at + 1]!;
     if (marker === 0xff) at++;

@@ -119,7 +119,9 @@ class Reader {
   #need(count: number): void {
     const there = this.#bytes.length - this.#at;
     if (there < count)
-      throw fail('truncated', `its pixels take at least ${count} bytes, of which ${there} are there`, { byteOffset: this.#at });
+      throw fail('truncated', `its pixels take at least ${count} bytes, of which ${there} are there`, {
+        byteOffset: this.#at,
+      });
   }
 }
 

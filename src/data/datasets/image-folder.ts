@@ -39,7 +39,8 @@ export class ImageFolder implements Dataset {
   constructor({ root, annFile, classes, ...decode }: ImageFolderOptions) {
     const twice = classes?.find((name, i) => classes.indexOf(name) !== i);
     if (twice !== undefined) throw new RetortError(`ImageFolder: classes has ${JSON.stringify(twice)} twice`);
-    if (classes?.length === 0) throw new RetortError('ImageFolder: classes is empty', { help: 'leave it out, or name some' });
+    if (classes?.length === 0)
+      throw new RetortError('ImageFolder: classes is empty', { help: 'leave it out, or name some' });
     this.root = root;
     this.#list = annFile === undefined ? listByFolders(root, classes) : listByFile(annFile, classes);
     this.leftOut = this.#list.leftOut;

@@ -78,7 +78,9 @@ export function listByFolders(root: string, classes?: readonly string[]): ImageL
   }
   const missing = classes?.find((name) => !folders.includes(name));
   if (missing !== undefined) {
-    throw new RetortError(`${root} has no folder for the class ${JSON.stringify(missing)}; ${didYouMean(missing, folders)}`);
+    throw new RetortError(
+      `${root} has no folder for the class ${JSON.stringify(missing)}; ${didYouMean(missing, folders)}`,
+    );
   }
   const names = classes ?? folders;
   const leftovers = new Leftovers();
@@ -90,7 +92,7 @@ export function listByFolders(root: string, classes?: readonly string[]): ImageL
   }
   const perClass = names.map((name) => {
     const files: string[] = [];
-    collect(root, name, { files, leftovers, above: [] });
+    collect(root, name, { files, leftovers, above: [realpathSync(root)] });
     return files.toSorted(byCode);
   });
   const empty = names.filter((_, i) => perClass[i]!.length === 0);
@@ -115,7 +117,10 @@ export function listByFolders(root: string, classes?: readonly string[]): ImageL
 /** `8 .heic (a.heic, b.heic), 1 hidden, or put there by a system (.DS_Store)`; empty where nothing was left out. */
 export function showLeftOut(leftOut: readonly LeftOut[]): string {
   return leftOut
-    .map(({ reason, count, examples }) => `${count} ${reason} (${examples.join(', ')}${count > examples.length ? ', ...' : ''})`)
+    .map(
+      ({ reason, count, examples }) =>
+        `${count} ${reason} (${examples.join(', ')}${count > examples.length ? ', ...' : ''})`,
+    )
     .join(', ');
 }
 

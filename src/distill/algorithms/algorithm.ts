@@ -148,7 +148,9 @@ export abstract class Algorithm extends Module {
 
 /** Images that nobody normalized are the likely reason why a network fails on them. */
 function explained(error: unknown, { inputs, views = {} }: TrainBatch): unknown {
-  const given = Object.entries({ student: inputs, ...views }).filter(([, { dtype }]) => !/^b?float|complex/.test(dtype));
+  const given = Object.entries({ student: inputs, ...views }).filter(
+    ([, { dtype }]) => !/^b?float|complex/.test(dtype),
+  );
   if (!(error instanceof RetortError) || given.length === 0) return error;
   const [[name, { dtype }]] = given as [[string, Tensor]];
   const [reason] = error.message.split('\n');
@@ -166,7 +168,10 @@ export function asNetwork<T>(name: string, body: () => T): T {
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
     const [what] = error.message.split('\n  help: ');
-    throw new RetortError(`the ${name}: ${what}`, { ...(error.help === undefined ? {} : { help: error.help }), cause: error });
+    throw new RetortError(`the ${name}: ${what}`, {
+      ...(error.help === undefined ? {} : { help: error.help }),
+      cause: error,
+    });
   }
 }
 

@@ -9,6 +9,7 @@ import type sharp from 'sharp';
 import { RetortError } from '../errors.ts';
 import { fileError } from '../formats/file-error.ts';
 import { FormatError, parseBmp, parsePnm } from '../formats/index.ts';
+import { hostOrder } from '../formats/numeric-array.ts';
 import type { Pixels } from './dataset.ts';
 
 export interface DecodeOptions {
@@ -91,16 +92,21 @@ async function bySharp(bytes: Buffer, { kind, maxPixels, orient }: SharpOptions)
   const sharp = await loadSharp();
   const options = { failOn: 'error', limitInputPixels: maxPixels, ignoreIcc: true } as const;
   const input = kind === 'GIF' ? opaqueGif(bytes) : bytes;
-  const cmyk =
-    (kind === 'JPEG' && jpegComponents(bytes) === 4) ||
-    (kind === 'TIFF' && (await sharp(bytes, options).metadata()).space === 'cmyk');
+  const about = kind === 'TIFF' ? await sharp(bytes, options).metadata() : undefined;
+  const cmyk = about === undefined ? kind === 'JPEG' && jpegComponents(bytes) === 4 : about.space === 'cmyk';
+  const deep = cmyk && about?.depth === 'ushort'; // sharp would clip these, and not other colors of 16 bits
   const image = cmyk ? sharp(input, options).pipelineColourspace('cmyk') : sharp(input, options);
   const { data, info } = await (orient || kind === 'TIFF' ? image.autoOrient() : image)
     .removeAlpha()
     .toColourspace(cmyk ? 'cmyk' : 'srgb')
-    .raw({ depth: 'uchar' })
+    .raw({ depth: deep ? 'ushort' : 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  return { data: cmyk ? cmykToRgb(data) : data, height: info.height, width: info.width, channels: 3 };
+  return {
+    data: cmyk ? cmykToRgb(deep ? highBytes(data) : data) : data,
+    height: info.height,
+    width: info.width,
+    channels: 3,
+  };
 }
 
 /** As Pillow: `(19595 R + 38470 G + 7471 B) / 65536`, rounded. */
@@ -129,6 +135,10 @@ function cmykToRgb(cmyk: Uint8Array): Uint8Array {
     }
   }
   return rgb;
+}
+
+function highBytes(data: Uint8Array): Uint8Array {
+  return Uint8Array.from({ length: data.length / 2 }, (_, i) => data[2 * i + (hostOrder === 'little' ? 1 : 0)]!);
 }
 
 /** How many components a JPEG file has: 4 are CMYK, or YCCK, which becomes CMYK. 0 where its frame is not found. */

@@ -29,7 +29,8 @@ const check = new Command('check')
         if (stage.name !== '') say(`stage ${stage.name}`);
         for (const note of experiment.notes) say(`${pc.yellow('note')} ${note}`);
         const found = await probeExperiment(experiment, { everyFile: true, decode: images });
-        say(shownProbe(found));
+        const shown = shownProbe(found);
+        if (shown !== '') say(shown);
         requireProbe(found, stage.name === '' ? file : `${file}, stage "${stage.name}"`);
         finished.set(stage.name, experiment.algorithm);
       }

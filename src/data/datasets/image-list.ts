@@ -18,7 +18,7 @@ export interface ImageList {
 }
 
 /** The endings of files that are taken for images. */
-export const imageExtensions = [
+const imageExtensions = [
   ...['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.gif', '.tif', '.tiff', '.avif'],
   ...['.bmp', '.dib', '.ppm', '.pgm', '.pbm', '.pnm'],
 ];

@@ -161,20 +161,6 @@ function explained(error: unknown, { inputs, views = {} }: TrainBatch): unknown 
   });
 }
 
-/** Runs one of several networks. @throws {RetortError} that says which one it is, where the data does not suit it. */
-export function asNetwork<T>(name: string, body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    if (!(error instanceof RetortError)) throw error;
-    const [what] = error.message.split('\n  help: ');
-    throw new RetortError(`the ${name}: ${what}`, {
-      ...(error.help === undefined ? {} : { help: error.help }),
-      cause: error,
-    });
-  }
-}
-
 /** Turns in-place activations off below a module, so that what was recorded before them stays what it was. */
 export function disableInplace(model: Module): void {
   for (const module of model.modules()) {

@@ -5,7 +5,7 @@ import type { DataSample, LossModel, Module } from '../../nn/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, asNetwork, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
@@ -81,8 +81,7 @@ export class MultiTeacherDistill extends Algorithm {
     const student = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
     if (!this.distillationStopped) {
       const run = (): void => {
-        for (const [name, teacher] of this.#named())
-          asNetwork(`teacher "${name}"`, () => teacher.forward(views[name] ?? inputs, dataSamples, 'loss'));
+        for (const [name, teacher] of this.#named()) teacher.forward(views[name] ?? inputs, dataSamples, 'loss');
       };
       distiller.teacherPass(() => noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run())));
     }

@@ -123,17 +123,6 @@ it('compares heads with the data: too few classes of a network that is trained a
   expect(mistakes[0]).toMatch(/"student" has 4 classes, the data 10/);
 });
 
-it('says which network has no class for a label', () => {
-  const algorithm = buildAlgorithm({
-    type: 'SingleTeacherDistill',
-    architecture: tinyNetwork(4),
-    teacher: { ...tinyNetwork(6), head: { type: 'LinearClsHead', numClasses: 1, inChannels: 6 } },
-    distiller: logitsDistiller(),
-  });
-  const { mistakes } = tidy(() => probe(algorithm, batch()));
-  expect(mistakes[0]).toMatch(/^the teacher: LinearClsHead: sample \d of the batch has gtLabel/);
-});
-
 it('says that images were not normalized where a network fails on bytes', () => {
   const bytes = (): Tensor => ops.zeros([4, 1, 8, 8], { dtype: 'uint8' });
   const { mistakes } = tidy(() => probe(features(), { ...batch(), inputs: bytes() }));

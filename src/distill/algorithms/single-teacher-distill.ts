@@ -5,7 +5,7 @@ import type { DataSample, LossModel, Module } from '../../nn/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, asNetwork, disableInplace, trainNorms } from './algorithm.ts';
+import { addPrefixed, Algorithm, disableInplace, trainNorms } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
@@ -128,8 +128,7 @@ export class SingleTeacherDistill extends Algorithm {
 
   /** Runs the teacher inside its recorders; its losses, if it has any. */
   protected runTeacher(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    const run = (): Record<string, Tensor> =>
-      asNetwork('teacher', () => this.teacher.forward(inputs, dataSamples, 'loss'));
+    const run = (): Record<string, Tensor> => this.teacher.forward(inputs, dataSamples, 'loss');
     return this.distiller.teacherPass(() => this.inTeacherMode(run));
   }
 }

@@ -2,8 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
+import { RetortError } from '../errors.ts';
+import { temporaryFolder, write } from './images.contract.ts';
 import { decodeImage } from './index.ts';
 
 interface Expected {
@@ -48,4 +51,28 @@ it.each(Object.entries(table.files))('%s', async (name, { width, height, rgb, l,
   const want = turned ?? { width, height, rgb };
   expect(applied).toMatchObject({ width: want.width, height: want.height });
   near(applied.data, want.rgb);
+});
+
+it('throws nothing but RetortError and gives whole images, whatever is altered in a file', async () => {
+  const target = join(temporaryFolder(), 'altered');
+  const names = Object.keys(table.files);
+  const altered = fc.record({
+    name: fc.constantFrom(...names),
+    changes: fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { maxLength: 4 }),
+    cut: fc.option(fc.nat(600)),
+  });
+  await fc.assert(
+    fc.asyncProperty(altered, async ({ name, changes, cut }) => {
+      const bytes = Uint8Array.from(readFileSync(join(folder, name)));
+      for (const [at, value] of changes) bytes[at] = value;
+      write(target, bytes.subarray(0, cut ?? undefined));
+      try {
+        const { data, width, height } = await decodeImage(target, { maxPixels: 1e5 });
+        expect(data.length).toBe(width * height * 3);
+      } catch (error) {
+        expect(error).toBeInstanceOf(RetortError);
+      }
+    }),
+    { numRuns: 200, seed: 1 },
+  );
 });

@@ -1,6 +1,14 @@
 // From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
 import type { CheckedConfig } from '../config/index.ts';
-import { buildDataset, buildTransform, DataLoader, DistributedSampler, RandomSampler } from '../data/index.ts';
+import {
+  alignClasses,
+  buildDataset,
+  buildTransform,
+  DataLoader,
+  DistributedSampler,
+  leftOutNote,
+  RandomSampler,
+} from '../data/index.ts';
 import type { Dataset, Sampler, Transform } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
@@ -32,6 +40,8 @@ export interface Experiment {
   imageShape: readonly number[];
   /** Paths of frozen modules that are meant to keep their initial weights. */
   allowInitialWeights: readonly string[];
+  /** What the data may not be meant to be: files that were left out, labels that go by other names. */
+  notes: readonly string[];
 }
 
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
@@ -45,10 +55,18 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   });
   const shared = (sampler: Sampler): Sampler =>
     group === undefined ? sampler : new DistributedSampler(sampler, group);
-  const loader = (part: CheckedConfig['trainData'], name: string, training: boolean): DataLoader => {
-    const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : name;
-    const dataset = datasets.get(key) ?? asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
-    datasets.set(key, dataset);
+  const notes: string[] = [];
+  const loader = (part: DataPart, name: string, reference?: Dataset): DataLoader => {
+    const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
+    const own =
+      (key === undefined ? undefined : datasets.get(key)) ??
+      asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
+    if (key !== undefined) datasets.set(key, own);
+    notes.push(...leftOutNote(own, name));
+    const { labels } = part;
+    const aligned = reference === undefined ? undefined : alignClasses(own, reference, { name, labels });
+    notes.push(...(aligned?.notes ?? []));
+    const dataset = aligned?.dataset ?? own;
     const transforms = (list: readonly TypedConfig[], where: string): Transform[] =>
       list.map((transform, i) => asBuilt(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
     const views = Object.entries(part.views ?? {}).map(
@@ -61,12 +79,13 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
       ...(views.length === 0 ? {} : { views: Object.fromEntries(views) }),
       seed,
       memoryFormat,
-      ...(training ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
+      ...(reference === undefined ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
     });
   };
-  const trainLoader = loader(config.trainData, 'trainData', true);
-  const valLoader = loader(config.valData, 'valData', false);
-  const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', false);
+  const trainLoader = loader(config.trainData, 'trainData');
+  const { dataset: reference } = trainLoader;
+  const valLoader = loader(config.valData, 'valData', reference);
+  const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
   const { workDir, progress, signal } = options;
   const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
   const trainer = new Trainer({
@@ -94,8 +113,12 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     testLoader,
     imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape,
     allowInitialWeights: config.allowInitialWeights ?? [],
+    notes,
   };
 }
+
+/** One of the three sets of a config. The training data's classes are those of all. */
+type DataPart = CheckedConfig['trainData'] & Pick<CheckedConfig['valData'], 'labels'>;
 
 type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;
 type SchedulerConfigs = Extract<CheckedConfig['schedulers'], readonly unknown[]>;

@@ -5,6 +5,7 @@ import { basename, extname, join, relative } from 'node:path';
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
+import { withOptionPaths } from '../config/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { groupFromEnvironment, joinProcessGroup } from '../torch/index.ts';
@@ -52,7 +53,7 @@ function resolveRun(config: string | undefined, options: TrainOptions) {
     file,
     folder: workDir ?? join('runs', basename(file, extname(file))),
     resumes: resume !== undefined,
-    cfgOptions: options.cfgOptions ?? [],
+    cfgOptions: withOptionPaths(options.cfgOptions ?? []), // a resume may begin in another folder
     pkg: options.pkg ?? [],
     seed: options.seed,
     epochs: options.epochs,
@@ -131,6 +132,7 @@ export const train = new Command('train')
       },
       onStage: async ({ name }, experiment) => {
         if (name !== '') say(`stage ${name}`);
+        for (const text of experiment.notes) note(text);
         const { epoch, step } = experiment.trainer.position;
         if (epoch + step > 0) return say(`resuming at epoch ${epoch + 1}, step ${step + 1}`);
         if (!probe) return undefined;

@@ -148,12 +148,21 @@ export interface LoaderConfig {
   readonly views?: Readonly<Record<string, readonly TransformConfig[]>>;
 }
 
+/** Data to measure with: its classes are brought to those of the training data. */
+export interface MeasuredConfig extends LoaderConfig {
+  /**
+   * `'byName'` (default): a class is the training data's of the same name; one that it does not have is an error. `'byNumber'`: labels
+   * are as they are, whatever the classes are called.
+   */
+  readonly labels?: 'byName' | 'byNumber';
+}
+
 /** Everything but the algorithm. */
 export interface TrainingConfig {
   readonly trainData: LoaderConfig;
-  readonly valData: LoaderConfig;
+  readonly valData: MeasuredConfig;
   /** Default: `valData`. */
-  readonly testData?: LoaderConfig;
+  readonly testData?: MeasuredConfig;
   /** One for everything that is trained, or one for each part of the algorithm (`architecture`, `generator`). */
   readonly optimizer: OptimizerConfig | Readonly<Record<string, OptimizerConfig>>;
   /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */

@@ -20,6 +20,12 @@ const loader = z.strictObject({
   views: z.record(z.string(), z.array(typed)).exactOptional(),
 });
 
+/** Data to measure with: its classes are brought to those of the training data. */
+const measured = loader.extend({
+  /** `'byName'` (default): by the names of the classes; `'byNumber'`: as they are, whatever the classes are called. */
+  labels: z.enum(['byName', 'byNumber']).exactOptional(),
+});
+
 const scheduler = z.looseObject({
   type: z.string(),
   by: z.enum(['step', 'epoch']).exactOptional(),
@@ -49,9 +55,9 @@ const fields = {
   /** `{ type: 'SingleTeacherDistill', architecture, teacher, teacherCkpt, distiller }`, or another algorithm. */
   model: typed,
   trainData: loader,
-  valData: loader,
+  valData: measured,
   /** Default: `valData`. */
-  testData: loader.exactOptional(),
+  testData: measured.exactOptional(),
   optimizer: oneOrByPart(optimizer),
   /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */
   schedulers: oneOrByPart(z.array(scheduler)).exactOptional(),

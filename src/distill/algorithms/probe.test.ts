@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 
 import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
-import { getRandomState, manualSeed, randn, tidy } from '../../torch/index.ts';
+import { getRandomState, manualSeed, ops, randn, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
 import { buildAlgorithm } from './index.ts';
 import type { Algorithm } from './index.ts';
-import { probe } from './probe.ts';
+import { compareHeads, probe } from './probe.ts';
 
 const batch = () => ({ inputs: randn([4, 1, 8, 8]), dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel })) });
 
@@ -74,7 +75,7 @@ it('says every shape that does not fit, with the connector that would mend it', 
   ).toEqual(['distiller.connectors.wide is trained by no optimiser']);
 });
 
-it('names recorders that do not fire, losses that weigh nothing, and heads of other classes', () => {
+it('names recorders that do not fire, and losses that weigh nothing', () => {
   const lost = {
     type: 'MethodOutputs',
     source: {
@@ -94,9 +95,46 @@ it('names recorders that do not fire, losses that weigh nothing, and heads of ot
       },
     },
   });
-  const { mistakes, warnings } = tidy(() => probe(algorithm, batch(), { numClasses: 10 }));
+  const { mistakes, warnings } = tidy(() => probe(algorithm, batch()));
   expect(mistakes[0]).toMatch(/student recorder "lost" .* did not fire/);
-  expect(warnings.join('\n')).toMatch(/"loss_feat" has lossWeight 0[^]*student knows 4 classes, the data has 10/);
+  expect(warnings.join('\n')).toMatch(/"loss_feat" has lossWeight 0/);
+});
+
+it('compares heads with the data: too few classes of a network that is trained are a mistake, all else may be meant', () => {
+  const algorithm = features(); // both know 4 classes
+  expect(compareHeads(algorithm, 4)).toEqual({ mistakes: [], warnings: [] });
+  expect(compareHeads(algorithm, 10)).toEqual({
+    mistakes: [
+      'the head of the network "student" has 4 classes, the data 10: labels from 4 on have no score\n' +
+        '  help: set numClasses of its head to 10, or leave classes out of the data',
+    ],
+    warnings: [
+      expect.stringMatching(/^the head of the network "teacher" has 4 classes, the data 10: its features can/),
+    ],
+  });
+  expect(compareHeads(algorithm, 3)).toEqual({
+    mistakes: [],
+    warnings: [
+      'the head of the network "student" has 4 classes, the data 3: no sample is of the classes from 3 on',
+      expect.stringMatching(/"teacher" has 4 classes, the data 3/),
+    ],
+  });
+  const { mistakes } = tidy(() => probe(algorithm, batch(), { numClasses: 10 }));
+  expect(mistakes[0]).toMatch(/"student" has 4 classes, the data 10/);
+});
+
+it('says that images were not normalized where a network fails on bytes', () => {
+  const bytes = (): Tensor => ops.zeros([4, 1, 8, 8], { dtype: 'uint8' });
+  const { mistakes } = tidy(() => probe(features(), { ...batch(), inputs: bytes() }));
+  expect(mistakes).toHaveLength(1);
+  expect(mistakes[0]).toMatch(
+    /^the student is given images of uint8, and fails on them \([^]*help: end transforms or studentTransforms with \{ type: 'Normalize', mean, std \}/,
+  );
+  const views = tidy(() => probe(features(), { ...batch(), views: { teacher: bytes() } }));
+  expect(views.mistakes[0]).toMatch(/^the teacher is given images of uint8[^]*help: end views\.teacher with/);
+  expect(() => tidy(() => features().trainStep({ ...batch(), inputs: bytes() }, () => undefined))).toThrow(
+    /the student is given images of uint8[^]*Normalize/,
+  );
 });
 
 it('says why a network fails, before the recorders it did not reach', () => {

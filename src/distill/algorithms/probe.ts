@@ -72,11 +72,13 @@ export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOpt
 
 function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions): ProbeReport {
   const batch = algorithm.preprocessed(given);
-  const mistakes: string[] = [];
+  const { numClasses } = options;
+  const heads = numClasses === undefined ? { mistakes: [], warnings: [] } : compareHeads(algorithm, numClasses);
+  const mistakes: string[] = [...heads.mistakes];
   const warnings: string[] = [];
   const losses: Record<string, number> = {};
   const failed = attempt(() => {
-    const [total, entries] = algorithm.parseLosses(algorithm.loss(batch.inputs, batch.dataSamples, batch.views));
+    const [total, entries] = algorithm.batchLosses(batch);
     for (const [name, value] of Object.entries(entries)) losses[name] = value.item();
     total.backward();
   });
@@ -92,7 +94,7 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
   const silent = recorders.filter(({ records }) => records === 0);
   // A forward that fails on its way says more than the recorders that it did not reach.
   if (failed !== undefined && silent.length > 0)
-    return { recorders, arguments: args, losses, mistakes: [failed], warnings };
+    return { recorders, arguments: args, losses, mistakes: [...heads.mistakes, failed], warnings };
   for (const { side, name, source } of silent) {
     mistakes.push(`${side} recorder "${name}" (${source}) did not fire: its target is not on the way of this forward`);
   }
@@ -101,7 +103,7 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
   warnings.push(
     ...differences(algorithm, given),
     ...outside(algorithm, options.optimized),
-    ...classes(algorithm, options.numClasses),
+    ...heads.warnings,
     ...untrained(algorithm, options.allowInitialWeights ?? []),
   );
   return { recorders, arguments: args, losses, mistakes: [...new Set(mistakes)], warnings: [...new Set(warnings)] };
@@ -249,11 +251,24 @@ function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
   ];
 }
 
-function classes(algorithm: Algorithm, numClasses: number | undefined): string[] {
-  if (numClasses === undefined) return [];
-  return Object.entries(algorithm.evaluated()).flatMap(([name, model]) => {
-    const head = model.getModule('head') as { numClasses?: number } | undefined;
-    const own = head?.numClasses;
-    return own === undefined || own === numClasses ? [] : [`${name} knows ${own} classes, the data has ${numClasses}`];
-  });
+/**
+ * Heads that know another number of classes than the data. Too few are a mistake where the network is trained: labels beyond have no
+ * score. Too many, and a frozen teacher of another number, may be meant.
+ */
+export function compareHeads(algorithm: Algorithm, numClasses: number): Record<'mistakes' | 'warnings', string[]> {
+  const found = { mistakes: [] as string[], warnings: [] as string[] };
+  for (const [name, model] of Object.entries(algorithm.evaluated())) {
+    const own = (model.getModule('head') as { numClasses?: number } | undefined)?.numClasses;
+    if (own === undefined || own === numClasses) continue;
+    const counts = `the head of the network "${name}" has ${own} classes, the data ${numClasses}`;
+    if (!model.parameters().some((parameter) => parameter.requiresGrad)) {
+      found.warnings.push(`${counts}: its features can be distilled, its scores and its accuracy mean something else`);
+    } else if (own > numClasses) {
+      found.warnings.push(`${counts}: no sample is of the classes from ${numClasses} on`);
+    } else {
+      const help = `set numClasses of its head to ${numClasses}, or leave classes out of the data`;
+      found.mistakes.push(`${counts}: labels from ${own} on have no score\n  help: ${help}`);
+    }
+  }
+  return found;
 }

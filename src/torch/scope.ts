@@ -2,7 +2,7 @@
 // collector frees tensors, through a box whose finalizer runs during the collection itself.
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import { RetortError } from '../errors.ts';
+import { during } from './modes.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 
@@ -89,20 +89,12 @@ export function escapeAll(value: unknown): void {
  * @throws {RetortError} when `fn` returns a promise: use {@link tidyAsync}.
  */
 export function tidy<T>(fn: () => T): T {
-  enterScope();
-  try {
+  const body = (): T => {
     const result = fn();
-    if (result instanceof Promise) {
-      result.catch(() => {}); // its failure is not the error to report
-      throw new RetortError('tidy: the function returned a promise, and its tensors would be freed before it ends', {
-        help: 'use `await tidyAsync(fn)`',
-      });
-    }
     escapeAll(result);
     return result;
-  } finally {
-    exitScope();
-  }
+  };
+  return during('tidy', body, { enter: enterScope, leave: exitScope, help: 'use `await tidyAsync(fn)`' });
 }
 
 /** {@link tidy} for asynchronous functions; several may run interleaved, each with a scope of its own. */

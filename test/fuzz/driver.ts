@@ -151,7 +151,7 @@ async function untilItEnds(folder: string): Promise<{ status: string | undefined
   const program = fileURLToPath(new URL('child.ts', import.meta.url));
   const node = ['--expose-gc', '--import', import.meta.resolve('tsx'), program, folder];
   const limits = `ulimit -c 0; ulimit -d ${mostMemory}; exec "$0" "$@"`;
-  const env = { ...process.env, RETORT_THREADS: '1', OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
+  const env = { ...process.env, RETORT_THREADS: '1', OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', GLOG_minloglevel: '3' };
   const child = spawn('sh', ['-c', limits, process.execPath, ...node], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said = `${said}${data.toString()}`.slice(-20_000)));

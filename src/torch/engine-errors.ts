@@ -167,6 +167,7 @@ const ways: readonly Way[] = [
 
   // the rest
   [/Cannot copy out of meta tensor/, 'a tensor on "meta" has a shape and no values: make it on the CPU to read it'],
+  [/There were no tensor arguments to this function/, 'the list of tensors is empty: give it one at least'],
   [/not defined for sparse tensors|sparse/i, 'most operators, and reading values, want a dense tensor: toDense()'],
   [
     /have incompatible tensor type/,
@@ -206,6 +207,8 @@ export function engineError(message: string): RetortError {
 function withoutCode(message: string): string {
   return message
     .replace(/(Could not run '[^']*' with arguments from the '[^']*' backend\.).*$/s, '$1')
+    .replace(/ {2}This usually means that this function requires a non-empty list.*$/s, '')
+    .replace(/\s*^\w+: (?:fallthrough )?registered at .*$/ms, '')
     .replace(
       / ?INTERNAL ASSERT FAILED at "[^"]*":\d+, please report a bug to PyTorch\.\s*/g,
       ' (a defect of libtorch) ',

@@ -60,18 +60,32 @@ export function moveToScope(owned: Owned, scope: number): void {
   if (native().moveTo(owned.handle, scope)) owned.box = native().box(owned.handle);
 }
 
-/** Applies `visit` to every tensor in a value: tensors, arrays, plain objects, maps and sets of them. */
+/** Applies `visit` to every tensor in a value: tensors, arrays, plain objects, maps and sets of them, also circular ones. */
 export function visitTensors(value: unknown, visit: (owned: Owned) => void): void {
   if (typeof value !== 'object' || value === null) return;
   if (value instanceof ownedClass) visit(value);
-  else if (Array.isArray(value)) for (const item of value) visitTensors(item, visit);
-  else if (value instanceof Map) for (const item of value.values()) visitTensors(item, visit);
-  else if (value instanceof Set) for (const item of value) visitTensors(item, visit);
-  else {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null)
-      for (const item of Object.values(value)) visitTensors(item, visit);
+  else if (holdsValues(value)) visitInside(value, visit, new Set());
+}
+
+function visitInside(value: object, visit: (owned: Owned) => void, seen: Set<object>): void {
+  seen.add(value);
+  const items: Iterable<unknown> = Array.isArray(value) || value instanceof Set ? value : valuesOf(value);
+  for (const item of items) {
+    if (typeof item !== 'object' || item === null) continue;
+    if (item instanceof ownedClass) visit(item);
+    else if (!seen.has(item) && holdsValues(item)) visitInside(item, visit, seen);
   }
+}
+
+/** Whether tensors are looked for inside: arrays, maps, sets and plain objects. */
+function holdsValues(value: object): boolean {
+  if (Array.isArray(value) || value instanceof Map || value instanceof Set) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function valuesOf(value: object): Iterable<unknown> {
+  return value instanceof Map ? value.values() : Object.values(value);
 }
 
 function escape(owned: Owned): void {

@@ -129,15 +129,15 @@ export class Tensor implements Disposable {
     if (typeof hook !== 'function') {
       throw new RetortError(`registerHook: a function was expected, got ${describeValue(hook)}`);
     }
-    let active = true;
+    let active: typeof hook | undefined = hook;
     const position = native().registerHook(handle, (gradient) => {
       const given = new Tensor(gradient);
-      if (active) return replacement(hook(given));
+      if (active !== undefined) return replacement(active(given));
       given.dispose();
       return 0;
     });
     const remove = (): void => {
-      active = false; // also where the tensor itself is gone and only the graph still has the hook
+      active = undefined; // also where the tensor itself is gone and only the graph still has the hook
       native().removeHook(handle, position);
     };
     return { remove, [Symbol.dispose]: remove };

@@ -42,7 +42,7 @@ export interface Report {
 const patience = { computing: 5, waiting: 120 };
 const standsStill = 'stands still';
 /** Writable memory of a process, in KiB: what wants gigabytes fails instead of filling the machine. */
-const mostMemory = 6 * 2 ** 20;
+const mostMemory = 1.75 * 2 ** 20;
 /** Deaths of one part beyond this many are not looked for. */
 const enough = 3;
 

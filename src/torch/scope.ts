@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 import { RetortError } from '../errors.ts';
+import { visitLeaves } from './leaves.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 
@@ -62,16 +63,11 @@ export function moveToScope(owned: Owned, scope: number): void {
 
 /** Applies `visit` to every tensor in a value: tensors, arrays, plain objects, maps and sets of them. */
 export function visitTensors(value: unknown, visit: (owned: Owned) => void): void {
-  if (typeof value !== 'object' || value === null) return;
   if (value instanceof ownedClass) visit(value);
-  else if (Array.isArray(value)) for (const item of value) visitTensors(item, visit);
-  else if (value instanceof Map) for (const item of value.values()) visitTensors(item, visit);
-  else if (value instanceof Set) for (const item of value) visitTensors(item, visit);
-  else {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null)
-      for (const item of Object.values(value)) visitTensors(item, visit);
-  }
+  else
+    visitLeaves(value, (leaf) => {
+      if (leaf instanceof ownedClass) visit(leaf);
+    });
 }
 
 function escape(owned: Owned): void {

@@ -6,6 +6,7 @@ import { RetortError } from '../errors.ts';
 import type { Device, DType } from './dtype.ts';
 import { deviceName, dtypeName, itemSize } from './dtype.ts';
 import type { TensorOperators } from './generated/operators.ts';
+import { mapLeaves } from './leaves.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
@@ -246,6 +247,11 @@ export function detachedHandle(tensor: Tensor): Handle {
 /** Makes `target` take over the memory, shape, dtype and device of `source`, staying the same tensor (and the same leaf). */
 export function setData(target: Tensor, source: Tensor): void {
   native().setData(liveHandle(target), liveHandle(source));
+}
+
+/** The same value with every tensor in it outside the graph; structures are those of {@link tensorsIn}. */
+export function detached(value: unknown): unknown {
+  return mapLeaves(value, (leaf) => (leaf instanceof Tensor && leaf.requiresGrad ? leaf.detach() : leaf));
 }
 
 /** Every tensor in a value: itself, or in arrays, plain objects, maps and sets. */

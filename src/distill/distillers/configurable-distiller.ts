@@ -4,7 +4,8 @@ import { RetortError } from '../../errors.ts';
 import { Module, ModuleDict } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { Tensor, tensor } from '../../torch/index.ts';
+import { detached, isPlainObject, tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
@@ -82,7 +83,7 @@ export class ConfigurableDistiller<
     const options = given as ConfigurableDistillerOptions;
     const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
     const inherited = compat === undefined ? {} : { compat };
-    const withCompat = <T>(config: T): T => (isPlain(config) ? { ...inherited, ...config } : config);
+    const withCompat = <T>(config: T): T => (isPlainObject(config) ? { ...inherited, ...config } : config);
     this.studentRecorders = new RecorderManager(options.studentRecorders);
     this.teacherRecorders = new RecorderManager(options.teacherRecorders);
     this.deliveries = new DistillDeliveryManager(options.distillDeliveries);
@@ -250,17 +251,6 @@ function fieldOf(field: BatchField, batch: DistilledBatch | undefined): unknown 
     default:
       return batch.dataSamples;
   }
-}
-
-/** The same value with every tensor outside the graph. */
-function detached(value: unknown): unknown {
-  if (value instanceof Tensor) return value.detach();
-  if (Array.isArray(value)) return value.map(detached);
-  return isPlain(value) ? mapValues(value, detached) : value;
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, change: (value: V, key: string) => W): Record<string, W> {

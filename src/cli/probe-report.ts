@@ -12,17 +12,18 @@ import { table } from './numbers.ts';
 /** How many images the probe looks at: enough for batch norms to measure. */
 const images = 4;
 
-/** Runs the probe on the first images of the training data. */
+/** Runs the probe on the first images of the training data, and what will be evaluated on the first of the validation data. */
 export async function probeExperiment(experiment: Experiment): Promise<ProbeReport> {
   const { algorithm, trainer, trainLoader, allowInitialWeights } = experiment;
   await trainLoader.prepare(0, 0);
-  return tidy(() =>
+  const found = tidy(() =>
     probe(algorithm, first(trainLoader.load(0, 0)), {
       optimized: new Set(trainer.parameters()),
       numClasses: trainLoader.dataset.classes.length,
       allowInitialWeights,
     }),
   );
+  return { ...found, mistakes: [...found.mistakes, ...(await trainer.probeEvaluation())] };
 }
 
 function first({ inputs, dataSamples, views }: TrainBatch): TrainBatch {
@@ -61,5 +62,5 @@ export function shownProbe({ recorders, arguments: args, warnings }: ProbeReport
 export function requireProbe({ mistakes }: ProbeReport, where: string): void {
   if (mistakes.length === 0) return;
   const listed = mistakes.map((mistake) => mistake.replaceAll('\n', '\n    ')).join('\n    ');
-  throw new RetortError(`${where}: one forward of both networks found\n    ${listed}`);
+  throw new RetortError(`${where}: a trial on a few images found\n    ${listed}`);
 }

@@ -60,6 +60,8 @@ function setUp(): { pair: Pair; parts: TrainingParts; train: () => void } {
 
 const at = (epoch: number): Progressed => ({
   position: { epoch, step: 0 },
+  steps: epoch,
+  batches: 0,
   metrics: { student: { accuracy: 50 } },
   evaluationDue: false,
   seconds: 1,
@@ -115,35 +117,34 @@ it('uses the checkpoint before one that is torn or altered, and says so', () => 
   release(first);
 });
 
-it('accumulates gradients to their mean, and limits only what it steps with', () => {
+it('averages the updates of a step, or those there are, and moves once', () => {
   const layer = new Linear(1, 1, { bias: false });
   tidy(() => layer.weight.detach().fill_(0));
   const optimizer = new SGD(layer.parameters(), { lr: 1 });
-  const part = new OptimizedPart({ optimizer, accumulate: 2 });
-  tidy(() =>
-    part.update(
-      layer
-        .forward(ones([1, 1]))
-        .mul(2)
-        .sum(),
-      false,
-    ),
-  );
-  expect([part.settled, layer.weight.item()]).toEqual([false, 0]);
-  tidy(() =>
-    part.update(
-      layer
-        .forward(ones([1, 1]))
-        .mul(4)
-        .sum(),
-      false,
-    ),
-  );
-  expect([part.settled, layer.weight.item()]).toEqual([true, -3]);
-  tidy(() => part.update(layer.forward(ones([1, 1])).sum(), false));
-  part.endEpoch();
-  expect([part.settled, layer.weight.item()]).toEqual([true, -3.5]);
-  expect(() => new OptimizedPart({ optimizer, accumulate: 0 })).toThrow(/accumulate must be a whole number/);
+  const part = new OptimizedPart({ optimizer });
+  const update = (slope: number): void =>
+    tidy(() =>
+      part.update(
+        layer
+          .forward(ones([1, 1]))
+          .mul(slope)
+          .sum(),
+        false,
+      ),
+    );
+  part.beginStep(2);
+  update(2);
+  expect(layer.weight.item()).toBe(0);
+  update(4);
+  expect(layer.weight.item()).toBe(-3);
+  update(1); // of a part with several updates a batch
+  part.endStep();
+  expect(layer.weight.item()).toBe(-4);
+  part.beginStep(1);
+  update(2);
+  expect(layer.weight.item()).toBe(-6);
+  expect(() => new OptimizedPart({ optimizer, accumulate: 2 } as never)).toThrow(/accumulate.*one for all parts/s);
+  expect(() => new OptimizedPart({ optimizer, maxGradNorm: NaN })).toThrow(/maxGradNorm: .*got NaN/);
 });
 
 it('steps schedulers once a training step, however often the optimiser moved in it', () => {

@@ -254,6 +254,8 @@ function classes(algorithm: Algorithm, numClasses: number | undefined): string[]
   return Object.entries(algorithm.evaluated()).flatMap(([name, model]) => {
     const head = model.getModule('head') as { numClasses?: number } | undefined;
     const own = head?.numClasses;
-    return own === undefined || own === numClasses ? [] : [`${name} knows ${own} classes, the data has ${numClasses}`];
+    if (own === undefined || own === numClasses) return [];
+    const shown = `${name} knows ${own} classes, the data has ${numClasses}`;
+    return [model === algorithm.student ? shown : `${shown}: its accuracy says nothing, only its features can teach`];
   });
 }

@@ -25,7 +25,7 @@ it('takes a k beyond the number of classes, and refuses one that is none', () =>
   const measurement = new Accuracy({ topk: [5] }).begin();
   tidy(() => measurement.add(tensor([[1, 2]]), labelled(0)));
   expect(measurement.result()).toEqual({ accuracy: 100 });
-  expect(() => new Accuracy({ topk: [0] })).toThrow(/whole numbers of at least 1, got \[0\]/);
+  expect(() => new Accuracy({ topk: [0] })).toThrow(/Accuracy:\s+topk.0: .*got 0/);
   expect(() => buildEvaluator({ type: 'Acuracy' })).toThrow(/did you mean "Accuracy"/);
 });
 

@@ -64,7 +64,7 @@ export class TerminalProgress implements Progress {
       this.#secondsPerImage = before === undefined ? seconds : smoothing * before + (1 - smoothing) * seconds;
     }
     this.#lastStep = now;
-    const last = report.step === report.steps;
+    const last = report.step === report.steps || report.left === 0;
     if (this.#renews) {
       if (!last && now - this.#lastShown < renewEvery) return;
       this.#stream.write(`\r\x1b[K${this.#text(report, (this.#stream.columns || 80) - 1)}`);
@@ -112,18 +112,19 @@ export class TerminalProgress implements Progress {
       const text = pieces.slice(0, count).join('  ');
       if (text.length <= room) return prefix + text;
     }
-    // Narrower still: fewer words and digits, then no place in training.
+    // Narrower still: fewer words and digits, then less of where and how fast.
     const where = [`${epoch}/${epochs}`, `${step}/${steps}`];
     const speed = rate === undefined ? [] : [`${rate}/s`, `ETA ${eta}`];
-    for (const short of [
-      [...where, ...shown(3), ...speed],
-      [where[0]!, ...shown(3), ...speed],
-      [...shown(3), ...speed],
-    ]) {
-      const text = short.join(' ');
-      if (text.length <= room) return prefix + text;
-    }
-    return [...shown(3), ...speed].join(' ').slice(0, Math.max(0, columns));
+    const total = shown(3);
+    const shorter = [
+      [...where, ...total, ...speed],
+      [where[0]!, ...total, ...speed],
+      [...total, ...speed],
+      [...total, ...speed.slice(1)],
+      total,
+    ];
+    const fitting = shorter.map((words) => words.join(' ')).find((text) => text.length <= room);
+    return fitting === undefined ? total.join(' ').slice(0, Math.max(0, columns)) : prefix + fitting;
   }
 }
 

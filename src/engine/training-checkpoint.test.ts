@@ -5,11 +5,13 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
+import { asFormer } from '../../test/checkpoints.ts';
 import { Linear, Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { SGD, StepLR } from '../optim/index.ts';
 import { manualSeed, ones, randn, tidy } from '../torch/index.ts';
 import { Ema } from './hooks/index.ts';
+import type { Hook, HookState } from './hooks/index.ts';
 import { loadTraining, runFiles, saveTraining } from './index.ts';
 import type { Progressed, Trainable, TrainingParts } from './index.ts';
 import { OptimizedPart } from './optimized-part.ts';
@@ -156,4 +158,61 @@ it('steps schedulers once a training step, however often the optimiser moved in 
   expect(part.lr).toBe(0.5);
   part.endStep(); // a step in which nothing moved
   expect(part.lr).toBe(0.5);
+});
+
+/** Remembers a number and a tensor. */
+class Remembers implements Hook {
+  readonly name: string;
+  value: number;
+  constructor(value: number, name = 'Remembers') {
+    this.value = value;
+    this.name = name;
+  }
+  stateDict(): HookState {
+    return { values: { value: this.value }, tensors: { half: ones([1]).mul(this.value / 2) } };
+  }
+  loadStateDict({ values, tensors }: Required<HookState>): void {
+    this.value = values['value'] as number;
+    expect(tensors['half']!.item()).toBe(this.value / 2);
+  }
+}
+
+function restored(hooks: readonly Hook[]): string[] {
+  const said: string[] = [];
+  const { parts, ...rest } = setUp();
+  loadTraining(folder, { ...parts, hooks }, (text) => void said.push(text));
+  release({ parts, ...rest });
+  return said;
+}
+
+function saved(hooks: readonly Hook[]): void {
+  const first = setUp();
+  saveTraining(folder, { ...first.parts, hooks }, at(1));
+  release(first);
+}
+
+it('hooks of one class have a state each; hooks that came and went are said', () => {
+  saved([new Remembers(1), new Remembers(2, 'Other'), new Remembers(3)]);
+  const same = [new Remembers(0), new Remembers(0, 'Other'), new Remembers(0)];
+  expect(restored(same)).toEqual([]);
+  expect(same.map(({ value }) => value)).toEqual([1, 2, 3]);
+  const changed = [new Remembers(0, 'New'), new Remembers(0), new Remembers(0), new Remembers(0)];
+  expect(restored(changed)).toEqual([
+    'note: the hook New was not in this run before: it begins now',
+    'note: the hook Remembers was not in this run before: it begins now',
+    'note: the hook Other was in this run before and is not any more',
+  ]);
+  expect(changed.map(({ value }) => value)).toEqual([0, 1, 3, 0]);
+});
+
+it('a checkpoint that knew hooks by name alone gives the last of a name what it held', () => {
+  saved([new Remembers(1), new Remembers(2)]);
+  asFormer(
+    join(folder, runFiles.training),
+    (state) => ({ ...state, hooks: { Remembers: { value: 2 } } }),
+    (name) => name.replace('hook.1.', 'hook.Remembers.').replace('hook.0.', 'unused.'),
+  );
+  const hooks = [new Remembers(0), new Remembers(0), { name: 'Logger' }];
+  expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it begins now']);
+  expect(hooks.map((hook) => (hook as Remembers).value)).toEqual([0, 2, undefined]);
 });

@@ -3,6 +3,7 @@
 import { RetortError } from '../../errors.ts';
 import { Module, ModuleDict } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
+import { mistakesOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { detached, isPlainObject, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -18,7 +19,7 @@ import type { DistillerOptions, LossesByName } from './distiller-types.ts';
 import { checkMappings } from './mapping-check.ts';
 import { connectorsOf } from './mapping.ts';
 import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
-import { checkSchedule, weightFactor } from './weight-schedule.ts';
+import { weightFactor, weightSchedule } from './weight-schedule.ts';
 import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
 
 /** What a distiller is put together from where the names in it are not known to the compiler, such as in what was read from a file. */
@@ -108,7 +109,8 @@ export class ConfigurableDistiller<
     });
     for (const [name, schedule] of Object.entries(lossWeightSchedules)) {
       if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules."${name}": there is no such loss`);
-      checkSchedule(`lossWeightSchedules."${name}"`, schedule);
+      const wrong = mistakesOf(weightSchedule, schedule);
+      mistakes.push(...wrong.map((mistake) => `lossWeightSchedules."${name}": ${mistake}`));
     }
     if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
     this.warnings = warnings;

@@ -12,7 +12,7 @@ import { epochsDone, flatMetrics } from './hook.ts';
 import type { Hook, NetworkMetrics, Run } from './hook.ts';
 
 export interface LoggerOptions {
-  /** Steps between two lines. Default 50; the last step of an epoch always has one. */
+  /** Steps between two lines. Default 50; the last step of an epoch, and of training, always has one. */
   interval?: number | undefined;
 }
 
@@ -45,8 +45,8 @@ export class Logger implements Hook {
   }
 
   afterStep({ workDir }: Run, report: StepReport): void {
-    const { epoch, step, steps, lr, losses } = report;
-    if (workDir === undefined || (step % this.#interval !== 0 && step !== steps)) return;
+    const { epoch, step, steps, left, lr, losses } = report;
+    if (workDir === undefined || (step % this.#interval !== 0 && step !== steps && left > 0)) return;
     write(workDir, { epoch, step, lr, ...losses, memory: memory().bytes });
   }
 

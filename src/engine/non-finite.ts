@@ -31,6 +31,11 @@ function listed(names: readonly string[]): string {
   return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
 }
 
+/** The paths of the parameters of a module. */
+function namesOf(root: Module): ReadonlyMap<Tensor, string> {
+  return new Map<Tensor, string>([...root.namedParameters()].map(([name, parameter]) => [parameter, name]));
+}
+
 /** A gradient with a number that is none, found before the optimiser stepped. The trainer says the rest. */
 export class NonFiniteGradient extends RetortError {
   readonly parameters: readonly Tensor[];
@@ -118,7 +123,7 @@ export function gradientError(
     again: (update: (request: UpdateRequest) => void) => void;
   },
 ): RetortError {
-  const names = new Map([...root.namedParameters()].map(([name, parameter]) => [parameter as Tensor, name]));
+  const names = namesOf(root);
   const wrong = parameters.map((parameter, i) => names.get(parameter) ?? `parameter ${i} of the optimiser`);
   const from = new Set<string>();
   try {
@@ -169,7 +174,7 @@ interface Changing {
 type Named = readonly (readonly [name: string, tensor: Tensor])[];
 
 function trainedWeights({ algorithm, parts }: Changing): Named {
-  const names = new Map([...algorithm.namedParameters()].map(([name, parameter]) => [parameter as Tensor, name]));
+  const names = namesOf(algorithm);
   const trained = [...parts.values()].flatMap(({ optimizer }) => optimizer.parameters());
   return trained.map((parameter, i) => [names.get(parameter) ?? `parameter ${i} of the optimiser`, parameter]);
 }

@@ -173,7 +173,7 @@ class Remembers implements Hook {
   }
   loadStateDict({ values, tensors }: Required<HookState>): void {
     this.value = values['value'] as number;
-    expect(tensors['half']!.item()).toBe(this.value / 2);
+    if (tensors['half']!.item() !== this.value / 2) throw new Error('the tensor is of another hook');
   }
 }
 
@@ -210,7 +210,7 @@ it('a checkpoint that knew hooks by name alone gives the last of a name what it 
   asFormer(
     join(folder, runFiles.training),
     (state) => ({ ...state, hooks: { Remembers: { value: 2 } } }),
-    (name) => name.replace('hook.1.', 'hook.Remembers.').replace('hook.0.', 'unused.'),
+    (name) => name.replace('hook.1.', 'hook.').replace('hook.0.', 'unused.'),
   );
   const hooks = [new Remembers(0), new Remembers(0), { name: 'Logger' }];
   expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it begins now']);

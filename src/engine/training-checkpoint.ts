@@ -77,8 +77,8 @@ interface Meta {
 /** A hook, and what it remembers; its tensors are called `hook.<place>.<name>`. */
 interface SavedHook {
   name: string;
-  /** Its position in the list of hooks. */
-  place: number | string;
+  /** Its position in the list of hooks, and its name: `2.EMA`. */
+  place: string;
   values: Readonly<Record<string, unknown>>;
 }
 /** By name: of several hooks of one name, the last. */
@@ -107,7 +107,8 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
       }
       meta.parts[part] = { schedulers: schedulers.map((scheduler) => scheduler.stateDict()), paramGroups, state: rest };
     }
-    for (const [place, hook] of parts.hooks.entries()) {
+    for (const [i, hook] of parts.hooks.entries()) {
+      const place = `${i}.${hook.name}`;
       const { values = {}, tensors: own = {} } = hook.stateDict?.() ?? {};
       hooks.push({ name: hook.name, place, values });
       for (const [key, tensor] of Object.entries(own)) tensors[`hook.${place}.${key}`] = tensor;

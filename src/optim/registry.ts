@@ -158,6 +158,6 @@ export function buildScheduler(
   optimizer: Optimizer,
   from: From<SchedulerFactory> = {},
 ): FormulaScheduler {
-  const { registry = schedulers as Registry<SchedulerFactory>, where } = from;
+  const { registry = schedulers, where } = from;
   return registry.build(config, where)(optimizer);
 }

@@ -14,6 +14,7 @@ import type * as algorithms from '../src/distill/algorithms/index.ts';
 import type * as losses from '../src/distill/losses/index.ts';
 import type * as engine from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
+import type * as nn from '../src/nn/index.ts';
 import type * as optim from '../src/optim/index.ts';
 import { engineInfo } from '../src/torch/index.ts';
 import { logitsDistiller, tinyNetwork } from './networks.ts';
@@ -246,6 +247,59 @@ it('says what went wrong once, and ends all', () => {
   expect(code).toBe(1);
   expect(err).toMatch(/first seen in (parameter|output)/);
   expect(existsSync(join(folder, 'nan', 'run.json'))).toBe(true);
+});
+
+it('a loss or a gradient that is none in one process ends all, before weights move', async () => {
+  const results = await inProcesses(2, async (group, { ops, tensor }, load) => {
+    const { Supervised } = (await load('retort-kd/algorithms')) as unknown as typeof algorithms;
+    const { Trainer } = (await load('retort-kd/engine')) as unknown as typeof engine;
+    const { SGD } = (await load('retort-kd/optim')) as unknown as typeof optim;
+    const { Linear, Module } = (await load('retort-kd/nn')) as unknown as typeof nn;
+    const { DataLoader, DistributedSampler, Normalize, RandomSampler, SyntheticImages } = (await load(
+      'retort-kd/data',
+    )) as unknown as typeof data;
+    const run = async (bad: (scores: ReturnType<typeof tensor>) => ReturnType<typeof tensor>): Promise<unknown> => {
+      class Net extends Module {
+        fc = new Linear(64, 4);
+        batches = 0;
+        override forward(inputs: ReturnType<typeof tensor>, _samples: unknown, mode = 'tensor'): unknown {
+          const scores = this.fc.forward(inputs.flatten(1));
+          if (mode !== 'loss') return scores;
+          const fine = ++this.batches < 2 || group.rank === 0;
+          return { loss: fine ? scores.square().mean() : bad(scores) };
+        }
+      }
+      const net = new Net();
+      const trainLoader = new DataLoader(new SyntheticImages({ samples: 32, shape: [1, 8, 8] }), {
+        batchSize: 4,
+        transforms: [new Normalize({ mean: [0.5], std: [0.5] })],
+        sampler: new DistributedSampler(new RandomSampler(), group),
+      });
+      const trainer = new Trainer({
+        algorithm: new Supervised({ architecture: net as never }),
+        trainLoader,
+        optimizer: new SGD(net.parameters(), { lr: 0.1 }),
+        epochs: 1,
+        group,
+      });
+      const message = await trainer.run().then(String, String);
+      return [message.split('\n')[0], net.fc.weight.isfinite().all().item(), ops.sum(net.fc.weight).item()];
+    };
+    return [
+      await run((scores) => scores.sub(scores).square().sum().sqrt()),
+      await run((scores) => scores.mean().mul(NaN)),
+    ];
+  });
+  const [first, second] = results as [string, number, number][][];
+  for (const [i, words] of [
+    [/epoch 1, step 2: the gradient of architecture.fc.weight/, /epoch 1, step 2: the gradient/],
+    [/a loss of another process is not finite/, /epoch 1, step 2: loss is NaN/],
+  ].entries()) {
+    const [[said, finite, sum], [other, ofOther, sumOfOther]] = [first![i]!, second![i]!];
+    expect([finite, ofOther, sum]).toEqual([1, 1, sumOfOther]);
+    expect(said).toMatch(words[0]!);
+    expect(other).toMatch(words[1]!);
+  }
 });
 
 it('begins alike and stays alike, whatever each process began with', async () => {

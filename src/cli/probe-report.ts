@@ -25,19 +25,23 @@ export interface ProbeData {
   decode?: boolean | undefined;
 }
 
-/** Looks at the files of the data sets, then runs the probe on the first images of the training data. */
+/**
+ * Looks at the files of the data sets, then runs the probe on the first images of the training data, and what will be evaluated on
+ * the first of the validation data.
+ */
 export async function probeExperiment(experiment: Experiment, data: ProbeData = {}): Promise<ProbeReport> {
   const { algorithm, trainer, trainLoader, allowInitialWeights } = experiment;
   const mistakes = await dataMistakes(experiment, data);
   if (mistakes.length > 0) return { recorders: [], arguments: [], losses: {}, mistakes, warnings: [] };
   await trainLoader.prepare(0, 0);
-  return tidy(() =>
+  const found = tidy(() =>
     probe(algorithm, first(trainLoader.load(0, 0)), {
       optimized: new Set(trainer.parameters()),
       numClasses: trainLoader.dataset.classes.length,
       allowInitialWeights,
     }),
   );
+  return { ...found, mistakes: [...found.mistakes, ...(await trainer.probeEvaluation())] };
 }
 
 async function dataMistakes({ trainLoader, valLoader, testLoader }: Experiment, data: ProbeData): Promise<string[]> {
@@ -94,5 +98,5 @@ export function shownProbe({ recorders, arguments: args, warnings }: ProbeReport
 export function requireProbe({ mistakes }: ProbeReport, where: string): void {
   if (mistakes.length === 0) return;
   const listed = mistakes.map((mistake) => mistake.replaceAll('\n', '\n    ')).join('\n    ');
-  throw new RetortError(`${where}: one forward of both networks found\n    ${listed}`);
+  throw new RetortError(`${where}: a trial on a few images found\n    ${listed}`);
 }

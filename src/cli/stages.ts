@@ -96,6 +96,7 @@ export function prepareStage(
     { ...built, model },
     {
       ...rest,
+      own,
       ...(workDir === undefined ? {} : { workDir }),
       ...(progress === undefined ? {} : { progress }),
       ...(signal === undefined ? {} : { signal }),

@@ -7,7 +7,7 @@ import type { evaluators, hooks, ParamwiseOptions } from '../engine/index.ts';
 import type { generators } from '../models/generators/index.ts';
 import type { backbones, heads, models, necks } from '../models/index.ts';
 import type { LossModel, Module } from '../nn/index.ts';
-import type { AdamOptions, SGDOptions } from '../optim/index.ts';
+import type { optimizers, schedulers, Timing } from '../optim/index.ts';
 import type { ConfigsOf, OptionsOf, TableOf, UserEntries } from '../registry/index.ts';
 
 /** Configs of users' entries of a kind. */
@@ -104,38 +104,13 @@ export type AlgorithmConfig<D, G> =
     } & Own<'DataFreeDistillation', 'architecture' | 'teachers' | 'generator' | 'distiller' | 'generatorDistiller'>);
 
 type Paramwise = { readonly paramwise?: ParamwiseOptions };
-export type OptimizerConfig =
-  | ({ readonly type: 'SGD' } & SGDOptions & Paramwise)
-  | ({ readonly type: 'Adam' | 'AdamW' } & AdamOptions & Paramwise);
+export type OptimizerConfig = ConfigsOf<TableOf<typeof optimizers, 'optimizer'>> & Paramwise;
 
-type By = {
-  readonly by?: 'step' | 'epoch';
-  /** When it begins and when it has ended, in what it counts. Default: the whole of training. */
-  readonly begin?: number;
-  readonly end?: number;
-  /** Its numbers are epochs, and the rate changes with every step. Default false. */
-  readonly everyStep?: boolean;
-};
-export type SchedulerConfig = By &
-  (
-    | { readonly type: 'MultiStepLR'; readonly milestones: readonly number[]; readonly gamma?: number }
-    | { readonly type: 'StepLR'; readonly stepSize: number; readonly gamma?: number }
-    | { readonly type: 'ExponentialLR'; readonly gamma: number }
-    | { readonly type: 'CosineAnnealingLR'; readonly tMax?: number; readonly etaMin?: number }
-    | {
-        readonly type: 'LinearLR';
-        readonly startFactor?: number;
-        readonly endFactor?: number;
-        readonly totalIters?: number;
-      }
-    | { readonly type: 'ConstantLR'; readonly factor?: number; readonly totalIters?: number }
-    | {
-        readonly type: 'PolynomialLR';
-        readonly totalIters?: number;
-        readonly power?: number;
-        readonly etaMin?: number;
-      }
-  );
+/** A cosine without a length of its own lasts as long as its part of training. */
+type Lasting<Config> = Config extends { readonly type: 'CosineAnnealingLR' }
+  ? Omit<Config, 'tMax'> & { readonly tMax?: number }
+  : Config;
+export type SchedulerConfig = Readonly<Timing> & Lasting<ConfigsOf<TableOf<typeof schedulers, 'scheduler'>>>;
 
 export interface LoaderConfig {
   readonly dataset: DatasetConfig;
@@ -165,10 +140,10 @@ export interface TrainingConfig {
   readonly testData?: MeasuredConfig;
   /** One for everything that is trained, or one for each part of the algorithm (`architecture`, `generator`). */
   readonly optimizer: OptimizerConfig | Readonly<Record<string, OptimizerConfig>>;
-  /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */
+  /** Applied together, in order. `by` says what they count: steps or epochs (default). */
   readonly schedulers?: readonly SchedulerConfig[] | Readonly<Record<string, readonly SchedulerConfig[]>>;
   readonly epochs: number;
-  /** Ends training after so many steps in all. */
+  /** Ends training after so many steps in all, also inside an epoch. A step is one update of the weights. */
   readonly maxSteps?: number;
   /** Seed of initial weights, order and augmentation. Default 0. */
   readonly seed?: number;
@@ -177,7 +152,7 @@ export interface TrainingConfig {
   /** `'bfloat16'` computes convolutions and matrix products in bfloat16. Default `'float32'`. */
   readonly precision?: 'float32' | 'bfloat16';
   readonly maxGradNorm?: number;
-  /** Batches whose gradients are averaged before the optimiser steps. Default 1. */
+  /** Batches in a step, whose gradients are averaged; the last step of an epoch has those that are left. Default 1. */
   readonly accumulate?: number;
   /** Epochs between two evaluations. Default 1. */
   readonly valInterval?: number;

@@ -59,10 +59,10 @@ const fields = {
   /** Default: `valData`. */
   testData: measured.exactOptional(),
   optimizer: oneOrByPart(optimizer),
-  /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */
+  /** Applied together, in order. `by` says what they count: steps or epochs (default). */
   schedulers: oneOrByPart(z.array(scheduler)).exactOptional(),
   epochs: count,
-  /** Ends training after so many steps in all. */
+  /** Ends training after so many steps in all, also inside an epoch. A step is one update of the weights. */
   maxSteps: count.exactOptional(),
   seed: z.number().int().nonnegative().default(0),
   /** Memory format of networks and images. Default `'channels_last'`, the fastest for convolutions on CPU. */
@@ -70,7 +70,7 @@ const fields = {
   /** `'bfloat16'` computes convolutions and matrix products in bfloat16. Default `'float32'`. */
   precision: z.enum(['float32', 'bfloat16']).exactOptional(),
   maxGradNorm: z.number().positive().exactOptional(),
-  /** Batches whose gradients are averaged before the optimiser steps. Default 1. */
+  /** Batches in a step, whose gradients are averaged; the last step of an epoch has those that are left. Default 1. */
   accumulate: count.exactOptional(),
   valInterval: count.exactOptional(),
   /** Steps between two training checkpoints within an epoch. Default: only at its end. */

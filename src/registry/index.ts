@@ -12,4 +12,4 @@ export type {
   TypedConfig,
   UserEntries,
 } from './registry.ts';
-export { mistakesOf, validate } from './validate.ts';
+export { checkOptions, mistakesOf, validate } from './validate.ts';

@@ -10,6 +10,27 @@ export function validate<S extends z.ZodType>(schema: S, value: unknown, where: 
   throw new RetortError(`${where}:\n    ${worded(result.error, schema).join('\n    ')}`);
 }
 
+/**
+ * What a constructor was given, checked by the schema that configs are checked by. An option that is `undefined` counts as left
+ * out.
+ * @param name of what is constructed, for errors
+ * @returns the options, with the schema's defaults
+ * @throws {RetortError} `KLDivergence: tau: expected a number > 0, got -1`; several mistakes are listed.
+ */
+export function checkOptions<S extends z.ZodType>(schema: S, options: unknown, name: string): z.output<S> {
+  return validate(schema, isPlain(options) ? withoutUndefined(options) : options, name);
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  return prototype === Object.prototype || prototype === null;
+}
+
+function withoutUndefined(options: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
 /** Every mistake in words; none means the value fits. */
 export function mistakesOf(schema: z.ZodType, value: unknown): string[] {
   const result = schema.safeParse(value, { reportInput: true });

@@ -2,6 +2,7 @@
 // collector frees tensors, through a box whose finalizer runs during the collection itself.
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+import { visitLeaves } from './leaves.ts';
 import { during } from './modes.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
@@ -62,30 +63,11 @@ export function moveToScope(owned: Owned, scope: number): void {
 
 /** Applies `visit` to every tensor in a value: tensors, arrays, plain objects, maps and sets of them, also circular ones. */
 export function visitTensors(value: unknown, visit: (owned: Owned) => void): void {
-  if (typeof value !== 'object' || value === null) return;
   if (value instanceof ownedClass) visit(value);
-  else if (holdsValues(value)) visitInside(value, visit, new Set());
-}
-
-function visitInside(value: object, visit: (owned: Owned) => void, seen: Set<object>): void {
-  seen.add(value);
-  const items: Iterable<unknown> = Array.isArray(value) || value instanceof Set ? value : valuesOf(value);
-  for (const item of items) {
-    if (typeof item !== 'object' || item === null) continue;
-    if (item instanceof ownedClass) visit(item);
-    else if (!seen.has(item) && holdsValues(item)) visitInside(item, visit, seen);
-  }
-}
-
-/** Whether tensors are looked for inside: arrays, maps, sets and plain objects. */
-function holdsValues(value: object): boolean {
-  if (Array.isArray(value) || value instanceof Map || value instanceof Set) return true;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-function valuesOf(value: object): Iterable<unknown> {
-  return value instanceof Map ? value.values() : Object.values(value);
+  else
+    visitLeaves(value, (leaf) => {
+      if (leaf instanceof ownedClass) visit(leaf);
+    });
 }
 
 function escape(owned: Owned): void {

@@ -6,6 +6,7 @@ import { describeValue, RetortError } from '../errors.ts';
 import type { Device, DType } from './dtype.ts';
 import { deviceName, dtypeName, itemSize } from './dtype.ts';
 import type { TensorOperators } from './generated/operators.ts';
+import { mapLeaves } from './leaves.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
@@ -368,6 +369,11 @@ export function setData(target: Tensor, source: Tensor): void {
     }
   }
   native().setData(handle, other);
+}
+
+/** The same value with every tensor in it outside the graph; structures are those of {@link tensorsIn}. */
+export function detached(value: unknown): unknown {
+  return mapLeaves(value, (leaf) => (leaf instanceof Tensor && leaf.requiresGrad ? leaf.detach() : leaf));
 }
 
 /** Every tensor in a value: itself, or in arrays, plain objects, maps and sets. */

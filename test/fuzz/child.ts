@@ -54,7 +54,7 @@ async function run(folder: string): Promise<void> {
   if ('large' in job) {
     // The last line is the smallest; where a smaller case ends the process, those before it count.
     let best = job.large;
-    for (let smaller = true; smaller; ) {
+    for (let smaller = true; smaller;) {
       smaller = false;
       for (const tried of fuzzer.simpler(best)) {
         const outcome = await attempt('', 0, tried);

@@ -151,7 +151,13 @@ async function untilItEnds(folder: string): Promise<{ status: string | undefined
   const program = fileURLToPath(new URL('child.ts', import.meta.url));
   const node = ['--expose-gc', '--import', import.meta.resolve('tsx'), program, folder];
   const limits = `ulimit -c 0; ulimit -d ${mostMemory}; exec "$0" "$@"`;
-  const env = { ...process.env, RETORT_THREADS: '1', OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', GLOG_minloglevel: '3' };
+  const env = {
+    ...process.env,
+    RETORT_THREADS: '1',
+    OMP_NUM_THREADS: '1',
+    OPENBLAS_NUM_THREADS: '1',
+    GLOG_minloglevel: '3',
+  };
   const child = spawn('sh', ['-c', limits, process.execPath, ...node], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said = `${said}${data.toString()}`.slice(-20_000)));
@@ -177,7 +183,9 @@ async function untilItEnds(folder: string): Promise<{ status: string | undefined
 /** Seconds of a processor that a process has used; Linux counts them in hundredths. */
 function secondsOf(pid: number | undefined): number {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return (Number(fields[11]) + Number(fields[12])) / 100;
   } catch {
     return 0; // it has just ended

@@ -125,10 +125,15 @@ class Run {
   #do(one: Step, place: Place): void {
     switch (one.do) {
       case 'new':
-        return this.#new(one.to, torch.tensor(one.values, { dtype: 'float64', requiresGrad: one.requiresGrad }), place, {
-          values: one.values,
-          requiresGrad: one.requiresGrad,
-        });
+        return this.#new(
+          one.to,
+          torch.tensor(one.values, { dtype: 'float64', requiresGrad: one.requiresGrad }),
+          place,
+          {
+            values: one.values,
+            requiresGrad: one.requiresGrad,
+          },
+        );
       case 'add':
       case 'mul':
         return this.#combine(one, place);
@@ -236,7 +241,11 @@ class Run {
     node.values = node.values.map((value) => value + by);
   }
 
-  #hook({ tensor, node }: Register, { kind, other }: { kind: Hook['kind']; other: number }, registers: Registers): void {
+  #hook(
+    { tensor, node }: Register,
+    { kind, other }: { kind: Hook['kind']; other: number },
+    registers: Registers,
+  ): void {
     if (!node.requiresGrad) return this.#refuse(() => tensor.registerHook(() => {}));
     const hook: Hook = { kind, other, registers, active: true, handle: undefined as unknown as torch.HookHandle };
     hook.handle = tensor.registerHook((gradient) => this.#inHook(hook, gradient) as torch.Tensor);
@@ -494,7 +503,9 @@ function lineOf(one: Step, indent: string): string[] {
   const inner = (body: readonly Step[]): string[] => lines(body, '  ').map((line) => line);
   switch (one.do) {
     case 'new':
-      return [`r[${one.to}] = tensor([${one.values.join(', ')}], { dtype: 'float64', requiresGrad: ${one.requiresGrad} });`];
+      return [
+        `r[${one.to}] = tensor([${one.values.join(', ')}], { dtype: 'float64', requiresGrad: ${one.requiresGrad} });`,
+      ];
     case 'add':
     case 'mul':
       return [`r[${one.to}] = r[${one.a}].${one.do}(r[${one.b}]);`];
@@ -520,9 +531,13 @@ function lineOf(one: Step, indent: string): string[] {
     case 'collect':
       return ['gc();'];
     case 'refused':
-      return [one.mode === 'promise' ? 'noGrad(async () => {}); // throws' : `autocast(() => {}, '${one.mode}'); // throws`];
+      return [
+        one.mode === 'promise' ? 'noGrad(async () => {}); // throws' : `autocast(() => {}, '${one.mode}'); // throws`,
+      ];
     case 'block': {
-      const end = one.throws ? "throw new Error('in a block');" : `return [${one.returns.map((i) => `r[${i}]`).join(', ')}];`;
+      const end = one.throws
+        ? "throw new Error('in a block');"
+        : `return [${one.returns.map((i) => `r[${i}]`).join(', ')}];`;
       return [`${one.kind}(() => {${one.throws ? ' // caught' : ''}`, ...inner(one.body), `  ${end}`, '});'];
     }
     case 'together':

@@ -94,7 +94,7 @@ export abstract class Algorithm extends Module {
     return parseLosses(losses);
   }
 
-  /** One step of training: computes losses and hands them to `update`. Returns what is to be reported. */
+  /** One batch of training: computes losses and hands them to `update`. Returns what is to be reported. */
   trainStep(batch: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
     const [total, entries] = this.batchLosses(this.preprocessed(batch));
     update({ total, entries });
@@ -134,10 +134,10 @@ export abstract class Algorithm extends Module {
     return mixed;
   }
 
-  /** Told before each step how far training is: weights of losses may follow a schedule. */
+  /** Told before each optimizer step how far training is: weights of losses may follow a schedule. */
   setProgress(_progress: TrainingProgress): void {}
 
-  /** Told after each step, when parameters have moved. */
+  /** Told after each optimizer step, when parameters have moved. */
   afterStep(): void {}
 
   /** The same as {@link loss}: calling the algorithm computes its losses. */

@@ -161,6 +161,20 @@ it('says where a teacher sees other images than the student', () => {
   ]);
 });
 
+it('says that a gradient is not finite although the losses are', () => {
+  const algorithm = buildAlgorithm({ type: 'Supervised', architecture: tinyNetwork(4) });
+  const root = algorithm.student.getModule('head.fc')!.registerForwardHook((_module, _args, output) => {
+    const scores = output as Tensor;
+    return scores.add(scores.sub(scores).abs().sqrt()); // + 0, whose gradient is 0 / 0
+  });
+  const { losses, warnings } = tidy(() => probe(algorithm, batch()));
+  root.remove();
+  expect(Object.values(losses).every(Number.isFinite)).toBe(true);
+  expect(warnings.join('\n')).toMatch(
+    /the gradient of architecture.*, \.\.\. \(\d+\) is not finite on the first batch/,
+  );
+});
+
 it('leaves everything as it was', () => {
   manualSeed(4);
   const algorithm = features();

@@ -99,7 +99,7 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
     mistakes.push(`${side} recorder "${name}" (${source}) did not fire: its target is not on the way of this forward`);
   }
   if (failed !== undefined && mistakes.length === 0) mistakes.push(failed);
-  if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses));
+  if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses), ...badGradients(algorithm));
   warnings.push(
     ...differences(algorithm, given),
     ...outside(algorithm, options.optimized),
@@ -195,13 +195,24 @@ function unreached(algorithm: Algorithm): string[] {
     .filter(([, parameter]) => parameter.requiresGrad && parameter.grad === null)
     .map(([name]) => name);
   if (names.length === 0) return [];
-  const shown = names.length > 4 ? `${names.slice(0, 4).join(', ')}, ... (${names.length})` : names.join(', ');
-  return [`no loss reaches ${shown}`];
+  return [`no loss reaches ${shortened(names)}`];
 }
 
 function notFinite(losses: Readonly<Record<string, number>>): string[] {
   const bad = Object.entries(losses).filter(([, value]) => !Number.isFinite(value));
   return bad.map(([name, value]) => `${name} is ${value} on the first batch`);
+}
+
+function badGradients(algorithm: Algorithm): string[] {
+  const names = [...algorithm.namedParameters()]
+    .filter(([, { grad }]) => grad !== null && grad.isfinite().all().item() === 0)
+    .map(([name]) => name);
+  return names.length === 0 ? [] : [`the gradient of ${shortened(names)} is not finite on the first batch`];
+}
+
+/** Names, the first of many. */
+function shortened(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 4).join(', ')}, ... (${names.length})` : names.join(', ');
 }
 
 /** Networks that do not see what the student sees: meant, where the teacher was trained so. */

@@ -3,7 +3,7 @@ import { expect, it, vi } from 'vitest';
 
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
-import { tensor } from '../../torch/index.ts';
+import { tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { DistillLoss, KLDivergence } from '../losses/index.ts';
 import { ConfigurableDistiller } from './index.ts';
@@ -224,4 +224,44 @@ it('is typed by the names in it', () => {
   ];
   expect(typed).toBeTypeOf('function');
   for (const build of mistaken) expect(build).toThrow(RetortError);
+});
+
+it('detachTeacher finds tensors in whatever structure the teacher returns', () => {
+  class Structured extends Module {
+    override forward(x: Tensor): unknown {
+      const y = x.mul(2);
+      const bare = Object.assign(Object.create(null) as object, { y });
+      return { list: [y], map: new Map([['y', new Map([['deep', y]])]]), set: new Set([y]), bare };
+    }
+  }
+  let seen: boolean[] = [];
+  class Look extends DistillLoss {
+    override readonly inputs = { required: ['value'], optional: [] };
+    override forward({ value }: { value: unknown }): Tensor {
+      seen = tensorsIn(value).map(({ requiresGrad }) => requiresGrad);
+      return tensor(0);
+    }
+  }
+  const teacher = new Structured();
+  for (const detachTeacher of [true, false]) {
+    const distiller = ConfigurableDistiller.fromOptions({
+      teacherRecorders: { out },
+      distillLosses: { loss: new Look() },
+      lossForwardMappings: { loss: { value: { recorder: 'out', fromStudent: false } } },
+      detachTeacher,
+    });
+    distiller.prepareFromTeacher(teacher);
+    tidy(() => {
+      distiller.teacherRecorders.record(() => teacher.forward(tensor([1], { requiresGrad: true })));
+      distiller.forward();
+    });
+    expect(seen).toEqual(Array.from({ length: 4 }, () => !detachTeacher));
+  }
+});
+
+it('checks schedules of weights in code as in configs', () => {
+  const lossWeightSchedules = { loss_a: { type: 'linear', from: NaN, to: 1, end: 2 } as const };
+  expect(() => ConfigurableDistiller.fromOptions(options({ lossWeightSchedules }))).toThrow(
+    /lossWeightSchedules."loss_a": from/,
+  );
 });

@@ -3,8 +3,10 @@
 import { RetortError } from '../../errors.ts';
 import { Module, ModuleDict } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
+import { mistakesOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { Tensor, tensor } from '../../torch/index.ts';
+import { detached, isPlainObject, tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
@@ -17,7 +19,7 @@ import type { DistillerOptions, LossesByName } from './distiller-types.ts';
 import { checkMappings } from './mapping-check.ts';
 import { connectorsOf } from './mapping.ts';
 import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
-import { checkSchedule, weightFactor } from './weight-schedule.ts';
+import { weightFactor, weightSchedule } from './weight-schedule.ts';
 import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
 
 /** What a distiller is put together from where the names in it are not known to the compiler, such as in what was read from a file. */
@@ -82,7 +84,7 @@ export class ConfigurableDistiller<
     const options = given as ConfigurableDistillerOptions;
     const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
     const inherited = compat === undefined ? {} : { compat };
-    const withCompat = <T>(config: T): T => (isPlain(config) ? { ...inherited, ...config } : config);
+    const withCompat = <T>(config: T): T => (isPlainObject(config) ? { ...inherited, ...config } : config);
     this.studentRecorders = new RecorderManager(options.studentRecorders);
     this.teacherRecorders = new RecorderManager(options.teacherRecorders);
     this.deliveries = new DistillDeliveryManager(options.distillDeliveries);
@@ -107,7 +109,8 @@ export class ConfigurableDistiller<
     });
     for (const [name, schedule] of Object.entries(lossWeightSchedules)) {
       if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules."${name}": there is no such loss`);
-      checkSchedule(`lossWeightSchedules."${name}"`, schedule);
+      const wrong = mistakesOf(weightSchedule, schedule);
+      mistakes.push(...wrong.map((mistake) => `lossWeightSchedules."${name}": ${mistake}`));
     }
     if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
     this.warnings = warnings;
@@ -250,17 +253,6 @@ function fieldOf(field: BatchField, batch: DistilledBatch | undefined): unknown 
     default:
       return batch.dataSamples;
   }
-}
-
-/** The same value with every tensor outside the graph. */
-function detached(value: unknown): unknown {
-  if (value instanceof Tensor) return value.detach();
-  if (Array.isArray(value)) return value.map(detached);
-  return isPlain(value) ? mapValues(value, detached) : value;
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, change: (value: V, key: string) => W): Record<string, W> {

@@ -225,7 +225,10 @@ export function defineStages(config: StagesConfig): StagesConfig {
   return config;
 }
 
+/** Refuses keys that the type does not have; inferred types would let them pass. */
+type NothingBesides<T, C> = { readonly [Key in Exclude<keyof C, keyof T>]: never };
+
 /** A part of a config for others to build on (`base: ['./common.ts']`). */
-export function defineBase(config: BaseConfig): BaseConfig {
+export function defineBase<const C extends BaseConfig>(config: C & NothingBesides<BaseConfig, C>): C {
   return config;
 }

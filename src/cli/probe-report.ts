@@ -41,7 +41,8 @@ export async function probeExperiment(experiment: Experiment, data: ProbeData = 
       allowInitialWeights,
     }),
   );
-  return { ...found, mistakes: [...found.mistakes, ...(await trainer.probeEvaluation())] };
+  // Networks that fail in training would only fail again.
+  return found.mistakes.length > 0 ? found : { ...found, mistakes: await trainer.probeEvaluation() };
 }
 
 async function dataMistakes({ trainLoader, valLoader, testLoader }: Experiment, data: ProbeData): Promise<string[]> {

@@ -54,6 +54,7 @@ export class TerminalProgress implements Progress {
     this.#label = options.label ?? '';
     this.#stream = options.stream ?? process.stdout;
     this.#plainEvery = options.plainEvery ?? 10;
+    survive(this.#stream);
   }
 
   step(report: StepReport): void {
@@ -157,6 +158,15 @@ export function shownMetrics(metrics: NetworkMetrics): string {
       return `${name}: ${shown.join('  ')}`;
     })
     .join('  ');
+}
+
+const surviving = new WeakSet<NodeJS.WriteStream>();
+
+/** A stream that nobody reads any more, or whose disk is full, must not end training. */
+function survive(stream: NodeJS.WriteStream): void {
+  if (surviving.has(stream)) return;
+  surviving.add(stream);
+  stream.on('error', () => undefined);
 }
 
 /** `1:05`, `1:02:03`. */

@@ -54,7 +54,7 @@ export class TerminalProgress implements Progress {
     this.#label = options.label ?? '';
     this.#stream = options.stream ?? process.stdout;
     this.#plainEvery = options.plainEvery ?? 10;
-    survive(this.#stream);
+    if (options.stream === undefined) surviveLoss();
   }
 
   step(report: StepReport): void {
@@ -160,13 +160,13 @@ export function shownMetrics(metrics: NetworkMetrics): string {
     .join('  ');
 }
 
-const surviving = new WeakSet<NodeJS.WriteStream>();
+let survives = false;
 
-/** A stream that nobody reads any more, or whose disk is full, must not end training. */
-function survive(stream: NodeJS.WriteStream): void {
-  if (surviving.has(stream)) return;
-  surviving.add(stream);
-  stream.on('error', () => undefined);
+/** That nobody reads standard output any more, or its disk is full, must not end training. */
+function surviveLoss(): void {
+  if (survives) return;
+  survives = true;
+  process.stdout.on('error', () => undefined);
 }
 
 /** `1:05`, `1:02:03`. */

@@ -212,12 +212,12 @@ it('says how the rate goes on, and what a run of more epochs than it ended after
   const said: string[] = [];
   const progress = { step() {}, line: (text: string) => void said.push(text) };
   {
-    using trainer = setUp({ progress, schedule: schedules['milestones by epochs']! });
+    using trainer = setUp({ progress, hooks: [enough], schedule: schedules['milestones by epochs']! });
     trainer.resume(folder);
     expect(trainer.finished).toBe(true);
     expect(said).toEqual(['resumed: the learning rate is 0.005 from here on, by the schedule of now; it was 0.05']);
   }
-  using trainer = setUp({ progress, epochs: 5 });
+  using trainer = setUp({ progress, hooks: [enough], epochs: 5 });
   trainer.resume(folder);
   expect(trainer.finished).toBe(false);
   expect(said[1]).toBe(
@@ -270,7 +270,7 @@ it('the log of a resumed run has each line once', () => {
   const lines = [line(1, 1), line(1, 2), line(1, 0), line(2, 1), '{"epoch":2,"st'];
   const began = (epoch: number, step: number, evaluationDue: boolean): string => {
     writeFileSync(path, lines.join(''));
-    new Logger().beforeRun({ workDir: folder, position: { epoch, step }, evaluationDue } as Run);
+    new Logger().beforeRun({ workDir: folder, position: { epoch, step }, stepsPerEpoch: 4, evaluationDue } as Run);
     return readFileSync(path, 'utf8');
   };
   expect(began(1, 1, false)).toBe(lines.slice(0, 4).join(''));

@@ -1,11 +1,11 @@
 // The addon: where it is, how it is loaded, and the functions it has. Loaded on first use, so that tools which only read
 // configs work on a machine without libtorch.
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 import { RetortError } from '../errors.ts';
+import { readText } from '../files.ts';
 import { translated } from './engine-errors.ts';
 
 /** A tensor as a number: slot and generation in the addon's table; 0 is no tensor. */
@@ -174,7 +174,7 @@ function tuneBlas(): void {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   let flags: Set<string>;
   try {
-    flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '));
+    flags = new Set(/^flags\s*:(.*)$/m.exec(readText('/proc/cpuinfo'))?.[1]?.split(' '));
   } catch {
     return;
   }

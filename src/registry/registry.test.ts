@@ -66,7 +66,7 @@ it('says in plain words what was expected and what came, of each kind of mistake
   expect(said({ taus: [1, -2] })).toBe('Loss: taus.1: expected a number > 0, got -2');
   expect(said({ size: 'x' })).toBe('Loss: size: expected a number, or a list, got "x"');
   expect(said({ size: 0 })).toBe('Loss: size: expected a number > 0, got 0');
-  expect(said({ size: [1, 'x'] })).toBe('Loss: size.1: expected an integer, got "x"');
+  expect(said({ size: [1, 'x'] })).toBe('Loss: size.1: expected a number, got "x"');
   expect(said({ flag: 2, tau: 0 })).toBe(
     'Loss:\n    tau: expected a number > 0, got 0\n    flag: expected true or false, got 2',
   );

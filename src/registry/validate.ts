@@ -58,7 +58,7 @@ function mistakes(issue: z.core.$ZodIssue, schema: z.ZodType): string[] {
     return inner.flatMap((one) => mistakes({ ...one, path: [...issue.path, ...one.path] }, schema));
   }
   const came = issue.input === undefined ? 'nothing' : shown(issue.input);
-  return [`${path === '' ? 'value' : path}: ${expected(issue)}, got ${came}${nearestValue(issue)}`];
+  return [`${path === '' ? '' : `${path}: `}${expected(issue)}, got ${came}${nearestValue(issue)}`];
 }
 
 /** The mistakes of the one alternative of a union whose kind the value has, if there is one. */

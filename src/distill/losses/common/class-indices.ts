@@ -1,6 +1,6 @@
 // True classes beside logits, checked number by number: libtorch's own message would name neither the loss nor the sample.
-import { RetortError } from '../../errors.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { RetortError } from '../../../errors.ts';
+import type { Tensor } from '../../../torch/index.ts';
 import { shown } from './shapes.ts';
 import type { Named } from './shapes.ts';
 

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 
-import { wave } from '../../../test/golden.ts';
-import { grad, tensor, tidy } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
-import { buildLoss, ReverseKL } from './index.ts';
+import { wave } from '../../../../test/golden.ts';
+import { grad, tensor, tidy } from '../../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
+import { buildLoss, ReverseKL } from '../index.ts';
 
 const zeroWhenEqual = [
   'ReverseKL',

@@ -19,6 +19,7 @@ export async function probeExperiment({ algorithm, trainer, trainLoader }: Exper
     probe(algorithm, first(trainLoader.load(0, 0)), {
       optimized: new Set(trainer.parameters()),
       numClasses: trainLoader.dataset.classes.length,
+      mixes: trainLoader.mixes,
     }),
   );
 }

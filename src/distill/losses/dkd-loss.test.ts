@@ -117,3 +117,25 @@ it('refuses a label that is no class, one class only, and reductions that are no
   });
   expect(() => new DKDLoss({ reduction: 'avg' as never })).toThrow(/reduction: .*got "avg"/);
 });
+
+it('takes shares of one class each for classes, and refuses mixed ones by name', () => {
+  tidy(() => {
+    const [predsS, predsT] = [wave({ shape: [2, 3], a: 0.7, b: 0.2 }), wave({ shape: [2, 3], a: 0.4, b: 0.9 })];
+    const gtLabels = tensor([2n, 0n]);
+    const shares = tensor([
+      [0, 0, 1],
+      [1, 0, 0],
+    ]);
+    const loss = new DKDLoss();
+    expect(loss.forward({ predsS, predsT, gtLabels: shares }).item()).toBe(
+      loss.forward({ predsS, predsT, gtLabels }).item(),
+    );
+    const mixed = tensor([
+      [0, 0, 1],
+      [0.625, 0.375, 0],
+    ]);
+    expect(() => loss.forward({ predsS, predsT, gtLabels: mixed })).toThrow(
+      /DKDLoss: gtLabels: sample 1 is mixed, 0.625 of class 0[^]*help: take Mixup/,
+    );
+  });
+});

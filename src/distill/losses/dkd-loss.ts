@@ -41,7 +41,7 @@ export interface DKDLossArguments extends LogitPair {
  */
 export class DKDLoss extends DistillLoss<TeacherSettings<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'] };
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: DKDLossOptions = {}) {

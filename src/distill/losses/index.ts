@@ -121,6 +121,7 @@ export type { AttentionMSEArguments, AttentionMSEOptions } from './attention-mse
 export { MiniLMLoss } from './minilm-loss.ts';
 export type { MiniLMLossArguments, MiniLMLossOptions } from './minilm-loss.ts';
 export { buildLoss, losses } from './registry.ts';
+export { oneClass, withoutMixing } from './common/class-indices.ts';
 export { requireRank, requireSameBatch, requireSameShape, suggestConnector } from './common/shapes.ts';
 export { openTeacherSchema, teacherSchema } from './common/sides.ts';
 export { Divergence, divergenceSchema } from './common/divergence.ts';

@@ -12,6 +12,8 @@ import { noGrad, Tensor, tidy } from '../../torch/index.ts';
 export interface LossArguments {
   readonly required: readonly string[];
   readonly optional?: readonly string[];
+  /** Those that are the one true class of each sample: there is none where images are mixed. */
+  readonly classes?: readonly string[];
 }
 
 export type Compat = 'mmrazor';

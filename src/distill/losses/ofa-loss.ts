@@ -34,7 +34,7 @@ export interface OFALossArguments extends LogitPair {
  */
 export class OFALoss extends DistillLoss<TeacherSettings<typeof own>> {
   static override readonly schema = teacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'] };
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: OFALossOptions = {}) {

@@ -34,7 +34,7 @@ export interface TfKDLossArguments {
  */
 export class TfKDLoss extends DistillLoss<LossSettings<typeof own>> {
   static override readonly schema = lossSchema(own);
-  override readonly inputs = { required: ['predsS', 'gtLabels'] };
+  override readonly inputs = { required: ['predsS', 'gtLabels'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: TfKDLossOptions = {}) {

@@ -37,7 +37,7 @@ export interface WSLDArguments {
  */
 export class WSLD extends DistillLoss<TeacherSettings<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
-  override readonly inputs = { required: ['student', 'teacher', 'gtLabels'] };
+  override readonly inputs = { required: ['student', 'teacher', 'gtLabels'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: WSLDOptions = {}) {

@@ -1,4 +1,5 @@
 // How alike two networks are on the same images: agreement of their first choice, KL divergence, CKA of their scores.
+import { functional } from '../../nn/index.ts';
 import { keep, ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from './evaluator.ts';
@@ -33,7 +34,7 @@ class CkaSums {
 /**
  * Compares the scores of two networks over batches `(N, K)`:
  * - `agreement`: share of images with the same highest class, in percent;
- * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats;
+ * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats; a class that the teacher rules out (-Infinity) adds nothing;
  * - `cka`: linear centred kernel alignment of the scores, 0 to 1. Kornblith et al. 2019, arXiv 1905.00414.
  */
 export class AgreementMeasurement {
@@ -46,8 +47,7 @@ export class AgreementMeasurement {
     tidy(() => {
       const [s, t] = [student.to('float64'), teacher.to('float64')];
       this.#same += s.argmax(1).eq(t.argmax(1)).sum().item();
-      const [logS, logT] = [s.logSoftmax(1), t.logSoftmax(1)];
-      this.#kl += logT.exp().mul(logT.sub(logS)).sum().item();
+      this.#kl += functional.klTerms(t.logSoftmax(1), s.logSoftmax(1)).sum().item();
       this.#cka.add(s, t);
       this.#seen += s.shape[0]!;
     });

@@ -93,10 +93,15 @@ interface NoLosses {
   readonly [name: string]: never;
 }
 
-/** Refuses options that a loss does not have; inferred types would let them pass. */
-type OnlyKnown<Loss> = Loss extends { type: infer Type extends keyof Losses }
-  ? { readonly [Option in Exclude<keyof Loss, keyof OptionsOf<Losses, Type> | 'type'>]: never }
-  : unknown;
+/**
+ * The options of a loss by its `type`: editors take completions and comments from here, where an inferred type has none. Options
+ * that the loss does not have are refused; inferred types would let them pass.
+ */
+type OptionsOfLoss<Loss> = Loss extends { type: infer Type extends keyof Losses & string }
+  ? { readonly type: Type } & OptionsOf<Losses, Type> & {
+        readonly [Option in Exclude<keyof Loss, keyof OptionsOf<Losses, Type> | 'type'>]: never;
+      }
+  : LossConfig;
 
 /** A distiller; the names that its mappings may use are those of its recorders, connectors and losses. */
 export interface DistillerConfig<S extends string, T extends string, K extends string, L extends LossConfigs> {
@@ -105,7 +110,7 @@ export interface DistillerConfig<S extends string, T extends string, K extends s
   readonly teacherRecorders?: Readonly<Record<T, RecorderConfig>>;
   readonly distillDeliveries?: Readonly<Record<string, DeliveryConfig>>;
   readonly connectors?: Readonly<Record<K, ConnectorConfig | Module | readonly (ConnectorConfig | Module)[]>>;
-  readonly distillLosses?: L & { readonly [Name in keyof L]: OnlyKnown<L[Name]> };
+  readonly distillLosses?: L & { readonly [Name in keyof L]: OptionsOfLoss<L[Name]> };
   readonly lossForwardMappings?: {
     readonly [Name in keyof L]: LossMapping<L[Name], NoInfer<S>, NoInfer<T>, NoInfer<K>>;
   };

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -26,7 +26,7 @@ export type ABLossArguments = FeaturePair;
  *
  * Heo, Lee, Yun, Choi: Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, arXiv 1811.03233.
  */
-export class ABLoss extends DistillLoss<LossSettings<typeof own>> {
+export class ABLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
@@ -27,7 +27,7 @@ export interface ActivationLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class ActivationLoss extends DistillLoss<LossSettings<typeof own>> {
+export class ActivationLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['featT'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { LayerAttention } from './common/layer-attention.ts';
@@ -38,7 +38,7 @@ export interface AFDLossArguments {
  *
  * Ji, Heo, Park: Show, Attend and Distill: Knowledge Distillation via Attention-based Feature Matching, arXiv 2102.02973.
  */
-export class AFDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class AFDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
   readonly attention: LayerAttention;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { both, sides, teacherSchema } from './common/sides.ts';
@@ -28,7 +28,7 @@ export interface AttentionMSEArguments {
  *
  * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
  */
-export class AttentionMSE extends DistillLoss<TeacherSettings<typeof own>> {
+export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['attentionS', 'attentionT'] };
 

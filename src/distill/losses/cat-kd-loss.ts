@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { unit } from './common/pairwise.ts';
 import { pooledTo } from './common/pooling.ts';
@@ -28,7 +28,7 @@ export type CATKDLossArguments = FeaturePair;
  *
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
  */
-export class CATKDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

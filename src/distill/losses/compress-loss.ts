@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { eye } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines, flattened } from './common/pairwise.ts';
@@ -26,7 +26,7 @@ export type CompRessLossArguments = FeaturePair;
  *
  * Koohpayegani, Tejankar, Pirsiavash: CompRess: Self-Supervised Learning by Compressing Representations, arXiv 2010.14713.
  */
-export class CompRessLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { unit } from './common/pairwise.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -23,7 +23,7 @@ export type CosineLossArguments = FeaturePair;
  *
  * Sanh, Debut, Chaumond, Wolf: DistilBERT, arXiv 1910.01108, on hidden states (`dim: -1` for `(N, L, D)`).
  */
-export class CosineLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class CosineLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ContrastMemory } from './common/contrast-memory.ts';
@@ -49,7 +49,7 @@ export interface CRDLossArguments {
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699. `compat: 'mmrazor'`: `lossWeight` is not
  * applied, the temperature is a float32, the shape is `(1)`.
  */
-export class CRDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class CRDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeats', 'tFeats', 'dataSamples'] };
   readonly contrast: ContrastMemory;

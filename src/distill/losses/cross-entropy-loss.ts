@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -27,7 +27,7 @@ export type CrossEntropyLossArguments = LogitPair;
  *
  * Touvron et al.: Training data-efficient image transformers & distillation through attention, arXiv 2012.12877.
  */
-export class CrossEntropyLoss extends DistillLoss<LossSettings<typeof own>> {
+export class CrossEntropyLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { sides, teacherSchema } from './common/sides.ts';
@@ -38,7 +38,7 @@ export interface DISTLossArguments {
  *
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
  */
-export class DISTLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class DISTLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['logitsS', 'logitsT'] };
 

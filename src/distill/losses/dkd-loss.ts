@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classIndices } from './common/class-indices.ts';
@@ -39,7 +39,7 @@ export interface DKDLossArguments extends LogitPair {
  *
  * Zhao et al.: Decoupled Knowledge Distillation, arXiv 2203.08679. `compat: 'mmrazor'`: `'mean'` and `'none'` are the sum.
  */
-export class DKDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class DKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 

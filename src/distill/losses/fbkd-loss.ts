@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { root } from './common/roots.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -44,7 +44,7 @@ export interface FBKDLossArguments {
  * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation: Towards Accurate and Efficient Detectors,
  * ICLR 2021.
  */
-export class FBKDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   /** Of the relations, however it is spelled. */
   readonly nonlocalWeight: number;

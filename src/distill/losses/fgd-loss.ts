@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import type { Conv2d, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { boxesOf, focalMasks } from './common/focal-masks.ts';
 import type { BoxSource } from './common/focal-masks.ts';
@@ -45,7 +45,7 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
  *
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
  */
-export class FGDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class FGDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'inputs'],

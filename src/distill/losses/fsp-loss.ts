@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireLayers } from './common/layers.ts';
 import type { LayerPair } from './common/layers.ts';
@@ -31,7 +31,7 @@ export type FSPLossArguments = LayerPair;
  * Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning, CVPR
  * 2017.
  */
-export class FSPLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class FSPLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { pooledTo } from './common/pooling.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -27,7 +27,7 @@ export type HCLLossArguments = FeaturePair;
  *
  * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
  */
-export class HCLLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class HCLLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, gram, unit } from './common/pairwise.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -25,7 +25,7 @@ export type InfoNCELossArguments = FeaturePair;
  * van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, arXiv 1807.03748; for distillation:
  * Tian, Krishnan, Isola, arXiv 1910.10699.
  */
-export class InfoNCELoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { processGroup } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { logSum } from './common/divergence.ts';
@@ -29,7 +29,7 @@ export interface InformationEntropyLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class InformationEntropyLoss extends DistillLoss<LossSettings<typeof own>> {
+export class InformationEntropyLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsT'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireLayers } from './common/layers.ts';
 import type { LayerPair } from './common/layers.ts';
@@ -35,7 +35,7 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
  *
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.
  */
-export class IRGLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class IRGLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'sFeatures', 'tFeatures'] };
 

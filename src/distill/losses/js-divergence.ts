@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
 import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
@@ -25,7 +25,7 @@ export type JSDivergenceArguments = LogitPair;
  *
  * Agarwal et al.: On-Policy Distillation of Language Models (GKD), arXiv 2306.13649.
  */
-export class JSDivergence extends Divergence<DivergenceSettings<typeof own>> {
+export class JSDivergence extends Divergence<DivergenceSettings & SettingsOf<typeof own>> {
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry, validate } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
 import { requireSameShape, shown } from './common/shapes.ts';
@@ -42,7 +42,7 @@ export interface KDSoftCELossArguments extends LogitPair {
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
-export class KDSoftCELoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = {
     required: ['predsS', 'predsT'],

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -30,7 +30,7 @@ export type L1LossArguments = FeaturePair;
  *
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
  */
-export class L1Loss extends DistillLoss<TeacherSettings<typeof own>> {
+export class L1Loss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   /** As the options say, whichever of them. */
   readonly reduction: Reduction;

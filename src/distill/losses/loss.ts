@@ -31,8 +31,8 @@ const common = {
 /** What every loss may be told. */
 export interface LossOptions extends OptionsOf<typeof common> {}
 
-/** The options of a loss once they are checked: those of {@link LossOptions} and its own, with defaults. */
-export type LossSettings<Own = unknown> = SettingsOf<Omit<typeof common, keyof Own> & Own>;
+/** {@link LossOptions} once they are checked, with defaults. */
+export interface LossSettings extends SettingsOf<typeof common> {}
 
 /** The schema of a loss's options: its own, and those of {@link LossOptions}. Unknown ones are refused. */
 export function lossSchema<S extends z.ZodRawShape>(own: S) {
@@ -41,7 +41,7 @@ export function lossSchema<S extends z.ZodRawShape>(own: S) {
 
 /**
  * A distillation loss. A new one declares its options in `static schema`, made by {@link lossSchema}, and finds them, checked
- * and with defaults, in `this.options`; `Settings` is their type.
+ * and with defaults, in `this.options`; their type is `Settings`, such as `LossSettings & SettingsOf<typeof own>`.
  */
 export abstract class DistillLoss<Settings extends LossSettings = LossSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -23,7 +23,7 @@ export type MGDLossArguments = LogitPair;
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
  */
-export class MGDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class MGDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram } from './common/pairwise.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -38,7 +38,7 @@ export interface MiniLMLossArguments {
  * Wang et al.: MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained Transformers, arXiv
  * 2002.10957.
  */
-export class MiniLMLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class MiniLMLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['queriesS', 'keysS', 'valuesS', 'queriesT', 'keysT', 'valuesT'] };
 

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram, unit } from './common/pairwise.ts';
@@ -32,7 +32,7 @@ export type NSTLossArguments = FeaturePair;
  *
  * Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, arXiv 1707.01219.
  */
-export class NSTLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class NSTLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { where } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { labelsOf, targetMask } from './common/labels.ts';
@@ -32,7 +32,7 @@ export interface OFALossArguments extends LogitPair {
  *
  * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
  */
-export class OFALoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class OFALoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -23,7 +23,7 @@ export type OFDLossArguments = FeaturePair;
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
  */
-export class OFDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class OFDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -30,7 +30,7 @@ export interface PKDLossArguments {
  *
  * Cao et al.: PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
-export class PKDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class PKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines } from './common/pairwise.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -26,7 +26,7 @@ export type SKDLossArguments = FeaturePair;
  *
  * Liu et al.: Structured Knowledge Distillation for Semantic Segmentation, arXiv 1903.04197.
  */
-export class SKDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class SKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

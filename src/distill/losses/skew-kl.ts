@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
 import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
@@ -24,7 +24,7 @@ export type SkewKLArguments = LogitPair;
  *
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
  */
-export class SkewKL extends Divergence<DivergenceSettings<typeof own>> {
+export class SkewKL extends Divergence<DivergenceSettings & SettingsOf<typeof own>> {
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { logSum } from './common/divergence.ts';
@@ -40,7 +40,7 @@ export interface SoftLabelEnsembleArguments {
  * Hinton, Vinyals, Dean 2015, arXiv 1503.02531, who name both means; You, Xu, Xu, Tao: Learning from Multiple Teacher Networks,
  * KDD 2017.
  */
-export class SoftLabelEnsemble extends DistillLoss<TeacherSettings<typeof own>> {
+export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { Entry, OptionsOf, TypedConfig } from '../../registry/index.ts';
+import type { Entry, OptionsOf, SettingsOf, TypedConfig } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { widened } from './common/sides.ts';
 import { standardise } from './common/standardise.ts';
@@ -36,7 +36,7 @@ const standardised = ['predsS', 'predsT'];
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
  */
-export class StandardisedLogits extends DistillLoss<LossSettings<typeof own>> {
+export class StandardisedLogits extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs: LossArguments;
   readonly loss: DistillLoss;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { labelsOf, targetMask, targetOf } from './common/labels.ts';
 import { widened } from './common/sides.ts';
@@ -32,7 +32,7 @@ export interface TfKDLossArguments {
  *
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
  */
-export class TfKDLoss extends DistillLoss<LossSettings<typeof own>> {
+export class TfKDLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsS', 'gtLabels'], classes: ['gtLabels'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Conv2d, Parameter, ReLU, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import { full, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { toSmaller } from './common/pooling.ts';
@@ -39,7 +39,7 @@ export type VIDLossArguments = FeaturePair;
  *
  * Ahn, Hu, Damianou, Lawrence, Dai: Variational Information Distillation for Knowledge Transfer, arXiv 1904.05835.
  */
-export class VIDLoss extends DistillLoss<TeacherSettings<typeof own>> {
+export class VIDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
   /** `(tChannels)` */

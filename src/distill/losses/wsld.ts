@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classIndices } from './common/class-indices.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -35,7 +35,7 @@ export interface WSLDArguments {
  *
  * Zhou et al.: Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective, arXiv 2102.00650.
  */
-export class WSLD extends DistillLoss<TeacherSettings<typeof own>> {
+export class WSLD extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['student', 'teacher', 'gtLabels'], classes: ['gtLabels'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../../errors.ts';
 import { functional } from '../../../nn/index.ts';
-import type { OptionsOf } from '../../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { DistillLoss, reductions } from '../loss.ts';
 import { sumInChunks } from './chunks.ts';
@@ -25,7 +25,8 @@ const shared = {
 };
 
 export interface DivergenceOptions extends TeacherOptions, OptionsOf<typeof shared> {}
-export type DivergenceSettings<Own = unknown> = TeacherSettings<typeof shared & Own>;
+/** The same once they are checked. */
+export interface DivergenceSettings extends TeacherSettings, SettingsOf<typeof shared> {}
 
 /** The schema of a divergence's options: its own, and those of {@link DivergenceOptions}. */
 export function divergenceSchema<S extends z.ZodRawShape>(own: S) {

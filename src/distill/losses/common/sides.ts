@@ -1,7 +1,7 @@
 // The two sides that a loss compares, as it computes with them: at least float32, and the teacher's a constant.
 import { z } from 'zod';
 
-import type { OptionsOf } from '../../../registry/index.ts';
+import type { OptionsOf, SettingsOf } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { lossSchema } from '../loss.ts';
 import type { LossOptions, LossSettings } from '../loss.ts';
@@ -21,7 +21,8 @@ const open = {
 export interface TeacherOptions extends LossOptions, OptionsOf<typeof closed> {}
 /** The same, for the losses through which a teacher's side is trained. */
 export interface OpenTeacherOptions extends LossOptions, OptionsOf<typeof open> {}
-export type TeacherSettings<Own = unknown> = LossSettings<typeof closed & Own>;
+/** Either, once they are checked. */
+export interface TeacherSettings extends LossSettings, SettingsOf<typeof closed> {}
 
 /** The schema of a loss's options: its own, and those of {@link TeacherOptions}. */
 export function teacherSchema<S extends z.ZodRawShape>(own: S) {

@@ -71,9 +71,11 @@ export type Table<Product> = Readonly<Record<string, Entry<Product>>>;
 /** What may stand in a config for an entry of a table: the union of `{ type, ...options }` over its names. */
 export type ConfigOf<T extends Table<unknown>> = {
   [Name in keyof T & string]: { readonly type: Name } & (T[Name] extends Entry<unknown, infer Options>
-    ? Options
+    ? Plain<Options>
     : never);
 }[keyof T & string];
+/** The members of an interface as a type of its own, which may stand for a {@link TypedConfig}; comments stay. */
+type Plain<Options> = { [K in keyof Options]: Options[K] };
 
 export class Registry<Product, T extends Table<Product> = Table<Product>> {
   /** What the entries are, in the singular: `loss`, `model`. */

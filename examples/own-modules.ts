@@ -19,7 +19,7 @@ class Net extends Module {
 }
 
 const [teacher, student] = [new Net(64).eval(), new Net(8)];
-const fc = { type: 'ModuleOutputs', source: 'fc' };
+const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
 const distiller = new ConfigurableDistiller({
   studentRecorders: { fc },
   teacherRecorders: { fc },
@@ -39,9 +39,9 @@ for (let step = 0; step <= 300; step++) {
     distiller.studentPass(() => student.forward(x));
     const { loss_kl: loss } = distiller.forward();
     optimizer.zeroGrad();
-    loss!.backward();
+    loss.backward();
     optimizer.step();
-    return loss!.item();
+    return loss.item();
   });
   if (step % 100 === 0) console.log(`step ${step}: ${loss.toFixed(5)}`);
 }

@@ -50,9 +50,9 @@ function step(): number {
     const { loss_neck: loss } = distiller.forward();
     distiller.endStep();
     optimizer.zeroGrad();
-    loss!.backward();
+    loss.backward();
     optimizer.step();
-    return loss!.item();
+    return loss.item();
   });
 }
 console.log(step() > 0);

@@ -46,7 +46,7 @@ class Net extends Module implements LossModel {
 }
 
 manualSeed(0);
-const fc = { type: 'ModuleOutputs', source: 'fc' };
+const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
 const algorithm = new SingleTeacherDistill({
   architecture: new Net(8),
   teacher: new Net(32),

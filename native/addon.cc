@@ -1,6 +1,7 @@
 // The addon's entry: one environment at a time, its tape, scopes, threads and facts about libtorch.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/util/Logging.h>
 #include <torch/version.h>
 
 #include <atomic>
@@ -180,6 +181,8 @@ napi_value init(napi_env env, napi_value exports) {
   const std::string error = message_of([&] {
     static const bool once = (install_allocator(), true);
     (void)once;
+    // Every error would look up the names of all functions on its way, which takes a millisecond and is never shown.
+    c10::SetStackTraceFetcher([] { return std::string(); });
     engine().env = env;
     napi_add_env_cleanup_hook(env, release_environment, nullptr);
     define(env, exports, "setTape", guarded<set_tape>);

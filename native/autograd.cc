@@ -109,22 +109,25 @@ napi_value exit_inference(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-// setAutocast(enabled, dtype): CPU autocast on or off. Returns whether it was on; turning it off drops the cached casts.
+// setAutocast(state): CPU autocast in the dtype of that number, or off where it is -1. All of it or, where libtorch does not
+// compute in that dtype, nothing. Returns the state before. A change drops the cached casts.
 napi_value set_autocast(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  const bool enabled = args.boolean(0);
-  const auto dtype = static_cast<at::ScalarType>(args.integer(1));
+  const int64_t wanted = Args<1>(env, info).integer(0);
+  const bool enabled = wanted >= 0;
+  const auto dtype = static_cast<at::ScalarType>(wanted);
 #if defined(RETORT_TORCH_2)
-  const bool before = at::autocast::is_autocast_enabled(at::kCPU);
+  TORCH_CHECK(!enabled || dtype == at::kBFloat16 || dtype == at::kHalf, "autocast: dtype: on a CPU it computes in bfloat16 or float16, got ", dtype);
+  const int64_t before = at::autocast::is_autocast_enabled(at::kCPU) ? static_cast<int64_t>(at::autocast::get_autocast_dtype(at::kCPU)) : -1;
+  if (enabled) at::autocast::set_autocast_dtype(at::kCPU, dtype);
   at::autocast::set_autocast_enabled(at::kCPU, enabled);
-  at::autocast::set_autocast_dtype(at::kCPU, dtype);
 #else
-  const bool before = at::autocast::is_cpu_enabled();
+  TORCH_CHECK(!enabled || dtype == at::kBFloat16, "autocast: dtype: on a CPU it computes in bfloat16, got ", dtype);
+  const int64_t before = at::autocast::is_cpu_enabled() ? static_cast<int64_t>(at::autocast::get_autocast_cpu_dtype()) : -1;
+  if (enabled) at::autocast::set_autocast_cpu_dtype(dtype);
   at::autocast::set_cpu_enabled(enabled);
-  at::autocast::set_autocast_cpu_dtype(dtype);
 #endif
-  if (!enabled) at::autocast::clear_cache();
-  return make_boolean(env, before);
+  if (wanted != before) at::autocast::clear_cache();
+  return make_number(env, static_cast<double>(before));
 }
 
 // A JavaScript function kept for a hook. The graph may drop it while a garbage collection runs, when JavaScript is out of

@@ -68,7 +68,7 @@ napi_value describe_tensor(napi_env env, napi_callback_info info) {
   out[2] = static_cast<double>(tensor.device().index());
   out[3] = tensor.requires_grad() ? 1 : 0;
   out[4] = tensor.is_leaf() ? 1 : 0;
-  out[5] = tensor.is_contiguous() ? 1 : 0;
+  out[5] = tensor.layout() == at::kStrided && tensor.is_contiguous() ? 1 : 0;  // others refuse the question
   out[6] = static_cast<double>(sizes.size());
   for (size_t i = 0; i < sizes.size(); ++i) out[7 + i] = static_cast<double>(sizes[i]);
   return nullptr;

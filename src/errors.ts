@@ -40,6 +40,21 @@ function withLines(what: string, where: string | undefined, help: string | undef
   return lines.join('\n');
 }
 
+/** A value as a message names it: `the number 3`, `"text"`, `a promise`, `an array of 2`; short, whatever it is. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 37)}...` : value);
+  if (typeof value === 'number' || typeof value === 'boolean') return `the ${typeof value} ${String(value)}`;
+  if (typeof value === 'bigint')
+    return `the bigint ${value > 10n ** 40n || value < -(10n ** 40n) ? 'beyond 1e40' : value}`;
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof (value as { then?: unknown }).then === 'function') return 'a promise (is an await missing?)';
+  const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
+  if (typeof name !== 'string' || name === '' || name === 'Object') return 'an object';
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+}
+
 /** Names beyond this length are not compared: the time goes with the product of two lengths. */
 const longestCompared = 200;
 

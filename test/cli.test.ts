@@ -261,6 +261,22 @@ it('takes losses of users from files that the config imports', () => {
   );
 });
 
+it('takes optimizers and schedulers of users too, with rates by part of the network', () => {
+  const imports = [fileURLToPath(new URL('fixtures/own-optimizer.mjs', import.meta.url))];
+  const optimizer = { type: 'SignSGD', lr: 0.01, paramwise: { customKeys: { head: { lrMult: 2 } } } };
+  const own = { ...config, imports, optimizer, schedulers: [{ type: 'Halving' }], hooks: [{ type: 'LoggerHook' }] };
+  const { out, err } = retort('train', write('own-optimizer.json', own), '--work-dir', 'own-optimizer');
+  expect(err).toBe('');
+  expect(out).toMatch(/epoch 2\/2 {2}accuracy: student/);
+  const lines = readFileSync(join(folder, 'own-optimizer', 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n');
+  const rates = lines.map((line) => (JSON.parse(line) as { lr?: number }).lr).filter((lr) => lr !== undefined);
+  expect([rates[0], rates.at(-1)]).toEqual([0.01, 0.005]);
+  const wrong = { ...own, optimizer: { type: 'SignSDG', lr: 1 } };
+  expect(retort('config', 'check', write('wrong-optimizer.json', wrong)).err).toMatch(/did you mean "SignSGD"/);
+});
+
 it('the example in examples/ runs and learns', () => {
   const tsx = import.meta.resolve('tsx');
   const target = join(folder, 'student.safetensors');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 import { datasets, transforms } from '../src/data/index.ts';
 import { algorithms } from '../src/distill/algorithms/index.ts';
@@ -253,6 +253,23 @@ describe('tables', () => {
       ),
     );
     expect(rowsOf('docs/connectors.md', 4)).toEqual(rows.toSorted());
+  });
+
+  it.each([
+    ['data sets', datasets.entries],
+    ['transforms', transforms.entries],
+  ])('of data.md have every option of %s once, and say which are required', (_, entries) => {
+    const names = Object.keys(entries);
+    const rows = rowsOf('docs/data.md', 5).flatMap((row) => {
+      const [name, option, , given] = row.slice(2, -2).split(' | ') as [string, string, string, string];
+      return names.includes(name.slice(1, -1)) ? [`${name} ${option}${given === 'required' ? ' required' : ''}`] : [];
+    });
+    const options = Object.entries<Entry<unknown>>(entries).flatMap(([name, { schema }]) =>
+      Object.entries((schema as unknown as { shape: Record<string, z.ZodType> }).shape).map(
+        ([option, kind]) => `\`${name}\` \`${option}\`${kind instanceof z.ZodExactOptional ? '' : ' required'}`,
+      ),
+    );
+    expect(rows.toSorted()).toEqual(options.toSorted());
   });
 
   it.each([

@@ -1,7 +1,8 @@
 // Several processes train together: as one process with their batches put together would, and to the same bits after a stop.
 // Runs the build in dist/.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +14,7 @@ import type * as algorithms from '../src/distill/algorithms/index.ts';
 import type * as losses from '../src/distill/losses/index.ts';
 import type * as engine from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
+import type * as nn from '../src/nn/index.ts';
 import type * as optim from '../src/optim/index.ts';
 import { engineInfo } from '../src/torch/index.ts';
 import { logitsDistiller, tinyNetwork } from './networks.ts';
@@ -124,6 +126,29 @@ it('two processes with batches of 8 train as one with batches of 16', () => {
   }
 });
 
+/** The process of a rank among those that a process has started. */
+function ofRank(parent: number, rank: number): number {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ');
+  return Number(children.find((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`\0RANK=${rank}\0`)));
+}
+
+/** Starts a run in two processes, does something to it after the first step, and waits until all are gone. */
+async function disturbed(work: string, disturb: (launcher: ChildProcess) => void) {
+  const file = write(`${work}.json`, { ...config(distillation(tinyNetwork, withMemory(8)), 4), epochs: 50 });
+  const child = spawn(process.execPath, [main, 'train', file, '--work-dir', work, '--processes', '2'], { cwd: folder });
+  const said = { out: '', err: '' };
+  let done = false;
+  child.stderr.on('data', (chunk: Buffer) => (said.err += String(chunk)));
+  child.stdout.on('data', (chunk: Buffer) => {
+    said.out += String(chunk);
+    if (done || !/step +1\//.test(said.out)) return;
+    done = true;
+    disturb(child);
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, ...said };
+}
+
 /** Starts a run in two processes and ends the one that started them after the first step; waits until all are gone. */
 async function interrupted(signal: NodeJS.Signals, ...args: string[]): Promise<{ code: number | null; out: string }> {
   const child = spawn(process.execPath, [main, 'train', ...args, '--processes', '2'], { cwd: folder });
@@ -153,10 +178,29 @@ it('stopped and resumed, they end with the same bits; a run of two is none of on
 });
 
 it('saves and ends when the process that started the others is killed', async () => {
-  const file = write('killed.json', config(distillation(tinyNetwork, withMemory(8)), 4));
+  const file = write('killed.json', { ...config(distillation(tinyNetwork, withMemory(8)), 4), epochs: 20 });
   const { out } = await interrupted('SIGKILL', file, '--work-dir', 'killed');
   expect(out).toMatch(/stopped and saved/);
   expect(train('--resume', 'killed').out).toMatch(/resuming at epoch/);
+});
+
+it('ends at the second Ctrl-C, also where a process hangs', async () => {
+  const { code } = await disturbed('hung', (launcher) => {
+    process.kill(ofRank(launcher.pid!, 1), 'SIGSTOP');
+    launcher.kill('SIGINT');
+    setTimeout(() => launcher.kill('SIGINT'), 300);
+  });
+  expect(code).toBeGreaterThan(128);
+});
+
+it.each([0, 1])('says that process %i was killed', async (rank) => {
+  const { code, err } = await disturbed(`lost-${rank}`, (launcher) =>
+    process.kill(ofRank(launcher.pid!, rank), 'SIGKILL'),
+  );
+  expect(code).toBe(137);
+  expect(err).toMatch(
+    new RegExp(`process ${rank} of 2: was killed \\(SIGKILL\\): perhaps the machine has no memory left`),
+  );
 });
 
 it('data-free distillation trains in both', () => {
@@ -203,6 +247,59 @@ it('says what went wrong once, and ends all', () => {
   expect(code).toBe(1);
   expect(err).toMatch(/first seen in (parameter|output)/);
   expect(existsSync(join(folder, 'nan', 'run.json'))).toBe(true);
+});
+
+it('a loss or a gradient that is none in one process ends all, before weights move', async () => {
+  const results = await inProcesses(2, async (group, { ops, tensor }, load) => {
+    const { Supervised } = (await load('retort-kd/algorithms')) as unknown as typeof algorithms;
+    const { Trainer } = (await load('retort-kd/engine')) as unknown as typeof engine;
+    const { SGD } = (await load('retort-kd/optim')) as unknown as typeof optim;
+    const { Linear, Module } = (await load('retort-kd/nn')) as unknown as typeof nn;
+    const { DataLoader, DistributedSampler, Normalize, RandomSampler, SyntheticImages } = (await load(
+      'retort-kd/data',
+    )) as unknown as typeof data;
+    const run = async (bad: (scores: ReturnType<typeof tensor>) => ReturnType<typeof tensor>): Promise<unknown> => {
+      class Net extends Module {
+        fc = new Linear(64, 4);
+        batches = 0;
+        override forward(inputs: ReturnType<typeof tensor>, _samples: unknown, mode = 'tensor'): unknown {
+          const scores = this.fc.forward(inputs.flatten(1));
+          if (mode !== 'loss') return scores;
+          const fine = ++this.batches < 2 || group.rank === 0;
+          return { loss: fine ? scores.square().mean() : bad(scores) };
+        }
+      }
+      const net = new Net();
+      const trainLoader = new DataLoader(new SyntheticImages({ samples: 32, shape: [1, 8, 8] }), {
+        batchSize: 4,
+        transforms: [new Normalize({ mean: [0.5], std: [0.5] })],
+        sampler: new DistributedSampler(new RandomSampler(), group),
+      });
+      const trainer = new Trainer({
+        algorithm: new Supervised({ architecture: net as never }),
+        trainLoader,
+        optimizer: new SGD(net.parameters(), { lr: 0.1 }),
+        epochs: 1,
+        group,
+      });
+      const message = await trainer.run().then(String, String);
+      return [message.split('\n')[0], net.fc.weight.isfinite().all().item(), ops.sum(net.fc.weight).item()];
+    };
+    return [
+      await run((scores) => scores.sub(scores).square().sum().sqrt()),
+      await run((scores) => scores.mean().mul(NaN)),
+    ];
+  });
+  const [first, second] = results as [string, number, number][][];
+  for (const [i, words] of [
+    [/epoch 1, step 2: the gradient of architecture.fc.weight/, /epoch 1, step 2: the gradient/],
+    [/a loss of another process is not finite/, /epoch 1, step 2: loss is NaN/],
+  ].entries()) {
+    const [[said, finite, sum], [other, ofOther, sumOfOther]] = [first![i]!, second![i]!];
+    expect([finite, ofOther, sum]).toEqual([1, 1, sumOfOther]);
+    expect(said).toMatch(words[0]!);
+    expect(other).toMatch(words[1]!);
+  }
 });
 
 it('begins alike and stays alike, whatever each process began with', async () => {

@@ -2,7 +2,7 @@
 // whole config at once, each with its path.
 import { didYouMean, RetortError } from '../errors.ts';
 import { mistakesOf } from '../registry/index.ts';
-import { entryOf, namesOf, registries, registryAt } from './places.ts';
+import { entryOf, isByPart, namesOf, optionsOf, registries, registryAt } from './places.ts';
 import type { KnownRegistry, UserTables } from './places.ts';
 
 /** Every mistake, such as `model.distiller.distillLosses.loss_kl: "KLDivergense" is no loss; did you mean "KLDivergence"?`. */
@@ -25,9 +25,9 @@ function visit(value: unknown, path: readonly string[], own: UserTables, mistake
   }
   if (!isPlain(value)) return;
   const registry = registryAt(path);
-  const { type, ...options } = value;
+  const { type } = value;
   const where = path.join('.');
-  if (registry !== undefined && type !== 'FromStage' && !('buildCfg' in value)) {
+  if (registry !== undefined && type !== 'FromStage' && !('buildCfg' in value) && !isByPart(registry, path, value)) {
     const { kind } = registries[registry] as KnownRegistry;
     if (typeof type !== 'string') {
       mistakes.push(`${where}: "type" is missing; a ${kind} is { type: <name>, ...options }`);
@@ -35,7 +35,10 @@ function visit(value: unknown, path: readonly string[], own: UserTables, mistake
       const entry = entryOf(registry, type, own);
       if (entry === undefined) {
         mistakes.push(`${where}: "${type}" is no ${kind}; ${didYouMean(type, namesOf(registry, own))}`);
-      } else mistakes.push(...mistakesOf(entry.schema, options).map((mistake) => `${where} ${type}: ${mistake}`));
+      } else
+        mistakes.push(
+          ...mistakesOf(entry.schema, optionsOf(registry, value)).map((mistake) => `${where} ${type}: ${mistake}`),
+        );
     }
   }
   for (const [key, item] of Object.entries(value)) visit(item, [...path, key], own, mistakes);

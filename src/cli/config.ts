@@ -13,21 +13,24 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const check = new Command('check')
   .description('say all that is wrong with a config, without training')
   .argument('<config>', 'a .ts, .js, .json, .yaml or (OpenMMLab) .py file')
-  .option('--probe', 'build it and run one forward of both networks on four images')
+  .option('--probe', 'build it, look at its data and run one forward of both networks on four images')
+  .option('--images', 'besides decode every image of the data sets, and name those that are damaged')
   .addOption(cfgOptions)
   .addOption(packageFolders)
-  .action(async (file, { probe, ...options }) => {
+  .action(async (file, { probe, images, ...options }) => {
     const notes: string[] = [];
     const loaded = await loadWithOptions(file, { ...options, note: (text) => void notes.push(text) });
     const own = await checkStages(loaded, file);
     for (const note of notes) say(`${pc.yellow('note')} ${note}`);
-    if (probe === true) {
+    if (probe === true || images === true) {
       const finished = new Map<string, Algorithm>();
       for (const stage of loaded.stages) {
         const experiment = prepareStage(stage, finished, { own });
-        const found = await probeExperiment(experiment);
         if (stage.name !== '') say(`stage ${stage.name}`);
-        say(shownProbe(found));
+        for (const note of experiment.notes) say(`${pc.yellow('note')} ${note}`);
+        const found = await probeExperiment(experiment, { everyFile: true, decode: images });
+        const shown = shownProbe(found);
+        if (shown !== '') say(shown);
         requireProbe(found, stage.name === '' ? file : `${file}, stage "${stage.name}"`);
         finished.set(stage.name, experiment.algorithm);
       }

@@ -9,6 +9,8 @@ import { recorders } from '../distill/recorders/index.ts';
 import { evaluators, hooks } from '../engine/index.ts';
 import { generators } from '../models/generators/index.ts';
 import { backbones, headLosses, heads, models, necks } from '../models/index.ts';
+import { optimizers, schedulers, timed } from '../optim/index.ts';
+import type { TimedConfig } from '../optim/index.ts';
 import type { Entry, Table } from '../registry/index.ts';
 
 /** A registry as far as the check of configs looks at it. */
@@ -33,7 +35,9 @@ export const registries = {
   losses,
   models,
   necks,
+  optimizers,
   recorders,
+  schedulers,
   transforms,
 } satisfies Record<string, KnownRegistry>;
 
@@ -72,13 +76,15 @@ const inList: Readonly<Record<string, RegistryName>> = {
   evaluators: 'evaluators',
 };
 
-/** Parts of a config in which keys are names of users, or in which types are those of optimisers. */
-const elsewhere = new Set(['lossForwardMappings', 'optimizer', 'schedulers']);
+/** Parts of a config in which keys are names of users. */
+const elsewhere = new Set(['lossForwardMappings']);
 
 /** The registry of what stands at a path such as `['model', 'distiller', 'distillLosses', 'loss_kl']`, or undefined. */
 export function registryAt(path: readonly string[]): RegistryName | undefined {
   if (path.some((part) => elsewhere.has(part))) return undefined;
   if (path.length === 1 && path[0] === 'model') return 'algorithms';
+  if (path[0] === 'optimizer') return path.length <= 2 && path[1] !== 'paramwise' ? 'optimizers' : undefined;
+  if (path[0] === 'schedulers') return /^\d+$/.test(path.at(-1)!) ? 'schedulers' : undefined;
   const [last = '', parent = '', above = ''] = path.toReversed();
   if (/^\d+$/.test(last)) {
     if (above === 'views') return 'transforms';
@@ -88,6 +94,26 @@ export function registryAt(path: readonly string[]): RegistryName | undefined {
   // A head's own loss, and the loss that a wrapper hands on to.
   if (last === 'loss') return parent === 'head' ? 'headLosses' : above === 'distillLosses' ? 'losses' : undefined;
   return byKey[last];
+}
+
+/** Whether a value at a place of a registry is several, by the part of the algorithm that each is for. */
+export function isByPart(
+  name: RegistryName,
+  path: readonly string[],
+  value: Readonly<Record<string, unknown>>,
+): boolean {
+  return name === 'optimizers' && path.length === 1 && value['type'] === undefined && Object.keys(value).length > 0;
+}
+
+/** The options of an entry, without what a config says beside them for whoever builds it. */
+export function optionsOf(name: RegistryName, { type, ...beside }: Readonly<Record<string, unknown>>): unknown {
+  if (name === 'schedulers') {
+    const { type: _type, ...own } = timed({ ...beside, type } as TimedConfig, { steps: 1, stepsPerEpoch: 1 }).config;
+    return own;
+  }
+  if (name !== 'optimizers') return beside;
+  const { paramwise: _paramwise, ...own } = beside;
+  return own;
 }
 
 /** Entries of users, by kind (`loss`, `connector`, `data set`, ...). */

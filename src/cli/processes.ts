@@ -1,14 +1,14 @@
 // `--processes N`: the same command in N processes of this machine, which find each other through the environment.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { constants } from 'node:os';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 
 /**
- * Runs `retort ARGS` in `count` processes; the first one has the terminal. Signals to this process go to all. Where one fails, what
- * it said is shown, once, and the others are ended. Returns the exit code.
+ * Runs `retort ARGS` in `count` processes; the first one has the terminal. The first signal to this
+ * process goes to all, which save and end; the second ends them at once. Where one fails, what it said (or how it ended) is shown,
+ * once, and the others are ended. Returns the exit code.
  */
 export async function runInProcesses(count: number, args: readonly string[]): Promise<number> {
   const port = await freePort();
@@ -22,8 +22,13 @@ export async function runInProcesses(count: number, args: readonly string[]): Pr
       detached: true,
     }),
   );
-  const forward = (signal: NodeJS.Signals): void => children.forEach((child) => void child.kill(signal));
-  process.on('SIGINT', forward).on('SIGTERM', forward);
+  // The first signal lets them finish their step and save; one that hangs would not hear it, so a second one ends them all.
+  let stopping = false;
+  const forward = (signal: NodeJS.Signals): void => {
+    children.forEach((child) => void child.kill(stopping ? 'SIGKILL' : signal));
+    stopping = true;
+  };
+  for (const signal of signals) process.on(signal, forward);
   const said = children.map(collect);
   children[0]!.stderr!.pipe(process.stderr, { end: false });
   let failed: number | undefined;
@@ -36,17 +41,23 @@ export async function runInProcesses(count: number, args: readonly string[]): Pr
       return code;
     }),
   );
-  process.off('SIGINT', forward).off('SIGTERM', forward);
+  for (const signal of signals) process.off(signal, forward);
   if (failed === undefined) return Math.max(...codes);
   // Those that only lost another process are not the ones to listen to.
   const texts = said.map((text) => text());
   const spoke = texts.findIndex((text, rank) => codes[rank] !== 0 && text !== '' && !lostAnother.test(text));
   const culprit = spoke === -1 ? failed : spoke;
-  const reason = texts[culprit] === '' ? `ended with ${codes[culprit]}` : texts[culprit]!;
-  if (culprit !== 0 && !texts[0]!.includes(reason)) {
-    process.stderr.write(`process ${culprit} of ${count}: ${reason}\n`);
-  }
+  const reason = texts[culprit] === '' || culprit !== spoke ? endOf(codes[culprit]!, stopping) : texts[culprit]!;
+  if (!texts[0]!.includes(reason)) process.stderr.write(`process ${culprit} of ${count}: ${reason}\n`);
   return codes[failed]!;
+}
+
+/** How a process ended that said nothing. */
+function endOf(code: number, stopping: boolean): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => code === 128 + number)?.[0];
+  if (signal === undefined) return `ended with exit code ${code}`;
+  if (signal !== 'SIGKILL' || stopping) return `was ended by ${signal}`;
+  return 'was killed (SIGKILL): perhaps the machine has no memory left; the last checkpoint is whole, --resume goes on from it';
 }
 
 /** How `ProcessGroup` says that another process has gone. */
@@ -54,6 +65,8 @@ const lostAnother = /lost another one/;
 
 /** Milliseconds that the others have, when one has failed, to say what went wrong with them. */
 const grace = 1000;
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What a run that was stopped by Ctrl-C ends with. */
 const interrupted = 130;

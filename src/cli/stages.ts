@@ -9,6 +9,7 @@ import type { Algorithm } from '../distill/algorithms/index.ts';
 import { runFiles } from '../engine/index.ts';
 import type { NetworkMetrics, Progress, Trainer } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
+import { markTrained } from '../nn/index.ts';
 import { tidy } from '../torch/index.ts';
 import { requireTypes } from './check-types.ts';
 import { buildExperiment } from './experiment.ts';
@@ -95,6 +96,7 @@ export function prepareStage(
     { ...built, model },
     {
       ...rest,
+      own,
       ...(workDir === undefined ? {} : { workDir }),
       ...(progress === undefined ? {} : { progress }),
       ...(signal === undefined ? {} : { signal }),
@@ -120,7 +122,10 @@ function fromStages(value: unknown, finished: ReadonlyMap<string, Algorithm>): u
   const { stage, network = 'student' } = config as { stage?: unknown; network?: unknown };
   const networks = algorithmOf(String(stage), finished).evaluated();
   const found = networks[String(network)];
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    markTrained(found);
+    return found;
+  }
   const known = Object.keys(networks);
   throw new RetortError(
     `FromStage: stage "${String(stage)}" has no network "${String(network)}"; ${didYouMean(String(network), known)}`,

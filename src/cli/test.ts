@@ -1,6 +1,9 @@
 // `retort test CONFIG CHECKPOINT`: measures a student's checkpoint on the config's test data.
 import { Command } from '@commander-js/extra-typings';
+import pc from 'picocolors';
 
+import { checkImages } from '../data/index.ts';
+import { compareHeads } from '../distill/algorithms/index.ts';
 import { buildEvaluator, evaluate, evaluateAgreement } from '../engine/index.ts';
 import { loadModule } from '../nn/index.ts';
 import { RetortError } from '../errors.ts';
@@ -27,9 +30,14 @@ export const test = new Command('test')
         help: `it has ${loaded.stages.map(({ name }) => name).join(', ')}`,
       });
     }
-    const { algorithm, testLoader } = prepareStage({ ...stage, init: [] }, new Map(), {
+    const { algorithm, trainLoader, testLoader, notes } = prepareStage({ ...stage, init: [] }, new Map(), {
       own: await checkStages(loaded, file),
     });
+    const heads = compareHeads(algorithm, testLoader.dataset.classes.length);
+    // On stderr: what is printed may be read by a program.
+    for (const note of [...notes, ...heads.warnings]) process.stderr.write(`${pc.yellow('note')} ${note}\n`);
+    const mistakes = [...heads.mistakes, ...(await checkImages(testLoader, trainLoader, 'the test data'))];
+    if (mistakes.length > 0) throw new RetortError(`${file}:\n    ${mistakes.join('\n    ')}`);
     loadModule(checkpoint, algorithm.student);
     const evaluators = (stage.config.evaluators ?? [{ type: 'Accuracy' }]).map((config, i) =>
       buildEvaluator(config, `evaluators.${i}`),

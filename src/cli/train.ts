@@ -5,6 +5,7 @@ import { basename, extname, join, relative } from 'node:path';
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
+import { withOptionPaths } from '../config/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { groupFromEnvironment, joinProcessGroup } from '../torch/index.ts';
@@ -52,7 +53,7 @@ function resolveRun(config: string | undefined, options: TrainOptions) {
     file,
     folder: workDir ?? join('runs', basename(file, extname(file))),
     resumes: resume !== undefined,
-    cfgOptions: options.cfgOptions ?? [],
+    cfgOptions: withOptionPaths(options.cfgOptions ?? []), // a resume may begin in another folder
     pkg: options.pkg ?? [],
     seed: options.seed,
     epochs: options.epochs,
@@ -76,11 +77,16 @@ export const train = new Command('train')
     'train in so many processes, each with batches of its own; updates use the mean of their gradients',
     wholeNumber(1),
   )
+  .option(
+    '--timeout <seconds>',
+    'with several processes: how long one waits for another before it gives up (default: 1800)',
+    wholeNumber(1),
+  )
   .option('--no-probe', 'do not run one forward of both networks first, to see that everything fits')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addHelpText('after', '\nCtrl-C finishes the step, saves, and prints how to resume.')
-  .action(async (config, { probe, ...options }) => {
+  .action(async (config, { probe, timeout, ...options }) => {
     const run = resolveRun(config, options);
     const { file, folder, seed, epochs, resumes, processes = 1 } = run;
     const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
@@ -91,7 +97,9 @@ export const train = new Command('train')
       const { rank, worldSize, address, port } = described;
       note(`process ${rank} of ${worldSize} (RANK and WORLD_SIZE are set) waits for the others at ${address}:${port}`);
     }
-    using group = described && joinProcessGroup(described);
+    const waiting = timeout === undefined ? {} : { timeout };
+    using group =
+      described && joinProcessGroup({ ...described, ...waiting, endsWithParent: process.channel !== undefined });
     if (group === undefined && processes > 1) {
       const checked = await load(() => undefined);
       await checkStages(checked, checked.path); // mistakes are to be said once
@@ -124,6 +132,7 @@ export const train = new Command('train')
       },
       onStage: async ({ name }, experiment) => {
         if (name !== '') say(`stage ${name}`);
+        for (const text of experiment.notes) note(text);
         const { epoch, step } = experiment.trainer.position;
         if (epoch + step > 0) return say(`resuming at epoch ${epoch + 1}, step ${step + 1}`);
         if (!probe) return undefined;

@@ -44,7 +44,8 @@ export function buildUserEntries(config: unknown, own: UserTables, path: readonl
 
 function mine(path: readonly string[], type: string, own: UserTables): Entry<unknown> | undefined {
   const registry = registryAt(path);
-  if (registry === undefined) return undefined;
+  // What works on built networks is built with them: see buildExperiment.
+  if (registry === undefined || registry === 'optimizers' || registry === 'schedulers') return undefined;
   const table = own[(registries[registry] as KnownRegistry).kind];
   return table !== undefined && Object.hasOwn(table, type) ? table[type] : undefined;
 }

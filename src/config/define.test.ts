@@ -1,7 +1,7 @@
 // What does not compile: `npm test` runs tsc over this file, which fails where an error that is expected here is none.
 import { expect, it } from 'vitest';
 
-import { defineConfig } from './index.ts';
+import { defineBase, defineConfig, defineStage, defineStages } from './index.ts';
 
 const network = {
   type: 'ImageClassifier',
@@ -143,4 +143,27 @@ it('refuses options that a type does not have, and types that are none', () => {
   // @ts-expect-error -- there is no hook of this name
   defineConfig({ ...rest, model: alone, hooks: [{ type: 'StopHook', stopEpoch: 3 }] });
   expect(rest.epochs).toBe(1);
+});
+
+it('refuses misspelt options of stages and bases too', () => {
+  const model = { type: 'Supervised', architecture: network } as const;
+  defineStages({ ...rest, model, stages: [defineStage({ name: 'first', epochs: 2 }), { name: 'second' }] });
+  // @ts-expect-error -- "epcohs" is not an option
+  defineStages({ trainData: data, epcohs: 3, stages: [defineStage({ name: 'first' })] });
+  // @ts-expect-error -- "epcohs" is not an option of a stage
+  defineStages({ ...rest, stages: [{ name: 'first', epcohs: 3 }] });
+  // @ts-expect-error -- nor where it is defined by itself
+  defineStage({ name: 'first', epcohs: 3 });
+  // @ts-expect-error -- there is no such algorithm
+  defineStages({ ...rest, stages: [{ name: 'first', model: { type: 'Supervise', architecture: network } }] });
+  // @ts-expect-error -- "epcohs" is not an option of a base
+  defineBase({ epcohs: 3 });
+  expect(rest.epochs).toBe(1);
+});
+
+it('takes constant lists', () => {
+  const normalize = { type: 'Normalize', mean: [0.5], std: [0.5] } as const;
+  const part = { ...data, transforms: [normalize] } as const;
+  const config = defineConfig({ ...rest, trainData: part, model: { type: 'Supervised', architecture: network } });
+  expect(config.trainData.transforms).toHaveLength(1);
 });

@@ -20,6 +20,12 @@ const loader = z.strictObject({
   views: z.record(z.string(), z.array(typed)).exactOptional(),
 });
 
+/** Data to measure with: its classes are brought to those of the training data. */
+const measured = loader.extend({
+  /** `'byName'` (default): by the names of the classes; `'byNumber'`: as they are, whatever the classes are called. */
+  labels: z.enum(['byName', 'byNumber']).exactOptional(),
+});
+
 const scheduler = z.looseObject({
   type: z.string(),
   by: z.enum(['step', 'epoch']).exactOptional(),
@@ -49,14 +55,14 @@ const fields = {
   /** `{ type: 'SingleTeacherDistill', architecture, teacher, teacherCkpt, distiller }`, or another algorithm. */
   model: typed,
   trainData: loader,
-  valData: loader,
+  valData: measured,
   /** Default: `valData`. */
-  testData: loader.exactOptional(),
+  testData: measured.exactOptional(),
   optimizer: oneOrByPart(optimizer),
-  /** Applied together, in order. `by` says what they count: optimiser steps or epochs (default). */
+  /** Applied together, in order. `by` says what they count: steps or epochs (default). */
   schedulers: oneOrByPart(z.array(scheduler)).exactOptional(),
   epochs: count,
-  /** Ends training after so many steps in all. */
+  /** Ends training after so many steps in all, also inside an epoch. A step is one update of the weights. */
   maxSteps: count.exactOptional(),
   seed: z.number().int().nonnegative().default(0),
   /** Memory format of networks and images. Default `'channels_last'`, the fastest for convolutions on CPU. */
@@ -64,7 +70,7 @@ const fields = {
   /** `'bfloat16'` computes convolutions and matrix products in bfloat16. Default `'float32'`. */
   precision: z.enum(['float32', 'bfloat16']).exactOptional(),
   maxGradNorm: z.number().positive().exactOptional(),
-  /** Batches whose gradients are averaged before the optimiser steps. Default 1. */
+  /** Batches in a step, whose gradients are averaged; the last step of an epoch has those that are left. Default 1. */
   accumulate: count.exactOptional(),
   valInterval: count.exactOptional(),
   /** Steps between two training checkpoints within an epoch. Default: only at its end. */
@@ -74,6 +80,8 @@ const fields = {
   agreement: z.boolean().exactOptional(),
   /** Which networks are evaluated. Default: all. */
   evaluated: z.array(z.string()).exactOptional(),
+  /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
+  allowInitialWeights: z.array(z.string()).exactOptional(),
   hooks: z.array(typed).exactOptional(),
   /** Files whose default export adds entries to registries. */
   imports: z.array(z.string()).exactOptional(),

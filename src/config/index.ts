@@ -5,4 +5,5 @@ export { checkConfig } from './experiment.ts';
 export type { CheckedConfig, CheckedStage, StageInit } from './experiment.ts';
 export { loadConfig } from './load.ts';
 export type { LoadConfigOptions, LoadedConfig } from './load.ts';
+export { withOptionPaths } from './read-tree.ts';
 export type { PythonReader } from './read-tree.ts';

@@ -1,11 +1,11 @@
 // Loading configs: bases, live values, stages, what is refused.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { loadConfig } from './index.ts';
+import { loadConfig, withOptionPaths } from './index.ts';
 import { LiveValues, shownLive } from './live-values.ts';
 
 let folder = '';
@@ -43,6 +43,62 @@ it('merges over bases, keeps where each value comes from, and paths relative to 
   expect(printed).toMatch(/optimizer.type = "SGD" +# .*common.json/);
   expect(printed).toMatch(/optimizer.momentum = 0.8 +# --cfg-options/);
   expect(loaded.data).toEqual(loaded.value);
+});
+
+it('takes the roots of data from the file they stand in, and those of the command line from the current folder', async () => {
+  const image = { type: 'ImageFolder', root: 'images/train', annFile: '../lists/train.txt' };
+  const common = {
+    ...whole,
+    trainData: { ...data, dataset: { type: 'CrdDataset', dataset: image } },
+    testData: { ...data, dataset: { type: 'ImageNet', split: 'val', root: '../in1k', annFile: 'meta/own.txt' } },
+  };
+  write('below/common.json', common);
+  const dataOf = async (path: string, cfgOptions: string[] = []) => {
+    const [stage] = (await loadConfig(path, { cfgOptions })).stages;
+    const { trainData, valData, testData } = stage!.config;
+    return [trainData, valData, testData!].map(({ dataset }) => dataset);
+  };
+  const child = { base: 'below/common.json', valData: { dataset: { type: 'ImageFolder', root: './val' } } };
+  const expected = [
+    {
+      type: 'CrdDataset',
+      dataset: {
+        type: 'ImageFolder',
+        root: join(folder, 'below/images/train'),
+        annFile: join(folder, 'lists/train.txt'),
+      },
+    },
+    { type: 'ImageFolder', root: join(folder, 'val') },
+    // Its list of labels lies inside its root.
+    { type: 'ImageNet', split: 'val', root: join(folder, 'in1k'), annFile: 'meta/own.txt' },
+  ];
+  expect(await dataOf(write('child.json', child))).toEqual(expected);
+  const yaml = 'base: below/common.json\nvalData: { dataset: { type: ImageFolder, root: ./val } }';
+  expect(await dataOf(write('child.yaml', yaml))).toEqual(expected);
+  expect(await dataOf(write('child.mjs', `export default ${JSON.stringify(child)}`))).toEqual(expected);
+  expect(
+    (await dataOf(join(folder, 'child.json'), ['valData.dataset.root=elsewhere', 'model.teacherCkpt=w']))[1],
+  ).toEqual({
+    type: 'ImageFolder',
+    root: resolve('elsewhere'),
+  });
+  expect(
+    withOptionPaths([
+      'a.root=x',
+      'b.root=/y',
+      'c.size=x',
+      'teacherCkpt=https://x/y',
+      'annFile=',
+      'd',
+      'imports=a.ts,b.ts',
+      'root=[a]',
+      'root="a b"',
+    ]),
+  ).toEqual([
+    `a.root="${resolve('x')}"`,
+    ...['b.root=/y', 'c.size=x', 'teacherCkpt=https://x/y', 'annFile=', 'd', 'imports=a.ts,b.ts', 'root=[a]'],
+    `root="${resolve('a b')}"`,
+  ]);
 });
 
 it('drops what is below with _delete_, in bases and in stages', async () => {

@@ -4,13 +4,13 @@ import { resolve } from 'node:path';
 import { checkConfig } from './experiment.ts';
 import type { CheckedStage } from './experiment.ts';
 import { LiveValues, shownLive } from './live-values.ts';
-import { readTree, requireFile } from './read-tree.ts';
+import { readTree, requireFile, withOptionPaths } from './read-tree.ts';
 import type { PythonReader } from './read-tree.ts';
 import { applyCfgOptions, printTree, toPlain } from './tree/index.ts';
 import type { DictNode, TreeNode } from './tree/index.ts';
 
 export interface LoadConfigOptions {
-  /** Values in place of the file's, each `key.key=value`. */
+  /** Values in place of the file's, each `key.key=value`; paths in them begin in the current folder. */
   cfgOptions?: readonly string[] | undefined;
   /** Reads Python configs; without it they are refused. */
   readPython?: PythonReader | undefined;
@@ -36,7 +36,7 @@ export async function loadConfig(file: string, options: LoadConfigOptions = {}):
   requireFile(path, `config ${file}`);
   const live = new LiveValues();
   const read = await readTree(path, { live, readPython: options.readPython });
-  const tree = applyCfgOptions(read, options.cfgOptions ?? []);
+  const tree = applyCfgOptions(read, withOptionPaths(options.cfgOptions ?? []));
   const plain = toPlain(tree);
   const value = live.putBack(plain) as Record<string, unknown>;
   const stages = checkConfig(value, file);

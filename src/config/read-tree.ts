@@ -23,6 +23,8 @@ const maxDepth = 20;
 const maxBytes = 10 * 1024 * 1024;
 /** Options whose values are paths, taken from the file they are written in. */
 const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'pretrained', 'imports']);
+/** Paths of data: the same, but OpenMMLab's configs mean the current folder. */
+const dataKeys = new Set(['root', 'annFile']);
 /** Options whose values may be addresses, `./ops.ts#attention`, with a path of that kind. */
 const addressKeys = new Set(['source', 'funcPath', 'methodPath']);
 
@@ -38,7 +40,8 @@ export async function readTree(
     );
   }
   if (above.length >= maxDepth) throw new RetortError(`${path}: more than ${maxDepth} bases within each other`);
-  const own = withPaths(await readOne(path, options), dirname(path));
+  const folder = dirname(path);
+  const own = withPaths(await readOne(path, options), { folder, dataFolder: extname(path) === '.py' ? '.' : folder });
   const base = own.value.get('base');
   if (base === undefined) return own;
   // Stages are merged over the whole later on, and then their `_delete_` counts: merging here would drop it.
@@ -118,21 +121,51 @@ function shown(path: string): string {
   return from.startsWith('..') ? path : from;
 }
 
+interface PathsFrom {
+  folder: string;
+  /** Where paths of data begin. */
+  dataFolder: string;
+}
+
 /** The tree with relative paths made absolute. */
-function withPaths(tree: DictNode, folder: string): DictNode {
-  const visit = (node: TreeNode, key: string): TreeNode => {
-    if (node.kind === 'dict')
+function withPaths(tree: DictNode, from: PathsFrom): DictNode {
+  const visit = (node: TreeNode, key: string, type?: string): TreeNode => {
+    if (node.kind === 'dict') {
+      const named = node.value.get('type');
+      const own = named?.kind === 'str' ? named.value : undefined;
       return dictNode(
-        [...node.value].map(([name, item]) => [name, visit(item, name)]),
+        [...node.value].map(([name, item]) => [name, visit(item, name, own)]),
         node.origin,
       );
+    }
     if (node.kind === 'list' || node.kind === 'tuple')
-      return { ...node, value: node.value.map((item) => visit(item, key)) };
+      return { ...node, value: node.value.map((item) => visit(item, key, type)) };
     if (node.kind !== 'str') return node;
-    const path =
-      pathKeys.has(key) && node.value !== '' && !isAbsolute(node.value) && !/^[a-z][\w+.-]*:\/\//i.test(node.value);
     const address = addressKeys.has(key) && /^\.\.?\/.*#/.test(node.value);
-    return path || address ? { ...node, value: resolve(folder, node.value) } : node;
+    const folder = address ? from.folder : folderOf(key, node.value, { from, type });
+    return folder === undefined ? node : { ...node, value: resolve(folder, node.value) };
   };
   return visit(tree, '') as DictNode;
+}
+
+/** Where the relative path under a key begins; undefined for what is no relative path. */
+function folderOf(key: string, value: string, { from, type }: { from: PathsFrom; type?: string | undefined }) {
+  if (value === '' || isAbsolute(value) || /^[a-z][\w+.-]*:\/\//i.test(value)) return undefined;
+  if (key === 'annFile' && type === 'ImageNet') return undefined; // it lies inside `root`
+  return pathKeys.has(key) ? from.folder : dataKeys.has(key) ? from.dataFolder : undefined;
+}
+
+/** Options of the command line, `key.key=value`, with relative paths made absolute: they begin in the current folder. */
+export function withOptionPaths(options: readonly string[]): string[] {
+  return options.map((option) => {
+    const [, path, key, text] = /^([^=]*?([^=.]+))=(.*)$/s.exec(option) ?? [];
+    if (key === undefined || text === undefined || text === 'None') return option;
+    const quoted = /^(["'])(.*)\1$/s.exec(text.trim())?.[2];
+    if (quoted === undefined && /^\s*[[(]|,/.test(text)) return option; // a list
+    const value = quoted ?? text.trim();
+    const folder = folderOf(key.trim(), value, { from: { folder: '.', dataFolder: '.' } });
+    if (folder === undefined) return option;
+    const mark = value.includes('"') ? "'" : '"';
+    return `${path}=${mark}${resolve(folder, value)}${mark}`;
+  });
 }

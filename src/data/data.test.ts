@@ -172,6 +172,9 @@ describe('data sets', () => {
       /2 images and 1 labels/,
     );
     expect(() => new InMemoryImages({ images: tensor([1]), labels: [0], classes: ['a'] })).toThrow(/\(N, C, H, W\)/);
+    expect(() => new InMemoryImages({ images: ops.zeros([1, 1, 0, 2]), labels: [0], classes: ['a'] })).toThrow(
+      /at least one pixel/,
+    );
   });
 
   it('Fashion-MNIST says where it looked', () => {

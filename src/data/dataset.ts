@@ -19,6 +19,19 @@ export interface Dataset {
   images?: ((indices: readonly number[]) => Tensor) | undefined;
   /** Of sets of files: the image of a sample. Creates no tensors. */
   decode?: ((index: number) => Promise<Pixels>) | undefined;
+  /** Of sets of files: the path of a sample's file. */
+  file?: ((index: number) => string) | undefined;
+  /** Of sets of files: what lies in the folder and was not taken. */
+  leftOut?: readonly LeftOut[] | undefined;
+}
+
+/** Files of a folder that a data set does not take, all for the same reason. */
+export interface LeftOut {
+  /** Such as `.heic`, or `links that lead nowhere`. */
+  reason: string;
+  count: number;
+  /** The first of them, relative to the folder. */
+  examples: readonly string[];
 }
 
 /** When a sample is asked for: all that randomness may depend on besides its number. */

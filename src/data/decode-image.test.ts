@@ -61,7 +61,7 @@ describe('decodeImage', () => {
       /cannot decode .*cut\.jpg: it is damaged or cut off/,
     );
     await expect(decodeImage(write(join(folder, 'page.jpg'), '<html>not found</html>'))).rejects.toThrow(
-      /page\.jpg: it is no JPEG, PNG, WebP, GIF or TIFF/,
+      /page\.jpg: it is no JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP, Netpbm \(it begins with "3c68746d6c/,
     );
     await expect(
       decodeImage(write(join(folder, 'x.png'), '<svg xmlns="http://www.w3.org/2000/svg"/>')),

@@ -1,5 +1,9 @@
 // Data: sets of images, what is done to them, and in which order they come.
-export type { Dataset, ExtraFields, LoadedSample, Pixels, SampleContext } from './dataset.ts';
+export { checkFiles, checkImages, leftOutNote } from './check-data.ts';
+export type { CheckedFiles, CheckFilesOptions } from './check-data.ts';
+export { alignClasses } from './classes.ts';
+export type { AlignedDataset, AlignOptions } from './classes.ts';
+export type { Dataset, ExtraFields, LeftOut, LoadedSample, Pixels, SampleContext } from './dataset.ts';
 export * from './datasets/index.ts';
 export { decodeImage } from './decode-image.ts';
 export type { DecodeOptions } from './decode-image.ts';

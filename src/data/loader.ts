@@ -4,8 +4,8 @@
 import { availableParallelism } from 'node:os';
 
 import { RetortError } from '../errors.ts';
-import { tensorFromBytes, tidy } from '../torch/index.ts';
-import type { MemoryFormat, Tensor } from '../torch/index.ts';
+import { ops, tensorFromBytes, tidy } from '../torch/index.ts';
+import type { DType, MemoryFormat, Tensor } from '../torch/index.ts';
 import type { Dataset, LoadedSample } from './dataset.ts';
 import { PreparedBatches } from './prepared-batches.ts';
 import type { BatchRequest, PreparedImage } from './prepared-batches.ts';
@@ -48,6 +48,9 @@ export interface DataLoaderOptions {
   /** Files that are decoded at once. Default: twice the processors, 16 at most. */
   decodeConcurrency?: number;
 }
+
+/** Height and width that transforms can cut from. */
+const largeEnough = [1024, 1024];
 
 export class DataLoader {
   readonly dataset: Dataset;
@@ -110,18 +113,30 @@ export class DataLoader {
   get imageShape(): readonly number[] | undefined {
     const [channels, height, width] = this.dataset.shape;
     if (height === 0 && this.#early.length === 0) return undefined;
+    const size = height === 0 ? largeEnough : [height, width];
+    return tidy(() => this.#transformed(ops.zeros([1, channels, ...size], { dtype: 'uint8' })).shape.slice(1));
+  }
+
+  /** What networks are given: element type and channels after all transforms. Decodes no file; waits for the data set to open. */
+  async imageKind(): Promise<{ dtype: DType; channels: number }> {
+    await this.dataset.open?.();
+    const [channels] = this.dataset.shape;
     return tidy(() => {
-      const size = height === 0 ? [1024, 1024] : [height, width]; // large enough to be cut
-      const bytes = new Uint8Array(channels * size[0]! * size[1]!);
-      const sample: LoadedSample = { gtLabel: 0, sampleIdx: 0 };
-      const probe: LabelledBatch = {
-        inputs: tensorFromBytes(bytes, 'uint8', [1, channels, ...size]),
-        dataSamples: [sample],
-        numClasses: this.dataset.classes.length,
-      };
-      const all = [...this.#early, ...this.#shared, ...this.#own];
-      return applyAll(all, probe, { seed: 0, epoch: 0, samples: [0] }).inputs.shape.slice(1);
+      const image = this.dataset.images?.([0]) ?? ops.zeros([1, channels, ...largeEnough], { dtype: 'uint8' });
+      const { dtype, shape } = this.#transformed(image);
+      return { dtype, channels: shape[1]! };
     });
+  }
+
+  /** One image `(1, C, H, W)` after all transforms. */
+  #transformed(image: Tensor): Tensor {
+    const batch: LabelledBatch = {
+      inputs: image,
+      dataSamples: [{ gtLabel: 0, sampleIdx: 0 }],
+      numClasses: this.dataset.classes.length,
+    };
+    const all = [...this.#early, ...this.#shared, ...this.#own];
+    return applyAll(all, batch, { seed: 0, epoch: 0, samples: [0] }).inputs;
   }
 
   /**

@@ -1,9 +1,10 @@
 // Runs networks over a data loader in evaluation mode, and measures them. Where several processes train together, each runs its
-// share of the batches; all measure all scores, in the order of the batches, so that they end with the same numbers.
+// share of the batches; all measure all scores, in the order of the batches, so that they end with the same numbers. A probe does it
+// on a few images first, so that what cannot be measured is known before training.
 import type { DataLoader } from '../data/index.ts';
 import { RetortError } from '../errors.ts';
 import type { DataSample, LossModel } from '../nn/index.ts';
-import { noGrad, tidy, zeros } from '../torch/index.ts';
+import { getRandomState, keep, noGrad, setRandomState, tidy, zeros } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { Accuracy, AgreementMeasurement } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
@@ -46,6 +47,81 @@ export async function evaluateAgreement(
   return measurement.result();
 }
 
+export interface EvaluationProbeOptions {
+  /** Default: {@link Accuracy}. */
+  evaluators?: readonly Evaluator[];
+  /** The networks whose agreement is to be measured. Default: it is not. */
+  agreement?: { student: LossModel; teacher: LossModel };
+}
+
+/** How many images {@link probeEvaluation} looks at. */
+const probed = 4;
+
+/**
+ * What would keep an evaluation from being made, found on a few images: each network through each evaluator, and the agreement.
+ * Random numbers and the modes of the networks are put back.
+ * @param networks by name; each sees its own view of the loader, if there is one
+ */
+export async function probeEvaluation(
+  networks: Readonly<Record<string, LossModel>>,
+  loader: DataLoader,
+  { evaluators = [new Accuracy()], agreement }: EvaluationProbeOptions = {},
+): Promise<string[]> {
+  if (loader.length === 0) return ['evaluation: the loader has no batch: the data set is empty'];
+  const mistakes: string[] = [];
+  const attempt = (where: string, body: () => void): void => {
+    try {
+      noGrad(() => tidy(body));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      mistakes.push(`${where}: ${error.message}`);
+    }
+  };
+  await loader.prepare(0, 0);
+  const random = tidy(() => keep(getRandomState()));
+  const restore = evaluating([...Object.values(networks), ...Object.values(agreement ?? {})]);
+  try {
+    noGrad(() =>
+      tidy(() => {
+        const batch = loader.load(0, 0);
+        const dataSamples = batch.dataSamples.slice(0, probed);
+        const scoresOf = (model: LossModel, view: string): Tensor =>
+          model.forward((batch.views?.[view] ?? batch.inputs).narrow(0, 0, dataSamples.length), undefined, 'tensor');
+        for (const [name, model] of Object.entries(networks)) {
+          attempt(`evaluation of ${name}`, () => {
+            const scores = scoresOf(model, name);
+            for (const evaluator of evaluators) {
+              const measurement = evaluator.begin();
+              measurement.add(scores, dataSamples);
+              measurement.result();
+            }
+          });
+        }
+        if (agreement === undefined) return;
+        attempt('evaluation', () => {
+          const measurement = new AgreementMeasurement();
+          measurement.add(scoresOf(agreement.student, 'student'), scoresOf(agreement.teacher, 'teacher'));
+          measurement.result();
+        });
+      }),
+    );
+  } finally {
+    restore();
+    setRandomState(random);
+    random.dispose();
+  }
+  return mistakes;
+}
+
+/** Puts networks into evaluation mode; the returned function puts back what was. */
+function evaluating(models: readonly LossModel[]): () => void {
+  const modes = models.flatMap((model) => model.modules().map((module) => [module, module.training] as const));
+  for (const model of models) model.eval();
+  return () => {
+    for (const [module, training] of modes) module.training = training;
+  };
+}
+
 /** What the networks make of a batch, and its samples. */
 interface Evaluated {
   scores: readonly Tensor[];
@@ -69,8 +145,7 @@ async function overBatches(
     );
     return { scores, dataSamples };
   };
-  const modes = networks.flatMap(([model]) => model.modules().map((module) => [module, module.training] as const));
-  for (const [model] of networks) model.eval();
+  const restore = evaluating(networks.map(([model]) => model));
   try {
     for (let i = 0; i < loader.length; i += worldSize) {
       const own = i + rank < loader.length ? i + rank : undefined;
@@ -85,7 +160,7 @@ async function overBatches(
       await nextTurn();
     }
   } finally {
-    for (const [module, training] of modes) module.training = training;
+    restore();
   }
 }
 

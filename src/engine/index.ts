@@ -1,6 +1,6 @@
 // Training: the loop, evaluation, checkpoints, hooks, progress.
-export { evaluate, evaluateAgreement } from './evaluate.ts';
-export type { EvaluateOptions } from './evaluate.ts';
+export { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
+export type { EvaluateOptions, EvaluationProbeOptions } from './evaluate.ts';
 export * from './evaluators/index.ts';
 export * from './hooks/index.ts';
 export type { PartOptions } from './optimized-part.ts';
@@ -12,4 +12,4 @@ export type { Trainable, TrainBatch, UpdateRequest } from './trainable.ts';
 export { Trainer } from './trainer.ts';
 export type { TrainerOptions, TrainingResult } from './trainer.ts';
 export { loadTraining, runFiles, saveTraining } from './training-checkpoint.ts';
-export type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
+export type { Position, Progressed, Restored, TrainingParts } from './training-checkpoint.ts';

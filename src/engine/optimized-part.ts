@@ -1,10 +1,11 @@
-// The parameters that one optimiser moves, with its schedulers: differentiates totals, gathers gradients over several steps,
-// limits them, steps.
+// The parameters that one optimiser moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
+// step, refuses those that are none, limits them, moves.
 import { RetortError } from '../errors.ts';
-import { clipGradNorm } from '../optim/index.ts';
+import { gradNorm, limitGradNorm } from '../optim/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
-import { backward } from '../torch/index.ts';
+import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
+import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
 import { Replicas } from './replicas.ts';
 
 export interface PartOptions {
@@ -13,36 +14,38 @@ export interface PartOptions {
   stepSchedulers?: readonly Scheduler[];
   /** Stepped after every epoch. */
   epochSchedulers?: readonly Scheduler[];
-  /** Updates whose gradients are averaged before the optimiser steps. Default 1. */
-  accumulate?: number;
   /** Limit on the norm of all gradients together. Default none. */
   maxGradNorm?: number;
 }
+
+const known = ['optimizer', 'stepSchedulers', 'epochSchedulers', 'maxGradNorm'];
 
 export class OptimizedPart {
   readonly optimizer: Optimizer;
   readonly schedulers: readonly Scheduler[];
   readonly #options: PartOptions;
   readonly #replicas: Replicas;
-  readonly #accumulate: number;
+  /** How many updates are averaged: the batches of the step under way. */
+  #round = 1;
   #gathered = 0;
   #moved = false;
 
-  /** @throws {RetortError} when `accumulate` is no whole number of at least 1. */
+  /** @throws {RetortError} for an option that there is not, or a limit that is no number above 0. */
   constructor(options: PartOptions, replicas = new Replicas()) {
+    const wrong = Object.keys(options).filter((name) => !known.includes(name));
+    if (wrong.length > 0) {
+      throw new RetortError(`Trainer: parts: unknown option "${wrong.join('", "')}"; a part has ${known.join(', ')}`, {
+        ...(wrong.includes('accumulate') ? { help: 'accumulate is one for all parts: give it to the trainer' } : {}),
+      });
+    }
+    const { maxGradNorm } = options;
+    if (maxGradNorm !== undefined && !(maxGradNorm > 0)) {
+      throw new RetortError(`Trainer: maxGradNorm: expected a number above 0, got ${maxGradNorm}`);
+    }
     this.#options = options;
     this.#replicas = replicas;
     this.optimizer = options.optimizer;
     this.schedulers = [...(options.stepSchedulers ?? []), ...(options.epochSchedulers ?? [])];
-    this.#accumulate = options.accumulate ?? 1;
-    if (!Number.isInteger(this.#accumulate) || this.#accumulate < 1) {
-      throw new RetortError(`accumulate must be a whole number of at least 1, got ${this.#accumulate}`);
-    }
-  }
-
-  /** Whether no gradients are waiting for more: only then the state of training is whole. */
-  get settled(): boolean {
-    return this.#gathered === 0;
   }
 
   /** The learning rate of the first group. */
@@ -50,37 +53,68 @@ export class OptimizedPart {
     return this.optimizer.paramGroups[0]!.lr;
   }
 
+  /** Begins a step of so many batches: as many updates are averaged each time before the parameters move. */
+  beginStep(batches: number): void {
+    this.#round = batches;
+    this.#gathered = 0;
+  }
+
   /**
-   * Differentiates a total and, with the last of `accumulate` updates, moves the parameters.
+   * Differentiates a total and, with the last update of a round, moves the parameters.
    * @param alone whether only this part's parameters get gradients (others are on the way, but not trained by it).
+   * @throws {NonFiniteGradient} before anything moves.
    */
   update(total: Tensor, alone: boolean): void {
     if (this.#gathered === 0) this.optimizer.zeroGrad();
-    const loss = this.#accumulate === 1 ? total : total.div(this.#accumulate);
+    const loss = this.#round === 1 ? total : total.div(this.#round);
     backward([loss], [null], alone ? { inputs: this.optimizer.parameters() } : {});
-    if (++this.#gathered === this.#accumulate) this.flush();
+    if (++this.#gathered === this.#round) this.#move();
   }
 
-  /** Moves the parameters by what has been gathered, if anything. */
-  flush(): void {
-    if (this.#gathered === 0) return;
+  /** Moves the parameters by the mean of what has been gathered. */
+  #move(): void {
+    const parameters = this.optimizer.parameters();
+    // An algorithm that does not update a part with every batch ends a step with fewer updates.
+    if (this.#gathered < this.#round) scaleGradients(parameters, this.#round / this.#gathered);
     this.#gathered = 0;
-    const { maxGradNorm } = this.#options;
-    this.#replicas.averageGradients(this.optimizer.parameters());
-    if (maxGradNorm !== undefined) clipGradNorm(this.optimizer.parameters(), maxGradNorm);
+    this.#replicas.averageGradients(parameters);
+    this.#limit(parameters);
     this.optimizer.step();
     this.#moved = true;
   }
 
+  /** One reduction over all gradients tells whether they are finite, and is the norm that is limited. */
+  #limit(parameters: readonly Tensor[]): void {
+    const { maxGradNorm } = this.#options;
+    tidy(() => {
+      let norm = gradNorm(parameters);
+      if (!Number.isFinite(norm.item())) {
+        const bad = nonFiniteGradients(parameters);
+        if (bad.length > 0) throw new NonFiniteGradient(bad);
+        norm = gradNorm(parameters, { dtype: 'float64' }); // it overflowed: every gradient is finite
+      }
+      if (maxGradNorm !== undefined) limitGradNorm(parameters, norm, maxGradNorm);
+    });
+  }
+
+  /** Ends a step: what is still gathered moves the parameters, schedulers that count steps go on. */
   endStep(): void {
+    if (this.#gathered > 0) this.#move();
     if (!this.#moved) return;
     this.#moved = false;
     for (const scheduler of this.#options.stepSchedulers ?? []) scheduler.step();
   }
 
   endEpoch(): void {
-    this.flush();
-    this.endStep();
     for (const scheduler of this.#options.epochSchedulers ?? []) scheduler.step();
   }
+}
+
+function scaleGradients(parameters: readonly Tensor[], factor: number): void {
+  noGrad(() =>
+    tidy(() => {
+      const gradients = gradsOf(parameters).filter((gradient) => gradient !== null);
+      if (gradients.length > 0) callOperator('_foreach_mul_', [gradients, factor]);
+    }),
+  );
 }

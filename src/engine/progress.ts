@@ -1,13 +1,21 @@
-// The progress of a training run: one line that renews itself on a terminal, a plain line now and then anywhere else.
+// The progress of a training run: one line that renews itself on a terminal, a plain line now and then anywhere else. Where the
+// terminal is too narrow for all of it, the parts of the total go first; the total, the rate and the time left go last.
+import type { NetworkMetrics } from './hooks/index.ts';
+
+/** What one optimizer step was: one or, with `accumulate`, several batches. */
 export interface StepReport {
   /** Counted from 1. */
   epoch: number;
   epochs: number;
-  /** Counted from 1, within the epoch. */
+  /** Optimizer steps, counted from 1, within the epoch. */
   step: number;
+  /** Optimizer steps in an epoch. */
   steps: number;
+  /** Optimizer steps left in the run. */
+  left: number;
   /** Images in this step. */
   images: number;
+  /** Means over the batches of the step. */
   losses: Readonly<Record<string, number>>;
   lr: number;
 }
@@ -56,15 +64,14 @@ export class TerminalProgress implements Progress {
       this.#secondsPerImage = before === undefined ? seconds : smoothing * before + (1 - smoothing) * seconds;
     }
     this.#lastStep = now;
-    const last = report.step === report.steps;
-    if (this.#stream.isTTY) {
+    const last = report.step === report.steps || report.left === 0;
+    if (this.#renews) {
       if (!last && now - this.#lastShown < renewEvery) return;
-      const text = this.#text(report);
-      this.#stream.write(`\r\x1b[K${text.slice(0, Math.max(20, this.#stream.columns - 1))}`);
+      this.#stream.write(`\r\x1b[K${this.#text(report, (this.#stream.columns || 80) - 1)}`);
       this.#open = true;
     } else {
       if (!last && now - this.#lastShown < this.#plainEvery) return;
-      this.#stream.write(`${this.#text(report)}\n`);
+      this.#stream.write(`${this.#text(report, Infinity)}\n`);
     }
     this.#lastShown = now;
   }
@@ -75,23 +82,81 @@ export class TerminalProgress implements Progress {
     this.#lastStep = undefined; // what came between two steps does not count as speed
   }
 
+  /** Whether lines can be written over: not in a file or a pipe, nor on a terminal that knows no control sequences. */
+  get #renews(): boolean {
+    return this.#stream.isTTY && process.env['TERM'] !== 'dumb';
+  }
+
   #prefix(): string {
     return this.#label === '' ? '' : `${this.#label}  `;
   }
 
-  #text(report: StepReport): string {
-    const { epoch, epochs, step, steps, images, losses, lr } = report;
-    const parts = [`epoch ${epoch}/${epochs}`, `step ${String(step).padStart(String(steps).length)}/${steps}`];
-    if (this.#secondsPerImage !== undefined) {
-      const left = ((epochs - epoch) * steps + steps - step) * images * this.#secondsPerImage;
-      parts.push(`${Math.round(1 / this.#secondsPerImage)} img/s`);
-      parts.push(...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`));
-      parts.push(`lr ${lr.toPrecision(2)}`, `ETA ${duration(left)}`);
-    } else {
-      parts.push(...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`));
+  /** As much of a report as fits, what matters most first. */
+  #text({ epoch, epochs, step, steps, left, images, losses, lr }: StepReport, columns: number): string {
+    const prefix = this.#prefix();
+    const room = columns - widthOf(prefix);
+    const [totals, parts] = totalsOf(losses);
+    const rate = this.#secondsPerImage === undefined ? undefined : Math.round(1 / this.#secondsPerImage);
+    const eta = this.#secondsPerImage === undefined ? undefined : duration(left * images * this.#secondsPerImage);
+    const shown = (digits: number) => totals.map(([name, value]) => `${name} ${value.toFixed(digits)}`);
+    const pieces = [
+      `epoch ${epoch}/${epochs}`,
+      `step ${String(step).padStart(String(steps).length)}/${steps}`,
+      ...shown(4),
+      ...(rate === undefined ? [] : [`${rate} img/s`, `ETA ${eta}`]),
+      `lr ${lr.toPrecision(2)}`,
+      ...parts.map(([name, value]) => `${name} ${value.toFixed(4)}`),
+    ];
+    const needed = 2 + totals.length + (rate === undefined ? 0 : 2);
+    for (let count = pieces.length; count >= needed; count--) {
+      const text = pieces.slice(0, count).join('  ');
+      if (text.length <= room) return prefix + text;
     }
-    return this.#prefix() + parts.join('  ');
+    // Narrower still: fewer words and digits, then less of where and how fast.
+    const where = [`${epoch}/${epochs}`, `${step}/${steps}`];
+    const speed = rate === undefined ? [] : [`${rate}/s`, `ETA ${eta}`];
+    const total = shown(3);
+    const shorter = [
+      [...where, ...total, ...speed],
+      [where[0]!, ...total, ...speed],
+      [...total, ...speed],
+      [...total, ...speed.slice(1)],
+      total,
+    ];
+    const fitting = shorter.map((words) => words.join(' ')).find((text) => text.length <= room);
+    return fitting === undefined ? total.join(' ').slice(0, Math.max(0, columns)) : prefix + fitting;
   }
+}
+
+/** The losses that are differentiated, and what they are made of. */
+function totalsOf(losses: StepReport['losses']): [totals: [string, number][], parts: [string, number][]] {
+  const all = Object.entries(losses);
+  // An algorithm with several updates has a total of each: `generator.loss`, `distill.loss`.
+  const total = ([name]: [string, number]): boolean =>
+    Object.hasOwn(losses, 'loss') ? name === 'loss' : name.endsWith('.loss');
+  return [all.filter(total), all.filter((one) => !total(one))];
+}
+
+/** How many columns a text takes, control sequences left out. */
+function widthOf(text: string): number {
+  // oxlint-disable-next-line no-control-regex -- colors of labels
+  return text.replaceAll(/\x1b\[[0-9;]*m/g, '').length;
+}
+
+/** `accuracy: student 91.20%  teacher 92.78%`, then the other metrics. */
+export function shownMetrics(metrics: NetworkMetrics): string {
+  const names = [...new Set(Object.values(metrics).flatMap((values) => Object.keys(values)))];
+  const percent = (name: string): boolean => name === 'accuracy' || name === 'agreement' || /^top\d+$/.test(name);
+  return names
+    .map((name) => {
+      const values = Object.entries(metrics).filter(([, all]) => all[name] !== undefined);
+      const shown = values.map(([network, all]) => {
+        const value = percent(name) ? `${all[name]!.toFixed(2)}%` : all[name]!.toPrecision(4);
+        return network === name || network === 'agreement' ? value : `${network} ${value}`;
+      });
+      return `${name}: ${shown.join('  ')}`;
+    })
+    .join('  ');
 }
 
 /** `1:05`, `1:02:03`. */

@@ -22,11 +22,11 @@ export interface Trainable extends Module {
   readonly student: LossModel;
   /** All networks that are shipped, by name. */
   students(): Readonly<Record<string, LossModel>>;
-  /** One step: computes losses, hands them to `update` (once or more), and returns what is to be reported. */
+  /** One batch: computes losses, hands them to `update` (once or more), and returns what is to be reported. */
   trainStep(batch: TrainBatch, update: (request: UpdateRequest) => void): Readonly<Record<string, Tensor>>;
-  /** Told before each step. `epoch` has fractions, `step` counts from 0. */
+  /** Told before each optimizer step: `epoch` has fractions, `step` counts those steps from 0. */
   setProgress(progress: { readonly epoch: number; readonly step: number }): void;
-  /** Told after each step. */
+  /** Told after each optimizer step, of however many batches. */
   afterStep(): void;
   /** Networks to evaluate, by name. */
   evaluated(): Readonly<Record<string, LossModel>>;

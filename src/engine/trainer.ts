@@ -1,4 +1,6 @@
-// The training loop: epochs of steps, an evaluation after each, checkpoints from which it goes on exactly.
+// The training loop: epochs of steps, an evaluation after each, checkpoints from which it goes on exactly. A step is one update of
+// the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
+// saved or stopped is between two of them.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -9,20 +11,33 @@ import type { LossModel } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
-import { evaluate, evaluateAgreement } from './evaluate.ts';
+import { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
+import { epochsDone, flatMetrics } from './hooks/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
 import { nextTurn } from './next-turn.ts';
-import { firstNonFinite, requireFinite } from './non-finite.ts';
+import {
+  FiniteState,
+  firstNonFinite,
+  gradientError,
+  NonFiniteGradient,
+  nonFiniteFrozen,
+  requireFinite,
+} from './non-finite.ts';
 import { OptimizedPart } from './optimized-part.ts';
 import type { PartOptions } from './optimized-part.ts';
-import { silent } from './progress.ts';
+import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
 import type { Trainable, UpdateRequest } from './trainable.ts';
 import { loadTraining, runFiles, saveTraining } from './training-checkpoint.ts';
 import type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
 
+/**
+ * A step is one update of the weights: a batch, or with `accumulate: n` the mean of n batches, each counting the same, however many
+ * images it has (the last step of an epoch has the batches that are left, and is the mean of those). All that counts steps counts
+ * these: `maxSteps`, `saveInterval`, step schedulers, schedules of loss weights, running averages, hooks, progress, logs.
+ */
 export interface TrainerOptions {
   algorithm: Trainable;
   trainLoader: DataLoader;
@@ -37,9 +52,9 @@ export interface TrainerOptions {
   /** Optimisers of their own for parts of the algorithm, by the path of the sub-module (`architecture`, `generator`). */
   parts?: Readonly<Record<string, PartOptions>>;
   epochs: number;
-  /** Ends training after so many steps in all. Default: after the last epoch. */
+  /** Ends training after so many steps in all, also inside an epoch. Default: after the last epoch. */
   maxSteps?: number;
-  /** Steps whose gradients are averaged before the optimiser steps. Default 1. */
+  /** Batches in a step, whose gradients are averaged. Default 1. */
   accumulate?: number;
   /** Clip the norm of all gradients together. Default: not at all. */
   maxGradNorm?: number;
@@ -83,15 +98,26 @@ export class Trainer {
   readonly #hooks: readonly Hook[];
   readonly #replicas: Replicas;
   readonly #run: Run;
+  /** Optimizer steps in a whole epoch. */
+  readonly #stepsPerEpoch: number;
+  /** Whether the evaluation has been tried on a few images. */
+  #probed = false;
   /** Metrics of networks that do not change. */
   readonly #settled = new Map<LossModel, Metrics>();
-  #state: Progressed = { position: { epoch: 0, step: 0 }, metrics: {}, evaluationDue: false, seconds: 0 };
+  #state: Progressed = {
+    position: { epoch: 0, step: 0 },
+    steps: 0,
+    batches: 0,
+    metrics: {},
+    evaluationDue: false,
+    seconds: 0,
+  };
 
   /** @throws {RetortError} for counts that make no sense, or parts that are none. */
   constructor(options: TrainerOptions) {
-    const { algorithm, epochs, trainLoader, workDir, hooks = [] } = options;
+    const { algorithm, epochs, trainLoader, workDir, accumulate = 1, hooks = [] } = options;
     whole('epochs', epochs);
-    for (const name of ['maxSteps', 'valInterval', 'saveInterval'] as const) {
+    for (const name of ['maxSteps', 'accumulate', 'valInterval', 'saveInterval'] as const) {
       if (options[name] !== undefined) whole(name, options[name]);
     }
     if (trainLoader.length === 0) {
@@ -111,10 +137,12 @@ export class Trainer {
     this.#replicas = replicas;
     this.#parts = partsOf(options, replicas);
     this.#hooks = hooks;
+    this.#stepsPerEpoch = Math.ceil(trainLoader.length / accumulate);
     const state = (): Progressed => this.#state;
     this.#run = {
       algorithm,
       epochs,
+      stepsPerEpoch: this.#stepsPerEpoch,
       workDir: replicas.first ? workDir : undefined,
       progress,
       get position() {
@@ -139,20 +167,61 @@ export class Trainer {
 
   /** Goes on from the training checkpoint in a run's folder. @throws {RetortError} when there is none. */
   resume(workDir: string): this {
-    this.#state = loadTraining(workDir, this.#saved(), (text) => this.#run.progress.line(text));
+    const { accumulate = 1 } = this.#options;
+    const { steps, batches, ...saved } = loadTraining(workDir, this.#saved(), (text) => this.#run.progress.line(text));
+    // Checkpoints of before counted batches only.
+    const done = batches ?? saved.position.step;
+    const position = { epoch: saved.position.epoch, step: Math.floor(done / accumulate) };
+    const before = position.epoch * this.#stepsPerEpoch + position.step;
+    this.#state = { ...saved, position, batches: done, steps: steps ?? before };
     return this;
   }
 
-  /** Trains to the last epoch, or until the signal. */
+  /**
+   * What would keep the evaluation from being made, found by evaluating a few images: nothing where all is well. {@link run} asks
+   * too, before its first step.
+   */
+  async probeEvaluation(): Promise<string[]> {
+    const { algorithm, valLoader, evaluators, agreement = false } = this.#options;
+    this.#probed = true;
+    if (valLoader === undefined) return [];
+    const networks = this.#evaluated();
+    const { teacher } = algorithm.evaluated();
+    return probeEvaluation(networks, valLoader, {
+      ...(evaluators === undefined ? {} : { evaluators }),
+      ...(agreement && teacher !== undefined ? { agreement: { student: algorithm.student, teacher } } : {}),
+    });
+  }
+
+  /** The networks that are evaluated, by name. @throws {RetortError} for one that there is not. */
+  #evaluated(): Readonly<Record<string, LossModel>> {
+    const networks = this.#options.algorithm.evaluated();
+    const { evaluated = Object.keys(networks) } = this.#options;
+    const unknown = evaluated.find((name) => !Object.hasOwn(networks, name));
+    if (unknown !== undefined) {
+      throw new RetortError(
+        `evaluated: there is no network "${unknown}"; ${didYouMean(unknown, Object.keys(networks))}`,
+      );
+    }
+    return Object.fromEntries(Object.entries(networks).filter(([name]) => evaluated.includes(name)));
+  }
+
+  /**
+   * Trains to the last epoch, or until the signal.
+   * @throws {RetortError} when a loss, a gradient or a weight is no finite number, or an evaluation cannot be made.
+   */
   async run(): Promise<TrainingResult> {
     const run = this.#run;
-    this.#replicas.shareState(this.#options.algorithm);
-    if (this.#steps() === 0) this.#replicas.seedApart();
+    const { algorithm } = this.#options;
+    this.#replicas.shareState(algorithm);
+    if (this.#state.steps === 0) this.#replicas.seedApart();
     for (const hook of this.#hooks) hook.beforeRun?.(run);
     try {
+      const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
+      await this.#beforeFirstStep();
       if (this.#state.evaluationDue) await this.#evaluate();
       while (!this.#finished()) {
-        if (!(await this.#epoch())) return this.#result(true);
+        if (!(await this.#epoch(finite))) return this.#result(true);
       }
       if (Object.keys(this.#state.metrics).length === 0) await this.#evaluate();
       if (this.#state.ended !== undefined) run.progress.line(`training ends: ${this.#state.ended}`);
@@ -163,10 +232,20 @@ export class Trainer {
     }
   }
 
+  /** What is known to go wrong, or to be odd, is said before time is spent on it. */
+  async #beforeFirstStep(): Promise<void> {
+    if (this.#state.steps > 0) return;
+    const { algorithm } = this.#options;
+    for (const name of nonFiniteFrozen(algorithm)) this.#run.progress.line(`note: ${name} is frozen and not finite`);
+    if (this.#probed) return;
+    const mistakes = await this.probeEvaluation();
+    if (mistakes.length > 0) throw new RetortError(`Trainer: ${mistakes.join('\n')}`);
+  }
+
   #finished(): boolean {
-    const { epochs, maxSteps } = this.#options;
-    const { position, ended } = this.#state;
-    return ended !== undefined || position.epoch >= epochs || (maxSteps !== undefined && this.#steps() >= maxSteps);
+    const { epochs, maxSteps = Infinity } = this.#options;
+    const { position, steps, ended } = this.#state;
+    return ended !== undefined || position.epoch >= epochs || steps >= maxSteps;
   }
 
   #result(stopped: boolean): TrainingResult {
@@ -174,81 +253,114 @@ export class Trainer {
     return { metrics, seconds, stopped };
   }
 
-  /** Steps done in all. */
-  #steps(): number {
-    const { epoch, step } = this.#state.position;
-    return epoch * this.#options.trainLoader.length + step;
-  }
-
-  /** The rest of the epoch under way; false when the signal stopped it. */
-  async #epoch(): Promise<boolean> {
+  /** The rest of the epoch under way, or as much of it as there is to be; false when the signal stopped it. */
+  async #epoch(finite: FiniteState): Promise<boolean> {
     const { algorithm, signal, trainLoader, epochs, maxSteps = Infinity } = this.#options;
     const { saveInterval = Infinity, valInterval = 1 } = this.#options;
     const { epoch } = this.#state.position;
+    const state = this.#state;
     algorithm.train();
     for (const hook of this.#hooks) hook.beforeEpoch?.(this.#run);
-    for (let { step } = this.#state.position; step < trainLoader.length && this.#steps() < maxSteps; step++) {
-      await trainLoader.prepare(epoch, step);
-      this.#step(epoch, step);
-      await nextTurn();
-      const settled = [...this.#parts.values()].every((part) => part.settled);
-      if (this.#replicas.any(signal?.aborted === true) && settled) {
-        this.#save();
-        return false;
-      }
-      if (settled && (step + 1) % saveInterval === 0) this.#save();
+    while (state.batches < trainLoader.length && state.steps < maxSteps) {
+      await this.#step();
+      const stopped = this.#replicas.any(signal?.aborted === true);
+      if (!stopped && state.position.step % saveInterval !== 0) continue;
+      finite.require(this.#where());
+      this.#save();
+      if (stopped) return false;
     }
-    for (const part of this.#parts.values()) part.endEpoch();
-    this.#state.position = { epoch: epoch + 1, step: 0 };
-    for (const hook of this.#hooks) hook.afterEpoch?.(this.#run);
-    const last = epoch + 1 === epochs || this.#steps() >= maxSteps;
-    this.#state.evaluationDue = (epoch + 1) % valInterval === 0 || last;
+    finite.require(this.#where());
+    if (state.batches >= trainLoader.length) {
+      for (const part of this.#parts.values()) part.endEpoch();
+      state.position = { epoch: epoch + 1, step: 0 };
+      state.batches = 0;
+      for (const hook of this.#hooks) hook.afterEpoch?.(this.#run);
+    } // otherwise maxSteps ended it: whoever goes on from there goes on inside this epoch
+    const last = state.position.epoch === epochs || state.steps >= maxSteps;
+    state.evaluationDue = state.position.epoch % valInterval === 0 || last;
     this.#save();
-    if (this.#state.evaluationDue) {
+    if (state.evaluationDue) {
       await this.#evaluate();
       this.#save();
     }
     return true;
   }
 
-  /** One step: losses of a batch, gradients, update. All it makes is freed at its end. */
-  #step(epoch: number, step: number): void {
-    const { algorithm, trainLoader, epochs, precision, progress = silent } = this.#options;
-    const began = performance.now();
-    algorithm.setProgress({ epoch: epoch + step / trainLoader.length, step: this.#steps() });
+  /** The step that was made last, in words. */
+  #where(step = this.#state.position.step): string {
+    return `epoch ${this.#state.position.epoch + 1}, step ${step}`;
+  }
+
+  /** One step: losses of its batches, the mean of their gradients, an update. All that a batch makes is freed at its end. */
+  async #step(): Promise<void> {
+    const { algorithm, trainLoader, epochs, maxSteps = Infinity, accumulate = 1, progress = silent } = this.#options;
+    const state = this.#state;
+    const { position, batches: first } = state;
+    const end = Math.min(trainLoader.length, (Math.floor(first / accumulate) + 1) * accumulate);
+    algorithm.setProgress({ epoch: position.epoch + first / trainLoader.length, step: state.steps });
     const lr = this.#parts.values().next().value!.lr;
-    const { losses, images } = tidy(() => {
-      const batch = trainLoader.load(epoch, step);
-      const where = `epoch ${epoch + 1}, step ${step + 1}`;
-      const explain = (): string | undefined => {
-        const { group } = this.#options;
-        const again = (): string | undefined =>
-          firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined));
-        return group === undefined ? again() : group.alone(again);
-      };
-      const update = (request: UpdateRequest): void => {
-        requireFinite(numbers(request.entries), where, explain);
-        this.#update(request);
-      };
-      const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update));
-      return { losses: precision === 'bfloat16' ? autocast(train) : train(), images: batch.dataSamples.length };
-    });
-    for (const part of this.#parts.values()) part.endStep();
+    for (const part of this.#parts.values()) part.beginStep(end - first);
+    const losses: Readonly<Record<string, number>>[] = [];
+    let images = 0;
+    for (let batch = first; batch < end; batch++) {
+      await trainLoader.prepare(position.epoch, batch);
+      const began = performance.now();
+      const done = this.#batch(batch, batch + 1 === end);
+      losses.push(done.losses);
+      images += done.images;
+      state.seconds += (performance.now() - began) / 1000;
+      if (batch + 1 < end) await nextTurn();
+    }
     this.#replicas.averageStatistics(algorithm);
     algorithm.afterStep();
-    this.#state.position = { epoch, step: step + 1 };
-    this.#state.seconds += (performance.now() - began) / 1000;
+    state.position = { epoch: position.epoch, step: position.step + 1 };
+    state.batches = end;
+    state.steps++;
+    const left = (epochs - position.epoch) * this.#stepsPerEpoch - state.position.step;
     const report: StepReport = {
-      epoch: epoch + 1,
+      epoch: position.epoch + 1,
       epochs,
-      step: step + 1,
-      steps: trainLoader.length,
+      step: state.position.step,
+      steps: this.#stepsPerEpoch,
+      left: Math.min(left, maxSteps - state.steps),
       images: images * this.#replicas.count,
-      losses: this.#replicas.mean(losses),
+      losses: this.#replicas.mean(means(losses)),
       lr,
     };
     for (const hook of this.#hooks) hook.afterStep?.(this.#run, report);
     progress.step(report);
+    await nextTurn();
+  }
+
+  /** Losses and gradients of one batch; with the last one of a step the weights move. */
+  #batch(index: number, last: boolean): { losses: Readonly<Record<string, number>>; images: number } {
+    const { algorithm, trainLoader, precision, group } = this.#options;
+    const { position } = this.#state;
+    const where = this.#where(position.step + 1);
+    return tidy(() => {
+      const batch = trainLoader.load(position.epoch, index);
+      const alone = <T>(body: () => T): T => (group === undefined ? body() : group.alone(body));
+      const explain = (): string | undefined =>
+        alone(() => firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined)));
+      const elsewhere = (here: boolean): boolean => this.#replicas.any(here);
+      let values: Readonly<Record<string, number>> = {};
+      const update = (request: UpdateRequest): void => {
+        values = numbers(request.entries);
+        requireFinite(values, where, { explain, elsewhere });
+        this.#update(request);
+      };
+      const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update));
+      try {
+        const losses = precision === 'bfloat16' ? autocast(train) : train();
+        if (last) for (const part of this.#parts.values()) part.endStep();
+        return { losses, images: batch.dataSamples.length };
+      } catch (error) {
+        if (!(error instanceof NonFiniteGradient)) throw error;
+        const again = (body: (request: UpdateRequest) => void): void =>
+          alone(() => void algorithm.trainStep(batch, body));
+        throw gradientError(where, error, { root: algorithm, losses: values, again });
+      }
+    });
   }
 
   #update({ total, part }: UpdateRequest): void {
@@ -281,14 +393,11 @@ export class Trainer {
     const { group } = this.#options;
     const options = { ...(evaluators === undefined ? {} : { evaluators }), ...(group === undefined ? {} : { group }) };
     const metrics: Record<string, Metrics> = {};
-    const networks = algorithm.evaluated();
-    const wanted = this.#options.evaluated ?? Object.keys(networks);
-    for (const [name, model] of Object.entries(networks)) {
-      if (!wanted.includes(name)) continue;
+    for (const [name, model] of Object.entries(this.#evaluated())) {
       metrics[name] = this.#settled.get(model) ?? (await evaluate(model, valLoader, { ...options, view: name }));
       if (frozen.has(model)) this.#settled.set(model, metrics[name]);
     }
-    const { teacher } = networks;
+    const { teacher } = algorithm.evaluated();
     if (agreement && teacher !== undefined) {
       metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader, group);
     }
@@ -299,7 +408,10 @@ export class Trainer {
       );
     }
     this.#state.metrics = metrics;
-    progress.line(`epoch ${this.position.epoch}/${epochs}  ${shownMetrics(metrics)}`);
+    progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);
+    for (const [name, value] of Object.entries(flatMetrics(metrics))) {
+      if (!Number.isFinite(value)) progress.line(`note: ${name} is ${value}, which counts as no gain`);
+    }
     for (const hook of this.#hooks) hook.afterEvaluate?.(this.#run, metrics);
   }
 
@@ -324,11 +436,8 @@ function partsOf(
   { optimizer, parts, ...options }: TrainerOptions,
   replicas: Replicas,
 ): ReadonlyMap<string, OptimizedPart> {
-  const { stepSchedulers, epochSchedulers, accumulate, maxGradNorm } = options;
-  const limits = {
-    ...(accumulate === undefined ? {} : { accumulate }),
-    ...(maxGradNorm === undefined ? {} : { maxGradNorm }),
-  };
+  const { stepSchedulers, epochSchedulers, maxGradNorm } = options;
+  const limits = maxGradNorm === undefined ? {} : { maxGradNorm };
   if ((optimizer === undefined) === (parts === undefined)) {
     throw new RetortError(
       'Trainer: either optimizer or parts was expected, got ' + (optimizer === undefined ? 'neither' : 'both'),
@@ -352,23 +461,19 @@ function numbers(entries: Readonly<Record<string, { item(): number }>>): Record<
   return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, value.item()]));
 }
 
-/** `accuracy: student 91.20%  teacher 92.78%`, then the other metrics. */
-function shownMetrics(metrics: NetworkMetrics): string {
-  const names = [...new Set(Object.values(metrics).flatMap((values) => Object.keys(values)))];
-  const percent = (name: string): boolean => name === 'accuracy' || name === 'agreement' || /^top\d+$/.test(name);
-  return names
-    .map((name) => {
-      const values = Object.entries(metrics).filter(([, all]) => all[name] !== undefined);
-      const shown = values.map(([network, all]) => {
-        const value = percent(name) ? `${all[name]!.toFixed(2)}%` : all[name]!.toPrecision(4);
-        return network === name || network === 'agreement' ? value : `${network} ${value}`;
-      });
-      return `${name}: ${shown.join('  ')}`;
-    })
-    .join('  ');
+/** The mean of each entry over those that have it. */
+function means(all: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  if (all.length === 1) return all[0]!;
+  const names = [...new Set(all.flatMap((one) => Object.keys(one)))];
+  return Object.fromEntries(
+    names.map((name) => {
+      const values = all.flatMap((one) => (Object.hasOwn(one, name) ? [one[name]!] : []));
+      return [name, values.reduce((sum, value) => sum + value, 0) / values.length];
+    }),
+  );
 }
 
 function whole(name: string, value: number): void {
   if (Number.isInteger(value) && value >= 1) return;
-  throw new RetortError(`Trainer: ${name} must be a whole number of at least 1, got ${value}`);
+  throw new RetortError(`Trainer: ${name}: expected a positive integer, got ${value}`);
 }

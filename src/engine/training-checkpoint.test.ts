@@ -5,11 +5,13 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
+import { asFormer } from '../../test/checkpoints.ts';
 import { Linear, Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { SGD, StepLR } from '../optim/index.ts';
 import { manualSeed, ones, randn, tidy } from '../torch/index.ts';
 import { Ema } from './hooks/index.ts';
+import type { Hook, HookState } from './hooks/index.ts';
 import { loadTraining, runFiles, saveTraining } from './index.ts';
 import type { Progressed, Trainable, TrainingParts } from './index.ts';
 import { OptimizedPart } from './optimized-part.ts';
@@ -60,6 +62,8 @@ function setUp(): { pair: Pair; parts: TrainingParts; train: () => void } {
 
 const at = (epoch: number): Progressed => ({
   position: { epoch, step: 0 },
+  steps: epoch,
+  batches: 0,
   metrics: { student: { accuracy: 50 } },
   evaluationDue: false,
   seconds: 1,
@@ -115,35 +119,34 @@ it('uses the checkpoint before one that is torn or altered, and says so', () => 
   release(first);
 });
 
-it('accumulates gradients to their mean, and limits only what it steps with', () => {
+it('averages the updates of a step, or those there are, and moves once', () => {
   const layer = new Linear(1, 1, { bias: false });
   tidy(() => layer.weight.detach().fill_(0));
   const optimizer = new SGD(layer.parameters(), { lr: 1 });
-  const part = new OptimizedPart({ optimizer, accumulate: 2 });
-  tidy(() =>
-    part.update(
-      layer
-        .forward(ones([1, 1]))
-        .mul(2)
-        .sum(),
-      false,
-    ),
-  );
-  expect([part.settled, layer.weight.item()]).toEqual([false, 0]);
-  tidy(() =>
-    part.update(
-      layer
-        .forward(ones([1, 1]))
-        .mul(4)
-        .sum(),
-      false,
-    ),
-  );
-  expect([part.settled, layer.weight.item()]).toEqual([true, -3]);
-  tidy(() => part.update(layer.forward(ones([1, 1])).sum(), false));
-  part.endEpoch();
-  expect([part.settled, layer.weight.item()]).toEqual([true, -3.5]);
-  expect(() => new OptimizedPart({ optimizer, accumulate: 0 })).toThrow(/accumulate must be a whole number/);
+  const part = new OptimizedPart({ optimizer });
+  const update = (slope: number): void =>
+    tidy(() =>
+      part.update(
+        layer
+          .forward(ones([1, 1]))
+          .mul(slope)
+          .sum(),
+        false,
+      ),
+    );
+  part.beginStep(2);
+  update(2);
+  expect(layer.weight.item()).toBe(0);
+  update(4);
+  expect(layer.weight.item()).toBe(-3);
+  update(1); // of a part with several updates a batch
+  part.endStep();
+  expect(layer.weight.item()).toBe(-4);
+  part.beginStep(1);
+  update(2);
+  expect(layer.weight.item()).toBe(-6);
+  expect(() => new OptimizedPart({ optimizer, accumulate: 2 } as never)).toThrow(/accumulate.*one for all parts/s);
+  expect(() => new OptimizedPart({ optimizer, maxGradNorm: NaN })).toThrow(/maxGradNorm: .*got NaN/);
 });
 
 it('steps schedulers once a training step, however often the optimiser moved in it', () => {
@@ -155,4 +158,61 @@ it('steps schedulers once a training step, however often the optimiser moved in 
   expect(part.lr).toBe(0.5);
   part.endStep(); // a step in which nothing moved
   expect(part.lr).toBe(0.5);
+});
+
+/** Remembers a number and a tensor. */
+class Remembers implements Hook {
+  readonly name: string;
+  value: number;
+  constructor(value: number, name = 'Remembers') {
+    this.value = value;
+    this.name = name;
+  }
+  stateDict(): HookState {
+    return { values: { value: this.value }, tensors: { half: ones([1]).mul(this.value / 2) } };
+  }
+  loadStateDict({ values, tensors }: Required<HookState>): void {
+    this.value = values['value'] as number;
+    if (tensors['half']!.item() !== this.value / 2) throw new Error('the tensor is of another hook');
+  }
+}
+
+function restored(hooks: readonly Hook[]): string[] {
+  const said: string[] = [];
+  const { parts, ...rest } = setUp();
+  loadTraining(folder, { ...parts, hooks }, (text) => void said.push(text));
+  release({ parts, ...rest });
+  return said;
+}
+
+function saved(hooks: readonly Hook[]): void {
+  const first = setUp();
+  saveTraining(folder, { ...first.parts, hooks }, at(1));
+  release(first);
+}
+
+it('hooks of one class have a state each; hooks that came and went are said', () => {
+  saved([new Remembers(1), new Remembers(2, 'Other'), new Remembers(3)]);
+  const same = [new Remembers(0), new Remembers(0, 'Other'), new Remembers(0)];
+  expect(restored(same)).toEqual([]);
+  expect(same.map(({ value }) => value)).toEqual([1, 2, 3]);
+  const changed = [new Remembers(0, 'New'), new Remembers(0), new Remembers(0), new Remembers(0)];
+  expect(restored(changed)).toEqual([
+    'note: the hook New was not in this run before: it begins now',
+    'note: the hook Remembers was not in this run before: it begins now',
+    'note: the hook Other was in this run before and is not any more',
+  ]);
+  expect(changed.map(({ value }) => value)).toEqual([0, 1, 3, 0]);
+});
+
+it('a checkpoint that knew hooks by name alone gives the last of a name what it held', () => {
+  saved([new Remembers(1), new Remembers(2)]);
+  asFormer(
+    join(folder, runFiles.training),
+    (state) => ({ ...state, hooks: { Remembers: { value: 2 } } }),
+    (name) => name.replace('hook.1.', 'hook.').replace('hook.0.', 'unused.'),
+  );
+  const hooks = [new Remembers(0), new Remembers(0), { name: 'Logger' }];
+  expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it begins now']);
+  expect(hooks.map((hook) => (hook as Remembers).value)).toEqual([0, 2, undefined]);
 });

@@ -14,7 +14,7 @@ import type { OptimizedPart } from './optimized-part.ts';
 import { Replicas } from './replicas.ts';
 import type { Trainable } from './trainable.ts';
 
-/** Where a run stands: what comes next is step `step` (counted from 0) of epoch `epoch` (counted from 0). */
+/** Where a run stands: what comes next is optimizer step `step` (counted from 0) of epoch `epoch` (counted from 0). */
 export interface Position {
   epoch: number;
   step: number;
@@ -23,15 +23,22 @@ export interface Position {
 /** What is saved besides networks and optimisers. */
 export interface Progressed {
   position: Position;
+  /** Optimizer steps done in all. */
+  steps: number;
+  /** Batches done of the epoch under way. */
+  batches: number;
   /** Metrics of the last evaluation. */
   metrics: NetworkMetrics;
-  /** An epoch has ended and its evaluation has not been made. */
+  /** An epoch or training has ended, and the evaluation after it has not been made. */
   evaluationDue: boolean;
   /** Seconds spent in steps. */
   seconds: number;
   /** Why training ended early, if a hook asked for it. */
   ended?: string | undefined;
 }
+
+/** What comes back of it: checkpoints of before do not say how many steps and batches were done. */
+export type Restored = Omit<Progressed, 'steps' | 'batches'> & Partial<Pick<Progressed, 'steps' | 'batches'>>;
 
 export interface TrainingParts {
   algorithm: Trainable;
@@ -49,7 +56,9 @@ export const runFiles = {
   student: 'student.safetensors',
 } as const;
 
-const format = 'retort-training-2';
+const format = 'retort-training-3';
+/** Of before, still read: `step` counts batches, hooks are by name alone. */
+const formerFormat = 'retort-training-2';
 
 interface Meta {
   progressed: Progressed;
@@ -62,8 +71,18 @@ interface Meta {
       state: Record<string, Record<string, unknown>>;
     }
   >;
-  hooks: Record<string, Readonly<Record<string, unknown>>>;
+  hooks: SavedHook[] | FormerHooks;
 }
+
+/** A hook, and what it remembers; its tensors are called `hook.<place>.<name>`. */
+interface SavedHook {
+  name: string;
+  /** Its position in the list of hooks, and its name: `2.EMA`. */
+  place: string;
+  values: Readonly<Record<string, unknown>>;
+}
+/** By name: of several hooks of one name, the last. */
+type FormerHooks = Record<string, Readonly<Record<string, unknown>>>;
 
 /** Writes the state of a run into its folder; the state before is kept beside it. Called in all processes, the first writes. */
 export function saveTraining(folder: string, parts: TrainingParts, progressed: Progressed): void {
@@ -74,7 +93,8 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
     const tensors: Record<string, Tensor> = {};
     for (const [rank, state] of random.entries()) tensors[randomName(rank)] = state;
     for (const [name, tensor] of Object.entries(changing(parts.algorithm))) tensors[`model.${name}`] = tensor;
-    const meta: Meta = { progressed, parts: {}, hooks: {} };
+    const hooks: SavedHook[] = [];
+    const meta: Meta = { progressed, parts: {}, hooks };
     for (const [part, { optimizer, schedulers }] of parts.parts) {
       const { state, param_groups: paramGroups } = optimizer.stateDict();
       const rest: Meta['parts'][string]['state'] = {};
@@ -87,11 +107,11 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
       }
       meta.parts[part] = { schedulers: schedulers.map((scheduler) => scheduler.stateDict()), paramGroups, state: rest };
     }
-    for (const hook of parts.hooks) {
-      const state = hook.stateDict?.();
-      if (state === undefined) continue;
-      meta.hooks[hook.name] = state.values ?? {};
-      for (const [name, tensor] of Object.entries(state.tensors ?? {})) tensors[`hook.${hook.name}.${name}`] = tensor;
+    for (const [i, hook] of parts.hooks.entries()) {
+      const place = `${i}.${hook.name}`;
+      const { values = {}, tensors: own = {} } = hook.stateDict?.() ?? {};
+      hooks.push({ name: hook.name, place, values });
+      for (const [key, tensor] of Object.entries(own)) tensors[`hook.${place}.${key}`] = tensor;
     }
     const text = JSON.stringify(meta);
     const [current, previous] = [join(folder, runFiles.training), join(folder, runFiles.previous)];
@@ -105,7 +125,7 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
  * @param say is told when the last file is not whole and the one before it is used.
  * @throws {RetortError} when there is none, or the files are of another run or kind.
  */
-export function loadTraining(folder: string, parts: TrainingParts, say: (text: string) => void): Progressed {
+export function loadTraining(folder: string, parts: TrainingParts, say: (text: string) => void): Restored {
   const files = [runFiles.training, runFiles.previous]
     .map((name) => join(folder, name))
     .filter((path) => existsSync(path));
@@ -124,14 +144,20 @@ export function loadTraining(folder: string, parts: TrainingParts, say: (text: s
       say(`${error.message.split('\n')[0]}: going on from the checkpoint before it, ${runFiles.previous}`);
       read = readWhole(second);
     }
-    return restore(read.path, read.tensors, read.meta, parts);
+    return restore(read, parts, say);
   });
 }
 
+interface Read {
+  path: string;
+  tensors: Record<string, Tensor>;
+  meta: Meta;
+}
+
 /** @throws {RetortError} when the file is no training checkpoint, is torn, or was altered. */
-function readWhole(path: string): { path: string; tensors: Record<string, Tensor>; meta: Meta } {
+function readWhole(path: string): Read {
   const { tensors, metadata } = loadTensors(path);
-  if (metadata['format'] !== format) {
+  if (metadata['format'] !== format && metadata['format'] !== formerFormat) {
     throw new RetortError(`${path} is no training checkpoint`, {
       help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
     });
@@ -145,7 +171,7 @@ function readWhole(path: string): { path: string; tensors: Record<string, Tensor
   return { path, tensors, meta: JSON.parse(state) as Meta };
 }
 
-function restore(path: string, tensors: Record<string, Tensor>, meta: Meta, parts: TrainingParts): Progressed {
+function restore({ path, tensors, meta }: Read, parts: TrainingParts, say: (text: string) => void): Restored {
   const model = under(tensors, 'model.');
   const expected = Object.keys(changing(parts.algorithm));
   const missing = expected.filter((name) => !Object.hasOwn(model, name));
@@ -171,15 +197,43 @@ function restore(path: string, tensors: Record<string, Tensor>, meta: Meta, part
     optimizer.loadStateDict({ state, param_groups: saved.paramGroups });
     schedulers.forEach((scheduler, i) => scheduler.loadStateDict(saved.schedulers[i]!));
   }
-  for (const hook of parts.hooks) {
-    const values = meta.hooks[hook.name];
-    if (values !== undefined) hook.loadStateDict?.({ values, tensors: under(tensors, `hook.${hook.name}.`) });
-  }
+  restoreHooks(parts.hooks, { meta, tensors, say });
   const random: Tensor[] = [];
   for (let state; (state = tensors[randomName(random.length)]) !== undefined;) random.push(state);
   const { replicas = new Replicas() } = parts;
   replicas.setRandomStates(random, path);
-  return meta.progressed;
+  return { ...meta.progressed, metrics: withNaN(meta.progressed.metrics) };
+}
+
+/** JSON has no NaN: it wrote null. */
+function withNaN(metrics: NetworkMetrics): NetworkMetrics {
+  return Object.fromEntries(
+    Object.entries(metrics).map(([network, values]) => [
+      network,
+      Object.fromEntries(Object.entries(values).map(([name, value]) => [name, (value as number | null) ?? NaN])),
+    ]),
+  );
+}
+
+/** The first hook of a name gets the state of the first saved one of that name, the second of the second, and so on. */
+function restoreHooks(
+  hooks: readonly Hook[],
+  { meta, tensors, say }: Pick<Read, 'meta' | 'tensors'> & { say: (text: string) => void },
+): void {
+  const former = !Array.isArray(meta.hooks);
+  const left = Array.isArray(meta.hooks)
+    ? [...meta.hooks]
+    : Object.entries(meta.hooks).map(([name, values]): SavedHook => ({ name, place: name, values }));
+  for (const hook of former ? hooks.toReversed() : hooks) {
+    const at = left.findIndex(({ name }) => name === hook.name);
+    const [found] = at < 0 ? [] : left.splice(at, 1);
+    if (found !== undefined) {
+      hook.loadStateDict?.({ values: found.values, tensors: under(tensors, `hook.${found.place}.`) });
+    } else if (!former || hook.stateDict !== undefined) {
+      say(`note: the hook ${hook.name} was not in this run before: it begins now`);
+    }
+  }
+  for (const { name } of left) say(`note: the hook ${name} was in this run before and is not any more`);
 }
 
 /** Under which name the random state of a process is saved. */

@@ -25,6 +25,7 @@ import { RetortError } from '../errors.ts';
  * | `offsets` | data that overlap, leave a hole or lie outside the file |
  * | `size-mismatch` | the size of the data is not the product of the shape and the element size |
  * | `metadata` | metadata that is not a map from string to string |
+ * | `checksum` | content that does not match the checksum in the file |
  * | `name` | a tensor name that the format reserves |
  */
 export type FormatErrorCode =
@@ -45,6 +46,7 @@ export type FormatErrorCode =
   | 'offsets'
   | 'size-mismatch'
   | 'metadata'
+  | 'checksum'
   | 'name';
 
 export interface FormatErrorOptions {

@@ -4,8 +4,10 @@ import { constants, gunzipSync } from 'node:zlib';
 
 import type { Fail, FormatError } from './format-error.ts';
 
-/** How many compressed bytes `inflateStart` looks at; deflate makes at most 1032 times as much of them. */
+/** How many compressed bytes `inflateStart` looks at. */
 const startBytes = 2 ** 16;
+/** Deflate makes at most so many bytes of one. */
+const maxRatio = 1032;
 
 export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
@@ -25,14 +27,18 @@ export function inflateStart(bytes: Uint8Array, fail: Fail): Uint8Array {
 }
 
 /**
- * All of `bytes` inflated, which must give `size` bytes exactly; stops as soon as it gives more.
+ * All of `bytes` inflated, which must give `size` bytes exactly; stops as soon as it gives more, and takes the memory once.
  *
  * @throws FormatError `compression`, `truncated`, `trailing-data`.
  */
 export function inflateExactly(bytes: Uint8Array, size: number, fail: Fail): Uint8Array {
+  if (size > bytes.length * maxRatio) {
+    throw fail('truncated', `${bytes.length} compressed bytes cannot be the ${size} that its header announces`);
+  }
   let inflated: Uint8Array;
   try {
-    inflated = gunzipSync(bytes, { maxOutputLength: Math.max(size, 1), chunkSize: 2 ** 18 });
+    // One chunk for all of it: several would be joined to a second copy. A byte more shows that there is more.
+    inflated = gunzipSync(bytes, { maxOutputLength: Math.max(size, 1), chunkSize: Math.max(size + 1, 64) });
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') {
       throw fail('trailing-data', `inflates to more than the ${size} bytes its header announces`, { cause });

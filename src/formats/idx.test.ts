@@ -90,6 +90,18 @@ describe('hostile files', () => {
     expect(parseIdx(honestBomb).shape).toEqual([1e7]);
   });
 
+  it('are refused before they inflate, where that is known', () => {
+    const seen: unknown[] = [];
+    const check = (header: unknown): void => {
+      seen.push(header);
+      throw new Error('not this one');
+    };
+    expect(() => parseIdx(honestBomb, { check })).toThrow('not this one');
+    expect(seen).toEqual([expect.objectContaining({ dtype: 'uint8', shape: [1e7] })]);
+    const announced = gzipSync(idx(8, [2 ** 29], [1, 2, 3]));
+    expect(() => parseIdx(announced)).toThrow(/\d+ compressed bytes cannot be the 536870920 that its header announces/);
+  });
+
   it.each([
     ['plain', idx(0x0b, [2, 2], [1, 2, 3, 4, 5, 6, 7, 8])],
     ['gzipped', gzipSync(idx(0x0b, [2, 2], [1, 2, 3, 4, 5, 6, 7, 8]))],

@@ -15,8 +15,10 @@ export type IdxDType = 'uint8' | 'int8' | 'int16' | 'int32' | 'float32' | 'float
 export type IdxArray = NumericArray<IdxDType>;
 
 export interface IdxOptions {
-  /** The most bytes that a gzipped file may inflate to, against zip bombs. Default 2 GiB. */
+  /** The most bytes that a gzipped file may inflate to, against zip bombs. Default 1 GiB. */
   maxBytes?: number;
+  /** Told what the header announces before any data is inflated; may throw. */
+  check?: (header: { dtype: IdxDType; shape: readonly number[] }) => void;
 }
 
 const dtypes: Readonly<Record<number, IdxDType>> = {
@@ -34,9 +36,10 @@ const dtypes: Readonly<Record<number, IdxDType>> = {
  *
  * @throws FormatError `magic`, `dtype`, `shape`, `overflow`, `too-large`, `compression`, `truncated`, `trailing-data`.
  */
-export function parseIdx(bytes: Uint8Array, { maxBytes = 2 ** 31 }: IdxOptions = {}): IdxArray {
-  if (!isGzip(bytes)) return readArray(bytes, readHeader(bytes));
-  const header = readHeader(inflateStart(bytes, fail));
+export function parseIdx(bytes: Uint8Array, { maxBytes = 2 ** 30, check }: IdxOptions = {}): IdxArray {
+  const header = readHeader(isGzip(bytes) ? inflateStart(bytes, fail) : bytes);
+  check?.(header);
+  if (!isGzip(bytes)) return readArray(bytes, header);
   if (header.fileSize > maxBytes) {
     const problem = `inflates to ${header.fileSize} bytes; at most ${maxBytes} are allowed`;
     throw fail('too-large', problem, { help: 'raise `maxBytes` if you trust the file' });

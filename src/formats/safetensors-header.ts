@@ -1,31 +1,38 @@
 // The header of a safetensors file: its JSON parsed and every rule of the format checked, before any data is touched.
 // Format: https://huggingface.co/docs/safetensors/index#format; the reference reader is `tensor.rs` of huggingface/safetensors.
 
-import { failFor, type FormatErrorCode, quote } from './format-error.ts';
+import { type Fail, failFor, type FormatErrorCode, quote } from './format-error.ts';
 import { JsonCursor } from './json-cursor.ts';
 import { denseByteLength, showShape } from './shape.ts';
 
-/** Bytes per element. The order is the reference writer's: it puts tensors whose type stands further down first. */
-export const itemSizes = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E5M2: 1,
-  F8_E4M3: 1,
-  I16: 2,
-  U16: 2,
-  F16: 2,
-  BF16: 2,
-  I32: 4,
-  U32: 4,
-  F32: 4,
-  F64: 8,
-  I64: 8,
-  U64: 8,
+/** Bits per element. The order is the reference writer's: it puts tensors whose type stands further down first. */
+export const itemBits = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
 } as const;
 
-/** Element types by their name in the file; the two `F8` types are handed through as raw bytes. */
-export type SafetensorsDType = keyof typeof itemSizes;
+/** Element types by their name in the file; those of 4, 6 and 8 bits that are floats are handed through as raw bytes. */
+export type SafetensorsDType = keyof typeof itemBits;
 
 /** The number of bytes before the header: its length, a little-endian u64. */
 export const lengthBytes = 8;
@@ -36,7 +43,8 @@ const downloadAgain = 'download or copy the file again';
 
 export interface TensorEntry {
   name: string;
-  dtype: SafetensorsDType;
+  /** Of a file newer than this reader it may be none of {@link SafetensorsDType}: then the size of its data is not checked. */
+  dtype: string;
   shape: number[];
   /** First byte, and one past the last, counted from the end of the header. */
   begin: number;
@@ -100,13 +108,32 @@ export function parseHeader(
 }
 
 export function isDType(text: string): text is SafetensorsDType {
-  return Object.hasOwn(itemSizes, text);
+  return Object.hasOwn(itemBits, text);
+}
+
+/** Whether a text could be an element type that came after this reader was written. */
+const mayBeDType = (text: string): boolean => /^[A-Z][A-Z0-9_]{0,31}$/.test(text);
+
+/**
+ * The bytes of a dense tensor, its last byte filled.
+ *
+ * @throws FormatError when the elements, of less than a byte each, end within one.
+ */
+export function tensorBytes(dtype: SafetensorsDType, shape: readonly number[], fail: Fail): number {
+  const bits = itemBits[dtype];
+  if (bits >= 8) return denseByteLength(shape, bits / 8, fail);
+  const all = denseByteLength(shape, bits, fail);
+  if (all % 8 === 0) return all / 8;
+  throw fail(
+    'size-mismatch',
+    `${dtype} of shape ${showShape(shape)} takes ${all} bits, which is not a number of bytes`,
+  );
 }
 
 /** `{"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}`, in any order. */
 function readEntry(json: JsonCursor, name: string): TensorEntry {
   const fail = failFor(format, { tensor: name });
-  let dtype: SafetensorsDType | undefined;
+  let dtype: string | undefined;
   let shape: number[] | undefined;
   let offsets: number[] | undefined;
 
@@ -114,8 +141,8 @@ function readEntry(json: JsonCursor, name: string): TensorEntry {
     const byteOffset = json.offset;
     if (field === 'dtype') {
       const text = json.string('dtype');
-      if (!isDType(text)) {
-        const known = `known are ${Object.keys(itemSizes).join(', ')}`;
+      if (!isDType(text) && !mayBeDType(text)) {
+        const known = `known are ${Object.keys(itemBits).join(', ')}`;
         throw fail('dtype', `the element type ${quote(text)} is not supported; ${known}`, { byteOffset });
       }
       dtype = text;
@@ -154,7 +181,7 @@ function checkLayout(entries: TensorEntry[], dataBytes: number): void {
     if (begin < position) throw fail('offsets', `${data} overlap those of another tensor, which end at ${position}`);
     if (begin > position) throw fail('offsets', `${data} leave a hole after byte ${position}`);
     if (end < begin) throw fail('offsets', `${data} end before they begin`);
-    const expected = denseByteLength(shape, itemSizes[dtype], fail);
+    const expected = isDType(dtype) ? tensorBytes(dtype, shape, fail) : end - begin;
     if (end - begin !== expected) {
       const problem = `${data} hold ${end - begin} bytes, but ${dtype} of shape ${showShape(shape)} takes ${expected}`;
       throw fail('size-mismatch', problem);

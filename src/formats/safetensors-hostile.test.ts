@@ -48,6 +48,17 @@ describe('hostile files', () => {
     ['no dtype', 'missing-field', file(x('"shape":[2],"data_offsets":[0,2]'), 2)],
     ['no shape', 'missing-field', file(x('"dtype":"U8","data_offsets":[0,2]'), 2)],
     ['no offsets', 'missing-field', file(x('"dtype":"U8","shape":[2]'), 2)],
+    [
+      'six bits that end within a byte',
+      'size-mismatch',
+      file(x('"dtype":"F6_E2M3","shape":[3],"data_offsets":[0,3]'), 3),
+    ],
+    ['too little for six bits', 'size-mismatch', file(x('"dtype":"F6_E2M3","shape":[4],"data_offsets":[0,2]'), 2)],
+    [
+      'a newer dtype, overlapping',
+      'offsets',
+      file(`{"x":${u8(0, 2)},"y":{"dtype":"F3_X","shape":[9],"data_offsets":[1,3]}}`, 3),
+    ],
     ['an unknown dtype', 'dtype', file(x('"dtype":"f32","shape":[],"data_offsets":[0,4]'), 4)],
     ['a dtype from the prototype', 'dtype', file(x('"dtype":"toString","shape":[],"data_offsets":[0,4]'), 4)],
     ['a number for a dtype', 'dtype', file(x('"dtype":1,"shape":[],"data_offsets":[0,4]'), 4)],
@@ -83,13 +94,13 @@ describe('hostile files', () => {
   });
 
   it('names the tensor, the byte and the way out', () => {
-    expect(() => parseSafetensors(file(`{"x":${u8(0, 2)},"y":{"dtype":"F8"}}`))).toThrow(
+    expect(() => parseSafetensors(file(`{"x":${u8(0, 2)},"y":{"dtype":"f8"}}`))).toThrow(
       expect.objectContaining({
         name: 'FormatError',
         format: 'safetensors',
         tensor: 'y',
         byteOffset: 74,
-        message: expect.stringContaining('tensor "y": the element type "F8" is not supported; known are BOOL'),
+        message: expect.stringContaining('tensor "y": the element type "f8" is not supported; known are BOOL'),
       }),
     );
   });

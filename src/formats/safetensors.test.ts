@@ -16,7 +16,7 @@ import {
   type TensorRecord,
   writeFileAtomicSync,
 } from './index.ts';
-import { itemSizes } from './safetensors-header.ts';
+import { itemBits } from './safetensors-header.ts';
 
 /** `safetensors.numpy.save({...}, {'framework': 'é'})` of the tensors below. */
 const golden = base64(
@@ -57,9 +57,11 @@ describe('the reference library', () => {
 });
 
 describe('round trip', () => {
-  const dtype = fc.constantFrom(...(Object.keys(itemSizes) as SafetensorsDType[]));
-  const record = fc.tuple(dtype, fc.array(fc.nat(4), { maxLength: 4 }), fc.nat(255)).map(([dtype, shape, fill]) => {
-    const data = new Uint8Array(shape.reduce((a, b) => a * b, itemSizes[dtype])).fill(fill);
+  const dtype = fc.constantFrom(...(Object.keys(itemBits) as SafetensorsDType[]));
+  // A last dimension of 4 or 8 makes elements of half a byte or of six bits fill whole bytes.
+  const record = fc.tuple(dtype, fc.array(fc.nat(4), { maxLength: 4 }), fc.nat(255)).map(([dtype, sizes, fill]) => {
+    const shape = itemBits[dtype] < 8 ? [...sizes, 4] : sizes;
+    const data = new Uint8Array(shape.reduce((a, b) => a * b, itemBits[dtype]) / 8).fill(fill);
     return { dtype, shape, data };
   });
   const name = fc.string({ unit: 'binary' }).filter((text) => text !== '__metadata__');
@@ -91,6 +93,33 @@ describe('round trip', () => {
     expect(serializeSafetensors(backwards, { b: '2', a: '1' })).toEqual(
       serializeSafetensors(goldenTensors, { a: '1', b: '2' }),
     );
+  });
+});
+
+describe('element types', () => {
+  it.each<[SafetensorsDType, number[], number]>([
+    ['F4', [2, 4], 4],
+    ['F6_E2M3', [4], 3],
+    ['F6_E3M2', [2, 4], 6],
+    ['F8_E8M0', [4], 4],
+    ['F8_E4M3FNUZ', [4], 4],
+    ['F8_E5M2FNUZ', [4], 4],
+    ['C64', [1], 8],
+  ])('%s of shape %j takes %i bytes', (dtype, shape, bytes) => {
+    const tensors = new Map([['x', { dtype, shape, data: new Uint8Array(bytes).fill(7) }]]);
+    expect(parseSafetensors(Buffer.concat(serializeSafetensors(tensors))).tensors).toEqual(tensors);
+  });
+
+  it('that are newer than the reader are named, and the rest is read', () => {
+    const header = JSON.stringify({
+      w: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+      scale: { dtype: 'F3_X', shape: [5], data_offsets: [4, 6] },
+    });
+    const length = Buffer.alloc(8);
+    length.writeUInt32LE(header.length);
+    const file = parseSafetensors(Buffer.concat([length, Buffer.from(header), Buffer.alloc(6)]));
+    expect([...file.tensors.keys()]).toEqual(['w']);
+    expect([...file.unknown]).toEqual([['scale', 'F3_X']]);
   });
 });
 

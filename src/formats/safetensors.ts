@@ -2,18 +2,21 @@
 // Names are kept in a `Map`, so any name is harmless; the data are the little-endian, row-major bytes as they lie in the file.
 // Format: https://huggingface.co/docs/safetensors/index#format
 
+import { createHash } from 'node:crypto';
+
 import { failFor, quote } from './format-error.ts';
 import { type OpenFile, withFile } from './read-file.ts';
 import {
   isDType,
-  itemSizes,
+  itemBits,
   lengthBytes,
   maxHeaderBytes,
   parseHeader,
   parseHeaderLength,
   type SafetensorsDType,
+  tensorBytes,
 } from './safetensors-header.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { showShape } from './shape.ts';
 
 export type { SafetensorsDType } from './safetensors-header.ts';
 
@@ -31,6 +34,8 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, TensorRecord>;
   /** The `__metadata__` of the header; an object without a prototype, empty where there is none. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Tensors whose element type is newer than this reader, with the name of that type; they are not among `tensors`. */
+  readonly unknown: ReadonlyMap<string, string>;
 }
 
 /**
@@ -57,10 +62,33 @@ function readWith({ size, read }: OpenFile): SafetensorsFile {
   const dataStart = lengthBytes + headerBytes;
   const { entries, metadata } = parseHeader(read(lengthBytes, headerBytes), size - dataStart);
   const tensors = new Map<string, TensorRecord>();
+  const unknown = new Map<string, string>();
   for (const { name, dtype, shape, begin, end } of entries) {
-    tensors.set(name, { dtype, shape, data: read(dataStart + begin, end - begin) });
+    if (isDType(dtype)) tensors.set(name, { dtype, shape, data: read(dataStart + begin, end - begin) });
+    else unknown.set(name, dtype);
   }
-  return { tensors, metadata };
+  return { tensors, metadata, unknown };
+}
+
+/** Under which key of the metadata {@link safetensorsChecksum} is kept. */
+export const checksumKey = 'checksum';
+
+/**
+ * `sha256:` and, in hexadecimal, the SHA-256 of all that a file says: its metadata (without the checksum itself) by key, then each tensor by name with
+ * its element type, shape and bytes. The order of tensors in the file does not matter.
+ */
+export function safetensorsChecksum(
+  tensors: ReadonlyMap<string, TensorRecord>,
+  metadata: Readonly<Record<string, string>>,
+): string {
+  const hash = createHash('sha256');
+  for (const [key, value] of Object.entries(metadata).toSorted(byCodePoint)) {
+    if (key !== checksumKey) hash.update(`${JSON.stringify([key, value])}\n`);
+  }
+  for (const [name, { dtype, shape, data }] of [...tensors].toSorted(byCodePoint)) {
+    hash.update(`${JSON.stringify([name, dtype, shape])}\n`).update(data);
+  }
+  return `sha256:${hash.digest('hex')}`;
 }
 
 /**
@@ -105,7 +133,7 @@ function header(json: string): Uint8Array {
 }
 
 function inOrder(tensors: ReadonlyMap<string, TensorRecord>): [string, TensorRecord][] {
-  const rank = new Map(Object.keys(itemSizes).map((dtype, index) => [dtype, index]));
+  const rank = new Map(Object.keys(itemBits).map((dtype, index) => [dtype, index]));
   const entries = [...tensors];
   for (const [name, record] of entries) checkRecord(name, record);
   return entries.sort((a, b) => rank.get(b[1].dtype)! - rank.get(a[1].dtype)! || byCodePoint(a, b));
@@ -117,7 +145,7 @@ function checkRecord(tensor: string, { dtype, shape, data }: TensorRecord): void
     throw fail('name', 'this name is reserved for the metadata', { help: 'rename the tensor' });
   }
   if (!isDType(dtype)) throw fail('dtype', `unknown element type ${quote(String(dtype))}`);
-  const expected = denseByteLength(shape, itemSizes[dtype], fail);
+  const expected = tensorBytes(dtype, shape, fail);
   if (data.length !== expected) {
     const problem = `${dtype} of shape ${showShape(shape)} takes ${expected} bytes, its data have ${data.length}`;
     throw fail('size-mismatch', problem);

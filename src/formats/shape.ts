@@ -1,4 +1,4 @@
-// How many bytes a dense array takes, with every dimension checked. Shared by all codecs, for reading and for writing.
+// How many bytes an array or an image takes, with every dimension checked. Shared by all codecs, for reading and for writing.
 
 import type { Fail } from './format-error.ts';
 
@@ -23,4 +23,32 @@ export function denseByteLength(shape: readonly number[], itemSize: number, fail
 /** `[2, 3, 4]`, shortened when it is absurdly long. */
 export function showShape(shape: readonly number[]): string {
   return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
+}
+
+/** A decoded image: bytes of 0 to 255, `(height, width, channels)`. */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly data: Uint8Array;
+}
+
+export interface RasterOptions {
+  /** Larger images are refused before they take memory. Default 100 million. */
+  maxPixels?: number;
+}
+
+/**
+ * @throws FormatError `shape` for an image without pixels, `too-large` for one with more than `maxPixels`.
+ */
+export function checkRasterSize(width: number, height: number, { maxPixels = 1e8, fail }: RasterLimits): void {
+  if (width < 1 || height < 1) throw fail('shape', `expected at least one pixel, got ${width}x${height}`);
+  if (width * height <= maxPixels) return;
+  throw fail('too-large', `it has ${width}x${height} pixels, more than ${maxPixels} pixels`, {
+    help: 'raise `maxPixels` if you trust the file',
+  });
+}
+
+interface RasterLimits extends RasterOptions {
+  fail: Fail;
 }

@@ -6,6 +6,7 @@ export * from './heads/index.ts';
 export type { InitOption } from './initial-weights.ts';
 export * from './necks/index.ts';
 export type { Backbone, Feature, Head, Neck } from './parts.ts';
+export { loadNetwork, recognizeNetwork } from './recognize.ts';
 export { profileModel } from './profile.ts';
 export type { Profile } from './profile.ts';
 export { backbones, buildBackbone, buildHead, buildModel, buildNeck, heads, models, necks } from './registry.ts';

@@ -2,6 +2,7 @@
 import { RetortError } from '../errors.ts';
 import { initializeModule } from '../nn/index.ts';
 import type { InitConfig, Module } from '../nn/index.ts';
+import { explainedMismatch } from './recognize.ts';
 
 /** One initialiser or several, applied in order; null leaves layers as they were made. */
 export type InitOption = InitConfig | readonly InitConfig[] | null;
@@ -50,7 +51,8 @@ function load(module: Module, config: InitConfig): void {
   try {
     initializeModule(module, config);
   } catch (cause) {
-    if (typeof checkpoint !== 'string' || /\.safetensors$/i.test(checkpoint)) throw cause;
+    if (typeof checkpoint !== 'string') throw cause;
+    if (/\.safetensors$/i.test(checkpoint)) throw explainedMismatch(checkpoint, module, cause);
     throw new RetortError(`initCfg: Pretrained: "${checkpoint}" could not be read: ${String(cause)}`, { help, cause });
   }
 }

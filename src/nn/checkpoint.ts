@@ -1,6 +1,13 @@
 // State dicts as safetensors files: the names of the module, nothing else, loadable by any tool that reads the format.
 import { RetortError } from '../errors.ts';
-import { readSafetensorsFile, serializeSafetensors, writeFileAtomicSync } from '../formats/index.ts';
+import {
+  checksumKey,
+  FormatError,
+  readSafetensorsFile,
+  safetensorsChecksum,
+  serializeSafetensors,
+  writeFileAtomicSync,
+} from '../formats/index.ts';
 import type { SafetensorsDType, TensorRecord } from '../formats/index.ts';
 import { tensorFromBytes, tidy } from '../torch/index.ts';
 import type { DType, Tensor } from '../torch/index.ts';
@@ -17,11 +24,16 @@ const dtypes: Readonly<Partial<Record<SafetensorsDType, DType>>> = {
   F16: 'float16',
   BF16: 'bfloat16',
   F32: 'float32',
+  C64: 'complex64',
   F64: 'float64',
 };
 const fileDTypes = new Map(Object.entries(dtypes).map(([file, dtype]) => [dtype, file as SafetensorsDType]));
 
-/** Writes tensors to a safetensors file: to a temporary one first, synced, then renamed. */
+/**
+ * Writes tensors to a safetensors file: to a temporary one first, synced, then renamed. A checksum over all of it goes into the
+ * metadata, under `checksum`.
+ * @throws {RetortError} when the file cannot be written, or a tensor is of an element type that the format does not have.
+ */
 export function saveTensors(
   path: string,
   tensors: Readonly<Record<string, Tensor>>,
@@ -30,26 +42,52 @@ export function saveTensors(
   const records = new Map<string, TensorRecord>();
   for (const [name, tensor] of Object.entries(tensors)) {
     const dtype = fileDTypes.get(tensor.dtype);
-    if (dtype === undefined)
-      throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors has not`);
+    if (dtype === undefined) {
+      throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors does not have`, {
+        help: "convert it first, such as with to('float32')",
+      });
+    }
     records.set(name, { dtype, shape: tensor.shape, data: tensor.bytes() });
   }
-  writeFileAtomicSync(path, serializeSafetensors(records, metadata));
+  const checksum = safetensorsChecksum(records, metadata);
+  writeFileAtomicSync(path, serializeSafetensors(records, { ...metadata, [checksumKey]: checksum }));
 }
 
-/** Tensors and metadata of a safetensors file. @throws {FormatError} for a file that is none, or is damaged. */
-export function loadTensors(path: string): {
+/** What a safetensors file holds. */
+export interface LoadedTensors {
   tensors: Record<string, Tensor>;
   metadata: Readonly<Record<string, string>>;
-} {
+  /** Tensors that were left out, with their element types (`F8_E4M3`, ...), since libtorch has no such type. */
+  leftOut: Readonly<Record<string, string>>;
+}
+
+export interface LoadTensorsOptions {
+  /** Check the checksum where the file has one. Default true. */
+  verify?: boolean;
+}
+
+/**
+ * Tensors and metadata of a safetensors file.
+ * @throws {FormatError} for a file that is not one or is damaged, also where its content does not match its checksum.
+ */
+export function loadTensors(path: string, options: LoadTensorsOptions = {}): LoadedTensors {
+  const { verify = true } = options;
   const file = readSafetensorsFile(path);
+  const expected = file.metadata[checksumKey];
+  if (verify && expected !== undefined && expected !== safetensorsChecksum(file.tensors, file.metadata)) {
+    throw new FormatError('safetensors', 'checksum', 'it was altered: its content does not match its checksum', {
+      path,
+      help: 'take the file from a backup; if the change was meant, remove "checksum" from its metadata',
+    });
+  }
   const tensors = Object.create(null) as Record<string, Tensor>;
+  const leftOut = Object.assign(Object.create(null) as Record<string, string>, Object.fromEntries(file.unknown));
   for (const [name, record] of file.tensors) {
     const dtype = dtypes[record.dtype];
-    if (dtype === undefined) throw new RetortError(`${path}: "${name}" is ${record.dtype}, which libtorch has not`);
-    tensors[name] = tensorFromBytes(record.data, dtype, record.shape);
+    if (dtype === undefined) leftOut[name] = record.dtype;
+    else tensors[name] = tensorFromBytes(record.data, dtype, record.shape);
   }
-  return { tensors, metadata: file.metadata };
+  return { tensors, metadata: file.metadata, leftOut };
 }
 
 /** Saves a module's state dict under its own names. */
@@ -57,11 +95,25 @@ export function saveModule(path: string, module: Module, metadata: Readonly<Reco
   tidy(() => saveTensors(path, module.stateDict(), metadata));
 }
 
-/** Loads a file that {@link saveModule} (or any other tool) wrote. @throws {RetortError} see {@link Module.loadStateDict}. */
+/**
+ * Loads a file that {@link saveModule} (or any other tool) wrote.
+ * @throws {RetortError} see {@link Module.loadStateDict}; also where the module needs a tensor of an element type that libtorch
+ *   does not have.
+ */
 export function loadModule(path: string, module: Module, options: LoadOptions = {}): LoadReport {
   return tidy(() => {
     try {
-      return module.loadStateDict(loadTensors(path).tensors, options);
+      const { tensors, leftOut } = loadTensors(path);
+      const own = module.stateDict();
+      const lost = Object.entries(leftOut).filter(([name]) => Object.hasOwn(own, name));
+      if (lost.length > 0) {
+        const shown = lost.slice(0, 4).map(([name, dtype]) => `"${name}" is ${dtype}`);
+        throw new RetortError(
+          `loadModule: libtorch does not have the element types of ${lost.length} tensors: ${shown.join(', ')}`,
+          { help: 'convert them to float32 or float16 where the file comes from' },
+        );
+      }
+      return module.loadStateDict(tensors, options);
     } catch (error) {
       if (error instanceof RetortError) error.locate(path);
       throw error;

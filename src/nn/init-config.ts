@@ -158,8 +158,8 @@ function loadPretrained(module: Module, config: InitConfig): void {
     const { tensors } = loadTensors(checkpoint);
     const entries = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
     const wanted = Object.fromEntries(entries.map(([name, value]) => [name.slice(prefix.length), value]));
-    const { missing } = module.loadStateDict(wanted, { strict: false });
-    if (missing.length === 0 || missing.length < Object.keys(module.stateDict()).length) return;
+    const { missing, unexpected } = module.loadStateDict(wanted, { strict: false });
+    if (missing.length === 0 || unexpected.length < entries.length) return;
     throw new RetortError(`initCfg: Pretrained: nothing in ${checkpoint} under "${prefix}" fits`, {
       help: `it has ${Object.keys(tensors).slice(0, 5).join(', ')}, ...; the module has ${missing.slice(0, 5).join(', ')}, ...`,
     });

@@ -1,7 +1,9 @@
 // Adam, and AdamW with its decoupled weight decay.
+import { z } from 'zod';
+
 import { keep, ops } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { notNegative, Optimizer } from './optimizer.ts';
+import { Optimizer } from './optimizer.ts';
 import type { ParameterState, ParamGroup, Update } from './optimizer.ts';
 import { foreach } from './sgd.ts';
 
@@ -20,34 +22,33 @@ export interface AdamOptions {
   maximize?: boolean;
 }
 
-const adamDefaults: Required<AdamOptions> = {
-  lr: 1e-3,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weightDecay: 0,
-  amsgrad: false,
-  maximize: false,
+const beta = z.number().nonnegative().lt(1);
+const shape = {
+  lr: z.number().nonnegative().default(1e-3),
+  betas: z.tuple([beta, beta]).readonly().default([0.9, 0.999]),
+  eps: z.number().nonnegative().default(1e-8),
+  weightDecay: z.number().nonnegative().default(0),
+  amsgrad: z.boolean().default(false),
+  maximize: z.boolean().default(false),
 };
+
+/** The schema of {@link AdamOptions} for {@link Adam}. */
+export const adamOptions = z.strictObject(shape) satisfies z.ZodType<Required<AdamOptions>>;
+/** The schema of {@link AdamOptions} for {@link AdamW}. */
+export const adamWOptions = z.strictObject({ ...shape, weightDecay: z.number().nonnegative().default(0.01) });
 
 /**
  * `m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)`.
  * Kingma, Ba, arXiv 1412.6980; equal to PyTorch's.
  */
 export class Adam extends Optimizer<Required<AdamOptions>> {
-  constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<AdamOptions>>[], options: AdamOptions = {}) {
-    super(params, { ...adamDefaults, ...options });
-  }
-
-  protected override mistakes({ lr, betas, eps, weightDecay }: Required<AdamOptions>): string[] {
-    const wrong = betas.filter((beta) => !(beta >= 0 && beta < 1));
-    return [
-      ...notNegative('lr', lr),
-      ...notNegative('eps', eps),
-      ...notNegative('weightDecay', weightDecay),
-      ...(betas.length !== 2 || wrong.length > 0
-        ? [`betas must be two numbers in [0, 1), got [${betas.join(', ')}]`]
-        : []),
-    ];
+  /** @param schema of the options; a subclass may have defaults of its own. */
+  constructor(
+    params: Iterable<Tensor> | readonly ParamGroup<Required<AdamOptions>>[],
+    options: AdamOptions = {},
+    schema: z.ZodType<Required<AdamOptions>> = adamOptions,
+  ) {
+    super(params, options, schema);
   }
 
   /** What weight decay does to parameters or gradients before the step; gives the gradients to go on with. */
@@ -107,7 +108,7 @@ function begin(state: ParameterState, param: Tensor, amsgrad: boolean): void {
 /** {@link Adam} with `p *= 1 - lr * weightDecay` in place of the L2 penalty. Loshchilov, Hutter, arXiv 1711.05101. */
 export class AdamW extends Adam {
   constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<AdamOptions>>[], options: AdamOptions = {}) {
-    super(params, { weightDecay: 0.01, ...options });
+    super(params, options, adamWOptions);
   }
 
   protected override decay(params: Tensor[], grads: Tensor[], { lr, weightDecay }: Required<AdamOptions>): Tensor[] {

@@ -136,11 +136,9 @@ describe('optimisers', () => {
     expect(() => new SGD([], { lr: 0.1 })).toThrow(/there are no parameters/);
     expect(() => new SGD([param, param], { lr: 0.1 })).toThrow(/parameter 1 of the group is given twice/);
     expect(() => new SGD([param.mul(2)], { lr: 0.1 })).toThrow(/the result of an operation/);
-    expect(() => new SGD([param], { lr: -1, momentum: NaN })).toThrow(
-      /lr must be at least 0, got -1; momentum must be/,
-    );
-    expect(() => new SGD([param], { lr: 0.1, nesterov: true })).toThrow(/nesterov needs momentum/);
-    expect(() => new Adam([param], { betas: [0.9, 1] })).toThrow(/betas must be two numbers/);
+    expect(() => new SGD([param], { lr: -1, momentum: NaN })).toThrow(/SGD:\s+lr: .*got -1\s+momentum: .*number/);
+    expect(() => new SGD([param], { lr: 0.1, nesterov: true })).toThrow(/SGD:\s+nesterov: expected a momentum above 0/);
+    expect(() => new Adam([param], { betas: [0.9, 1] })).toThrow(/Adam:\s+betas.1: .*got 1/);
     expect(() => buildOptimizer({ type: 'AdamV' }, [param])).toThrow(/did you mean .*"AdamW"/);
     expect(() => buildOptimizer({ type: 'SGD', lr: 0.1, momentun: 1 }, [param])).toThrow(/did you mean "momentum"/);
   });
@@ -220,7 +218,9 @@ describe('schedulers', () => {
   it('refuse what makes no sense', () => {
     const optimizer = new SGD([new Parameter(ones([1]))], { lr: 0.1 });
     expect(() => buildScheduler({ type: 'CosineAnnealing', tMax: 3 }, optimizer)).toThrow(/did you mean/);
-    expect(() => buildScheduler({ type: 'CosineAnnealingLR', tMax: 0 }, optimizer)).toThrow(/tMax must be/);
+    expect(() => buildScheduler({ type: 'CosineAnnealingLR', tMax: 0 }, optimizer)).toThrow(
+      /CosineAnnealingLR:\s+tMax: .*got 0/,
+    );
     expect(() => new ChainedScheduler(optimizer, [])).toThrow(/there are no schedulers/);
     const one = buildScheduler({ type: 'ExponentialLR', gamma: 0.9 }, optimizer);
     expect(() => new SequentialLR(optimizer, [one], { milestones: [3] })).toThrow(

@@ -1,5 +1,8 @@
 // What every optimiser does: groups of parameters with options of their own, state per parameter, state dicts in PyTorch's layout.
+import type { z } from 'zod';
+
 import { RetortError } from '../errors.ts';
+import { checkOptions } from '../registry/index.ts';
 import { clearGrads, gradsOf, keep, noGrad, Tensor, tidy } from '../torch/index.ts';
 
 /** Parameters that share options; options left out are the optimiser's. */
@@ -37,18 +40,21 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
   /** The groups, in order; `lr` and the rest may be changed between steps. */
   readonly paramGroups: FullGroup<Options>[] = [];
   protected readonly state = new Map<Tensor, ParameterState>();
+  readonly #schema: z.ZodType<Options>;
   readonly #defaults: Options;
 
-  /** @throws {RetortError} when there are no parameters, one is given twice, or an option makes no sense. */
-  constructor(params: Iterable<Tensor> | readonly ParamGroup<Options>[], defaults: Options) {
-    this.#defaults = defaults;
+  /**
+   * @param options of all groups that have none of their own
+   * @param schema of the options, with their defaults: the one that configs are checked by
+   * @throws {RetortError} when there are no parameters, one is given twice, or an option makes no sense.
+   */
+  constructor(params: Iterable<Tensor> | readonly ParamGroup<Options>[], options: unknown, schema: z.ZodType<Options>) {
+    this.#schema = schema;
+    this.#defaults = checkOptions(schema, options, new.target.name);
     const given = [...(params as Iterable<Tensor | ParamGroup<Options>>)];
     const groups = given.every((item) => !(item instanceof Tensor)) && given.length > 0 ? given : [{ params: given }];
     for (const group of groups) this.addParamGroup(group as ParamGroup<Options>);
   }
-
-  /** Every mistake in a group's options, in words. */
-  protected abstract mistakes(options: Options): string[];
 
   /** Adds parameters with options of their own, also in the middle of training. */
   addParamGroup(group: ParamGroup<Options>): void {
@@ -67,9 +73,7 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
       if (known.has(param)) throw new RetortError(`${name}: parameter ${i} of the group is given twice`);
       known.add(param);
     }
-    const full = { ...this.#defaults, ...own } as Options;
-    const mistakes = this.mistakes(full);
-    if (mistakes.length > 0) throw new RetortError(`${name}: ${mistakes.join('; ')}`);
+    const full = checkOptions(this.#schema, { ...this.#defaults, ...own }, `${name}, group ${this.paramGroups.length}`);
     this.paramGroups.push({ ...full, params });
   }
 
@@ -83,8 +87,17 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
     clearGrads(this.parameters());
   }
 
-  /** Updates every parameter that has a gradient. A scope by itself; nothing is recorded for gradients. */
+  /**
+   * Updates every parameter that has a gradient. A scope by itself; nothing is recorded for gradients.
+   * @throws {RetortError} when a learning rate is not a finite number, before anything moves.
+   */
   step(): void {
+    for (const [i, { lr }] of this.paramGroups.entries()) {
+      if (Number.isFinite(lr)) continue;
+      throw new RetortError(`${this.constructor.name}.step: the learning rate of group ${i} is ${lr}`, {
+        help: 'look at the schedulers, or at the code that sets paramGroups[i].lr',
+      });
+    }
     noGrad(() =>
       tidy(() => {
         for (const group of this.paramGroups) {
@@ -174,11 +187,4 @@ function camelCase(name: string): string {
 
 function renamed(options: object, rename: (name: string) => string): Record<string, unknown> {
   return Object.fromEntries(Object.entries(options).map(([name, value]) => [rename(name), value]));
-}
-
-/** A mistake in words when a number is not at least zero. */
-export function notNegative(name: string, value: number): string[] {
-  return typeof value === 'number' && value >= 0 && Number.isFinite(value)
-    ? []
-    : [`${name} must be at least 0, got ${value}`];
 }

@@ -1,7 +1,9 @@
 // Stochastic gradient descent with momentum.
+import { z } from 'zod';
+
 import { callOperator, keep } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { notNegative, Optimizer } from './optimizer.ts';
+import { Optimizer } from './optimizer.ts';
 import type { ParamGroup, Update } from './optimizer.ts';
 
 export interface SGDOptions {
@@ -19,23 +21,28 @@ export interface SGDOptions {
   maximize?: boolean;
 }
 
+/** The schema of {@link SGDOptions}. */
+export const sgdOptions = z
+  .strictObject({
+    lr: z.number().nonnegative(),
+    momentum: z.number().nonnegative().default(0),
+    dampening: z.number().default(0),
+    weightDecay: z.number().nonnegative().default(0),
+    nesterov: z.boolean().default(false),
+    maximize: z.boolean().default(false),
+  })
+  .refine(({ nesterov, momentum, dampening }) => !nesterov || (momentum > 0 && dampening === 0), {
+    path: ['nesterov'],
+    message: 'expected a momentum above 0 and no dampening beside it',
+  }) satisfies z.ZodType<Required<SGDOptions>>;
+
 /**
  * `g = grad + weightDecay * p; b = momentum * b + (1 - dampening) * g; p -= lr * (nesterov ? g + momentum * b : b)`,
  * where b starts as the first g. Sutskever et al., ICML 2013; equal to PyTorch's.
  */
 export class SGD extends Optimizer<Required<SGDOptions>> {
   constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<SGDOptions>>[], options: SGDOptions) {
-    super(params, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false, ...options });
-  }
-
-  protected override mistakes(options: Required<SGDOptions>): string[] {
-    const { lr, momentum, dampening, weightDecay, nesterov } = options;
-    return [
-      ...notNegative('lr', lr),
-      ...notNegative('momentum', momentum),
-      ...notNegative('weightDecay', weightDecay),
-      ...(nesterov && (momentum === 0 || dampening !== 0) ? ['nesterov needs momentum and no dampening'] : []),
-    ];
+    super(params, options, sgdOptions);
   }
 
   protected override update({ params, grads, states }: Update, options: Required<SGDOptions>): void {

@@ -12,7 +12,7 @@ type Given<S, K extends keyof S> = { [P in K]: z.input<S[P]> };
 type LeftOut<S, K extends keyof S> = { [P in K]?: z.input<S[P]> };
 
 /** What may be given: options with a default, or optional ones, may be left out. */
-export type OptionsOf<S> = Given<S, Exclude<keyof S, OptionalKeys<S>>> & LeftOut<S, OptionalKeys<S>>;
+export type OptionsFrom<S> = Given<S, Exclude<keyof S, OptionalKeys<S>>> & LeftOut<S, OptionalKeys<S>>;
 
 /** What is known once they are checked: defaults are filled in. */
-export type SettingsOf<S> = { readonly [K in keyof S]: z.output<S[K]> };
+export type SettingsFrom<S> = { readonly [K in keyof S]: z.output<S[K]> };

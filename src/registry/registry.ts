@@ -68,14 +68,34 @@ export interface UserEntries {}
 
 export type Table<Product> = Readonly<Record<string, Entry<Product>>>;
 
+/** Options as a config may write them: lists may be constant ones. */
+type Written<Options> = {
+  readonly [Name in keyof Options]: Options[Name] extends infer Value
+    ? Value extends readonly unknown[]
+      ? { readonly [Item in keyof Value]: Value[Item] }
+      : Value
+    : never;
+};
+
 /** What may stand in a config for an entry of a table: the union of `{ type, ...options }` over its names. */
 export type ConfigOf<T extends Table<unknown>> = {
   [Name in keyof T & string]: { readonly type: Name } & (T[Name] extends Entry<unknown, infer Options>
-    ? Plain<Options>
+    ? Written<Options>
     : never);
 }[keyof T & string];
-/** The members of an interface as a type of its own, which may stand for a {@link TypedConfig}; comments stay. */
-type Plain<Options> = { [K in keyof Options]: Options[K] };
+
+/** The entries of a registry, with those that users declare for its kind (see {@link UserEntries}). */
+export type TableOf<R, Kind extends string> = (R extends { entries: infer T } ? T : never) &
+  (Kind extends keyof UserEntries ? UserEntries[Kind] : unknown);
+
+/** {@link ConfigOf}, or never where T is no table. */
+export type ConfigsOf<T> = T extends Readonly<Record<string, Entry<unknown>>> ? ConfigOf<T> : never;
+
+/** What an entry builds. */
+export type ProductOf<E> = E extends { build(options: unknown, where: string): infer P } ? P : never;
+
+/** The options of the entry of a name. */
+export type OptionsOf<T, Name extends keyof T> = T[Name] extends Entry<unknown, infer Options> ? Options : never;
 
 export class Registry<Product, T extends Table<Product> = Table<Product>> {
   /** What the entries are, in the singular: `loss`, `model`. */

@@ -1,8 +1,8 @@
 // Gradients: backward, grad, and the modes in which operations are not recorded.
-import { RetortError } from '../errors.ts';
+import { describeValue, RetortError } from '../errors.ts';
 import { requireDType } from './dtype.ts';
 import type { DType } from './dtype.ts';
-import { engineError } from './dispatch.ts';
+import { during } from './modes.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
 import { tapeFor } from './tape.ts';
@@ -17,22 +17,29 @@ export interface BackwardOptions {
   inputs?: readonly Tensor[];
 }
 
-/** Writes lists of tensors on the tape, each as a count and handles (0 for none). */
+/** Writes lists of tensors on the tape, each as a count and handles (0 for none). All are read before the first is written. */
 export function writeLists(...lists: (readonly (Tensor | null)[])[]): void {
+  const handles = lists.map((list) => Array.from(list, (item) => (item === null ? 0 : liveHandle(item))));
   let at = 0;
-  for (const list of lists) {
+  for (const list of handles) {
     const tape = tapeFor(at, list.length + 1);
     tape[at++] = list.length;
-    for (const item of list) tape[at++] = item === null ? 0 : liveHandle(item);
+    for (const handle of list) tape[at++] = handle;
   }
 }
 
-function rethrown<T>(body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    if ((error as { code?: string }).code === 'RETORT_ENGINE') throw engineError((error as Error).message);
-    throw error;
+/** @throws {RetortError} unless it is a list of tensors (or null, where `orNull`). */
+function requireTensors(where: string, list: unknown, orNull = false): void {
+  if (!Array.isArray(list)) {
+    throw new RetortError(`${where}: a list of tensors was expected, got ${describeValue(list)}`, {
+      help: 'put a single one in brackets: [x]',
+    });
+  }
+  for (const [i, item] of list.entries()) {
+    if (item instanceof Tensor || (orNull && item === null)) continue;
+    throw new RetortError(
+      `${where}[${i}]: a tensor${orNull ? ' or null' : ''} was expected, got ${describeValue(item)}`,
+    );
   }
 }
 
@@ -42,12 +49,15 @@ function rethrown<T>(body: () => T): T {
  */
 export function backward(
   roots: readonly Tensor[],
-  gradients: readonly (Tensor | null)[] = roots.map(() => null),
+  gradients: readonly (Tensor | null)[] = Array.isArray(roots) ? roots.map(() => null) : [],
   options: BackwardOptions = {},
 ): void {
   const { createGraph = false, retainGraph = createGraph, inputs = [] } = options;
+  requireTensors('backward: roots', roots);
+  requireTensors('backward: gradients', gradients, true);
+  requireTensors('backward: inputs', inputs);
   writeLists(roots, gradients, inputs);
-  rethrown(() => native().backward(retainGraph, createGraph));
+  native().backward(retainGraph, createGraph);
 }
 
 export interface GradOptions {
@@ -66,15 +76,19 @@ export function grad(
   options: GradOptions = {},
 ): (Tensor | null)[] {
   const { createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
-  const { gradOutputs = outputs.map(() => null) } = options;
+  const { gradOutputs = Array.isArray(outputs) ? outputs.map(() => null) : [] } = options;
+  requireTensors('grad: outputs', outputs);
+  requireTensors('grad: gradOutputs', gradOutputs, true);
+  requireTensors('grad: inputs', inputs);
   selectScope();
   writeLists(outputs, gradOutputs, inputs);
-  rethrown(() => native().grad(retainGraph, createGraph, allowUnused));
+  native().grad(retainGraph, createGraph, allowUnused);
   return readHandles(1, inputs.length);
 }
 
 /** The `grad` of each tensor, or null. */
 export function gradsOf(tensors: readonly Tensor[]): (Tensor | null)[] {
+  requireTensors('gradsOf: tensors', tensors);
   selectScope();
   writeLists(tensors);
   native().grads();
@@ -83,6 +97,7 @@ export function gradsOf(tensors: readonly Tensor[]): (Tensor | null)[] {
 
 /** Sets the `grad` of each tensor to null. */
 export function clearGrads(tensors: readonly Tensor[]): void {
+  requireTensors('clearGrads: tensors', tensors);
   writeLists(tensors);
   native().clearGrads();
 }
@@ -92,31 +107,21 @@ function readHandles(at: number, count: number): (Tensor | null)[] {
   return handles.map((handle) => (handle === 0 ? null : new Tensor(handle)));
 }
 
-function synchronous<T>(result: T, name: string): T {
-  if (!(result instanceof Promise)) return result;
-  result.catch(() => {});
-  throw new RetortError(`${name}: the function returned a promise; what runs after its first await would be outside`, {
-    help: `call ${name} around the synchronous parts`,
+function withGrad<T>(name: string, enabled: boolean, fn: () => T): T {
+  return during(name, fn, {
+    enter: () => native().setGradEnabled(enabled),
+    leave: (before) => void native().setGradEnabled(before),
   });
 }
 
-function withGrad<T>(enabled: boolean, fn: () => T, name: string): T {
-  const before = native().setGradEnabled(enabled);
-  try {
-    return synchronous(fn(), name);
-  } finally {
-    native().setGradEnabled(before);
-  }
-}
-
-/** Runs `fn` without recording operations for gradients. */
+/** Runs `fn` without recording operations for gradients. @throws {RetortError} when `fn` is asynchronous. */
 export function noGrad<T>(fn: () => T): T {
-  return withGrad(false, fn, 'noGrad');
+  return withGrad('noGrad', false, fn);
 }
 
-/** Runs `fn` with recording on, inside a `noGrad`. */
+/** Runs `fn` with recording on, inside a `noGrad`. @throws {RetortError} when `fn` is asynchronous. */
 export function enableGrad<T>(fn: () => T): T {
-  return withGrad(true, fn, 'enableGrad');
+  return withGrad('enableGrad', true, fn);
 }
 
 export function isGradEnabled(): boolean {
@@ -126,23 +131,25 @@ export function isGradEnabled(): boolean {
 /**
  * Runs `fn` in libtorch's inference mode. Its tensors can never take part in a graph ("Inference tensors cannot be saved for
  * backward"): for a teacher whose outputs enter a loss, use {@link noGrad}.
+ * @throws {RetortError} when `fn` is asynchronous.
  */
 export function inferenceMode<T>(fn: () => T): T {
-  native().enterInference();
-  try {
-    return synchronous(fn(), 'inferenceMode');
-  } finally {
-    native().exitInference();
-  }
+  return during('inferenceMode', fn, {
+    enter: () => native().enterInference(),
+    leave: () => native().exitInference(),
+  });
 }
 
-/** Runs `fn` with CPU autocast: convolutions and matrix products compute in `dtype` (default bfloat16). */
+/**
+ * Runs `fn` with CPU autocast: convolutions and matrix products compute in `dtype`. Inside another one, the inner dtype counts
+ * until it ends.
+ * @param dtype default bfloat16, the only one that libtorch 1.13 takes on a CPU.
+ * @throws {RetortError} when libtorch does not compute in that dtype, or `fn` is asynchronous; autocast is then as before.
+ */
 export function autocast<T>(fn: () => T, dtype: DType = 'bfloat16'): T {
   const number = requireDType(dtype, 'autocast: dtype');
-  const before = native().setAutocast(true, number);
-  try {
-    return synchronous(fn(), 'autocast');
-  } finally {
-    native().setAutocast(before, number);
-  }
+  return during('autocast', fn, {
+    enter: () => native().setAutocast(number),
+    leave: (before) => void native().setAutocast(before),
+  });
 }

@@ -1,13 +1,13 @@
 // Tensors from JavaScript values: nested arrays, typed arrays, raw bytes.
-import { RetortError } from '../errors.ts';
+import { describeValue, didYouMean, RetortError } from '../errors.ts';
 import type { DType } from './dtype.ts';
-import { itemSize, requireDType } from './dtype.ts';
+import { integerRange, itemSize, requireDType } from './dtype.ts';
 import { native } from './native.ts';
 import { Operator } from './dispatch.ts';
 import { selectScope } from './scope.ts';
 import { tapeFor } from './tape.ts';
 import type { Nested, TypedArray } from './tensor.ts';
-import { Tensor } from './tensor.ts';
+import { showShape, Tensor } from './tensor.ts';
 
 export interface TensorOptions {
   /** Default: the nesting of the arrays; one dimension for a typed array. */
@@ -18,25 +18,32 @@ export interface TensorOptions {
   requiresGrad?: boolean;
 }
 
+type Value = number | bigint | boolean;
+
 /**
  * A new tensor with a copy of the values: `tensor([[1, 2], [3, 4]])`, `tensor(2.5)`,
- * `tensor(new Float32Array(6), { shape: [2, 3] })`.
- * @throws {RetortError} when the arrays are ragged or empty of meaning, or the shape does not hold the values.
+ * `tensor(new Float32Array(6), { shape: [2, 3] })`. Buffers and other subclasses of Uint8Array are bytes.
+ *
+ * Into integers, fractions are cut off toward zero, as PyTorch does; what the dtype does not hold (300 or -1 into uint8, NaN,
+ * infinity, a bigint beyond 64 bits) is refused, where PyTorch refuses what leaves 64 bits and lets the rest wrap around. Floating
+ * dtypes round, and become infinite beyond their range. Into bool, all but 0 is true.
+ * @throws {RetortError} when the arrays are ragged or hold something else, a value does not fit (it is named with its index), or
+ * the shape does not hold the values.
  */
 export function tensor(values: Nested | TypedArray | readonly Nested[], options: TensorOptions = {}): Tensor {
+  requireOptions(options);
+  if (options.dtype !== undefined) requireDType(options.dtype, 'tensor: dtype');
   const source = ArrayBuffer.isView(values) ? fromView(values) : fromNested(values as Nested);
   const shape = options.shape ?? source.shape;
-  const count = shape.reduce((product, size) => product * size, 1);
-  if (shape.some((size) => !Number.isInteger(size) || size < 0) || count !== source.data.length) {
+  if (requireShape('tensor', shape) !== source.values.length) {
     throw new RetortError(
-      `tensor: shape [${shape.join(', ')}] does not hold ${source.data.length} values (of shape [${source.shape.join(', ')}])`,
+      `tensor: shape ${showShape(shape)} does not hold ${source.values.length} values (of shape ${showShape(source.shape)})`,
     );
   }
-  const view = source.data;
-  let made = tensorFromBytes(new Uint8Array(view.buffer, view.byteOffset, view.byteLength), source.dtype, shape);
-  const dtype = options.dtype ?? source.wanted;
-  if (dtype !== source.dtype) {
-    requireDType(dtype, 'tensor: dtype');
+  const dtype = options.dtype ?? source.dtype;
+  const { stored, data } = converted(source, dtype);
+  let made = fromData(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), stored, shape);
+  if (dtype !== stored) {
     const given = made;
     made = cast.call([given, dtype]) as Tensor;
     given.dispose();
@@ -48,73 +55,143 @@ const cast = new Operator('to');
 
 /**
  * A new CPU tensor with a copy of little-endian, row-major bytes.
- * @throws {RetortError} when their number is not that of the shape.
+ * @param bytes a Uint8Array or a subclass of it; for bool, zeros and ones.
+ * @throws {RetortError} when their number is not that of the shape, or a byte is no bool.
  */
 export function tensorFromBytes(bytes: Uint8Array, dtype: DType, shape: readonly number[]): Tensor {
-  const expected = shape.reduce((product, size) => product * size, 1) * itemSize(dtype);
+  requireDType(dtype, 'tensorFromBytes: dtype');
+  if (!ArrayBuffer.isView(bytes) || elementType(bytes) !== 'Uint8Array') {
+    throw new RetortError(`tensorFromBytes: bytes: a Uint8Array was expected, got ${describeValue(bytes)}`, {
+      help: 'new Uint8Array(view.buffer, view.byteOffset, view.byteLength) shows the bytes of another view',
+    });
+  }
+  const expected = requireShape('tensorFromBytes', shape) * itemSize(dtype);
   if (bytes.byteLength !== expected) {
     throw new RetortError(
-      `tensorFromBytes: ${dtype}[${shape.join(', ')}] takes ${expected} bytes, got ${bytes.byteLength}`,
+      `tensorFromBytes: ${dtype}${showShape(shape)} takes ${expected} bytes, got ${bytes.byteLength}`,
     );
   }
+  const wrong = dtype === 'bool' ? bytes.findIndex((byte) => byte > 1) : -1;
+  if (wrong >= 0) {
+    throw new RetortError(`tensorFromBytes: bytes[${wrong}]: a bool is 0 or 1, got ${bytes[wrong]}`, {
+      help: "take them as uint8, and compare: tensorFromBytes(bytes, 'uint8', shape).ne(0)",
+    });
+  }
+  return fromData(bytes, dtype, shape);
+}
+
+/** Bytes that fit the shape. */
+function fromData(bytes: Uint8Array, dtype: DType, shape: readonly number[]): Tensor {
+  // Memory shared between threads is copied first: the addon takes plain memory only.
+  const own = bytes.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes);
   selectScope();
   const tape = tapeFor(0, shape.length + 1);
   tape[0] = shape.length;
   shape.forEach((size, i) => (tape[1 + i] = size));
-  native().fromBytes(bytes, requireDType(dtype, 'tensorFromBytes: dtype'));
+  native().fromBytes(own, requireDType(dtype, 'dtype'));
   return new Tensor(tape[0]);
 }
 
+/** libtorch's operators take at most this many dimensions; arrays nested deeper are circular, or a mistake. */
+const mostDimensions = 64;
+
+/** The number of elements of a shape. @throws {RetortError} unless it is a list of sizes. */
+function requireShape(where: string, shape: readonly number[]): number {
+  if (!Array.isArray(shape)) {
+    throw new RetortError(`${where}: shape: a list of sizes was expected, got ${describeValue(shape)}`);
+  }
+  if (shape.length > mostDimensions) {
+    throw new RetortError(`${where}: shape: at most ${mostDimensions} dimensions were expected, got ${shape.length}`);
+  }
+  let count = 1;
+  for (const [i, size] of (shape as readonly number[]).entries()) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new RetortError(`${where}: shape[${i}]: an integer of at least 0 was expected, got ${describeValue(size)}`);
+    }
+    count *= size;
+  }
+  return count;
+}
+
+function requireOptions(options: TensorOptions): void {
+  const prototype: unknown =
+    typeof options === 'object' && options !== null ? Object.getPrototypeOf(options) : undefined;
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new RetortError(`tensor: options: an object was expected, got ${describeValue(options)}`, {
+      help: "options are named: tensor(values, { dtype: 'int64' })",
+    });
+  }
+  const known = ['shape', 'dtype', 'requiresGrad'];
+  for (const key in options) {
+    if (!known.includes(key)) throw new RetortError(`tensor: unknown option "${key}"; ${didYouMean(key, known)}`);
+  }
+}
+
 interface Source {
-  data: TypedArray;
-  /** The element type of `data`. Numbers are collected in float64, so that any dtype asked for gets them unrounded. */
-  dtype: DType;
+  values: TypedArray | readonly Value[];
+  /** Of a typed array: its element type. */
+  stored?: DType;
   /** The dtype of the tensor where the caller names none. */
-  wanted: DType;
-  shape: number[];
+  dtype: DType;
+  shape: readonly number[];
 }
 
 function fromView(view: ArrayBufferView): Source {
-  const dtype = viewTypes.get(view.constructor);
+  const type = elementType(view);
+  const dtype = type === undefined ? undefined : viewTypes.get(type);
   if (dtype === undefined) {
-    throw new RetortError(`tensor: a ${view.constructor.name} cannot become a tensor`, {
-      help: `these can: ${[...viewTypes.keys()].map((type) => (type as { name: string }).name).join(', ')}`,
+    throw new RetortError(`tensor: a ${type ?? view.constructor.name} cannot become a tensor`, {
+      help: `these can: ${[...viewTypes.keys()].join(', ')}, and subclasses of them such as Buffer`,
     });
   }
-  const data = view as TypedArray;
-  return { data, dtype, wanted: dtype, shape: [data.length] };
+  const values = view as TypedArray;
+  return { values, stored: dtype, dtype, shape: [values.length] };
 }
 
-const viewTypes = new Map<unknown, DType>([
-  [Float32Array, 'float32'],
-  [Float64Array, 'float64'],
-  [Uint8Array, 'uint8'],
-  [Uint8ClampedArray, 'uint8'],
-  [Int8Array, 'int8'],
-  [Int16Array, 'int16'],
-  [Int32Array, 'int32'],
-  [BigInt64Array, 'int64'],
+const typeTag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
+
+/** `Uint8Array`, for subclasses and arrays of other realms as well; undefined for a DataView. */
+function elementType(view: ArrayBufferView): string | undefined {
+  return typeTag.call(view) as string | undefined;
+}
+
+const viewTypes = new Map<string, DType>([
+  ['Float32Array', 'float32'],
+  ['Float64Array', 'float64'],
+  ['Uint8Array', 'uint8'],
+  ['Uint8ClampedArray', 'uint8'],
+  ['Int8Array', 'int8'],
+  ['Int16Array', 'int16'],
+  ['Int32Array', 'int32'],
+  ['BigInt64Array', 'int64'],
 ]);
 
 function fromNested(values: Nested): Source {
   const shape: number[] = [];
-  for (let inner: Nested | undefined = values; Array.isArray(inner); inner = inner[0]) shape.push(inner.length);
-  const flat: (number | bigint | boolean)[] = [];
+  for (let inner: Nested | undefined = values; Array.isArray(inner); inner = inner[0]) {
+    if (shape.push(inner.length) > mostDimensions) {
+      throw new RetortError(`tensor: the arrays are nested deeper than ${mostDimensions} dimensions`, {
+        help: 'does an array contain itself?',
+      });
+    }
+  }
+  const flat: Value[] = [];
   collect(values, 0, shape, flat);
-  if (flat.every((value) => typeof value === 'boolean') && flat.length > 0) {
-    return { data: Uint8Array.from(flat, Number), dtype: 'bool', wanted: 'bool', shape };
-  }
-  if (flat.every((value) => typeof value === 'bigint') && flat.length > 0) {
-    return { data: BigInt64Array.from(flat), dtype: 'int64', wanted: 'int64', shape };
-  }
-  return { data: Float64Array.from(flat, Number), dtype: 'float64', wanted: 'float32', shape };
+  const all = (type: string): boolean => flat.length > 0 && flat.every((value) => typeof value === type);
+  const dtype = all('boolean') ? 'bool' : all('bigint') ? 'int64' : 'float32';
+  return { values: flat, dtype, shape };
 }
 
-function collect(value: Nested, depth: number, shape: readonly number[], into: (number | bigint | boolean)[]): void {
+function collect(value: Nested, depth: number, shape: readonly number[], into: Value[]): void {
   if (depth === shape.length) {
     if (Array.isArray(value)) throw ragged(depth, 'a number', `an array of ${value.length}`);
     if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean') {
-      throw new RetortError(`tensor: a number, bigint or boolean was expected, got ${String(value)}`);
+      const at = place(into.length, shape);
+      const isTensor = (value as unknown) instanceof Tensor;
+      throw new RetortError(
+        `tensor: ${at}: a number, bigint or boolean was expected, got ${describeValue(value)}`,
+        isTensor ? { help: 'clone() copies a tensor, stack([...]) puts several together' } : {},
+      );
     }
     into.push(value);
     return;
@@ -129,3 +206,46 @@ function ragged(depth: number, expected: string, came: string): RetortError {
     `tensor: the nested arrays are ragged: at depth ${depth}, ${expected} was expected, got ${came}`,
   );
 }
+
+/** `values[1][0]`: where the element of that number stands. */
+function place(index: number, shape: readonly number[]): string {
+  let rest = index;
+  const at = shape.toReversed().map((size) => {
+    const here = rest % size;
+    rest = Math.floor(rest / size);
+    return `[${here}]`;
+  });
+  return `values${at.toReversed().join('')}`;
+}
+
+/** The values as memory of `dtype` or, where JavaScript has no such arrays, of one that libtorch makes it from without loss. */
+function converted({ values, stored, shape }: Source, dtype: DType): { data: TypedArray; stored: DType } {
+  if (ArrayBuffer.isView(values) && stored === dtype) return { data: values, stored: dtype };
+  const range = integerRange(dtype);
+  if (range !== undefined) {
+    const { low, high, array } = range;
+    const data = new array(values.length);
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      const whole = typeof value === 'number' ? Math.trunc(value) : value === true ? 1 : value === false ? 0 : value;
+      // NaN fails both comparisons; a number and a bigint compare exactly.
+      if (!(whole >= low && whole <= high)) {
+        throw new RetortError(
+          `tensor: ${place(i, shape)}: ${value} does not fit ${dtype}, which holds ${low} to ${high}`,
+          {
+            help: 'name a dtype that holds it (int64, float32), or clamp the values first',
+          },
+        );
+      }
+      data[i] = data instanceof BigInt64Array ? BigInt(whole) : Number(whole);
+    }
+    return { data, stored: dtype };
+  }
+  if (dtype === 'bool') return { data: Uint8Array.from<Value>(values as ArrayLike<Value>, truth), stored: 'bool' };
+  // float16, bfloat16 and complex dtypes are cast by libtorch from float64.
+  if (ArrayBuffer.isView(values) && stored !== undefined) return { data: values, stored };
+  if (dtype === 'float32') return { data: Float32Array.from(values as ArrayLike<Value>, Number), stored: 'float32' };
+  return { data: Float64Array.from(values as ArrayLike<Value>, Number), stored: 'float64' };
+}
+
+const truth = (value: Value): number => (Number.isNaN(value) || Boolean(value) ? 1 : 0);

@@ -1,6 +1,7 @@
 // Calls operators by name: picks the overload whose arguments fit, writes them on the tape, reads the results back.
 import { RetortError } from '../errors.ts';
 import { deviceNumbers, dtypeNumber, layoutNumber, memoryFormatNumber } from './dtype.ts';
+import { engineError } from './engine-errors.ts';
 import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { Generator } from './random.ts';
@@ -338,22 +339,6 @@ function decode(kind: number, at: number): [unknown, number] {
   if (kind !== Kind.TensorList && kind !== Kind.IntList) return [first, at + 1];
   const numbers = Array.from(tape.subarray(at + 1, at + 1 + first));
   return [kind === Kind.IntList ? numbers : numbers.map((handle) => new Tensor(handle)), at + 1 + first];
-}
-
-const ways: readonly [RegExp, string][] = [
-  [
-    /out of memory/,
-    'use a smaller batch or smaller images, free tensors (tidy, dispose), or a machine with more memory',
-  ],
-  [/Expected all tensors to be on the same device|on cuda.*on cpu/s, 'move the tensors to one device with to(...)'],
-  [/was freed/, 'return the tensor from its scope, or hand it to keep()'],
-  [/does not require grad/, 'a loss needs parameters that require gradients, and no noGrad() around it'],
-];
-
-/** An error of libtorch as ours, with the way out where there is a usual one. */
-export function engineError(message: string): RetortError {
-  const way = ways.find(([pattern]) => pattern.test(message));
-  return new RetortError(message.replace(/^aten::/, ''), way === undefined ? {} : { help: way[1] });
 }
 
 function shown(value: unknown): string {

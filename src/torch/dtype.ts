@@ -1,5 +1,5 @@
 // Names of element types, devices, layouts and memory formats, and libtorch's numbers for them.
-import { didYouMean, RetortError } from '../errors.ts';
+import { describeValue, didYouMean, RetortError } from '../errors.ts';
 
 const dtypeNumbers = {
   uint8: 0,
@@ -62,7 +62,10 @@ export function dtypeNumber(name: string): number | undefined {
 export function requireDType(name: string, argument: string): number {
   const number = dtypeNumber(name);
   if (number !== undefined) return number;
-  throw new RetortError(`${argument}: "${name}" is not a dtype; ${didYouMean(name, Object.keys(dtypeNumbers))}`);
+  const known = Object.keys(dtypeNumbers);
+  if (typeof name === 'string')
+    throw new RetortError(`${argument}: "${name}" is not a dtype; ${didYouMean(name, known)}`);
+  throw new RetortError(`${argument}: a dtype was expected, got ${describeValue(name)}; ${didYouMean('', known)}`);
 }
 
 export function dtypeName(number: number): DType {
@@ -74,6 +77,26 @@ export function dtypeName(number: number): DType {
 /** Bytes of one element. */
 export function itemSize(dtype: DType): number {
   return itemSizes[dtype];
+}
+
+interface IntegerRange {
+  low: bigint;
+  high: bigint;
+  /** The array that holds such elements. */
+  array: new (length: number) => Uint8Array | Int8Array | Int16Array | Int32Array | BigInt64Array;
+}
+
+const integerRanges: Readonly<Partial<Record<DType, IntegerRange>>> = {
+  uint8: { low: 0n, high: 255n, array: Uint8Array },
+  int8: { low: -128n, high: 127n, array: Int8Array },
+  int16: { low: -32_768n, high: 32_767n, array: Int16Array },
+  int32: { low: -(2n ** 31n), high: 2n ** 31n - 1n, array: Int32Array },
+  int64: { low: -(2n ** 63n), high: 2n ** 63n - 1n, array: BigInt64Array },
+};
+
+/** What an integer dtype holds; undefined for the others. */
+export function integerRange(dtype: DType): IntegerRange | undefined {
+  return integerRanges[dtype];
 }
 
 export function memoryFormatNumber(name: string): number | undefined {

@@ -34,6 +34,7 @@ export { tensor, tensorFromBytes } from './creation.ts';
 export type { TensorOptions } from './creation.ts';
 export { itemSize } from './dtype.ts';
 export type { Device, DType, Layout, MemoryFormat } from './dtype.ts';
+export { isPlainObject, mapLeaves } from './leaves.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';
 export { emptyCache, liveTensors, memory, resetPeakMemory } from './memory.ts';
 export type { LiveTensor, Memory } from './memory.ts';
@@ -42,7 +43,7 @@ export { groupFromEnvironment, joinFromEnvironment, joinProcessGroup, processGro
 export type { ProcessGroup, ProcessGroupOptions, Reduction } from './process-group.ts';
 export { Generator, getRandomState, manualSeed, setRandomState } from './random.ts';
 export { currentScope, enterScope, escapeAll, exitScope, keep, moveToScope, tidy, tidyAsync } from './scope.ts';
-export { detachedHandle, setData, Tensor, tensorsIn } from './tensor.ts';
+export { detached, detachedHandle, setData, Tensor, tensorsIn } from './tensor.ts';
 export type { HookHandle, Nested, TypedArray } from './tensor.ts';
 export { engineInfo, setThreads } from './threads.ts';
 

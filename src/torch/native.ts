@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 import { RetortError } from '../errors.ts';
+import { translated } from './engine-errors.ts';
 
 /** A tensor as a number: slot and generation in the addon's table; 0 is no tensor. */
 export type Handle = number;
@@ -70,7 +71,7 @@ export interface Native {
   gradEnabled(): boolean;
   enterInference(): void;
   exitInference(): void;
-  setAutocast(enabled: boolean, dtype: number): boolean;
+  setAutocast(state: number): number;
   registerHook(handle: Handle, hook: (gradient: Handle) => Handle): number;
   removeHook(handle: Handle, position: number): void;
   manualSeed(seed: bigint): void;
@@ -78,7 +79,14 @@ export interface Native {
   seedGenerator(generator: number, seed: bigint): void;
   generatorState(generator: number): Handle;
   setGeneratorState(generator: number, state: Handle): void;
-  joinGroup(address: string, port: number, rank: number, worldSize: number, timeoutMs: number): void;
+  joinGroup(
+    address: string,
+    port: number,
+    rank: number,
+    worldSize: number,
+    timeoutMs: number,
+    endsWithParent: boolean,
+  ): void;
   leaveGroup(): void;
   allReduce(reduction: string): void;
   broadcast(root: number): void;
@@ -116,8 +124,34 @@ function load(): Native {
     );
   }
   addon.setThreads(wantedThreads());
-  loaded = addon;
-  return addon;
+  loaded = withOurErrors(addon);
+  return loaded;
+}
+
+/** These are called at every turn and throw nothing of libtorch: they are left as they are. */
+const bare: ReadonlySet<string> = new Set<keyof Native>([
+  'call',
+  'currentScope',
+  'dispose',
+  'enterScope',
+  'isLive',
+  'selectAsyncScope',
+]);
+
+/** The addon, with what its functions throw turned into errors of ours: in one place, so that none is forgotten. */
+function withOurErrors(addon: Native): Native {
+  const functions = Object.entries(addon) as [string, (...args: unknown[]) => unknown][];
+  const wrapped = functions.map(([name, run]) => {
+    const guarded = (...args: unknown[]): unknown => {
+      try {
+        return run(...args);
+      } catch (error) {
+        throw translated(error);
+      }
+    };
+    return [name, bare.has(name) ? run : guarded] as const;
+  });
+  return Object.fromEntries(wrapped) as unknown as Native;
 }
 
 /** `RETORT_THREADS`, or the processors this process may run on (Debian's libtorch takes half of them or one). */

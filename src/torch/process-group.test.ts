@@ -1,4 +1,7 @@
 // Collective operations, in two and three processes on this machine.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+
 import { beforeEach, expect, it } from 'vitest';
 
 import { inProcesses } from '../../test/processes.ts';
@@ -95,11 +98,34 @@ it('says that another process has ended', async () => {
   expect(survivor).toEqual({ error: expect.stringMatching(/process 0 of 2 lost another one/) });
 });
 
+it('ends at the second signal while it waits for another process', async () => {
+  const port = await freePort();
+  const start = (rank: number, body: string): ChildProcess => {
+    const source = `
+      import { joinProcessGroup } from 'retort-kd/torch';
+      process.on('SIGINT', () => undefined);
+      const group = joinProcessGroup({ rank: ${rank}, worldSize: 2, port: ${port}, timeout: 600 });
+      ${body}`;
+    return spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] });
+  };
+  const silent = start(1, 'group.barrier(); setInterval(() => undefined, 1000);');
+  const waiting = start(0, "group.barrier(); process.stdout.write('joined'); setTimeout(() => group.barrier(), 0);");
+  const ended = new Promise((done) => waiting.on('close', (code) => done(code)));
+  let said = '';
+  waiting.stderr!.on('data', (data) => (said += data));
+  await new Promise((done) => waiting.stdout!.once('data', done));
+  for (let alive = true; alive; alive = waiting.exitCode === null) {
+    waiting.kill('SIGINT'); // the first ones may come before it waits
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  expect(await ended).toBe(130);
+  expect(said).toMatch(/ended while it waited for another process/);
+  silent.kill('SIGKILL');
+});
+
 it('refuses what makes no group', async () => {
   const port = await freePort();
-  expect(() => joinProcessGroup({ rank: 2, worldSize: 2, port })).toThrow(
-    /rank must be a whole number from 0 to 1, got 2/,
-  );
+  expect(() => joinProcessGroup({ rank: 2, worldSize: 2, port })).toThrow(/rank must be an integer from 0 to 1, got 2/);
   expect(() => joinProcessGroup({ rank: 0, worldSize: 2, port: 0 })).toThrow(/port must be/);
   expect(() => joinProcessGroup({ rank: 0, worldSize: 2, port, timeout: 0 })).toThrow(/timeout must be more than 0/);
   expect(() => joinProcessGroup({ rank: 1, worldSize: 2, port, timeout: 0.3 })).toThrow(
@@ -113,7 +139,102 @@ it('refuses what makes no group', async () => {
     address: 'x',
     port: 3,
   });
+  const env = { RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'x', MASTER_PORT: '3' };
+  for (const [name, text] of [
+    ['RANK', ''],
+    ['RANK', '-1'],
+    ['MASTER_PORT', '0x50'],
+    ['WORLD_SIZE', '2.0'],
+    ['MASTER_ADDR', ''],
+  ] as const) {
+    expect(() => groupFromEnvironment({ ...env, [name]: text })).toThrow(
+      new RegExp(`^${name}: expected .* got "${text}"`),
+    );
+  }
   expect(processGroup()).toBeUndefined();
+});
+
+it('refuses what cannot be exchanged, before anything is', async () => {
+  using group = joinProcessGroup({ rank: 0, worldSize: 1, port: await freePort() });
+  tidy(() => {
+    expect(() => group.broadcast_([zeros([1])], 1)).toThrow(/root: expected an integer from 0 to 0, got 1/);
+    expect(() => group.allReduce_([zeros([1])], 'maxx' as 'max')).toThrow(
+      /unknown reduction "maxx"; did you mean "max"/,
+    );
+    expect(() => group.allReduce_([zeros([1], { dtype: 'bool' })])).toThrow(/bool tensors have no sum/);
+    expect(() => group.allReduce_([zeros([1], { dtype: 'int32' })], 'mean')).toThrow(/int32 tensors have no mean/);
+    expect(() => group.broadcast_([zeros([1]), zeros([1], { dtype: 'int64' })])).toThrow(
+      /one dtype .* float32 and int64/,
+    );
+  });
+});
+
+it('carries every element type', async () => {
+  const results = await inProcesses(2, (group, { ops, tensor, tidy: scope }) =>
+    scope(() =>
+      (['bool', 'uint8', 'int16', 'bfloat16', 'float16', 'complex64'] as const).map((dtype) => {
+        const [own, sent] = [ops.ones([3], { dtype }).mul(group.rank), ops.ones([2], { dtype }).mul(group.rank)];
+        group.broadcast_([sent], 1);
+        const reduced = dtype.includes('float') ? ops.full([2], group.rank + 1.5, { dtype }) : tensor([0]);
+        group.allReduce_([reduced]);
+        const gathered = group.allGather(own).map((one) => one.to('float32').toArray());
+        return [dtype, gathered, sent.to('float32').toArray(), reduced.to('float32').toArray()];
+      }),
+    ),
+  );
+  const row = (dtype: string, reduced: number[]): unknown => [
+    dtype,
+    [
+      [0, 0, 0],
+      [1, 1, 1],
+    ],
+    [1, 1],
+    reduced,
+  ];
+  for (const result of results) {
+    expect(result).toEqual(
+      ['bool', 'uint8', 'int16', 'bfloat16', 'float16', 'complex64'].map((dtype) =>
+        row(dtype, dtype.includes('float') ? [4, 4] : [0]),
+      ),
+    );
+  }
+});
+
+it('says to all of them where processes disagree', async () => {
+  const results = await inProcesses(2, (group, { ops, tidy: scope }) => {
+    const other = group.rank === 1;
+    const attempt = (body: () => void): string => {
+      try {
+        scope(body);
+        return 'went through';
+      } catch (error) {
+        return (error as Error).message.split('\n')[0]!;
+      }
+    };
+    return [
+      attempt(() => group.allReduce_([ops.zeros([other ? 3 : 2])])),
+      attempt(() => group.allReduce_([ops.zeros([2], { dtype: other ? 'int64' : 'float32' })])),
+      attempt(() => void group.allGather(ops.zeros([2], { dtype: other ? 'int64' : 'float32' }))),
+      attempt(() => group.allReduce_([ops.zeros([2])], other ? 'max' : 'sum')),
+      attempt(() => group.broadcast_([ops.zeros([2])], Number(other))),
+      attempt(() => (other ? group.barrier() : group.broadcast_([ops.zeros([2])]))),
+      attempt(() => group.barrier()),
+    ];
+  });
+  const disagreement = (first: string, second: string): string[] => [
+    `ProcessGroup: the processes disagree: process 0 calls ${first}, process 1 ${second}`,
+    `ProcessGroup: the processes disagree: process 1 calls ${second}, process 0 ${first}`,
+  ];
+  const expected = [
+    disagreement('allReduce(float32[2], sum)', 'allReduce(float32[3], sum)'),
+    disagreement('allReduce(float32[2], sum)', 'allReduce(int64[2], sum)'),
+    disagreement('allGather(float32[2])', 'allGather(int64[2])'),
+    disagreement('allReduce(float32[2], sum)', 'allReduce(float32[2], max)'),
+    disagreement('broadcast(float32[2], root 0)', 'broadcast(float32[2], root 1)'),
+    disagreement('broadcast(float32[2], root 0)', 'barrier()'),
+    ['went through', 'went through'],
+  ];
+  expect(results).toEqual([0, 1].map((rank) => expected.map((pair) => pair[rank])));
 });
 
 it('is a group of one too', async () => {

@@ -1,8 +1,11 @@
 // Several processes that compute together, each on its share of the data (Gloo over TCP). All processes of a group must call the
-// same collective operations in the same order, with tensors of the same shapes and dtypes; each call waits for all of them.
-import { RetortError } from '../errors.ts';
+// same collective operations in the same order, with tensors of the same sizes and dtypes; each call waits for all of them. Gloo
+// itself ends a process whose sizes differ, or takes one number for another, so the processes tell each other first what they call.
+import { didYouMean, RetortError } from '../errors.ts';
 import { noGrad, writeLists } from './autograd.ts';
 import { tensorFromBytes } from './creation.ts';
+import { dtypeName, dtypeNumber } from './dtype.ts';
+import type { DType } from './dtype.ts';
 import { native } from './native.ts';
 import { ops } from './operators.ts';
 import { tidy } from './scope.ts';
@@ -22,11 +25,32 @@ export interface ProcessGroupOptions {
   address?: string;
   /** Seconds to wait for the others, when joining and in each operation. Default 1800. */
   timeout?: number;
+  /**
+   * Whether processes compare what they call before they exchange anything: processes that disagree get an error, where Gloo would
+   * end them. It costs one small message for each exchange. Default true; `RETORT_CHECK_COLLECTIVES=0` makes it false.
+   */
+  check?: boolean;
+  /** Whether waiting for the others ends with the process that started this one. Default false. */
+  endsWithParent?: boolean;
 }
 
-export type Reduction = 'sum' | 'mean' | 'min' | 'max';
+const reductions = ['sum', 'mean', 'min', 'max'] as const;
+export type Reduction = (typeof reductions)[number];
 
-const headerLength = 9; // dimensions, then up to eight sizes
+const operations = ['allReduce', 'broadcast', 'allGather', 'barrier'] as const;
+type Operation = (typeof operations)[number];
+
+/** What a process says it is about to do. */
+interface Announcement {
+  operation: Operation;
+  dtype: DType;
+  /** The number of the reduction, or the root. */
+  detail: number;
+  /** One size where tensors travel flat. */
+  shape: readonly number[];
+}
+
+const mostDimensions = 8;
 
 let current: ProcessGroup | undefined;
 
@@ -42,13 +66,14 @@ export function processGroup(): ProcessGroup | undefined {
  */
 export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   const { rank, worldSize, port, address = '127.0.0.1', timeout = 1800 } = options;
-  const whole = (name: string, value: number, least: number, most: number): void => {
+  const { check = process.env['RETORT_CHECK_COLLECTIVES'] !== '0', endsWithParent = false } = options;
+  const requireInteger = (name: string, value: number, least: number, most: number): void => {
     if (Number.isInteger(value) && value >= least && value <= most) return;
-    throw new RetortError(`joinProcessGroup: ${name} must be a whole number from ${least} to ${most}, got ${value}`);
+    throw new RetortError(`joinProcessGroup: ${name} must be an integer from ${least} to ${most}, got ${value}`);
   };
-  whole('worldSize', worldSize, 1, 4096);
-  whole('rank', rank, 0, worldSize - 1);
-  whole('port', port, 1, 65_535);
+  requireInteger('worldSize', worldSize, 1, 4096);
+  requireInteger('rank', rank, 0, worldSize - 1);
+  requireInteger('port', port, 1, 65_535);
   if (!(timeout > 0)) throw new RetortError(`joinProcessGroup: timeout must be more than 0 seconds, got ${timeout}`);
   if (current !== undefined) throw new RetortError('joinProcessGroup: this process is in a group already');
   if (!native().info().processes) {
@@ -57,7 +82,7 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
     });
   }
   try {
-    native().joinGroup(address, port, rank, worldSize, Math.ceil(timeout * 1000));
+    native().joinGroup(address, port, rank, worldSize, Math.ceil(timeout * 1000), endsWithParent);
   } catch (cause) {
     throw new RetortError(
       `joinProcessGroup: process ${rank} of ${worldSize} did not find the others at ${address}:${port}: ${firstLine(cause)}`,
@@ -67,19 +92,32 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
       },
     );
   }
-  current = new ProcessGroup(rank, worldSize);
+  current = new ProcessGroup(rank, worldSize, check);
   return current;
 }
 
 /**
  * The group that the environment describes: `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`, as torchrun and most
  * schedulers set them. Undefined unless all four are there and there is more than one process.
+ * @throws {RetortError} for numbers that are not written as such.
  */
 export function groupFromEnvironment(env: NodeJS.ProcessEnv = process.env): ProcessGroupOptions | undefined {
   const { RANK: rank, WORLD_SIZE: size, MASTER_ADDR: address, MASTER_PORT: port } = env;
   if (rank === undefined || size === undefined || address === undefined || port === undefined) return undefined;
-  if (Number(size) === 1) return undefined;
-  return { rank: Number(rank), worldSize: Number(size), address, port: Number(port) };
+  const number = (name: string, text: string): number => {
+    if (/^\d{1,9}$/.test(text)) return Number(text);
+    throw new RetortError(`${name}: expected an integer in decimal digits, got "${text}"`, {
+      help: 'RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT describe several processes; unset them to train in one',
+    });
+  };
+  if (number('WORLD_SIZE', size) === 1) return undefined;
+  if (address === '') throw new RetortError('MASTER_ADDR: expected the address of the machine of rank 0, got ""');
+  return {
+    rank: number('RANK', rank),
+    worldSize: number('WORLD_SIZE', size),
+    address,
+    port: number('MASTER_PORT', port),
+  };
 }
 
 /** Joins the group of {@link groupFromEnvironment}; undefined where there is none. Waits for the other processes. */
@@ -88,53 +126,80 @@ export function joinFromEnvironment(env: NodeJS.ProcessEnv = process.env): Proce
   return group && joinProcessGroup(group);
 }
 
+/** The processes that have joined one another; made by {@link joinProcessGroup}. */
 export class ProcessGroup {
   readonly rank: number;
   readonly worldSize: number;
+  readonly #check: boolean;
 
-  constructor(rank: number, worldSize: number) {
+  constructor(rank: number, worldSize: number, check = true) {
     this.rank = rank;
     this.worldSize = worldSize;
+    this.#check = check;
   }
 
   /**
    * Reduces tensors of one dtype over all processes, in place; many small ones travel as one. All processes end with the same bits.
-   * Not differentiated.
+   * Half-precision tensors are added up in float32. Not differentiated.
+   * @throws {RetortError} for an unknown reduction, `mean` of integers, booleans and complex numbers, and processes that call something else.
    */
   allReduce_(tensors: readonly Tensor[], reduction: Reduction = 'sum'): void {
     if (tensors.length === 0) return;
+    const detail = reductions.indexOf(reduction);
+    if (detail === -1) {
+      throw new RetortError(
+        `ProcessGroup.allReduce_: unknown reduction "${String(reduction)}"; ${didYouMean(String(reduction), reductions)}`,
+      );
+    }
+    const dtype = oneDType('allReduce_', tensors);
+    if (/^(bool|complex)/.test(dtype) || (reduction === 'mean' && /^u?int/.test(dtype))) {
+      throw new RetortError(`ProcessGroup.allReduce_: ${dtype} tensors have no ${reduction} over processes`, {
+        help: "convert them first, such as with to('float32')",
+      });
+    }
     inPlace(tensors, (flat) => {
-      this.#call('allReduce', [flat], () => native().allReduce(reduction === 'mean' ? 'sum' : reduction));
-      if (reduction === 'mean') flat.div_(this.worldSize);
+      const wider = widened.get(dtype);
+      const sent = wider === undefined ? flat : flat.to(wider);
+      this.#announce({ operation: 'allReduce', dtype, detail, shape: [flat.numel] });
+      this.#call('allReduce', [sent], () => native().allReduce(reduction === 'mean' ? 'sum' : reduction));
+      if (reduction === 'mean') sent.div_(this.worldSize);
+      if (wider !== undefined) flat.copy_(sent);
     });
   }
 
-  /** Gives all processes the values that `root` has, in place; tensors of one dtype. */
+  /**
+   * Gives all processes the values that `root` has, in place; tensors of one dtype.
+   * @throws {RetortError} for a root that is not in the group, and processes that call something else.
+   */
   broadcast_(tensors: readonly Tensor[], root = 0): void {
+    if (!Number.isInteger(root) || root < 0 || root >= this.worldSize) {
+      throw new RetortError(
+        `ProcessGroup.broadcast_: root: expected an integer from 0 to ${this.worldSize - 1}, got ${root}`,
+      );
+    }
     if (tensors.length === 0) return;
-    inPlace(tensors, (flat) => this.#call('broadcast', [flat], () => native().broadcast(root)));
+    const dtype = oneDType('broadcast_', tensors);
+    inPlace(tensors, (flat) => {
+      this.#announce({ operation: 'broadcast', dtype, detail: root, shape: [flat.numel] });
+      this.#call('broadcast', [bytesOf(flat)], () => native().broadcast(root));
+    });
   }
 
   /** The tensors of all processes, by rank. They may differ in shape, not in dtype. Not differentiated. */
   allGather(tensor: Tensor): Tensor[] {
     return noGrad(() =>
       tidy(() => {
-        const { shape } = tensor;
-        if (shape.length >= headerLength) {
-          throw new RetortError(`ProcessGroup.allGather: at most ${headerLength - 1} dimensions, got ${shape.length}`);
+        const { shape, dtype } = tensor;
+        if (shape.length > mostDimensions) {
+          throw new RetortError(`ProcessGroup.allGather: at most ${mostDimensions} dimensions, got ${shape.length}`);
         }
-        const header = [shape.length, ...shape];
-        const shapes = this.#gather(longs([...header, ...Array<number>(headerLength - header.length).fill(0)])).map(
-          (one) => {
-            const [dimensions, ...sizes] = Array.from(one.data(), Number);
-            return sizes.slice(0, dimensions);
-          },
-        );
+        const shapes = this.#exchange({ operation: 'allGather', dtype, detail: 0, shape });
         const counts = shapes.map((sizes) => sizes.reduce((product, size) => product * size, 1));
         const longest = Math.max(...counts);
         const flat = tensor.detach().reshape([-1]);
-        const padded = ops.cat([flat, ops.zeros([longest - tensor.numel], { dtype: tensor.dtype })]);
-        return this.#gather(padded).map((one, i) => one.narrow(0, 0, counts[i]!).reshape(shapes[i]!).clone());
+        const padded = ops.cat([flat, ops.zeros([longest - tensor.numel], { dtype })]);
+        const outputs = this.#gather(padded);
+        return outputs.map((one, i) => one.narrow(0, 0, counts[i]!).reshape(shapes[i]!).clone());
       }),
     );
   }
@@ -180,7 +245,7 @@ export class ProcessGroup {
 
   /** Waits until all processes have come here. */
   barrier(): void {
-    tidy(() => void this.#gather(longs([0])));
+    this.#exchange({ operation: 'barrier', dtype: 'int64', detail: 0, shape: [] });
   }
 
   /** Leaves the group; what the others call from now on fails. */
@@ -194,11 +259,34 @@ export class ProcessGroup {
     this.leave();
   }
 
-  /** Tensors of one shape. */
+  /** Tensors of one shape and dtype. */
   #gather(tensor: Tensor): Tensor[] {
     const outputs = Array.from({ length: this.worldSize }, () => ops.emptyLike(tensor));
-    this.#call('allGather', [tensor, ...outputs], () => native().allGather());
+    this.#call('allGather', [tensor, ...outputs].map(bytesOf), () => native().allGather());
     return outputs;
+  }
+
+  /** Compares what all processes are about to do, where that is asked for. */
+  #announce(announcement: Announcement): void {
+    if (this.#check) this.#exchange(announcement);
+  }
+
+  /** The shapes that all processes announce, by rank. @throws {RetortError} where they are not about to do the same. */
+  #exchange(own: Announcement): number[][] {
+    const all = tidy(() => this.#gather(longs(encoded(own))).map((one) => decoded(Array.from(one.data(), Number))));
+    const differs = ({ operation, dtype, detail, shape }: Announcement): boolean =>
+      operation !== own.operation ||
+      dtype !== own.dtype ||
+      detail !== own.detail ||
+      (operation !== 'allGather' && shape.join() !== own.shape.join());
+    const other = all.findIndex(differs);
+    if (other === -1) return all.map(({ shape }) => [...shape]);
+    throw new RetortError(
+      `ProcessGroup: the processes disagree: process ${this.rank} calls ${shownCall(own)}, process ${other} ${shownCall(all[other]!)}`,
+      {
+        help: 'all processes must call the same operations in the same order, with tensors of the same sizes and dtypes',
+      },
+    );
   }
 
   #call(operation: string, tensors: readonly Tensor[], call: () => void): void {
@@ -213,6 +301,48 @@ export class ProcessGroup {
       );
     }
   }
+}
+
+/** Operation, dtype, detail, number of dimensions, then the sizes: of one length, whatever is announced. */
+function encoded({ operation, dtype, detail, shape }: Announcement): number[] {
+  const sizes = [...shape, ...Array<number>(mostDimensions - shape.length).fill(0)];
+  return [operations.indexOf(operation), dtypeNumber(dtype)!, detail, shape.length, ...sizes];
+}
+
+function decoded([operation = 0, dtype = 0, detail = 0, dimensions = 0, ...sizes]: number[]): Announcement {
+  return { operation: operations[operation]!, dtype: dtypeName(dtype), detail, shape: sizes.slice(0, dimensions) };
+}
+
+function shownCall({ operation, dtype, detail, shape }: Announcement): string {
+  if (operation === 'barrier') return 'barrier()';
+  const how =
+    operation === 'allReduce' ? `, ${reductions[detail]}` : operation === 'broadcast' ? `, root ${detail}` : '';
+  return `${operation}(${dtype}[${shape.join(', ')}]${how})`;
+}
+
+/** @throws {RetortError} unless all tensors are of one dtype. */
+function oneDType(operation: string, tensors: readonly Tensor[]): DType {
+  const [{ dtype }, ...rest] = tensors as readonly [Tensor, ...Tensor[]];
+  const other = rest.find((tensor) => tensor.dtype !== dtype);
+  if (other === undefined) return dtype;
+  throw new RetortError(
+    `ProcessGroup.${operation}: tensors of one dtype were expected, got ${dtype} and ${other.dtype}`,
+    {
+      help: 'call it once for each dtype',
+    },
+  );
+}
+
+/** What is reduced in another element type: those that Gloo does not add up, or only in half precision. */
+const widened: ReadonlyMap<DType, DType> = new Map([
+  ['bfloat16', 'float32'],
+  ['float16', 'float32'],
+  ['int16', 'int32'],
+]);
+
+/** The same memory as bytes: Gloo does not know every element type, and where values only travel it need not. */
+function bytesOf(flat: Tensor): Tensor {
+  return flat.dtype === 'uint8' ? flat : flat.view('uint8');
 }
 
 /** Elements that travel at once, unless a single tensor has more: what is copied for it stays small. */

@@ -2,7 +2,8 @@
 // collector frees tensors, through a box whose finalizer runs during the collection itself.
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import { RetortError } from '../errors.ts';
+import { visitLeaves } from './leaves.ts';
+import { during } from './modes.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 
@@ -60,18 +61,13 @@ export function moveToScope(owned: Owned, scope: number): void {
   if (native().moveTo(owned.handle, scope)) owned.box = native().box(owned.handle);
 }
 
-/** Applies `visit` to every tensor in a value: tensors, arrays, plain objects, maps and sets of them. */
+/** Applies `visit` to every tensor in a value: tensors, arrays, plain objects, maps and sets of them, also circular ones. */
 export function visitTensors(value: unknown, visit: (owned: Owned) => void): void {
-  if (typeof value !== 'object' || value === null) return;
   if (value instanceof ownedClass) visit(value);
-  else if (Array.isArray(value)) for (const item of value) visitTensors(item, visit);
-  else if (value instanceof Map) for (const item of value.values()) visitTensors(item, visit);
-  else if (value instanceof Set) for (const item of value) visitTensors(item, visit);
-  else {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null)
-      for (const item of Object.values(value)) visitTensors(item, visit);
-  }
+  else
+    visitLeaves(value, (leaf) => {
+      if (leaf instanceof ownedClass) visit(leaf);
+    });
 }
 
 function escape(owned: Owned): void {
@@ -89,20 +85,12 @@ export function escapeAll(value: unknown): void {
  * @throws {RetortError} when `fn` returns a promise: use {@link tidyAsync}.
  */
 export function tidy<T>(fn: () => T): T {
-  enterScope();
-  try {
+  const body = (): T => {
     const result = fn();
-    if (result instanceof Promise) {
-      result.catch(() => {}); // its failure is not the error to report
-      throw new RetortError('tidy: the function returned a promise, and its tensors would be freed before it ends', {
-        help: 'use `await tidyAsync(fn)`',
-      });
-    }
     escapeAll(result);
     return result;
-  } finally {
-    exitScope();
-  }
+  };
+  return during('tidy', body, { enter: enterScope, leave: exitScope, help: 'use `await tidyAsync(fn)`' });
 }
 
 /** {@link tidy} for asynchronous functions; several may run interleaved, each with a scope of its own. */

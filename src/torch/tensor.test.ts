@@ -45,7 +45,7 @@ describe('values', () => {
     expect(() => tensor([[1, 2], [3]])).toThrow(/ragged: at depth 1, an array of 2 was expected, got one of 1/);
     expect(() => tensor([[1], 2])).toThrow(/ragged/);
     expect(() => tensor([1, 2, 3], { shape: [2, 2] })).toThrow(/shape \[2, 2\] does not hold 3 values/);
-    expect(() => tensor(['a' as never])).toThrow(/a number, bigint or boolean was expected, got a/);
+    expect(() => tensor(['a' as never])).toThrow(/a number, bigint or boolean was expected, got "a"/);
     expect(() => tensor(new Uint32Array(2) as never)).toThrow(/Uint32Array cannot become a tensor/);
     expect(() => tensor([1], { dtype: 'flaot32' as DType })).toThrow(/did you mean "float32"/);
   });

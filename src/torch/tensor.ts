@@ -2,10 +2,11 @@
 // Operators are methods too; they are installed by operators.ts and typed by generated/operators.ts.
 import { inspect } from 'node:util';
 
-import { RetortError } from '../errors.ts';
+import { describeValue, RetortError } from '../errors.ts';
 import type { Device, DType } from './dtype.ts';
 import { deviceName, dtypeName, itemSize } from './dtype.ts';
 import type { TensorOperators } from './generated/operators.ts';
+import { mapLeaves } from './leaves.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
@@ -65,7 +66,7 @@ export class Tensor implements Disposable {
   }
   /** How many elements. */
   get numel(): number {
-    return this.shape.reduce((product, size) => product * size, 1);
+    return elements(this.shape);
   }
   get requiresGrad(): boolean {
     return facts(this).requiresGrad;
@@ -88,12 +89,26 @@ export class Tensor implements Disposable {
     const handle = native().gradOf(liveHandle(this));
     return handle === 0 ? null : new Tensor(handle);
   }
+  /** Takes a gradient of the tensor's shape, dtype and device, as PyTorch does; null for none. @throws {RetortError} for others. */
   set grad(value: Tensor | null) {
-    native().setGrad(liveHandle(this), value === null ? 0 : liveHandle(value));
+    const handle = liveHandle(this);
+    if (value !== null) requireLike('grad', this, value);
+    native().setGrad(handle, value === null ? 0 : liveHandle(value));
   }
 
-  /** Turns the recording of operations on or off. Returns the tensor itself. */
+  /**
+   * Turns the recording of operations on or off. Returns the tensor itself.
+   * @throws {RetortError} for integers and booleans, and when it is to be turned off for a tensor that an operator made.
+   */
   requiresGrad_(value = true): this {
+    if (!value && !this.isLeaf) {
+      throw new RetortError(
+        'requiresGrad_: the result of an operator on tensors that require gradients requires one too',
+        {
+          help: 'use detach(), or compute it inside noGrad()',
+        },
+      );
+    }
     native().setRequiresGrad(liveHandle(this), value);
     return this;
   }
@@ -105,46 +120,85 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * Calls `hook` with the gradient as soon as `backward` has computed it; a tensor it returns takes its place.
-   * CPU tensors only. The hook, and what its function holds on to, lives until it is removed or the graph is gone: remove one
-   * whose function refers to the tensor itself.
+   * Calls `hook` with the gradient as soon as `backward` has computed it; a tensor it returns (same shape and dtype) takes its
+   * place. CPU tensors only. The hook, and what its function holds on to, lives until it is removed or the graph is gone: remove
+   * one whose function refers to the tensor itself.
+   * @throws {RetortError} from `backward`, when the hook returns anything but a tensor, null or undefined.
    */
-  registerHook(hook: (gradient: Tensor) => Tensor | void): HookHandle {
+  registerHook(hook: (gradient: Tensor) => Tensor | null | void): HookHandle {
     const handle = liveHandle(this);
-    const position = native().registerHook(handle, (gradient) => hook(new Tensor(gradient))?.handle ?? 0);
-    const remove = (): void => native().removeHook(handle, position);
+    if (typeof hook !== 'function') {
+      throw new RetortError(`registerHook: a function was expected, got ${describeValue(hook)}`);
+    }
+    let active: typeof hook | undefined = hook;
+    const position = native().registerHook(handle, (gradient) => {
+      const given = new Tensor(gradient);
+      if (active !== undefined) return replacement(active(given));
+      given.dispose();
+      return 0;
+    });
+    const remove = (): void => {
+      active = undefined; // also where the tensor itself is gone and only the graph still has the hook
+      native().removeHook(handle, position);
+    };
     return { remove, [Symbol.dispose]: remove };
   }
 
   /** A copy of the elements in row-major order; float16 and bfloat16 come as Float32Array, bool as 0 and 1. */
   data(): TypedArray {
     const { dtype } = facts(this);
-    if (dtype === 'float16' || dtype === 'bfloat16') return this.to('float32').data();
-    return typedArrayOf(dtype, this.bytes().buffer);
+    if (dtype !== 'float16' && dtype !== 'bfloat16') return typedArrayOf(dtype, this.bytes().buffer);
+    const wide = this.to('float32');
+    try {
+      return wide.data();
+    } finally {
+      wide.dispose();
+    }
   }
 
   /** The elements as bytes (little-endian, row-major). */
   bytes(): Uint8Array<ArrayBuffer> {
     const { shape, dtype } = facts(this);
-    const count = shape.reduce((product, size) => product * size, 1);
-    const buffer = new ArrayBuffer(count * itemSize(dtype));
-    native().toBytes(this.handle, buffer);
+    const length = elements(shape) * itemSize(dtype);
+    let buffer: ArrayBuffer;
+    try {
+      buffer = new ArrayBuffer(length);
+    } catch (cause) {
+      throw new RetortError(`${dtype}${showShape(shape)} takes ${length} bytes, more than JavaScript has room for`, {
+        help: 'read a part of it: narrow, select, or a reduction first',
+        cause,
+      });
+    }
+    native().toBytes(liveHandle(this), buffer);
     return new Uint8Array(buffer);
   }
 
-  /** The elements as nested arrays; a number (or boolean) for a scalar. Integers beyond 2^53 come as bigint. */
+  /**
+   * The elements as nested arrays; a number (or boolean) for a scalar. Integers beyond 2^53 come as bigint.
+   * @throws {RetortError} where that takes more than 33 million arrays.
+   */
   toArray(): Nested {
     const { shape, dtype } = facts(this);
-    const data = this.data();
-    const read = (i: number): Nested => {
-      const value = data[i]!;
+    if (arrays(shape) > mostArrays) {
+      throw new RetortError(
+        `toArray: ${dtype}${showShape(shape)} takes ${arrays(shape)} arrays, more than ${mostArrays}`,
+        {
+          help: 'read data() and the shape, or a part of it',
+        },
+      );
+    }
+    const read = (value: number | bigint): number | bigint | boolean => {
       if (dtype === 'bool') return value !== 0;
       return typeof value === 'bigint' && Number.isSafeInteger(Number(value)) ? Number(value) : value;
     };
-    let at = 0;
-    const build = (dimension: number): Nested =>
-      dimension === shape.length ? read(at++) : Array.from({ length: shape[dimension]! }, () => build(dimension + 1));
-    return build(0);
+    let level: Nested[] = Array.from<number | bigint, Nested>(this.data(), read);
+    // From the innermost dimension outwards, the items of each array are put together.
+    for (let i = shape.length - 1; i > 0; i--) {
+      const size = shape[i]!;
+      const inner = level;
+      level = Array.from({ length: elements(shape.slice(0, i)) }, (_, j) => inner.slice(j * size, (j + 1) * size));
+    }
+    return shape.length === 0 ? level[0]! : level;
   }
 
   /**
@@ -155,7 +209,7 @@ export class Tensor implements Disposable {
     const tape = tapeFor(0, 2);
     const handle = liveHandle(this);
     if (this.numel !== 1) {
-      throw new RetortError(`item: a tensor with one element was expected, got shape [${this.shape.join(', ')}]`, {
+      throw new RetortError(`item: a tensor with one element was expected, got shape ${showShape(this.shape)}`, {
         help: 'reduce it first (mean, sum), or read all of it with toArray() or data()',
       });
     }
@@ -173,8 +227,9 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  /** Takes the tensor out of its scope: it lives until disposed or collected. */
+  /** Takes the tensor out of its scope: it lives until disposed or collected. @throws {RetortError} when it is freed already. */
   keep(): this {
+    facts(this);
     return keep(this);
   }
 
@@ -183,9 +238,15 @@ export class Tensor implements Disposable {
     if (this.isDisposed) return 'Tensor (disposed)';
     const { shape, dtype, device, requiresGrad } = facts(this);
     const where = device === 'cpu' ? '' : ` on ${device}`;
-    const head = `Tensor ${dtype}[${shape.join(', ')}]${where}${requiresGrad ? ' requiresGrad' : ''}`;
-    if (device === 'meta' || this.numel > 1000) return head;
-    return `${head} ${inspect(this.toArray(), { depth: 8, maxArrayLength: 12, breakLength: 120 })}`;
+    const head = `Tensor ${dtype}${showShape(shape)}${where}${requiresGrad ? ' requiresGrad' : ''}`;
+    if (device === 'meta' || elements(shape) > 1000 || arrays(shape) > 1000) return head;
+    let values: Nested;
+    try {
+      values = this.toArray();
+    } catch {
+      return head; // sparse ones, whose values cannot be read
+    }
+    return `${head} ${inspect(values, { depth: 8, maxArrayLength: 12, breakLength: 120 })}`;
   }
   [inspect.custom](): string {
     return this.toString();
@@ -193,14 +254,61 @@ export class Tensor implements Disposable {
 }
 setOwnedClass(Tensor);
 
-/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`. */
+/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`, and for what is no tensor. */
 export function liveHandle(tensor: Tensor): Handle {
+  if (!(tensor instanceof Tensor)) throw new RetortError(`a tensor was expected, got ${describeValue(tensor)}`);
   if (tensor.handle === 0) throw disposedError();
   return tensor.handle;
 }
 
 export function disposedError(): RetortError {
   return new RetortError('this tensor was disposed', { help: 'use it before dispose(), or work on a clone()' });
+}
+
+/** What takes the gradient's place: 0 for nothing. @throws {RetortError} for what is neither. */
+function replacement(result: unknown): Handle {
+  if (result === undefined || result === null) return 0;
+  if (result instanceof Tensor) return liveHandle(result);
+  if (result instanceof Promise) result.catch(() => {}); // its failure is not the error to report
+  throw new RetortError(`registerHook: the hook returned ${describeValue(result)}; a tensor or nothing was expected`, {
+    help: 'a hook runs while backward waits: make it synchronous, and put braces around a body that is not the gradient',
+  });
+}
+
+/** @throws {RetortError} unless `value` is another tensor of the same shape, dtype and device. */
+function requireLike(what: string, tensor: Tensor, value: Tensor): void {
+  liveHandle(value);
+  if (value === tensor) throw new RetortError(`${what}: a tensor cannot be its own gradient`, { help: 'use clone()' });
+  const kind = (one: Facts): string => `${one.dtype}${showShape(one.shape)} on ${one.device}`;
+  const [wanted, came] = [kind(facts(tensor)), kind(facts(value))];
+  if (wanted === came) return;
+  throw new RetortError(`${what}: ${wanted} was expected, like the tensor itself, got ${came}`, {
+    help: 'reshape it, or convert it with to(...)',
+  });
+}
+
+/** How many elements a shape has. */
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** How many arrays the nested arrays of a shape are: [3, 0] is 1 that holds 3. */
+function arrays(shape: readonly number[]): number {
+  let count = 1;
+  let all = 0;
+  for (const size of shape) {
+    all += count;
+    count *= size;
+  }
+  return all;
+}
+
+/** Nested arrays of more than these would not fit into memory. */
+const mostArrays = 2 ** 25;
+
+/** `[2, 3, 4]`, shortened when it is absurdly long. */
+export function showShape(shape: readonly number[]): string {
+  return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
 }
 
 function facts(tensor: Tensor): Facts {
@@ -243,9 +351,29 @@ export function detachedHandle(tensor: Tensor): Handle {
   return native().detach(liveHandle(tensor));
 }
 
-/** Makes `target` take over the memory, shape, dtype and device of `source`, staying the same tensor (and the same leaf). */
+/**
+ * Makes `target` take over the memory, shape, dtype and device of `source`, staying the same tensor (and the same leaf).
+ * @throws {RetortError} when `target` has a gradient that would no longer fit, or libtorch cannot (another device, integers where
+ * a gradient is required).
+ */
 export function setData(target: Tensor, source: Tensor): void {
-  native().setData(liveHandle(target), liveHandle(source));
+  const [handle, other] = [liveHandle(target), liveHandle(source)];
+  selectScope();
+  const gradient = native().gradOf(handle);
+  if (gradient !== 0) {
+    const held = new Tensor(gradient);
+    try {
+      requireLike('setData: the gradient of the target is kept, so the source', held, source);
+    } finally {
+      held.dispose();
+    }
+  }
+  native().setData(handle, other);
+}
+
+/** The same value with every tensor in it outside the graph; structures are those of {@link tensorsIn}. */
+export function detached(value: unknown): unknown {
+  return mapLeaves(value, (leaf) => (leaf instanceof Tensor && leaf.requiresGrad ? leaf.detach() : leaf));
 }
 
 /** Every tensor in a value: itself, or in arrays, plain objects, maps and sets. */

@@ -14,7 +14,12 @@ export interface TrainLoop extends Length {
   readonly entries: readonly (readonly [string, TreeNode | undefined])[];
 }
 
-export function trainLoop(ctx: Context, place: Place, data: Loader | undefined): TrainLoop {
+/** @param accumulate batches in one of our steps; OpenMMLab's iterations are batches */
+export function trainLoop(
+  ctx: Context,
+  place: Place,
+  { data, accumulate }: { data: Loader | undefined; accumulate: number },
+): TrainLoop {
   const { findings } = ctx;
   const fields = new Fields(place, findings);
   const type = fields.get('type');
@@ -39,7 +44,7 @@ export function trainLoop(ctx: Context, place: Place, data: Loader | undefined):
       ],
     };
   }
-  return bySteps(ctx, { place, steps, interval, data });
+  return bySteps(ctx, { place, steps, interval, data, accumulate });
 }
 
 /** Ours counts epochs: as many as the steps need. */
@@ -50,7 +55,14 @@ function bySteps(
     steps,
     interval,
     data,
-  }: { place: Place; steps: Place | undefined; interval: Place | undefined; data: Loader | undefined },
+    accumulate,
+  }: {
+    place: Place;
+    steps: Place | undefined;
+    interval: Place | undefined;
+    data: Loader | undefined;
+    accumulate: number;
+  },
 ): TrainLoop {
   const most = steps === undefined ? undefined : countOf(steps);
   if (steps === undefined || most === undefined) {
@@ -75,7 +87,7 @@ function bySteps(
     steps: most,
     entries: [
       ['epochs', made(epochs, steps.node.origin)],
-      ['maxSteps', steps.node],
+      ['maxSteps', accumulate === 1 ? steps.node : made(Math.ceil(most / accumulate), steps.node.origin)],
       ['valInterval', every === 1 ? undefined : made(every, interval!.node.origin)],
     ],
   };

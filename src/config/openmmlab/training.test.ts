@@ -195,3 +195,14 @@ optim_wraper = dict()`);
   );
   expect(notes.find(({ path }) => path === '')!.text).toMatch(/the config's own names.*: dataset_type$/);
 });
+
+it('iterations are batches there and updates here: numbers are divided, and that is said', () => {
+  const config = clean(`
+train_dataloader = dict(batch_size=64, dataset=dict(type='CIFAR10', pipeline=[]))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=1001, val_interval=781)
+optim_wrapper = dict(type='OptimWrapper', accumulative_counts=4, optimizer=dict(type='SGD', lr=0.1))
+param_scheduler = dict(type='MultiStepLR', by_epoch=False, milestones=[500])
+default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=150))`);
+  expect([at(config, 'accumulate'), at(config, 'maxSteps'), at(config, 'saveInterval')]).toEqual([4, 251, 38]);
+  expect(said(config.notes).join('\n')).toMatch(/a step is one update .* divided by 4.*\n.*divide their numbers by 4/);
+});

@@ -14,7 +14,7 @@ import { loader } from './loader.ts';
 import type { Loader } from './loader.ts';
 import { evaluatedBy, trainLoop } from './loops.ts';
 import { optimisation } from './optimizer.ts';
-import { dictOf, flagOf, rootPlace } from './place.ts';
+import { dictOf, flagOf, made, rootPlace } from './place.ts';
 import type { Place } from './place.ts';
 import { preprocessing } from './preprocessor.ts';
 import { dropRuntime } from './runtime.ts';
@@ -83,16 +83,20 @@ function experiment(ctx: Context, fields: Fields): Entries {
   const test = differing(fields, 'test_dataloader', 'val_dataloader');
   const testData = test && loader(ctx, test, { training: false, preprocessing: prepared });
 
-  const loop = read(fields, 'train_cfg', (place) => trainLoop(ctx, place, train));
   const optimised = read(fields, 'optim_wrapper', (place) => optimisation(ctx, place));
+  const counts = Number(optimised?.accumulate?.value);
+  const accumulate = Number.isInteger(counts) && counts > 1 ? counts : 1;
+  const loop = read(fields, 'train_cfg', (place) => trainLoop(ctx, place, { data: train, accumulate }));
   const byPart = optimised?.optimizer?.kind === 'dict' && !optimised.optimizer.value.has('type');
   const length = { epochs: loop?.epochs, steps: loop?.steps };
   const scheduler = read(fields, 'param_scheduler', (place) => schedule(ctx, place, { length, byPart }));
-  if (optimised?.accumulate !== undefined && countsSteps(scheduler)) {
+  if (accumulate > 1) {
     findings.note(
       fields.place,
-      'schedulers by step count steps of the optimiser here, batches in OpenMMLab: divide by accumulate',
+      `a step is one update of the weights here, of ${accumulate} batches, and a batch in OpenMMLab: max_iters and the interval of checkpoints are divided by ${accumulate}; momenta of averages and intervals of logs are left as they are`,
     );
+    if (countsSteps(scheduler))
+      findings.note(fields.place, `schedulers by step: divide their numbers by ${accumulate}`);
   }
   const evaluator = read(fields, 'val_evaluator', (place) => evaluators(ctx, place));
   const other = differing(fields, 'test_evaluator', 'val_evaluator');
@@ -113,11 +117,16 @@ function experiment(ctx: Context, fields: Fields): Entries {
     ['maxGradNorm', optimised?.maxGradNorm],
     ['precision', optimised?.precision],
     ['seed', seed(ctx, fields)],
-    ['saveInterval', acting.saveInterval],
+    ['saveInterval', acting.saveInterval && divided(acting.saveInterval, accumulate)],
     ['evaluators', evaluator],
     ['evaluated', evaluatedBy(ctx, fields.take('val_cfg'), built?.name)],
     ['hooks', acting.hooks.length === 0 ? undefined : { kind: 'list', value: acting.hooks, origin }],
   ];
+}
+
+/** Batches in steps of so many batches. */
+function divided(node: TreeNode, accumulate: number): TreeNode {
+  return accumulate === 1 ? node : made(Math.ceil(Number(node.value) / accumulate), node.origin);
 }
 
 /** Whether a scheduler counts steps. */

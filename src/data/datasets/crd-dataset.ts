@@ -32,6 +32,8 @@ export class CrdDataset implements Dataset {
   readonly open: Dataset['open'];
   readonly images: Dataset['images'];
   readonly decode: Dataset['decode'];
+  readonly file: Dataset['file'];
+  readonly leftOut: Dataset['leftOut'];
   readonly #dataset: Dataset;
   readonly #options: { negNum: number; percent: number; sampleMode: 'exact' | 'random' };
   /** All samples, class by class: the negatives of a class are what is outside its stretch. */
@@ -56,6 +58,8 @@ export class CrdDataset implements Dataset {
     this.open = dataset.open?.bind(dataset);
     this.images = dataset.images?.bind(dataset);
     this.decode = dataset.decode?.bind(dataset);
+    this.file = dataset.file?.bind(dataset);
+    this.leftOut = dataset.leftOut;
     const labels = Int32Array.from({ length: dataset.length }, (_, i) => dataset.label(i));
     this.#byClass = Int32Array.from({ length: dataset.length }, (_, i) => i).sort(
       (a, b) => labels[a]! - labels[b]! || a - b,

@@ -1,5 +1,5 @@
 // Every data set that configs can name keeps the contract, on small files made here; and what is particular to each.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
@@ -8,10 +8,10 @@ import { describe, expect, it } from 'vitest';
 
 import { tidy } from '../../torch/index.ts';
 import { temporaryFolder, write, writePicture } from '../images.contract.ts';
-import { DataLoader } from '../index.ts';
+import { DataLoader, leftOutNote } from '../index.ts';
 import { describeDataset } from './dataset.contract.ts';
 import type { DatasetContract } from './dataset.contract.ts';
-import { Cifar10, Cifar100, datasets, ImageFolder, ImageNet } from './index.ts';
+import { Cifar10, Cifar100, datasets, FashionMnist, ImageFolder, ImageNet } from './index.ts';
 
 /** Records of the binary format of CIFAR. */
 function records(labels: readonly number[], coarse = false): Uint8Array {
@@ -180,6 +180,31 @@ describe('CIFAR', () => {
   });
 });
 
+describe('Fashion-MNIST', () => {
+  const files = (images: Uint8Array, labels: Uint8Array): (() => FashionMnist) => {
+    const root = temporaryFolder();
+    write(join(root, 't10k-images-idx3-ubyte.gz'), images);
+    write(join(root, 't10k-labels-idx1-ubyte.gz'), labels);
+    return () => new FashionMnist({ split: 'test', root });
+  };
+  const pixels = Array.from({ length: 2 * 4 }, (_, i) => i);
+  const two = idx([2], [1, 2]);
+
+  it('refuses files that do not belong together, before it takes memory', () => {
+    expect(files(idx([2, 2, 2], pixels), idx([3], [1, 2, 3]))).toThrow(
+      /images-idx3-ubyte\.gz holds 2 images, .*labels-idx1-ubyte\.gz 3 labels\n {2}help: take both files from the same place/,
+    );
+    expect(files(idx([2, 2, 2], pixels), idx([2, 1], [1, 2]))).toThrow(/expected labels uint8\[N\], got uint8\[2, 1\]/);
+    expect(files(idx([2, 0, 0], []), two)).toThrow(/expected images uint8\[N, H, W\], got uint8\[2, 0, 0\]/);
+    expect(files(idx([8], pixels), two)).toThrow(/expected images uint8\[N, H, W\], got uint8\[8\]/);
+    expect(files(idx([60_000, 255, 255], []), two)).toThrow(/holds 60000 images, .* 2 labels/);
+    expect(files(idx([2, 65_535, 65_535], []), two)).toThrow(/inflates to \d+ bytes; at most 536870912 are allowed/);
+    expect(files(idx([2, 2, 2], pixels), idx([2], [1, 10]))).toThrow(/sample 1 has label 10/);
+    using fine = files(idx([2, 2, 2], pixels), two)();
+    expect([fine.length, ...fine.shape]).toEqual([2, 1, 2, 2]);
+  });
+});
+
 describe('ImageFolder', () => {
   it('takes classes from folders, in order, and leaves other files out', async () => {
     const root = await classFolders(temporaryFolder(), ['b', 'a c', 'B']);
@@ -194,9 +219,85 @@ describe('ImageFolder', () => {
       ),
     );
     mkdirSync(join(root, 'empty'));
-    expect(() => new ImageFolder({ root })).toThrow(/1 of 4 class folders have no images: empty/);
+    expect(() => new ImageFolder({ root })).toThrow(/1 of 4 class folders have no images: empty \(left out: .*1 \.txt/);
     expect(() => new ImageFolder({ root: join(root, 'b', 'deeper') })).toThrow(/has no sub-folders[^]*annFile/);
-    expect(() => new ImageFolder({ root, classes: ['x'] })).toThrow(/classes is given without annFile/);
+  });
+
+  it('takes the class folders that are named, in that order', async () => {
+    const root = await classFolders(temporaryFolder(), ['cat', 'dog', 'notes']);
+    const folder = new ImageFolder({ root, classes: ['dog', 'cat'] });
+    expect([folder.classes, folder.length, folder.label(0), folder.file(0)]).toEqual([
+      ['dog', 'cat'],
+      4,
+      0,
+      join(root, 'dog/b.png'),
+    ]);
+    expect(folder.leftOut).toEqual([{ reason: 'folders that `classes` does not name', count: 1, examples: ['notes'] }]);
+    expect(() => new ImageFolder({ root, classes: ['dgo'] })).toThrow(
+      /has no folder for the class "dgo"; did you mean "dog"\?/,
+    );
+    expect(() => new ImageFolder({ root, classes: ['cat', 'cat'] })).toThrow(/classes has "cat" twice/);
+    expect(() => new ImageFolder({ root, classes: [] })).toThrow(/classes is empty/);
+  });
+
+  it('takes every ending of images, and counts what it leaves out', async () => {
+    const root = temporaryFolder();
+    const taken = [
+      'a.jpg',
+      'b.JPEG',
+      'c.jfif',
+      'd.png',
+      'e.webp',
+      'f.gif',
+      'g.TIF',
+      'h.avif',
+      'i.bmp',
+      'j.ppm',
+      'k.pgm',
+    ];
+    for (const name of taken) write(join(root, 'cat', name), 'x');
+    await writePicture(join(root, 'cat', 'folder.png', 'inside.png')); // a folder with an image's name
+    for (const name of [
+      '.DS_Store',
+      '._a.jpg',
+      'Thumbs.db',
+      'desktop.ini',
+      'x.heic',
+      'y.HEIC',
+      'z.heic',
+      'list.txt',
+      'none',
+    ]) {
+      write(join(root, 'cat', name), 'x');
+    }
+    for (const name of ['.ipynb_checkpoints', '@eaDir', '__MACOSX', '.hidden']) {
+      await writePicture(join(root, 'cat', name, 'a.png'));
+      await writePicture(join(root, name, 'a.png'));
+    }
+    await writePicture(join(root, 'at-the-top.png'));
+    await writePicture(join(root, 'elsewhere', 'linked.png'));
+    symlinkSync(join(root, 'elsewhere', 'linked.png'), join(root, 'cat', 'link.png'));
+    symlinkSync('nowhere.png', join(root, 'cat', 'broken.png'));
+    symlinkSync('itself.png', join(root, 'cat', 'itself.png'));
+    symlinkSync('..', join(root, 'cat', 'circle'));
+    mkdirSync(join(root, 'cat', 'nothing'));
+    const folder = new ImageFolder({ root });
+    expect(folder.classes).toEqual(['cat', 'elsewhere']);
+    const files = Array.from({ length: folder.length }, (_, i) => folder.file(i).slice(root.length + 1));
+    expect(files).toEqual(
+      [...taken, 'folder.png/inside.png', 'link.png']
+        .toSorted()
+        .map((file) => `cat/${file}`)
+        .concat('elsewhere/linked.png'),
+    );
+    const counts = Object.fromEntries(folder.leftOut.map(({ reason, count }) => [reason, count]));
+    expect(counts).toMatchObject({ '.heic': 3, '.txt': 1, 'without an ending': 1, 'in no class folder': 1 });
+    expect(counts['links that lead nowhere']).toBe(2);
+    expect(counts['links to a folder above themselves']).toBe(1);
+    expect(leftOutNote(folder, 'trainData').join()).toMatch(
+      /^trainData: \d+ images taken, left out: \d+ hidden, or put there by a system \(.*\), 3 \.heic \(cat\/x\.heic, cat\/y\.HEIC, \.\.\.\)/,
+    );
+    expect(leftOutNote(new ImageFolder({ root: await classFolders(temporaryFolder()) }), 'x')).toEqual([]);
   });
 
   it('takes labels from a file', async () => {

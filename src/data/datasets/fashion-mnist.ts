@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { readIdxFile } from '../../formats/index.ts';
+import type { IdxOptions } from '../../formats/index.ts';
 import { entry } from '../../registry/index.ts';
 import { tensorFromBytes } from '../../torch/index.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
@@ -31,6 +32,8 @@ const classes = [
   'Bag',
   'Ankle boot',
 ];
+/** Ten times what the files hold. */
+const maxBytes = { labels: 2 ** 20, images: 2 ** 29 };
 const filePrefix = { train: 'train', test: 't10k' } as const;
 
 /** Where the files are looked for: `$RETORT_DATA/fashion-mnist`, `./data/fashion-mnist`, Debian's package. */
@@ -39,7 +42,7 @@ export function fashionMnistFolders(): string[] {
 }
 
 export class FashionMnist extends InMemoryImages {
-  /** @throws {RetortError} when the files are not there; {FormatError} when they are damaged. */
+  /** @throws {RetortError} when the files are not there or do not belong together; {FormatError} when they are damaged. */
   constructor({ split, root, limit }: FashionMnistOptions) {
     checkSplit('FashionMnist', { split, limit }, ['train', 'test']);
     const prefix = filePrefix[split];
@@ -47,19 +50,46 @@ export class FashionMnist extends InMemoryImages {
       files: [`${prefix}-images-idx3-ubyte.gz`, `${prefix}-labels-idx1-ubyte.gz`],
       help: 'on Debian: apt-get install dataset-fashion-mnist; elsewhere put its four .gz files into data/fashion-mnist',
     });
-    const images = readIdxFile(join(folder, `${prefix}-images-idx3-ubyte.gz`));
-    const labels = readIdxFile(join(folder, `${prefix}-labels-idx1-ubyte.gz`));
-    const [count = 0, height = 0, width = 0] = images.shape;
-    if (images.dtype !== 'uint8' || labels.dtype !== 'uint8' || images.shape.length !== 3) {
-      throw new RetortError(`FashionMnist: ${folder} holds ${images.dtype}[${images.shape.join(', ')}], not images`);
-    }
+    const [imagesFile, labelsFile] = ['images-idx3', 'labels-idx1'].map((part) =>
+      join(folder, `${prefix}-${part}-ubyte.gz`),
+    ) as [string, string];
+    // Headers are compared before any image is inflated: a file of a megabyte may announce a gigabyte.
+    const labels = readIdxFile(labelsFile, { maxBytes: maxBytes.labels, check: requireBytes(labelsFile, 'labels', 1) });
+    const images = readIdxFile(imagesFile, {
+      maxBytes: maxBytes.images,
+      check: (header) => {
+        requireBytes(imagesFile, 'images', 3)(header);
+        if (header.shape[0] === labels.shape[0]) return;
+        throw new RetortError(
+          `FashionMnist: ${imagesFile} holds ${header.shape[0]} images, ${labelsFile} ${labels.shape[0]} labels`,
+          { help: 'take both files from the same place' },
+        );
+      },
+    });
+    const [count, height, width] = images.shape as [number, number, number];
     const kept = Math.min(limit ?? count, count);
     super({
-      images: tensorFromBytes(images.data.subarray(0, kept * height * width), 'uint8', [kept, 1, height, width]),
-      labels: labels.data.subarray(0, kept),
+      images: tensorFromBytes((images.data as Uint8Array).subarray(0, kept * height * width), 'uint8', [
+        kept,
+        1,
+        height,
+        width,
+      ]),
+      labels: (labels.data as Uint8Array).subarray(0, kept),
       classes,
     });
   }
+}
+
+/** @throws {RetortError} unless the header announces bytes of so many dimensions, none of them 0. */
+function requireBytes(file: string, what: string, rank: number): NonNullable<IdxOptions['check']> {
+  return ({ dtype, shape }) => {
+    if (dtype === 'uint8' && shape.length === rank && shape.every((size) => size > 0)) return;
+    const expected = rank === 1 ? 'uint8[N]' : 'uint8[N, H, W]';
+    throw new RetortError(`FashionMnist: ${file}: expected ${what} ${expected}, got ${dtype}[${shape.join(', ')}]`, {
+      help: 'is it another file?',
+    });
+  };
 }
 
 export const fashionMnistEntry = entry(

@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { Dataset, Pixels } from '../dataset.ts';
+import type { Dataset, LeftOut, Pixels } from '../dataset.ts';
 import { decodeImage } from '../decode-image.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { listByFile, listByFolders } from './image-list.ts';
@@ -16,7 +16,10 @@ export interface ImageFolderOptions extends DecodeOptions {
   root: string;
   /** A text file of lines `path label`, paths relative to `root`. */
   annFile?: string;
-  /** Names of the classes, where `annFile` gives their numbers. Default: as many as there are labels, called by number. */
+  /**
+   * Names of the classes in order. With `annFile`: what its numbers mean; default: as many as there are labels, called by number.
+   * Without: the sub-folders to take; default all.
+   */
   classes?: readonly string[];
 }
 
@@ -28,18 +31,19 @@ export class ImageFolder implements Dataset {
   readonly classes: readonly string[];
   readonly shape: readonly [channels: number, height: number, width: number];
   readonly root: string;
+  readonly leftOut: readonly LeftOut[];
   readonly #list: ImageList;
   readonly #decode: DecodeOptions;
 
   /** @throws {RetortError} when the folder or file cannot be read, or holds no images. */
   constructor({ root, annFile, classes, ...decode }: ImageFolderOptions) {
-    if (annFile === undefined && classes !== undefined) {
-      throw new RetortError('ImageFolder: classes is given without annFile: the folders are the classes', {
-        help: 'leave classes out',
-      });
-    }
+    const twice = classes?.find((name, i) => classes.indexOf(name) !== i);
+    if (twice !== undefined) throw new RetortError(`ImageFolder: classes has ${JSON.stringify(twice)} twice`);
+    if (classes?.length === 0)
+      throw new RetortError('ImageFolder: classes is empty', { help: 'leave it out, or name some' });
     this.root = root;
-    this.#list = annFile === undefined ? listByFolders(root) : listByFile(annFile, classes);
+    this.#list = annFile === undefined ? listByFolders(root, classes) : listByFile(annFile, classes);
+    this.leftOut = this.#list.leftOut;
     this.#decode = decode;
     this.classes = this.#list.classes;
     this.shape = [decode.channels ?? 3, 0, 0];
@@ -67,6 +71,7 @@ export class ImageFolder implements Dataset {
 export const decodeSchema = {
   channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
   maxPixels: z.number().positive().exactOptional(),
+  orient: z.boolean().exactOptional(),
 };
 
 export const imageFolderEntry = entry(

@@ -1,49 +1,172 @@
-// Which images a folder holds, and of which classes: by sub-folders, or by a text file of lines `path label`.
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+// Which images a folder holds, and of which classes: by sub-folders, or by a text file of lines `path label`. What is left out is
+// counted, with the reason.
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { extname, join } from 'node:path';
 
-import { RetortError } from '../../errors.ts';
+import { didYouMean, RetortError } from '../../errors.ts';
 import { fileError } from '../../formats/file-error.ts';
-import { imageExtensions } from '../decode-image.ts';
+import { numberedClasses } from '../classes.ts';
+import type { LeftOut } from '../dataset.ts';
 
 export interface ImageList {
   /** Relative to the folder. */
   files: readonly string[];
   labels: readonly number[];
   classes: readonly string[];
+  leftOut: readonly LeftOut[];
 }
 
-/** Names of the folders inside a folder, in order; hidden ones left out. */
+/** The endings of files that are taken for images. */
+const imageExtensions = [
+  ...['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.gif', '.tif', '.tiff', '.avif'],
+  ...['.bmp', '.dib', '.ppm', '.pgm', '.pbm', '.pnm'],
+];
+
+/** What systems and programs put beside the files of people: names in lower case. What begins with a dot is hidden as well. */
+const clutter = new Set([
+  ...['thumbs.db', 'ehthumbs.db', 'desktop.ini', '$recycle.bin', 'system volume information', 'icon\r'],
+  ...['@eadir', '#recycle', '__macosx', 'lost+found'],
+]);
+
+const isClutter = (name: string): boolean => name.startsWith('.') || clutter.has(name.toLowerCase());
+
+const reasons = {
+  hidden: 'hidden, or put there by a system',
+  broken: 'links that lead nowhere',
+  circle: 'links to a folder above themselves',
+  special: 'no regular files',
+  outside: 'in no class folder',
+} as const;
+
+/** What was left out, by reason. */
+class Leftovers {
+  readonly #found = new Map<string, { reason: string; count: number; examples: string[] }>();
+
+  add(reason: string, path: string): void {
+    const entry = this.#found.get(reason) ?? { reason, count: 0, examples: [] };
+    entry.count++;
+    if (entry.examples.length < 2) entry.examples.push(path);
+    this.#found.set(reason, entry);
+  }
+
+  /** Most first. */
+  list(): LeftOut[] {
+    return [...this.#found.values()].toSorted((a, b) => b.count - a.count);
+  }
+}
+
+/** Names of the folders inside a folder, in order; hidden ones and those of systems left out. */
 export function subfolders(folder: string): string[] {
   return list(folder)
-    .filter((entry) => !entry.name.startsWith('.'))
-    .filter((entry) => entry.isDirectory() || (entry.isSymbolicLink() && isFolder(join(folder, entry.name))))
+    .filter((item) => !isClutter(item.name) && kindAt(folder, item) === 'folder')
     .map(({ name }) => name)
     .toSorted(byCode);
 }
 
-/** Every sub-folder is a class, in the order of their names; images may lie deeper. @throws {RetortError} when one is empty. */
-export function listByFolders(root: string): ImageList {
-  const classes = subfolders(root);
-  if (classes.length === 0) {
+/**
+ * Every sub-folder is a class, in the order of their names, or those that `classes` names, in its order; images may lie deeper.
+ * Links are followed.
+ * @throws {RetortError} when a class has no images, or no folder.
+ */
+export function listByFolders(root: string, classes?: readonly string[]): ImageList {
+  const folders = subfolders(root);
+  if (folders.length === 0) {
     throw new RetortError(`${root} has no sub-folders: each class was expected to be one`, {
       help: 'sort the images into one folder a class, or give annFile, a text file of lines `path label`',
     });
   }
-  const perClass = classes.map((name) =>
-    listDeep(join(root, name))
-      .filter((file) => imageExtensions.includes(extname(file).toLowerCase()))
-      .toSorted(byCode)
-      .map((file) => join(name, file)),
-  );
-  const empty = classes.filter((_, i) => perClass[i]!.length === 0);
-  if (empty.length > 0) {
+  const missing = classes?.find((name) => !folders.includes(name));
+  if (missing !== undefined) {
     throw new RetortError(
-      `${root}: ${empty.length} of ${classes.length} class folders have no images: ${empty.slice(0, 5).join(', ')}`,
-      { help: `images end in ${imageExtensions.join(', ')}; remove folders that are no classes` },
+      `${root} has no folder for the class ${JSON.stringify(missing)}; ${didYouMean(missing, folders)}`,
     );
   }
-  return { files: perClass.flat(), labels: perClass.flatMap((files, label) => files.map(() => label)), classes };
+  const names = classes ?? folders;
+  const leftovers = new Leftovers();
+  for (const item of list(root)) {
+    const kind = kindAt(root, item);
+    if (isClutter(item.name)) leftovers.add(reasons.hidden, item.name);
+    else if (kind !== 'folder') leftovers.add(kind === 'file' ? reasons.outside : reasons[kind], item.name);
+    else if (!names.includes(item.name)) leftovers.add('folders that `classes` does not name', item.name);
+  }
+  const perClass = names.map((name) => {
+    const files: string[] = [];
+    collect(root, name, { files, leftovers, above: [realpathSync(root)] });
+    return files.toSorted(byCode);
+  });
+  const empty = names.filter((_, i) => perClass[i]!.length === 0);
+  if (empty.length > 0) {
+    const shown = showLeftOut(leftovers.list());
+    throw new RetortError(
+      `${root}: ${empty.length} of ${names.length} class folders have no images: ${empty.slice(0, 5).join(', ')}` +
+        (shown === '' ? '' : ` (left out: ${shown})`),
+      {
+        help: `images end in ${imageExtensions.join(', ')}; remove folders that are no classes, or name those that are in \`classes\``,
+      },
+    );
+  }
+  return {
+    files: perClass.flat(),
+    labels: perClass.flatMap((files, label) => files.map(() => label)),
+    classes: names,
+    leftOut: leftovers.list(),
+  };
+}
+
+/** `8 .heic (a.heic, b.heic), 1 hidden, or put there by a system (.DS_Store)`; empty where nothing was left out. */
+export function showLeftOut(leftOut: readonly LeftOut[]): string {
+  return leftOut
+    .map(
+      ({ reason, count, examples }) =>
+        `${count} ${reason} (${examples.join(', ')}${count > examples.length ? ', ...' : ''})`,
+    )
+    .join(', ');
+}
+
+interface Walk {
+  files: string[];
+  leftovers: Leftovers;
+  /** The folders on the way, without links. */
+  above: readonly string[];
+}
+
+/** Adds the images below `root/path`; paths are relative to the root. */
+function collect(root: string, path: string, { files, leftovers, above }: Walk): void {
+  const folder = join(root, path);
+  const real = realpathSync(folder);
+  if (above.includes(real)) return leftovers.add(reasons.circle, path);
+  for (const item of list(folder)) {
+    const inner = join(path, item.name);
+    if (isClutter(item.name)) {
+      leftovers.add(reasons.hidden, inner);
+      continue;
+    }
+    const kind = kindAt(folder, item);
+    const ending = extname(item.name).toLowerCase();
+    if (kind === 'folder') collect(root, inner, { files, leftovers, above: [...above, real] });
+    else if (kind !== 'file') leftovers.add(reasons[kind], inner);
+    else if (imageExtensions.includes(ending)) files.push(inner);
+    else leftovers.add(ending === '' ? 'without an ending' : ending, inner);
+  }
+  return undefined;
+}
+
+function kindAt(folder: string, item: Dirent): 'folder' | 'file' | 'broken' | 'special' {
+  if (item.isDirectory()) return 'folder';
+  if (item.isFile()) return 'file';
+  // A link, or a file system that does not say.
+  const found = statOf(join(folder, item.name));
+  if (found === undefined) return 'broken';
+  return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'special';
+}
+
+function statOf(path: string) {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined; // gone, or a link to nothing or to itself
+  }
 }
 
 /**
@@ -71,24 +194,16 @@ export function listByFile(annFile: string, classes?: readonly string[]): ImageL
   if (classes === undefined && count > 1e6) {
     throw new RetortError(`${annFile}: the largest label is ${count - 1}: that is no class`);
   }
-  return { files, labels, classes: classes ?? Array.from({ length: count }, (_, i) => `class ${i}`) };
+  return { files, labels, classes: classes ?? numberedClasses(count), leftOut: [] };
 }
 
 function byCode(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function list(folder: string) {
+function list(folder: string): Dirent[] {
   try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (cause) {
-    throw fileError('list', folder, cause);
-  }
-}
-
-function listDeep(folder: string): string[] {
-  try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    return readdirSync(folder, { withFileTypes: true }).toSorted((a, b) => byCode(a.name, b.name));
   } catch (cause) {
     throw fileError('list', folder, cause);
   }
@@ -96,12 +211,8 @@ function listDeep(folder: string): string[] {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
   } catch (cause) {
     throw fileError('read', file, cause);
   }
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -1,12 +1,13 @@
 // ImageNet (ILSVRC 2012): 1,281,167 training and 50,000 validation images of a thousand classes.
 // Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, 2015, arXiv 1409.0575.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
+import { numberedClasses } from '../classes.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { checkSplit, dataFolders } from './data-folders.ts';
 import { decodeSchema, ImageFolder } from './image-folder.ts';
@@ -18,7 +19,7 @@ export interface ImageNetOptions extends DecodeOptions {
   /** The folder with `train/` and `val/`. Default: `$RETORT_DATA/imagenet`, then `./data/imagenet`. */
   root?: string;
   /**
-   * A text file of lines `path label`, relative to `root`; its paths are relative to the split's folder. Default: the split's
+   * A text file of lines `path label`, its path relative to `root`; its paths are relative to the split's folder. Default: the split's
    * sub-folders are the classes; where it has none, `meta/train.txt` or `meta/val.txt`.
    */
   annFile?: string;
@@ -60,8 +61,8 @@ function labelsOf(
   // The classes' names are those of the folders of the other split, where it has them.
   const train = join(folder, 'train');
   const names = existsSync(train) ? subfolders(train) : [];
-  const classes = names.length === numClasses ? names : Array.from({ length: numClasses }, (_, i) => `class ${i}`);
-  return { annFile: annFile === undefined ? usual : join(folder, annFile), classes };
+  const classes = names.length === numClasses ? names : numberedClasses(numClasses);
+  return { annFile: annFile === undefined ? usual : resolve(folder, annFile), classes };
 }
 
 export const imageNetEntry = entry(

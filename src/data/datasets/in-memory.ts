@@ -24,6 +24,11 @@ export class InMemoryImages implements Dataset, Disposable {
     if (shape.length !== 4) {
       throw new RetortError(`InMemoryImages: images (N, C, H, W) were expected, got shape [${shape.join(', ')}]`);
     }
+    if (shape.includes(0)) {
+      throw new RetortError(
+        `InMemoryImages: images of at least one pixel were expected, got shape [${shape.join(', ')}]`,
+      );
+    }
     if (shape[0] !== labels.length) {
       throw new RetortError(`InMemoryImages: there are ${shape[0]} images and ${labels.length} labels`);
     }

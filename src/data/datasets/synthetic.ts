@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
 import { Generator, ops, tidy } from '../../torch/index.ts';
+import { numberedClasses } from '../classes.ts';
 import { InMemoryImages } from './in-memory.ts';
 
 export interface SyntheticImagesOptions {
@@ -30,7 +31,7 @@ export class SyntheticImages extends InMemoryImages {
       });
       return disturbed.clamp(0, 255).to('uint8');
     });
-    super({ images, labels, classes: Array.from({ length: numClasses }, (_, i) => `class ${i}`) });
+    super({ images, labels, classes: numberedClasses(numClasses) });
   }
 }
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { augmentStepSchema, autoAugmentPolicies, requireMagnitude } from './augment-policies.ts';
 import type { AugmentStep } from './augment-policies.ts';
@@ -18,7 +18,7 @@ const own = {
     z.array(z.array(augmentStepSchema).readonly()).min(1).readonly(),
   ]),
 };
-export interface AutoAugmentOptions extends OperationLook, OptionsOf<typeof own> {}
+export interface AutoAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('AutoAugment');
 

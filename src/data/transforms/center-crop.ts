@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { roundHalfToEven, sidesOf, sizeSchema } from './sizes.ts';
 import type { Transform } from './transform.ts';
@@ -12,7 +12,7 @@ const own = {
   /** Of what comes out. */
   size: sizeSchema,
 };
-export interface CenterCropOptions extends OptionsOf<typeof own> {}
+export interface CenterCropOptions extends OptionsFrom<typeof own> {}
 
 export class CenterCrop implements Transform {
   static readonly schema = z.strictObject(own);

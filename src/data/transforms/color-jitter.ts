@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { operate } from './operations/index.ts';
 import type { Chosen, OperationName } from './operations/index.ts';
@@ -24,7 +24,7 @@ const own = {
   /** The same for saturation. Default 0. */
   saturation: jitterSchema.default(0),
 };
-export interface ColorJitterOptions extends OptionsOf<typeof own> {}
+export interface ColorJitterOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('ColorJitter');
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { insideBoxes } from './boxes.ts';
@@ -15,7 +15,7 @@ const own = {
   /** Of the Beta distribution that the share that stays is drawn from. Default 1. */
   alpha: z.number().positive().default(1),
 };
-export interface CutMixOptions extends OptionsOf<typeof own> {}
+export interface CutMixOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('CutMix');
 const partnerStream = streamOf('CutMix partners');

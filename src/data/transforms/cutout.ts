@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { insideBoxes } from './boxes.ts';
@@ -20,7 +20,7 @@ const own = {
   /** The chance of each image. Default 0.5. */
   p: chanceSchema.default(0.5),
 };
-export interface CutoutOptions extends OptionsOf<typeof own> {}
+export interface CutoutOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Cutout');
 

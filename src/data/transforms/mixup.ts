@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
 import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
@@ -12,7 +12,7 @@ const own = {
   /** Of the Beta distribution that the weight is drawn from. */
   alpha: z.number().positive(),
 };
-export interface MixupOptions extends OptionsOf<typeof own> {}
+export interface MixupOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Mixup');
 const partnerStream = streamOf('Mixup partners');

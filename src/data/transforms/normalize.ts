@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { keep, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Transform } from './transform.ts';
@@ -19,7 +19,7 @@ const own = {
    */
   reverseChannels: z.boolean().default(false),
 };
-export interface NormalizeOptions extends OptionsOf<typeof own> {}
+export interface NormalizeOptions extends OptionsFrom<typeof own> {}
 
 export class Normalize implements Transform {
   static readonly schema = z.strictObject(own);

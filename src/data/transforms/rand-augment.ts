@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { augmentStepSchema, randAugmentPolicies, requireMagnitude } from './augment-policies.ts';
 import type { AugmentStep } from './augment-policies.ts';
@@ -26,7 +26,7 @@ const own = {
   /** The level of full strength. Default 10. */
   totalLevel: z.number().positive().default(10),
 };
-export interface RandAugmentOptions extends OperationLook, OptionsOf<typeof own> {}
+export interface RandAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandAugment');
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, entry, Registry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { CutMix, cutMixEntry } from './cutmix.ts';
 import { Mixup, mixupEntry } from './mixup.ts';
@@ -31,7 +31,7 @@ const own = {
   /** The chance of each; what is missing to 1 is the chance of none. Default: all the same. */
   probs: z.array(chanceSchema).readonly().optional(),
 };
-export interface RandomBatchAugmentOptions extends OptionsOf<typeof own> {}
+export interface RandomBatchAugmentOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomBatchAugment');
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sidesOf, sizeSchema } from './sizes.ts';
@@ -18,7 +18,7 @@ const own = {
   /** What they are filled with. Default 0, black. */
   fill: z.number().default(0),
 };
-export interface RandomCropOptions extends OptionsOf<typeof own> {}
+export interface RandomCropOptions extends OptionsFrom<typeof own> {}
 
 const rowStream = streamOf('RandomCrop rows');
 const columnStream = streamOf('RandomCrop columns');

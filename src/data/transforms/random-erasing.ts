@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { Generator, ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { insideBoxes } from './boxes.ts';
@@ -26,7 +26,7 @@ const own = {
   /** For `'random'`: the colours are normally distributed around `fill`. Default: uniform from 0 to 255, whatever `fill` is. */
   fillStd: fillSchema.optional(),
 };
-export interface RandomErasingOptions extends OptionsOf<typeof own> {}
+export interface RandomErasingOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomErasing');
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { chanceSchema } from './sizes.ts';
@@ -15,7 +15,7 @@ const own = {
   /** `'vertical'` mirrors top to bottom, `'diagonal'` both ways. Default `'horizontal'`. */
   direction: z.enum(['horizontal', 'vertical', 'diagonal']).default('horizontal'),
 };
-export interface RandomHorizontalFlipOptions extends OptionsOf<typeof own> {}
+export interface RandomHorizontalFlipOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomHorizontalFlip');
 const mirrored = { horizontal: [3], vertical: [2], diagonal: [2, 3] };

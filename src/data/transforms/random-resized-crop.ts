@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Box } from './boxes.ts';
@@ -23,7 +23,7 @@ const own = {
   /** Tries before the middle is taken. Default 10. */
   attempts: z.int().nonnegative().default(10),
 };
-export interface RandomResizedCropOptions extends ResizeLook, OptionsOf<typeof own> {}
+export interface RandomResizedCropOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomResizedCrop');
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
@@ -14,7 +14,7 @@ const own = {
   /** Which edge gets them. Default `'short'`. */
   edge: z.enum(['short', 'long', 'width', 'height']).default('short'),
 };
-export interface ResizeEdgeOptions extends ResizeLook, OptionsOf<typeof own> {}
+export interface ResizeEdgeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 export class ResizeEdge implements Transform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });

@@ -1,7 +1,7 @@
 // Resizing as Pillow or OpenCV do it.
 import { z } from 'zod';
 
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { callOperator, ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { toBytes } from './sizes.ts';
@@ -16,7 +16,7 @@ export const resizeLookSchema = {
    */
   antialias: z.boolean().optional(),
 };
-export interface ResizeLook extends OptionsOf<typeof resizeLookSchema> {}
+export interface ResizeLook extends OptionsFrom<typeof resizeLookSchema> {}
 
 /**
  * `(N, C, H, W)` to `(N, C, height, width)` of the same dtype. On bytes and with `antialias`, columns are resized first and rounded,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
-import type { OptionsOf } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
@@ -13,7 +13,7 @@ const own = {
   /** Of what comes out. */
   size: sizeSchema,
 };
-export interface ResizeOptions extends ResizeLook, OptionsOf<typeof own> {}
+export interface ResizeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 export class Resize implements Transform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });

@@ -94,12 +94,24 @@ export abstract class Algorithm extends Module {
     return parseLosses(losses);
   }
 
-  /** One step of training: computes losses and hands them to `update`. Returns what is to be reported. */
+  /** One batch of training: computes losses and hands them to `update`. Returns what is to be reported. */
   trainStep(batch: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
-    const { inputs, dataSamples, views } = this.preprocessed(batch);
-    const [total, entries] = this.parseLosses(this.loss(inputs, dataSamples, views));
+    const [total, entries] = this.batchLosses(this.preprocessed(batch));
     update({ total, entries });
     return entries;
+  }
+
+  /**
+   * The losses of a batch that is {@link preprocessed}, and their total.
+   * @throws {RetortError} that says so where networks are given bytes and cannot compute with them.
+   */
+  batchLosses(batch: TrainBatch): ReturnType<typeof parseLosses> {
+    const { inputs, dataSamples, views } = batch;
+    try {
+      return this.parseLosses(this.loss(inputs, dataSamples, views));
+    } catch (error) {
+      throw explained(error, batch);
+    }
   }
 
   /**
@@ -122,16 +134,31 @@ export abstract class Algorithm extends Module {
     return mixed;
   }
 
-  /** Told before each step how far training is: weights of losses may follow a schedule. */
+  /** Told before each optimizer step how far training is: weights of losses may follow a schedule. */
   setProgress(_progress: TrainingProgress): void {}
 
-  /** Told after each step, when parameters have moved. */
+  /** Told after each optimizer step, when parameters have moved. */
   afterStep(): void {}
 
   /** The same as {@link loss}: calling the algorithm computes its losses. */
   override forward(inputs: Tensor, dataSamples: readonly DataSample[], views?: Views): LossRecord {
     return this.loss(inputs, dataSamples, views);
   }
+}
+
+/** Images that nobody normalized are the likely reason why a network fails on them. */
+function explained(error: unknown, { inputs, views = {} }: TrainBatch): unknown {
+  const given = Object.entries({ student: inputs, ...views }).filter(
+    ([, { dtype }]) => !/^b?float|complex/.test(dtype),
+  );
+  if (!(error instanceof RetortError) || given.length === 0) return error;
+  const [[name, { dtype }]] = given as [[string, Tensor]];
+  const [reason] = error.message.split('\n');
+  const list = name === 'student' ? 'transforms or studentTransforms' : `views.${name}`;
+  return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${reason})`, {
+    help: `end ${list} with { type: 'Normalize', mean, std }, which divides by 255 and gives float32`,
+    cause: error,
+  });
 }
 
 /** Turns in-place activations off below a module, so that what was recorded before them stays what it was. */

@@ -1,7 +1,8 @@
 // The contract for every algorithm, and what each one's options say.
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
+import { RetortError } from '../../errors.ts';
 import { buildModel } from '../../models/index.ts';
 import { BatchNorm, Dropout } from '../../nn/index.ts';
 import { manualSeed, noGrad, ones, randn, tidy } from '../../torch/index.ts';
@@ -376,4 +377,85 @@ it('every registered algorithm runs the contract', () => {
       ],
     ].toSorted(),
   );
+});
+
+describe('a frozen teacher', () => {
+  // Some recorders here are read by no loss, which is said.
+  beforeEach(() => void vi.spyOn(process, 'emitWarning').mockReturnValue());
+  afterEach(() => void vi.restoreAllMocks());
+  const tap = (source: string) => ({
+    ...logitsDistiller(),
+    teacherRecorders: { fc: { type: 'ModuleOutputs', source: 'head.fc' }, more: { type: 'ModuleInputs', source } },
+    distillLosses: { loss_kl: { type: 'KLDivergence' } },
+  });
+  const modes = (algorithm: SingleTeacherDistill): unknown[] => {
+    const { teacher } = algorithm;
+    const seen: unknown[] = [];
+    const hook = teacher.registerForwardHook((_module, args) => void seen.push(args[2]));
+    for (let i = 0; i < 2; i++) tidy(() => algorithm.loss(ones([4, 1, 8, 8]), samples));
+    hook.remove();
+    return seen;
+  };
+
+  it('computes no losses, unless the original does or it is trained', () => {
+    expect(modes(single())).toEqual(['tensor', 'tensor']);
+    expect(modes(single({ compat: 'mmrazor' }))).toEqual(['loss', 'loss']);
+    expect(modes(single({ teacherTrainable: true }))).toEqual(['loss', 'loss']);
+  });
+
+  it('computes them where a recorder asks for what only they call', () => {
+    expect(modes(single({ distiller: tap('backbone') }))).toEqual(['tensor', 'tensor']);
+    expect(modes(single({ distiller: tap('head.loss_module') }))).toEqual(['tensor', 'loss', 'loss']);
+  });
+
+  it('moves its norms and takes random numbers once, also where that is found out', () => {
+    const means = ['backbone', 'head.loss_module'].map((source) => {
+      manualSeed(3);
+      const algorithm = single({ distiller: tap(source), teacherNormEval: false });
+      const hook = algorithm.teacher.registerForwardHook(() => void randn([1]));
+      return tidy(() => {
+        algorithm.loss(randn([4, 1, 8, 8]), samples);
+        hook.remove();
+        const norms = algorithm.teacher.modules().filter((module) => module instanceof BatchNorm);
+        return [norms.map(({ running_mean: mean }) => mean!.toArray()), randn([1]).item()];
+      });
+    });
+    expect(means[1]).toEqual(means[0]);
+  });
+
+  it('is named in errors', () => {
+    const algorithm = single();
+    const hook = algorithm.teacher.getModule('head.fc')!.registerForwardHook(() => {
+      throw new RetortError('no scores');
+    });
+    tidy(() => {
+      expect(() => algorithm.loss(ones([4, 1, 8, 8]), samples)).toThrow(/^the teacher: no scores/);
+    });
+    hook.remove();
+  });
+
+  it('may know fewer classes than the labels, among several and without data too', () => {
+    const small = { ...tinyNetwork(6), head: { type: 'LinearClsHead', numClasses: 2, inChannels: 6 } };
+    const at = {
+      type: 'ConfigurableDistiller',
+      ...features('student'),
+      ...features('teacher', 'a.backbone.layer1'),
+      distillLosses: { loss_at: { type: 'ATLoss' } },
+      lossForwardMappings: {
+        loss_at: {
+          sFeature: { recorder: 'feat', fromStudent: true },
+          tFeature: { recorder: 'feat', fromStudent: false },
+        },
+      },
+    };
+    const several = buildAlgorithm({
+      type: 'MultiTeacherDistill',
+      architecture: tinyNetwork(4),
+      teachers: { a: small },
+      distiller: at,
+    });
+    tidy(() => {
+      expect(Object.keys(several.loss(ones([4, 1, 8, 8]), samples))).toEqual(['student.loss', 'distill.loss_at']);
+    });
+  });
 });

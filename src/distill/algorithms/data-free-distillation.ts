@@ -8,6 +8,7 @@ import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions, TrainBatch, Update } from './algorithm.ts';
+import { FrozenPass, namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
 /** What makes images `(N, C, H, W)` from latent vectors `(N, latentDim)`. */
@@ -45,6 +46,7 @@ export class DataFreeDistillation extends Algorithm {
   readonly generator_distiller: ConfigurableDistiller;
   readonly studentIter: number;
   readonly studentTrainFirst: boolean;
+  readonly #passes: ReadonlyMap<ConfigurableDistiller, FrozenPass>;
 
   /** @throws {RetortError} when there is no teacher, or studentIter is no positive whole number. */
   constructor(options: DataFreeDistillationOptions) {
@@ -66,6 +68,12 @@ export class DataFreeDistillation extends Algorithm {
       distiller.prepareFromStudent(this.architecture);
       distiller.prepareFromTeacher(this.teachers);
     }
+    this.#passes = new Map(
+      [this.distiller, this.generator_distiller].map((distiller) => [
+        distiller,
+        new FrozenPass(distiller, this.teachers, this.original),
+      ]),
+    );
     this.train();
   }
 
@@ -135,30 +143,29 @@ export class DataFreeDistillation extends Algorithm {
 
   /** What the student is trained on. @param images made-up, outside the graph */
   protected studentLosses(images: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    const run = (): void => this.#runTeachers(images, dataSamples);
-    return this.#losses(this.distiller, images, dataSamples, () => noGrad(run));
+    return this.#losses(this.distiller, { images, dataSamples }, noGrad);
   }
 
   /** What the generator is trained on: gradients flow through student and teachers. @param images made-up, in the graph */
   protected generatorLosses(images: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    return this.#losses(this.generator_distiller, images, dataSamples, () => this.#runTeachers(images, dataSamples));
+    return this.#losses(this.generator_distiller, { images, dataSamples }, (run) => run());
   }
 
   #losses(
     distiller: ConfigurableDistiller,
-    inputs: Tensor,
-    dataSamples: readonly DataSample[],
-    teachers: () => void,
+    { images, dataSamples }: { images: Tensor; dataSamples: readonly DataSample[] },
+    asTeacher: (run: () => void) => void,
   ): LossRecord {
-    distiller.teacherPass(teachers);
-    distiller.studentPass(() => this.architecture.forward(inputs, dataSamples, 'loss'));
-    const losses = distiller.forward({ inputs, dataSamples });
+    this.#passes.get(distiller)!.run((mode) =>
+      asTeacher(() => {
+        for (const [name, teacher] of this.#named())
+          namingErrors(`teacher "${name}"`, () => teacher.forward(images, dataSamples, mode as 'tensor'));
+      }),
+    );
+    distiller.studentPass(() => this.architecture.forward(images, dataSamples, 'loss'));
+    const losses = distiller.forward({ inputs: images, dataSamples });
     distiller.endStep();
     return losses;
-  }
-
-  #runTeachers(images: Tensor, dataSamples: readonly DataSample[]): void {
-    for (const [, teacher] of this.#named()) teacher.forward(images, dataSamples, 'loss');
   }
 
   #named(): [string, LossModel][] {

@@ -9,14 +9,14 @@ import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 export interface EmaTeacherDistillOptions extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'> {
   /** A network of the student's architecture; it takes over the student's weights. */
   teacher: LossModel;
-  /** Share of the teacher that stays at each step, within [0, 1]. Default 0.999. */
+  /** Share of the teacher that stays at each optimizer step, within [0, 1]. Default 0.999. */
   momentum?: number | undefined;
   /** Begin with a smaller momentum, `min(momentum, (1 + steps) / (10 + steps))`. Default true. */
   warmup?: boolean | undefined;
 }
 
 /**
- * After each step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.
+ * After each optimizer step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.
  *
  * Tarvainen and Valpola: Mean Teachers Are Better Role Models, arXiv 1703.01780.
  */

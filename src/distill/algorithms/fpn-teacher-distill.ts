@@ -2,6 +2,7 @@
 import { RetortError } from '../../errors.ts';
 import type { DataSample, LossModel } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 import { SingleTeacherDistill } from './single-teacher-distill.ts';
 import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
@@ -24,7 +25,7 @@ export class FpnTeacherDistill extends SingleTeacherDistill {
 
   protected override runTeacher(inputs: Tensor, _dataSamples: readonly DataSample[]): LossRecord {
     const run = (): unknown => featuresOf(this.teacher)!(inputs);
-    this.distiller.teacherPass(() => this.inTeacherMode(run));
+    this.distiller.teacherPass(() => namingErrors('the teacher', () => this.inTeacherMode(run)));
     return {};
   }
 }

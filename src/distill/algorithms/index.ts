@@ -12,7 +12,7 @@ export type { MultiTeacherDistillOptions } from './multi-teacher-distill.ts';
 export { MutualDistill } from './mutual-distill.ts';
 export type { MutualDistillOptions } from './mutual-distill.ts';
 export { OverhaulFeatureDistillation } from './overhaul-feature-distillation.ts';
-export { probe } from './probe.ts';
+export { compareHeads, probe } from './probe.ts';
 export type { ProbedArgument, ProbedRecorder, ProbeOptions, ProbeReport } from './probe.ts';
 export { parseLosses } from './parse-losses.ts';
 export type { LossRecord } from './parse-losses.ts';

@@ -7,6 +7,7 @@ import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
+import { FrozenPass, namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
 export interface MultiTeacherDistillOptions extends AlgorithmOptions {
@@ -33,6 +34,7 @@ export class MultiTeacherDistill extends Algorithm {
   readonly foldTeacherNorms: boolean;
   /** Whether distillation is over: the teachers are not run any more. */
   distillationStopped = false;
+  readonly #frozenPass: FrozenPass;
 
   /** @throws {RetortError} when there is no teacher. */
   constructor(options: MultiTeacherDistillOptions) {
@@ -50,6 +52,7 @@ export class MultiTeacherDistill extends Algorithm {
     this.teachers.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teachers);
+    this.#frozenPass = new FrozenPass(this.distiller, this.teachers, this.original);
     this.train();
   }
 
@@ -80,10 +83,15 @@ export class MultiTeacherDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const student = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
     if (!this.distillationStopped) {
-      const run = (): void => {
-        for (const [name, teacher] of this.#named()) teacher.forward(views[name] ?? inputs, dataSamples, 'loss');
-      };
-      distiller.teacherPass(() => noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run())));
+      this.#frozenPass.run((mode) => {
+        const run = (): void => {
+          for (const [name, teacher] of this.#named()) {
+            const images = views[name] ?? inputs;
+            namingErrors(`teacher "${name}"`, () => teacher.forward(images, dataSamples, mode as 'tensor'));
+          }
+        };
+        noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run()));
+      });
     }
     const own = this.distillationStopped ? student() : distiller.studentPass(student);
     if (this.calculateStudentLoss) addPrefixed(losses, 'student', own);

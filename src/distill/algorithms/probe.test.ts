@@ -1,11 +1,12 @@
 // The probe: what fired, what fits, what does not, and that nothing of it stays.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
-import { getRandomState, manualSeed, randn, tidy } from '../../torch/index.ts';
+import { getRandomState, manualSeed, ops, randn, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
 import { buildAlgorithm } from './index.ts';
 import type { Algorithm } from './index.ts';
-import { probe } from './probe.ts';
+import { compareHeads, probe } from './probe.ts';
 
 const batch = () => ({ inputs: randn([4, 1, 8, 8]), dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel })) });
 
@@ -38,7 +39,7 @@ it('shows what fired and what each loss was given', () => {
     teacher: tinyNetwork(6),
     distiller: logitsDistiller(),
   });
-  const found = tidy(() => probe(algorithm, batch()));
+  const found = tidy(() => probe(algorithm, batch(), { allowInitialWeights: ['teacher'] }));
   expect(found.mistakes).toEqual([]);
   expect(found.warnings).toEqual([]);
   expect(found.recorders.map(({ side, name, records, shapes }) => [side, name, records, shapes])).toEqual([
@@ -114,12 +115,12 @@ it('says every shape that does not fit, with the connector that would mend it', 
   });
   expect(tidy(() => probe(mended, batch())).mistakes).toEqual([]);
   const parameters = new Set(mended.student.parameters());
-  expect(tidy(() => probe(mended, batch(), { optimized: parameters })).warnings).toEqual([
-    'distiller.connectors.wide is trained by no optimiser',
-  ]);
+  expect(
+    tidy(() => probe(mended, batch(), { optimized: parameters, allowInitialWeights: ['teacher'] })).warnings,
+  ).toEqual(['distiller.connectors.wide is trained by no optimiser']);
 });
 
-it('names recorders that do not fire, losses that weigh nothing, and heads of other classes', () => {
+it('names recorders that do not fire, and losses that weigh nothing', () => {
   const lost = {
     type: 'MethodOutputs',
     source: {
@@ -139,9 +140,46 @@ it('names recorders that do not fire, losses that weigh nothing, and heads of ot
       },
     },
   });
-  const { mistakes, warnings } = tidy(() => probe(algorithm, batch(), { numClasses: 10 }));
+  const { mistakes, warnings } = tidy(() => probe(algorithm, batch()));
   expect(mistakes[0]).toMatch(/student recorder "lost" .* did not fire/);
-  expect(warnings.join('\n')).toMatch(/"loss_feat" has lossWeight 0[^]*student knows 4 classes, the data has 10/);
+  expect(warnings.join('\n')).toMatch(/"loss_feat" has lossWeight 0/);
+});
+
+it('compares heads with the data: too few classes of a network that is trained are a mistake, all else may be meant', () => {
+  const algorithm = features(); // both know 4 classes
+  expect(compareHeads(algorithm, 4)).toEqual({ mistakes: [], warnings: [] });
+  expect(compareHeads(algorithm, 10)).toEqual({
+    mistakes: [
+      'the head of the network "student" has 4 classes, the data 10: labels from 4 on have no score\n' +
+        '  help: set numClasses of its head to 10, or leave classes out of the data',
+    ],
+    warnings: [
+      expect.stringMatching(/^the head of the network "teacher" has 4 classes, the data 10: its features can/),
+    ],
+  });
+  expect(compareHeads(algorithm, 3)).toEqual({
+    mistakes: [],
+    warnings: [
+      'the head of the network "student" has 4 classes, the data 3: no sample is of the classes from 3 on',
+      expect.stringMatching(/"teacher" has 4 classes, the data 3/),
+    ],
+  });
+  const { mistakes } = tidy(() => probe(algorithm, batch(), { numClasses: 10 }));
+  expect(mistakes[0]).toMatch(/"student" has 4 classes, the data 10/);
+});
+
+it('says that images were not normalized where a network fails on bytes', () => {
+  const bytes = (): Tensor => ops.zeros([4, 1, 8, 8], { dtype: 'uint8' });
+  const { mistakes } = tidy(() => probe(features(), { ...batch(), inputs: bytes() }));
+  expect(mistakes).toHaveLength(1);
+  expect(mistakes[0]).toMatch(
+    /^the student is given images of uint8, and fails on them \([^]*help: end transforms or studentTransforms with \{ type: 'Normalize', mean, std \}/,
+  );
+  const views = tidy(() => probe(features(), { ...batch(), views: { teacher: bytes() } }));
+  expect(views.mistakes[0]).toMatch(/^the teacher is given images of uint8[^]*help: end views\.teacher with/);
+  expect(() => tidy(() => features().trainStep({ ...batch(), inputs: bytes() }, () => undefined))).toThrow(
+    /the student is given images of uint8[^]*Normalize/,
+  );
 });
 
 it('says why a network fails, before the recorders it did not reach', () => {
@@ -159,11 +197,27 @@ it('says where a teacher sees other images than the student', () => {
     teacher,
     distiller: logitsDistiller(),
   });
-  const { warnings } = tidy(() => probe(algorithm, { ...batch(), views: { teacher: randn([4, 1, 8, 8]) } }));
+  const { warnings } = tidy(() =>
+    probe(algorithm, { ...batch(), views: { teacher: randn([4, 1, 8, 8]) } }, { allowInitialWeights: ['teacher'] }),
+  );
   expect(warnings).toEqual([
     'teacher sees images of its own (views)',
     'preprocessing differs: teacher has {"mean":[1],"std":[2]}, the student nothing',
   ]);
+});
+
+it('says that a gradient is not finite although the losses are', () => {
+  const algorithm = buildAlgorithm({ type: 'Supervised', architecture: tinyNetwork(4) });
+  const root = algorithm.student.getModule('head.fc')!.registerForwardHook((_module, _args, output) => {
+    const scores = output as Tensor;
+    return scores.add(scores.sub(scores).abs().sqrt()); // + 0, whose gradient is 0 / 0
+  });
+  const { losses, warnings } = tidy(() => probe(algorithm, batch()));
+  root.remove();
+  expect(Object.values(losses).every(Number.isFinite)).toBe(true);
+  expect(warnings.join('\n')).toMatch(
+    /the gradient of architecture.*, \.\.\. \(\d+\) is not finite on the first batch/,
+  );
 });
 
 it('leaves everything as it was', () => {
@@ -181,5 +235,49 @@ it('leaves everything as it was', () => {
     const before = look();
     probe(algorithm, given);
     expect(look()).toEqual(before);
+  });
+});
+
+describe('frozen weights that no checkpoint filled', () => {
+  const frozenNotes = (algorithm: Algorithm, allowInitialWeights: readonly string[] = []): string[] =>
+    tidy(() => probe(algorithm, batch(), { allowInitialWeights })).warnings.filter((text) =>
+      /frozen|there is/.test(text),
+    );
+  const distilled = (changes: object = {}): Algorithm =>
+    buildAlgorithm({
+      type: 'SingleTeacherDistill',
+      architecture: tinyNetwork(4),
+      teacher: tinyNetwork(6),
+      distiller: logitsDistiller(),
+      ...changes,
+    });
+
+  it('are named: a whole teacher, or the part that was left out', () => {
+    const algorithm = distilled();
+    const whole = [expect.stringMatching(/^teacher is frozen with the weights it was made with: .*teacherCkpt/)];
+    expect(frozenNotes(algorithm)).toEqual(whole);
+    expect(frozenNotes(algorithm)).toEqual(whole); // a probe puts values back, which does not make them trained ones
+    const teacher = algorithm.getModule('teacher.backbone')!;
+    tidy(() => teacher.loadStateDict(teacher.stateDict()));
+    expect(frozenNotes(algorithm)).toEqual([expect.stringMatching(/^teacher\.head is frozen/)]);
+    const head = algorithm.getModule('teacher.head.fc')!;
+    tidy(() => head.loadStateDict({ weight: head.stateDict()['weight']! }, { strict: false }));
+    expect(frozenNotes(algorithm)).toEqual([expect.stringMatching(/^teacher\.head\.fc\.bias is frozen/)]);
+    tidy(() => head.loadStateDict(head.stateDict()));
+    expect(frozenNotes(algorithm)).toEqual([]);
+  });
+
+  it('are let pass where they are meant, by a path that exists', () => {
+    expect(frozenNotes(distilled(), ['teacher'])).toEqual([]);
+    expect(frozenNotes(distilled(), ['teacher.head', 'teacher.neck'])).toEqual([expect.stringMatching(/^teacher is/)]);
+    expect(frozenNotes(distilled(), ['teacher', 'teecher'])).toEqual([
+      'allowInitialWeights: there is no module "teecher"',
+    ]);
+  });
+
+  it('are those of a student too, and none of a teacher that is trained', () => {
+    expect(frozenNotes(distilled({ teacherTrainable: true }))).toEqual([]);
+    const student = frozenNotes(distilled({ studentTrainable: false }), ['teacher']);
+    expect(student).toEqual([expect.stringMatching(/^architecture is frozen/)]);
   });
 });

@@ -2,6 +2,7 @@
 // fit. Nothing of it stays: networks, running statistics and random numbers are put back.
 import { RetortError } from '../../errors.ts';
 
+import { initialWeights, Parameter } from '../../nn/index.ts';
 import { clearGrads, getRandomState, keep, setRandomState, Tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import { connectorsOf, sourcesOf } from '../distillers/index.ts';
 import type { ArgumentMapping, ConfigurableDistiller, DistilledBatch } from '../distillers/index.ts';
@@ -46,6 +47,8 @@ export interface ProbeOptions {
   numClasses?: number;
   /** Whether batches of the training data are mixed, this one or others. Default false; a student that mixes is known. */
   mixes?: boolean;
+  /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
+  allowInitialWeights?: readonly string[];
 }
 
 /** See the head of this file. @param batch at least two images, so that batch norms can measure */
@@ -62,7 +65,7 @@ export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOpt
     return tidy(() => report(algorithm, batch, options));
   } finally {
     clearGrads(algorithm.parameters());
-    tidy(() => algorithm.loadStateDict(saved.state, { strict: false }));
+    tidy(() => algorithm.loadStateDict(saved.state, { strict: false, trained: false }));
     setRandomState(saved.rng);
     for (const tensor of [saved.rng, ...Object.values(saved.state)]) tensor.dispose();
     for (const [module, mode] of training) module.training = mode;
@@ -71,11 +74,13 @@ export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOpt
 
 function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions): ProbeReport {
   const batch = algorithm.preprocessed(given);
-  const mistakes: string[] = [];
+  const { numClasses } = options;
+  const heads = numClasses === undefined ? { mistakes: [], warnings: [] } : compareHeads(algorithm, numClasses);
+  const mistakes: string[] = [...heads.mistakes];
   const warnings: string[] = [];
   const losses: Record<string, number> = {};
   const failed = attempt(() => {
-    const [total, entries] = algorithm.parseLosses(algorithm.loss(batch.inputs, batch.dataSamples, batch.views));
+    const [total, entries] = algorithm.batchLosses(batch);
     for (const [name, value] of Object.entries(entries)) losses[name] = value.item();
     total.backward();
   });
@@ -92,16 +97,17 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
   const silent = recorders.filter(({ records }) => records === 0);
   // A forward that fails on its way says more than the recorders that it did not reach.
   if (failed !== undefined && silent.length > 0)
-    return { recorders, arguments: args, losses, mistakes: [failed], warnings };
+    return { recorders, arguments: args, losses, mistakes: [...heads.mistakes, failed], warnings };
   for (const { side, name, source } of silent) {
     mistakes.push(`${side} recorder "${name}" (${source}) did not fire: its target is not on the way of this forward`);
   }
   if (failed !== undefined && mistakes.length === 0) mistakes.push(failed);
-  if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses));
+  if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses), ...badGradients(algorithm));
   warnings.push(
     ...differences(algorithm, given),
     ...outside(algorithm, options.optimized),
-    ...classes(algorithm, options.numClasses),
+    ...heads.warnings,
+    ...untrained(algorithm, options.allowInitialWeights ?? []),
   );
   return { recorders, arguments: args, losses, mistakes: [...new Set(mistakes)], warnings: [...new Set(warnings)] };
 }
@@ -192,13 +198,24 @@ function unreached(algorithm: Algorithm): string[] {
     .filter(([, parameter]) => parameter.requiresGrad && parameter.grad === null)
     .map(([name]) => name);
   if (names.length === 0) return [];
-  const shown = names.length > 4 ? `${names.slice(0, 4).join(', ')}, ... (${names.length})` : names.join(', ');
-  return [`no loss reaches ${shown}`];
+  return [`no loss reaches ${shortened(names)}`];
 }
 
 function notFinite(losses: Readonly<Record<string, number>>): string[] {
   const bad = Object.entries(losses).filter(([, value]) => !Number.isFinite(value));
   return bad.map(([name, value]) => `${name} is ${value} on the first batch`);
+}
+
+function badGradients(algorithm: Algorithm): string[] {
+  const names = [...algorithm.namedParameters()]
+    .filter(([, { grad }]) => grad !== null && grad.isfinite().all().item() === 0)
+    .map(([name]) => name);
+  return names.length === 0 ? [] : [`the gradient of ${shortened(names)} is not finite on the first batch`];
+}
+
+/** Names, the first of many. */
+function shortened(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 4).join(', ')}, ... (${names.length})` : names.join(', ');
 }
 
 /** Networks that do not see what the student sees: meant, where the teacher was trained so. */
@@ -223,11 +240,49 @@ function outside(algorithm: Algorithm, optimized: ReadonlySet<Tensor> | undefine
   return [...new Set(names)].map((name) => `${name} is trained by no optimiser`);
 }
 
-function classes(algorithm: Algorithm, numClasses: number | undefined): string[] {
-  if (numClasses === undefined) return [];
-  return Object.entries(algorithm.evaluated()).flatMap(([name, model]) => {
-    const head = model.getModule('head') as { numClasses?: number } | undefined;
-    const own = head?.numClasses;
-    return own === undefined || own === numClasses ? [] : [`${name} knows ${own} classes, the data has ${numClasses}`];
-  });
+/** Frozen parts that no checkpoint has filled: a teacher that knows nothing, stages of a student that stay as they were drawn. */
+function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
+  const below = (root: string) => (path: string) => [root, path].filter((part) => part !== '').join('.');
+  const pathOf = new Map([...algorithm.namedModules()].map(([path, module]) => [module, path]));
+  const isFrozen = (tensor: Tensor): boolean => tensor instanceof Parameter && !tensor.requiresGrad;
+  const found = new Set([
+    ...algorithm.frozen().flatMap((module) => initialWeights(module).map(below(pathOf.get(module) ?? ''))),
+    ...Object.values(algorithm.students()).flatMap((student) =>
+      initialWeights(student, isFrozen).map(below(pathOf.get(student) ?? '')),
+    ),
+  ]);
+  const unknown = allowed.filter((path) => algorithm.getModule(path) === undefined);
+  const meant = (path: string): boolean => allowed.some((one) => path === one || path.startsWith(`${one}.`));
+  return [
+    ...unknown.map((path) => `allowInitialWeights: there is no module "${path}"`),
+    ...[...found]
+      .filter((path) => !meant(path))
+      .map(
+        (path) =>
+          `${path} is frozen with the weights it was made with: no checkpoint fills it. Load one (teacherCkpt, ckptPath, ` +
+          `initCfg), or, where that is meant, say allowInitialWeights: ['${path}']`,
+      ),
+  ];
+}
+
+/**
+ * Heads that know another number of classes than the data. Too few are a mistake where the network is trained: labels beyond have no
+ * score. Too many, and a frozen teacher of another number, may be meant.
+ */
+export function compareHeads(algorithm: Algorithm, numClasses: number): Record<'mistakes' | 'warnings', string[]> {
+  const found = { mistakes: [] as string[], warnings: [] as string[] };
+  for (const [name, model] of Object.entries(algorithm.evaluated())) {
+    const own = (model.getModule('head') as { numClasses?: number } | undefined)?.numClasses;
+    if (own === undefined || own === numClasses) continue;
+    const counts = `the head of the network "${name}" has ${own} classes, the data ${numClasses}`;
+    if (!model.parameters().some((parameter) => parameter.requiresGrad)) {
+      found.warnings.push(`${counts}: its features can be distilled, its scores and its accuracy mean something else`);
+    } else if (own > numClasses) {
+      found.warnings.push(`${counts}: no sample is of the classes from ${numClasses} on`);
+    } else {
+      const help = `set numClasses of its head to ${numClasses}, or leave classes out of the data`;
+      found.mistakes.push(`${counts}: labels from ${own} on have no score\n  help: ${help}`);
+    }
+  }
+  return found;
 }

@@ -3,8 +3,8 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { buildGenerator } from '../../models/generators/index.ts';
-import { buildModel } from '../../models/index.ts';
-import { loadModule, Module } from '../../nn/index.ts';
+import { buildModel, loadNetwork } from '../../models/index.ts';
+import { Module } from '../../nn/index.ts';
 import type { LossModel } from '../../nn/index.ts';
 import { entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
@@ -57,7 +57,7 @@ const teachers = z.record(z.string(), teacherEntry);
 /** A network from its config; a module is taken as it is. */
 function build(config: NetworkConfig, where: string, ckpt?: string | null): LossModel {
   const model = config instanceof Module ? config : buildModel(config, where);
-  if (typeof ckpt === 'string') loadModule(ckpt, model);
+  if (typeof ckpt === 'string') loadNetwork(ckpt, model);
   return model;
 }
 

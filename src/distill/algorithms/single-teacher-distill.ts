@@ -7,6 +7,7 @@ import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, disableInplace, trainNorms } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
+import { FrozenPass, namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
 export interface SingleTeacherDistillOptions extends AlgorithmOptions {
@@ -46,6 +47,7 @@ export class SingleTeacherDistill extends Algorithm {
   readonly foldTeacherNorms: boolean;
   /** Whether distillation is over: the teacher is not run any more and only the student's own losses are left. */
   distillationStopped = false;
+  readonly #frozenPass: FrozenPass;
 
   /** @throws {RetortError} for `foldTeacherNorms` with a teacher that changes. */
   constructor(options: SingleTeacherDistillOptions) {
@@ -67,6 +69,7 @@ export class SingleTeacherDistill extends Algorithm {
     if (!this.studentTrainable && !this.original) this.architecture.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teacher);
+    this.#frozenPass = new FrozenPass(this.distiller, this.teacher, this.original);
     this.train();
   }
 
@@ -126,9 +129,17 @@ export class SingleTeacherDistill extends Algorithm {
     return noGrad(() => (this.foldTeacherNorms ? foldNorms(body) : body()));
   }
 
-  /** Runs the teacher inside its recorders; its losses, if it has any. */
+  /** Runs the teacher inside its recorders; its losses, where it is trained by them. */
   protected runTeacher(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    const run = (): Record<string, Tensor> => this.teacher.forward(inputs, dataSamples, 'loss');
-    return this.distiller.teacherPass(() => this.inTeacherMode(run));
+    if (this.teacherTrainable) {
+      return this.distiller.teacherPass(() =>
+        namingErrors('the teacher', () => this.teacher.forward(inputs, dataSamples, 'loss')),
+      );
+    }
+    this.#frozenPass.run((mode) => {
+      const run = (): unknown => this.teacher.forward(inputs, dataSamples, mode as 'tensor');
+      namingErrors('the teacher', () => this.inTeacherMode(run));
+    });
+    return {};
   }
 }

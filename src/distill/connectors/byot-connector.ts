@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { AvgPool2d, BatchNorm2d, Linear, ReLU, SepConv, Sequential, Sigmoid, Upsample } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, pair } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -26,7 +26,7 @@ const own = {
   /** Of the separable convolutions. Attention, made at `H / stride`, is enlarged twofold: only 2 fits. Default 2. */
   stride: z.literal([1, 2]).optional(),
 };
-export interface BYOTConnectorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `(N, inChannel expansion, H, W)` to `[features, logits]`, `(N, outChannel expansion)` and `(N, numClasses)`:
@@ -36,7 +36,7 @@ export interface BYOTConnectorOptions extends ConnectorOptions, OptionsOf<typeof
  * Under `compat` the default stride is 1, as in MMRazor, whose forward then fails: the attention is twice as large as x.
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
  */
-export class BYOTConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly inChannels: number;
   readonly attention: Sequential;

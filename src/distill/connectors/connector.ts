@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { initializeModule, Module } from '../../nn/index.ts';
 import type { InitConfig } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
 const isConfig = (value: unknown): boolean =>
@@ -34,9 +34,9 @@ const common = {
 };
 
 /** What every connector may be told. */
-export interface ConnectorOptions extends OptionsOf<typeof common> {}
+export interface ConnectorOptions extends OptionsFrom<typeof common> {}
 /** {@link ConnectorOptions} once they are checked, with defaults. */
-export interface ConnectorSettings extends SettingsOf<typeof common> {}
+export interface ConnectorSettings extends SettingsFrom<typeof common> {}
 
 /** The schema of a connector's options: its own, and those of {@link ConnectorOptions}. Unknown ones are refused. */
 export function connectorSchema<S extends z.ZodRawShape>(own: S) {
@@ -46,7 +46,7 @@ export function connectorSchema<S extends z.ZodRawShape>(own: S) {
 /**
  * A module between a record and a loss. A new one declares its options in `static schema`, made by {@link connectorSchema}, and
  * finds them, checked and with defaults, in `this.options`; their type is `Settings`, such as
- * `ConnectorSettings & SettingsOf<typeof own>`.
+ * `ConnectorSettings & SettingsFrom<typeof own>`.
  */
 export abstract class Connector<Settings extends ConnectorSettings = ConnectorSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */

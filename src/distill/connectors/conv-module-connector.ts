@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ConvModule } from '../../nn/index.ts';
 import type { ActivationConfig, ConvConfig, ConvModuleOptions, NormConfig } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, pair, part } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -38,7 +38,7 @@ const ofModule = {
 };
 /** Options of {@link ConvModule}, and the channels. */
 export interface ConvModuleConnectorOptions
-  extends ConnectorOptions, Omit<ConvModuleOptions, 'kernelSize'>, OptionsOf<typeof own> {}
+  extends ConnectorOptions, Omit<ConvModuleOptions, 'kernelSize'>, OptionsFrom<typeof own> {}
 
 /**
  * {@link ConvModule} on a record: `(N, inChannel, H, W)` to `(N, outChannel, H', W')`. **A ReLU follows by default**: pass
@@ -48,7 +48,7 @@ export interface ConvModuleConnectorOptions
  * `paddingMode: 'circular'` pads with zeros, as in MMRazor.
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550.
  */
-export class ConvModuleConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class ConvModuleConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema({ ...own, ...ofModule });
   readonly conv_module: ConvModule;
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional, Linear } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -18,14 +18,14 @@ const own = {
   /** The least length that a row is divided by. Default 1e-12; `compat` has none: a zero row becomes NaN. */
   eps: z.number().positive().default(1e-12),
 };
-export interface CRDConnectorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface CRDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `y / max(||y||, eps)`, `y = W x + b`: `(N, ...)` with `dimIn` numbers for each sample to `(N, dimOut)`.
  *
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699.
  */
-export class CRDConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class CRDConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly linear: Linear;
 

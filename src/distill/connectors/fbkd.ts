@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { MaxPool2d, NonLocal2d, Sequential } from '../../nn/index.ts';
 import type { ConvConfig, NonLocalOptions, NormConfig } from '../../nn/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { connectorSchema, count, part } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -34,8 +34,8 @@ const ofBlock = {
   std: z.number().positive().optional(),
 };
 export interface FBKDOptions
-  extends ConnectorOptions, Omit<NonLocalOptions, 'mode' | 'normCfg'>, OptionsOf<typeof own> {}
-export interface FBKDSettings extends ConnectorSettings, SettingsOf<typeof own & typeof ofBlock> {}
+  extends ConnectorOptions, Omit<NonLocalOptions, 'mode' | 'normCfg'>, OptionsFrom<typeof own> {}
+export interface FBKDSettings extends ConnectorSettings, SettingsFrom<typeof own & typeof ofBlock> {}
 
 export const fbkdSchema = connectorSchema({ ...own, ...ofBlock });
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { Conv2d, ReLU, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { rand } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
@@ -20,7 +20,7 @@ const own = {
   /** Mask whole channels in place of places. Default false. */
   maskOnChannel: z.boolean().default(false),
 };
-export interface MGDConnectorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface MGDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `Conv3x3(ReLU(Conv3x3(x m)))`: `(N, studentChannels, H, W)` to `(N, teacherChannels, H, W)`, where channels differ after a 1x1
@@ -29,7 +29,7 @@ export interface MGDConnectorOptions extends ConnectorOptions, OptionsOf<typeof 
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
  */
-export class MGDConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class MGDConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly align: Conv2d | null;
   readonly generation: Sequential;

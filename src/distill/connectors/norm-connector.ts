@@ -2,7 +2,7 @@
 import { buildNorm } from '../../nn/index.ts';
 import type { Layer, NormConfig } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, part } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -14,13 +14,13 @@ const own = {
   /** The layer, such as `{ type: 'BN', affine: false, trackRunningStats: false }`: each channel of a batch to mean 0, variance 1. */
   normCfg: part<NormConfig>(),
 };
-export interface NormConnectorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface NormConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A norm layer on a record; the shape stays. With standardised channels the mean square error is PKD's distance:
  * Cao et al.: PKD, General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
-export class NormConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class NormConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly norm: Layer;
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { BatchNorm2d } from '../../nn/index.ts';
 import type { Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
@@ -25,7 +25,7 @@ const own = {
   /** Batch norms after the convolutions. Default false. */
   useBn: z.boolean().default(false),
 };
-export interface ParaphraserOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface ParaphraserOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `pretrain`: `decoder(encoder(x))`, `(N, inChannel, H, W)` to the same shape, to be compared with x. `train`: `encoder(x)`,
@@ -34,7 +34,7 @@ export interface ParaphraserOptions extends ConnectorOptions, OptionsOf<typeof o
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
-export class Paraphraser extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class Paraphraser extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly encoder: Sequential;
   readonly decoder: Sequential;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { didYouMean, RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -33,7 +33,7 @@ const own = {
   /** Its arguments by name, such as `{ kernelSize: 2 }`. Default `{}`. */
   funcArgs: z.record(z.string(), z.unknown()).default({}),
 };
-export interface TorchFunctionalConnectorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface TorchFunctionalConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /** What is computed; `training` is the connector's mode. */
 type Run = (x: Tensor, training: boolean) => Tensor;
@@ -43,7 +43,7 @@ type Run = (x: Tensor, training: boolean) => Tensor;
  * `inplace` is not followed, since others read the record too. Under `compat` dropout always drops, `inplace` is followed, and a
  * `softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
  */
-export class TorchFunctionalConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class TorchFunctionalConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly functionName: FunctionName;
   readonly #run: Run;

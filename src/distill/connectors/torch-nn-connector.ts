@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import type { Layer } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -31,13 +31,13 @@ const own = {
   /** Its arguments by name, such as `{ inFeatures: 64, outFeatures: 10 }`. Default `{}`. */
   moduleArgs: z.record(z.string(), z.unknown()).default({}),
 };
-export interface TorchNNConnectorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface TorchNNConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A layer of `retort-kd/nn` on a record. `inplace` is not followed, since others read the record too; under `compat` it is, and a
  * `Softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
  */
-export class TorchNNConnector extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly func: Layer;
   readonly #impliedDim: boolean;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import type { Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
@@ -18,14 +18,14 @@ const own = {
   /** Batch norms after the convolutions. Default true. */
   useBn: z.boolean().default(true),
 };
-export interface TranslatorOptions extends ConnectorOptions, OptionsOf<typeof own> {}
+export interface TranslatorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * Three times 3x3 convolution, batch norm and leaky ReLU (slope 0.1): `(N, inChannel, H, W)` to `(N, outChannel, H, W)`.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
-export class Translator extends Connector<ConnectorSettings & SettingsOf<typeof own>> {
+export class Translator extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly encoder: Sequential;
 

@@ -1,8 +1,7 @@
 // One output of the teacher, waiting in the queue of a delivery for the student.
-import { Tensor } from '../../torch/index.ts';
+import { detached } from '../../torch/index.ts';
 import { hold } from '../held.ts';
 import type { Held } from '../held.ts';
-import { mapLeaves } from '../structure.ts';
 
 /** The teacher's call that runs now: calls kept meanwhile are made by it. */
 let running: Kept | undefined;
@@ -69,7 +68,6 @@ export class Kept {
   }
 
   #hold(result: unknown): Held {
-    const detached = (leaf: unknown): unknown => (leaf instanceof Tensor && leaf.requiresGrad ? leaf.detach() : leaf);
-    return hold(this.#detach ? mapLeaves(result, detached) : result, this.#scope);
+    return hold(this.#detach ? detached(result) : result, this.#scope);
   }
 }

@@ -1,6 +1,6 @@
 // Partial override: some elements of the student's own result are replaced by the teacher's.
 import { RetortError } from '../../errors.ts';
-import { isPlainObject } from '../structure.ts';
+import { isPlainObject } from '../../torch/index.ts';
 
 export type PartKey = number | string;
 

@@ -1,11 +1,12 @@
 // The distiller: mappings checked at construction, records through connectors into losses.
 import { expect, it, vi } from 'vitest';
 
+import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
-import { tensor, tidy } from '../../torch/index.ts';
+import { tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { DistillLoss } from '../losses/index.ts';
+import { DistillLoss, KLDivergence } from '../losses/index.ts';
 import { ConfigurableDistiller } from './index.ts';
 import type { ConfigurableDistillerOptions } from './index.ts';
 
@@ -56,7 +57,7 @@ function options(changes: Partial<ConfigurableDistillerOptions> = {}): Configura
 }
 
 it('computes every mapped loss and runs each connector once', () => {
-  const distiller = new ConfigurableDistiller(options());
+  const distiller = ConfigurableDistiller.fromOptions(options());
   const [student, teacher] = [new Double(), new Double()];
   distiller.prepareFromStudent(student);
   distiller.prepareFromTeacher(teacher);
@@ -78,7 +79,7 @@ it('lists every mistake in the mappings at once', () => {
       loss_c: {},
     },
   });
-  const build = (): unknown => new ConfigurableDistiller(wrong);
+  const build = (): unknown => ConfigurableDistiller.fromOptions(wrong);
   expect(build).toThrow(/the student has no recorder "oot"; did you mean "out"/);
   expect(build).toThrow(/no connector "duoble"; did you mean "double"/);
   expect(build).toThrow(/Difference takes no such argument; did you mean "right"/);
@@ -90,7 +91,7 @@ it('lists every mistake in the mappings at once', () => {
 
 it('warns of what is not used, and of a loss that would not be trained on', () => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-  const distiller = new ConfigurableDistiller({
+  const distiller = ConfigurableDistiller.fromOptions({
     studentRecorders: { out, other: out },
     connectors: { double: new Double() },
     distillLosses: { difference: new Difference() },
@@ -118,7 +119,7 @@ it('takes values, fields of the batch, lists of records and chains of connectors
     }
   }
   const student = new Double();
-  const distiller = new ConfigurableDistiller({
+  const distiller = ConfigurableDistiller.fromOptions({
     studentRecorders: { out },
     connectors: { once: new Double(), twice: new Double() },
     distillLosses: { loss: new Weighted() },
@@ -140,12 +141,11 @@ it('takes values, fields of the batch, lists of records and chains of connectors
   expect(distiller.forward({ inputs, dataSamples })['loss']!.item()).toBe(3 * (2 + 8 + 5));
   expect(() => distiller.forward()).toThrow(/asks for the batch's "gtLabels", but no batch was given/);
   const wrong = { loss: { all: [], labels: { field: 'labels' }, factor: { value: 1, field: 'inputs' } } };
-  expect(
-    () =>
-      new ConfigurableDistiller({
-        distillLosses: { loss: new Weighted() },
-        lossForwardMappings: wrong as never,
-      }),
+  expect(() =>
+    ConfigurableDistiller.fromOptions({
+      distillLosses: { loss: new Weighted() },
+      lossForwardMappings: wrong as never,
+    }),
   ).toThrow(/"labels" is nothing of a batch; did you mean "gtLabels"[^]*value stands alone/);
 });
 
@@ -171,7 +171,7 @@ it('runs a connector once a step for a record, or once for each reference with c
     ['mmrazor', 2],
   ] as const) {
     const double = new Double();
-    const distiller = new ConfigurableDistiller({ ...options({ connectors: { double } }), compat });
+    const distiller = ConfigurableDistiller.fromOptions({ ...options({ connectors: { double } }), compat });
     const student = new Double();
     distiller.prepareFromStudent(student);
     distiller.prepareFromTeacher(student);
@@ -184,7 +184,7 @@ it('runs a connector once a step for a record, or once for each reference with c
 
 it('follows schedules of weights, and does not compute what weighs nothing', () => {
   const student = new Double();
-  const distiller = new ConfigurableDistiller({
+  const distiller = ConfigurableDistiller.fromOptions({
     ...options({
       teacherRecorders: {},
       distillLosses: { loss_b: new Difference(), loss_off: new Difference({ lossWeight: 0 }) },
@@ -207,4 +207,86 @@ it('follows schedules of weights, and does not compute what weighs nothing', () 
   expect(at(0)['loss_b']!.item()).toBe(2);
   expect(at(3)['loss_b']!.item()).toBe(0.5);
   expect(at(4)).toEqual({});
+});
+
+it('is typed by the names in it', () => {
+  // `npm test` runs tsc over this file, which fails where an error that is expected here is none.
+  const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
+  const recorders = { studentRecorders: { s: fc }, teacherRecorders: { t: fc } } as const;
+  const predsS = { recorder: 's', fromStudent: true } as const;
+  const predsT = { recorder: 't', fromStudent: false } as const;
+  const distiller = new ConfigurableDistiller({
+    ...recorders,
+    distillLosses: { loss_kl: { type: 'KLDivergence', tau: 2 }, loss_own: new KLDivergence({ tau: 3 }) },
+    lossForwardMappings: { loss_kl: { predsS, predsT }, loss_own: { predsS, predsT } },
+  });
+  const typed: () => Record<'loss_kl' | 'loss_own', Tensor> = () => distiller.forward();
+  // @ts-expect-error -- there is no such loss
+  void (() => distiller.forward().loss_kd);
+  const distillLosses = { l: { type: 'KLDivergence' } } as const;
+  const predsTOfStudent = { recorder: 's', fromStudent: false } as const;
+  const mistaken = [
+    () =>
+      new ConfigurableDistiller({
+        ...recorders,
+        distillLosses,
+        // @ts-expect-error -- the teacher has no recorder "s"
+        lossForwardMappings: { l: { predsS, predsT: predsTOfStudent } },
+      }),
+    // @ts-expect-error -- "tua" is not an option of KLDivergence
+    () => new ConfigurableDistiller({ distillLosses: { l: { type: 'KLDivergence', tua: 2 } } }),
+    // @ts-expect-error -- there is no loss of this type
+    () => new ConfigurableDistiller({ distillLosses: { l: { type: 'KLDivergance' } } }),
+    // @ts-expect-error -- there is no recorder of this type
+    () => new ConfigurableDistiller({ studentRecorders: { s: { type: 'ModuleOutput', source: 'fc' } } }),
+    () =>
+      new ConfigurableDistiller({
+        ...recorders,
+        distillLosses: { l: new KLDivergence() },
+        // @ts-expect-error -- a built loss takes predsT too
+        lossForwardMappings: { l: { predsS } },
+      }),
+  ];
+  expect(typed).toBeTypeOf('function');
+  for (const build of mistaken) expect(build).toThrow(RetortError);
+});
+
+it('detachTeacher finds tensors in whatever structure the teacher returns', () => {
+  class Structured extends Module {
+    override forward(x: Tensor): unknown {
+      const y = x.mul(2);
+      const bare = Object.assign(Object.create(null) as object, { y });
+      return { list: [y], map: new Map([['y', new Map([['deep', y]])]]), set: new Set([y]), bare };
+    }
+  }
+  let seen: boolean[] = [];
+  class Look extends DistillLoss {
+    override readonly inputs = { required: ['value'], optional: [] };
+    override forward({ value }: { value: unknown }): Tensor {
+      seen = tensorsIn(value).map(({ requiresGrad }) => requiresGrad);
+      return tensor(0);
+    }
+  }
+  const teacher = new Structured();
+  for (const detachTeacher of [true, false]) {
+    const distiller = ConfigurableDistiller.fromOptions({
+      teacherRecorders: { out },
+      distillLosses: { loss: new Look() },
+      lossForwardMappings: { loss: { value: { recorder: 'out', fromStudent: false } } },
+      detachTeacher,
+    });
+    distiller.prepareFromTeacher(teacher);
+    tidy(() => {
+      distiller.teacherRecorders.record(() => teacher.forward(tensor([1], { requiresGrad: true })));
+      distiller.forward();
+    });
+    expect(seen).toEqual(Array.from({ length: 4 }, () => !detachTeacher));
+  }
+});
+
+it('checks schedules of weights in code as in configs', () => {
+  const lossWeightSchedules = { loss_a: { type: 'linear', from: NaN, to: 1, end: 2 } as const };
+  expect(() => ConfigurableDistiller.fromOptions(options({ lossWeightSchedules }))).toThrow(
+    /lossWeightSchedules."loss_a": from/,
+  );
 });

@@ -3,8 +3,10 @@
 import { RetortError } from '../../errors.ts';
 import { Module, ModuleDict } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
+import { mistakesOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { Tensor, tensor } from '../../torch/index.ts';
+import { detached, isPlainObject, tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
@@ -13,26 +15,23 @@ import { buildLoss, oneClass, withoutMixing } from '../losses/index.ts';
 import type { Compat, DistillLoss } from '../losses/index.ts';
 import { RecorderManager } from '../recorders/index.ts';
 import type { RecorderConfigs } from '../recorders/index.ts';
+import type { DistillerOptions, LossesByName } from './distiller-types.ts';
 import { checkMappings } from './mapping-check.ts';
 import { connectorsOf, sourcesOf } from './mapping.ts';
 import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
-import { checkSchedule, weightFactor } from './weight-schedule.ts';
+import { weightFactor, weightSchedule } from './weight-schedule.ts';
 import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
 
+/** What a distiller is put together from where the names in it are not known to the compiler, such as in what was read from a file. */
 export interface ConfigurableDistillerOptions {
   studentRecorders?: RecorderConfigs | undefined;
   teacherRecorders?: RecorderConfigs | undefined;
-  /** What the teacher's functions and methods return, handed to the student's in place of their own results. */
   distillDeliveries?: DeliveryConfigs | undefined;
-  /** Modules that bring a record to the shape the loss wants; trained with the student. A list is a sequence. */
   connectors?: Readonly<Record<string, ConnectorConfig>> | undefined;
   distillLosses?: Readonly<Record<string, TypedConfig | DistillLoss>> | undefined;
   lossForwardMappings?: LossForwardMappings | undefined;
-  /** Factors on the weights of losses that change while training, by the name of the loss. Default: they stay 1. */
   lossWeightSchedules?: Readonly<Record<string, WeightSchedule>> | undefined;
-  /** Treat what the teacher's side records as constant: no gradient flows into it. Default false. */
   detachTeacher?: boolean | undefined;
-  /** `'mmrazor'`: its numbers, also in losses and connectors; a connector then runs once per reference. */
   compat?: Compat | undefined;
 }
 
@@ -51,7 +50,30 @@ interface Step {
   where: string;
 }
 
-export class ConfigurableDistiller extends Module {
+/**
+ * Compares what two networks compute: recorders on both, deliveries from the teacher to the student, connectors, and losses whose
+ * arguments `lossForwardMappings` takes from records. The code of neither network is touched. A step goes `teacherPass`,
+ * `studentPass`, `forward`, `endStep`. The types know the names of recorders (`S`, `T`), connectors (`K`) and losses (`L`).
+ *
+ * @example
+ * ```ts
+ * const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
+ * const distiller = new ConfigurableDistiller({
+ *   studentRecorders: { fc },
+ *   teacherRecorders: { fc },
+ *   distillLosses: { loss_kl: { type: 'KLDivergence', tau: 2 } },
+ *   lossForwardMappings: {
+ *     loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+ *   },
+ * });
+ * ```
+ */
+export class ConfigurableDistiller<
+  const S extends string = string,
+  const T extends string = string,
+  const K extends string = string,
+  const L extends LossesByName = LossesByName,
+> extends Module {
   readonly studentRecorders: RecorderManager;
   readonly teacherRecorders: RecorderManager;
   readonly deliveries: DistillDeliveryManager;
@@ -66,11 +88,12 @@ export class ConfigurableDistiller extends Module {
   #progress: TrainingProgress = { epoch: 0, step: 0 };
 
   /** @throws {RetortError} that lists every mistake in the mappings. */
-  constructor(options: ConfigurableDistillerOptions = {}) {
+  constructor(given: DistillerOptions<S, T, K, L> = {}) {
     super();
+    const options = given as ConfigurableDistillerOptions;
     const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
     const inherited = compat === undefined ? {} : { compat };
-    const withCompat = <T>(config: T): T => (isPlain(config) ? { ...inherited, ...config } : config);
+    const withCompat = <T>(config: T): T => (isPlainObject(config) ? { ...inherited, ...config } : config);
     this.studentRecorders = new RecorderManager(options.studentRecorders);
     this.teacherRecorders = new RecorderManager(options.teacherRecorders);
     this.deliveries = new DistillDeliveryManager(options.distillDeliveries);
@@ -95,11 +118,17 @@ export class ConfigurableDistiller extends Module {
     });
     for (const [name, schedule] of Object.entries(lossWeightSchedules)) {
       if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules."${name}": there is no such loss`);
-      checkSchedule(`lossWeightSchedules."${name}"`, schedule);
+      const wrong = mistakesOf(weightSchedule, schedule);
+      mistakes.push(...wrong.map((mistake) => `lossWeightSchedules."${name}": ${mistake}`));
     }
     if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
     this.warnings = warnings;
     for (const warning of warnings) process.emitWarning(`${new.target.name}: ${warning}`, 'RetortWarning');
+  }
+
+  /** A distiller of this class from options whose names the compiler does not know. @throws {RetortError} as the constructor. */
+  static fromOptions<D>(this: new (options: never) => D, options: ConfigurableDistillerOptions): D {
+    return new this(options as never);
   }
 
   /** Finds the student's recorders in a model. */
@@ -164,10 +193,11 @@ export class ConfigurableDistiller extends Module {
   }
 
   /**
-   * Every active loss from the records at hand, by name. Each connector runs once per record, however often it is read.
+   * Every active loss from the records at hand, by name; one whose weight is 0 now is left out. Each connector runs once per record,
+   * however often it is read.
    * @param batch needed where a mapping names a field of the batch.
    */
-  override forward(batch?: DistilledBatch): Record<string, Tensor> {
+  override forward(batch?: DistilledBatch): { [Name in keyof L]: Tensor } {
     const connected = new Map<string, unknown>();
     const results: Record<string, Tensor> = {};
     for (const name of this.activeLosses()) {
@@ -176,7 +206,7 @@ export class ConfigurableDistiller extends Module {
       const factor = this.weightFactor(name);
       results[name] = factor === 1 ? loss : loss.mul(factor);
     }
-    return results;
+    return results as { [Name in keyof L]: Tensor };
   }
 
   /** The arguments of a loss from the records at hand; `connected` has the outputs of connectors that have run for this step. */
@@ -264,17 +294,6 @@ function requireOneClass(dataSamples: readonly DataSample[], where: string): voi
       help: withoutMixing,
     });
   }
-}
-
-/** The same value with every tensor outside the graph. */
-function detached(value: unknown): unknown {
-  if (value instanceof Tensor) return value.detach();
-  if (Array.isArray(value)) return value.map(detached);
-  return isPlain(value) ? mapValues(value, detached) : value;
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, change: (value: V, key: string) => W): Record<string, W> {

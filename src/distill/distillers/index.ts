@@ -2,6 +2,15 @@
 export { BYOTDistiller } from './byot-distiller.ts';
 export { ConfigurableDistiller } from './configurable-distiller.ts';
 export type { ConfigurableDistillerOptions, DistilledBatch } from './configurable-distiller.ts';
+export type {
+  ConnectorConfig,
+  DeliveryConfig,
+  DistillerOptions,
+  LossConfig,
+  LossesByName,
+  RecorderConfig,
+  RecordMapping,
+} from './distiller-types.ts';
 export { connectorsOf, sourcesOf } from './mapping.ts';
 export type {
   ArgumentMapping,

@@ -4,6 +4,7 @@ import { BatchNorm2d, Module } from '../../nn/index.ts';
 import { OFDTeacherConnector } from '../connectors/index.ts';
 import { OFDLoss } from '../losses/index.ts';
 import { ConfigurableDistiller } from './configurable-distiller.ts';
+import type { LossesByName } from './distiller-types.ts';
 import { connectorsOf, sourcesOf } from './mapping.ts';
 import type { RecordSource } from './mapping.ts';
 
@@ -13,7 +14,12 @@ import type { RecordSource } from './mapping.ts';
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
  */
-export class OFDDistiller extends ConfigurableDistiller {
+export class OFDDistiller<
+  const S extends string = string,
+  const T extends string = string,
+  const K extends string = string,
+  const L extends LossesByName = LossesByName,
+> extends ConfigurableDistiller<S, T, K, L> {
   /**
    * Computes the margins from the teacher's weights as they are now.
    * @throws {RetortError} when a record behind such a connector is not that of a BatchNorm2d.

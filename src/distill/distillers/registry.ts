@@ -45,14 +45,14 @@ const options = z.strictObject({
 });
 
 const table = {
-  ConfigurableDistiller: entry(options, (checked) => new ConfigurableDistiller(checked), {
+  ConfigurableDistiller: entry(options, (checked) => ConfigurableDistiller.fromOptions(checked), {
     summary: 'Recorders, connectors, losses and mappings from the config.',
   }),
-  BYOTDistiller: entry(options, (checked) => new BYOTDistiller(checked), {
+  BYOTDistiller: entry(options, (checked) => BYOTDistiller.fromOptions(checked), {
     summary: 'The same, with teacher records that are constants: a network that teaches itself.',
     paper: 'Zhang et al. 2019, arXiv 1905.08094',
   }),
-  OFDDistiller: entry(options, (checked) => new OFDDistiller(checked), {
+  OFDDistiller: entry(options, (checked) => OFDDistiller.fromOptions(checked), {
     summary: 'The same, with margins of the teacher features from its batch norms.',
     paper: 'Heo et al. 2019, arXiv 1904.01866',
   }),

@@ -1,7 +1,8 @@
 // Schedules of loss weights: their values over time, and schedules that make no sense.
 import { expect, it } from 'vitest';
 
-import { checkSchedule, weightFactor } from './weight-schedule.ts';
+import { mistakesOf } from '../../registry/index.ts';
+import { weightFactor, weightSchedule } from './weight-schedule.ts';
 import type { WeightSchedule } from './weight-schedule.ts';
 
 const over = (schedule: WeightSchedule, times: readonly number[]): number[] =>
@@ -19,8 +20,10 @@ it.each<[WeightSchedule, number[]]>([
   expect(over(schedule, [0, 1, 2, 3, 4])).toBeAllClose(expected, { rtol: 1e-12, atol: 1e-12 });
 });
 
-it('refuses a schedule that ends before it begins', () => {
-  expect(() => checkSchedule('loss_kl', { type: 'linear', from: 0, to: 1, begin: 3, end: 2 })).toThrow(
-    /must end after it begins, got begin 3 and end 2/,
-  );
+it.each([
+  [{ type: 'linear', from: 0, to: 1, begin: 3, end: 2 }, /expected an end after begin, got .*3/],
+  [{ type: 'cosine', from: NaN, to: 1, end: 2 }, /from: .*number/],
+  [{ type: 'step', milestones: [1], gama: 0.5 }, /"gama"/],
+])('refuses %j', (schedule, mistake) => {
+  expect(mistakesOf(weightSchedule, schedule).join('\n')).toMatch(mistake);
 });

@@ -2,13 +2,11 @@
 // so that a resumed run goes on with the same weights.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
-
 /** How far training is. */
 export interface TrainingProgress {
   /** Epochs done, with the fraction of the current one: 1.5 is the middle of the second. */
   readonly epoch: number;
-  /** Optimiser steps done. */
+  /** Optimizer steps done. */
   readonly step: number;
 }
 
@@ -23,10 +21,16 @@ const span = {
   ...unit,
 };
 
+const spanned = <T extends string>(type: T) =>
+  z
+    .strictObject({ type: z.literal(type), ...span })
+    .refine(({ begin = 0, end }) => end > begin, 'expected an end after begin');
+
+/** What a schedule may be, in a config and in code. */
 export const weightSchedule = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('constant'), factor: z.number() }),
-  z.strictObject({ type: z.literal('linear'), ...span }),
-  z.strictObject({ type: z.literal('cosine'), ...span }),
+  spanned('linear'),
+  spanned('cosine'),
   z.strictObject({
     type: z.literal('step'),
     milestones: z.array(z.number().nonnegative()),
@@ -42,7 +46,7 @@ export const weightSchedule = z.discriminatedUnion('type', [
 ]);
 
 /**
- * The factor over time, counted in epochs (with fractions) or, with `by: 'step'`, in optimiser steps:
+ * The factor over time, counted in epochs (with fractions) or, with `by: 'step'`, in optimizer steps:
  * - `constant`: `factor`;
  * - `linear`: `from` until `begin` (default 0), then evenly to `to` at `end`;
  * - `cosine`: the same ends, along half a cosine;
@@ -66,15 +70,6 @@ export function weightFactor(schedule: WeightSchedule, progress: TrainingProgres
     }
     default:
       return blend(schedule.from ?? 0, 1, Math.min(1, now / schedule.length));
-  }
-}
-
-/** @throws {RetortError} for a schedule that ends before it begins. */
-export function checkSchedule(where: string, schedule: WeightSchedule): void {
-  if (!('end' in schedule)) return;
-  const { begin = 0, end } = schedule;
-  if (end <= begin) {
-    throw new RetortError(`${where}: a schedule must end after it begins, got begin ${begin} and end ${end}`);
   }
 }
 

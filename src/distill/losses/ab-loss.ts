@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -15,7 +15,7 @@ const own = {
   /** How far beyond the boundary, at 0, the student's neuron is to be. Default 1. */
   margin: z.number().default(1),
 };
-export interface ABLossOptions extends LossOptions, OptionsOf<typeof own> {}
+export interface ABLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape. */
 export type ABLossArguments = FeaturePair;
@@ -26,7 +26,7 @@ export type ABLossArguments = FeaturePair;
  *
  * Heo, Lee, Yun, Choi: Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, arXiv 1811.03233.
  */
-export class ABLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
+export class ABLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

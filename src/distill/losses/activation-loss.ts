@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
@@ -15,7 +15,7 @@ const own = {
   /** `'abs'`: the mean of `|x|`; `'norm'`: the euclidean norm of the whole batch. Default `'abs'`. */
   normType: z.enum(norms).default('abs'),
 };
-export interface ActivationLossOptions extends LossOptions, OptionsOf<typeof own> {}
+export interface ActivationLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 export interface ActivationLossArguments {
   /** The teacher's features on generated images, any shape. */
@@ -27,7 +27,7 @@ export interface ActivationLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class ActivationLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
+export class ActivationLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['featT'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { LayerAttention } from './common/layer-attention.ts';
@@ -22,7 +22,7 @@ const own = {
   /** Width of queries and keys. Default 128. */
   qkDim: z.int().positive().default(128),
 };
-export interface AFDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface AFDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface AFDLossArguments {
   /** The student's maps `(N, C, H, W)` of several layers: map it to a list of records. */
@@ -38,7 +38,7 @@ export interface AFDLossArguments {
  *
  * Ji, Heo, Park: Show, Attend and Distill: Knowledge Distillation via Attention-based Feature Matching, arXiv 2102.02973.
  */
-export class AFDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class AFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
   readonly attention: LayerAttention;

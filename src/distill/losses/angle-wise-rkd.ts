@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, gram } from './common/pairwise.ts';
 import { direction } from './common/roots.ts';
@@ -18,7 +18,7 @@ const own = {
   /** Make each sample a unit vector first. Default true. */
   withL2Norm: z.boolean().default(true),
 };
-export interface AngleWiseRKDOptions extends OptionsOf<typeof own>, OpenTeacherOptions {}
+export interface AngleWiseRKDOptions extends OptionsFrom<typeof own>, OpenTeacherOptions {}
 
 /** Features or logits `(N, ...)`; only N must agree. */
 export type AngleWiseRKDArguments = LogitPair;
@@ -29,7 +29,7 @@ export type AngleWiseRKDArguments = LogitPair;
  *
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
  */
-export class AngleWiseRKD extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class AngleWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { both, sides, teacherSchema } from './common/sides.ts';
@@ -13,7 +13,7 @@ const own = {
   /** Scores at or below it are masked places, and count as 0. Default -100. */
   maskedBelow: z.number().default(-100),
 };
-export interface AttentionMSEOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface AttentionMSEOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface AttentionMSEArguments {
   /** The student's attention scores before the softmax (or probabilities after it), `(N, heads, L, L)`. */
@@ -28,7 +28,7 @@ export interface AttentionMSEArguments {
  *
  * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
  */
-export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['attentionS', 'attentionT'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { unit } from './common/pairwise.ts';
 import { pooledTo } from './common/pooling.ts';
@@ -17,7 +17,7 @@ const own = {
   /** Bring each class's map to length 1. Default true. */
   normalise: z.boolean().default(true),
 };
-export interface CATKDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface CATKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Class activation maps `(N, K, H, W)`, one for each class; height and width may differ. */
 export type CATKDLossArguments = FeaturePair;
 
@@ -28,7 +28,7 @@ export type CATKDLossArguments = FeaturePair;
  *
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
  */
-export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines, flattened } from './common/pairwise.ts';
@@ -17,7 +17,7 @@ const own = {
   /** Order of the Taylor series in its place. Default 2. */
   order: z.int().positive().default(2),
 };
-export interface CCLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface CCLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features `(N, ...)`; only N must agree. */
 export type CCLossArguments = FeaturePair;
 
@@ -29,7 +29,7 @@ export type CCLossArguments = FeaturePair;
  * Peng et al.: Correlation Congruence for Knowledge Distillation, arXiv 1904.01802. RepDistiller's `Correlation` is another
  * formula, of neighbours in the batch.
  */
-export class CCLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class CCLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -14,7 +14,7 @@ const own = {
   /** Temperature. Default 1. */
   tau: z.number().positive().default(1),
 };
-export interface ChannelWiseDivergenceOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface ChannelWiseDivergenceOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature or score maps, `(N, C, H, W)`. */
 export type ChannelWiseDivergenceArguments = LogitPair;
@@ -25,7 +25,7 @@ export type ChannelWiseDivergenceArguments = LogitPair;
  *
  * Shu et al.: Channel-wise Knowledge Distillation for Dense Prediction, arXiv 2011.13256.
  */
-export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { eye } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines, flattened } from './common/pairwise.ts';
@@ -16,7 +16,7 @@ const own = {
   /** Temperature of the cosines on both sides. Default 0.04. */
   tau: z.number().positive().default(0.04),
 };
-export interface CompRessLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface CompRessLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings `(N, ...)`; only N must agree. */
 export type CompRessLossArguments = FeaturePair;
 
@@ -26,7 +26,7 @@ export type CompRessLossArguments = FeaturePair;
  *
  * Koohpayegani, Tejankar, Pirsiavash: CompRess: Self-Supervised Learning by Compressing Representations, arXiv 2010.14713.
  */
-export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { unit } from './common/pairwise.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -14,7 +14,7 @@ const own = {
   /** The dimension of the vectors; the mean is taken over all others. Default 1: classes, channels. */
   dim: z.int().default(1),
 };
-export interface CosineLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface CosineLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Logits or features of one shape, `(N, D)` or `(N, C, H, W)`. */
 export type CosineLossArguments = FeaturePair;
 
@@ -23,7 +23,7 @@ export type CosineLossArguments = FeaturePair;
  *
  * Sanh, Debut, Chaumond, Wolf: DistilBERT, arXiv 1910.01108, on hidden states (`dim: -1` for `(N, L, D)`).
  */
-export class CosineLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class CosineLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

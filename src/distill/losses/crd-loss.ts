@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ContrastMemory } from './common/contrast-memory.ts';
@@ -28,7 +28,7 @@ const own = {
   /** Keeps the constant of the noise from 0. Default 1e-7. */
   eps: z.number().nonnegative().default(1e-7),
 };
-export interface CRDLossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface CRDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface CRDLossArguments {
   /** The student's features, `(N, dimOut)`, unit vectors: through CRDConnector. */
@@ -49,7 +49,7 @@ export interface CRDLossArguments {
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699. `compat: 'mmrazor'`: `lossWeight` is not
  * applied, the temperature is a float32, the shape is `(1)`.
  */
-export class CRDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeats', 'tFeats', 'dataSamples'] };
   readonly contrast: ContrastMemory;

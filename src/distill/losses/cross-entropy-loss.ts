@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -16,7 +16,7 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
-export interface CrossEntropyLossOptions extends LossOptions, OptionsOf<typeof own> {}
+export interface CrossEntropyLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 /** `(N, C)` or `(N, C, ...)`. */
 export type CrossEntropyLossArguments = LogitPair;
@@ -27,7 +27,7 @@ export type CrossEntropyLossArguments = LogitPair;
  *
  * Touvron et al.: Training data-efficient image transformers & distillation through attention, arXiv 2012.12877.
  */
-export class CrossEntropyLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
+export class CrossEntropyLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

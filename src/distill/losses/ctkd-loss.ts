@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { Buffer, functional, Parameter } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -24,7 +24,7 @@ const own = {
    */
   rampSteps: z.int().nonnegative().default(0),
 };
-export interface CTKDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface CTKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 export type CTKDLossArguments = LogitPair;
 
 /**
@@ -35,7 +35,7 @@ export type CTKDLossArguments = LogitPair;
  *
  * Li et al.: Curriculum Temperature for Knowledge Distillation, arXiv 2211.16231.
  */
-export class CTKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class CTKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
   /** `(1)`, at first 1, as the authors'. */

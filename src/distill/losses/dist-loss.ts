@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { sides, teacherSchema } from './common/sides.ts';
@@ -22,7 +22,7 @@ const own = {
    */
   eps: z.number().positive().default(1e-8),
 };
-export interface DISTLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface DISTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface DISTLossArguments {
   /** The student's logits, `(N, C)`, or `(N, C, ...)`: each place by itself, then the mean. */
@@ -38,7 +38,7 @@ export interface DISTLossArguments {
  *
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
  */
-export class DISTLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class DISTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['logitsS', 'logitsT'] };
 

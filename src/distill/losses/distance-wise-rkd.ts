@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, squaredDistances } from './common/pairwise.ts';
@@ -19,7 +19,7 @@ const own = {
   /** Make each sample a unit vector first. Default true. */
   withL2Norm: z.boolean().default(true),
 };
-export interface DistanceWiseRKDOptions extends OptionsOf<typeof own>, OpenTeacherOptions {}
+export interface DistanceWiseRKDOptions extends OptionsFrom<typeof own>, OpenTeacherOptions {}
 
 /** Features or logits `(N, ...)`; only N must agree. */
 export type DistanceWiseRKDArguments = LogitPair;
@@ -31,7 +31,7 @@ export type DistanceWiseRKDArguments = LogitPair;
  *
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
  */
-export class DistanceWiseRKD extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class DistanceWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classIndices } from './common/class-indices.ts';
@@ -24,7 +24,7 @@ const own = {
   /** Over samples: `'none'` gives `(N)`, `'mean'` and `'batchmean'` its mean, `'sum'` its sum. Default `'batchmean'`. */
   reduction: z.enum(reductions).default('batchmean'),
 };
-export interface DKDLossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface DKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)`, two classes or more. */
 export interface DKDLossArguments extends LogitPair {
@@ -39,7 +39,7 @@ export interface DKDLossArguments extends LogitPair {
  *
  * Zhao et al.: Decoupled Knowledge Distillation, arXiv 2203.08679. `compat: 'mmrazor'`: `'mean'` and `'none'` are the sum.
  */
-export class DKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class DKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { root } from './common/roots.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -24,7 +24,7 @@ const own = {
   /** The same, as MMRazor spells it. */
   nonloaclWeight: z.number().optional(),
 };
-export interface FBKDLossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface FBKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface FBKDLossArguments {
   /**
@@ -44,7 +44,7 @@ export interface FBKDLossArguments {
  * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation: Towards Accurate and Efficient Detectors,
  * ICLR 2021.
  */
-export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   /** Of the relations, however it is spelled. */
   readonly nonlocalWeight: number;

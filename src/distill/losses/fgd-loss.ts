@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import type { Conv2d, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { boxesOf, focalMasks } from './common/focal-masks.ts';
 import type { BoxSource } from './common/focal-masks.ts';
@@ -28,7 +28,7 @@ const own = {
   /** Weight of the global part. Default 0.000005. */
   lambda: z.number().nonnegative().default(0.000005),
 };
-export interface FGDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface FGDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Maps `(N, C, H, W)` of one shape; the boxes of each image. */
 export interface FGDLossArguments extends FeaturePair, BoxSource {
@@ -45,7 +45,7 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
  *
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
  */
-export class FGDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'inputs'],

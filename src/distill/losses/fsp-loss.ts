@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireLayers } from './common/layers.ts';
 import type { LayerPair } from './common/layers.ts';
@@ -20,7 +20,7 @@ const own = {
   /** One for each pair of layers. Default: 1. */
   weights: z.array(z.number()).optional().readonly(),
 };
-export interface FSPLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface FSPLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of two or more layers, in their order; each layer's channels are the same on both sides. */
 export type FSPLossArguments = LayerPair;
 
@@ -31,7 +31,7 @@ export type FSPLossArguments = LayerPair;
  * Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning, CVPR
  * 2017.
  */
-export class FSPLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { pooledTo } from './common/pooling.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -17,7 +17,7 @@ const own = {
    */
   levels: z.array(z.int().positive()).readonly().default([4, 2, 1]),
 };
-export interface HCLLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface HCLLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of one shape. */
 export type HCLLossArguments = FeaturePair;
 
@@ -27,7 +27,7 @@ export type HCLLossArguments = FeaturePair;
  *
  * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
  */
-export class HCLLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, gram, unit } from './common/pairwise.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -14,7 +14,7 @@ const own = {
   /** Temperature of the cosines. Default 0.1. */
   tau: z.number().positive().default(0.1),
 };
-export interface InfoNCELossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface InfoNCELossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings of one shape, `(N, D)`; more dimensions are flattened. */
 export type InfoNCELossArguments = FeaturePair;
 
@@ -25,7 +25,7 @@ export type InfoNCELossArguments = FeaturePair;
  * van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, arXiv 1807.03748; for distillation:
  * Tian, Krishnan, Isola, arXiv 1910.10699.
  */
-export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { processGroup } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { logSum } from './common/divergence.ts';
@@ -16,7 +16,7 @@ const own = {
   /** Average over the batches of all processes that train together; in one process nothing changes. Default true. */
   gather: z.boolean().default(true),
 };
-export interface InformationEntropyLossOptions extends LossOptions, OptionsOf<typeof own> {}
+export interface InformationEntropyLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 export interface InformationEntropyLossArguments {
   /** The teacher's logits on generated images, `(N, C)` or `(N, C, ...)`. */
@@ -29,7 +29,7 @@ export interface InformationEntropyLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class InformationEntropyLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
+export class InformationEntropyLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsT'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireLayers } from './common/layers.ts';
 import type { LayerPair } from './common/layers.ts';
@@ -22,7 +22,7 @@ const own = {
   /** Weight of how samples move from one layer to the next (the transformation). Default 5. */
   transformWeight: z.number().default(5),
 };
-export interface IRGLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface IRGLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)`, and maps `(N, C, H, W)` of one or more layers in their order; the maps of the sides may differ in shape. */
 export interface IRGLossArguments extends LogitPair, LayerPair {}
@@ -35,7 +35,7 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
  *
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.
  */
-export class IRGLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'sFeatures', 'tFeatures'] };
 

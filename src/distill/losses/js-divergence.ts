@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
 import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
@@ -16,7 +16,7 @@ const own = {
    */
   beta: z.number().gt(0).lt(1).default(0.5),
 };
-export interface JSDivergenceOptions extends DivergenceOptions, OptionsOf<typeof own> {}
+export interface JSDivergenceOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
 export type JSDivergenceArguments = LogitPair;
 
 /**
@@ -25,7 +25,7 @@ export type JSDivergenceArguments = LogitPair;
  *
  * Agarwal et al.: On-Policy Distillation of Language Models (GKD), arXiv 2306.13649.
  */
-export class JSDivergence extends Divergence<DivergenceSettings & SettingsOf<typeof own>> {
+export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry, validate } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
 import { requireSameShape, shown } from './common/shapes.ts';
@@ -25,7 +25,7 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
-export interface KDSoftCELossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface KDSoftCELossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)` or `(N, ..., C)`: the classes along the last dimension. */
 export interface KDSoftCELossArguments extends LogitPair {
@@ -42,7 +42,7 @@ export interface KDSoftCELossArguments extends LogitPair {
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
-export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = {
     required: ['predsS', 'predsT'],

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -19,7 +19,7 @@ const own = {
   /** The older way: false is `'none'`; goes before `sizeAverage` and `reduction`. Default: not said. */
   reduce: z.boolean().nullable().optional(),
 };
-export interface L1LossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features or logits of one shape. */
 export type L1LossArguments = FeaturePair;
@@ -30,7 +30,7 @@ export type L1LossArguments = FeaturePair;
  *
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
  */
-export class L1Loss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   /** As the options say, whichever of them. */
   readonly reduction: Reduction;

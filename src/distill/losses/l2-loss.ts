@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened } from './common/pairwise.ts';
 import { direction, root } from './common/roots.ts';
@@ -21,7 +21,7 @@ const own = {
   /** The distance between the two batches, `sqrt(sum (s - t)^2)`, not divided by anything. Default false. */
   dist: z.boolean().default(false),
 };
-export interface L2LossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface L2LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features of one shape, `(N, ...)`. */
 export type L2LossArguments = FeaturePair;
@@ -33,7 +33,7 @@ export type L2LossArguments = FeaturePair;
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550. `compat: 'mmrazor'` lets shapes broadcast, on which the
  * published recipe of BYOT rests, and gives NaN for samples that are all zero.
  */
-export class L2Loss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class L2Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad, Tensor, tidy } from '../../torch/index.ts';
 
 /** The names of a loss's arguments in their order, for the check of mappings before the first step. */
@@ -29,10 +29,10 @@ const common = {
 };
 
 /** What every loss may be told. */
-export interface LossOptions extends OptionsOf<typeof common> {}
+export interface LossOptions extends OptionsFrom<typeof common> {}
 
 /** {@link LossOptions} once they are checked, with defaults. */
-export interface LossSettings extends SettingsOf<typeof common> {}
+export interface LossSettings extends SettingsFrom<typeof common> {}
 
 /** The schema of a loss's options: its own, and those of {@link LossOptions}. Unknown ones are refused. */
 export function lossSchema<S extends z.ZodRawShape>(own: S) {
@@ -41,7 +41,7 @@ export function lossSchema<S extends z.ZodRawShape>(own: S) {
 
 /**
  * A distillation loss. A new one declares its options in `static schema`, made by {@link lossSchema}, and finds them, checked
- * and with defaults, in `this.options`; their type is `Settings`, such as `LossSettings & SettingsOf<typeof own>`.
+ * and with defaults, in `this.options`; their type is `Settings`, such as `LossSettings & SettingsFrom<typeof own>`.
  */
 export abstract class DistillLoss<Settings extends LossSettings = LossSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -13,7 +13,7 @@ const own = {
   /** The weight of the paper, besides `lossWeight`. Default 2e-5. */
   alphaMgd: z.number().default(2e-5),
 };
-export interface MGDLossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface MGDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature maps `(N, C, H, W)` of one shape; the student's through MGDConnector. */
 export type MGDLossArguments = LogitPair;
@@ -23,7 +23,7 @@ export type MGDLossArguments = LogitPair;
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
  */
-export class MGDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class MGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

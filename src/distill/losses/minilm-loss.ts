@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram } from './common/pairwise.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -19,7 +19,7 @@ const own = {
   /** Weight of the relations of values. Default 1. */
   valueWeight: z.number().default(1),
 };
-export interface MiniLMLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface MiniLMLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Queries, keys and values of one layer, each `(N, heads, L, d)`; `d` may differ between the sides. */
 export interface MiniLMLossArguments {
@@ -38,7 +38,7 @@ export interface MiniLMLossArguments {
  * Wang et al.: MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained Transformers, arXiv
  * 2002.10957.
  */
-export class MiniLMLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class MiniLMLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['queriesS', 'keysS', 'valuesS', 'queriesT', 'keysT', 'valuesT'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram } from './common/pairwise.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -22,7 +22,7 @@ const own = {
   /** Weight of the class level. Default 1. */
   classWeight: z.number().default(1),
 };
-export interface MLKDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface MLKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 export type MLKDLossArguments = LogitPair;
 
 /**
@@ -33,7 +33,7 @@ export type MLKDLossArguments = LogitPair;
  *
  * Jin, Wang, Lin: Multi-Level Logit Distillation, CVPR 2023.
  */
-export class MLKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class MLKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { logSoftmaxOfPossible } from './common/divergence.ts';
 import { labelsOf, othersOf, targetOf } from './common/labels.ts';
@@ -18,7 +18,7 @@ const own = {
   /** Weight of the other classes. Default 1.5. */
   gamma: z.number().default(1.5),
 };
-export interface NKDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface NKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface NKDLossArguments extends LogitPair {
   /** The true classes, int64 `(N)`. */
@@ -32,7 +32,7 @@ export interface NKDLossArguments extends LogitPair {
  * Yang et al.: From Knowledge Distillation to Self-Knowledge Distillation: A Unified Approach with Normalized Loss and
  * Customized Soft Labels, arXiv 2303.13005.
  */
-export class NKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class NKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 

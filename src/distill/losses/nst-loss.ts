@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram, unit } from './common/pairwise.ts';
@@ -22,7 +22,7 @@ const own = {
    */
   sigmaSquared: z.number().positive().optional(),
 };
-export interface NSTLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface NSTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, and the larger map is average-pooled to the smaller. */
 export type NSTLossArguments = FeaturePair;
 
@@ -32,7 +32,7 @@ export type NSTLossArguments = FeaturePair;
  *
  * Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, arXiv 1707.01219.
  */
-export class NSTLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { where } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { labelsOf, targetMask } from './common/labels.ts';
@@ -18,7 +18,7 @@ const own = {
   /** Temperature of both sides. Default 1. */
   tau: z.number().positive().default(1),
 };
-export interface OFALossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface OFALossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface OFALossArguments extends LogitPair {
   /** The true classes, int64 `(N)`. */
@@ -32,7 +32,7 @@ export interface OFALossArguments extends LogitPair {
  *
  * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
  */
-export class OFALoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class OFALoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -13,7 +13,7 @@ const own = {
   /** What the sum is divided by, besides N. Default 1000. */
   mulFactor: z.number().positive().default(1000),
 };
-export interface OFDLossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface OFDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape; the teacher's through OFDTeacherConnector. */
 export type OFDLossArguments = FeaturePair;
@@ -23,7 +23,7 @@ export type OFDLossArguments = FeaturePair;
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
  */
-export class OFDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class OFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
@@ -15,7 +15,7 @@ const own = {
   /** Where sizes differ, bring the student's map to the teacher's size; false: the teacher's to the student's. Default true. */
   resizeStu: z.boolean().default(true),
 };
-export interface PKDLossOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface PKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface PKDLossArguments {
   /** The student's feature maps, `(N, C, H, W)`: one, or one for each level. */
@@ -30,7 +30,7 @@ export interface PKDLossArguments {
  *
  * Cao et al.: PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
-export class PKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class PKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines } from './common/pairwise.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -16,7 +16,7 @@ const own = {
   /** How a patch becomes a node: the authors' code takes `'max'`, the paper `'avg'`. Default `'max'`. */
   pooling: z.enum(['max', 'avg']).default('max'),
 };
-export interface SKDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface SKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, height and width may not. */
 export type SKDLossArguments = FeaturePair;
 
@@ -26,7 +26,7 @@ export type SKDLossArguments = FeaturePair;
  *
  * Liu et al.: Structured Knowledge Distillation for Semantic Segmentation, arXiv 1903.04197.
  */
-export class SKDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

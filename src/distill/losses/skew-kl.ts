@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
 import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
@@ -15,7 +15,7 @@ const own = {
   /** From the student (the paper's SRKL) and not from the teacher (SKL). Default false. */
   reverse: z.boolean().default(false),
 };
-export interface SkewKLOptions extends DivergenceOptions, OptionsOf<typeof own> {}
+export interface SkewKLOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
 export type SkewKLArguments = LogitPair;
 
 /**
@@ -24,7 +24,7 @@ export type SkewKLArguments = LogitPair;
  *
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
  */
-export class SkewKL extends Divergence<DivergenceSettings & SettingsOf<typeof own>> {
+export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { sides, teacherSchema } from './common/sides.ts';
@@ -14,7 +14,7 @@ const own = {
   /** Where the parabola ends. Default 1. */
   beta: z.number().positive().default(1),
 };
-export interface SmoothL1LossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface SmoothL1LossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features or logits of one shape. */
 export type SmoothL1LossArguments = FeaturePair;
 
@@ -23,7 +23,7 @@ export type SmoothL1LossArguments = FeaturePair;
  *
  * Girshick: Fast R-CNN, arXiv 1504.08083. Features often have a few channels far larger than the rest.
  */
-export class SmoothL1Loss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class SmoothL1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { logSum } from './common/divergence.ts';
@@ -24,7 +24,7 @@ const own = {
    */
   space: z.enum(['probability', 'logit']).default('probability'),
 };
-export interface SoftLabelEnsembleOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface SoftLabelEnsembleOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface SoftLabelEnsembleArguments {
   /** The student's logits, `(N, C)` or `(N, C, ...)`. */
@@ -40,7 +40,7 @@ export interface SoftLabelEnsembleArguments {
  * Hinton, Vinyals, Dean 2015, arXiv 1503.02531, who name both means; You, Xu, Xu, Tao: Learning from Multiple Teacher Networks,
  * KDD 2017.
  */
-export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -20,7 +20,7 @@ const own = {
   /** What is compared there: logits, by their squared difference, or probabilities, by KL. Default `'logits'`. */
   match: z.enum(['logits', 'probabilities']).default('logits'),
 };
-export interface SRDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface SRDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface SRDLossArguments extends FeaturePair {
   /** The weight of the teacher's classifier, `(K, D)`: a recorder of type `Parameter` gives it. */
@@ -36,7 +36,7 @@ export interface SRDLossArguments extends FeaturePair {
  *
  * Yang, Martinez, Bulat, Tzimiropoulos: Knowledge Distillation via Softmax Regression Representation Learning, ICLR 2021.
  */
-export class SRDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class SRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'classifierWeight'],

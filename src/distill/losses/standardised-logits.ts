@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { Entry, OptionsOf, SettingsOf, TypedConfig } from '../../registry/index.ts';
+import type { Entry, OptionsFrom, SettingsFrom, TypedConfig } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { widened } from './common/sides.ts';
 import { standardise } from './common/standardise.ts';
@@ -18,7 +18,7 @@ const own = {
   /** Added to the variance, so that a constant row becomes zeros with a finite gradient. Default 1e-7. */
   eps: z.number().positive().default(1e-7),
 };
-export interface StandardisedLogitsOptions extends LossOptions, OptionsOf<typeof own> {}
+export interface StandardisedLogitsOptions extends LossOptions, OptionsFrom<typeof own> {}
 /** The same in a config, where the loss may be one too. */
 export interface StandardisedLogitsConfig extends Omit<StandardisedLogitsOptions, 'loss'> {
   /** The loss that gets the standardised logits, such as `{ type: 'KLDivergence', tau: 2 }`. */
@@ -36,7 +36,7 @@ const standardised = ['predsS', 'predsT'];
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
  */
-export class StandardisedLogits extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
+export class StandardisedLogits extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs: LossArguments;
   readonly loss: DistillLoss;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { labelsOf, targetMask, targetOf } from './common/labels.ts';
 import { widened } from './common/sides.ts';
@@ -15,7 +15,7 @@ const own = {
   /** Temperature of student and virtual teacher. Default 20. */
   tau: z.number().positive().default(20),
 };
-export interface TfKDLossOptions extends LossOptions, OptionsOf<typeof own> {}
+export interface TfKDLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 export interface TfKDLossArguments {
   /** The student's logits, `(N, C)`. */
@@ -32,7 +32,7 @@ export interface TfKDLossArguments {
  *
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
  */
-export class TfKDLoss extends DistillLoss<LossSettings & SettingsOf<typeof own>> {
+export class TfKDLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsS', 'gtLabels'], classes: ['gtLabels'] };
 

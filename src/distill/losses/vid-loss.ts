@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Conv2d, Parameter, ReLU, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { full, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { toSmaller } from './common/pooling.ts';
@@ -28,7 +28,7 @@ const own = {
   /** The least variance. Default 1e-5. */
   eps: z.number().positive().default(1e-5),
 };
-export interface VIDLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface VIDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`, the larger average-pooled to the smaller, or vectors `(N, C)`. */
 export type VIDLossArguments = FeaturePair;
 
@@ -39,7 +39,7 @@ export type VIDLossArguments = FeaturePair;
  *
  * Ahn, Hu, Damianou, Lawrence, Dai: Variational Information Distillation for Knowledge Transfer, arXiv 1904.05835.
  */
-export class VIDLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class VIDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
   /** `(tChannels)` */

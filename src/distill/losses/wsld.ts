@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classIndices } from './common/class-indices.ts';
 import { requireRank, requireSameShape, shown } from './common/shapes.ts';
@@ -18,7 +18,7 @@ const own = {
   /** How many classes the logits must have, as a check. Default: any. */
   numClasses: z.int().positive().optional(),
 };
-export interface WSLDOptions extends OpenTeacherOptions, OptionsOf<typeof own> {}
+export interface WSLDOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface WSLDArguments {
   /** The student's logits, `(N, C)`. */
@@ -35,7 +35,7 @@ export interface WSLDArguments {
  *
  * Zhou et al.: Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective, arXiv 2102.00650.
  */
-export class WSLD extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class WSLD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['student', 'teacher', 'gtLabels'], classes: ['gtLabels'] };
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
 import { sides, teacherSchema } from './common/sides.ts';
@@ -16,7 +16,7 @@ const own = {
   /** Weigh samples by how flat the teacher is on them; false gives TTM. Default true. */
   weighted: z.boolean().default(true),
 };
-export interface WTTMLossOptions extends TeacherOptions, OptionsOf<typeof own> {}
+export interface WTTMLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 export type WTTMLossArguments = LogitPair;
 
 /**
@@ -25,7 +25,7 @@ export type WTTMLossArguments = LogitPair;
  *
  * Zheng, Yang: Knowledge Distillation Based on Transformed Teacher Matching, arXiv 2402.11148.
  */
-export class WTTMLoss extends DistillLoss<TeacherSettings & SettingsOf<typeof own>> {
+export class WTTMLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 

@@ -1,11 +1,10 @@
 // Records the gradients that flow back through what modules return, one record a call.
 import { RetortError } from '../../errors.ts';
 import type { Module } from '../../nn/index.ts';
-import { Tensor } from '../../torch/index.ts';
+import { mapLeaves, Tensor } from '../../torch/index.ts';
 import type { HookHandle } from '../../torch/index.ts';
 import { hold } from '../held.ts';
 import type { Held } from '../held.ts';
-import { mapLeaves } from '../structure.ts';
 import type { Call } from './call.ts';
 import { ModuleSource } from './module-source.ts';
 import { Recorder } from './recorder.ts';

@@ -1,6 +1,6 @@
 // One part of a record: an element of an array, a value of a plain object or of a Map.
 import { didYouMean, RetortError } from '../../errors.ts';
-import { isPlainObject } from '../structure.ts';
+import { isPlainObject } from '../../torch/index.ts';
 
 /** @throws {RetortError} which names `asker`, what the record is and which parts it has. */
 export function partOf(data: unknown, key: number | string, asker: string): unknown {

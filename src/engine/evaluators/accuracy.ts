@@ -1,5 +1,8 @@
 // The share of images whose right class is among the highest scores.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions } from '../../registry/index.ts';
 import type { Evaluator, Measurement } from './evaluator.ts';
 
 export interface AccuracyOptions {
@@ -7,16 +10,21 @@ export interface AccuracyOptions {
   topk?: readonly number[] | undefined;
 }
 
-/** `100 / N * #{ i : label_i among the k highest of scores_i }`, in percent. */
+/** The schema of {@link AccuracyOptions}. */
+export const accuracyOptions = z.strictObject({
+  topk: z.array(z.number().int().positive()).min(1).readonly().default([1]),
+});
+
+/**
+ * `100 / N * #{ i : label_i among the k highest of scores_i }`, in percent. NaN where a score is NaN: a class among
+ * such scores is no choice.
+ */
 export class Accuracy implements Evaluator {
   readonly #topk: readonly number[];
 
   /** @throws {RetortError} for a k that is no whole number of at least 1. */
-  constructor({ topk = [1] }: AccuracyOptions = {}) {
-    if (topk.length === 0 || topk.some((k) => !Number.isInteger(k) || k < 1)) {
-      throw new RetortError(`Accuracy: topk must be whole numbers of at least 1, got [${topk.join(', ')}]`);
-    }
-    this.#topk = topk;
+  constructor(options: AccuracyOptions = {}) {
+    this.#topk = checkOptions(accuracyOptions, options, 'Accuracy').topk;
   }
 
   begin(): Measurement {
@@ -24,6 +32,12 @@ export class Accuracy implements Evaluator {
     let seen = 0;
     return {
       add: (scores, dataSamples) => {
+        if (scores.ndim !== 2 || scores.shape[0] !== dataSamples.length) {
+          throw new RetortError(
+            `Accuracy: expected scores (${dataSamples.length}, K), one row per image, got (${scores.shape.join(', ')})`,
+          );
+        }
+        if (scores.isnan().any().item() === 1) seen = NaN;
         const most = Math.min(Math.max(...this.#topk), scores.shape[1]!);
         const best = scores.topk(most, 1)[1].data();
         for (const [i, { gtLabel }] of dataSamples.entries()) {

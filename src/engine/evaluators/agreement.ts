@@ -1,4 +1,5 @@
 // How alike two networks are on the same images: agreement of their first choice, KL divergence, CKA of their scores.
+import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { keep, ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -43,7 +44,15 @@ export class AgreementMeasurement {
   #kl = 0;
   #seen = 0;
 
+  /** @throws {RetortError} for scores of different shapes: networks of other classes do not agree or disagree. */
   add(student: Tensor, teacher: Tensor): void {
+    if (student.shape.join() !== teacher.shape.join()) {
+      const shown = ({ shape }: Tensor): string => `(${shape.join(', ')})`;
+      throw new RetortError(
+        `agreement: the teacher's scores ${shown(teacher)} cannot be compared with the student's ${shown(student)}`,
+        { help: 'they must know the same classes; leave agreement out to distil features only' },
+      );
+    }
     tidy(() => {
       const [s, t] = [student.to('float64'), teacher.to('float64')];
       this.#same += s.argmax(1).eq(t.argmax(1)).sum().item();

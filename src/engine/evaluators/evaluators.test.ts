@@ -25,7 +25,7 @@ it('takes a k beyond the number of classes, and refuses one that is none', () =>
   const measurement = new Accuracy({ topk: [5] }).begin();
   tidy(() => measurement.add(tensor([[1, 2]]), labelled(0)));
   expect(measurement.result()).toEqual({ accuracy: 100 });
-  expect(() => new Accuracy({ topk: [0] })).toThrow(/whole numbers of at least 1, got \[0\]/);
+  expect(() => new Accuracy({ topk: [0] })).toThrow(/Accuracy:\s+topk.0: .*got 0/);
   expect(() => buildEvaluator({ type: 'Acuracy' })).toThrow(/did you mean "Accuracy"/);
 });
 
@@ -68,4 +68,31 @@ it('CKA is 1 for a rotated and scaled copy, and small for unrelated scores', () 
   });
   expect(alike.result()['cka']).toBeCloseTo(1, 8);
   expect(unlike.result()['cka']).toBeLessThan(0.2);
+});
+
+it('accuracy of scores that are none is none; scores must be one row per image', () => {
+  const measurement = new Accuracy({ topk: [1, 2] }).begin();
+  tidy(() => measurement.add(tensor([[1, NaN]]), labelled(1)));
+  tidy(() => measurement.add(tensor([[1, 2]]), labelled(1)));
+  expect(measurement.result()).toEqual({ accuracy: NaN, top2: NaN });
+  tidy(() => {
+    expect(() => measurement.add(tensor([1, 2]), labelled(1, 0))).toThrow(/expected scores \(2, K\).*got \(2\)/);
+  });
+});
+
+it('a class that the teacher rules out adds nothing to the divergence', () => {
+  const measurement = new AgreementMeasurement();
+  tidy(() => measurement.add(tensor([[1, 2, 3]]), tensor([[1, 2, -Infinity]])));
+  const { kl } = measurement.result();
+  const sums = [Math.exp(1) + Math.exp(2), Math.exp(1) + Math.exp(2) + Math.exp(3)];
+  expect(kl).toBeCloseTo(Math.log(sums[1]! / sums[0]!), 12);
+});
+
+it('networks of other classes are not compared', () => {
+  const measurement = new AgreementMeasurement();
+  tidy(() => {
+    expect(() => measurement.add(tensor([[1, 2, 3]]), tensor([[1, 2]]))).toThrow(
+      /the teacher's scores \(1, 2\) cannot be compared with the student's \(1, 3\)/,
+    );
+  });
 });

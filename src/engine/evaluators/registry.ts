@@ -1,17 +1,13 @@
 // The evaluators that configs can name.
-import { z } from 'zod';
-
 import { entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { Accuracy } from './accuracy.ts';
+import { Accuracy, accuracyOptions } from './accuracy.ts';
 import type { Evaluator } from './evaluator.ts';
 
 const table = {
-  Accuracy: entry(
-    z.strictObject({ topk: z.array(z.number().int().positive()).exactOptional() }),
-    (options) => new Accuracy(options),
-    { summary: 'Share of images whose right class is among the highest scores.' },
-  ),
+  Accuracy: entry(accuracyOptions, (options) => new Accuracy(options), {
+    summary: 'Share of images whose right class is among the highest scores.',
+  }),
 };
 
 export const evaluators = new Registry<Evaluator, typeof table>('evaluator', table);

@@ -1,4 +1,6 @@
-// Follows one metric over evaluations: is this the best so far?
+// Follows one metric over evaluations: is this the best so far? A metric that is NaN or infinite never is.
+import { z } from 'zod';
+
 import { didYouMean, RetortError } from '../../errors.ts';
 import { flatMetrics } from './hook.ts';
 import type { NetworkMetrics } from './hook.ts';
@@ -12,9 +14,12 @@ export interface BestMetricOptions {
   minDelta?: number | undefined;
 }
 
+/** The schema of `rule`, for those who have a {@link BestMetric}. */
+export const rule = z.enum(['max', 'min']).exactOptional();
+
 export class BestMetric {
   readonly #options: BestMetricOptions;
-  /** Undefined before the first evaluation. */
+  /** Undefined before the first evaluation with a finite one. */
   best: number | undefined;
 
   constructor(options: BestMetricOptions) {
@@ -29,9 +34,22 @@ export class BestMetric {
     if (value === undefined) {
       throw new RetortError(`${hook}: there is no metric "${metric}"; ${didYouMean(metric, Object.keys(known))}`);
     }
+    if (!Number.isFinite(value)) return false;
     const gain = this.best === undefined ? Infinity : rule === 'max' ? value - this.best : this.best - value;
     if (!(gain > minDelta)) return false;
     this.best = value;
     return true;
+  }
+
+  /** What it remembers, and of which metric. */
+  stateValues(): Readonly<Record<string, unknown>> {
+    return { best: this.best, metric: this.#options.metric };
+  }
+
+  /** Goes on from {@link stateValues}; the best of another metric is none of this one. Whether it was this one's. */
+  loadStateValues({ best, metric = this.#options.metric }: Readonly<Record<string, unknown>>): boolean {
+    const own = metric === this.#options.metric;
+    this.best = own && typeof best === 'number' && Number.isFinite(best) ? best : undefined;
+    return own;
   }
 }

@@ -1,6 +1,8 @@
 // Ends training when a metric has not got better for a while.
-import { RetortError } from '../../errors.ts';
-import { BestMetric } from './best-metric.ts';
+import { z } from 'zod';
+
+import { checkOptions } from '../../registry/index.ts';
+import { BestMetric, rule } from './best-metric.ts';
 import type { BestMetricOptions } from './best-metric.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
@@ -8,6 +10,14 @@ export interface EarlyStopOptions extends BestMetricOptions {
   /** Evaluations without a gain before training ends. Default 5. */
   patience?: number | undefined;
 }
+
+/** The schema of {@link EarlyStopOptions}. */
+export const earlyStopOptions = z.strictObject({
+  metric: z.string(),
+  rule,
+  minDelta: z.number().nonnegative().exactOptional(),
+  patience: z.number().int().positive().default(5),
+});
 
 export class EarlyStop implements Hook {
   readonly name = 'EarlyStop';
@@ -17,27 +27,26 @@ export class EarlyStop implements Hook {
   #waited = 0;
 
   constructor(options: EarlyStopOptions) {
-    this.#metric = options.metric;
-    this.#best = new BestMetric(options);
-    this.#patience = options.patience ?? 5;
-    if (!Number.isInteger(this.#patience) || this.#patience < 1) {
-      throw new RetortError(`EarlyStop: patience must be a whole number of at least 1, got ${this.#patience}`);
-    }
+    const { patience, ...best } = checkOptions(earlyStopOptions, options, 'EarlyStop');
+    this.#metric = best.metric;
+    this.#best = new BestMetric(best);
+    this.#patience = patience;
   }
 
   afterEvaluate(run: Run, metrics: NetworkMetrics): void {
     if (this.#best.improves(this.name, metrics)) this.#waited = 0;
     else if (++this.#waited >= this.#patience) {
-      run.stop(`${this.#metric} has not got better than ${this.#best.best} in ${this.#patience} evaluations`);
+      const { best } = this.#best;
+      const what = best === undefined ? 'has not been a finite number' : `has not got better than ${best}`;
+      run.stop(`${this.#metric} ${what} in ${this.#patience} evaluations`);
     }
   }
 
   stateDict(): HookState {
-    return { values: { best: this.#best.best, waited: this.#waited } };
+    return { values: { ...this.#best.stateValues(), waited: this.#waited } };
   }
 
   loadStateDict({ values }: Required<HookState>): void {
-    this.#best.best = values['best'] as number | undefined;
-    this.#waited = values['waited'] as number;
+    this.#waited = this.#best.loadStateValues(values) ? (values['waited'] as number) : 0;
   }
 }

@@ -1,21 +1,26 @@
 // A running average of the student's weights, evaluated and saved beside the student itself.
 import { join } from 'node:path';
 
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
 import { moveAverage, saveModule } from '../../nn/index.ts';
 import type { LossModel } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
 import { keep, noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
 export interface EmaOptions {
-  /** Share of the new weights at each step, within (0, 1]. Default 0.0002. */
+  /** Share of the new weights at each optimizer step, within (0, 1]. Default 0.0002. */
   momentum?: number | undefined;
 }
 
+/** The schema of {@link EmaOptions}. */
+export const emaOptions = z.strictObject({ momentum: z.number().positive().max(1).default(0.0002) });
+
 /**
- * After each step `average = (1 - momentum) * average + momentum * student`, for parameters and floating-point buffers; others are
+ * After each optimizer step `average = (1 - momentum) * average + momentum * student`, for parameters and floating-point buffers; others are
  * copied. Polyak and Juditsky 1992. Evaluated as `ema`, saved as `student-ema.safetensors` under the student's own names.
  */
 export class Ema implements Hook {
@@ -23,11 +28,8 @@ export class Ema implements Hook {
   readonly #momentum: number;
   #average: Record<string, Tensor> | undefined;
 
-  constructor({ momentum = 0.0002 }: EmaOptions = {}) {
-    if (!(momentum > 0 && momentum <= 1)) {
-      throw new RetortError(`EMA: momentum must lie within (0, 1], got ${momentum}`);
-    }
-    this.#momentum = momentum;
+  constructor(options: EmaOptions = {}) {
+    this.#momentum = checkOptions(emaOptions, options, 'EMA').momentum;
   }
 
   beforeRun({ algorithm }: Run): void {

@@ -11,6 +11,8 @@ export interface Run {
   readonly algorithm: Trainable;
   readonly position: Readonly<Position>;
   readonly epochs: number;
+  /** Optimizer steps in a whole epoch. */
+  readonly stepsPerEpoch: number;
   /** Where files of the run go; undefined when nothing is written. */
   readonly workDir: string | undefined;
   readonly progress: Progress;
@@ -28,11 +30,11 @@ export interface HookState {
 }
 
 export interface Hook {
-  /** Its name in checkpoints and errors. */
+  /** Its name in checkpoints and errors; several hooks may have the same. */
   readonly name: string;
   beforeRun?(run: Run): void;
   beforeEpoch?(run: Run): void;
-  /** After each step, when parameters have moved. */
+  /** After each step, when parameters have moved: once for all the batches that `accumulate` puts into it. */
   afterStep?(run: Run, report: StepReport): void;
   afterEpoch?(run: Run): void;
   /** More networks to evaluate: `evaluate` measures the student as it is when it is called. */
@@ -44,6 +46,11 @@ export interface Hook {
   afterRun?(run: Run): void;
   stateDict?(): HookState;
   loadStateDict?(state: Required<HookState>): void;
+}
+
+/** Epochs done, with the fraction of the one under way, where training ended inside one. */
+export function epochsDone({ position, stepsPerEpoch }: Pick<Run, 'position' | 'stepsPerEpoch'>): number {
+  return Number((position.epoch + position.step / stepsPerEpoch).toFixed(3));
 }
 
 /** Looks a metric up by its path, such as `student.accuracy`; undefined when there is none of this name. */

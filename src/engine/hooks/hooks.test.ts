@@ -10,7 +10,7 @@ import type { LossModel } from '../../nn/index.ts';
 import { noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { silent } from '../progress.ts';
-import type { StepReport } from '../progress.ts';
+import type { Progress, StepReport } from '../progress.ts';
 import type { Trainable } from '../trainable.ts';
 import { buildHook, EarlyStop, Ema, KeepCheckpoints, Logger, StopDistillation } from './index.ts';
 import type { Run } from './index.ts';
@@ -35,7 +35,7 @@ class Stoppable extends Module {
   override forward(): void {}
 }
 
-type TestRun = Run & { stopped: string[]; position: { epoch: number; step: number } };
+type TestRun = Run & { stopped: string[]; position: { epoch: number; step: number }; progress: Progress };
 
 function run(algorithm: Module = new Stoppable()): TestRun {
   const stopped: string[] = [];
@@ -43,6 +43,7 @@ function run(algorithm: Module = new Stoppable()): TestRun {
     algorithm: algorithm as Trainable,
     position: { epoch: 0, step: 0 },
     epochs: 10,
+    stepsPerEpoch: 4,
     workDir: folder,
     progress: silent,
     stop: (reason) => void stopped.push(reason),
@@ -134,6 +135,7 @@ it('Logger writes lines that a resumed run takes back as far as it must', () => 
     step,
     epochs: 2,
     steps: 4,
+    left: 4,
     images: 1,
     losses: { loss: 1 },
     lr: 0.1,
@@ -159,6 +161,47 @@ it('Logger writes lines that a resumed run takes back as far as it must', () => 
 it('hooks come from configs, with the nearest name for a misspelt one', () => {
   expect(buildHook({ type: 'StopDistillHook', stopEpoch: 3 })).toBeInstanceOf(StopDistillation);
   expect(() => buildHook({ type: 'StopDistilHook', stopEpoch: 3 })).toThrow(/did you mean "StopDistillHook"/);
-  expect(() => new Ema({ momentum: 0 })).toThrow(/momentum must lie within \(0, 1\]/);
-  expect(() => new StopDistillation({ stopEpoch: -1 })).toThrow(/stopEpoch must be a whole number/);
+  expect(() => new Ema({ momentum: 0 })).toThrow(/EMA:\s+momentum: .*got 0/);
+  expect(() => new StopDistillation({ stopEpoch: -1 })).toThrow(/StopDistillHook:\s+stopEpoch: .*got -1/);
+});
+
+it('a metric that is NaN or infinite is never the best, and counts as no gain', () => {
+  const where = run();
+  const keep = new KeepCheckpoints({ best: 'student.auc' });
+  const stop = new EarlyStop({ metric: 'student.auc', patience: 2 });
+  const lines: string[] = [];
+  where.progress = { step() {}, line: (text) => void lines.push(text) };
+  for (const [i, auc] of [NaN, Infinity, 0.5, NaN, 0.4].entries()) {
+    where.position = { epoch: i + 1, step: 0 };
+    keep.afterEvaluate(where, { student: { auc } });
+    stop.afterEvaluate(where, { student: { auc } });
+  }
+  expect(lines).toEqual(['epoch 3: the best so far, kept as student-best.safetensors']);
+  expect(where.stopped).toEqual([
+    'student.auc has not been a finite number in 2 evaluations',
+    'student.auc has not got better than 0.5 in 2 evaluations',
+  ]);
+  const values = { best: null, waited: 0 }; // what JSON made of a NaN that was kept before
+  for (const hook of [keep, stop]) hook.loadStateDict({ tensors: {}, values });
+  keep.afterEvaluate(where, { student: { auc: 0.1 } });
+  expect(lines).toHaveLength(2);
+});
+
+it('what was best by one metric is none of another', () => {
+  const before = new EarlyStop({ metric: 'student.accuracy' });
+  before.afterEvaluate(run(), { student: { accuracy: 90 } });
+  const after = new EarlyStop({ metric: 'student.auc', patience: 1 });
+  after.loadStateDict({ tensors: {}, values: before.stateDict().values! });
+  const where = run();
+  after.afterEvaluate(where, { student: { auc: 0.5 } });
+  expect(where.stopped).toEqual([]);
+});
+
+it('constructors and configs are checked alike', () => {
+  const wrong = { metric: 'student.accuracy', patience: 0, minDelta: -1 };
+  for (const make of [() => new EarlyStop(wrong), () => buildHook({ type: 'EarlyStopHook', ...wrong })]) {
+    expect(make).toThrow(/EarlyStop[^]*minDelta: .*got -1[^]*patience: .*got 0/);
+  }
+  expect(() => new Logger({ intervall: 3 } as never)).toThrow(/"intervall".*did you mean "interval"/);
+  expect(() => new KeepCheckpoints({ last: 1.5 })).toThrow(/KeepCheckpoints:\s+last: .*got 1.5/);
 });

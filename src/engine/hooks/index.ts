@@ -3,7 +3,7 @@ export { EarlyStop } from './early-stop.ts';
 export type { EarlyStopOptions } from './early-stop.ts';
 export { Ema } from './ema.ts';
 export type { EmaOptions } from './ema.ts';
-export { flatMetrics, metricOf } from './hook.ts';
+export { epochsDone, flatMetrics, metricOf } from './hook.ts';
 export type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 export { KeepCheckpoints } from './keep-checkpoints.ts';
 export type { KeepCheckpointsOptions } from './keep-checkpoints.ts';

@@ -2,9 +2,12 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
 import { saveModule } from '../../nn/index.ts';
-import { BestMetric } from './best-metric.ts';
+import { checkOptions } from '../../registry/index.ts';
+import { BestMetric, rule } from './best-metric.ts';
+import { epochsDone } from './hook.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
 export interface KeepCheckpointsOptions {
@@ -16,15 +19,20 @@ export interface KeepCheckpointsOptions {
   rule?: 'max' | 'min' | undefined;
 }
 
+/** The schema of {@link KeepCheckpointsOptions}. */
+export const keepCheckpointsOptions = z.strictObject({
+  last: z.number().int().nonnegative().default(0),
+  best: z.string().exactOptional(),
+  rule,
+});
+
 export class KeepCheckpoints implements Hook {
   readonly name = 'KeepCheckpoints';
   readonly #last: number;
   readonly #best: BestMetric | undefined;
 
-  constructor({ last = 0, best, rule }: KeepCheckpointsOptions = {}) {
-    if (!Number.isInteger(last) || last < 0) {
-      throw new RetortError(`KeepCheckpoints: last must be a whole number of at least 0, got ${last}`);
-    }
+  constructor(options: KeepCheckpointsOptions = {}) {
+    const { last, best, rule } = checkOptions(keepCheckpointsOptions, options, 'KeepCheckpoints');
     this.#last = last;
     this.#best = best === undefined ? undefined : new BestMetric({ metric: best, rule });
   }
@@ -38,17 +46,19 @@ export class KeepCheckpoints implements Hook {
     }
   }
 
-  afterEvaluate({ algorithm, position, workDir, progress }: Run, metrics: NetworkMetrics): void {
+  afterEvaluate(run: Run, metrics: NetworkMetrics): void {
+    const { algorithm, workDir, progress } = run;
+    const epoch = epochsDone(run);
     if (workDir === undefined || this.#best?.improves(this.name, metrics) !== true) return;
-    saveModule(join(workDir, 'student-best.safetensors'), algorithm.student, { epoch: String(position.epoch) });
-    progress.line(`epoch ${position.epoch}: the best so far, kept as student-best.safetensors`);
+    saveModule(join(workDir, 'student-best.safetensors'), algorithm.student, { epoch: String(epoch) });
+    progress.line(`epoch ${epoch}: the best so far, kept as student-best.safetensors`);
   }
 
   stateDict(): HookState {
-    return { values: { best: this.#best?.best } };
+    return { values: this.#best?.stateValues() ?? {} };
   }
 
   loadStateDict({ values }: Required<HookState>): void {
-    if (this.#best !== undefined) this.#best.best = values['best'] as number | undefined;
+    this.#best?.loadStateValues(values);
   }
 }

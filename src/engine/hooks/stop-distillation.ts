@@ -1,5 +1,8 @@
 // Ends distillation before training ends: the teacher is not run any more, the student goes on with its own losses.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions } from '../../registry/index.ts';
 import type { Hook, Run } from './hook.ts';
 
 export interface StopDistillationOptions {
@@ -7,16 +10,16 @@ export interface StopDistillationOptions {
   stopEpoch: number;
 }
 
+/** The schema of {@link StopDistillationOptions}. */
+export const stopDistillationOptions = z.strictObject({ stopEpoch: z.number().int().nonnegative() });
+
 /** Sets the algorithm's `distillationStopped`; what it does follows from the epoch alone, so a resumed run knows it too. */
 export class StopDistillation implements Hook {
   readonly name = 'StopDistillHook';
   readonly #stopEpoch: number;
 
-  constructor({ stopEpoch }: StopDistillationOptions) {
-    if (!Number.isInteger(stopEpoch) || stopEpoch < 0) {
-      throw new RetortError(`StopDistillHook: stopEpoch must be a whole number of at least 0, got ${stopEpoch}`);
-    }
-    this.#stopEpoch = stopEpoch;
+  constructor(options: StopDistillationOptions) {
+    this.#stopEpoch = checkOptions(stopDistillationOptions, options, 'StopDistillHook').stopEpoch;
   }
 
   /** @throws {RetortError} when the algorithm cannot stop distilling. */

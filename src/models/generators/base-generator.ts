@@ -5,7 +5,7 @@ import { RetortError } from '../../errors.ts';
 import { initializeModule, Module } from '../../nn/index.ts';
 import type { InitConfig } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { randn, Tensor } from '../../torch/index.ts';
 
 const count = z.int().positive();
@@ -30,9 +30,9 @@ export const generatorShape = {
   /** `'mmrazor'` takes image sizes that the enlargements do not reach, and makes smaller images. Default: an error. */
   compat: z.literal('mmrazor').optional(),
 };
-export interface GeneratorOptions extends OptionsOf<typeof generatorShape> {}
+export interface GeneratorOptions extends OptionsFrom<typeof generatorShape> {}
 /** {@link GeneratorOptions} once they are checked, with defaults. */
-export interface GeneratorSettings extends SettingsOf<typeof generatorShape> {}
+export interface GeneratorSettings extends SettingsFrom<typeof generatorShape> {}
 
 export abstract class BaseGenerator<Settings extends GeneratorSettings = GeneratorSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */

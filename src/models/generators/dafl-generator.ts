@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { BatchNorm2d, Conv2d, functional, LeakyReLU, Linear, Sequential, Tanh } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { OptionsOf, SettingsOf } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { BaseGenerator, generatorShape } from './base-generator.ts';
 import type { GeneratorOptions, GeneratorSettings } from './base-generator.ts';
@@ -12,7 +12,7 @@ const own = {
   /** Added to the variance in the batch norms between the convolutions. Default 0.8. */
   bnEps: z.number().positive().default(0.8),
 };
-export interface DAFLGeneratorOptions extends GeneratorOptions, OptionsOf<typeof own> {}
+export interface DAFLGeneratorOptions extends GeneratorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `(N, latentDim)` to images `(N, 3, imgSize, imgSize)` of mean 0 and variance 1 in each channel: linear to
@@ -20,7 +20,7 @@ export interface DAFLGeneratorOptions extends GeneratorOptions, OptionsOf<typeof
  *
  * Chen et al.: DAFL: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class DAFLGenerator extends BaseGenerator<GeneratorSettings & SettingsOf<typeof own>> {
+export class DAFLGenerator extends BaseGenerator<GeneratorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = z.strictObject({ ...generatorShape, ...own });
   readonly linear: Linear;
   readonly bn1: BatchNorm2d;

@@ -51,10 +51,12 @@ export abstract class BatchNorm extends Module {
     const { weight, bias } = scaleAndShift([numFeatures], affine);
     this.weight = weight;
     this.bias = bias;
-    const buffer = (make: () => Tensor): Buffer | null => (trackRunningStats ? tidy(() => new Buffer(make())) : null);
+    const buffer = (make: () => Tensor, required = true): Buffer | null =>
+      trackRunningStats ? tidy(() => new Buffer(make(), { required })) : null;
     this.running_mean = buffer(() => ops.zeros([numFeatures]));
     this.running_var = buffer(() => ops.ones([numFeatures]));
-    this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }));
+    // Files from before PyTorch 0.4.1 do not have it, and nothing of value is missing there.
+    this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }), false);
   }
 
   /** What the input must look like, such as `(N, C, H, W)`. */

@@ -50,10 +50,12 @@ export class InstanceNorm2d extends Module {
     const { weight, bias } = scaleAndShift([numFeatures], affine);
     this.weight = weight;
     this.bias = bias;
-    const buffer = (make: () => Tensor): Buffer | null => (trackRunningStats ? tidy(() => new Buffer(make())) : null);
+    const buffer = (make: () => Tensor, required = true): Buffer | null =>
+      trackRunningStats ? tidy(() => new Buffer(make(), { required })) : null;
     this.running_mean = buffer(() => ops.zeros([numFeatures]));
     this.running_var = buffer(() => ops.ones([numFeatures]));
-    this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }));
+    // Files from before PyTorch 0.4.1 do not have it, and nothing of value is missing there.
+    this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }), false);
   }
 
   /** @throws {RetortError} for an input of another rank or channel count, or of one place where its statistics are needed. */

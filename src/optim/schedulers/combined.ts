@@ -1,5 +1,8 @@
 // Schedulers made of others: one after the other, or all at once.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions } from '../../registry/index.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { FormulaScheduler, Scheduler } from './scheduler.ts';
 import type { SchedulerState } from './scheduler.ts';
@@ -44,12 +47,15 @@ export interface SequentialLROptions {
   milestones: readonly number[];
 }
 
+const sequentialLROptions = z.strictObject({ milestones: z.array(z.number().int().nonnegative()).readonly() });
+
 /** One after the other; each starts from the optimiser's own rate when its turn comes. */
 export class SequentialLR extends Combined {
   readonly milestones: readonly number[];
 
-  constructor(optimizer: Optimizer, schedulers: readonly FormulaScheduler[], { milestones }: SequentialLROptions) {
+  constructor(optimizer: Optimizer, schedulers: readonly FormulaScheduler[], options: SequentialLROptions) {
     super(optimizer, schedulers);
+    const { milestones } = checkOptions(sequentialLROptions, options, 'SequentialLR');
     if (milestones.length !== schedulers.length - 1) {
       throw new RetortError(
         `SequentialLR: ${schedulers.length} schedulers need ${schedulers.length - 1} milestones, got ${milestones.length}`,

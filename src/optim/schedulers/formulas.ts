@@ -1,12 +1,14 @@
 // Schedulers that are one formula. `t` counts steps from 0, `base` is the optimiser's own rate.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions } from '../../registry/index.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { FormulaScheduler } from './scheduler.ts';
 
-function requireCount(where: string, value: number): number {
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new RetortError(`${where} must be a whole number of at least 1, got ${value}`);
-}
+const count = z.number().int().positive();
+const share = z.number().nonnegative().max(1);
+const aboveZero = z.number().positive().max(1);
 
 export interface MultiStepLROptions {
   /** At which steps the rate falls; one that stands twice counts twice. */
@@ -15,13 +17,20 @@ export interface MultiStepLROptions {
   gamma?: number;
 }
 
+/** The schema of {@link MultiStepLROptions}. */
+export const multiStepLROptions = z.strictObject({
+  milestones: z.array(z.number().int().nonnegative()).readonly(),
+  gamma: z.number().default(0.1),
+}) satisfies z.ZodType<Required<MultiStepLROptions>>;
+
 /** `base * gamma^(milestones passed)` */
 export class MultiStepLR extends FormulaScheduler {
   readonly milestones: readonly number[];
   readonly gamma: number;
 
-  constructor(optimizer: Optimizer, { milestones, gamma = 0.1 }: MultiStepLROptions) {
+  constructor(optimizer: Optimizer, options: MultiStepLROptions) {
     super(optimizer);
+    const { milestones, gamma } = checkOptions(multiStepLROptions, options, 'MultiStepLR');
     this.milestones = milestones;
     this.gamma = gamma;
     this.apply();
@@ -42,14 +51,21 @@ export interface StepLROptions {
   gamma?: number;
 }
 
+/** The schema of {@link StepLROptions}. */
+export const stepLROptions = z.strictObject({
+  stepSize: count,
+  gamma: z.number().default(0.1),
+}) satisfies z.ZodType<Required<StepLROptions>>;
+
 /** `base * gamma^floor(t / stepSize)` */
 export class StepLR extends FormulaScheduler {
   readonly stepSize: number;
   readonly gamma: number;
 
-  constructor(optimizer: Optimizer, { stepSize, gamma = 0.1 }: StepLROptions) {
+  constructor(optimizer: Optimizer, options: StepLROptions) {
     super(optimizer);
-    this.stepSize = requireCount('StepLR: stepSize', stepSize);
+    const { stepSize, gamma } = checkOptions(stepLROptions, options, 'StepLR');
+    this.stepSize = stepSize;
     this.gamma = gamma;
     this.apply();
   }
@@ -66,13 +82,18 @@ export interface ExponentialLROptions {
   gamma: number;
 }
 
+/** The schema of {@link ExponentialLROptions}. */
+export const exponentialLROptions = z.strictObject({
+  gamma: z.number(),
+}) satisfies z.ZodType<Required<ExponentialLROptions>>;
+
 /** `base * gamma^t` */
 export class ExponentialLR extends FormulaScheduler {
   readonly gamma: number;
 
-  constructor(optimizer: Optimizer, { gamma }: ExponentialLROptions) {
+  constructor(optimizer: Optimizer, options: ExponentialLROptions) {
     super(optimizer);
-    this.gamma = gamma;
+    this.gamma = checkOptions(exponentialLROptions, options, 'ExponentialLR').gamma;
     this.apply();
   }
 
@@ -91,14 +112,21 @@ export interface CosineAnnealingLROptions {
   etaMin?: number;
 }
 
+/** The schema of {@link CosineAnnealingLROptions}. */
+export const cosineAnnealingLROptions = z.strictObject({
+  tMax: count,
+  etaMin: z.number().default(0),
+}) satisfies z.ZodType<Required<CosineAnnealingLROptions>>;
+
 /** `etaMin + (base - etaMin) * (1 + cos(pi * t / tMax)) / 2`. Loshchilov, Hutter, arXiv 1608.03983. */
 export class CosineAnnealingLR extends FormulaScheduler {
   readonly tMax: number;
   readonly etaMin: number;
 
-  constructor(optimizer: Optimizer, { tMax, etaMin = 0 }: CosineAnnealingLROptions) {
+  constructor(optimizer: Optimizer, options: CosineAnnealingLROptions) {
     super(optimizer);
-    this.tMax = requireCount('CosineAnnealingLR: tMax', tMax);
+    const { tMax, etaMin } = checkOptions(cosineAnnealingLROptions, options, 'CosineAnnealingLR');
+    this.tMax = tMax;
     this.etaMin = etaMin;
     this.apply();
   }
@@ -118,11 +146,18 @@ export class CosineAnnealingLR extends FormulaScheduler {
 export interface LinearLROptions {
   /** Share of the rate at the start, above 0. Default 1/3. */
   startFactor?: number;
-  /** Share at the end. Default 1. */
+  /** Share at the end, 0 to 1. Default 1. */
   endFactor?: number;
   /** Steps from start to end. Default 5. */
   totalIters?: number;
 }
+
+/** The schema of {@link LinearLROptions}. */
+export const linearLROptions = z.strictObject({
+  startFactor: aboveZero.default(1 / 3),
+  endFactor: share.default(1),
+  totalIters: count.default(5),
+}) satisfies z.ZodType<Required<LinearLROptions>>;
 
 /** `base * (startFactor + (endFactor - startFactor) * min(t, totalIters) / totalIters)`: the usual warm-up. */
 export class LinearLR extends FormulaScheduler {
@@ -130,14 +165,12 @@ export class LinearLR extends FormulaScheduler {
   readonly endFactor: number;
   readonly totalIters: number;
 
-  constructor(optimizer: Optimizer, { startFactor = 1 / 3, endFactor = 1, totalIters = 5 }: LinearLROptions = {}) {
+  constructor(optimizer: Optimizer, options: LinearLROptions = {}) {
     super(optimizer);
-    if (!(startFactor > 0 && startFactor <= 1)) {
-      throw new RetortError(`LinearLR: startFactor must be above 0 and at most 1, got ${startFactor}`);
-    }
+    const { startFactor, endFactor, totalIters } = checkOptions(linearLROptions, options, 'LinearLR');
     this.startFactor = startFactor;
     this.endFactor = endFactor;
-    this.totalIters = requireCount('LinearLR: totalIters', totalIters);
+    this.totalIters = totalIters;
     this.apply();
   }
 
@@ -155,21 +188,28 @@ export class LinearLR extends FormulaScheduler {
 }
 
 export interface ConstantLROptions {
-  /** Share of the rate at first. Default 1/3. */
+  /** Share of the rate at first, above 0 and at most 1. Default 1/3. */
   factor?: number;
   /** Steps until the whole rate. Default 5. */
   totalIters?: number;
 }
+
+/** The schema of {@link ConstantLROptions}. */
+export const constantLROptions = z.strictObject({
+  factor: aboveZero.default(1 / 3),
+  totalIters: count.default(5),
+}) satisfies z.ZodType<Required<ConstantLROptions>>;
 
 /** `base * factor` for `totalIters` steps, then `base` */
 export class ConstantLR extends FormulaScheduler {
   readonly factor: number;
   readonly totalIters: number;
 
-  constructor(optimizer: Optimizer, { factor = 1 / 3, totalIters = 5 }: ConstantLROptions = {}) {
+  constructor(optimizer: Optimizer, options: ConstantLROptions = {}) {
     super(optimizer);
+    const { factor, totalIters } = checkOptions(constantLROptions, options, 'ConstantLR');
     this.factor = factor;
-    this.totalIters = requireCount('ConstantLR: totalIters', totalIters);
+    this.totalIters = totalIters;
     this.apply();
   }
 
@@ -191,15 +231,23 @@ export interface PolynomialLROptions {
   etaMin?: number;
 }
 
+/** The schema of {@link PolynomialLROptions}. */
+export const polynomialLROptions = z.strictObject({
+  totalIters: count.default(5),
+  power: z.number().positive().default(1),
+  etaMin: z.number().default(0),
+}) satisfies z.ZodType<Required<PolynomialLROptions>>;
+
 /** `etaMin + (base - etaMin) * (1 - min(t, totalIters) / totalIters)^power` */
 export class PolynomialLR extends FormulaScheduler {
   readonly totalIters: number;
   readonly power: number;
   readonly etaMin: number;
 
-  constructor(optimizer: Optimizer, { totalIters = 5, power = 1, etaMin = 0 }: PolynomialLROptions = {}) {
+  constructor(optimizer: Optimizer, options: PolynomialLROptions = {}) {
     super(optimizer);
-    this.totalIters = requireCount('PolynomialLR: totalIters', totalIters);
+    const { totalIters, power, etaMin } = checkOptions(polynomialLROptions, options, 'PolynomialLR');
+    this.totalIters = totalIters;
     this.power = power;
     this.etaMin = etaMin;
     this.apply();
@@ -220,12 +268,16 @@ export interface LambdaLROptions {
   lrLambda: ((t: number) => number) | readonly ((t: number) => number)[];
 }
 
+const lambda = z.custom<(t: number) => number>((value) => typeof value === 'function', 'expected a function');
+const lambdaLROptions = z.strictObject({ lrLambda: z.union([lambda, z.array(lambda).readonly()]) });
+
 /** `base * lrLambda(t)` */
 export class LambdaLR extends FormulaScheduler {
   readonly #shares: readonly ((t: number) => number)[];
 
-  constructor(optimizer: Optimizer, { lrLambda }: LambdaLROptions) {
+  constructor(optimizer: Optimizer, options: LambdaLROptions) {
     super(optimizer);
+    const { lrLambda } = checkOptions(lambdaLROptions, options, 'LambdaLR');
     const groups = optimizer.paramGroups.length;
     this.#shares = typeof lrLambda === 'function' ? Array.from({ length: groups }, () => lrLambda) : lrLambda;
     if (this.#shares.length !== groups) {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../../errors.ts';
-import type { OptionsOf } from '../../../registry/index.ts';
+import type { OptionsFrom } from '../../../registry/index.ts';
 import { tensor } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { fillSchema } from '../sizes.ts';
@@ -18,7 +18,7 @@ export const operationLookSchema = {
   /** How pixels between pixels are made. Default: bicubic for shears, nearest for the others. */
   interpolation: z.enum(['nearest', 'bilinear', 'bicubic']).optional(),
 };
-export interface OperationLook extends OptionsOf<typeof operationLookSchema> {}
+export interface OperationLook extends OptionsFrom<typeof operationLookSchema> {}
 
 interface Operation {
   run(images: Tensor, magnitudes: readonly number[], look: OperationLook): Tensor;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../../errors.ts';
 import { functional } from '../../../nn/index.ts';
-import type { OptionsOf, SettingsOf } from '../../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { DistillLoss, reductions } from '../loss.ts';
 import { sumInChunks } from './chunks.ts';
@@ -24,9 +24,9 @@ const shared = {
   chunkSize: z.int().positive().optional(),
 };
 
-export interface DivergenceOptions extends TeacherOptions, OptionsOf<typeof shared> {}
+export interface DivergenceOptions extends TeacherOptions, OptionsFrom<typeof shared> {}
 /** The same once they are checked. */
-export interface DivergenceSettings extends TeacherSettings, SettingsOf<typeof shared> {}
+export interface DivergenceSettings extends TeacherSettings, SettingsFrom<typeof shared> {}
 
 /** The schema of a divergence's options: its own, and those of {@link DivergenceOptions}. */
 export function divergenceSchema<S extends z.ZodRawShape>(own: S) {

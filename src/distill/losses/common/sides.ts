@@ -1,7 +1,7 @@
 // The two sides that a loss compares, as it computes with them: at least float32, and the teacher's a constant.
 import { z } from 'zod';
 
-import type { OptionsOf, SettingsOf } from '../../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { lossSchema } from '../loss.ts';
 import type { LossOptions, LossSettings } from '../loss.ts';
@@ -18,11 +18,11 @@ const open = {
 };
 
 /** What every loss with a teacher's side may be told. */
-export interface TeacherOptions extends LossOptions, OptionsOf<typeof closed> {}
+export interface TeacherOptions extends LossOptions, OptionsFrom<typeof closed> {}
 /** The same, for the losses through which a teacher's side is trained. */
-export interface OpenTeacherOptions extends LossOptions, OptionsOf<typeof open> {}
+export interface OpenTeacherOptions extends LossOptions, OptionsFrom<typeof open> {}
 /** Either, once they are checked. */
-export interface TeacherSettings extends LossSettings, SettingsOf<typeof closed> {}
+export interface TeacherSettings extends LossSettings, SettingsFrom<typeof closed> {}
 
 /** The schema of a loss's options: its own, and those of {@link TeacherOptions}. */
 export function teacherSchema<S extends z.ZodRawShape>(own: S) {

@@ -1,0 +1,121 @@
+// One list of classes for all data sets of an experiment: labels are numbers, and mean the same only where the lists are the same.
+// The list is that of the training data; labels of the other sets are brought to it by the names of their classes.
+import { nearest, RetortError } from '../errors.ts';
+import type { Dataset } from './dataset.ts';
+
+/** Names for classes of which only the number is known: `class 0`, `class 1`, ... */
+export function numberedClasses(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `class ${i}`);
+}
+
+/** Whether the names say no more than the numbers. */
+const onlyNumbers = (names: readonly string[]): boolean => names.every((name, i) => name === `class ${i}`);
+
+export interface AlignOptions {
+  /** What the data set is called in errors and notes, such as `valData`. */
+  name: string;
+  /** What the reference is called. Default `trainData`. */
+  reference?: string;
+  /**
+   * `'byName'` (default): a class is the reference's of the same name. `'byNumber'`: class i is the reference's class i, whatever
+   * both are called.
+   */
+  labels?: 'byName' | 'byNumber' | undefined;
+}
+
+export interface AlignedDataset {
+  /** With the classes of the reference, in its order. */
+  dataset: Dataset;
+  /** What was done, or may not be meant. */
+  notes: readonly string[];
+}
+
+/**
+ * The data set with labels that mean what they mean in `reference`. A class that it lacks, or another order, is no mistake where
+ * both know the names of their classes: its labels go by name. Where one of both knows only numbers, their counts are compared.
+ * @throws {RetortError} for classes that the reference does not have.
+ */
+export function alignClasses(dataset: Dataset, reference: Dataset, options: AlignOptions): AlignedDataset {
+  const { name, reference: other = 'trainData', labels = 'byName' } = options;
+  const [own, wanted] = [dataset.classes, reference.classes];
+  if (own.length === wanted.length && own.every((one, i) => one === wanted[i])) return { dataset, notes: [] };
+  const counts = `${name} has ${counted(own.length)}, ${other} ${wanted.length}`;
+  const unnamed = onlyNumbers(own) ? name : onlyNumbers(wanted) ? other : undefined;
+  if (labels === 'byNumber' || unnamed !== undefined) {
+    if (own.length > wanted.length) {
+      throw new RetortError(`${counts}: its labels from ${wanted.length} on mean nothing to the networks`, {
+        help: `leave these classes out of ${name}, or put them into ${other}`,
+      });
+    }
+    const notes: string[] = [];
+    if (own.length < wanted.length) notes.push(`${counts}; its labels are taken as numbers of the first ${own.length}`);
+    else if (labels === 'byName')
+      notes.push(`${unnamed} does not name its classes: labels of ${name} and ${other} go by number`);
+    return {
+      dataset: own.length === wanted.length && labels === 'byName' ? dataset : withClasses(dataset, wanted),
+      notes,
+    };
+  }
+  const numberOf = new Map(wanted.map((one, i) => [comparable(one), i]));
+  const unknown = own.filter((one) => !numberOf.has(comparable(one)));
+  if (unknown.length > 0) throw unknownClasses(unknown, wanted, { name, other, counts });
+  if (numberOf.size < wanted.length || new Set(own.map(comparable)).size < own.length) {
+    throw new RetortError(`${counts}, and a name among them stands for two`, {
+      help: 'give each class a name of its own',
+    });
+  }
+  const numbers = own.map((one) => numberOf.get(comparable(one))!);
+  const missing = wanted.filter((_, i) => !numbers.includes(i));
+  const moved = numbers.some((number, i) => number !== i);
+  const what =
+    missing.length === 0
+      ? `${name} has the classes of ${other}${moved ? ' in another order' : ', spelled with other code points'}`
+      : `${counts}: it lacks ${quoted(missing)}`;
+  return {
+    dataset: withClasses(dataset, wanted, numbers),
+    notes: [`${what}; its labels go by the names of the classes`],
+  };
+}
+
+/** File systems differ in how they store letters with accents. */
+const comparable = (name: string): string => name.normalize('NFC');
+
+const counted = (count: number): string => `${count} ${count === 1 ? 'class' : 'classes'}`;
+
+function quoted(names: readonly string[]): string {
+  const shown = names.slice(0, 5).map((name) => JSON.stringify(name));
+  return names.length > 5 ? `${shown.join(', ')}, ... (${names.length})` : shown.join(', ');
+}
+
+function unknownClasses(
+  unknown: readonly string[],
+  wanted: readonly string[],
+  { name, other, counts }: { name: string; other: string; counts: string },
+): RetortError {
+  const near = unknown.length === 1 ? nearest(unknown[0]!, wanted) : [];
+  const meant = near.length === 0 ? `${other} has ${quoted(wanted)}` : `did you mean ${quoted(near)}?`;
+  return new RetortError(
+    `${counts}: ${quoted(unknown)} ${unknown.length === 1 ? 'is' : 'are'} not in ${other}; ${meant}`,
+    {
+      help:
+        `give both the same class folders, or name those to take in the option classes of the data set of ${name}; ` +
+        `where class i is the same in both under another name, write ${name}.labels: 'byNumber'`,
+    },
+  );
+}
+
+/** The same samples under the classes of another set; `numbers` says which of them each own class is, default the same. */
+function withClasses(dataset: Dataset, classes: readonly string[], numbers?: readonly number[]): Dataset {
+  return {
+    length: dataset.length,
+    classes,
+    shape: dataset.shape,
+    label: (index) => (numbers === undefined ? dataset.label(index) : numbers[dataset.label(index)]!),
+    sample: dataset.sample?.bind(dataset),
+    open: dataset.open?.bind(dataset),
+    images: dataset.images?.bind(dataset),
+    decode: dataset.decode?.bind(dataset),
+    file: dataset.file?.bind(dataset),
+    leftOut: dataset.leftOut,
+  };
+}

@@ -1,0 +1,148 @@
+// Which network a state dict is of, from the names and shapes of its tensors alone: for errors that say "this is a ResNet-18" where
+// a list of two hundred names that do not fit would say nothing. Names are those of OpenMMLab, torchvision and timm.
+import { RetortError } from '../errors.ts';
+import { loadModule, loadTensors } from '../nn/index.ts';
+import type { LoadOptions, LoadReport, Module } from '../nn/index.ts';
+import { tidy } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
+
+type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** What a state dict looks like, such as `ResNet-18 for 10 classes`; undefined where it is like nothing that is known. */
+export function recognizeNetwork(state: Readonly<Record<string, Tensor>>): string | undefined {
+  const shapes = new Map(Object.entries(state).map(([name, tensor]) => [withoutPrefix(name), tensor.shape] as const));
+  let found: string | undefined;
+  for (const family of families) found ??= family(shapes);
+  if (found === undefined) return undefined;
+  const classes = classesOf(shapes);
+  return classes === undefined ? found : `${found} for ${classes} classes`;
+}
+
+/**
+ * Loads a safetensors file into a network; where the file is of another one, the error says of which.
+ * @throws {RetortError} see {@link loadModule}.
+ */
+export function loadNetwork(path: string, network: Module, options: LoadOptions = {}): LoadReport {
+  try {
+    return loadModule(path, network, options);
+  } catch (error) {
+    throw explainedMismatch(path, network, error);
+  }
+}
+
+/** What to throw when a file did not load: an error that names both networks where they can be told and differ, or `error` itself. */
+export function explainedMismatch(path: string, network: Module, error: unknown): unknown {
+  if (!(error instanceof RetortError)) return error;
+  const [file, own] = tidy(() => {
+    try {
+      return [recognizeNetwork(loadTensors(path).tensors), recognizeNetwork(network.stateDict())];
+    } catch {
+      return []; // it cannot be read at all, as the first error says
+    }
+  });
+  if (file === undefined || own === undefined || file === own) return error;
+  return new RetortError(`${path} looks like a ${file}, the network to load it into is a ${own}`, {
+    help: 'name the checkpoint of this network, or the network of this checkpoint',
+    cause: error,
+  });
+}
+
+/** Names as they are in a backbone or a bare network: without what wrappers and classifiers put before them. */
+function withoutPrefix(name: string): string {
+  return name.replace(/^((module|model|architecture|student|teacher|backbone|encoder)\.)+/, '');
+}
+
+/** How many blocks each stage has, from names such as `layer3.5.conv1.weight`. */
+function blocksOf(shapes: Shapes, pattern: RegExp): number[] {
+  const last = new Map<number, number>();
+  for (const name of shapes.keys()) {
+    const found = pattern.exec(name);
+    if (found === null) continue;
+    const [stage, block] = [Number(found[1]), Number(found[2])];
+    last.set(stage, Math.max(last.get(stage) ?? 0, block + 1));
+  }
+  return [...last].toSorted(([a], [b]) => a - b).map(([, blocks]) => blocks);
+}
+
+const depths: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  basic: { '2,2,2,2': 18, '3,4,6,3': 34 },
+  bottleneck: { '3,4,6,3': 50, '3,4,23,3': 101, '3,8,36,3': 152 },
+};
+
+/** ResNet and those that are built like it: ResNeXt, SE-ResNet, the networks of three stages for CIFAR, WideResNet, RegNet. */
+function residual(shapes: Shapes): string | undefined {
+  const blocks = blocksOf(shapes, /^layer(\d+)\.(\d+)\.conv1\.weight$/);
+  const first = shapes.get('layer1.0.conv1.weight');
+  const second = shapes.get('layer1.0.conv2.weight');
+  if (first === undefined || second === undefined) return undefined;
+  const bottleneck = shapes.has('layer1.0.conv3.weight');
+  const width = first[0] ?? 0;
+  if (blocks.length === 3 && !bottleneck) {
+    const n = blocks[0] ?? 0;
+    // A wide block has its first norm before its first convolution, over the channels that come in.
+    const wide = shapes.get('layer1.0.bn1.weight')?.[0] !== width;
+    const factor = width / 16;
+    if (wide) return `WideResNet-${6 * n + 4}-${factor}`;
+    return `ResNet-${6 * n + 2}${factor === 1 ? '' : ` of width ${width}`}`;
+  }
+  if (blocks.length !== 4) return undefined;
+  const perGroup = second[1] ?? 0;
+  const groups = (second[0] ?? 0) / perGroup;
+  const depth = depths[bottleneck ? 'bottleneck' : 'basic']![blocks.join()];
+  const counted = `with ${blocks.join(', ')} blocks`;
+  if (bottleneck && groups > 1) {
+    return depth === undefined ? `RegNet ${counted}` : `ResNeXt-${depth} (${groups}x${perGroup}d)`;
+  }
+  const small = shapes.get('conv1.weight')?.[2] === 3 ? ' with the stem for small images' : '';
+  const usual = 64;
+  const narrow = (second[0] ?? usual) === usual ? '' : ` of width ${second[0]}`;
+  const squeezed = [...shapes.keys()].some((name) => /^layer1\.0\.se(_layer|_module)?\./.test(name)) ? 'SE-' : '';
+  return `${squeezed}ResNet${depth === undefined ? ` ${counted}` : `-${depth}`}${narrow}${small}`;
+}
+
+function mobileNetV2(shapes: Shapes): string | undefined {
+  const [stem, block] = shapes.has('conv1.conv.weight')
+    ? ['conv1.conv.weight', 'layer2.0.conv.0.conv.weight']
+    : ['features.0.0.weight', 'features.2.conv.0.0.weight'];
+  const channels = shapes.get(stem)?.[0];
+  if (channels === undefined || !shapes.has(block)) return undefined;
+  return `MobileNetV2${channels === 32 ? '' : ` (stem of ${channels} channels)`}`;
+}
+
+function shuffleNetV2(shapes: Shapes): string | undefined {
+  const openMMLab = shapes.get('layers.0.0.branch2.0.conv.weight');
+  const width = (openMMLab ?? shapes.get('stage2.0.branch2.0.weight'))?.[0];
+  if (width === undefined) return undefined;
+  const factor = { 24: '0.5', 58: '1.0', 88: '1.5', 122: '2.0' }[width];
+  return `ShuffleNetV2${factor === undefined ? '' : ` x${factor}`}`;
+}
+
+function vgg(shapes: Shapes): string | undefined {
+  if (shapes.get('features.0.weight')?.join() !== '64,3,3,3') return undefined;
+  const convolutions = [...shapes].filter(
+    ([name, shape]) => /^features\.\d+\.weight$/.test(name) && shape.length === 4,
+  );
+  return `VGG-${convolutions.length + 3}`;
+}
+
+function visionTransformer(shapes: Shapes): string | undefined {
+  const patch = shapes.get('patch_embed.projection.weight') ?? shapes.get('patch_embed.proj.weight');
+  const attention = [...shapes.keys()].filter((name) => /^(layers|blocks)\.\d+\.attn\.qkv\.weight$/.test(name)).length;
+  if (patch === undefined || attention === 0) return undefined;
+  const dimensions = patch[0] ?? 0;
+  const size = { 192: 'tiny', 384: 'small', 768: 'base', 1024: 'large' }[dimensions];
+  const name = shapes.has('dist_token') ? 'distilled DeiT' : 'ViT';
+  const shown = attention === (size === 'large' ? 24 : 12) && size !== undefined ? `-${size}` : '';
+  const detail = shown === '' ? ` of ${attention} layers of ${dimensions} dimensions` : '';
+  return `${name}${shown}${detail}, patches of ${patch[2]}`;
+}
+
+const families = [residual, mobileNetV2, shuffleNetV2, vgg, visionTransformer];
+
+/** The number of classes, from the last layer of the classifier. */
+function classesOf(shapes: Shapes): number | undefined {
+  const heads = [...shapes].filter(
+    ([name, shape]) => shape.length === 2 && /^(fc|head|classifier|linear|heads)(\..+)?\.weight$/.test(name),
+  );
+  return heads.at(-1)?.[1][0];
+}

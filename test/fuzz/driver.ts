@@ -1,0 +1,193 @@
+// Runs a fuzzer in processes of its own. One that dies or stands still is a fault like one that is thrown: the case is tried
+// again alone, made smaller while it still shows the same, and printed as lines to paste.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { Job, Now, Seen } from './child.ts';
+import type { Fuzzer } from './fuzzer.ts';
+
+export interface FuzzOptions {
+  /** The name of a file in this folder. */
+  fuzzer: string;
+  seed: string;
+  /** Cases in all, divided among the parts. Default: what the fuzzer says. */
+  calls?: number | undefined;
+  /** Parts whose name contains this only. */
+  only?: string | undefined;
+  /** Called with progress, a line each time. */
+  log?: (line: string) => void;
+}
+
+export interface Found {
+  part: string;
+  /** `SIGSEGV`, `stands still` (such a case is not made smaller), or what a {@link Fault} says. */
+  kind: string;
+  message: string;
+  /** Lines to paste. */
+  source: string;
+  /** Whether the case shows it alone, in a fresh process. */
+  alone: boolean;
+}
+
+export interface Report {
+  taken: number;
+  refused: number;
+  found: Found[];
+}
+
+/** A case that computes longer than this, in seconds of a processor, or waits longer than that, stands still. */
+const patience = { computing: 5, waiting: 120 };
+const standsStill = 'stands still';
+/** Writable memory of a process, in KiB: what wants gigabytes fails instead of filling the machine. */
+const mostMemory = 1.75 * 2 ** 20;
+/** Deaths of one part beyond this many are not looked for. */
+const enough = 3;
+
+/** Tries the cases and reports what was found, each kind of each part once. */
+export async function fuzz({ fuzzer: name, seed, calls, only, log = () => {} }: FuzzOptions): Promise<Report> {
+  const { default: fuzzer } = (await import(new URL(`${name}.ts`, import.meta.url).href)) as { default: Fuzzer };
+  const all = fuzzer.parts?.() ?? Array.from({ length: 10 }, (_, i) => `part ${i}`);
+  const chosen = only === undefined ? all : all.filter((part) => part.includes(only));
+  const each = Math.ceil((calls ?? fuzzer.calls) / Math.max(1, chosen.length));
+  let left = chosen.map((part) => ({ name: part, from: 0, calls: each }));
+  const report: Report = { taken: 0, refused: 0, found: [] };
+  const known = new Set<string>();
+  const deaths = new Map<string, number>();
+
+  while (left.length > 0) {
+    const end = await inProcess({ fuzzer: name, seed, parts: left });
+    report.taken += end.taken;
+    report.refused += end.refused;
+    const seen = end.death === undefined ? end.seen : [...end.seen, end.death];
+    for (const one of seen) {
+      const key = `${one.part}: ${one.kind}`;
+      if (known.has(key)) continue;
+      known.add(key);
+      const found = await smallest(name, fuzzer, one);
+      report.found.push(found);
+      log(`${key}${found.alone ? '' : ' (not when tried alone)'}\n${found.message}\n${found.source}\n`);
+    }
+    if (end.death === undefined) break;
+    const { part, index } = end.death;
+    const died = (deaths.get(part) ?? 0) + 1;
+    deaths.set(part, died);
+    left = left.slice(left.findIndex((one) => one.name === part));
+    if (died >= enough) left = left.slice(1);
+    else left[0]!.from = index + 1;
+  }
+  return report;
+}
+
+/** The case, made smaller for as long as the same kind of fault shows. */
+async function smallest(name: string, fuzzer: Fuzzer, first: Seen): Promise<Found> {
+  const { seen, death } = await inProcess({ fuzzer: name, tried: [first.tried] });
+  const again = death ?? seen[0];
+  let best = again === undefined ? undefined : { ...again, died: death !== undefined };
+  const alone = best?.kind === first.kind;
+  if (!alone || best === undefined) {
+    return { part: first.part, kind: first.kind, message: first.message, source: fuzzer.source(first.tried), alone };
+  }
+  if (!best.died) {
+    const { seen } = await inProcess({ fuzzer: name, large: best.tried, kind: best.kind });
+    best = { ...(seen.at(-1) ?? best), died: false };
+  } else if (best.kind !== standsStill) best = await smallestDeath(name, fuzzer, best);
+  return { part: first.part, kind: best.kind, message: best.message, source: fuzzer.source(best.tried), alone: true };
+}
+
+/** A case that ends its process, made smaller: each smaller one takes a process, so only so many are tried. */
+async function smallestDeath(name: string, fuzzer: Fuzzer, first: Seen): Promise<Seen & { died: boolean }> {
+  let best = first;
+  for (let round = 0; round < 30; round++) {
+    let candidates = [...fuzzer.simpler(best.tried)];
+    let better: Seen | undefined;
+    while (candidates.length > 0 && better === undefined) {
+      const { death, seen } = await inProcess({ fuzzer: name, tried: candidates });
+      const last = death ?? seen[0];
+      if (last === undefined) break;
+      if (death?.kind === best.kind) better = death;
+      else candidates = candidates.slice(last.index + 1); // something else was wrong with that one
+    }
+    if (better === undefined) break;
+    best = better;
+  }
+  return { ...best, died: true };
+}
+
+interface End {
+  taken: number;
+  refused: number;
+  seen: Seen[];
+  death: Seen | undefined;
+}
+
+/** Does a job in a process. */
+async function inProcess(job: Job): Promise<End> {
+  const folder = mkdtempSync(join(tmpdir(), 'retort-fuzz-'));
+  try {
+    writeFileSync(join(folder, 'job'), JSON.stringify(job));
+    const { status, said } = await untilItEnds(folder);
+    const text = (file: string): string =>
+      existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8') : '';
+    const seen = text('faults')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Seen);
+    const counts = JSON.parse(text('counts') || '{"taken":0,"refused":0}') as { taken: number; refused: number };
+    if (status === undefined) return { ...counts, seen, death: undefined };
+    const line = text('now').split('\n')[0]!;
+    if (line === '') throw new Error(`the process ended before its first case (${status}):\n${said}`);
+    const now = JSON.parse(line) as Now;
+    return { ...counts, seen, death: { ...now, kind: status, message: said.slice(0, 2000) } };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** How it ended: undefined when all went well. */
+async function untilItEnds(folder: string): Promise<{ status: string | undefined; said: string }> {
+  const program = fileURLToPath(new URL('child.ts', import.meta.url));
+  const node = ['--expose-gc', '--import', import.meta.resolve('tsx'), program, folder];
+  const limits = `ulimit -c 0; ulimit -d ${mostMemory}; exec "$0" "$@"`;
+  const env = {
+    ...process.env,
+    RETORT_THREADS: '1',
+    OMP_NUM_THREADS: '1',
+    OPENBLAS_NUM_THREADS: '1',
+    GLOG_minloglevel: '3',
+  };
+  const child = spawn('sh', ['-c', limits, process.execPath, ...node], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (data: Buffer) => (said = `${said}${data.toString()}`.slice(-20_000)));
+  let still = false;
+  let last = '';
+  let since = { computed: 0, at: Date.now() };
+  const watch = setInterval(() => {
+    const now = join(folder, 'now');
+    const text = existsSync(now) && statSync(now).size > 0 ? readFileSync(now, 'utf8') : '';
+    const computed = secondsOf(child.pid);
+    if (text !== last) [last, since] = [text, { computed, at: Date.now() }];
+    still = computed - since.computed > patience.computing || Date.now() - since.at > patience.waiting * 1000;
+    if (still) child.kill('SIGKILL');
+  }, 500);
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
+    child.on('close', (...end) => resolve(end)),
+  );
+  clearInterval(watch);
+  if (code === 0) return { status: undefined, said };
+  return { status: still ? standsStill : (signal ?? `exit code ${code}`), said };
+}
+
+/** Seconds of a processor that a process has used; Linux counts them in hundredths. */
+function secondsOf(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0; // it has just ended
+  }
+}

@@ -38,6 +38,7 @@ export async function probeExperiment(experiment: Experiment, data: ProbeData = 
     probe(algorithm, first(trainLoader.load(0, 0)), {
       optimized: new Set(trainer.parameters()),
       numClasses: trainLoader.dataset.classes.length,
+      mixes: trainLoader.mixes,
       allowInitialWeights,
     }),
   );

@@ -109,6 +109,11 @@ export class DataLoader {
     return dropLast ? Math.floor(batches) : Math.ceil(batches);
   }
 
+  /** Whether images of a batch are mixed, and labels with them, by Mixup, CutMix and the like. */
+  get mixes(): boolean {
+    return this.#shared.some(({ transform }) => transform.applyLabelled !== undefined);
+  }
+
   /** `(C, H, W)` of the images in a batch; undefined where files are not given one size by `transforms`. */
   get imageShape(): readonly number[] | undefined {
     const [channels, height, width] = this.dataset.shape;

@@ -30,6 +30,8 @@ export interface LabelledImages {
 export interface LossModel extends Module {
   /** What a training step does to a batch before any network sees it, such as mixing images and their labels. */
   preprocess?(batch: LabelledImages): LabelledImages;
+  /** Whether {@link preprocess} mixes images, and labels with them. Default false. */
+  readonly mixes?: boolean;
   /** Losses by name, such as `{ loss }`; `inputs` is `(N, C, H, W)`, with one sample per image. */
   forward(inputs: Tensor, dataSamples: readonly DataSample[], mode: 'loss'): Record<string, Tensor>;
   /** Scores before the softmax (`'tensor'`, the default) or probabilities (`'predict'`), `(N, K)`. */

@@ -1,5 +1,6 @@
 // Names for things that configs build.
 export { entry, Registry } from './registry.ts';
+export type { OptionsFrom, SettingsFrom } from './options.ts';
 export type {
   About,
   ConfigOf,

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { entry, Registry } from './index.ts';
+import { checkOptions, entry, Registry } from './index.ts';
 
 const box = entry(
   z.strictObject({ width: z.number().int().positive(), color: z.enum(['red', 'blue']).default('red') }),
@@ -32,4 +32,56 @@ it('extends without changing the original', () => {
   const more = boxes.extend({ Crate: box });
   expect(more.names()).toEqual(['Box', 'Crate']);
   expect(boxes.names()).toEqual(['Box']);
+});
+
+it('says in plain words what was expected and what came, of each kind of mistake', () => {
+  const schema = z.strictObject({
+    tau: z.number().positive().optional(),
+    share: z.number().min(0).max(1).optional(),
+    count: z.int().positive().optional(),
+    flag: z.boolean().optional(),
+    mode: z.enum(['mean', 'sum']).optional(),
+    compat: z.literal('mmrazor').optional(),
+    taus: z.array(z.number().positive()).min(1).optional(),
+    size: z.union([z.int().positive(), z.tuple([z.int(), z.int()])]).optional(),
+  });
+  const said = (options: object): string => {
+    try {
+      checkOptions(schema, options, 'Loss');
+      return 'fine';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  expect(said({ tau: -1 })).toBe('Loss: tau: expected a number > 0, got -1');
+  expect(said({ tau: Number.NaN })).toBe('Loss: tau: expected a number, got NaN');
+  expect(said({ tau: Infinity })).toBe('Loss: tau: expected a number, got Infinity');
+  expect(said({ tau: '2' })).toBe('Loss: tau: expected a number, got "2"');
+  expect(said({ share: 2 })).toBe('Loss: share: expected a number <= 1, got 2');
+  expect(said({ count: 1.5 })).toBe('Loss: count: expected an integer, got 1.5');
+  expect(said({ flag: 1 })).toBe('Loss: flag: expected true or false, got 1');
+  expect(said({ mode: 'men' })).toBe('Loss: mode: expected one of "mean", "sum", got "men"; did you mean "mean"?');
+  expect(said({ compat: 'mmdet' })).toBe('Loss: compat: expected "mmrazor", got "mmdet"');
+  expect(said({ taus: [] })).toBe('Loss: taus: expected a list of length >= 1, got []');
+  expect(said({ taus: [1, -2] })).toBe('Loss: taus.1: expected a number > 0, got -2');
+  expect(said({ size: 'x' })).toBe('Loss: size: expected a number, or a list, got "x"');
+  expect(said({ size: 0 })).toBe('Loss: size: expected a number > 0, got 0');
+  expect(said({ size: [1, 'x'] })).toBe('Loss: size.1: expected a number, got "x"');
+  expect(said({ flag: 2, tau: 0 })).toBe(
+    'Loss:\n    tau: expected a number > 0, got 0\n    flag: expected true or false, got 2',
+  );
+});
+
+it('takes an option that is undefined for one left out, and shows any value', () => {
+  const schema = z.strictObject({ width: z.number().default(3), color: z.string().exactOptional() });
+  expect(checkOptions(schema, { width: undefined, color: undefined }, 'Box')).toEqual({ width: 3 });
+  const round: unknown[] = [];
+  round.push(round);
+  const values = [round, new Map(), () => 1, 5n, Symbol('s'), { a: 1n }, null, [Number.NaN], Object.create(null)];
+  for (const color of values) {
+    expect(() => checkOptions(schema, { color }, 'Box')).toThrow(/^Box: color: expected a string, got \S/);
+  }
+  for (const options of [null, 3, 'width', [], new Map(), () => 1, Promise.resolve({})]) {
+    expect(() => checkOptions(schema, options, 'Box')).toThrow(/^Box: expected an object of options, got \S/);
+  }
 });

@@ -28,16 +28,35 @@ export interface About {
   paper?: string;
 }
 
-/** An entry from a schema of its options and a function that builds from them. */
+/** A class that declares its options: the schema is a static of it, and its constructor checks them. */
+interface Declared {
+  readonly schema: z.ZodType;
+  new (options: never): unknown;
+}
+type Given<C extends Declared> = NonNullable<ConstructorParameters<C>[0]>;
+
+/** An entry from a class that has the schema of its options as `static schema`, and checks them itself. */
+export function entry<C extends Declared>(declared: C, about: About): Entry<InstanceType<C>, Given<C>>;
+/** An entry from a schema of options and a function that builds from them. */
 export function entry<S extends z.ZodType, Product>(
   schema: S,
   build: (options: z.output<S>) => Product,
   about: About,
-): Entry<Product, z.input<S>> {
+): Entry<Product, z.input<S>>;
+export function entry(
+  from: Declared | z.ZodType,
+  ...rest: [about: About] | [build: (options: unknown) => unknown, about: About]
+): Entry<unknown, never> {
+  const [build, about] = rest.length === 1 ? [undefined, rest[0]] : rest;
+  const schema = (build === undefined ? (from as Declared).schema : from) as z.ZodType<unknown, never>;
   return {
     ...about,
-    schema: schema as unknown as z.ZodType<unknown, z.input<S>>,
-    build: (options, where) => build(validate(schema, options, where)),
+    schema,
+    build(options, where) {
+      const checked = validate(schema, options, where);
+      // a class checks by itself, and fills in defaults: it gets what was given
+      return build === undefined ? new (from as Declared)(options as never) : build(checked);
+    },
   };
 }
 

@@ -24,7 +24,7 @@ export interface AugmentStep {
 export const augmentStepSchema = z.strictObject({
   type: z.enum(operationNames),
   magnitude: z.number().exactOptional(),
-  magnitudeRange: rangeSchema.exactOptional(),
+  magnitudeRange: rangeSchema().exactOptional(),
   p: chanceSchema.exactOptional(),
   negativeP: chanceSchema.exactOptional(),
 });

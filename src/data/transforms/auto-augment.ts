@@ -1,34 +1,38 @@
 // AutoAugment: one of several learnt pairs of operations for each image.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { augmentStepSchema, autoAugmentPolicies, requireMagnitude } from './augment-policies.ts';
 import type { AugmentStep } from './augment-policies.ts';
-import { operate, operations } from './operations/index.ts';
+import { operate, operations, operationLookSchema } from './operations/index.ts';
 import type { Chosen, OperationLook } from './operations/index.ts';
-import { fillSchema } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
-export interface AutoAugmentOptions extends OperationLook {
+const own = {
   /** One of the paper's sets, or lists of steps: one list is chosen for each image, its steps are done in order. */
-  policies: keyof typeof autoAugmentPolicies | readonly (readonly AugmentStep[])[];
-}
+  policies: z.union([
+    z.enum(['cifar10', 'imagenet']),
+    z.array(z.array(augmentStepSchema).readonly()).min(1).readonly(),
+  ]),
+};
+export interface AutoAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('AutoAugment');
 
 /** Cubuk, Zoph, Mané, Vasudevan, Le: AutoAugment, 2019, arXiv 1805.09501. For images of bytes. */
 export class AutoAugment implements Transform {
+  static readonly schema = z.strictObject({ ...own, ...operationLookSchema });
   readonly #policies: readonly (readonly AugmentStep[])[];
   readonly #look: OperationLook;
 
   /** @throws {RetortError} when there is no policy, or a step lacks its magnitude. */
-  constructor({ policies, ...look }: AutoAugmentOptions) {
+  constructor(options: AutoAugmentOptions) {
+    const { policies, ...look } = checkOptions(AutoAugment.schema, options, new.target.name);
     this.#policies = typeof policies === 'string' ? autoAugmentPolicies[policies] : policies;
     this.#look = look;
-    if (this.#policies.length === 0) throw new RetortError('AutoAugment: policies is empty');
     this.#policies.forEach((steps, i) =>
       steps.forEach((step, k) => requireMagnitude(`AutoAugment: policies.${i}.${k}`, step, 'magnitude')),
     );
@@ -56,12 +60,7 @@ export class AutoAugment implements Transform {
   }
 }
 
-export const autoAugmentEntry = entry(
-  z.strictObject({
-    policies: z.union([z.enum(['cifar10', 'imagenet']), z.array(z.array(augmentStepSchema).readonly()).readonly()]),
-    fill: fillSchema.exactOptional(),
-    interpolation: z.enum(['nearest', 'bilinear', 'bicubic']).exactOptional(),
-  }),
-  (options) => new AutoAugment(options),
-  { summary: 'One of the learnt pairs of operations for each image.', paper: 'Cubuk et al. 2019, arXiv 1805.09501' },
-);
+export const autoAugmentEntry = entry(AutoAugment, {
+  summary: 'One of the learnt pairs of operations for each image.',
+  paper: 'Cubuk et al. 2019, arXiv 1805.09501',
+});

@@ -2,23 +2,26 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { roundHalfToEven, sizeOf, sizeSchema } from './sizes.ts';
-import type { Size } from './sizes.ts';
+import { roundHalfToEven, sidesOf, sizeSchema } from './sizes.ts';
 import type { Transform } from './transform.ts';
 
-export interface CenterCropOptions {
-  size: Size;
-}
+const own = {
+  /** Of what comes out. */
+  size: sizeSchema,
+};
+export interface CenterCropOptions extends OptionsFrom<typeof own> {}
 
 export class CenterCrop implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];
 
   /** @throws {RetortError} for a size that is none. */
-  constructor({ size }: CenterCropOptions) {
-    this.size = sizeOf('CenterCrop: size', size);
+  constructor(options: CenterCropOptions) {
+    this.size = sidesOf(checkOptions(CenterCrop.schema, options, new.target.name).size);
   }
 
   /** @throws {RetortError} when the images are smaller than the crop. */
@@ -36,6 +39,6 @@ export class CenterCrop implements Transform {
   }
 }
 
-export const centerCropEntry = entry(z.strictObject({ size: sizeSchema }), (options) => new CenterCrop(options), {
+export const centerCropEntry = entry(CenterCrop, {
   summary: 'Cut out the middle.',
 });

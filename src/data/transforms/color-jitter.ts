@@ -1,11 +1,12 @@
 // Changes brightness, contrast and saturation by random factors, in random order, each image its own.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { operate } from './operations/index.ts';
 import type { Chosen, OperationName } from './operations/index.ts';
-import { rangeOf, rangeSchema } from './sizes.ts';
+import { rangeSchema } from './sizes.ts';
 import type { Range } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
@@ -13,31 +14,34 @@ import { drawsOf, streamOf } from './transform.ts';
 /** Factors from `max(0, 1 - x)` to `1 + x`, or from min to max; a factor of 1 changes nothing. */
 export type JitterRange = number | Range;
 
-export interface ColorJitterOptions {
-  /** Default 0. */
-  brightness?: JitterRange;
-  /** Default 0. */
-  contrast?: JitterRange;
-  /** Default 0. */
-  saturation?: JitterRange;
-}
+const jitterSchema = z.union([z.number().nonnegative(), rangeSchema()]);
+
+const own = {
+  /** How much brighter or darker: `0.4` is by a factor from 0.6 to 1.4, `[min, max]` says the factors. Default 0. */
+  brightness: jitterSchema.default(0),
+  /** The same for contrast. Default 0. */
+  contrast: jitterSchema.default(0),
+  /** The same for saturation. Default 0. */
+  saturation: jitterSchema.default(0),
+};
+export interface ColorJitterOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('ColorJitter');
 
 /** As Pillow does them (see RandAugment's operations), on images of bytes. */
 export class ColorJitter implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly #kinds: readonly { operation: OperationName; range: Range }[];
 
   /** @throws {RetortError} for a range that is none. */
-  constructor({ brightness = 0, contrast = 0, saturation = 0 }: ColorJitterOptions = {}) {
-    const range = (name: string, given: JitterRange): Range => {
-      const [min, max] = typeof given === 'number' ? [Math.max(0, 1 - given), 1 + given] : given;
-      return rangeOf(`ColorJitter: ${name}`, [min, max]);
-    };
+  constructor(options: ColorJitterOptions = {}) {
+    const { brightness, contrast, saturation } = checkOptions(ColorJitter.schema, options, new.target.name);
+    const range = (given: JitterRange): Range =>
+      typeof given === 'number' ? [Math.max(0, 1 - given), 1 + given] : given;
     this.#kinds = [
-      { operation: 'Brightness', range: range('brightness', brightness) },
-      { operation: 'Contrast', range: range('contrast', contrast) },
-      { operation: 'Color', range: range('saturation', saturation) },
+      { operation: 'Brightness', range: range(brightness) },
+      { operation: 'Contrast', range: range(contrast) },
+      { operation: 'Color', range: range(saturation) },
     ];
   }
 
@@ -65,10 +69,4 @@ export class ColorJitter implements Transform {
   }
 }
 
-const jitterSchema = z.union([z.number().nonnegative(), rangeSchema]).exactOptional();
-
-export const colorJitterEntry = entry(
-  z.strictObject({ brightness: jitterSchema, contrast: jitterSchema, saturation: jitterSchema }),
-  (options) => new ColorJitter(options),
-  { summary: 'Random brightness, contrast and saturation.' },
-);
+export const colorJitterEntry = entry(ColorJitter, { summary: 'Random brightness, contrast and saturation.' });

@@ -1,8 +1,8 @@
 // CutMix: a rectangle of each image comes from another one of the batch, and its share of the label too.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { insideBoxes } from './boxes.ts';
@@ -11,10 +11,11 @@ import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
 import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
 import { drawsOfBatch, streamOf } from './transform.ts';
 
-export interface CutMixOptions {
+const own = {
   /** Of the Beta distribution that the share that stays is drawn from. Default 1. */
-  alpha?: number;
-}
+  alpha: z.number().positive().default(1),
+};
+export interface CutMixOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('CutMix');
 const partnerStream = streamOf('CutMix partners');
@@ -24,12 +25,12 @@ const partnerStream = streamOf('CutMix partners');
  * border; `gtScore` is mixed by the area that came out. Yun, Han, Oh, Chun, Choe, Yoo: CutMix, 2019, arXiv 1905.04899.
  */
 export class CutMix implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly alpha: number;
 
   /** @throws {RetortError} when `alpha` is not positive. */
-  constructor({ alpha = 1 }: CutMixOptions = {}) {
-    if (!(alpha > 0)) throw new RetortError(`CutMix: alpha must be positive, got ${alpha}`);
-    this.alpha = alpha;
+  constructor(options: CutMixOptions = {}) {
+    this.alpha = checkOptions(CutMix.schema, options, new.target.name).alpha;
   }
 
   apply(batch: Tensor, context: BatchContext): Tensor {
@@ -56,8 +57,7 @@ export class CutMix implements Transform {
   }
 }
 
-export const cutMixEntry = entry(
-  z.strictObject({ alpha: z.number().positive().exactOptional() }),
-  (options) => new CutMix(options),
-  { summary: 'Put a rectangle of another image in, mix the labels.', paper: 'Yun et al. 2019, arXiv 1905.04899' },
-);
+export const cutMixEntry = entry(CutMix, {
+  summary: 'Put a rectangle of another image in, mix the labels.',
+  paper: 'Yun et al. 2019, arXiv 1905.04899',
+});

@@ -1,24 +1,26 @@
 // Paints over a rectangle of fixed size at a random place, each image with its own chance.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { insideBoxes } from './boxes.ts';
 import type { Box } from './boxes.ts';
-import { chanceOf, chanceSchema, fillSchema, fillTensor, sizeOf, sizeSchema } from './sizes.ts';
-import type { Fill, Size } from './sizes.ts';
+import { chanceSchema, fillSchema, fillTensor, sidesOf, sizeSchema } from './sizes.ts';
+import type { Fill } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
-export interface CutoutOptions {
+const own = {
   /** Of the rectangle. */
-  size: Size;
+  size: sizeSchema,
   /** What it is painted with. Default 128. */
-  fill?: Fill;
+  fill: fillSchema.default(128),
   /** The chance of each image. Default 0.5. */
-  p?: number;
-}
+  p: chanceSchema.default(0.5),
+};
+export interface CutoutOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Cutout');
 
@@ -28,14 +30,16 @@ const stream = streamOf('Cutout');
  * 2017, arXiv 1708.04552.
  */
 export class Cutout implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly size: readonly [height: number, width: number];
   readonly p: number;
   readonly #fill: Fill;
 
   /** @throws {RetortError} for a size or a chance that is none. */
-  constructor({ size, fill = 128, p = 0.5 }: CutoutOptions) {
-    this.size = sizeOf('Cutout: size', size);
-    this.p = chanceOf('Cutout', p);
+  constructor(options: CutoutOptions) {
+    const { size, fill, p } = checkOptions(Cutout.schema, options, new.target.name);
+    this.size = sidesOf(size);
+    this.p = p;
     this.#fill = fill;
   }
 
@@ -54,8 +58,7 @@ export class Cutout implements Transform {
   }
 }
 
-export const cutoutEntry = entry(
-  z.strictObject({ size: sizeSchema, fill: fillSchema.exactOptional(), p: chanceSchema.exactOptional() }),
-  (options) => new Cutout(options),
-  { summary: 'Paint over a rectangle of fixed size.', paper: 'DeVries, Taylor 2017, arXiv 1708.04552' },
-);
+export const cutoutEntry = entry(Cutout, {
+  summary: 'Paint over a rectangle of fixed size.',
+  paper: 'DeVries, Taylor 2017, arXiv 1708.04552',
+});

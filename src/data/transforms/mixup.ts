@@ -1,17 +1,18 @@
 // Mixup: each image is blended with another one of the batch, and so are their labels.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
 import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
 import { drawsOfBatch, streamOf } from './transform.ts';
 
-export interface MixupOptions {
+const own = {
   /** Of the Beta distribution that the weight is drawn from. */
-  alpha: number;
-}
+  alpha: z.number().positive(),
+};
+export interface MixupOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Mixup');
 const partnerStream = streamOf('Mixup partners');
@@ -21,12 +22,12 @@ const partnerStream = streamOf('Mixup partners');
  * as floating point. Zhang, Cisse, Dauphin, Lopez-Paz: mixup, 2018, arXiv 1710.09412.
  */
 export class Mixup implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly alpha: number;
 
   /** @throws {RetortError} when `alpha` is not positive. */
-  constructor({ alpha }: MixupOptions) {
-    if (!(alpha > 0)) throw new RetortError(`Mixup: alpha must be positive, got ${alpha}`);
-    this.alpha = alpha;
+  constructor(options: MixupOptions) {
+    this.alpha = checkOptions(Mixup.schema, options, new.target.name).alpha;
   }
 
   apply(batch: Tensor, context: BatchContext): Tensor {
@@ -46,7 +47,7 @@ export class Mixup implements Transform {
   }
 }
 
-export const mixupEntry = entry(z.strictObject({ alpha: z.number().positive() }), (options) => new Mixup(options), {
+export const mixupEntry = entry(Mixup, {
   summary: 'Blend images and labels of a batch.',
   paper: 'Zhang et al. 2018, arXiv 1710.09412',
 });

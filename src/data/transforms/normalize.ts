@@ -2,37 +2,40 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { keep, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Transform } from './transform.ts';
 
-export interface NormalizeOptions {
+const own = {
   /** Of each channel, for values between 0 and 1. */
-  mean: readonly number[];
-  std: readonly number[];
+  mean: z.array(z.number()).min(1).readonly(),
+  /** Of each channel, above 0. */
+  std: z.array(z.number().positive()).min(1).readonly(),
   /**
    * Turn the order of the channels around first, for a network trained on BGR; mean and std are in the new order then.
    * Default false: images are RGB.
    */
-  reverseChannels?: boolean;
-}
+  reverseChannels: z.boolean().default(false),
+};
+export interface NormalizeOptions extends OptionsFrom<typeof own> {}
 
 export class Normalize implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly #scale: Tensor;
   readonly #shift: Tensor;
   readonly #channels: number;
   readonly #reverseChannels: boolean;
 
   /** @throws {RetortError} when mean and std differ in length, or a standard deviation is not positive. */
-  constructor({ mean, std, reverseChannels = false }: NormalizeOptions) {
-    if (mean.length !== std.length || mean.length === 0) {
+  constructor(options: NormalizeOptions) {
+    const { mean, std, reverseChannels } = checkOptions(Normalize.schema, options, new.target.name);
+    if (mean.length !== std.length) {
       throw new RetortError(
         `Normalize: mean and std must have one value per channel, got ${mean.length} and ${std.length}`,
       );
     }
-    if (std.some((value) => !(value > 0)))
-      throw new RetortError(`Normalize: std must be positive, got ${std.join(', ')}`);
     const shape = [1, mean.length, 1, 1];
     this.#reverseChannels = reverseChannels;
     this.#channels = mean.length;
@@ -60,10 +63,4 @@ export class Normalize implements Transform {
   }
 }
 
-const channels = z.array(z.number()).readonly();
-
-export const normalizeEntry = entry(
-  z.strictObject({ mean: channels, std: channels, reverseChannels: z.boolean().exactOptional() }),
-  (options) => new Normalize(options),
-  { summary: '(x / 255 - mean) / std per channel.' },
-);
+export const normalizeEntry = entry(Normalize, { summary: '(x / 255 - mean) / std per channel.' });

@@ -2,28 +2,31 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { augmentStepSchema, randAugmentPolicies, requireMagnitude } from './augment-policies.ts';
 import type { AugmentStep } from './augment-policies.ts';
-import { operate, operations } from './operations/index.ts';
+import { operate, operations, operationLookSchema } from './operations/index.ts';
 import type { Chosen, OperationLook } from './operations/index.ts';
-import { fillSchema } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
-export interface RandAugmentOptions extends OperationLook {
+const own = {
   /** Which operations there are. Default `'timm_increasing'`. */
-  policies?: keyof typeof randAugmentPolicies | readonly AugmentStep[];
+  policies: z
+    .union([z.enum(['timm_increasing', 'simple_increasing']), z.array(augmentStepSchema).min(1).readonly()])
+    .default('timm_increasing'),
   /** How many are chosen for an image; the same one may be chosen again. Default 2. */
-  numPolicies?: number;
+  numPolicies: z.int().positive().default(2),
   /** How strong they are, from 0 to `totalLevel`. Default 9. */
-  magnitudeLevel?: number;
+  magnitudeLevel: z.number().nonnegative().default(9),
   /** The level's standard deviation around that, or `'inf'`: uniform from 0 to `magnitudeLevel`. Default 0. */
-  magnitudeStd?: number | 'inf';
-  /** Default 10. */
-  totalLevel?: number;
-}
+  magnitudeStd: z.union([z.number().nonnegative(), z.literal('inf')]).default(0),
+  /** The level of full strength. Default 10. */
+  totalLevel: z.number().positive().default(10),
+};
+export interface RandAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandAugment');
 
@@ -32,6 +35,7 @@ const stream = streamOf('RandAugment');
  * Cubuk, Zoph, Shlens, Le: RandAugment, 2020, arXiv 1909.13719. For images of bytes.
  */
 export class RandAugment implements Transform {
+  static readonly schema = z.strictObject({ ...own, ...operationLookSchema });
   readonly #policies: readonly AugmentStep[];
   readonly #numPolicies: number;
   readonly #level: number;
@@ -41,15 +45,14 @@ export class RandAugment implements Transform {
 
   /** @throws {RetortError} when there is no operation, one lacks its range, or a number makes no sense. */
   constructor(options: RandAugmentOptions = {}) {
-    const { policies = 'timm_increasing', numPolicies = 2, magnitudeLevel = 9, magnitudeStd = 0 } = options;
-    const { totalLevel = 10, fill, interpolation } = options;
+    const { policies, numPolicies, magnitudeLevel, magnitudeStd, totalLevel, ...look } = checkOptions(
+      RandAugment.schema,
+      options,
+      new.target.name,
+    );
     this.#policies = typeof policies === 'string' ? randAugmentPolicies[policies] : policies;
-    if (this.#policies.length === 0) throw new RetortError('RandAugment: policies is empty');
     this.#policies.forEach((step, i) => requireMagnitude(`RandAugment: policies.${i}`, step, 'magnitudeRange'));
-    if (!Number.isInteger(numPolicies) || numPolicies < 1) {
-      throw new RetortError(`RandAugment: numPolicies must be a whole number of at least 1, got ${numPolicies}`);
-    }
-    if (!(totalLevel > 0 && magnitudeLevel >= 0 && magnitudeLevel <= totalLevel)) {
+    if (magnitudeLevel > totalLevel) {
       throw new RetortError(
         `RandAugment: magnitudeLevel must be between 0 and totalLevel, got ${magnitudeLevel} of ${totalLevel}`,
       );
@@ -58,7 +61,7 @@ export class RandAugment implements Transform {
     this.#level = magnitudeLevel;
     this.#std = magnitudeStd;
     this.#totalLevel = totalLevel;
-    this.#look = { ...(fill === undefined ? {} : { fill }), ...(interpolation === undefined ? {} : { interpolation }) };
+    this.#look = look;
   }
 
   /** @throws {RetortError} when the images are not bytes. */
@@ -89,18 +92,7 @@ export class RandAugment implements Transform {
   }
 }
 
-export const randAugmentEntry = entry(
-  z.strictObject({
-    policies: z
-      .union([z.enum(['timm_increasing', 'simple_increasing']), z.array(augmentStepSchema).readonly()])
-      .exactOptional(),
-    numPolicies: z.number().int().positive().exactOptional(),
-    magnitudeLevel: z.number().nonnegative().exactOptional(),
-    magnitudeStd: z.union([z.number(), z.literal('inf')]).exactOptional(),
-    totalLevel: z.number().positive().exactOptional(),
-    fill: fillSchema.exactOptional(),
-    interpolation: z.enum(['nearest', 'bilinear', 'bicubic']).exactOptional(),
-  }),
-  (options) => new RandAugment(options),
-  { summary: 'Some operations of one strength for each image.', paper: 'Cubuk et al. 2020, arXiv 1909.13719' },
-);
+export const randAugmentEntry = entry(RandAugment, {
+  summary: 'Some operations of one strength for each image.',
+  paper: 'Cubuk et al. 2020, arXiv 1909.13719',
+});

@@ -2,38 +2,53 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry, Registry } from '../../registry/index.ts';
-import type { ConfigOf } from '../../registry/index.ts';
+import { checkOptions, entry, Registry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { cutMixEntry } from './cutmix.ts';
-import { mixupEntry } from './mixup.ts';
+import { CutMix, cutMixEntry } from './cutmix.ts';
+import { Mixup, mixupEntry } from './mixup.ts';
+import { chanceSchema } from './sizes.ts';
 import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
 import { drawsOfBatch, streamOf } from './transform.ts';
 
 const table = { CutMix: cutMixEntry, Mixup: mixupEntry };
 const mixers = new Registry<Transform, typeof table>('batch augment', table);
 
-export interface RandomBatchAugmentOptions {
-  augments: readonly (ConfigOf<typeof table> | Transform)[];
+const mixer = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('Mixup'), ...Mixup.schema.shape }),
+  z.strictObject({ type: z.literal('CutMix'), ...CutMix.schema.shape }),
+]);
+const built = z.custom<Transform>(
+  (value) => typeof (value as { apply?: unknown } | null)?.apply === 'function',
+  'expected a transform',
+);
+const own = {
+  /** What is chosen from: `{ type: 'Mixup', alpha: 0.8 }`, `{ type: 'CutMix' }`, or such transforms. */
+  augments: z
+    .array(z.union([mixer, built]))
+    .min(1)
+    .readonly(),
   /** The chance of each; what is missing to 1 is the chance of none. Default: all the same. */
-  probs?: readonly number[];
-}
+  probs: z.array(chanceSchema).readonly().optional(),
+};
+export interface RandomBatchAugmentOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomBatchAugment');
 
 export class RandomBatchAugment implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly #augments: readonly Transform[];
   readonly #probs: readonly number[];
 
   /** @throws {RetortError} when there is nothing to choose from, or the chances do not fit. */
-  constructor({ augments, probs }: RandomBatchAugmentOptions) {
+  constructor(options: RandomBatchAugmentOptions) {
+    const { augments, probs } = checkOptions(RandomBatchAugment.schema, options, new.target.name);
     this.#augments = augments.map((one, i) =>
       'apply' in one ? one : mixers.build(one, `RandomBatchAugment: augments.${i}`),
     );
     this.#probs = probs ?? augments.map(() => 1 / augments.length);
     const sum = this.#probs.reduce((a, b) => a + b, 0);
-    if (augments.length === 0) throw new RetortError('RandomBatchAugment: augments is empty');
-    if (this.#probs.length !== augments.length || this.#probs.some((p) => !(p >= 0)) || sum > 1 + 1e-9) {
+    if (this.#probs.length !== augments.length || sum > 1 + 1e-9) {
       throw new RetortError(
         `RandomBatchAugment: probs: ${augments.length} chances that add up to at most 1 were expected, got ${JSON.stringify(probs)}`,
       );
@@ -56,18 +71,6 @@ export class RandomBatchAugment implements Transform {
   }
 }
 
-export const randomBatchAugmentEntry = entry(
-  z.strictObject({
-    augments: z
-      .array(
-        z.discriminatedUnion('type', [
-          z.strictObject({ type: z.literal('Mixup'), alpha: z.number().positive() }),
-          z.strictObject({ type: z.literal('CutMix'), alpha: z.number().positive().exactOptional() }),
-        ]),
-      )
-      .readonly(),
-    probs: z.array(z.number().min(0).max(1)).readonly().exactOptional(),
-  }),
-  (options) => new RandomBatchAugment(options),
-  { summary: 'Mixup or CutMix, chosen anew for each batch.' },
-);
+export const randomBatchAugmentEntry = entry(RandomBatchAugment, {
+  summary: 'Mixup or CutMix, chosen anew for each batch.',
+});

@@ -2,38 +2,38 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { sizeOf, sizeSchema } from './sizes.ts';
-import type { Size } from './sizes.ts';
+import { sidesOf, sizeSchema } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { streamOf, uniforms } from './transform.ts';
 
-export interface RandomCropOptions {
+const own = {
   /** Of what comes out. Default: that of the images before padding. */
-  cropSize?: Size;
+  cropSize: sizeSchema.optional(),
   /** Pixels on every side. Default 0. */
-  padding?: number;
+  padding: z.int().nonnegative().default(0),
   /** What they are filled with. Default 0, black. */
-  fill?: number;
-}
+  fill: z.number().default(0),
+};
+export interface RandomCropOptions extends OptionsFrom<typeof own> {}
 
 const rowStream = streamOf('RandomCrop rows');
 const columnStream = streamOf('RandomCrop columns');
 
 export class RandomCrop implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly fixesSize: boolean;
   readonly padding: number;
   readonly #cropSize: readonly [height: number, width: number] | undefined;
   readonly #fill: number;
 
   /** @throws {RetortError} for a size or padding that is none. */
-  constructor({ cropSize, padding = 0, fill = 0 }: RandomCropOptions = {}) {
-    if (!Number.isInteger(padding) || padding < 0) {
-      throw new RetortError(`RandomCrop: padding must be a whole number of at least 0, got ${padding}`);
-    }
-    this.#cropSize = cropSize === undefined ? undefined : sizeOf('RandomCrop: cropSize', cropSize);
+  constructor(options: RandomCropOptions = {}) {
+    const { cropSize, padding, fill } = checkOptions(RandomCrop.schema, options, new.target.name);
+    this.#cropSize = cropSize === undefined ? undefined : sidesOf(cropSize);
     this.fixesSize = cropSize !== undefined;
     this.padding = padding;
     this.#fill = fill;
@@ -62,12 +62,4 @@ export class RandomCrop implements Transform {
   }
 }
 
-export const randomCropEntry = entry(
-  z.strictObject({
-    cropSize: sizeSchema.exactOptional(),
-    padding: z.number().exactOptional(),
-    fill: z.number().exactOptional(),
-  }),
-  (options) => new RandomCrop(options),
-  { summary: 'Pad, cut out at a random place.' },
-);
+export const randomCropEntry = entry(RandomCrop, { summary: 'Pad, cut out at a random place.' });

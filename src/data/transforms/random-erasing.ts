@@ -1,35 +1,38 @@
 // Paints over a random rectangle of an image, each with its own chance.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { Generator, ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { insideBoxes } from './boxes.ts';
 import type { Box } from './boxes.ts';
-import { chanceOf, chanceSchema, fillSchema, fillTensor, rangeOf, rangeSchema, roundHalfToEven } from './sizes.ts';
+import { chanceSchema, fillSchema, fillTensor, rangeSchema, roundHalfToEven } from './sizes.ts';
 import type { Fill, Range } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
-export interface RandomErasingOptions {
+const own = {
   /** The chance of each image. Default 0.5. */
-  p?: number;
+  p: chanceSchema.default(0.5),
   /** Share of the image that is painted over. Default `[0.02, 0.4]`. */
-  areaRange?: Range;
+  areaRange: rangeSchema({ most: 1 }).default([0.02, 0.4]),
   /** Height over width of the rectangle. Default `[3 / 10, 10 / 3]`. */
-  aspectRange?: Range;
+  aspectRange: rangeSchema({ positive: true }).default([3 / 10, 10 / 3]),
   /** `'constant'` paints `fill`, `'random'` gives every pixel its own colour. Default `'constant'`. */
-  mode?: 'constant' | 'random';
-  /** Default 128. */
-  fill?: Fill;
+  mode: z.enum(['constant', 'random']).default('constant'),
+  /** What it is painted with. Default 128. */
+  fill: fillSchema.default(128),
   /** For `'random'`: the colours are normally distributed around `fill`. Default: uniform from 0 to 255, whatever `fill` is. */
-  fillStd?: Fill;
-}
+  fillStd: fillSchema.optional(),
+};
+export interface RandomErasingOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomErasing');
 
 /** Zhong, Zheng, Kang, Li, Yang: Random Erasing Data Augmentation, 2020, arXiv 1708.04896. For images of 0 to 255. */
 export class RandomErasing implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly p: number;
   readonly #areaRange: Range;
   readonly #aspectRange: Range;
@@ -40,13 +43,13 @@ export class RandomErasing implements Transform {
 
   /** @throws {RetortError} for a chance or ranges that are none. */
   constructor(options: RandomErasingOptions = {}) {
-    const { p = 0.5, areaRange = [0.02, 0.4], aspectRange = [3 / 10, 10 / 3] } = options;
-    this.p = chanceOf('RandomErasing', p);
-    this.#areaRange = rangeOf('RandomErasing: areaRange', areaRange, { most: 1 });
-    this.#aspectRange = rangeOf('RandomErasing: aspectRange', aspectRange, { positive: true });
-    this.#mode = options.mode ?? 'constant';
-    this.#fill = options.fill ?? 128;
-    this.#fillStd = options.fillStd;
+    const checked = checkOptions(RandomErasing.schema, options, new.target.name);
+    this.p = checked.p;
+    this.#areaRange = checked.areaRange;
+    this.#aspectRange = checked.aspectRange;
+    this.#mode = checked.mode;
+    this.#fill = checked.fill;
+    this.#fillStd = checked.fillStd;
   }
 
   /** @throws {RetortError} when `fill` has not one value per channel. */
@@ -87,15 +90,7 @@ export class RandomErasing implements Transform {
   }
 }
 
-export const randomErasingEntry = entry(
-  z.strictObject({
-    p: chanceSchema.exactOptional(),
-    areaRange: rangeSchema.exactOptional(),
-    aspectRange: rangeSchema.exactOptional(),
-    mode: z.enum(['constant', 'random']).exactOptional(),
-    fill: fillSchema.exactOptional(),
-    fillStd: fillSchema.exactOptional(),
-  }),
-  (options) => new RandomErasing(options),
-  { summary: 'Paint over a random rectangle.', paper: 'Zhong et al. 2020, arXiv 1708.04896' },
-);
+export const randomErasingEntry = entry(RandomErasing, {
+  summary: 'Paint over a random rectangle.',
+  paper: 'Zhong et al. 2020, arXiv 1708.04896',
+});

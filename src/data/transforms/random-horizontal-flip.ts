@@ -1,30 +1,34 @@
 // Mirrors images left to right (or top to bottom, or both), each with its own chance.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { chanceOf, chanceSchema } from './sizes.ts';
+import { chanceSchema } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { streamOf, uniforms } from './transform.ts';
 
-export interface RandomHorizontalFlipOptions {
+const own = {
   /** The chance of each image. Default 0.5. */
-  p?: number;
+  p: chanceSchema.default(0.5),
   /** `'vertical'` mirrors top to bottom, `'diagonal'` both ways. Default `'horizontal'`. */
-  direction?: 'horizontal' | 'vertical' | 'diagonal';
-}
+  direction: z.enum(['horizontal', 'vertical', 'diagonal']).default('horizontal'),
+};
+export interface RandomHorizontalFlipOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomHorizontalFlip');
 const mirrored = { horizontal: [3], vertical: [2], diagonal: [2, 3] };
 
 export class RandomHorizontalFlip implements Transform {
+  static readonly schema = z.strictObject(own);
   readonly p: number;
   readonly direction: 'horizontal' | 'vertical' | 'diagonal';
 
   /** @throws {RetortError} when `p` is no chance. */
-  constructor({ p = 0.5, direction = 'horizontal' }: RandomHorizontalFlipOptions = {}) {
-    this.p = chanceOf('RandomHorizontalFlip', p);
+  constructor(options: RandomHorizontalFlipOptions = {}) {
+    const { p, direction } = checkOptions(RandomHorizontalFlip.schema, options, new.target.name);
+    this.p = p;
     this.direction = direction;
   }
 
@@ -35,11 +39,4 @@ export class RandomHorizontalFlip implements Transform {
   }
 }
 
-export const randomHorizontalFlipEntry = entry(
-  z.strictObject({
-    p: chanceSchema.exactOptional(),
-    direction: z.enum(['horizontal', 'vertical', 'diagonal']).exactOptional(),
-  }),
-  (options) => new RandomHorizontalFlip(options),
-  { summary: 'Mirror with a chance.' },
-);
+export const randomHorizontalFlipEntry = entry(RandomHorizontalFlip, { summary: 'Mirror with a chance.' });

@@ -1,32 +1,35 @@
 // Cuts out a random part of random size and proportions and resizes it, each image its own: the usual augmentation of ImageNet.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Box } from './boxes.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
-import { rangeOf, rangeSchema, roundHalfToEven, sizeOf, sizeSchema } from './sizes.ts';
-import type { Range, Size } from './sizes.ts';
+import { rangeSchema, roundHalfToEven, sidesOf, sizeSchema } from './sizes.ts';
+import type { Range } from './sizes.ts';
 import type { BatchContext, Transform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
-export interface RandomResizedCropOptions extends ResizeLook {
+const own = {
   /** Of what comes out. */
-  size: Size;
+  size: sizeSchema,
   /** Share of the image that is cut out. Default `[0.08, 1]`. */
-  areaRange?: Range;
+  areaRange: rangeSchema({ most: 1 }).default([0.08, 1]),
   /** Width over height of what is cut out. Default `[3 / 4, 4 / 3]`. */
-  aspectRange?: Range;
+  aspectRange: rangeSchema({ positive: true }).default([3 / 4, 4 / 3]),
   /** Tries before the middle is taken. Default 10. */
-  attempts?: number;
-}
+  attempts: z.int().nonnegative().default(10),
+};
+export interface RandomResizedCropOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomResizedCrop');
 
 /** Szegedy et al.: Going Deeper with Convolutions, 2015, arXiv 1409.4842. */
 export class RandomResizedCrop implements Transform {
+  static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];
   readonly #areaRange: Range;
@@ -36,10 +39,14 @@ export class RandomResizedCrop implements Transform {
 
   /** @throws {RetortError} for a size or ranges that are none. */
   constructor(options: RandomResizedCropOptions) {
-    const { size, areaRange = [0.08, 1], aspectRange = [3 / 4, 4 / 3], attempts = 10, ...look } = options;
-    this.size = sizeOf('RandomResizedCrop: size', size);
-    this.#areaRange = rangeOf('RandomResizedCrop: areaRange', areaRange, { most: 1 });
-    this.#aspectRange = rangeOf('RandomResizedCrop: aspectRange', aspectRange, { positive: true });
+    const { size, areaRange, aspectRange, attempts, ...look } = checkOptions(
+      RandomResizedCrop.schema,
+      options,
+      new.target.name,
+    );
+    this.size = sidesOf(size);
+    this.#areaRange = areaRange;
+    this.#aspectRange = aspectRange;
     this.#attempts = attempts;
     this.#look = look;
   }
@@ -76,17 +83,7 @@ export class RandomResizedCrop implements Transform {
   }
 }
 
-export const randomResizedCropEntry = entry(
-  z.strictObject({
-    size: sizeSchema,
-    areaRange: rangeSchema.exactOptional(),
-    aspectRange: rangeSchema.exactOptional(),
-    attempts: z.number().int().nonnegative().exactOptional(),
-    ...resizeLookSchema,
-  }),
-  (options) => new RandomResizedCrop(options),
-  {
-    summary: 'Cut out a part of random size, place and proportions, resize it.',
-    paper: 'Szegedy et al. 2015, arXiv 1409.4842',
-  },
-);
+export const randomResizedCropEntry = entry(RandomResizedCrop, {
+  summary: 'Cut out a part of random size, place and proportions, resize it.',
+  paper: 'Szegedy et al. 2015, arXiv 1409.4842',
+});

@@ -1,28 +1,31 @@
 // Resizes images so that one edge gets a given length; the proportions stay.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
-import { sizeOf } from './sizes.ts';
 import type { Transform } from './transform.ts';
 
-export interface ResizeEdgeOptions extends ResizeLook {
+const own = {
   /** Pixels. */
-  size: number;
+  size: z.int().positive(),
   /** Which edge gets them. Default `'short'`. */
-  edge?: 'short' | 'long' | 'width' | 'height';
-}
+  edge: z.enum(['short', 'long', 'width', 'height']).default('short'),
+};
+export interface ResizeEdgeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 export class ResizeEdge implements Transform {
+  static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly size: number;
   readonly edge: 'short' | 'long' | 'width' | 'height';
   readonly #look: ResizeLook;
 
   /** @throws {RetortError} when `size` is no whole number of at least 1. */
-  constructor({ size, edge = 'short', ...look }: ResizeEdgeOptions) {
-    this.size = sizeOf('ResizeEdge: size', size)[0];
+  constructor(options: ResizeEdgeOptions) {
+    const { size, edge, ...look } = checkOptions(ResizeEdge.schema, options, new.target.name);
+    this.size = size;
     this.edge = edge;
     this.#look = look;
   }
@@ -37,12 +40,4 @@ export class ResizeEdge implements Transform {
   }
 }
 
-export const resizeEdgeEntry = entry(
-  z.strictObject({
-    size: z.number().int().positive(),
-    edge: z.enum(['short', 'long', 'width', 'height']).exactOptional(),
-    ...resizeLookSchema,
-  }),
-  (options) => new ResizeEdge(options),
-  { summary: 'Resize one edge to a length, keeping the proportions.' },
-);
+export const resizeEdgeEntry = entry(ResizeEdge, { summary: 'Resize one edge to a length, keeping the proportions.' });

@@ -1,24 +1,22 @@
 // Resizing as Pillow or OpenCV do it.
 import { z } from 'zod';
 
+import type { OptionsFrom } from '../../registry/index.ts';
 import { callOperator, ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { toBytes } from './sizes.ts';
 
-export interface ResizeLook {
+/** The schema of how images are resized, for transforms that do. */
+export const resizeLookSchema = {
   /** Default `'bilinear'`. */
-  interpolation?: 'nearest' | 'bilinear' | 'bicubic';
+  interpolation: z.enum(['nearest', 'bilinear', 'bicubic']).optional(),
   /**
    * Where an image gets smaller, each pixel is a mean over all it covers, as Pillow does; false looks at the nearest pixels alone,
    * as OpenCV does. Default true.
    */
-  antialias?: boolean;
-}
-
-export const resizeLookSchema = {
-  interpolation: z.enum(['nearest', 'bilinear', 'bicubic']).exactOptional(),
-  antialias: z.boolean().exactOptional(),
+  antialias: z.boolean().optional(),
 };
+export interface ResizeLook extends OptionsFrom<typeof resizeLookSchema> {}
 
 /**
  * `(N, C, H, W)` to `(N, C, height, width)` of the same dtype. On bytes and with `antialias`, columns are resized first and rounded,

@@ -1,26 +1,30 @@
 // Resizes images to one size, whatever their proportions.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
-import { sizeOf, sizeSchema } from './sizes.ts';
-import type { Size } from './sizes.ts';
+import { sidesOf, sizeSchema } from './sizes.ts';
 import type { Transform } from './transform.ts';
 
-export interface ResizeOptions extends ResizeLook {
-  size: Size;
-}
+const own = {
+  /** Of what comes out. */
+  size: sizeSchema,
+};
+export interface ResizeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 export class Resize implements Transform {
+  static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];
   readonly #look: ResizeLook;
 
   /** @throws {RetortError} for a size that is none. */
-  constructor({ size, ...look }: ResizeOptions) {
-    this.size = sizeOf('Resize: size', size);
+  constructor(options: ResizeOptions) {
+    const { size, ...look } = checkOptions(Resize.schema, options, new.target.name);
+    this.size = sidesOf(size);
     this.#look = look;
   }
 
@@ -29,8 +33,4 @@ export class Resize implements Transform {
   }
 }
 
-export const resizeEntry = entry(
-  z.strictObject({ size: sizeSchema, ...resizeLookSchema }),
-  (options) => new Resize(options),
-  { summary: 'Resize to one size, whatever the proportions.' },
-);
+export const resizeEntry = entry(Resize, { summary: 'Resize to one size, whatever the proportions.' });

@@ -15,33 +15,21 @@ const whole = z.number().int().positive();
 const finite = z.number();
 export const sizeSchema = z.union([whole, z.tuple([whole, whole]).readonly()]);
 export const fillSchema = z.union([finite, z.array(finite).readonly()]);
-export const rangeSchema = z.tuple([finite, finite]).readonly();
+
 export const chanceSchema = z.number().min(0).max(1);
-
-/** @throws {RetortError} when a side is no whole number of at least 1. */
-export function sizeOf(where: string, size: Size): readonly [height: number, width: number] {
-  const sides = typeof size === 'number' ? ([size, size] as const) : size;
-  if (sides.length !== 2 || sides.some((side) => !Number.isInteger(side) || side < 1)) {
-    throw new RetortError(
-      `${where}: a whole number of at least 1, or [height, width] of such, was expected, got ${JSON.stringify(size)}`,
-    );
-  }
-  return sides;
+/** `[min, max]`, `0 <= min <= max <= most` (`0 < min` where it must be positive). */
+export function rangeSchema({ positive = false, most }: { positive?: boolean; most?: number } = {}) {
+  const least = positive ? z.number().positive() : z.number().nonnegative();
+  const bound = most === undefined ? least : least.max(most);
+  return z
+    .tuple([bound, bound])
+    .readonly()
+    .refine(([min, max]) => min <= max, 'expected [min, max] with min <= max');
 }
 
-/** @throws {RetortError} when `p` is no chance. */
-export function chanceOf(where: string, p: number): number {
-  if (!(p >= 0 && p <= 1)) throw new RetortError(`${where}: p must be between 0 and 1, got ${p}`);
-  return p;
-}
-
-/** @throws {RetortError} unless `0 <= min <= max <= most` (`0 < min` where it must be positive). */
-export function rangeOf(where: string, range: Range, limits: { positive?: boolean; most?: number } = {}): Range {
-  const { positive = false, most = Infinity } = limits;
-  const [min, max] = range;
-  if (min >= 0 && (min > 0 || !positive) && min <= max && max <= most) return range;
-  const expected = `0 ${positive ? '<' : '<='} min <= max${most === Infinity ? '' : ` <= ${most}`}`;
-  throw new RetortError(`${where}: [min, max] with ${expected} was expected, got ${JSON.stringify(range)}`);
+/** Height and width. */
+export function sidesOf(size: Size): readonly [height: number, width: number] {
+  return typeof size === 'number' ? [size, size] : size;
 }
 
 /** `(1, C, 1, 1)` of float32. @throws {RetortError} when there is not one value per channel. */

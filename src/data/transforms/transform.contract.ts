@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 
 import { liveTensors, ops, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
+import * as all from './index.ts';
 import { buildTransform, transforms } from './index.ts';
 import type { BatchContext, LabelledBatch, Transform } from './index.ts';
 
@@ -46,7 +47,12 @@ export function describeTransform(name: string, contract: TransformContract): vo
   it('contract: is registered with a summary and refuses what is wrong', () => {
     expect(transforms.get(name).summary.length).toBeGreaterThan(10);
     expect(() => build({ nonsense: 1 })).toThrow(/"nonsense" is no option/);
-    for (const [more, error] of contract.wrong) expect(() => build(more), JSON.stringify(more)).toThrow(error);
+    const Class = all[name as keyof typeof all] as unknown as new (options: object) => Transform;
+    for (const [more, error] of contract.wrong) {
+      expect(() => build(more), JSON.stringify(more)).toThrow(error);
+      expect(() => new Class({ ...options, ...more }), `${JSON.stringify(more)} in code`).toThrow(error);
+    }
+    expect(() => new Class({ ...options, nonsense: 1 })).toThrow(new RegExp(`^${name}: "nonsense" is no option`));
   });
 
   it('contract: gives the shape and dtype it should, and leaves its input alone', () => {

@@ -12,7 +12,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     floats: false,
     wrong: [
       [{ policies: 'cifar' }, /policies/],
-      [{ policies: [] }, /policies is empty/],
+      [{ policies: [] }, /policies: .*got \[\]/],
       [{ policies: [[{ type: 'Rotate' }]] }, /policies.0.0: Rotate needs magnitude/],
       [{ policies: [[{ type: 'Rotat', magnitude: 1 }]] }, /policies/],
     ],
@@ -24,7 +24,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     floats: false,
     wrong: [
       [{ brightness: -1 }, /brightness/],
-      [{ contrast: [2, 1] }, /contrast: \[min, max\] with 0 <= min <= max/],
+      [{ contrast: [2, 1] }, /contrast: .*\[min, max\] with min <= max, got \[2,1\]/],
     ],
   },
   CutMix: { options: { alpha: 1 }, random: true, single: false, wrong: [[{ alpha: 0 }, /alpha/]] },
@@ -40,7 +40,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
   Normalize: {
     options: { mean: [0.1, 0.2, 0.3], std: [1, 1, 1], reverseChannels: true },
     dtype: 'float32',
-    wrong: [[{ std: [1, 0, 1] }, /std must be positive/]],
+    wrong: [[{ std: [1, 0, 1] }, /std.1: expected a number > 0, got 0/]],
   },
   RandAugment: {
     options: { magnitudeStd: 0.5 },
@@ -58,7 +58,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     single: false,
     dtype: 'float32',
     wrong: [
-      [{ augments: [] }, /augments is empty/],
+      [{ augments: [] }, /augments: .*got \[\]/],
       [{ probs: [1] }, /2 chances that add up to at most 1 were expected, got \[1\]/],
       [{ probs: [0.8, 0.8] }, /add up to at most 1/],
     ],
@@ -68,7 +68,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     size: [8, 10],
     random: true,
     wrong: [
-      [{ padding: -1 }, /padding must be a whole number of at least 0, got -1/],
+      [{ padding: -1 }, /padding: expected a number >= 0, got -1/],
       [{ cropSize: 0.5 }, /cropSize/],
     ],
   },
@@ -76,8 +76,8 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     options: { mode: 'random', fill: [90, 100, 110], fillStd: 30 },
     random: true,
     wrong: [
-      [{ areaRange: [0.5, 0.2] }, /areaRange: \[min, max\] with 0 <= min <= max <= 1 was expected, got \[0.5,0.2\]/],
-      [{ aspectRange: [0, 1] }, /aspectRange: \[min, max\] with 0 < min <= max/],
+      [{ areaRange: [0.5, 0.2] }, /areaRange: expected \[min, max\] with min <= max, got \[0.5,0.2\]/],
+      [{ aspectRange: [0, 1] }, /aspectRange.0: expected a number > 0, got 0/],
       [{ mode: 'pixel' }, /mode/],
     ],
   },

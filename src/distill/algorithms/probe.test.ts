@@ -53,6 +53,51 @@ it('shows what fired and what each loss was given', () => {
   expect(Object.keys(found.losses)).toEqual(['student.loss', 'distill.loss_kl', 'loss']);
 });
 
+/** A distiller with DKDLoss, whose labels come from the batch, or from what the student's head is given. */
+function decoupled(recorded: boolean): Algorithm {
+  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  return buildAlgorithm({
+    type: 'SingleTeacherDistill',
+    architecture: tinyNetwork(4),
+    teacher: tinyNetwork(6),
+    distiller: {
+      type: 'ConfigurableDistiller',
+      studentRecorders: { fc, ...(recorded ? { given: { type: 'ModuleInputs', source: 'head.loss_module' } } : {}) },
+      teacherRecorders: { fc },
+      distillLosses: { loss_dkd: { type: 'DKDLoss' } },
+      lossForwardMappings: {
+        loss_dkd: {
+          predsS: { recorder: 'fc', fromStudent: true },
+          predsT: { recorder: 'fc', fromStudent: false },
+          gtLabels: recorded ? { recorder: 'given', fromStudent: true, dataIdx: 1 } : { field: 'gtLabels' },
+        },
+      },
+    },
+  });
+}
+
+it.each([false, true])(
+  'refuses a loss that wants one true class beside mixed images, labels recorded: %s',
+  (recorded) => {
+    const scored = (gtScore: readonly number[]) => ({
+      inputs: randn([4, 1, 8, 8]),
+      dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel, gtScore })),
+    });
+    const wanted = /loss "loss_dkd".*gtLabels.*(mixed)/;
+    // known of the data, although nothing is mixed in this batch
+    const { mistakes } = tidy(() => probe(decoupled(recorded), batch(), { mixes: true }));
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toMatch(wanted);
+    expect(mistakes[0]).toMatch(/take Mixup, CutMix .* out of the training data/);
+    // seen in the batch
+    const seen = tidy(() => probe(decoupled(recorded), scored([0.25, 0.75, 0, 0])));
+    expect(seen.mistakes.join()).toMatch(wanted);
+    expect(tidy(() => probe(decoupled(recorded), batch())).mistakes).toEqual([]);
+    // labels as shares, of one class each
+    expect(tidy(() => probe(decoupled(recorded), scored([0, 1, 0, 0]))).mistakes).toEqual([]);
+  },
+);
+
 it('says every shape that does not fit, with the connector that would mend it', () => {
   const { mistakes, arguments: args } = tidy(() => probe(features(), batch()));
   expect(mistakes).toHaveLength(1);

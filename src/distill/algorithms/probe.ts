@@ -45,6 +45,8 @@ export interface ProbeOptions {
   optimized?: ReadonlySet<Tensor>;
   /** How many classes the data has; heads of another number are reported. */
   numClasses?: number;
+  /** Whether batches of the training data are mixed, this one or others. Default false; a student that mixes is known. */
+  mixes?: boolean;
   /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
   allowInitialWeights?: readonly string[];
 }
@@ -87,6 +89,7 @@ function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions):
   for (const [place, distiller] of Object.entries(algorithm.distillersByName())) {
     recorders.push(...recordersOf(place, distiller));
     warnings.push(...distiller.warnings, ...weightless(distiller));
+    if (options.mixes === true || algorithm.student.mixes === true) mistakes.push(...distiller.wantsOneClass());
     const checked = argumentsOf(distiller, batch);
     args.push(...checked.rows);
     mistakes.push(...checked.mistakes);

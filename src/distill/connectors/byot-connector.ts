@@ -3,28 +3,30 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { AvgPool2d, BatchNorm2d, Linear, ReLU, SepConv, Sequential, Sigmoid, Upsample } from '../../nn/index.ts';
-import type { Pair } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, pair } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap, shown } from './shapes.ts';
 
-export interface BYOTConnectorOptions extends ConnectorOptions {
+const own = {
   /** Channels that come in, divided by `expansion`. */
-  inChannel: number;
+  inChannel: count,
   /** Channels of the features that go out, divided by `expansion`: `inChannel` times a power of 2. */
-  outChannel: number;
-  numClasses: number;
+  outChannel: count,
+  /** Classes of the logits that go out. */
+  numClasses: count,
   /** Factor of all channels: that of the network's blocks. Default 4. */
-  expansion?: number;
+  expansion: count.default(4),
   /** Window of the average pooling; the maps must have shrunk to it. Default 4. */
-  poolSize?: Pair;
+  poolSize: pair(1).default(4),
   /** Of the separable convolutions, 3 or 5. Default 3. */
-  kernelSize?: number;
+  kernelSize: z.literal([3, 5]).default(3),
   /** Of the separable convolutions. Attention, made at `H / stride`, is enlarged twofold: only 2 fits. Default 2. */
-  stride?: number;
-}
+  stride: z.literal([1, 2]).optional(),
+};
+export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `(N, inChannel expansion, H, W)` to `[features, logits]`, `(N, outChannel expansion)` and `(N, numClasses)`:
@@ -34,16 +36,18 @@ export interface BYOTConnectorOptions extends ConnectorOptions {
  * Under `compat` the default stride is 1, as in MMRazor, whose forward then fails: the attention is twice as large as x.
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
  */
-export class BYOTConnector extends Connector {
+export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly inChannels: number;
   readonly attention: Sequential;
   readonly scala: Sequential;
   readonly fc: Linear;
 
   /** @throws {RetortError} unless `outChannel` is `inChannel` times a power of 2, and for another kernel or stride. */
-  constructor({ inChannel, outChannel, numClasses, ...options }: BYOTConnectorOptions) {
+  constructor(options: BYOTConnectorOptions) {
     super(options);
-    const { expansion = 4, poolSize = 4, kernelSize = 3, stride = this.original ? 1 : 2 } = options;
+    const { inChannel, outChannel, numClasses, expansion, poolSize, kernelSize } = this.options;
+    const { stride = this.original ? 1 : 2 } = this.options;
     const doublings = Math.log2(outChannel / inChannel);
     if (!Number.isInteger(doublings) || doublings < 0) {
       throw new RetortError(
@@ -63,7 +67,7 @@ export class BYOTConnector extends Connector {
     const deeper = Array.from({ length: doublings }, (_, i) => separable(inChannel * 2 ** i, inChannel * 2 ** (i + 1)));
     this.scala = new Sequential(...deeper, new AvgPool2d(poolSize));
     this.fc = new Linear(outChannel * expansion, numClasses);
-    this.initialize(options);
+    this.initialize();
   }
 
   /** @throws {RetortError} when attention and x differ in size (an odd H or W, stride 1), or more than one place is left. */
@@ -91,16 +95,7 @@ function requireSameSize(attention: Tensor, x: Tensor): void {
   );
 }
 
-export const byotConnector = entry(
-  connectorSchema({
-    inChannel: count,
-    outChannel: count,
-    numClasses: count,
-    expansion: count.exactOptional(),
-    poolSize: pair.exactOptional(),
-    kernelSize: z.union([z.literal(3), z.literal(5)]).exactOptional(),
-    stride: z.union([z.literal(1), z.literal(2)]).exactOptional(),
-  }),
-  (options) => new BYOTConnector(options),
-  { summary: 'A shallow exit with attention: features and logits.', paper: 'Zhang et al. 2019, arXiv 1905.08094' },
-);
+export const byotConnector = entry(BYOTConnector, {
+  summary: 'A shallow exit with attention: features and logits.',
+  paper: 'Zhang et al. 2019, arXiv 1905.08094',
+});

@@ -3,18 +3,9 @@ import { z } from 'zod';
 
 import { initializeModule, Module } from '../../nn/index.ts';
 import type { InitConfig } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-
-/** Whose numbers are asked for where they differ: `'mmrazor'`. */
-export type Compat = 'mmrazor';
-
-/** What every connector may be told. */
-export interface ConnectorOptions {
-  /** How the weights begin, in place of the layers' own defaults, such as `{ type: 'Kaiming', layer: 'Conv2d' }`. Default null. */
-  initCfg?: InitConfig | readonly InitConfig[] | null;
-  /** `'mmrazor'` gives the numbers of MMRazor where it differs; each connector says where. Default: the right ones. */
-  compat?: Compat;
-}
 
 const isConfig = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
@@ -22,39 +13,65 @@ const isConfig = (value: unknown): boolean =>
 /** The schema of a part that is built from `{ type, ...options }`. */
 export const part = <T>() => z.custom<T>(isConfig, 'expected { type, ...options }');
 /** The schema of a number of channels and the like. */
-export const count = z.number().int().positive();
-/** The schema of a number for height and width, or `[height, width]`. */
-export const pair = z.union([z.number().int(), z.tuple([z.number().int(), z.number().int()])]);
+export const count = z.int().positive();
+/** The schema of a number for height and width, or `[height, width]`: each an integer of at least `least`. */
+export const pair = (least: number) => {
+  const one = z.int().min(least);
+  return z.union([one, z.tuple([one, one]).readonly()]);
+};
 
-/** The schema of a connector's options: its own, and those of {@link ConnectorOptions}. Unknown ones are refused. */
-export function connectorSchema<S extends z.ZodRawShape>(own: S) {
-  return z.strictObject({ ...commonShape, ...own });
-}
-const commonShape = {
+const common = {
+  /** How the weights begin, in place of the layers' own defaults, such as `{ type: 'Kaiming', layer: 'Conv2d' }`. Default null. */
   initCfg: z
     .custom<InitConfig | readonly InitConfig[]>(
       (value) => (Array.isArray(value) ? value.every(isConfig) : isConfig(value)),
       'expected { type, layer, ... }, or a list of them',
     )
     .nullable()
-    .exactOptional(),
-  compat: z.literal('mmrazor').exactOptional(),
+    .default(null),
+  /** `'mmrazor'` gives the numbers of MMRazor where it differs; each connector says where. Default: the right ones. */
+  compat: z.literal('mmrazor').optional(),
 };
 
-export abstract class Connector extends Module {
-  /** Whether the numbers of MMRazor are asked for. */
-  protected readonly original: boolean;
+/** What every connector may be told. */
+export interface ConnectorOptions extends OptionsFrom<typeof common> {}
+/** {@link ConnectorOptions} once they are checked, with defaults. */
+export interface ConnectorSettings extends SettingsFrom<typeof common> {}
 
-  constructor({ compat }: ConnectorOptions = {}) {
+/** The schema of a connector's options: its own, and those of {@link ConnectorOptions}. Unknown ones are refused. */
+export function connectorSchema<S extends z.ZodRawShape>(own: S) {
+  return z.strictObject({ ...common, ...own });
+}
+
+/**
+ * A module between a record and a loss. A new one declares its options in `static schema`, made by {@link connectorSchema}, and
+ * finds them, checked and with defaults, in `this.options`; their type is `Settings`, such as
+ * `ConnectorSettings & SettingsFrom<typeof own>`.
+ */
+export abstract class Connector<Settings extends ConnectorSettings = ConnectorSettings> extends Module {
+  /** What its options are checked by. A class without one checks its own options itself. */
+  static readonly schema: z.ZodType = z.looseObject(common);
+
+  /** The options, with defaults. */
+  readonly options: Settings;
+
+  /** @throws {RetortError} for options that the schema refuses: unknown ones, and values that make no sense. */
+  constructor(options: ConnectorOptions = {}) {
     super();
-    this.original = compat === 'mmrazor';
+    this.options = checkOptions(new.target.schema, options, new.target.name) as Settings;
+  }
+
+  /** Whether the numbers of MMRazor are asked for. */
+  protected get original(): boolean {
+    return this.options.compat === 'mmrazor';
   }
 
   /** @param x what was recorded @returns what a loss takes: a tensor, or several of which a mapping picks one (`connectorIdx`) */
   abstract override forward(x: Tensor): Tensor | Tensor[];
 
   /** Applies `initCfg`; the last step of every constructor. */
-  protected initialize({ initCfg = null }: ConnectorOptions): void {
+  protected initialize(): void {
+    const { initCfg } = this.options;
     if (initCfg !== null) initializeModule(this, initCfg);
   }
 }

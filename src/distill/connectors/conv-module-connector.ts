@@ -4,20 +4,41 @@ import { z } from 'zod';
 import { ConvModule } from '../../nn/index.ts';
 import type { ActivationConfig, ConvConfig, ConvModuleOptions, NormConfig } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, pair, part } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap } from './shapes.ts';
 
-/** Options of {@link ConvModule}, and the channels. */
-export interface ConvModuleConnectorOptions extends ConnectorOptions, Omit<ConvModuleOptions, 'kernelSize'> {
+const own = {
   /** Channels that come in. */
-  inChannel: number;
+  inChannel: count,
   /** Channels that go out. */
-  outChannel: number;
-  /** Default 1. */
-  kernelSize?: ConvModuleOptions['kernelSize'];
-}
+  outChannel: count,
+  /** Height and width of the kernel. Default 1. */
+  kernelSize: pair(1).default(1),
+};
+/** Those of {@link ConvModuleOptions}, where they are described. */
+const ofModule = {
+  stride: pair(1).optional(),
+  padding: pair(0).optional(),
+  dilation: pair(1).optional(),
+  groups: count.optional(),
+  bias: z.union([z.boolean(), z.literal('auto')]).optional(),
+  convCfg: part<ConvConfig>().nullable().optional(),
+  normCfg: part<NormConfig>().nullable().optional(),
+  actCfg: part<ActivationConfig>().nullable().optional(),
+  inplace: z.boolean().optional(),
+  withSpectralNorm: z.boolean().optional(),
+  paddingMode: z.enum(['zeros', 'reflect', 'replicate', 'circular']).optional(),
+  order: z
+    .array(z.enum(['conv', 'norm', 'act']))
+    .readonly()
+    .optional(),
+};
+/** Options of {@link ConvModule}, and the channels. */
+export interface ConvModuleConnectorOptions
+  extends ConnectorOptions, Omit<ConvModuleOptions, 'kernelSize'>, OptionsFrom<typeof own> {}
 
 /**
  * {@link ConvModule} on a record: `(N, inChannel, H, W)` to `(N, outChannel, H', W')`. **A ReLU follows by default**: pass
@@ -27,21 +48,22 @@ export interface ConvModuleConnectorOptions extends ConnectorOptions, Omit<ConvM
  * `paddingMode: 'circular'` pads with zeros, as in MMRazor.
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550.
  */
-export class ConvModuleConnector extends Connector {
-  readonly inChannel: number;
+export class ConvModuleConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema({ ...own, ...ofModule });
   readonly conv_module: ConvModule;
 
   /** @throws {RetortError} for what {@link ConvModule} refuses. */
-  constructor({ inChannel, outChannel, kernelSize = 1, ...options }: ConvModuleConnectorOptions) {
+  constructor(options: ConvModuleConnectorOptions) {
     super(options);
-    this.inChannel = inChannel;
-    const changes = this.original ? asOriginal(options) : keepingRecords(options);
-    this.conv_module = new ConvModule(inChannel, outChannel, { ...options, kernelSize, ...changes });
-    this.initialize(options);
+    const { inChannel, outChannel, kernelSize } = this.options;
+    const { kernelSize: _, ...given } = options;
+    const changes = this.original ? asOriginal(given) : keepingRecords(given);
+    this.conv_module = new ConvModule(inChannel, outChannel, { ...given, kernelSize, ...changes });
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('ConvModuleConnector', x, this.inChannel, 'inChannel');
+    requireMap('ConvModuleConnector', x, this.options.inChannel, 'inChannel');
     return this.conv_module.forward(x);
   }
 }
@@ -60,27 +82,7 @@ function keepingRecords({ order = ['conv', 'norm', 'act'], normCfg = null, actCf
   return { inplace: false, ...(actCfg?.['inplace'] === true ? { actCfg: { ...actCfg, inplace: false } } : {}) };
 }
 
-export const convModuleConnector = entry(
-  connectorSchema({
-    inChannel: count,
-    outChannel: count,
-    kernelSize: pair.exactOptional(),
-    stride: pair.exactOptional(),
-    padding: pair.exactOptional(),
-    dilation: pair.exactOptional(),
-    groups: count.exactOptional(),
-    bias: z.union([z.boolean(), z.literal('auto')]).exactOptional(),
-    convCfg: part<ConvConfig>().nullable().exactOptional(),
-    normCfg: part<NormConfig>().nullable().exactOptional(),
-    actCfg: part<ActivationConfig>().nullable().exactOptional(),
-    inplace: z.boolean().exactOptional(),
-    withSpectralNorm: z.boolean().exactOptional(),
-    paddingMode: z.enum(['zeros', 'reflect', 'replicate', 'circular']).exactOptional(),
-    order: z.array(z.enum(['conv', 'norm', 'act'])).exactOptional(),
-  }),
-  (options) => new ConvModuleConnector(options),
-  {
-    summary: 'Convolution with norm and activation: other channels, other sizes.',
-    paper: 'Romero et al. 2015, arXiv 1412.6550',
-  },
-);
+export const convModuleConnector = entry(ConvModuleConnector, {
+  summary: 'Convolution with norm and activation: other channels, other sizes.',
+  paper: 'Romero et al. 2015, arXiv 1412.6550',
+});

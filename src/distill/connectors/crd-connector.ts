@@ -4,34 +4,36 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional, Linear } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireTensor, shown } from './shapes.ts';
 
-export interface CRDConnectorOptions extends ConnectorOptions {
+const own = {
   /** Numbers of each sample, all dimensions after the first together. Default 1024. */
-  dimIn?: number;
+  dimIn: count.default(1024),
   /** Size of the embedding. Default 128. */
-  dimOut?: number;
+  dimOut: count.default(128),
   /** The least length that a row is divided by. Default 1e-12; `compat` has none: a zero row becomes NaN. */
-  eps?: number;
-}
+  eps: z.number().positive().default(1e-12),
+};
+export interface CRDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `y / max(||y||, eps)`, `y = W x + b`: `(N, ...)` with `dimIn` numbers for each sample to `(N, dimOut)`.
  *
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699.
  */
-export class CRDConnector extends Connector {
+export class CRDConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly linear: Linear;
-  readonly eps: number;
 
-  constructor({ dimIn = 1024, dimOut = 128, eps = 1e-12, ...options }: CRDConnectorOptions = {}) {
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: CRDConnectorOptions = {}) {
     super(options);
-    this.linear = new Linear(dimIn, dimOut);
-    this.eps = eps;
-    this.initialize(options);
+    this.linear = new Linear(this.options.dimIn, this.options.dimOut);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
@@ -46,17 +48,12 @@ export class CRDConnector extends Connector {
       );
     }
     const y = this.linear.forward(x.flatten(1));
-    if (!this.original) return functional.normalize(y, { eps: this.eps });
+    if (!this.original) return functional.normalize(y, { eps: this.options.eps });
     return y.div(y.pow(2).sum([1], true).sqrt());
   }
 }
 
-export const crdConnector = entry(
-  connectorSchema({
-    dimIn: count.exactOptional(),
-    dimOut: count.exactOptional(),
-    eps: z.number().positive().exactOptional(),
-  }),
-  (options) => new CRDConnector(options),
-  { summary: 'An embedding on the unit sphere.', paper: 'Tian, Krishnan, Isola 2020, arXiv 1910.10699' },
-);
+export const crdConnector = entry(CRDConnector, {
+  summary: 'An embedding on the unit sphere.',
+  paper: 'Tian, Krishnan, Isola 2020, arXiv 1910.10699',
+});

@@ -3,8 +3,8 @@ import { Conv2d, Linear } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector } from './connector.ts';
-import { channelMask, fbkdSchema, nonLocalOf, requireFeatures, spatialMask, temperatures } from './fbkd.ts';
-import type { FBKDOptions, PooledNonLocal2d } from './fbkd.ts';
+import { channelMask, fbkdSchema, nonLocalOf, requireFeatures, spatialMask } from './fbkd.ts';
+import type { FBKDOptions, FBKDSettings, PooledNonLocal2d } from './fbkd.ts';
 
 /**
  * `(N, C, H, W)` to `[spatialMask, channelMask, channelPoolAdapt, spatialPoolAdapt, relationAdapt, featAdapt]`:
@@ -16,35 +16,31 @@ import type { FBKDOptions, PooledNonLocal2d } from './fbkd.ts';
  * With `subSample` the non-local block pools once, by `maxpoolStride`; under `compat` by 2 and then by `maxpoolStride`, as in
  * MMRazor. Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation, ICLR 2021.
  */
-export class FBKDStudentConnector extends Connector {
-  readonly spatialT: number;
-  readonly channelT: number;
+export class FBKDStudentConnector extends Connector<FBKDSettings> {
+  static override readonly schema = fbkdSchema;
   readonly channel_wise_adaptation: Linear;
   readonly spatial_wise_adaptation: Conv2d;
   readonly adaptation_layers: Conv2d;
   readonly student_non_local: PooledNonLocal2d;
   readonly non_local_adaptation: Conv2d;
 
-  /** @throws {RetortError} for temperatures that are not positive, and what the block refuses. */
+  /** @throws {RetortError} for options that make no sense, and what the block refuses. */
   constructor(options: FBKDOptions) {
     super(options);
-    const { inChannels } = options;
-    const { spatialT, channelT } = temperatures('FBKDStudentConnector', options);
-    this.spatialT = spatialT;
-    this.channelT = channelT;
+    const { inChannels } = this.options;
     this.channel_wise_adaptation = new Linear(inChannels, inChannels);
     this.spatial_wise_adaptation = new Conv2d(1, 1, { kernelSize: 3, padding: 1 });
     this.adaptation_layers = new Conv2d(inChannels, inChannels, { kernelSize: 1 });
-    this.student_non_local = nonLocalOf(options);
+    this.student_non_local = nonLocalOf(this.options);
     this.non_local_adaptation = new Conv2d(inChannels, inChannels, { kernelSize: 1 });
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor[] {
     requireFeatures('FBKDStudentConnector', x, this.student_non_local);
     return [
-      spatialMask(x, this.spatialT),
-      channelMask(x, this.channelT),
+      spatialMask(x, this.options.spatialT),
+      channelMask(x, this.options.channelT),
       this.channel_wise_adaptation.forward(x.mean([2, 3])),
       this.spatial_wise_adaptation.forward(x.mean([1], true)),
       this.non_local_adaptation.forward(this.student_non_local.forward(x)),
@@ -53,7 +49,7 @@ export class FBKDStudentConnector extends Connector {
   }
 }
 
-export const fbkdStudentConnector = entry(fbkdSchema, (options) => new FBKDStudentConnector(options), {
+export const fbkdStudentConnector = entry(FBKDStudentConnector, {
   summary: "Masks and adapted features and relations of a detector's student.",
   paper: 'Zhang, Ma 2021, ICLR',
 });

@@ -2,8 +2,8 @@
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector } from './connector.ts';
-import { channelMask, fbkdSchema, nonLocalOf, requireFeatures, spatialMask, temperatures } from './fbkd.ts';
-import type { FBKDOptions, PooledNonLocal2d } from './fbkd.ts';
+import { channelMask, fbkdSchema, nonLocalOf, requireFeatures, spatialMask } from './fbkd.ts';
+import type { FBKDOptions, FBKDSettings, PooledNonLocal2d } from './fbkd.ts';
 
 /**
  * `(N, C, H, W)` to `[spatialMask, channelMask, spatialPool, relation, x]`: the masks as in {@link FBKDStudentConnector},
@@ -11,29 +11,31 @@ import type { FBKDOptions, PooledNonLocal2d } from './fbkd.ts';
  *
  * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation, ICLR 2021.
  */
-export class FBKDTeacherConnector extends Connector {
-  readonly spatialT: number;
-  readonly channelT: number;
+export class FBKDTeacherConnector extends Connector<FBKDSettings> {
+  static override readonly schema = fbkdSchema;
   readonly teacher_non_local: PooledNonLocal2d;
 
-  /** @throws {RetortError} for temperatures that are not positive, and what the block refuses. */
+  /** @throws {RetortError} for options that make no sense, and what the block refuses. */
   constructor(options: FBKDOptions) {
     super(options);
-    const { spatialT, channelT } = temperatures('FBKDTeacherConnector', options);
-    this.spatialT = spatialT;
-    this.channelT = channelT;
-    this.teacher_non_local = nonLocalOf(options);
-    this.initialize(options);
+    this.teacher_non_local = nonLocalOf(this.options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor[] {
     requireFeatures('FBKDTeacherConnector', x, this.teacher_non_local);
     const relation = this.teacher_non_local.forward(x);
-    return [spatialMask(x, this.spatialT), channelMask(x, this.channelT), x.mean([1], true), relation, x];
+    return [
+      spatialMask(x, this.options.spatialT),
+      channelMask(x, this.options.channelT),
+      x.mean([1], true),
+      relation,
+      x,
+    ];
   }
 }
 
-export const fbkdTeacherConnector = entry(fbkdSchema, (options) => new FBKDTeacherConnector(options), {
+export const fbkdTeacherConnector = entry(FBKDTeacherConnector, {
   summary: "Masks and relations of a detector's teacher.",
   paper: 'Zhang, Ma 2021, ICLR',
 });

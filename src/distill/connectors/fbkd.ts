@@ -3,41 +3,41 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { MaxPool2d, NonLocal2d, Sequential } from '../../nn/index.ts';
-import type { ConvConfig, NonLocalMode, NonLocalOptions, NormConfig } from '../../nn/index.ts';
+import type { ConvConfig, NonLocalOptions, NormConfig } from '../../nn/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { connectorSchema, count, part } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap, shown } from './shapes.ts';
 
-export interface FBKDOptions extends ConnectorOptions, NonLocalOptions {
+const own = {
   /** Channels of the features. */
-  inChannels: number;
-  /** Default `'dot_product'`. */
-  mode?: NonLocalMode;
-  /** Default `{ type: 'BN' }`. */
-  normCfg?: NormConfig | null;
-  /** With `subSample`: height and width of the map that is looked at are divided by it. Default 2. */
-  maxpoolStride?: number;
-  /** Temperature of the spatial mask. Default 0.5. */
-  spatialT?: number;
-  /** Temperature of the channel mask. Default 0.5. */
-  channelT?: number;
-}
-
-export const fbkdSchema = connectorSchema({
   inChannels: count,
-  reduction: count.exactOptional(),
-  convCfg: part<ConvConfig>().nullable().exactOptional(),
-  normCfg: part<NormConfig>().nullable().exactOptional(),
-  mode: z.enum(['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation']).exactOptional(),
-  subSample: z.boolean().exactOptional(),
-  maxpoolStride: count.exactOptional(),
-  zerosInit: z.boolean().exactOptional(),
-  useScale: z.boolean().exactOptional(),
-  std: z.number().positive().exactOptional(),
-  spatialT: z.number().positive().exactOptional(),
-  channelT: z.number().positive().exactOptional(),
-});
+  /** How alike two places are. Default `'dot_product'`. */
+  mode: z.enum(['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation']).default('dot_product'),
+  /** The norm of `conv_out`; null: none. Default `{ type: 'BN' }`. */
+  normCfg: part<NormConfig>().nullable().default({ type: 'BN' }),
+  /** With `subSample`: height and width of the map that is looked at are divided by it. Default 2. */
+  maxpoolStride: count.optional(),
+  /** Temperature of the spatial mask. Default 0.5. */
+  spatialT: z.number().positive().default(0.5),
+  /** Temperature of the channel mask. Default 0.5. */
+  channelT: z.number().positive().default(0.5),
+};
+/** Those of {@link NonLocalOptions}, where they are described. */
+const ofBlock = {
+  reduction: count.optional(),
+  convCfg: part<ConvConfig>().nullable().optional(),
+  subSample: z.boolean().optional(),
+  zerosInit: z.boolean().optional(),
+  useScale: z.boolean().optional(),
+  std: z.number().positive().optional(),
+};
+export interface FBKDOptions
+  extends ConnectorOptions, Omit<NonLocalOptions, 'mode' | 'normCfg'>, OptionsFrom<typeof own> {}
+export interface FBKDSettings extends ConnectorSettings, SettingsFrom<typeof own & typeof ofBlock> {}
+
+export const fbkdSchema = connectorSchema({ ...own, ...ofBlock });
 
 /** `H W softmax(mean_c |x| / temperature)` over all places: `(N, C, H, W)` to `(N, 1, H, W)`. */
 export function spatialMask(x: Tensor, temperature: number): Tensor {
@@ -55,14 +55,6 @@ export function channelMask(x: Tensor, temperature: number): Tensor {
   const [n, channels] = x.shape as [number, number];
   const strength = x.abs().mean([2, 3]); // (N, C)
   return strength.div(temperature).softmax(1).mul(channels).view([n, channels, 1, 1]);
-}
-
-/** The temperatures. @throws {RetortError} unless they are positive. */
-export function temperatures(connector: string, { spatialT = 0.5, channelT = 0.5 }: FBKDOptions) {
-  for (const [name, value] of Object.entries({ spatialT, channelT })) {
-    if (!(value > 0)) throw new RetortError(`${connector}: ${name}: a positive number was expected, got ${value}`);
-  }
-  return { spatialT, channelT };
 }
 
 /** @throws {RetortError} unless `x` is `(N, inChannels, H, W)`, large enough for what is looked at. */
@@ -110,9 +102,9 @@ export class PooledNonLocal2d extends NonLocal2d {
 }
 
 /** The non-local block that a connector's options ask for. */
-export function nonLocalOf(options: FBKDOptions): PooledNonLocal2d {
-  const { inChannels, mode = 'dot_product', normCfg = { type: 'BN' }, compat } = options;
-  const { reduction, convCfg, subSample, maxpoolStride, zerosInit, useScale, std } = options;
+export function nonLocalOf(settings: FBKDSettings): PooledNonLocal2d {
+  const { inChannels, mode, normCfg, compat } = settings;
+  const { reduction, convCfg, subSample, maxpoolStride, zerosInit, useScale, std } = settings;
   const given = { reduction, convCfg, subSample, maxpoolStride, zerosInit, useScale, std };
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return new PooledNonLocal2d(inChannels, { ...said, mode, normCfg, twice: compat === 'mmrazor' });

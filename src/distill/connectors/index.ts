@@ -2,7 +2,7 @@
 export { BYOTConnector } from './byot-connector.ts';
 export type { BYOTConnectorOptions } from './byot-connector.ts';
 export { Connector, connectorSchema } from './connector.ts';
-export type { ConnectorOptions } from './connector.ts';
+export type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 export { ConvModuleConnector } from './conv-module-connector.ts';
 export type { ConvModuleConnectorOptions } from './conv-module-connector.ts';
 export { CRDConnector } from './crd-connector.ts';

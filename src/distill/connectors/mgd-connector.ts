@@ -1,23 +1,26 @@
 // Masked generative distillation: the student's features, masked at random, and what is to be generated from them.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
 import { Conv2d, ReLU, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { rand } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap } from './shapes.ts';
 
-export interface MGDConnectorOptions extends ConnectorOptions {
-  studentChannels: number;
-  teacherChannels: number;
+const own = {
+  /** Channels of the student's features, which come in. */
+  studentChannels: count,
+  /** Channels of the teacher's, which go out. */
+  teacherChannels: count,
   /** The probability that a place is masked, within [0, 1]. Default 0.65. */
-  lambdaMgd?: number;
+  lambdaMgd: z.number().min(0).max(1).default(0.65),
   /** Mask whole channels in place of places. Default false. */
-  maskOnChannel?: boolean;
-}
+  maskOnChannel: z.boolean().default(false),
+};
+export interface MGDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `Conv3x3(ReLU(Conv3x3(x m)))`: `(N, studentChannels, H, W)` to `(N, teacherChannels, H, W)`, where channels differ after a 1x1
@@ -26,53 +29,36 @@ export interface MGDConnectorOptions extends ConnectorOptions {
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
  */
-export class MGDConnector extends Connector {
-  readonly studentChannels: number;
-  readonly lambdaMgd: number;
-  readonly maskOnChannel: boolean;
+export class MGDConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly align: Conv2d | null;
   readonly generation: Sequential;
 
-  /** @throws {RetortError} when `lambdaMgd` is outside [0, 1]. */
-  constructor({ studentChannels, teacherChannels, ...options }: MGDConnectorOptions) {
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: MGDConnectorOptions) {
     super(options);
-    const { lambdaMgd = 0.65, maskOnChannel = false } = options;
-    if (!(lambdaMgd >= 0 && lambdaMgd <= 1)) {
-      throw new RetortError(`MGDConnector: lambdaMgd: a number within [0, 1] was expected, got ${lambdaMgd}`);
-    }
-    this.studentChannels = studentChannels;
-    this.lambdaMgd = lambdaMgd;
-    this.maskOnChannel = maskOnChannel;
+    const { studentChannels, teacherChannels } = this.options;
     this.align =
       studentChannels === teacherChannels ? null : new Conv2d(studentChannels, teacherChannels, { kernelSize: 1 });
     const conv = (): Conv2d => new Conv2d(teacherChannels, teacherChannels, { kernelSize: 3, padding: 1 });
     this.generation = new Sequential(conv(), new ReLU({ inplace: true }), conv());
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('MGDConnector', x, this.studentChannels, 'studentChannels');
+    requireMap('MGDConnector', x, this.options.studentChannels, 'studentChannels');
     const aligned = this.align === null ? x : this.align.forward(x); // (N, teacherChannels, H, W)
     const [n, channels, height, width] = aligned.shape as [number, number, number, number];
-    const size = this.maskOnChannel ? [n, channels, 1, 1] : [n, 1, height, width];
+    const size = this.options.maskOnChannel ? [n, channels, 1, 1] : [n, 1, height, width];
     const kept = rand(size)
-      .le(1 - this.lambdaMgd)
+      .le(1 - this.options.lambdaMgd)
       .to(aligned.dtype)
       .to({ device: aligned.device });
     return this.generation.forward(aligned.mul(kept));
   }
 }
 
-export const mgdConnector = entry(
-  connectorSchema({
-    studentChannels: count,
-    teacherChannels: count,
-    lambdaMgd: z.number().min(0).max(1).exactOptional(),
-    maskOnChannel: z.boolean().exactOptional(),
-  }),
-  (options) => new MGDConnector(options),
-  {
-    summary: "Generates features from the student's, masked at random.",
-    paper: 'Yang et al. 2022, arXiv 2205.01529',
-  },
-);
+export const mgdConnector = entry(MGDConnector, {
+  summary: "Generates features from the student's, masked at random.",
+  paper: 'Yang et al. 2022, arXiv 2205.01529',
+});

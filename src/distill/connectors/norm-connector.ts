@@ -2,30 +2,33 @@
 import { buildNorm } from '../../nn/index.ts';
 import type { Layer, NormConfig } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, part } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { fitting, requireTensor } from './shapes.ts';
 
-export interface NormConnectorOptions extends ConnectorOptions {
+const own = {
   /** Channels of the features (for `LN`: the size of the last dimension). */
-  inChannels: number;
+  inChannels: count,
   /** The layer, such as `{ type: 'BN', affine: false, trackRunningStats: false }`: each channel of a batch to mean 0, variance 1. */
-  normCfg: NormConfig;
-}
+  normCfg: part<NormConfig>(),
+};
+export interface NormConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A norm layer on a record; the shape stays. With standardised channels the mean square error is PKD's distance:
  * Cao et al.: PKD, General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
-export class NormConnector extends Connector {
+export class NormConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly norm: Layer;
 
   /** @throws {RetortError} for a norm that is none, with the nearest name. */
-  constructor({ inChannels, normCfg, ...options }: NormConnectorOptions) {
+  constructor(options: NormConnectorOptions) {
     super(options);
-    this.norm = buildNorm(normCfg, inChannels).layer;
-    this.initialize(options);
+    this.norm = buildNorm(this.options.normCfg, this.options.inChannels).layer;
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
@@ -34,8 +37,7 @@ export class NormConnector extends Connector {
   }
 }
 
-export const normConnector = entry(
-  connectorSchema({ inChannels: count, normCfg: part<NormConfig>() }),
-  (options) => new NormConnector(options),
-  { summary: 'A norm layer: compares features up to scale and shift.', paper: 'Cao et al. 2022, arXiv 2207.02039' },
-);
+export const normConnector = entry(NormConnector, {
+  summary: 'A norm layer: compares features up to scale and shift.',
+  paper: 'Cao et al. 2022, arXiv 2207.02039',
+});

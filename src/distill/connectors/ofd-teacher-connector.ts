@@ -17,12 +17,14 @@ import { requireMap, requireTensor, shown } from './shapes.ts';
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
  */
 export class OFDTeacherConnector extends Connector {
+  static override readonly schema = connectorSchema({});
   /** `(1, C, 1, 1)`; null until {@link initMargin}, or until a state dict that has it is loaded. */
   margin: Buffer | null = null;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: ConnectorOptions = {}) {
     super(options);
-    this.initialize(options);
+    this.initialize();
   }
 
   /**
@@ -107,7 +109,7 @@ export function marginOf(norm: BatchNorm2d): Tensor {
   );
 }
 
-export const ofdTeacherConnector = entry(connectorSchema({}), (options) => new OFDTeacherConnector(options), {
+export const ofdTeacherConnector = entry(OFDTeacherConnector, {
   summary: "The teacher's features, cut below at a margin.",
   paper: 'Heo et al. 2019, arXiv 1904.01866',
 });

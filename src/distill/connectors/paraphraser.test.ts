@@ -54,6 +54,6 @@ it('gives frozen factors after pretraining: no gradient, and batch norms that do
 it('refuses a phase that is none', () => {
   expect(() => buildConnector({ type: 'Paraphraser', inChannel: 1, outChannel: 1, phase: 'test' })).toThrow(/phase/);
   expect(() => new Paraphraser({ inChannel: 1, outChannel: 1, phase: 'test' as 'train' })).toThrow(
-    /Paraphraser: phase: 'pretrain' or 'train' was expected, got "test"/,
+    /Paraphraser: phase: expected one of "pretrain", "train", got "test"/,
   );
 });

@@ -1,30 +1,31 @@
 // Factor transfer, the teacher's side: an autoencoder whose code is what the student learns.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
 import { BatchNorm2d } from '../../nn/index.ts';
 import type { Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { decoder, encoder } from './factor-transfer.ts';
 import { requireMap } from './shapes.ts';
 
 const phases = ['pretrain', 'train'] as const;
 export type ParaphraserPhase = (typeof phases)[number];
 
-export interface ParaphraserOptions extends ConnectorOptions {
+const own = {
   /** Channels of the teacher's features. */
-  inChannel: number;
+  inChannel: count,
   /** Channels of the factors. */
-  outChannel: number;
+  outChannel: count,
   /** `'pretrain'` reconstructs the features, `'train'` gives the factors. Default `'pretrain'`. */
-  phase?: ParaphraserPhase;
+  phase: z.enum(phases).default('pretrain'),
   /** Batch norms after the convolutions. Default false. */
-  useBn?: boolean;
-}
+  useBn: z.boolean().default(false),
+};
+export interface ParaphraserOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `pretrain`: `decoder(encoder(x))`, `(N, inChannel, H, W)` to the same shape, to be compared with x. `train`: `encoder(x)`,
@@ -33,28 +34,25 @@ export interface ParaphraserOptions extends ConnectorOptions {
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
-export class Paraphraser extends Connector {
-  readonly inChannel: number;
+export class Paraphraser extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly encoder: Sequential;
   readonly decoder: Sequential;
   /** May be changed after pretraining. */
   phase: ParaphraserPhase;
 
-  /** @throws {RetortError} for a phase that is none. */
-  constructor({ inChannel, outChannel, phase = 'pretrain', useBn = false, ...options }: ParaphraserOptions) {
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: ParaphraserOptions) {
     super(options);
-    if (!phases.includes(phase)) {
-      throw new RetortError(`Paraphraser: phase: 'pretrain' or 'train' was expected, got ${JSON.stringify(phase)}`);
-    }
-    this.inChannel = inChannel;
+    const { inChannel, outChannel, phase, useBn } = this.options;
     this.phase = phase;
     this.encoder = encoder(inChannel, outChannel, useBn);
     this.decoder = decoder(outChannel, inChannel, useBn);
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('Paraphraser', x, this.inChannel, 'inChannel');
+    requireMap('Paraphraser', x, this.options.inChannel, 'inChannel');
     if (this.phase === 'pretrain') return this.decoder.forward(this.encoder.forward(x));
     return noGrad(() => this.#factors(x));
   }
@@ -72,16 +70,7 @@ export class Paraphraser extends Connector {
   }
 }
 
-export const paraphraser = entry(
-  connectorSchema({
-    inChannel: count,
-    outChannel: count,
-    phase: z.enum(phases).exactOptional(),
-    useBn: z.boolean().exactOptional(),
-  }),
-  (options) => new Paraphraser(options),
-  {
-    summary: "Factor transfer: an autoencoder of the teacher's features.",
-    paper: 'Kim, Park, Kwak 2018, arXiv 1802.04977',
-  },
-);
+export const paraphraser = entry(Paraphraser, {
+  summary: "Factor transfer: an autoencoder of the teacher's features.",
+  paper: 'Kim, Park, Kwak 2018, arXiv 1802.04977',
+});

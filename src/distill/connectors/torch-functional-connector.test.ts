@@ -84,7 +84,7 @@ it('refuses names that are none, with the nearest', () => {
   expect(() => build({})).toThrow(/functionName/);
   expect(() => build({ functionName: 'fake' })).toThrow(/functionName: .*got "fake"/);
   expect(() => new TorchFunctionalConnector({ functionName: 'avgpool2d' as 'relu' })).toThrow(
-    /did you mean "avg_pool2d"/,
+    /did you mean "avgPool2d"/,
   );
   expect(() => build({ functionName: 'interpolate', funcArgs: { scalefactor: 2 } })).toThrow(
     /did you mean "scaleFactor"/,

@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { didYouMean, RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { fitting, requireTensor } from './shapes.ts';
 import { buildChosen, impliedDim } from './torch-arguments.ts';
 import type { Arguments } from './torch-arguments.ts';
@@ -26,12 +27,13 @@ const functionNames = [
 const camelNames = ['adaptiveAvgPool2d', 'adaptiveMaxPool2d', 'avgPool2d', 'maxPool2d'] as const;
 type FunctionName = (typeof functionNames)[number];
 
-export interface TorchFunctionalConnectorOptions extends ConnectorOptions {
+const own = {
   /** PyTorch's name of the function, or the same in camelCase. */
-  functionName: FunctionName | (typeof camelNames)[number];
+  functionName: z.enum([...functionNames, ...camelNames]),
   /** Its arguments by name, such as `{ kernelSize: 2 }`. Default `{}`. */
-  funcArgs?: Arguments;
-}
+  funcArgs: z.record(z.string(), z.unknown()).default({}),
+};
+export interface TorchFunctionalConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /** What is computed; `training` is the connector's mode. */
 type Run = (x: Tensor, training: boolean) => Tensor;
@@ -41,21 +43,18 @@ type Run = (x: Tensor, training: boolean) => Tensor;
  * `inplace` is not followed, since others read the record too. Under `compat` dropout always drops, `inplace` is followed, and a
  * `softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
  */
-export class TorchFunctionalConnector extends Connector {
+export class TorchFunctionalConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly functionName: FunctionName;
   readonly #run: Run;
 
   /** @throws {RetortError} for a function that is not among them or arguments that are none, with the nearest name. */
-  constructor({ functionName, funcArgs = {}, ...options }: TorchFunctionalConnectorOptions) {
+  constructor(options: TorchFunctionalConnectorOptions) {
     super(options);
-    const name = String(functionName).replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    if (!functionNames.includes(name as FunctionName)) {
-      const came = functionName === undefined ? 'missing' : `"${functionName}", which is none of them`;
-      throw new RetortError(`TorchFunctionalConnector: functionName is ${came}; ${didYouMean(name, functionNames)}`);
-    }
-    this.functionName = name as FunctionName;
+    const { functionName, funcArgs } = this.options;
+    this.functionName = functionName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) as FunctionName;
     this.#run = makers[this.functionName](funcArgs, this.original);
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
@@ -110,11 +109,6 @@ const makers: Readonly<Record<FunctionName, (args: Arguments, original: boolean)
   },
 };
 
-export const torchFunctionalConnector = entry(
-  connectorSchema({
-    functionName: z.enum([...functionNames, ...camelNames]),
-    funcArgs: z.record(z.string(), z.unknown()).exactOptional(),
-  }),
-  (options) => new TorchFunctionalConnector(options),
-  { summary: 'One function by its name: interpolate, avg_pool2d, softmax, ...' },
-);
+export const torchFunctionalConnector = entry(TorchFunctionalConnector, {
+  summary: 'One function by its name: interpolate, avg_pool2d, softmax, ...',
+});

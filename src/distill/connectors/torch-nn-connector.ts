@@ -1,12 +1,12 @@
 // One layer of the library by its name.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
 import type { Layer } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { fitting, requireTensor } from './shapes.ts';
 import { buildChosen, impliedDim } from './torch-arguments.ts';
 
@@ -25,45 +25,40 @@ const moduleNames = [
 ] as const;
 export type TorchModuleName = (typeof moduleNames)[number];
 
-export interface TorchNNConnectorOptions extends ConnectorOptions {
+const own = {
   /** The layer's class. */
-  moduleName: TorchModuleName;
+  moduleName: z.enum(moduleNames),
   /** Its arguments by name, such as `{ inFeatures: 64, outFeatures: 10 }`. Default `{}`. */
-  moduleArgs?: Readonly<Record<string, unknown>>;
-}
+  moduleArgs: z.record(z.string(), z.unknown()).default({}),
+};
+export interface TorchNNConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A layer of `retort-kd/nn` on a record. `inplace` is not followed, since others read the record too; under `compat` it is, and a
  * `Softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
  */
-export class TorchNNConnector extends Connector {
-  readonly moduleName: TorchModuleName;
+export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly func: Layer;
   readonly #impliedDim: boolean;
 
   /** @throws {RetortError} for a layer that is not among them or arguments that are none, with the nearest name. */
-  constructor({ moduleName, moduleArgs = {}, ...options }: TorchNNConnectorOptions) {
+  constructor(options: TorchNNConnectorOptions) {
     super(options);
-    if (!moduleNames.includes(moduleName)) {
-      const came = moduleName === undefined ? 'missing' : `"${String(moduleName)}", which is none of them`;
-      throw new RetortError(`TorchNNConnector: moduleName is ${came}; ${didYouMean(String(moduleName), moduleNames)}`);
-    }
-    this.moduleName = moduleName;
+    const { moduleName, moduleArgs } = this.options;
     this.#impliedDim = this.original && moduleName === 'Softmax' && moduleArgs['dim'] === undefined;
     const args = { ...moduleArgs, ...(this.#impliedDim ? { dim: 1 } : {}) };
     this.func = buildChosen('TorchNNConnector: moduleArgs', moduleName, args, { inplace: this.original });
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
     requireTensor('TorchNNConnector', x);
     if (this.#impliedDim) return x.softmax(impliedDim(x));
-    return fitting(`TorchNNConnector (${this.moduleName})`, x, () => this.func.forward(x));
+    return fitting(`TorchNNConnector (${this.options.moduleName})`, x, () => this.func.forward(x));
   }
 }
 
-export const torchNNConnector = entry(
-  connectorSchema({ moduleName: z.enum(moduleNames), moduleArgs: z.record(z.string(), z.unknown()).exactOptional() }),
-  (options) => new TorchNNConnector(options),
-  { summary: 'One layer by its name: Linear, Conv2d, AvgPool2d, ...' },
-);
+export const torchNNConnector = entry(TorchNNConnector, {
+  summary: 'One layer by its name: Linear, Conv2d, AvgPool2d, ...',
+});

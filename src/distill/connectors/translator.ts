@@ -3,48 +3,47 @@ import { z } from 'zod';
 
 import type { Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
-import type { ConnectorOptions } from './connector.ts';
+import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { encoder } from './factor-transfer.ts';
 import { requireMap } from './shapes.ts';
 
-export interface TranslatorOptions extends ConnectorOptions {
+const own = {
   /** Channels of the student's features. */
-  inChannel: number;
+  inChannel: count,
   /** Channels of the factors. */
-  outChannel: number;
+  outChannel: count,
   /** Batch norms after the convolutions. Default true. */
-  useBn?: boolean;
-}
+  useBn: z.boolean().default(true),
+};
+export interface TranslatorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * Three times 3x3 convolution, batch norm and leaky ReLU (slope 0.1): `(N, inChannel, H, W)` to `(N, outChannel, H, W)`.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
-export class Translator extends Connector {
-  readonly inChannel: number;
+export class Translator extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = connectorSchema(own);
   readonly encoder: Sequential;
 
-  constructor({ inChannel, outChannel, useBn = true, ...options }: TranslatorOptions) {
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: TranslatorOptions) {
     super(options);
-    this.inChannel = inChannel;
+    const { inChannel, outChannel, useBn } = this.options;
     this.encoder = encoder(inChannel, outChannel, useBn);
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('Translator', x, this.inChannel, 'inChannel');
+    requireMap('Translator', x, this.options.inChannel, 'inChannel');
     return this.encoder.forward(x);
   }
 }
 
-export const translator = entry(
-  connectorSchema({ inChannel: count, outChannel: count, useBn: z.boolean().exactOptional() }),
-  (options) => new Translator(options),
-  {
-    summary: "Factor transfer: the student's features to the teacher's factors.",
-    paper: 'Kim, Park, Kwak 2018, arXiv 1802.04977',
-  },
-);
+export const translator = entry(Translator, {
+  summary: "Factor transfer: the student's features to the teacher's factors.",
+  paper: 'Kim, Park, Kwak 2018, arXiv 1802.04977',
+});

@@ -3,6 +3,7 @@ import { expect, it, vi } from 'vitest';
 
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
+import type { DataSample } from '../../nn/index.ts';
 import { tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { DistillLoss, KLDivergence } from '../losses/index.ts';
@@ -22,6 +23,14 @@ class Difference extends DistillLoss {
   override readonly inputs = { required: ['left', 'right'], optional: ['extra'] };
   override forward({ left, right }: { left: Tensor; right: Tensor }): Tensor {
     return left.sub(right).sum();
+  }
+}
+
+/** Gives back the classes it was given. */
+class Labelled extends DistillLoss {
+  override readonly inputs = { required: ['labels'] };
+  override forward({ labels }: { labels: Tensor }): Tensor {
+    return labels.to('float32');
   }
 }
 
@@ -138,6 +147,22 @@ it('takes values, fields of the batch, lists of records and chains of connectors
       lossForwardMappings: wrong as never,
     }),
   ).toThrow(/"labels" is nothing of a batch; did you mean "gtLabels"[^]*value stands alone/);
+});
+
+it('takes no class of a sample that is several at once, and names loss and sample', () => {
+  const distiller = new ConfigurableDistiller({
+    distillLosses: { loss_a: new Labelled() },
+    lossForwardMappings: { loss_a: { labels: { field: 'gtLabels' } } },
+  });
+  const samples = (...gtScore: number[]) => [{ gtLabel: 1 }, { gtLabel: 0, gtScore }];
+  const run = (dataSamples: readonly DataSample[]): number[] =>
+    tidy(() => Array.from(distiller.forward({ inputs: tensor([1]), dataSamples })['loss_a']!.data(), Number));
+  expect(run(samples(1, 0))).toEqual([1, 0]);
+  expect(run(samples(0.9999999, 0.0000001))).toEqual([1, 0]); // two images of one class, mixed
+  expect(() => run(samples(0.75, 0.25))).toThrow(
+    /loss "loss_a", argument "labels": sample 1 of the batch is mixed \(0.75 of class 0, 0.25 of class 1\)[^]*help: take Mixup/,
+  );
+  expect(distiller.wantsOneClass()).toEqual([expect.stringMatching(/^loss "loss_a": labels: one true class/)]);
 });
 
 it('runs a connector once a step for a record, or once for each reference with compat', () => {

@@ -11,13 +11,13 @@ import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
 import type { DeliveryConfigs } from '../deliveries/index.ts';
-import { buildLoss } from '../losses/index.ts';
+import { buildLoss, oneClass, withoutMixing } from '../losses/index.ts';
 import type { Compat, DistillLoss } from '../losses/index.ts';
 import { RecorderManager } from '../recorders/index.ts';
 import type { RecorderConfigs } from '../recorders/index.ts';
 import type { DistillerOptions, LossesByName } from './distiller-types.ts';
 import { checkMappings } from './mapping-check.ts';
-import { connectorsOf } from './mapping.ts';
+import { connectorsOf, sourcesOf } from './mapping.ts';
 import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
 import { weightFactor, weightSchedule } from './weight-schedule.ts';
 import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
@@ -39,6 +39,15 @@ export interface ConfigurableDistillerOptions {
 export interface DistilledBatch {
   inputs: Tensor;
   dataSamples: readonly DataSample[];
+}
+
+/** What arguments are made from in one step. */
+interface Step {
+  batch: DistilledBatch | undefined;
+  /** The outputs of connectors that have run. */
+  connected: Map<string, unknown>;
+  /** The argument, for errors. */
+  where: string;
 }
 
 /**
@@ -150,6 +159,21 @@ export class ConfigurableDistiller<
     );
   }
 
+  /** What cannot be trained beside images that are mixed, in words: active losses that want the one true class of each sample. */
+  wantsOneClass(): string[] {
+    return this.activeLosses().flatMap((name) => {
+      const { classes = [] } = this.distill_losses.get(name).inputs;
+      const wanted = Object.entries(this.mappings[name]!).filter(
+        ([argument, mapping]) =>
+          classes.includes(argument) || sourcesOf(mapping).some((one) => 'field' in one && one.field === 'gtLabels'),
+      );
+      return wanted.map(
+        ([argument]) =>
+          `loss "${name}": ${argument}: one true class of each sample is wanted, but training images are mixed; ${withoutMixing}`,
+      );
+    });
+  }
+
   /** Runs the teacher: its recorders record, deliveries keep what it returns. */
   teacherPass<T>(body: () => T): T {
     this.deliveries.clear(); // of a step that was abandoned
@@ -187,17 +211,19 @@ export class ConfigurableDistiller<
 
   /** The arguments of a loss from the records at hand; `connected` has the outputs of connectors that have run for this step. */
   argumentsOf(name: string, batch?: DistilledBatch, connected = new Map<string, unknown>()): Record<string, unknown> {
-    return mapValues(this.mappings[name]!, (mapping) => this.#argument(mapping, batch, connected));
+    return mapValues(this.mappings[name]!, (mapping, argument) =>
+      this.#argument(mapping, { batch, connected, where: `loss "${name}", argument "${argument}"` }),
+    );
   }
 
-  #argument(mapping: ArgumentMapping, batch: DistilledBatch | undefined, connected: Map<string, unknown>): unknown {
+  #argument(mapping: ArgumentMapping, step: Step): unknown {
     if (Array.isArray(mapping)) {
-      return (mapping as readonly ArgumentSource[]).map((source) => this.#argument(source, batch, connected));
+      return (mapping as readonly ArgumentSource[]).map((source) => this.#argument(source, step));
     }
     const source = mapping as ArgumentSource;
     if ('value' in source) return source.value;
-    if ('field' in source) return fieldOf(source.field, batch);
-    const value = this.#record(source, connected);
+    if ('field' in source) return fieldOf(source.field, step);
+    const value = this.#record(source, step.connected);
     return this.#detachTeacher && !source.fromStudent ? detached(value) : value;
   }
 
@@ -229,9 +255,9 @@ function part(value: unknown, index: number, source: RecordSource): unknown {
   );
 }
 
-function fieldOf(field: BatchField, batch: DistilledBatch | undefined): unknown {
+function fieldOf(field: BatchField, { batch, where }: Step): unknown {
   if (batch === undefined) {
-    throw new RetortError(`a mapping asks for the batch's "${field}", but no batch was given`, {
+    throw new RetortError(`${where} asks for the batch's "${field}", but no batch was given`, {
       help: 'call forward({ inputs, dataSamples })',
     });
   }
@@ -240,11 +266,14 @@ function fieldOf(field: BatchField, batch: DistilledBatch | undefined): unknown 
       BigInt64Array.from(batch.dataSamples, (sample, i) => {
         const value = read(sample);
         if (value !== undefined) return BigInt(value);
-        throw new RetortError(`sample ${i} of the batch has no ${field === 'gtLabels' ? 'gtLabel' : 'sampleIdx'}`);
+        throw new RetortError(
+          `${where}: sample ${i} of the batch has no ${field === 'gtLabels' ? 'gtLabel' : 'sampleIdx'}`,
+        );
       }),
     );
   switch (field) {
     case 'gtLabels':
+      requireOneClass(batch.dataSamples, where);
       return numbers((sample) => sample.gtLabel);
     case 'sampleIdxs':
       return numbers((sample) => sample.sampleIdx);
@@ -252,6 +281,18 @@ function fieldOf(field: BatchField, batch: DistilledBatch | undefined): unknown 
       return batch.inputs;
     default:
       return batch.dataSamples;
+  }
+}
+
+/** @throws {RetortError} for a sample that is several classes at once, as images are that were mixed. */
+function requireOneClass(dataSamples: readonly DataSample[], where: string): void {
+  for (const [i, { gtScore }] of dataSamples.entries()) {
+    if (gtScore === undefined || Math.max(...gtScore) >= oneClass) continue;
+    const shares = [...gtScore.entries()].filter(([, share]) => share > 0).slice(0, 3);
+    const shown = shares.map(([k, share]) => `${Number(share.toFixed(3))} of class ${k}`).join(', ');
+    throw new RetortError(`${where}: sample ${i} of the batch is mixed (${shown}): it has no one true class`, {
+      help: withoutMixing,
+    });
   }
 }
 

@@ -55,12 +55,17 @@ type LossMapping<Loss, S extends string, T extends string, K extends string> = {
   readonly [A in keyof ArgumentsOf<Loss>]: Mapping<S, T, K>;
 };
 
-/** Refuses options that a loss does not have; inferred types would let them pass. */
-type OnlyKnown<Loss> = Loss extends DistillLoss
+/**
+ * The options of a loss by its `type`: editors take completions and comments from here, where an inferred type has none. Options
+ * that the loss does not have are refused; inferred types would let them pass.
+ */
+type OptionsOfLoss<Loss> = Loss extends DistillLoss
   ? unknown
-  : Loss extends { type: infer Type extends keyof Losses }
-    ? { readonly [Option in Exclude<keyof Loss, keyof OptionsOf<Losses, Type> | 'type'>]: never }
-    : unknown;
+  : Loss extends { type: infer Type extends keyof Losses & string }
+    ? { readonly type: Type } & OptionsOf<Losses, Type> & {
+          readonly [Option in Exclude<keyof Loss, keyof OptionsOf<Losses, Type> | 'type'>]: never;
+        }
+    : LossConfig;
 
 /** What a distiller is put together from; the names that its mappings may use are those of its recorders, connectors and losses. */
 export interface DistillerOptions<S extends string, T extends string, K extends string, L extends LossesByName> {
@@ -72,7 +77,8 @@ export interface DistillerOptions<S extends string, T extends string, K extends 
   readonly distillDeliveries?: Readonly<Record<string, DeliveryConfig | DistillDelivery>>;
   /** Modules that bring a record to the shape the loss wants; trained with the student. A list is a sequence. */
   readonly connectors?: Readonly<Record<K, ConnectorConfig | Module | readonly (ConnectorConfig | Module)[]>>;
-  readonly distillLosses?: L & { readonly [Name in keyof L]: OnlyKnown<L[Name]> };
+  /** Losses by name: `{ type, ...options }`, or built ones. */
+  readonly distillLosses?: L & { readonly [Name in keyof L]: OptionsOfLoss<L[Name]> };
   /** Where each argument of each loss comes from. */
   readonly lossForwardMappings?: {
     readonly [Name in keyof L]: LossMapping<L[Name], NoInfer<S>, NoInfer<T>, NoInfer<K>>;

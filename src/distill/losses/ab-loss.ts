@@ -2,18 +2,20 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { widened } from './common/sides.ts';
+import type { FeaturePair } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
-import { requireSameShape } from './shapes.ts';
-import { widened } from './sides.ts';
-import type { FeaturePair } from './sides.ts';
+import type { LossOptions, LossSettings } from './loss.ts';
 
-export interface ABLossOptions extends LossOptions {
+const own = {
   /** How far beyond the boundary, at 0, the student's neuron is to be. Default 1. */
-  margin?: number;
-}
+  margin: z.number().default(1),
+};
+export interface ABLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape. */
 export type ABLossArguments = FeaturePair;
@@ -24,25 +26,25 @@ export type ABLossArguments = FeaturePair;
  *
  * Heo, Lee, Yun, Choi: Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, arXiv 1811.03233.
  */
-export class ABLoss extends DistillLoss {
+export class ABLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly margin: number;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: ABLossOptions = {}) {
     super(options);
-    this.margin = options.margin ?? 1;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: ABLossArguments): Tensor {
     if (!this.original) requireSameShape('ABLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
     const student = widened(sFeature);
-    const short = ops.where(tFeature.gt(0), student.neg(), student).add(this.margin).clampMin(0);
+    const short = ops.where(tFeature.gt(0), student.neg(), student).add(this.options.margin).clampMin(0);
     return this.weigh(short.square().sum(), 3 / (1000 * (sFeature.shape[0] ?? 1)));
   }
 }
 
-export const abLoss = entry(lossSchema({ margin: z.number().exactOptional() }), (options) => new ABLoss(options), {
+export const abLoss = entry(ABLoss, {
   summary: 'Hinge on which side of zero each neuron of the teacher is.',
   paper: 'Heo, Lee, Yun, Choi 2019 (AB), arXiv 1811.03233',
 });

@@ -2,19 +2,20 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import { widened } from './sides.ts';
+import type { LossOptions, LossSettings } from './loss.ts';
 
 export type ActivationNorm = 'abs' | 'norm';
 const norms: readonly ActivationNorm[] = ['abs', 'norm'];
 
-export interface ActivationLossOptions extends LossOptions {
+const own = {
   /** `'abs'`: the mean of `|x|`; `'norm'`: the euclidean norm of the whole batch. Default `'abs'`. */
-  normType?: ActivationNorm;
-}
+  normType: z.enum(norms).default('abs'),
+};
+export interface ActivationLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 export interface ActivationLossArguments {
   /** The teacher's features on generated images, any shape. */
@@ -26,27 +27,22 @@ export interface ActivationLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class ActivationLoss extends DistillLoss {
+export class ActivationLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['featT'] };
-  readonly normType: ActivationNorm;
 
-  /** @throws {RetortError} for an unknown norm. */
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: ActivationLossOptions = {}) {
     super(options);
-    this.normType = oneOf('ActivationLoss', 'normType', options.normType ?? 'abs', norms);
   }
 
   override forward({ featT }: ActivationLossArguments): Tensor {
     const features = widened(featT);
-    return this.weigh(this.normType === 'abs' ? features.abs().mean() : features.norm(), -1);
+    return this.weigh(this.options.normType === 'abs' ? features.abs().mean() : features.norm(), -1);
   }
 }
 
-export const activationLoss = entry(
-  lossSchema({ normType: z.enum(norms).exactOptional() }),
-  (options) => new ActivationLoss(options),
-  {
-    summary: "Minus the size of the teacher's features, to train a generator.",
-    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-  },
-);
+export const activationLoss = entry(ActivationLoss, {
+  summary: "Minus the size of the teacher's features, to train a generator.",
+  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+});

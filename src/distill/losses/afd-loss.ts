@@ -3,24 +3,26 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
-import { LayerAttention } from './layer-attention.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { LayerAttention } from './common/layer-attention.ts';
+import { unit } from './common/pairwise.ts';
+import { pooledTo } from './common/pooling.ts';
+import { requireRank, requireSameBatch, shown } from './common/shapes.ts';
+import { teacherSchema, teacherSide, widened } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { unit } from './pairwise.ts';
-import { pooledTo } from './pooling.ts';
-import { requireRank, requireSameBatch, shown } from './shapes.ts';
-import { teacherSchema, teacherSide, widened } from './sides.ts';
-import type { TeacherOptions } from './sides.ts';
 
-export interface AFDLossOptions extends TeacherOptions {
+const own = {
   /** Channels of each of the student's maps. */
-  sChannels: readonly number[];
+  sChannels: z.array(z.int().positive()).min(1).readonly(),
   /** Channels of each of the teacher's. */
-  tChannels: readonly number[];
+  tChannels: z.array(z.int().positive()).min(1).readonly(),
   /** Width of queries and keys. Default 128. */
-  qkDim?: number;
-}
+  qkDim: z.int().positive().default(128),
+};
+export interface AFDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface AFDLossArguments {
   /** The student's maps `(N, C, H, W)` of several layers: map it to a list of records. */
@@ -36,28 +38,22 @@ export interface AFDLossArguments {
  *
  * Ji, Heo, Park: Show, Attend and Distill: Knowledge Distillation via Attention-based Feature Matching, arXiv 2102.02973.
  */
-export class AFDLoss extends DistillLoss {
+export class AFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
   readonly attention: LayerAttention;
-  readonly sChannels: readonly number[];
-  readonly tChannels: readonly number[];
-  readonly teacherDetach: boolean;
 
   constructor(options: AFDLossOptions) {
     super(options);
-    const { sChannels, tChannels, qkDim = 128, teacherDetach = true } = options;
-    this.attention = new LayerAttention({ sChannels, tChannels, qkDim });
-    this.sChannels = sChannels;
-    this.tChannels = tChannels;
-    this.teacherDetach = teacherDetach;
+    this.attention = new LayerAttention(this.options);
   }
 
   /** @throws {RetortError} for lists of another length, or maps of other channels than the options say. */
   override forward({ sFeatures, tFeatures }: AFDLossArguments): Tensor {
-    checkMaps('sFeatures', sFeatures, this.sChannels, sFeatures);
-    checkMaps('tFeatures', tFeatures, this.tChannels, sFeatures);
+    checkMaps('sFeatures', sFeatures, this.options.sChannels, sFeatures);
+    checkMaps('tFeatures', tFeatures, this.options.tChannels, sFeatures);
     const student = sFeatures.map(widened);
-    const teacher = tFeatures.map((map) => teacherSide(map, this.teacherDetach));
+    const teacher = tFeatures.map((map) => teacherSide(map, this.options.teacherDetach));
     const means = [student, teacher].map((maps) => maps.map((map) => map.mean([2, 3])));
     const attention = this.attention.forward(means[0]!, means[1]!); // (N, T, S)
     const terms = teacher.map((map, t) => {
@@ -98,13 +94,7 @@ function checkMaps(
   }
 }
 
-const channelCounts = z.array(z.int().positive()).min(1);
-
-export const afdLoss = entry(
-  teacherSchema({ sChannels: channelCounts, tChannels: channelCounts, qkDim: z.int().positive().exactOptional() }),
-  (options) => new AFDLoss(options),
-  {
-    summary: 'Features of several layers, their pairing learned by attention.',
-    paper: 'Ji, Heo, Park 2021 (AFD), arXiv 2102.02973',
-  },
-);
+export const afdLoss = entry(AFDLoss, {
+  summary: 'Features of several layers, their pairing learned by attention.',
+  paper: 'Ji, Heo, Park 2021 (AFD), arXiv 2102.02973',
+});

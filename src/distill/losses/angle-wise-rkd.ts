@@ -3,19 +3,22 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { flattened, gram } from './common/pairwise.ts';
+import { direction } from './common/roots.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { flattened, gram } from './pairwise.ts';
-import { direction } from './roots.ts';
-import { requireSameBatch } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair } from './sides.ts';
 
-export interface AngleWiseRKDOptions extends OpenTeacherOptions {
+const own = {
+  /** Factor of the whole loss; with 0 a distiller does not compute it at all. Default 50. */
+  lossWeight: z.number().default(50),
   /** Make each sample a unit vector first. Default true. */
-  withL2Norm?: boolean;
-}
+  withL2Norm: z.boolean().default(true),
+};
+export interface AngleWiseRKDOptions extends OptionsFrom<typeof own>, OpenTeacherOptions {}
 
 /** Features or logits `(N, ...)`; only N must agree. */
 export type AngleWiseRKDArguments = LogitPair;
@@ -26,24 +29,21 @@ export type AngleWiseRKDArguments = LogitPair;
  *
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
  */
-export class AngleWiseRKD extends DistillLoss {
+export class AngleWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly withL2Norm: boolean;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: AngleWiseRKDOptions = {}) {
-    super({ lossWeight: 50, ...options });
-    const { withL2Norm = true, teacherDetach = false } = options;
-    this.withL2Norm = withL2Norm;
-    this.teacherDetach = teacherDetach;
+    super(options);
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ predsS, predsT }: AngleWiseRKDArguments): Tensor {
     requireSameBatch('AngleWiseRKD', ['predsS', predsS], ['predsT', predsT]);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach).map((samples) => {
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map((samples) => {
       const rows = flattened(samples);
-      return angles(this.withL2Norm ? direction(rows) : rows);
+      return angles(this.options.withL2Norm ? direction(rows) : rows);
     });
     return this.weigh(functional.smoothL1Loss(student!, teacher!));
   }
@@ -55,11 +55,7 @@ function angles(rows: Tensor): Tensor {
   return gram(direction(between, 2));
 }
 
-export const angleWiseRKD = entry(
-  teacherSchema({ withL2Norm: z.boolean().exactOptional() }),
-  (options) => new AngleWiseRKD(options),
-  {
-    summary: 'Angles between the samples of a batch.',
-    paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
-  },
-);
+export const angleWiseRKD = entry(AngleWiseRKD, {
+  summary: 'Angles between the samples of a batch.',
+  paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
+});

@@ -1,12 +1,11 @@
 // Attention transfer: where in the image the network is active, whatever the channel.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { direction } from './common/roots.ts';
+import { requireSamePlaces } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { direction } from './roots.ts';
-import { requireSamePlaces } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair } from './sides.ts';
 
 export type ATLossOptions = OpenTeacherOptions;
 /** Feature maps `(N, C, H, W)` (or fewer or more places); the channels may differ. */
@@ -17,19 +16,19 @@ export type ATLossArguments = FeaturePair;
  *
  * Zagoruyko, Komodakis: Paying More Attention to Attention, arXiv 1612.03928.
  */
-export class ATLoss extends DistillLoss {
+export class ATLoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = openTeacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: ATLossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? false;
   }
 
   /** @throws {RetortError} when samples or places differ. */
   override forward({ sFeature, tFeature }: ATLossArguments): Tensor {
     requireSamePlaces('ATLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach).map((maps) => attention(maps));
+    const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach).map((maps) => attention(maps));
     return this.weigh(student!.sub(teacher!).square().mean());
   }
 }
@@ -44,7 +43,7 @@ function attention(maps: Tensor): Tensor {
   );
 }
 
-export const atLoss = entry(teacherSchema({}), (options) => new ATLoss(options), {
+export const atLoss = entry(ATLoss, {
   summary: 'Squared difference of normalised spatial attention maps.',
   paper: 'Zagoruyko, Komodakis 2017 (AT), arXiv 1612.03928',
 });

@@ -2,16 +2,18 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { TeacherOptions } from './sides.ts';
 
-export interface AttentionMSEOptions extends TeacherOptions {
+const own = {
   /** Scores at or below it are masked places, and count as 0. Default -100. */
-  maskedBelow?: number;
-}
+  maskedBelow: z.number().default(-100),
+};
+export interface AttentionMSEOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface AttentionMSEArguments {
   /** The student's attention scores before the softmax (or probabilities after it), `(N, heads, L, L)`. */
@@ -26,34 +28,27 @@ export interface AttentionMSEArguments {
  *
  * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
  */
-export class AttentionMSE extends DistillLoss {
+export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['attentionS', 'attentionT'] };
-  readonly maskedBelow: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: AttentionMSEOptions = {}) {
     super(options);
-    const { maskedBelow = -100, teacherDetach = true } = options;
-    this.maskedBelow = maskedBelow;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ, or are not those of attention. */
   override forward({ attentionS, attentionT }: AttentionMSEArguments): Tensor {
     requireSameShape('AttentionMSE', ['attentionS', attentionS], ['attentionT', attentionT]);
     requireRank('AttentionMSE', ['attentionS', attentionS], [4], '(N, heads, L, L)');
-    const [student, teacher] = both(sides(attentionS, attentionT, this.teacherDetach), (scores) =>
-      scores.maskedFill(scores.le(this.maskedBelow), 0),
+    const [student, teacher] = both(sides(attentionS, attentionT, this.options.teacherDetach), (scores) =>
+      scores.maskedFill(scores.le(this.options.maskedBelow), 0),
     );
     return this.weigh(student.sub(teacher).square().mean());
   }
 }
 
-export const attentionMSE = entry(
-  teacherSchema({ maskedBelow: z.number().exactOptional() }),
-  (options) => new AttentionMSE(options),
-  {
-    summary: 'Squared difference of attention scores of transformers.',
-    paper: 'Jiao et al. 2019 (TinyBERT), arXiv 1909.10351',
-  },
-);
+export const attentionMSE = entry(AttentionMSE, {
+  summary: 'Squared difference of attention scores of transformers.',
+  paper: 'Jiao et al. 2019 (TinyBERT), arXiv 1909.10351',
+});

@@ -2,20 +2,22 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { unit } from './common/pairwise.ts';
+import { pooledTo } from './common/pooling.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { unit } from './pairwise.ts';
-import { pooledTo } from './pooling.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface CATKDLossOptions extends TeacherOptions {
+const own = {
   /** Side of the grid that maps are average-pooled to. Default 2. */
-  resolution?: number;
+  resolution: z.int().positive().default(2),
   /** Bring each class's map to length 1. Default true. */
-  normalise?: boolean;
-}
+  normalise: z.boolean().default(true),
+};
+export interface CATKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Class activation maps `(N, K, H, W)`, one for each class; height and width may differ. */
 export type CATKDLossArguments = FeaturePair;
 
@@ -26,37 +28,30 @@ export type CATKDLossArguments = FeaturePair;
  *
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
  */
-export class CATKDLoss extends DistillLoss {
+export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly resolution: number;
-  readonly normalise: boolean;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: CATKDLossOptions = {}) {
     super(options);
-    const { resolution = 2, normalise = true, teacherDetach = true } = options;
-    this.resolution = resolution;
-    this.normalise = normalise;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} for features that are no maps, or of batches or classes that differ. */
   override forward({ sFeature, tFeature }: CATKDLossArguments): Tensor {
     requireRank('CATKDLoss', ['sFeature', sFeature], [4], '(N, K, H, W)');
     requireRank('CATKDLoss', ['tFeature', tFeature], [4], '(N, K, H, W)');
-    const size = [this.resolution, this.resolution] as const;
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (map) => pooledTo(map, size));
+    const size = [this.options.resolution, this.options.resolution] as const;
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (map) =>
+      pooledTo(map, size),
+    );
     requireSameShape('CATKDLoss', ['sFeature, pooled,', student], ['tFeature, pooled,', teacher]);
-    const [s, t] = this.normalise ? [unit(student, [2, 3]), unit(teacher, [2, 3])] : [student, teacher];
+    const [s, t] = this.options.normalise ? [unit(student, [2, 3]), unit(teacher, [2, 3])] : [student, teacher];
     return this.weigh(s.sub(t).square().mean());
   }
 }
 
-export const catKDLoss = entry(
-  teacherSchema({ resolution: z.int().positive().exactOptional(), normalise: z.boolean().exactOptional() }),
-  (options) => new CATKDLoss(options),
-  {
-    summary: 'Class activation maps, pooled and brought to length 1.',
-    paper: 'Guo, Yan, Li, Lin, Zhang 2023 (CAT-KD), arXiv 2304.12777',
-  },
-);
+export const catKDLoss = entry(CATKDLoss, {
+  summary: 'Class activation maps, pooled and brought to length 1.',
+  paper: 'Guo, Yan, Li, Lin, Zhang 2023 (CAT-KD), arXiv 2304.12777',
+});

@@ -2,20 +2,22 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { cosines, flattened } from './common/pairwise.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { cosines, flattened } from './pairwise.ts';
-import { requireSameBatch } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface CCLossOptions extends TeacherOptions {
+const own = {
   /** Sharpness of the Gaussian kernel `exp(-gamma |x - y|^2)`. Default 0.4. */
-  gamma?: number;
+  gamma: z.number().positive().default(0.4),
   /** Order of the Taylor series in its place. Default 2. */
-  order?: number;
-}
+  order: z.int().positive().default(2),
+};
+export interface CCLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features `(N, ...)`; only N must agree. */
 export type CCLossArguments = FeaturePair;
 
@@ -27,24 +29,19 @@ export type CCLossArguments = FeaturePair;
  * Peng et al.: Correlation Congruence for Knowledge Distillation, arXiv 1904.01802. RepDistiller's `Correlation` is another
  * formula, of neighbours in the batch.
  */
-export class CCLoss extends DistillLoss {
+export class CCLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly gamma: number;
-  readonly order: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: CCLossOptions = {}) {
     super(options);
-    const { gamma = 0.4, order = 2, teacherDetach = true } = options;
-    this.gamma = gamma;
-    this.order = order;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: CCLossArguments): Tensor {
     requireSameBatch('CCLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach);
+    const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach);
     return this.weigh(this.#kernel(student).sub(this.#kernel(teacher)).square().mean());
   }
 
@@ -52,20 +49,16 @@ export class CCLoss extends DistillLoss {
   #kernel(feature: Tensor): Tensor {
     const similarity = cosines(flattened(feature));
     let series = ops.onesLike(similarity);
-    for (let p = this.order; p >= 1; p--)
+    for (let p = this.options.order; p >= 1; p--)
       series = series
         .mul(similarity)
-        .mul((2 * this.gamma) / p)
+        .mul((2 * this.options.gamma) / p)
         .add(1);
-    return series.mul(Math.exp(-2 * this.gamma));
+    return series.mul(Math.exp(-2 * this.options.gamma));
   }
 }
 
-export const ccLoss = entry(
-  teacherSchema({ gamma: z.number().positive().exactOptional(), order: z.int().positive().exactOptional() }),
-  (options) => new CCLoss(options),
-  {
-    summary: 'Correlations of samples by a Gaussian kernel.',
-    paper: 'Peng et al. 2019, arXiv 1904.01802',
-  },
-);
+export const ccLoss = entry(CCLoss, {
+  summary: 'Correlations of samples by a Gaussian kernel.',
+  paper: 'Peng et al. 2019, arXiv 1904.01802',
+});

@@ -3,17 +3,18 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair } from './sides.ts';
 
-export interface ChannelWiseDivergenceOptions extends OpenTeacherOptions {
+const own = {
   /** Temperature. Default 1. */
-  tau?: number;
-}
+  tau: z.number().positive().default(1),
+};
+export interface ChannelWiseDivergenceOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature or score maps, `(N, C, H, W)`. */
 export type ChannelWiseDivergenceArguments = LogitPair;
@@ -24,35 +25,28 @@ export type ChannelWiseDivergenceArguments = LogitPair;
  *
  * Shu et al.: Channel-wise Knowledge Distillation for Dense Prediction, arXiv 2011.13256.
  */
-export class ChannelWiseDivergence extends DistillLoss {
+export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly tau: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: ChannelWiseDivergenceOptions = {}) {
     super(options);
-    const { tau = 1, teacherDetach = false } = options;
-    this.tau = tau;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ predsS, predsT }: ChannelWiseDivergenceArguments): Tensor {
     requireRank('ChannelWiseDivergence', ['predsS', predsS], [4], '(N, C, H, W)');
     requireSameShape('ChannelWiseDivergence', ['predsS', predsS], ['predsT', predsT]);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach).map(
-      (maps) => maps.flatten(0, 1).flatten(1).div(this.tau).logSoftmax(1), // (N C, H W)
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map(
+      (maps) => maps.flatten(0, 1).flatten(1).div(this.options.tau).logSoftmax(1), // (N C, H W)
     );
     const divergence = functional.klDiv(student!, teacher!, { reduction: 'batchmean', logTarget: true });
-    return this.weigh(divergence, this.tau ** 2);
+    return this.weigh(divergence, this.options.tau ** 2);
   }
 }
 
-export const channelWiseDivergence = entry(
-  teacherSchema({ tau: z.number().positive().exactOptional() }),
-  (options) => new ChannelWiseDivergence(options),
-  {
-    summary: 'KL divergence between the places of each channel, for dense prediction.',
-    paper: 'Shu et al. 2021 (CWD), arXiv 2011.13256',
-  },
-);
+export const channelWiseDivergence = entry(ChannelWiseDivergence, {
+  summary: 'KL divergence between the places of each channel, for dense prediction.',
+  paper: 'Shu et al. 2021 (CWD), arXiv 2011.13256',
+});

@@ -1,11 +1,11 @@
 // Centred kernel alignment: one number for how alike two representations are, whatever their rotation and scale.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { doublyCentred, flattened, gram, unit } from './common/pairwise.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { doublyCentred, flattened, gram, unit } from './pairwise.ts';
-import { requireSameBatch } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
 export type CKALossOptions = TeacherOptions;
 /** Features `(N, ...)`; only N must agree. */
@@ -19,26 +19,26 @@ export type CKALossArguments = FeaturePair;
  * Kornblith, Norouzi, Lee, Hinton: Similarity of Neural Network Representations Revisited, arXiv 1905.00414; as a loss: Saha,
  * Bialkowski, Khalifa: Distilling Representational Similarity using Centered Kernel Alignment, BMVC 2022.
  */
-export class CKALoss extends DistillLoss {
+export class CKALoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: CKALossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: CKALossArguments): Tensor {
     requireSameBatch('CKALoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) =>
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) =>
       unit(doublyCentred(gram(flattened(x))), [0, 1]),
     ); // (N, N)
     return this.weigh(student.mul(teacher).sum().neg().add(1));
   }
 }
 
-export const ckaLoss = entry(teacherSchema({}), (options) => new CKALoss(options), {
+export const ckaLoss = entry(CKALoss, {
   summary: 'One minus the centred kernel alignment of two representations.',
   paper: 'Kornblith, Norouzi, Lee, Hinton 2019, arXiv 1905.00414; as a loss Saha et al., BMVC 2022',
 });

@@ -1,20 +1,22 @@
 // CompRess: which samples of the batch are near which, as distributions.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { eye } from '../../torch/index.ts';
-import { klTerms } from './divergence.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { cosines, flattened } from './common/pairwise.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { cosines, flattened } from './pairwise.ts';
-import { requireSameBatch } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface CompRessLossOptions extends TeacherOptions {
+const own = {
   /** Temperature of the cosines on both sides. Default 0.04. */
-  tau?: number;
-}
+  tau: z.number().positive().default(0.04),
+};
+export interface CompRessLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings `(N, ...)`; only N must agree. */
 export type CompRessLossArguments = FeaturePair;
 
@@ -24,38 +26,31 @@ export type CompRessLossArguments = FeaturePair;
  *
  * Koohpayegani, Tejankar, Pirsiavash: CompRess: Self-Supervised Learning by Compressing Representations, arXiv 2010.14713.
  */
-export class CompRessLoss extends DistillLoss {
+export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly tau: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: CompRessLossOptions = {}) {
     super(options);
-    const { tau = 0.04, teacherDetach = true } = options;
-    this.tau = tau;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: CompRessLossArguments): Tensor {
     requireSameBatch('CompRessLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) => this.#neighbours(x));
-    return this.weigh(klTerms(teacher, student).sum(1).mean());
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) => this.#neighbours(x));
+    return this.weigh(functional.klTerms(teacher, student).sum(1).mean());
   }
 
   /** Log-probabilities of the other samples, `(N, ...)` to `(N, N)`; the diagonal is so low that it counts for nothing. */
   #neighbours(feature: Tensor): Tensor {
-    const scores = cosines(flattened(feature)).div(this.tau);
+    const scores = cosines(flattened(feature)).div(this.options.tau);
     const self = eye(scores.shape[0]!, { device: scores.device }).gt(0);
-    return scores.maskedFill(self, -2 / this.tau - 1e4).logSoftmax(1);
+    return scores.maskedFill(self, -2 / this.options.tau - 1e4).logSoftmax(1);
   }
 }
 
-export const compRessLoss = entry(
-  teacherSchema({ tau: z.number().positive().exactOptional() }),
-  (options) => new CompRessLoss(options),
-  {
-    summary: 'KL divergence of similarity distributions over the batch.',
-    paper: 'Koohpayegani, Tejankar, Pirsiavash 2020, arXiv 2010.14713',
-  },
-);
+export const compRessLoss = entry(CompRessLoss, {
+  summary: 'KL divergence of similarity distributions over the batch.',
+  paper: 'Koohpayegani, Tejankar, Pirsiavash 2020, arXiv 2010.14713',
+});

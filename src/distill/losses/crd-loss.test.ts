@@ -6,7 +6,7 @@ import { dot, mean, rowsOf, sum, unit } from '../../../test/plain.ts';
 import type { Rows } from '../../../test/plain.ts';
 import { grad, manualSeed, memory, tensor, tidy, zeros } from '../../torch/index.ts';
 import type { DType } from '../../torch/index.ts';
-import { similarities } from './contrast-memory.ts';
+import { similarities } from './common/contrast-memory.ts';
 import { buildLoss, CRDLoss } from './index.ts';
 import type { ContrastSample, CRDLossArguments, CRDLossOptions } from './index.ts';
 import { describeLoss } from './loss.contract.ts';

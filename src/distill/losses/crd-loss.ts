@@ -3,30 +3,32 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
-import { ContrastMemory } from './contrast-memory.ts';
-import { contrastNumbers } from './contrast-samples.ts';
-import type { ContrastSample } from './contrast-samples.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { ContrastMemory } from './common/contrast-memory.ts';
+import { contrastNumbers } from './common/contrast-samples.ts';
+import type { ContrastSample } from './common/contrast-samples.ts';
+import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireRank, requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
 
-export interface CRDLossOptions extends OpenTeacherOptions {
-  /** Default 0.07. */
-  temperature?: number;
+const own = {
+  /** What cosines are divided by. Default 0.07. */
+  temperature: z.number().positive().default(0.07),
   /** Samples that each one is compared with. Default 16384. */
-  negNum?: number;
+  negNum: z.int().positive().default(16384),
   /** Samples of the data set: both memories have so many rows. Default 50000. */
-  sampleN?: number;
+  sampleN: z.int().positive().default(50000),
   /** Numbers of a feature. Default 128. */
-  dimOut?: number;
+  dimOut: z.int().positive().default(128),
   /** How much of the old the memories keep. Default 0.5. */
-  momentum?: number;
-  /** Default 1e-7. */
-  eps?: number;
-}
+  momentum: z.number().min(0).max(1).default(0.5),
+  /** Keeps the constant of the noise from 0. Default 1e-7. */
+  eps: z.number().nonnegative().default(1e-7),
+};
+export interface CRDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface CRDLossArguments {
   /** The student's features, `(N, dimOut)`, unit vectors: through CRDConnector. */
@@ -47,44 +49,35 @@ export interface CRDLossArguments {
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699. `compat: 'mmrazor'`: `lossWeight` is not
  * applied, the temperature is a float32, the shape is `(1)`.
  */
-export class CRDLoss extends DistillLoss {
+export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeats', 'tFeats', 'dataSamples'] };
   readonly contrast: ContrastMemory;
-  readonly temperature: number;
-  readonly negNum: number;
-  readonly sampleN: number;
-  readonly dimOut: number;
-  readonly momentum: number;
-  readonly eps: number;
-  readonly teacherDetach: boolean;
+  readonly #temperature: number;
+  readonly #momentum: number;
 
   constructor(options: CRDLossOptions = {}) {
     super(options);
-    const { temperature = 0.07, negNum = 16384, sampleN = 50000, dimOut = 128, momentum = 0.5 } = options;
-    this.temperature = this.original ? Math.fround(temperature) : temperature;
-    this.negNum = negNum;
-    this.sampleN = sampleN;
-    this.dimOut = dimOut;
-    this.momentum = this.original ? Math.fround(momentum) : momentum;
-    this.eps = options.eps ?? 1e-7;
-    this.teacherDetach = options.teacherDetach ?? false;
-    this.contrast = new ContrastMemory({ dimOut, sampleN, negNum, temperature, momentum });
+    const { temperature, momentum } = this.options;
+    this.#temperature = this.original ? Math.fround(temperature) : temperature;
+    this.#momentum = this.original ? Math.fround(momentum) : momentum;
+    this.contrast = new ContrastMemory(this.options);
   }
 
   /** @throws {RetortError} when shapes do not agree, a sample has no number, or one is not below `sampleN`. */
   override forward({ sFeats, tFeats, dataSamples }: CRDLossArguments): Tensor {
     this.#check(sFeats, tFeats);
     const { own, samples } = this.#numbers(dataSamples, sFeats);
-    const [student, teacher] = sides(sFeats, tFeats, this.teacherDetach);
-    const [ours, theirs] = this.contrast.forward({ student, teacher }, samples, this.temperature);
-    if (this.training || this.original) this.contrast.remember({ student, teacher }, own, this.momentum);
+    const [student, teacher] = sides(sFeats, tFeats, this.options.teacherDetach);
+    const [ours, theirs] = this.contrast.forward({ student, teacher }, samples, this.#temperature);
+    if (this.training || this.original) this.contrast.remember({ student, teacher }, own, this.#momentum);
     const loss = this.#loss(ours).add(this.#loss(theirs)).div(sFeats.shape[0]!);
     return this.original ? loss.view([1]) : this.weigh(loss);
   }
 
   /** The batch's own samples, `(N)`, and those to contrast with, `(N, 1 + negNum)`; int64. */
   #numbers(dataSamples: readonly ContrastSample[], { shape, device }: Tensor): { own: Tensor; samples: Tensor } {
-    const { negNum, sampleN } = this;
+    const { negNum, sampleN } = this.options;
     const batch = shape[0]!;
     const numbers = contrastNumbers(dataSamples, { batch, negNum, sampleN });
     const own = tensor(numbers.own, { dtype: 'int64' }).to({ device });
@@ -98,42 +91,31 @@ export class CRDLoss extends DistillLoss {
 
   /** `-sum (log h_0 + sum_k log (1 - h_k))` of log P, `(N, 1 + negNum)`. */
   #loss(logs: Tensor): Tensor {
-    const noise = this.negNum / this.sampleN;
-    const odds = logs.sub(Math.log(noise + this.eps)); // log (P / c)
+    const noise = this.options.negNum / this.options.sampleN;
+    const odds = logs.sub(Math.log(noise + this.options.eps)); // log (P / c)
     const own = odds.select(1, 0).logSigmoid();
     const others = odds
-      .narrow(1, 1, this.negNum)
+      .narrow(1, 1, this.options.negNum)
       .neg()
       .logSigmoid()
-      .add(Math.log(noise / (noise + this.eps)));
+      .add(Math.log(noise / (noise + this.options.eps)));
     return own.sum().add(others.sum()).neg();
   }
 
   #check(sFeats: Tensor, tFeats: Tensor): void {
     requireRank('CRDLoss', ['sFeats', sFeats], [2], '(N, dimOut)');
     requireSameShape('CRDLoss', ['sFeats', sFeats], ['tFeats', tFeats]);
-    if (sFeats.shape[1] === this.dimOut) return;
+    if (sFeats.shape[1] === this.options.dimOut) return;
     throw new RetortError(
-      `CRDLoss: sFeats: [N, ${this.dimOut}], dimOut numbers each, was expected, got ${shown(sFeats.shape)}`,
+      `CRDLoss: sFeats: [N, ${this.options.dimOut}], dimOut numbers each, was expected, got ${shown(sFeats.shape)}`,
       {
-        help: `a connector for each side: { type: 'CRDConnector', dimIn: ${sFeats.shape[1]}, dimOut: ${this.dimOut} }`,
+        help: `a connector for each side: { type: 'CRDConnector', dimIn: ${sFeats.shape[1]}, dimOut: ${this.options.dimOut} }`,
       },
     );
   }
 }
 
-export const crdLoss = entry(
-  teacherSchema({
-    temperature: z.number().positive().exactOptional(),
-    negNum: z.int().positive().exactOptional(),
-    sampleN: z.int().positive().exactOptional(),
-    dimOut: z.int().positive().exactOptional(),
-    momentum: z.number().min(0).max(1).exactOptional(),
-    eps: z.number().nonnegative().exactOptional(),
-  }),
-  (options) => new CRDLoss(options),
-  {
-    summary: 'Contrast of each sample with many others, through a memory of both networks.',
-    paper: 'Tian, Krishnan, Isola 2020 (CRD), arXiv 1910.10699',
-  },
-);
+export const crdLoss = entry(CRDLoss, {
+  summary: 'Contrast of each sample with many others, through a memory of both networks.',
+  paper: 'Tian, Krishnan, Isola 2020 (CRD), arXiv 1910.10699',
+});

@@ -16,6 +16,7 @@ const args = (dtype: DType = 'float64') => ({
 
 describeLoss('CrossEntropyLoss', {
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -3,18 +3,20 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { sumInChunks } from './chunks.ts';
+import { sumInChunks } from './common/chunks.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { widened } from './common/sides.ts';
+import type { LogitPair } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
-import { requireSameShape } from './shapes.ts';
-import { widened } from './sides.ts';
-import type { LogitPair } from './sides.ts';
+import type { LossOptions, LossSettings } from './loss.ts';
 
-export interface CrossEntropyLossOptions extends LossOptions {
+const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
-  chunkSize?: number;
-}
+  chunkSize: z.int().positive().optional(),
+};
+export interface CrossEntropyLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 /** `(N, C)` or `(N, C, ...)`. */
 export type CrossEntropyLossArguments = LogitPair;
@@ -25,32 +27,28 @@ export type CrossEntropyLossArguments = LogitPair;
  *
  * Touvron et al.: Training data-efficient image transformers & distillation through attention, arXiv 2012.12877.
  */
-export class CrossEntropyLoss extends DistillLoss {
+export class CrossEntropyLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly chunkSize: number | undefined;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: CrossEntropyLossOptions = {}) {
     super(options);
-    this.chunkSize = options.chunkSize;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ predsS, predsT }: CrossEntropyLossArguments): Tensor {
     requireSameShape('CrossEntropyLoss', ['predsS', predsS], ['predsT', predsT]);
     const labels = predsT.detach().argmax(1); // (N, ...)
-    if (this.chunkSize === undefined) return this.weigh(functional.crossEntropy(widened(predsS), labels));
-    const sum = sumInChunks('CrossEntropyLoss', [predsS, labels], this.chunkSize, ([logits, classes]) =>
+    if (this.options.chunkSize === undefined) return this.weigh(functional.crossEntropy(widened(predsS), labels));
+    const sum = sumInChunks('CrossEntropyLoss', [predsS, labels], this.options.chunkSize, ([logits, classes]) =>
       functional.crossEntropy(widened(logits), classes!, { reduction: 'sum' }),
     );
     return this.weigh(sum, 1 / labels.numel);
   }
 }
 
-export const crossEntropyLoss = entry(
-  lossSchema({ chunkSize: z.int().positive().exactOptional() }),
-  (options) => new CrossEntropyLoss(options),
-  {
-    summary: "Cross-entropy with the teacher's most likely class as label.",
-    paper: 'Touvron et al. 2021 (DeiT), arXiv 2012.12877',
-  },
-);
+export const crossEntropyLoss = entry(CrossEntropyLoss, {
+  summary: "Cross-entropy with the teacher's most likely class as label.",
+  paper: 'Touvron et al. 2021 (DeiT), arXiv 2012.12877',
+});

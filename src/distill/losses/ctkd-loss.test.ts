@@ -15,6 +15,7 @@ const args = (dtype: DType = 'float64') => ({
 
 describeLoss('CTKDLoss', {
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -20,6 +20,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('DISTLoss', {
   options: { tau: 2 },
   args,
+  minusInfinity: ['logitsS', 'logitsT', 'all'],
   trains: ['logitsS'],
   constant: ['logitsT'],
   extreme: ['logitsS', 'logitsT'],

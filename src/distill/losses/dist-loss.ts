@@ -2,25 +2,27 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { TeacherOptions } from './sides.ts';
 
-export interface DISTLossOptions extends TeacherOptions {
+const own = {
   /** Weight of the correlation over classes. Default 1. */
-  interLossWeight?: number;
+  interLossWeight: z.number().default(1),
   /** Weight of the correlation over samples. Default 1. */
-  intraLossWeight?: number;
+  intraLossWeight: z.number().default(1),
   /** Temperature. Default 1. */
-  tau?: number;
+  tau: z.number().positive().default(1),
   /**
    * Added to the product of the norms that a correlation is divided by. With thousands of classes and a high temperature the
    * norms over samples are as small as the default: lower it there. Default 1e-8.
    */
-  eps?: number;
-}
+  eps: z.number().positive().default(1e-8),
+};
+export interface DISTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface DISTLossArguments {
   /** The student's logits, `(N, C)`, or `(N, C, ...)`: each place by itself, then the mean. */
@@ -36,35 +38,28 @@ export interface DISTLossArguments {
  *
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
  */
-export class DISTLoss extends DistillLoss {
+export class DISTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['logitsS', 'logitsT'] };
-  readonly interLossWeight: number;
-  readonly intraLossWeight: number;
-  readonly tau: number;
-  readonly eps: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: DISTLossOptions = {}) {
     super(options);
-    const { interLossWeight = 1, intraLossWeight = 1, tau = 1, eps = 1e-8, teacherDetach = true } = options;
-    this.interLossWeight = interLossWeight;
-    this.intraLossWeight = intraLossWeight;
-    this.tau = tau;
-    this.eps = eps;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ logitsS, logitsT }: DISTLossArguments): Tensor {
     requireRank('DISTLoss', ['logitsS', logitsS], [2, 3, 4], '(N, C) or (N, C, ...)');
     requireSameShape('DISTLoss', ['logitsS', logitsS], ['logitsT', logitsT]);
-    const [q, p] = sides(logitsS, logitsT, this.teacherDetach).map((x) => x.div(this.tau).softmax(1)) as [
-      Tensor,
-      Tensor,
-    ];
-    const inter = this.#correlation(q, p, 1).mul(-this.interLossWeight); // over classes
-    const intra = this.#correlation(q, p, 0).mul(-this.intraLossWeight); // over samples
-    return this.weigh(inter.add(intra).add(this.interLossWeight + this.intraLossWeight), this.tau ** 2);
+    const [q, p] = sides(logitsS, logitsT, this.options.teacherDetach).map((x) =>
+      x.div(this.options.tau).softmax(1),
+    ) as [Tensor, Tensor];
+    const inter = this.#correlation(q, p, 1).mul(-this.options.interLossWeight); // over classes
+    const intra = this.#correlation(q, p, 0).mul(-this.options.intraLossWeight); // over samples
+    return this.weigh(
+      inter.add(intra).add(this.options.interLossWeight + this.options.intraLossWeight),
+      this.options.tau ** 2,
+    );
   }
 
   /** The mean of Pearson's correlations along `dim`. */
@@ -73,21 +68,12 @@ export class DISTLoss extends DistillLoss {
     return x
       .mul(y)
       .sum(dim)
-      .div(x.norm(2, dim).mul(y.norm(2, dim)).add(this.eps))
+      .div(x.norm(2, dim).mul(y.norm(2, dim)).add(this.options.eps))
       .mean();
   }
 }
 
-export const distLoss = entry(
-  teacherSchema({
-    interLossWeight: z.number().exactOptional(),
-    intraLossWeight: z.number().exactOptional(),
-    tau: z.number().positive().exactOptional(),
-    eps: z.number().positive().exactOptional(),
-  }),
-  (options) => new DISTLoss(options),
-  {
-    summary: 'Correlation of predictions over classes and over samples.',
-    paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
-  },
-);
+export const distLoss = entry(DISTLoss, {
+  summary: 'Correlation of predictions over classes and over samples.',
+  paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
+});

@@ -3,20 +3,23 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { flattened, squaredDistances } from './common/pairwise.ts';
+import { direction } from './common/roots.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { flattened, squaredDistances } from './pairwise.ts';
-import { direction } from './roots.ts';
-import { requireSameBatch } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair } from './sides.ts';
 
-export interface DistanceWiseRKDOptions extends OpenTeacherOptions {
+const own = {
+  /** Factor of the whole loss; with 0 a distiller does not compute it at all. Default 25. */
+  lossWeight: z.number().default(25),
   /** Make each sample a unit vector first. Default true. */
-  withL2Norm?: boolean;
-}
+  withL2Norm: z.boolean().default(true),
+};
+export interface DistanceWiseRKDOptions extends OptionsFrom<typeof own>, OpenTeacherOptions {}
 
 /** Features or logits `(N, ...)`; only N must agree. */
 export type DistanceWiseRKDArguments = LogitPair;
@@ -28,24 +31,21 @@ export type DistanceWiseRKDArguments = LogitPair;
  *
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
  */
-export class DistanceWiseRKD extends DistillLoss {
+export class DistanceWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly withL2Norm: boolean;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: DistanceWiseRKDOptions = {}) {
-    super({ lossWeight: 25, ...options });
-    const { withL2Norm = true, teacherDetach = false } = options;
-    this.withL2Norm = withL2Norm;
-    this.teacherDetach = teacherDetach;
+    super(options);
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ predsS, predsT }: DistanceWiseRKDArguments): Tensor {
     requireSameBatch('DistanceWiseRKD', ['predsS', predsS], ['predsT', predsT]);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach).map((samples) => {
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map((samples) => {
       const rows = flattened(samples);
-      return relativeDistances(this.withL2Norm ? direction(rows) : rows);
+      return relativeDistances(this.options.withL2Norm ? direction(rows) : rows);
     });
     return this.weigh(functional.smoothL1Loss(student!, teacher!));
   }
@@ -59,11 +59,7 @@ function relativeDistances(rows: Tensor): Tensor {
   return n === 1 ? distances : distances.div(distances.sum().div(n * (n - 1)));
 }
 
-export const distanceWiseRKD = entry(
-  teacherSchema({ withL2Norm: z.boolean().exactOptional() }),
-  (options) => new DistanceWiseRKD(options),
-  {
-    summary: 'Distances between the samples of a batch.',
-    paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
-  },
-);
+export const distanceWiseRKD = entry(DistanceWiseRKD, {
+  summary: 'Distances between the samples of a batch.',
+  paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
+});

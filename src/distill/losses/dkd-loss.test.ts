@@ -7,7 +7,7 @@ import { kl, rowsOf, softmax, sum } from '../../../test/plain.ts';
 import { grad, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
 import { buildLoss, DKDLoss } from './index.ts';
-import type { DKDReduction } from './index.ts';
+import type { Reduction } from './index.ts';
 import { describeLoss } from './loss.contract.ts';
 
 itMatchesGoldens('DKDLoss', ({ reduction }) => reduction === 'mean' || reduction === 'none');
@@ -22,6 +22,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('DKDLoss', {
   options: { tau: 2, beta: 0.5 },
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS', 'predsT'],
   sameShape: [
     ['predsS', 'predsT'],
@@ -49,7 +50,7 @@ it('reduces as it says: none per sample, mean and batchmean over samples, sum', 
   tidy(() => {
     const each = plain(args(), 3, 0.7, 2);
     const options = { tau: 3, alpha: 0.7, beta: 2 };
-    const value = (reduction: DKDReduction): Tensor => new DKDLoss({ ...options, reduction }).forward(args());
+    const value = (reduction: Reduction): Tensor => new DKDLoss({ ...options, reduction }).forward(args());
     expect(value('none')).toBeAllClose(each, { rtol: 1e-9 });
     expect(value('sum')).toBeAllClose(sum(each), { rtol: 1e-9 });
     for (const reduction of ['mean', 'batchmean'] as const) {
@@ -114,5 +115,27 @@ it('refuses a label that is no class, one class only, and reductions that are no
     const gtLabels = tensor([0n, 0n]);
     expect(() => new DKDLoss().forward({ predsS: one, predsT: one, gtLabels })).toThrow(/two classes or more/);
   });
-  expect(() => new DKDLoss({ reduction: 'avg' as never })).toThrow(/reduction: "avg" is unknown/);
+  expect(() => new DKDLoss({ reduction: 'avg' as never })).toThrow(/reduction: .*got "avg"/);
+});
+
+it('takes shares of one class each for classes, and refuses mixed ones by name', () => {
+  tidy(() => {
+    const [predsS, predsT] = [wave({ shape: [2, 3], a: 0.7, b: 0.2 }), wave({ shape: [2, 3], a: 0.4, b: 0.9 })];
+    const gtLabels = tensor([2n, 0n]);
+    const shares = tensor([
+      [0, 0, 1],
+      [1, 0, 0],
+    ]);
+    const loss = new DKDLoss();
+    expect(loss.forward({ predsS, predsT, gtLabels: shares }).item()).toBe(
+      loss.forward({ predsS, predsT, gtLabels }).item(),
+    );
+    const mixed = tensor([
+      [0, 0, 1],
+      [0.625, 0.375, 0],
+    ]);
+    expect(() => loss.forward({ predsS, predsT, gtLabels: mixed })).toThrow(
+      /DKDLoss: gtLabels: sample 1 is mixed, 0.625 of class 0[^]*help: take Mixup/,
+    );
+  });
 });

@@ -2,30 +2,29 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
-import { classIndices } from './class-indices.ts';
-import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireRank, requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair } from './sides.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { classIndices } from './common/class-indices.ts';
+import { logSoftmaxOfPossible, logSum } from './common/divergence.ts';
+import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
+import { DistillLoss, reductions } from './loss.ts';
 
-export type DKDReduction = 'batchmean' | 'mean' | 'sum' | 'none';
-const reductions: readonly DKDReduction[] = ['batchmean', 'mean', 'sum', 'none'];
-
-export interface DKDLossOptions extends OpenTeacherOptions {
+const own = {
   /** Temperature. Default 1. */
-  tau?: number;
+  tau: z.number().positive().default(1),
   /** Weight of the target-class part. Default 1. */
-  alpha?: number;
+  alpha: z.number().default(1),
   /** Weight of the part of the other classes. Default 1. */
-  beta?: number;
+  beta: z.number().default(1),
   /** Over samples: `'none'` gives `(N)`, `'mean'` and `'batchmean'` its mean, `'sum'` its sum. Default `'batchmean'`. */
-  reduction?: DKDReduction;
-}
+  reduction: z.enum(reductions).default('batchmean'),
+};
+export interface DKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)`, two classes or more. */
 export interface DKDLossArguments extends LogitPair {
@@ -40,23 +39,13 @@ export interface DKDLossArguments extends LogitPair {
  *
  * Zhao et al.: Decoupled Knowledge Distillation, arXiv 2203.08679. `compat: 'mmrazor'`: `'mean'` and `'none'` are the sum.
  */
-export class DKDLoss extends DistillLoss {
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'] };
-  readonly tau: number;
-  readonly alpha: number;
-  readonly beta: number;
-  readonly reduction: DKDReduction;
-  readonly teacherDetach: boolean;
+export class DKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 
-  /** @throws {RetortError} for an unknown reduction. */
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: DKDLossOptions = {}) {
     super(options);
-    const { tau = 1, alpha = 1, beta = 1, reduction = 'batchmean', teacherDetach = false } = options;
-    this.tau = tau;
-    this.alpha = alpha;
-    this.beta = beta;
-    this.reduction = oneOf('DKDLoss', 'reduction', reduction, reductions);
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when shapes do not agree, there is one class only, or a label is outside `[0, C)`. */
@@ -68,53 +57,38 @@ export class DKDLoss extends DistillLoss {
     }
     const labels = classIndices('DKDLoss', ['predsS', predsS], gtLabels).unsqueeze(1); // (N, 1)
     const target = ops.zeros(predsS.shape, { dtype: 'bool', device: predsS.device }).scatter(1, labels, true);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach).map((logits) =>
-      decoupled(logits.div(this.tau), labels, target),
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map((logits) =>
+      decoupled(logits.div(this.options.tau), labels, target),
     );
-    const targets = divergence(teacher!.binary, student!.binary).mul(this.alpha);
-    const others = divergence(teacher!.others, student!.others).mul(this.beta);
+    const targets = functional.klTerms(teacher!.binary, student!.binary).sum(1).mul(this.options.alpha);
+    const others = functional.klTerms(teacher!.others, student!.others).sum(1).mul(this.options.beta);
     return this.#reduced(targets.add(others)); // (N)
   }
 
   #reduced(rows: Tensor): Tensor {
-    const factor = this.tau ** 2;
-    if (this.original) return this.weigh(rows.sum(), this.reduction === 'batchmean' ? factor / rows.numel : factor);
-    switch (this.reduction) {
-      case 'none':
-        return this.weigh(rows, factor);
-      case 'sum':
-        return this.weigh(rows.sum(), factor);
-      default:
-        return this.weigh(rows.mean(), factor);
-    }
+    const { tau, reduction } = this.options;
+    const summed = this.original && reduction !== 'batchmean'; // as MMRazor, whatever else is said
+    return this.weigh(functional.reduced(rows, summed ? 'sum' : reduction), tau ** 2);
   }
 }
 
 /** `[log p_t, log(1 - p_t)]`, `(N, 2)`; and the log-softmax over the other classes, `(N, C)` with 0 at the target. */
 function decoupled(logits: Tensor, labels: Tensor, target: Tensor): { binary: Tensor; others: Tensor } {
   const rest = logits.maskedFill(target, -Infinity);
-  const odds = logits.gather(1, labels).sub(rest.logsumexp(1, true)); // (N, 1)
+  const own = logits.gather(1, labels); // (N, 1)
+  const [alone, never] = [rest.eq(-Infinity).all(1, true), own.eq(-Infinity)]; // p_t is 1, or 0
+  const odds = own
+    .maskedFill(never, 0)
+    .sub(logSum(rest, 1).maskedFill(alone, 0))
+    .maskedFill(alone, Infinity)
+    .maskedFill(never, -Infinity);
   return {
     binary: ops.cat([odds, odds.neg()], 1).logSigmoid(),
-    others: rest.logSoftmax(1).maskedFill(target, 0), // no -Infinity goes on from here
+    others: logSoftmaxOfPossible(rest).maskedFill(target, 0), // no -Infinity of the target goes on from here
   };
 }
 
-/** `sum_c p_c (log p_c - log q_c)` of log-probabilities: `(N, K)` to `(N)`. Nothing comes from where both are 0. */
-function divergence(p: Tensor, q: Tensor): Tensor {
-  return p.exp().mul(p.sub(q)).sum(1);
-}
-
-export const dkdLoss = entry(
-  teacherSchema({
-    tau: z.number().positive().exactOptional(),
-    alpha: z.number().exactOptional(),
-    beta: z.number().exactOptional(),
-    reduction: z.enum(reductions).exactOptional(),
-  }),
-  (options) => new DKDLoss(options),
-  {
-    summary: 'Target class and other classes distilled apart.',
-    paper: 'Zhao et al. 2022 (DKD), arXiv 2203.08679',
-  },
-);
+export const dkdLoss = entry(DKDLoss, {
+  summary: 'Target class and other classes distilled apart.',
+  paper: 'Zhao et al. 2022 (DKD), arXiv 2203.08679',
+});

@@ -3,26 +3,28 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { root } from './common/roots.ts';
+import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import type { Named } from './common/shapes.ts';
+import { openTeacherSchema, sides, widened } from './common/sides.ts';
+import type { OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { root } from './roots.ts';
-import { requireRank, requireSameShape, shown } from './shapes.ts';
-import type { Named } from './shapes.ts';
-import { sides, teacherSchema, widened } from './sides.ts';
 
-export interface FBKDLossOptions extends OpenTeacherOptions {
+const own = {
   /** Weight of the features under the mask. Default 7e-5. */
-  maskL2Weight?: number;
+  maskL2Weight: z.number().default(7e-5),
   /** Weight of what is pooled for each channel. Default 4e-3. */
-  channelWeight?: number;
+  channelWeight: z.number().default(4e-3),
   /** Weight of what is pooled for each place. Default 4e-3. */
-  spatialWeight?: number;
+  spatialWeight: z.number().default(4e-3),
   /** Weight of the relations. Default 7e-5. */
-  nonlocalWeight?: number;
+  nonlocalWeight: z.number().optional(),
   /** The same, as MMRazor spells it. */
-  nonloaclWeight?: number;
-}
+  nonloaclWeight: z.number().optional(),
+};
+export interface FBKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface FBKDLossArguments {
   /**
@@ -42,26 +44,20 @@ export interface FBKDLossArguments {
  * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation: Towards Accurate and Efficient Detectors,
  * ICLR 2021.
  */
-export class FBKDLoss extends DistillLoss {
-  override readonly inputs = { required: ['sInput', 'tInput'] };
-  readonly maskL2Weight: number;
-  readonly channelWeight: number;
-  readonly spatialWeight: number;
+export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
+  /** Of the relations, however it is spelled. */
   readonly nonlocalWeight: number;
-  readonly teacherDetach: boolean;
+  override readonly inputs = { required: ['sInput', 'tInput'] };
 
   /** @throws {RetortError} when `nonlocalWeight` is given in both spellings. */
   constructor(options: FBKDLossOptions = {}) {
     super(options);
-    const { maskL2Weight = 7e-5, channelWeight = 4e-3, spatialWeight = 4e-3, teacherDetach = false } = options;
-    if (options.nonlocalWeight !== undefined && options.nonloaclWeight !== undefined) {
+    const { nonlocalWeight, nonloaclWeight } = this.options;
+    if (nonlocalWeight !== undefined && nonloaclWeight !== undefined) {
       throw new RetortError('FBKDLoss: nonlocalWeight and nonloaclWeight are one option, got both');
     }
-    this.maskL2Weight = maskL2Weight;
-    this.channelWeight = channelWeight;
-    this.spatialWeight = spatialWeight;
-    this.nonlocalWeight = options.nonlocalWeight ?? options.nonloaclWeight ?? 7e-5;
-    this.teacherDetach = teacherDetach;
+    this.nonlocalWeight = nonlocalWeight ?? nonloaclWeight ?? 7e-5;
   }
 
   /** @throws {RetortError} when there are not six and five tensors, or shapes do not agree. */
@@ -74,9 +70,9 @@ export class FBKDLoss extends DistillLoss {
     const features = this.#difference(['sInput[5]', sFeat!], ['tInput[4]', tFeat!]);
     const pooled = widened(tFeat!).mean([2, 3]); // (N, C)
     const distances = [
-      root(features.square().mul(mask).sum()).mul(this.maskL2Weight),
-      this.#distance(['sInput[2]', sChannels!], ['mean of tInput[4]', pooled]).mul(this.channelWeight),
-      this.#distance(['sInput[3]', sPlaces!], ['tInput[2]', tPlaces!]).mul(this.spatialWeight),
+      root(features.square().mul(mask).sum()).mul(this.options.maskL2Weight),
+      this.#distance(['sInput[2]', sChannels!], ['mean of tInput[4]', pooled]).mul(this.options.channelWeight),
+      this.#distance(['sInput[3]', sPlaces!], ['tInput[2]', tPlaces!]).mul(this.options.spatialWeight),
       this.#distance(['sInput[4]', sRelation!], ['tInput[3]', tRelation!]).mul(this.nonlocalWeight),
     ];
     return this.weigh(distances.reduce((total, one) => total.add(one)));
@@ -98,7 +94,7 @@ export class FBKDLoss extends DistillLoss {
 
   #difference(student: Named, teacher: Named): Tensor {
     this.#same(student, teacher);
-    const [ours, theirs] = sides(student[1], teacher[1], this.teacherDetach);
+    const [ours, theirs] = sides(student[1], teacher[1], this.options.teacherDetach);
     return theirs.sub(ours);
   }
 
@@ -119,17 +115,7 @@ function parts(
   });
 }
 
-export const fbkdLoss = entry(
-  teacherSchema({
-    maskL2Weight: z.number().exactOptional(),
-    channelWeight: z.number().exactOptional(),
-    spatialWeight: z.number().exactOptional(),
-    nonlocalWeight: z.number().exactOptional(),
-    nonloaclWeight: z.number().exactOptional(),
-  }),
-  (options) => new FBKDLoss(options),
-  {
-    summary: 'Features under attention, pooled features and relations, for detectors.',
-    paper: 'Zhang, Ma 2021 (FBKD), ICLR',
-  },
-);
+export const fbkdLoss = entry(FBKDLoss, {
+  summary: 'Features under attention, pooled features and relations, for detectors.',
+  paper: 'Zhang, Ma 2021 (FBKD), ICLR',
+});

@@ -1,11 +1,11 @@
 // Mean squared difference of features, brought to one size: the loss of SimKD.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { toSmaller } from './common/pooling.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { toSmaller } from './pooling.ts';
-import { requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
 export type FeatureMSEOptions = TeacherOptions;
 /** Features of one shape; maps `(N, C, H, W)` may differ in height and width. */
@@ -17,24 +17,24 @@ export type FeatureMSEArguments = FeaturePair;
  * Chen et al.: Knowledge Distillation with the Reused Teacher Classifier (SimKD), arXiv 2203.14001: a connector before it, and
  * the teacher's classifier put on the student afterwards. Without either, FitNets' hint (arXiv 1412.6550).
  */
-export class FeatureMSE extends DistillLoss {
+export class FeatureMSE extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: FeatureMSEOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the shapes differ in more than height and width. */
   override forward({ sFeature, tFeature }: FeatureMSEArguments): Tensor {
-    const [student, teacher] = toSmaller(...sides(sFeature, tFeature, this.teacherDetach));
+    const [student, teacher] = toSmaller(...sides(sFeature, tFeature, this.options.teacherDetach));
     requireSameShape('FeatureMSE', ['sFeature', student], ['tFeature', teacher]);
     return this.weigh(student.sub(teacher).square().mean());
   }
 }
 
-export const featureMSE = entry(teacherSchema({}), (options) => new FeatureMSE(options), {
+export const featureMSE = entry(FeatureMSE, {
   summary: 'Mean squared difference of features, the larger map pooled.',
   paper: 'Chen et al. 2022 (SimKD), arXiv 2203.14001',
 });

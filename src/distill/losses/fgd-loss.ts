@@ -4,29 +4,31 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import type { Conv2d, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { boxesOf, focalMasks } from './focal-masks.ts';
-import type { BoxSource } from './focal-masks.ts';
-import { contextTransform, maskConv, withContext } from './global-context.ts';
+import { boxesOf, focalMasks } from './common/focal-masks.ts';
+import type { BoxSource } from './common/focal-masks.ts';
+import { contextTransform, maskConv, withContext } from './common/global-context.ts';
+import { requireRank, requireSameBatch, requireSameShape, shown } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireRank, requireSameBatch, requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface FGDLossOptions extends TeacherOptions {
+const own = {
   /** Channels of the maps. */
-  channels: number;
+  channels: z.int().positive(),
   /** Temperature of the attention. Default 0.5. */
-  temperature?: number;
+  temperature: z.number().positive().default(0.5),
   /** Weight of the foreground. Default 0.001. */
-  alpha?: number;
+  alpha: z.number().nonnegative().default(0.001),
   /** Weight of the background. Default 0.0005. */
-  beta?: number;
+  beta: z.number().nonnegative().default(0.0005),
   /** Weight of the difference of attention. Default 0.001. */
-  gamma?: number;
+  gamma: z.number().nonnegative().default(0.001),
   /** Weight of the global part. Default 0.000005. */
-  lambda?: number;
-}
+  lambda: z.number().nonnegative().default(0.000005),
+};
+export interface FGDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Maps `(N, C, H, W)` of one shape; the boxes of each image. */
 export interface FGDLossArguments extends FeaturePair, BoxSource {
@@ -43,7 +45,8 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
  *
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
  */
-export class FGDLoss extends DistillLoss {
+export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'inputs'],
     optional: ['boxes', 'dataSamples'],
@@ -52,28 +55,20 @@ export class FGDLoss extends DistillLoss {
   readonly conv_mask_t: Conv2d;
   readonly channel_add_conv_s: Sequential;
   readonly channel_add_conv_t: Sequential;
-  readonly channels: number;
-  readonly temperature: number;
-  readonly weights: { readonly alpha: number; readonly beta: number; readonly gamma: number; readonly lambda: number };
-  readonly teacherDetach: boolean;
 
   constructor(options: FGDLossOptions) {
     super(options);
-    const { channels, temperature = 0.5, alpha = 0.001, beta = 0.0005, gamma = 0.001, lambda = 0.000005 } = options;
+    const { channels } = this.options;
     this.conv_mask_s = maskConv(channels);
     this.conv_mask_t = maskConv(channels);
     this.channel_add_conv_s = contextTransform(channels);
     this.channel_add_conv_t = contextTransform(channels);
-    this.channels = channels;
-    this.temperature = temperature;
-    this.weights = { alpha, beta, gamma, lambda };
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} for maps of other shapes or channels, or not one list of boxes for each image. */
   override forward(args: FGDLossArguments): Tensor {
     this.#check(args);
-    const [student, teacher] = sides(args.sFeature, args.tFeature, this.teacherDetach);
+    const [student, teacher] = sides(args.sFeature, args.tFeature, this.options.teacherDetach);
     const [n, , height, width] = student.shape as [number, number, number, number];
     const image = args.inputs.shape.slice(2) as [number, number];
     const masks = focalMasks(boxesOf('FGDLoss', args, n), { image, map: [height, width] });
@@ -84,7 +79,7 @@ export class FGDLoss extends DistillLoss {
     const related = withContext(student, this.conv_mask_s, this.channel_add_conv_s).sub(
       withContext(teacher, this.conv_mask_t, this.channel_add_conv_t),
     );
-    const { alpha, beta, gamma, lambda } = this.weights;
+    const { alpha, beta, gamma, lambda } = this.options;
     const total = within(masks.foreground)
       .mul(alpha)
       .add(within(masks.background).mul(beta))
@@ -99,11 +94,11 @@ export class FGDLoss extends DistillLoss {
     const size = map.abs();
     const places = size
       .mean(1, true)
-      .div(this.temperature)
+      .div(this.options.temperature)
       .flatten(2)
       .softmax(2)
       .mul(height * width);
-    const channels = size.mean([2, 3], true).div(this.temperature).softmax(1).mul(c);
+    const channels = size.mean([2, 3], true).div(this.options.temperature).softmax(1).mul(c);
     return { places: places.view([-1, 1, height, width]), channels };
   }
 
@@ -112,27 +107,17 @@ export class FGDLoss extends DistillLoss {
     requireRank('FGDLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('FGDLoss', ['inputs', inputs], [4], '(N, channels, height, width)');
     requireSameBatch('FGDLoss', ['sFeature', sFeature], ['inputs', inputs]);
-    if (sFeature.shape[1] === this.channels) return;
-    throw new RetortError(`FGDLoss: sFeature: ${this.channels} channels were expected, got ${shown(sFeature.shape)}`, {
-      help: 'give the option channels as many as the maps have',
-    });
+    if (sFeature.shape[1] === this.options.channels) return;
+    throw new RetortError(
+      `FGDLoss: sFeature: ${this.options.channels} channels were expected, got ${shown(sFeature.shape)}`,
+      {
+        help: 'give the option channels as many as the maps have',
+      },
+    );
   }
 }
 
-const weight = z.number().nonnegative().exactOptional();
-
-export const fgdLoss = entry(
-  teacherSchema({
-    channels: z.int().positive(),
-    temperature: z.number().positive().exactOptional(),
-    alpha: weight,
-    beta: weight,
-    gamma: weight,
-    lambda: weight,
-  }),
-  (options) => new FGDLoss(options),
-  {
-    summary: 'Objects, background, attention and global relations of detector features.',
-    paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
-  },
-);
+export const fgdLoss = entry(FGDLoss, {
+  summary: 'Objects, background, attention and global relations of detector features.',
+  paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
+});

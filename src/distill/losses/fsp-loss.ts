@@ -3,24 +3,24 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { requireLayers } from './layers.ts';
-import type { LayerPair } from './layers.ts';
+import { requireLayers } from './common/layers.ts';
+import type { LayerPair } from './common/layers.ts';
+import { gram } from './common/pairwise.ts';
+import { toSmaller } from './common/pooling.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { both, teacherSchema, teacherSide, widened } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import { gram } from './pairwise.ts';
-import { toSmaller } from './pooling.ts';
-import type { Pooling } from './pooling.ts';
-import { requireSameShape } from './shapes.ts';
-import { both, teacherSchema, teacherSide, widened } from './sides.ts';
-import type { TeacherOptions } from './sides.ts';
 
-export interface FSPLossOptions extends TeacherOptions {
+const own = {
   /** How the larger map of a pair is brought to the smaller: the paper's `'max'`, or `'avg'`. Default `'max'`. */
-  pooling?: Pooling;
+  pooling: z.enum(['max', 'avg']).default('max'),
   /** One for each pair of layers. Default: 1. */
-  weights?: readonly number[];
-}
+  weights: z.array(z.number()).optional().readonly(),
+};
+export interface FSPLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of two or more layers, in their order; each layer's channels are the same on both sides. */
 export type FSPLossArguments = LayerPair;
 
@@ -31,32 +31,27 @@ export type FSPLossArguments = LayerPair;
  * Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning, CVPR
  * 2017.
  */
-export class FSPLoss extends DistillLoss {
+export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
-  readonly pooling: Pooling;
-  readonly weights: readonly number[] | undefined;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: FSPLossOptions = {}) {
     super(options);
-    const { pooling = 'max', weights, teacherDetach = true } = options;
-    this.pooling = oneOf('FSPLoss', 'pooling', pooling, ['max', 'avg']);
-    this.weights = weights;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} for features that are no lists of maps of the same length, or whose channels differ. */
   override forward({ sFeatures, tFeatures }: FSPLossArguments): Tensor {
     requireLayers('FSPLoss', { sFeatures, tFeatures }, 2);
     const pairs = sFeatures.length - 1;
-    const weights = this.weights ?? Array.from({ length: pairs }, () => 1);
+    const weights = this.options.weights ?? Array.from({ length: pairs }, () => 1);
     if (weights.length !== pairs) {
       throw new RetortError(
         `FSPLoss: weights: one for each of ${pairs} pairs of layers was expected, got ${weights.length}`,
       );
     }
     const student = this.#flows(sFeatures.map(widened));
-    const teacher = this.#flows(tFeatures.map((map) => teacherSide(map, this.teacherDetach)));
+    const teacher = this.#flows(tFeatures.map((map) => teacherSide(map, this.options.teacherDetach)));
     const losses = student.map((flow, l) => {
       requireSameShape('FSPLoss', [`the flow of sFeatures ${l} to ${l + 1}`, flow], ['that of tFeatures', teacher[l]!]);
       const squares = flow.sub(teacher[l]!).square().sum();
@@ -68,20 +63,13 @@ export class FSPLoss extends DistillLoss {
   /** `G` of each pair, `(N, C, C')`. */
   #flows(maps: readonly Tensor[]): Tensor[] {
     return maps.slice(1).map((high, l) => {
-      const [a, b] = both(toSmaller(maps[l]!, high, this.pooling), (map) => map.flatten(2)); // (N, C, H W)
+      const [a, b] = both(toSmaller(maps[l]!, high, this.options.pooling), (map) => map.flatten(2)); // (N, C, H W)
       return gram(a, b).div(a.shape[2]!);
     });
   }
 }
 
-export const fspLoss = entry(
-  teacherSchema({
-    pooling: z.enum(['max', 'avg']).exactOptional(),
-    weights: z.array(z.number()).exactOptional(),
-  }),
-  (options) => new FSPLoss(options),
-  {
-    summary: 'Inner products of the channels of two layers: how one leads to the other.',
-    paper: 'Yim, Joo, Bae, Kim, A Gift from Knowledge Distillation, CVPR 2017',
-  },
-);
+export const fspLoss = entry(FSPLoss, {
+  summary: 'Inner products of the channels of two layers: how one leads to the other.',
+  paper: 'Yim, Joo, Bae, Kim, A Gift from Knowledge Distillation, CVPR 2017',
+});

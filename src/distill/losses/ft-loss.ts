@@ -2,13 +2,12 @@
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { flattened } from './common/pairwise.ts';
+import { direction } from './common/roots.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { flattened } from './pairwise.ts';
-import { direction } from './roots.ts';
-import { requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair } from './sides.ts';
 
 export type FTLossOptions = OpenTeacherOptions;
 /** Factors of one shape, `(N, ...)`. */
@@ -19,24 +18,26 @@ export type FTLossArguments = FeaturePair;
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
-export class FTLoss extends DistillLoss {
+export class FTLoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = openTeacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: FTLossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? false;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: FTLossArguments): Tensor {
     if (!this.original) requireSameShape('FTLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach).map((x) => direction(flattened(x)));
+    const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach).map((x) =>
+      direction(flattened(x)),
+    );
     return this.weigh(functional.l1Loss(student!, teacher!));
   }
 }
 
-export const ftLoss = entry(teacherSchema({}), (options) => new FTLoss(options), {
+export const ftLoss = entry(FTLoss, {
   summary: 'Absolute difference of normalised factors.',
   paper: 'Kim, Park, Kwak 2018 (factor transfer), arXiv 1802.04977',
 });

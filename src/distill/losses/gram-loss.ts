@@ -1,11 +1,11 @@
 // Style: the Gram matrix of a map's channels, where the places are summed out.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { gram } from './common/pairwise.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { gram } from './pairwise.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
 export type GramLossOptions = TeacherOptions;
 /** Maps `(N, C, H, W)`; height and width may differ, the channels may not. */
@@ -17,20 +17,20 @@ export type GramLossArguments = FeaturePair;
  *
  * Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.
  */
-export class GramLoss extends DistillLoss {
+export class GramLoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: GramLossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} for features that are no maps, or of batches or channels that differ. */
   override forward({ sFeature, tFeature }: GramLossArguments): Tensor {
     requireRank('GramLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('GramLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (map) => {
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (map) => {
       const channels = map.flatten(2); // (N, C, H W)
       return gram(channels).div(channels.shape[2]!);
     });
@@ -39,7 +39,7 @@ export class GramLoss extends DistillLoss {
   }
 }
 
-export const gramLoss = entry(teacherSchema({}), (options) => new GramLoss(options), {
+export const gramLoss = entry(GramLoss, {
   summary: 'Squared difference of Gram matrices of channels (style loss).',
   paper: 'Gatys, Ecker, Bethge 2015, arXiv 1508.06576',
 });

@@ -2,20 +2,22 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { pooledTo } from './common/pooling.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { pooledTo } from './pooling.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface HCLLossOptions extends TeacherOptions {
+const own = {
   /**
    * Sides of the grids, in the order of their weights 1/2, 1/4, ...; one not below the map's own sides is left out. Default
    * `[4, 2, 1]`.
    */
-  levels?: readonly number[];
-}
+  levels: z.array(z.int().positive()).readonly().default([4, 2, 1]),
+};
+export interface HCLLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of one shape. */
 export type HCLLossArguments = FeaturePair;
 
@@ -25,26 +27,23 @@ export type HCLLossArguments = FeaturePair;
  *
  * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
  */
-export class HCLLoss extends DistillLoss {
+export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly levels: readonly number[];
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: HCLLossOptions = {}) {
     super(options);
-    const { levels = [4, 2, 1], teacherDetach = true } = options;
-    this.levels = levels;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} for features that are no maps of one shape. */
   override forward({ sFeature, tFeature }: HCLLossArguments): Tensor {
     requireSameShape('HCLLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
     requireRank('HCLLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
-    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach);
+    const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach);
     const difference = student.sub(teacher); // pooling is linear: the difference is pooled once
     const [, , height, width] = sFeature.shape as [number, number, number, number];
-    const grids = this.levels.filter((side) => side < Math.min(height, width));
+    const grids = this.options.levels.filter((side) => side < Math.min(height, width));
     const terms = [difference, ...grids.map((side) => pooledTo(difference, [side, side]))].map((map, k) =>
       map
         .square()
@@ -56,11 +55,7 @@ export class HCLLoss extends DistillLoss {
   }
 }
 
-export const hclLoss = entry(
-  teacherSchema({ levels: z.array(z.int().positive()).exactOptional() }),
-  (options) => new HCLLoss(options),
-  {
-    summary: 'Mean squared difference of maps at several resolutions.',
-    paper: 'Chen, Liu, Zhao, Jia 2021 (ReviewKD), arXiv 2104.09044',
-  },
-);
+export const hclLoss = entry(HCLLoss, {
+  summary: 'Mean squared difference of maps at several resolutions.',
+  paper: 'Chen, Liu, Zhao, Jia 2021 (ReviewKD), arXiv 2104.09044',
+});

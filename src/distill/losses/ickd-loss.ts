@@ -1,11 +1,11 @@
 // Inter-channel correlation: how alike the channels of a map are to each other.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { gram, unit } from './common/pairwise.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { gram, unit } from './pairwise.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
 export type ICKDLossOptions = TeacherOptions;
 /** Maps `(N, C, H, W)`; height and width may differ, the channels may not. */
@@ -18,26 +18,28 @@ export type ICKDLossArguments = FeaturePair;
  *
  * Liu et al.: Exploring Inter-Channel Correlation for Diversity-Preserved Knowledge Distillation, arXiv 2202.03680.
  */
-export class ICKDLoss extends DistillLoss {
+export class ICKDLoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: ICKDLossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} for features that are no maps, or of batches or channels that differ. */
   override forward({ sFeature, tFeature }: ICKDLossArguments): Tensor {
     requireRank('ICKDLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('ICKDLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (map) => unit(gram(map.flatten(2))));
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (map) =>
+      unit(gram(map.flatten(2))),
+    );
     requireSameShape('ICKDLoss', ['the correlations of sFeature', student], ['those of tFeature', teacher]); // (N, C, C)
     return this.weigh(student.sub(teacher).square().sum([1, 2]).mean(), 1 / sFeature.shape[1]!);
   }
 }
 
-export const ickdLoss = entry(teacherSchema({}), (options) => new ICKDLoss(options), {
+export const ickdLoss = entry(ICKDLoss, {
   summary: 'Correlations between the channels of each sample.',
   paper: 'Liu et al. 2021 (ICKD), arXiv 2202.03680',
 });

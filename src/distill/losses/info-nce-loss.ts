@@ -2,17 +2,19 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { flattened, gram, unit } from './common/pairwise.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { flattened, gram, unit } from './pairwise.ts';
-import { requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface InfoNCELossOptions extends TeacherOptions {
+const own = {
   /** Temperature of the cosines. Default 0.1. */
-  tau?: number;
-}
+  tau: z.number().positive().default(0.1),
+};
+export interface InfoNCELossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings of one shape, `(N, D)`; more dimensions are flattened. */
 export type InfoNCELossArguments = FeaturePair;
 
@@ -23,32 +25,25 @@ export type InfoNCELossArguments = FeaturePair;
  * van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, arXiv 1807.03748; for distillation:
  * Tian, Krishnan, Isola, arXiv 1910.10699.
  */
-export class InfoNCELoss extends DistillLoss {
+export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly tau: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: InfoNCELossOptions = {}) {
     super(options);
-    const { tau = 0.1, teacherDetach = true } = options;
-    this.tau = tau;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: InfoNCELossArguments): Tensor {
     requireSameShape('InfoNCELoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) => unit(flattened(x)));
-    const scores = gram(student, teacher).div(this.tau); // (N, N)
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) => unit(flattened(x)));
+    const scores = gram(student, teacher).div(this.options.tau); // (N, N)
     return this.weigh(scores.logSoftmax(1).diagonal().mean(), -1);
   }
 }
 
-export const infoNCELoss = entry(
-  teacherSchema({ tau: z.number().positive().exactOptional() }),
-  (options) => new InfoNCELoss(options),
-  {
-    summary: "Contrast of the student's samples with the teacher's within the batch.",
-    paper: 'van den Oord, Li, Vinyals 2018, arXiv 1807.03748; for distillation Tian et al. 2019, arXiv 1910.10699',
-  },
-);
+export const infoNCELoss = entry(InfoNCELoss, {
+  summary: "Contrast of the student's samples with the teacher's within the batch.",
+  paper: 'van den Oord, Li, Vinyals 2018, arXiv 1807.03748; for distillation Tian et al. 2019, arXiv 1910.10699',
+});

@@ -1,18 +1,22 @@
 // Data-free learning: the generator is to make images of all classes.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { processGroup } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { logSum } from './common/divergence.ts';
+import { requireRank } from './common/shapes.ts';
+import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
-import { requireRank } from './shapes.ts';
-import { widened } from './sides.ts';
+import type { LossOptions, LossSettings } from './loss.ts';
 
-export interface InformationEntropyLossOptions extends LossOptions {
+const own = {
   /** Average over the batches of all processes that train together; in one process nothing changes. Default true. */
-  gather?: boolean;
-}
+  gather: z.boolean().default(true),
+};
+export interface InformationEntropyLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 export interface InformationEntropyLossArguments {
   /** The teacher's logits on generated images, `(N, C)` or `(N, C, ...)`. */
@@ -25,29 +29,25 @@ export interface InformationEntropyLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class InformationEntropyLoss extends DistillLoss {
+export class InformationEntropyLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['predsT'] };
-  readonly gather: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: InformationEntropyLossOptions = {}) {
     super(options);
-    this.gather = options.gather ?? true;
   }
 
   /** @throws {RetortError} when the logits have no classes, dimension 1. */
   override forward({ predsT }: InformationEntropyLossArguments): Tensor {
     requireRank('InformationEntropyLoss', ['predsT', predsT], [2, 3, 4], '(N, C) or (N, C, ...)');
-    const all = this.gather ? (processGroup()?.concat(predsT) ?? predsT) : predsT;
-    const classes = widened(all).logSoftmax(1).logsumexp(0).sub(Math.log(all.shape[0]!)); // (C): log p
-    return this.weigh(classes.exp().mul(classes).sum(), 1 / Math.LN10);
+    const all = this.options.gather ? (processGroup()?.concat(predsT) ?? predsT) : predsT;
+    const classes = logSum(widened(all).logSoftmax(1), 0).squeeze(0).sub(Math.log(all.shape[0]!)); // (C): log p
+    return this.weigh(functional.expectationTerms(classes.exp(), classes).sum(), 1 / Math.LN10);
   }
 }
 
-export const informationEntropyLoss = entry(
-  lossSchema({ gather: z.boolean().exactOptional() }),
-  (options) => new InformationEntropyLoss(options),
-  {
-    summary: 'Minus the entropy of the classes in a batch, to train a generator.',
-    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-  },
-);
+export const informationEntropyLoss = entry(InformationEntropyLoss, {
+  summary: 'Minus the entropy of the classes in a batch, to train a generator.',
+  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+});

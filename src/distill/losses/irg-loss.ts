@@ -4,23 +4,25 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { requireLayers } from './layers.ts';
-import type { LayerPair } from './layers.ts';
+import { requireLayers } from './common/layers.ts';
+import type { LayerPair } from './common/layers.ts';
+import { flattened, squaredDistances } from './common/pairwise.ts';
+import { requireSameShape, shown } from './common/shapes.ts';
+import { sides, teacherSchema, teacherSide, widened } from './common/sides.ts';
+import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { flattened, squaredDistances } from './pairwise.ts';
-import { requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema, teacherSide, widened } from './sides.ts';
-import type { LogitPair, TeacherOptions } from './sides.ts';
 
-export interface IRGLossOptions extends TeacherOptions {
+const own = {
   /** Weight of the logits (the vertices). Default 0.1. */
-  vertexWeight?: number;
+  vertexWeight: z.number().default(0.1),
   /** Weight of the distances between samples (the edges). Default 5. */
-  edgeWeight?: number;
+  edgeWeight: z.number().default(5),
   /** Weight of how samples move from one layer to the next (the transformation). Default 5. */
-  transformWeight?: number;
-}
+  transformWeight: z.number().default(5),
+};
+export interface IRGLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)`, and maps `(N, C, H, W)` of one or more layers in their order; the maps of the sides may differ in shape. */
 export interface IRGLossArguments extends LogitPair, LayerPair {}
@@ -33,20 +35,13 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
  *
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.
  */
-export class IRGLoss extends DistillLoss {
+export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'sFeatures', 'tFeatures'] };
-  readonly vertexWeight: number;
-  readonly edgeWeight: number;
-  readonly transformWeight: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: IRGLossOptions = {}) {
     super(options);
-    const { vertexWeight = 0.1, edgeWeight = 5, transformWeight = 5, teacherDetach = true } = options;
-    this.vertexWeight = vertexWeight;
-    this.edgeWeight = edgeWeight;
-    this.transformWeight = transformWeight;
-    this.teacherDetach = teacherDetach;
   }
 
   /**
@@ -56,11 +51,13 @@ export class IRGLoss extends DistillLoss {
   override forward({ predsS, predsT, sFeatures, tFeatures }: IRGLossArguments): Tensor {
     requireSameShape('IRGLoss', ['predsS', predsS], ['predsT', predsT]);
     requireLayers('IRGLoss', { sFeatures, tFeatures }, 1);
-    const vertices = functional.mseLoss(...sides(predsS, predsT, this.teacherDetach)).mul(this.vertexWeight);
+    const vertices = functional
+      .mseLoss(...sides(predsS, predsT, this.options.teacherDetach))
+      .mul(this.options.vertexWeight);
     const student = this.#graph('sFeatures', sFeatures.map(widened));
     const teacher = this.#graph(
       'tFeatures',
-      tFeatures.map((map) => teacherSide(map, this.teacherDetach)),
+      tFeatures.map((map) => teacherSide(map, this.options.teacherDetach)),
     );
     const terms = student.map(({ relation, weight }, i) =>
       functional.mseLoss(relation, teacher[i]!.relation).mul(weight),
@@ -72,12 +69,12 @@ export class IRGLoss extends DistillLoss {
   #graph(name: string, maps: readonly Tensor[]): { relation: Tensor; weight: number }[] {
     const edges = maps.map((map) => ({
       relation: overGreatest(squaredDistances(flattened(map))), // (N, N)
-      weight: this.edgeWeight / maps.length,
+      weight: this.options.edgeWeight / maps.length,
     }));
-    if (this.transformWeight === 0) return edges;
+    if (this.options.transformWeight === 0) return edges;
     const moves = maps.slice(1).map((next, l) => ({
       relation: movement(name, maps[l]!, next), // (N)
-      weight: this.transformWeight / (maps.length - 1),
+      weight: this.options.transformWeight / (maps.length - 1),
     }));
     return [...edges, ...moves];
   }
@@ -104,13 +101,7 @@ function overGreatest(distances: Tensor): Tensor {
   return distances.div(distances.max().clampMin(1e-12));
 }
 
-const weight = z.number().exactOptional();
-
-export const irgLoss = entry(
-  teacherSchema({ vertexWeight: weight, edgeWeight: weight, transformWeight: weight }),
-  (options) => new IRGLoss(options),
-  {
-    summary: 'Samples of the batch as a graph: logits, distances, moves between layers.',
-    paper: 'Liu et al., Knowledge Distillation via Instance Relationship Graph, CVPR 2019',
-  },
-);
+export const irgLoss = entry(IRGLoss, {
+  summary: 'Samples of the batch as a graph: logits, distances, moves between layers.',
+  paper: 'Liu et al., Knowledge Distillation via Instance Relationship Graph, CVPR 2019',
+});

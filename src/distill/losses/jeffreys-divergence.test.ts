@@ -14,6 +14,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('JeffreysDivergence', {
   options: { tau: 2 },
   args,
+  minusInfinity: ['all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

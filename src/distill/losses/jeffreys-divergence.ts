@@ -1,9 +1,10 @@
 // Jeffreys divergence: Kullback-Leibler in both directions.
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Divergence, divergenceSchema } from './divergence.ts';
-import type { DivergenceOptions } from './divergence.ts';
-import type { LogitPair } from './sides.ts';
+import { Divergence } from './common/divergence.ts';
+import type { DivergenceOptions } from './common/divergence.ts';
+import type { LogitPair } from './common/sides.ts';
 
 export type JeffreysDivergenceOptions = DivergenceOptions;
 export type JeffreysDivergenceArguments = LogitPair;
@@ -17,11 +18,12 @@ export type JeffreysDivergenceArguments = LogitPair;
  */
 export class JeffreysDivergence extends Divergence {
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
-    return teacher.exp().sub(student.exp()).mul(teacher.sub(student));
+    const [p, q] = [teacher.exp(), student.exp()];
+    return functional.expectationTerms(p.sub(q), teacher.sub(student)); // (p - q) (log p - log q)
   }
 }
 
-export const jeffreysDivergence = entry(divergenceSchema({}), (options) => new JeffreysDivergence(options), {
+export const jeffreysDivergence = entry(JeffreysDivergence, {
   summary: 'KL divergence in both directions, added.',
   paper: 'Jeffreys 1946; for distillation Wen, Li, Du, Mou 2023, arXiv 2307.15190',
 });

@@ -15,6 +15,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('JSDivergence', {
   options: { tau: 2, beta: 0.3 },
   args,
+  minusInfinity: ['predsS', 'predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -1,19 +1,22 @@
 // Jensen-Shannon divergence with a mixing weight: between forward and reverse Kullback-Leibler, and bounded.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Divergence, divergenceSchema, klTerms, logMixture } from './divergence.ts';
-import type { DivergenceOptions } from './divergence.ts';
-import type { LogitPair } from './sides.ts';
+import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
+import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
+import type { LogitPair } from './common/sides.ts';
 
-export interface JSDivergenceOptions extends DivergenceOptions {
+const own = {
   /**
    * Share of the teacher in the mixture, within (0, 1); near 0 the gradient is that of forward KL, near 1 of reverse KL.
    * Default 0.5.
    */
-  beta?: number;
-}
+  beta: z.number().gt(0).lt(1).default(0.5),
+};
+export interface JSDivergenceOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
 export type JSDivergenceArguments = LogitPair;
 
 /**
@@ -22,26 +25,22 @@ export type JSDivergenceArguments = LogitPair;
  *
  * Agarwal et al.: On-Policy Distillation of Language Models (GKD), arXiv 2306.13649.
  */
-export class JSDivergence extends Divergence {
-  readonly beta: number;
+export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = divergenceSchema(own);
 
-  constructor({ beta = 0.5, ...options }: JSDivergenceOptions = {}) {
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: JSDivergenceOptions = {}) {
     super(options);
-    this.beta = beta;
   }
 
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
-    const mixture = logMixture(teacher, student, this.beta);
-    const fromTeacher = klTerms(teacher, mixture).mul(this.beta);
-    return fromTeacher.add(klTerms(student, mixture).mul(1 - this.beta));
+    const mixture = logMixture(teacher, student, this.options.beta);
+    const fromTeacher = functional.klTerms(teacher, mixture).mul(this.options.beta);
+    return fromTeacher.add(functional.klTerms(student, mixture).mul(1 - this.options.beta));
   }
 }
 
-export const jsDivergence = entry(
-  divergenceSchema({ beta: z.number().gt(0).lt(1).exactOptional() }),
-  (options) => new JSDivergence(options),
-  {
-    summary: 'Jensen-Shannon divergence with a mixing weight.',
-    paper: 'Agarwal et al. 2023 (GKD), arXiv 2306.13649',
-  },
-);
+export const jsDivergence = entry(JSDivergence, {
+  summary: 'Jensen-Shannon divergence with a mixing weight.',
+  paper: 'Agarwal et al. 2023 (GKD), arXiv 2306.13649',
+});

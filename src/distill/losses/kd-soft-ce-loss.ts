@@ -2,29 +2,30 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { functional } from '../../nn/index.ts';
+import { entry, validate } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { sumInChunks } from './chunks.ts';
+import { sumInChunks } from './common/chunks.ts';
+import { requireSameShape, shown } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair } from './sides.ts';
 
 export type SoftCEReduction = 'mean' | 'sum' | 'none';
 const reductions: readonly SoftCEReduction[] = ['mean', 'sum', 'none'];
 
-export interface KDSoftCELossOptions extends OpenTeacherOptions {
+const own = {
   /** Temperature. Default 1. */
-  tau?: number;
+  tau: z.number().positive().default(1),
   /** Over samples. Default `'mean'`. */
-  reduction?: SoftCEReduction;
+  reduction: z.enum(reductions).default('mean'),
   /** Multiply by `tau^2`, so that the size of the gradient does not depend on the temperature. Default true. */
-  multTemSquare?: boolean;
+  multTemSquare: z.boolean().default(true),
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
-  chunkSize?: number;
-}
+  chunkSize: z.int().positive().optional(),
+};
+export interface KDSoftCELossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)` or `(N, ..., C)`: the classes along the last dimension. */
 export interface KDSoftCELossArguments extends LogitPair {
@@ -41,26 +42,16 @@ export interface KDSoftCELossArguments extends LogitPair {
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
-export class KDSoftCELoss extends DistillLoss {
+export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = {
     required: ['predsS', 'predsT'],
     optional: ['weight', 'avgFactor', 'reductionOverride'],
   };
-  readonly tau: number;
-  readonly reduction: SoftCEReduction;
-  readonly multTemSquare: boolean;
-  readonly teacherDetach: boolean;
-  readonly chunkSize: number | undefined;
 
-  /** @throws {RetortError} for an unknown reduction. */
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: KDSoftCELossOptions = {}) {
     super(options);
-    const { tau = 1, reduction = 'mean', multTemSquare = true, teacherDetach = false, chunkSize } = options;
-    this.tau = tau;
-    this.reduction = oneOf('KDSoftCELoss', 'reduction', reduction, reductions);
-    this.multTemSquare = multTemSquare;
-    this.teacherDetach = teacherDetach;
-    this.chunkSize = chunkSize;
   }
 
   /**
@@ -69,16 +60,20 @@ export class KDSoftCELoss extends DistillLoss {
    */
   override forward(args: KDSoftCELossArguments): Tensor {
     const { predsS, predsT, avgFactor } = args;
-    const override = args.reductionOverride ?? this.reduction;
-    const reduction = oneOf('KDSoftCELoss', 'reductionOverride', override, reductions);
+    const override = args.reductionOverride ?? this.options.reduction;
+    const reduction = validate(own.reduction, override, 'KDSoftCELoss: reductionOverride');
     const weight = this.#weight(args.weight ?? undefined);
     if (!this.original) checkShapes(predsS, predsT, weight);
-    checkReduction(reduction, avgFactor ?? undefined, this.chunkSize);
+    checkReduction(reduction, avgFactor ?? undefined, this.options.chunkSize);
     const count = reduction === 'mean' ? (avgFactor ?? predsS.numel / (predsS.shape.at(-1) ?? 1)) : 1;
-    const factor = (this.multTemSquare ? this.tau ** 2 : 1) / count;
-    if (this.chunkSize !== undefined) {
-      const rows = [predsS, this.teacherDetach ? predsT.detach() : predsT, ...(weight ? [weight] : [])] as const;
-      const sum = sumInChunks('KDSoftCELoss', rows, this.chunkSize, ([s, t, w]) => this.#terms(s, t!, w).sum());
+    const factor = (this.options.multTemSquare ? this.options.tau ** 2 : 1) / count;
+    if (this.options.chunkSize !== undefined) {
+      const rows = [
+        predsS,
+        this.options.teacherDetach ? predsT.detach() : predsT,
+        ...(weight ? [weight] : []),
+      ] as const;
+      const sum = sumInChunks('KDSoftCELoss', rows, this.options.chunkSize, ([s, t, w]) => this.#terms(s, t!, w).sum());
       return this.weigh(sum, factor);
     }
     const terms = this.#terms(predsS, predsT, weight);
@@ -92,11 +87,10 @@ export class KDSoftCELoss extends DistillLoss {
 
   /** The weighted cross-entropy of each sample: `(N, C)` to `(N)`. */
   #terms(predsS: Tensor, predsT: Tensor, weight: Tensor | undefined): Tensor {
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach).map((x) => x.div(this.tau)) as [
-      Tensor,
-      Tensor,
-    ];
-    const terms = teacher.softmax(-1).mul(student.logSoftmax(-1)).sum(-1).neg();
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map((x) =>
+      x.div(this.options.tau),
+    ) as [Tensor, Tensor];
+    const terms = functional.expectationTerms(teacher.softmax(-1), student.logSoftmax(-1)).sum(-1).neg();
     return weight === undefined ? terms : terms.mul(weight.to(terms.dtype));
   }
 }
@@ -123,16 +117,7 @@ function checkReduction(reduction: SoftCEReduction, avgFactor?: number, chunkSiz
   }
 }
 
-export const kdSoftCELoss = entry(
-  teacherSchema({
-    tau: z.number().positive().exactOptional(),
-    reduction: z.enum(reductions).exactOptional(),
-    multTemSquare: z.boolean().exactOptional(),
-    chunkSize: z.int().positive().exactOptional(),
-  }),
-  (options) => new KDSoftCELoss(options),
-  {
-    summary: "Cross-entropy with the teacher's softened probabilities as labels.",
-    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
-  },
-);
+export const kdSoftCELoss = entry(KDSoftCELoss, {
+  summary: "Cross-entropy with the teacher's softened probabilities as labels.",
+  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+});

@@ -15,6 +15,7 @@ describeLoss('KLDivergence', {
     predsS: wave({ shape: [4, 5], a: 0.71, b: 0.2, scale: 2 }, dtype),
     predsT: wave({ shape: [4, 5], a: 0.43, b: 1.1, scale: 2.5 }, dtype),
   }),
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -60,6 +60,6 @@ it('broadcasts under compat only, and refuses reductions that are none', () => {
     expect(() => new L1Loss().forward(given)).toThrow(/L1Loss: sFeature and tFeature must have one shape/);
     expect(new L1Loss({ compat: 'mmrazor' }).forward(given).item()).toBe(1);
   });
-  expect(() => new L1Loss({ reduction: 'avg' as never })).toThrow(/L1Loss: reduction: "avg" is unknown/);
+  expect(() => new L1Loss({ reduction: 'avg' as never })).toThrow(/L1Loss: reduction: .*got "avg"/);
   expect(() => buildLoss({ type: 'L1Loss', reduction: 'avg' })).toThrow(/reduction: .*got "avg"/);
 });

@@ -1,10 +1,10 @@
 // Squared distance of logits: the student regresses the teacher's scores before the softmax.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair, TeacherOptions } from './sides.ts';
 
 export type LogitMSEOptions = TeacherOptions;
 export type LogitMSEArguments = LogitPair;
@@ -15,25 +15,25 @@ export type LogitMSEArguments = LogitPair;
  *
  * Ba, Caruana: Do Deep Nets Really Need to be Deep?, arXiv 1312.6184.
  */
-export class LogitMSE extends DistillLoss {
+export class LogitMSE extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: LogitMSEOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ predsS, predsT }: LogitMSEArguments): Tensor {
     requireSameShape('LogitMSE', ['predsS', predsS], ['predsT', predsT]);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach);
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
     const squares = student.sub(teacher).square().sum();
     return this.weigh(squares.div(predsS.shape[0] ?? 1), 0.5);
   }
 }
 
-export const logitMSE = entry(teacherSchema({}), (options) => new LogitMSE(options), {
+export const logitMSE = entry(LogitMSE, {
   summary: 'Squared distance of logits.',
   paper: 'Ba, Caruana 2013, arXiv 1312.6184',
 });

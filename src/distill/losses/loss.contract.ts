@@ -30,6 +30,11 @@ export interface LossContract {
   differentiable?: boolean;
   /** bfloat16 arguments are taken. Default true. */
   bfloat16?: boolean;
+  /**
+   * Arguments in which -Infinity (a class that is ruled out) is finite in value and gradient; `'all'` when it is in all of them.
+   * Default none: it may be an error then.
+   */
+  minusInfinity?: readonly string[];
   /** A batch of one is meaningful. Default true. */
   single?: boolean;
 }
@@ -60,6 +65,21 @@ function finite(output: Tensor, inputs: readonly Tensor[]): boolean {
   const gradients = output.requiresGrad ? grad([output.sum()], inputs, { allowUnused: true }) : [];
   const all = [output, ...gradients.filter((one) => one !== null)];
   return all.every((one) => one.to('float64').isfinite().all().item() === 1);
+}
+
+/** -Infinity at the last place of the first sample; a value with no dimensions stays. */
+function withMinusInfinity(value: Tensor): Tensor {
+  if (value.ndim === 0 || !/float/.test(value.dtype)) return value;
+  const places = tensor(new Float64Array(value.numel), { shape: value.shape }).to(value.dtype);
+  const row = value.numel / value.shape[0]!;
+  noGrad(
+    () =>
+      void places
+        .view([-1])
+        .narrow(0, row - 1, 1)
+        .fill_(1),
+  );
+  return value.maskedFill(places.gt(0), -Infinity);
 }
 
 /** Runs the contract on a loss. */
@@ -179,6 +199,34 @@ export function describeLoss(name: string, contract: LossContract): void {
       const inputs = trains.flatMap((argument) => tensorsOf(single[argument]));
       expect(finite(forwardOf(build())(single), inputs), 'a batch of one').toBe(true);
     });
+  });
+
+  it('contract: -Infinity in an argument, or in all, is a number with finite gradients or an error that names it', () => {
+    const floating = (given: Args): string[] =>
+      Object.keys(given).filter((key) => tensorsOf(given[key]).some((one) => /float/.test(one.dtype)));
+    for (const dtype of bfloat16 ? (['float32', 'bfloat16'] as const) : (['float32'] as const)) {
+      const each = tidy(() => floating(args(dtype)));
+      for (const ruledOut of [...each.map((one) => [one]), each]) {
+        tidy(() => {
+          const changed = map(map(args(dtype), ruledOut, withMinusInfinity), [...trains, ...constant], (value) =>
+            value.detach().clone().requiresGrad_(),
+          );
+          const label = `${ruledOut.join(' and ')}, ${dtype}`;
+          if (contract.minusInfinity?.includes(ruledOut.length === 1 ? ruledOut[0]! : 'all')) {
+            const inputs = [...trains, ...constant].flatMap((argument) => tensorsOf(changed[argument]));
+            expect(finite(forwardOf(build())(changed), inputs), label).toBe(true);
+            return;
+          }
+          try {
+            const inputs = trains.flatMap((argument) => tensorsOf(changed[argument]));
+            expect(finite(forwardOf(build())(changed), inputs), label).toBe(true);
+          } catch (error) {
+            expect(error, label).toBeInstanceOf(RetortError);
+            expect((error as Error).message, label).toMatch(new RegExp(`^\\w+: .*(${each.join('|')})`));
+          }
+        });
+      }
+    }
   });
 
   it.runIf(sameShape.length > 0)('contract: shapes that would broadcast are refused by name', () => {

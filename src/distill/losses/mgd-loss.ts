@@ -2,17 +2,18 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair } from './sides.ts';
 
-export interface MGDLossOptions extends OpenTeacherOptions {
+const own = {
   /** The weight of the paper, besides `lossWeight`. Default 2e-5. */
-  alphaMgd?: number;
-}
+  alphaMgd: z.number().default(2e-5),
+};
+export interface MGDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature maps `(N, C, H, W)` of one shape; the student's through MGDConnector. */
 export type MGDLossArguments = LogitPair;
@@ -22,32 +23,25 @@ export type MGDLossArguments = LogitPair;
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
  */
-export class MGDLoss extends DistillLoss {
+export class MGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly alphaMgd: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: MGDLossOptions = {}) {
     super(options);
-    const { alphaMgd = 2e-5, teacherDetach = false } = options;
-    this.alphaMgd = alphaMgd;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ predsS, predsT }: MGDLossArguments): Tensor {
     requireRank('MGDLoss', ['predsS', predsS], [4], '(N, C, H, W)');
     requireSameShape('MGDLoss', ['predsS', predsS], ['predsT', predsT]);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach);
-    return this.weigh(student.sub(teacher).square().sum(), this.alphaMgd / predsS.shape[0]!);
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    return this.weigh(student.sub(teacher).square().sum(), this.options.alphaMgd / predsS.shape[0]!);
   }
 }
 
-export const mgdLoss = entry(
-  teacherSchema({ alphaMgd: z.number().exactOptional() }),
-  (options) => new MGDLoss(options),
-  {
-    summary: 'Squared difference of feature maps, the student generating from a masked one.',
-    paper: 'Yang et al. 2022 (MGD), arXiv 2205.01529',
-  },
-);
+export const mgdLoss = entry(MGDLoss, {
+  summary: 'Squared difference of feature maps, the student generating from a masked one.',
+  paper: 'Yang et al. 2022 (MGD), arXiv 2205.01529',
+});

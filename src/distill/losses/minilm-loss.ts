@@ -3,21 +3,23 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { klTerms } from './divergence.ts';
+import { gram } from './common/pairwise.ts';
+import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { teacherSchema, teacherSide, widened } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { gram } from './pairwise.ts';
-import { requireRank, requireSameShape, shown } from './shapes.ts';
-import { teacherSchema, teacherSide, widened } from './sides.ts';
-import type { TeacherOptions } from './sides.ts';
 
-export interface MiniLMLossOptions extends TeacherOptions {
+const own = {
   /** Weight of the attention distributions. Default 1. */
-  attentionWeight?: number;
+  attentionWeight: z.number().default(1),
   /** Weight of the relations of values. Default 1. */
-  valueWeight?: number;
-}
+  valueWeight: z.number().default(1),
+};
+export interface MiniLMLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Queries, keys and values of one layer, each `(N, heads, L, d)`; `d` may differ between the sides. */
 export interface MiniLMLossArguments {
@@ -36,31 +38,26 @@ export interface MiniLMLossArguments {
  * Wang et al.: MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained Transformers, arXiv
  * 2002.10957.
  */
-export class MiniLMLoss extends DistillLoss {
+export class MiniLMLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['queriesS', 'keysS', 'valuesS', 'queriesT', 'keysT', 'valuesT'] };
-  readonly attentionWeight: number;
-  readonly valueWeight: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: MiniLMLossOptions = {}) {
     super(options);
-    const { attentionWeight = 1, valueWeight = 1, teacherDetach = true } = options;
-    this.attentionWeight = attentionWeight;
-    this.valueWeight = valueWeight;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when samples, heads or tokens do not agree. */
   override forward(args: MiniLMLossArguments): Tensor {
     check(args);
-    const teacher = (tensor: Tensor): Tensor => teacherSide(tensor, this.teacherDetach);
+    const teacher = (tensor: Tensor): Tensor => teacherSide(tensor, this.options.teacherDetach);
     const attention = divergence(
       relation(teacher(args.queriesT), teacher(args.keysT)),
       relation(widened(args.queriesS), widened(args.keysS)),
     );
     const [t, s] = [teacher(args.valuesT), widened(args.valuesS)];
     const values = divergence(relation(t, t), relation(s, s));
-    return this.weigh(attention.mul(this.attentionWeight).add(values.mul(this.valueWeight)));
+    return this.weigh(attention.mul(this.options.attentionWeight).add(values.mul(this.options.valueWeight)));
   }
 }
 
@@ -70,7 +67,7 @@ function relation(x: Tensor, y: Tensor): Tensor {
 }
 
 function divergence(from: Tensor, to: Tensor): Tensor {
-  return klTerms(from, to).sum(3).mean();
+  return functional.klTerms(from, to).sum(3).mean();
 }
 
 function check(args: MiniLMLossArguments): void {
@@ -86,13 +83,7 @@ function check(args: MiniLMLossArguments): void {
   requireSameShape('MiniLMLoss', ['queriesT', args.queriesT], ['keysT', args.keysT]);
 }
 
-const weight = z.number().exactOptional();
-
-export const miniLMLoss = entry(
-  teacherSchema({ attentionWeight: weight, valueWeight: weight }),
-  (options) => new MiniLMLoss(options),
-  {
-    summary: 'Attention distributions and value relations of a transformer layer.',
-    paper: 'Wang et al. 2020 (MiniLM), arXiv 2002.10957',
-  },
-);
+export const miniLMLoss = entry(MiniLMLoss, {
+  summary: 'Attention distributions and value relations of a transformer layer.',
+  paper: 'Wang et al. 2020 (MiniLM), arXiv 2002.10957',
+});

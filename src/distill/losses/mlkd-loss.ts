@@ -2,26 +2,27 @@
 // temperatures.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { klTerms } from './divergence.ts';
+import { gram } from './common/pairwise.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { gram } from './pairwise.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { LogitPair, TeacherOptions } from './sides.ts';
 
-export interface MLKDLossOptions extends TeacherOptions {
+const own = {
   /** The temperatures; the loss is the sum over them. Default `[2, 3, 4, 5, 6]`. */
-  taus?: readonly number[];
+  taus: z.array(z.number().positive()).min(1).readonly().default([2, 3, 4, 5, 6]),
   /** Weight of the instance level. Default 1. */
-  instanceWeight?: number;
+  instanceWeight: z.number().default(1),
   /** Weight of the batch level. Default 1. */
-  batchWeight?: number;
+  batchWeight: z.number().default(1),
   /** Weight of the class level. Default 1. */
-  classWeight?: number;
-}
+  classWeight: z.number().default(1),
+};
+export interface MLKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 export type MLKDLossArguments = LogitPair;
 
 /**
@@ -32,32 +33,21 @@ export type MLKDLossArguments = LogitPair;
  *
  * Jin, Wang, Lin: Multi-Level Logit Distillation, CVPR 2023.
  */
-export class MLKDLoss extends DistillLoss {
+export class MLKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly taus: readonly number[];
-  readonly instanceWeight: number;
-  readonly batchWeight: number;
-  readonly classWeight: number;
-  readonly teacherDetach: boolean;
 
   /** @throws {RetortError} without a temperature. */
   constructor(options: MLKDLossOptions = {}) {
     super(options);
-    const { taus = [2, 3, 4, 5, 6], instanceWeight = 1, batchWeight = 1, classWeight = 1 } = options;
-    if (taus.length === 0) throw new RetortError('MLKDLoss: taus: at least one temperature was expected, got none');
-    this.taus = taus;
-    this.instanceWeight = instanceWeight;
-    this.batchWeight = batchWeight;
-    this.classWeight = classWeight;
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ predsS, predsT }: MLKDLossArguments): Tensor {
     requireSameShape('MLKDLoss', ['predsS', predsS], ['predsT', predsT]);
     requireRank('MLKDLoss', ['predsS', predsS], [2], '(N, C)');
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach);
-    const levels = this.taus.map((tau) => this.#atTemperature(student, teacher, tau));
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    const levels = this.options.taus.map((tau) => this.#atTemperature(student, teacher, tau));
     return this.weigh(levels.reduce((total, one) => total.add(one)));
   }
 
@@ -65,28 +55,17 @@ export class MLKDLoss extends DistillLoss {
     const [n, c] = student.shape as [number, number];
     const [logQ, logP] = both([student, teacher], (logits) => logits.div(tau).logSoftmax(1));
     const [q, p] = [logQ.exp(), logP.exp()];
-    const instance = klTerms(logP, logQ).sum();
+    const instance = functional.klTerms(logP, logQ).sum();
     const batch = gram(p).sub(gram(q)).square().sum(); // of (N, N)
     const classes = gram(p.t()).sub(gram(q.t())).square().sum(); // of (C, C)
     return instance
-      .mul((this.instanceWeight * tau ** 2) / n)
-      .add(batch.mul(this.batchWeight / n))
-      .add(classes.mul(this.classWeight / c));
+      .mul((this.options.instanceWeight * tau ** 2) / n)
+      .add(batch.mul(this.options.batchWeight / n))
+      .add(classes.mul(this.options.classWeight / c));
   }
 }
 
-const weight = z.number().exactOptional();
-
-export const mlkdLoss = entry(
-  teacherSchema({
-    taus: z.array(z.number().positive()).min(1).exactOptional(),
-    instanceWeight: weight,
-    batchWeight: weight,
-    classWeight: weight,
-  }),
-  (options) => new MLKDLoss(options),
-  {
-    summary: 'Instance, batch and class relations of logits at several temperatures.',
-    paper: 'Jin, Wang, Lin, Multi-Level Logit Distillation, CVPR 2023',
-  },
-);
+export const mlkdLoss = entry(MLKDLoss, {
+  summary: 'Instance, batch and class relations of logits at several temperatures.',
+  paper: 'Jin, Wang, Lin, Multi-Level Logit Distillation, CVPR 2023',
+});

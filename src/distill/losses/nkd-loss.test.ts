@@ -17,6 +17,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('NKDLoss', {
   options: { tau: 2 },
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -1,20 +1,24 @@
 // Normalised distillation: the target class by its own weight, the other classes as a distribution of their own.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { labelsOf, othersOf, targetOf } from './labels.ts';
+import { logSoftmaxOfPossible } from './common/divergence.ts';
+import { labelsOf, othersOf, targetOf } from './common/labels.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { LogitPair, TeacherOptions } from './sides.ts';
 
-export interface NKDLossOptions extends TeacherOptions {
+const own = {
   /** Temperature of the other classes; the target is taken at 1. Default 1. */
-  tau?: number;
+  tau: z.number().positive().default(1),
   /** Weight of the other classes. Default 1.5. */
-  gamma?: number;
-}
+  gamma: z.number().default(1.5),
+};
+export interface NKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface NKDLossArguments extends LogitPair {
   /** The true classes, int64 `(N)`. */
@@ -28,37 +32,30 @@ export interface NKDLossArguments extends LogitPair {
  * Yang et al.: From Knowledge Distillation to Self-Knowledge Distillation: A Unified Approach with Normalized Loss and
  * Customized Soft Labels, arXiv 2303.13005.
  */
-export class NKDLoss extends DistillLoss {
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'] };
-  readonly tau: number;
-  readonly gamma: number;
-  readonly teacherDetach: boolean;
+export class NKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: NKDLossOptions = {}) {
     super(options);
-    const { tau = 1, gamma = 1.5, teacherDetach = true } = options;
-    this.tau = tau;
-    this.gamma = gamma;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when shapes do not agree. */
   override forward({ predsS, predsT, gtLabels }: NKDLossArguments): Tensor {
     requireSameShape('NKDLoss', ['predsS', predsS], ['predsT', predsT]);
     const labels = labelsOf('NKDLoss', predsS, gtLabels);
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach);
-    const target = targetOf(teacher.softmax(1), labels).mul(targetOf(student.logSoftmax(1), labels)); // (N)
-    const [s, t] = both([student, teacher], (logits) => othersOf(logits, labels).div(this.tau));
-    const others = t.softmax(1).mul(s.logSoftmax(1)).sum(1); // (N)
-    return this.weigh(target.add(others.mul(this.gamma * this.tau ** 2)).mean(), -1);
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    const [own, given] = [targetOf(student.logSoftmax(1), labels), targetOf(teacher.softmax(1), labels)]; // (N)
+    const target = functional.expectationTerms(given, own);
+    const [s, t] = both([student, teacher], (logits) => othersOf(logits, labels).div(this.options.tau));
+    const [logQ, logP] = both([s, t], logSoftmaxOfPossible);
+    const others = functional.expectationTerms(logP.exp(), logQ).sum(1); // (N)
+    return this.weigh(target.add(others.mul(this.options.gamma * this.options.tau ** 2)).mean(), -1);
   }
 }
 
-export const nkdLoss = entry(
-  teacherSchema({ tau: z.number().positive().exactOptional(), gamma: z.number().exactOptional() }),
-  (options) => new NKDLoss(options),
-  {
-    summary: 'Normalised distillation: target and other classes apart.',
-    paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
-  },
-);
+export const nkdLoss = entry(NKDLoss, {
+  summary: 'Normalised distillation: target and other classes apart.',
+  paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
+});

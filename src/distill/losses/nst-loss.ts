@@ -3,25 +3,26 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { gram, unit } from './common/pairwise.ts';
+import { toSmaller } from './common/pooling.ts';
+import { requireRank, requireSameBatch } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import { gram, unit } from './pairwise.ts';
-import { toSmaller } from './pooling.ts';
-import { requireRank, requireSameBatch } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface NSTLossOptions extends TeacherOptions {
+const own = {
   /** `(x . y)^2`, `x . y`, or `exp(-|x - y|^2 / (2 sigma^2))`. Default `'polynomial'`. */
-  kernel?: 'polynomial' | 'linear' | 'gaussian';
+  kernel: z.enum(['polynomial', 'linear', 'gaussian']).default('polynomial'),
   /**
    * `sigma^2` of the Gaussian kernel. Default: the mean of `|x - y|^2` over student-teacher pairs of a sample, taken as a
    * constant.
    */
-  sigmaSquared?: number;
-}
+  sigmaSquared: z.number().positive().optional(),
+};
+export interface NSTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, and the larger map is average-pooled to the smaller. */
 export type NSTLossArguments = FeaturePair;
 
@@ -31,18 +32,13 @@ export type NSTLossArguments = FeaturePair;
  *
  * Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, arXiv 1707.01219.
  */
-export class NSTLoss extends DistillLoss {
+export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly kernel: 'polynomial' | 'linear' | 'gaussian';
-  readonly sigmaSquared: number | undefined;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: NSTLossOptions = {}) {
     super(options);
-    const { kernel = 'polynomial', sigmaSquared, teacherDetach = true } = options;
-    this.kernel = oneOf('NSTLoss', 'kernel', kernel, ['polynomial', 'linear', 'gaussian']);
-    this.sigmaSquared = sigmaSquared;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} for features that are no maps, or of batches that differ. */
@@ -50,7 +46,7 @@ export class NSTLoss extends DistillLoss {
     requireRank('NSTLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('NSTLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');
     requireSameBatch('NSTLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const maps = toSmaller(...sides(sFeature, tFeature, this.teacherDetach));
+    const maps = toSmaller(...sides(sFeature, tFeature, this.options.teacherDetach));
     const [student, teacher] = both(maps, (map) => unit(map.flatten(2))); // (N, C, H W)
     const width = this.#width(student, teacher);
     const own = this.#kernel(student, student, width).add(this.#kernel(teacher, teacher, width));
@@ -61,13 +57,13 @@ export class NSTLoss extends DistillLoss {
   #kernel(x: Tensor, y: Tensor, width: Tensor | undefined): Tensor {
     if (width !== undefined) return distances(x, y).div(width).div(-2).exp().mean();
     const products = gram(x, y);
-    return (this.kernel === 'linear' ? products : products.square()).mean();
+    return (this.options.kernel === 'linear' ? products : products.square()).mean();
   }
 
   /** `sigma^2` of the Gaussian kernel, `(N, 1, 1)` or one for all. */
   #width(student: Tensor, teacher: Tensor): Tensor | undefined {
-    if (this.kernel !== 'gaussian') return undefined;
-    if (this.sigmaSquared !== undefined) return tensor(this.sigmaSquared, { dtype: student.dtype });
+    if (this.options.kernel !== 'gaussian') return undefined;
+    if (this.options.sigmaSquared !== undefined) return tensor(this.options.sigmaSquared, { dtype: student.dtype });
     return distances(student, teacher).detach().mean([1, 2], true).clampMin(1e-6);
   }
 }
@@ -78,14 +74,7 @@ function distances(x: Tensor, y: Tensor): Tensor {
   return a.unsqueeze(2).add(b.unsqueeze(1)).sub(gram(x, y).mul(2));
 }
 
-export const nstLoss = entry(
-  teacherSchema({
-    kernel: z.enum(['polynomial', 'linear', 'gaussian']).exactOptional(),
-    sigmaSquared: z.number().positive().exactOptional(),
-  }),
-  (options) => new NSTLoss(options),
-  {
-    summary: 'Maximum mean discrepancy between the channels of both networks.',
-    paper: 'Huang, Wang 2017, arXiv 1707.01219',
-  },
-);
+export const nstLoss = entry(NSTLoss, {
+  summary: 'Maximum mean discrepancy between the channels of both networks.',
+  paper: 'Huang, Wang 2017, arXiv 1707.01219',
+});

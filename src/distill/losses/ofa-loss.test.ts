@@ -17,6 +17,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('OFALoss', {
   options: { gamma: 1.4 },
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -1,21 +1,24 @@
 // One for all: soft labels whose target is strengthened, for teachers of another architecture.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { where } from '../../torch/index.ts';
-import { labelsOf, targetMask } from './labels.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { labelsOf, targetMask } from './common/labels.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair, TeacherOptions } from './sides.ts';
 
-export interface OFALossOptions extends TeacherOptions {
+const own = {
   /** Exponent: above 1 it favours the target where the teacher is sure. Default 1. */
-  gamma?: number;
+  gamma: z.number().positive().default(1),
   /** Temperature of both sides. Default 1. */
-  tau?: number;
-}
+  tau: z.number().positive().default(1),
+};
+export interface OFALossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface OFALossArguments extends LogitPair {
   /** The true classes, int64 `(N)`. */
@@ -29,39 +32,30 @@ export interface OFALossArguments extends LogitPair {
  *
  * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
  */
-export class OFALoss extends DistillLoss {
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'] };
-  readonly gamma: number;
-  readonly tau: number;
-  readonly teacherDetach: boolean;
+export class OFALoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: OFALossOptions = {}) {
     super(options);
-    const { gamma = 1, tau = 1, teacherDetach = true } = options;
-    this.gamma = gamma;
-    this.tau = tau;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when shapes do not agree. */
   override forward({ predsS, predsT, gtLabels }: OFALossArguments): Tensor {
     requireSameShape('OFALoss', ['predsS', predsS], ['predsT', predsT]);
     const labels = labelsOf('OFALoss', predsS, gtLabels);
-    const [s, t] = sides(predsS, predsT, this.teacherDetach);
-    const student = s.div(this.tau).logSoftmax(1);
-    const teacher = t.div(this.tau).logSoftmax(1);
-    const others = teacher.mul(this.gamma).exp();
-    const target = teacher.exp().log1p().mul(this.gamma).expm1();
+    const [s, t] = sides(predsS, predsT, this.options.teacherDetach);
+    const student = s.div(this.options.tau).logSoftmax(1);
+    const teacher = t.div(this.options.tau).logSoftmax(1);
+    const others = teacher.mul(this.options.gamma).exp();
+    const target = teacher.exp().log1p().mul(this.options.gamma).expm1();
     const weights = where(targetMask(teacher, labels), target, others); // (N, C)
-    return this.weigh(weights.mul(student).sum(1).mean(), -1);
+    return this.weigh(functional.expectationTerms(weights, student).sum(1).mean(), -1);
   }
 }
 
-export const ofaLoss = entry(
-  teacherSchema({ gamma: z.number().positive().exactOptional(), tau: z.number().positive().exactOptional() }),
-  (options) => new OFALoss(options),
-  {
-    summary: 'Soft labels with the target strengthened, for teachers of another architecture.',
-    paper: 'Hao et al. 2023 (OFA-KD), arXiv 2310.19444',
-  },
-);
+export const ofaLoss = entry(OFALoss, {
+  summary: 'Soft labels with the target strengthened, for teachers of another architecture.',
+  paper: 'Hao et al. 2023 (OFA-KD), arXiv 2310.19444',
+});

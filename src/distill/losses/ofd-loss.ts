@@ -2,17 +2,18 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair } from './sides.ts';
 
-export interface OFDLossOptions extends OpenTeacherOptions {
+const own = {
   /** What the sum is divided by, besides N. Default 1000. */
-  mulFactor?: number;
-}
+  mulFactor: z.number().positive().default(1000),
+};
+export interface OFDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape; the teacher's through OFDTeacherConnector. */
 export type OFDLossArguments = FeaturePair;
@@ -22,33 +23,26 @@ export type OFDLossArguments = FeaturePair;
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
  */
-export class OFDLoss extends DistillLoss {
+export class OFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly mulFactor: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: OFDLossOptions = {}) {
     super(options);
-    const { mulFactor = 1000, teacherDetach = false } = options;
-    this.mulFactor = mulFactor;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: OFDLossArguments): Tensor {
     if (!this.original) requireSameShape('OFDLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach);
+    const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach);
     const counts = student.gt(teacher).logicalOr(teacher.gt(0));
     const sum = student.sub(teacher).square().mul(counts).sum();
-    return this.weigh(sum, 1 / ((sFeature.shape[0] ?? 1) * this.mulFactor));
+    return this.weigh(sum, 1 / ((sFeature.shape[0] ?? 1) * this.options.mulFactor));
   }
 }
 
-export const ofdLoss = entry(
-  teacherSchema({ mulFactor: z.number().positive().exactOptional() }),
-  (options) => new OFDLoss(options),
-  {
-    summary: 'Squared difference, but for what is negative on both sides with the student below.',
-    paper: 'Heo et al. 2019 (OFD), arXiv 1904.01866',
-  },
-);
+export const ofdLoss = entry(OFDLoss, {
+  summary: 'Squared difference, but for what is negative on both sides with the student below.',
+  paper: 'Heo et al. 2019 (OFD), arXiv 1904.01866',
+});

@@ -10,6 +10,7 @@ itMatchesGoldens('OnehotLikeLoss');
 
 describeLoss('OnehotLikeLoss', {
   args: (dtype) => ({ predsT: wave({ shape: [4, 5], a: 0.43, b: 1.1, scale: 2.5 }, dtype) }),
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsT'],
 });
 

@@ -2,10 +2,10 @@
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireRank } from './common/shapes.ts';
+import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions } from './loss.ts';
-import { requireRank } from './shapes.ts';
-import { widened } from './sides.ts';
 
 export type OnehotLikeLossOptions = LossOptions;
 
@@ -20,6 +20,7 @@ export interface OnehotLikeLossArguments {
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
 export class OnehotLikeLoss extends DistillLoss {
+  static override readonly schema = lossSchema({});
   override readonly inputs = { required: ['predsT'] };
 
   /** @throws {RetortError} when the logits have no classes, dimension 1. */
@@ -29,7 +30,7 @@ export class OnehotLikeLoss extends DistillLoss {
   }
 }
 
-export const onehotLikeLoss = entry(lossSchema({}), (options) => new OnehotLikeLoss(options), {
+export const onehotLikeLoss = entry(OnehotLikeLoss, {
   summary: 'Cross-entropy of the teacher with its own choice, to train a generator.',
   paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
 });

@@ -4,16 +4,18 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
 
-export interface PKDLossOptions extends OpenTeacherOptions {
+const own = {
   /** Where sizes differ, bring the student's map to the teacher's size; false: the teacher's to the student's. Default true. */
-  resizeStu?: boolean;
-}
+  resizeStu: z.boolean().default(true),
+};
+export interface PKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface PKDLossArguments {
   /** The student's feature maps, `(N, C, H, W)`: one, or one for each level. */
@@ -28,16 +30,13 @@ export interface PKDLossArguments {
  *
  * Cao et al.: PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
-export class PKDLoss extends DistillLoss {
+export class PKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly resizeStu: boolean;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: PKDLossOptions = {}) {
     super(options);
-    const { resizeStu = true, teacherDetach = false } = options;
-    this.resizeStu = resizeStu;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when there are not as many maps on both sides, or their shapes differ in more than the size. */
@@ -55,8 +54,8 @@ export class PKDLoss extends DistillLoss {
   #level(predS: Tensor, predT: Tensor): Tensor {
     requireRank('PKDLoss', ['predsS', predS], [4], '(N, C, H, W)');
     requireRank('PKDLoss', ['predsT', predT], [4], '(N, C, H, W)');
-    let [student, teacher] = sides(predS, predT, this.teacherDetach);
-    if (this.resizeStu) student = resized(student, teacher.shape);
+    let [student, teacher] = sides(predS, predT, this.options.teacherDetach);
+    if (this.options.resizeStu) student = resized(student, teacher.shape);
     else teacher = resized(teacher, student.shape);
     requireSameShape('PKDLoss', ['predsS', student], ['predsT', teacher]);
     return functional.mseLoss(standardised(student), standardised(teacher)).div(2);
@@ -80,11 +79,7 @@ function standardised(maps: Tensor): Tensor {
   return centred.div(maps.std([0, 2, 3], true, true).add(1e-6));
 }
 
-export const pkdLoss = entry(
-  teacherSchema({ resizeStu: z.boolean().exactOptional() }),
-  (options) => new PKDLoss(options),
-  {
-    summary: 'Squared difference of standardised feature maps: their Pearson correlation.',
-    paper: 'Cao et al. 2022 (PKD), arXiv 2207.02039',
-  },
-);
+export const pkdLoss = entry(PKDLoss, {
+  summary: 'Squared difference of standardised feature maps: their Pearson correlation.',
+  paper: 'Cao et al. 2022 (PKD), arXiv 2207.02039',
+});

@@ -1,11 +1,11 @@
 // Probabilistic knowledge transfer: how probable each sample thinks the others are.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { cosines, flattened } from './common/pairwise.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { cosines, flattened } from './pairwise.ts';
-import { requireSameBatch } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
 export type PKTLossOptions = TeacherOptions;
 /** Features `(N, ...)`; only N must agree. */
@@ -19,19 +19,19 @@ const eps = 1e-7;
  *
  * Passalis, Tefas: Learning Deep Representations with Probabilistic Knowledge Transfer, arXiv 1803.10837.
  */
-export class PKTLoss extends DistillLoss {
+export class PKTLoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: PKTLossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: PKTLossArguments): Tensor {
     requireSameBatch('PKTLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [q, p] = both(sides(sFeature, tFeature, this.teacherDetach), conditional);
+    const [q, p] = both(sides(sFeature, tFeature, this.options.teacherDetach), conditional);
     return this.weigh(p.mul(p.add(eps).log().sub(q.add(eps).log())).mean());
   }
 }
@@ -42,7 +42,7 @@ function conditional(feature: Tensor): Tensor {
   return kernel.div(kernel.sum(1, true));
 }
 
-export const pktLoss = entry(teacherSchema({}), (options) => new PKTLoss(options), {
+export const pktLoss = entry(PKTLoss, {
   summary: 'Probabilities of samples given each other, by cosine similarity.',
   paper: 'Passalis, Tefas 2018, arXiv 1803.10837',
 });

@@ -14,6 +14,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('ReverseKL', {
   options: { tau: 2 },
   args,
+  minusInfinity: ['predsS', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -1,9 +1,10 @@
 // Reverse Kullback-Leibler divergence: the student is asked to stay where the teacher is likely, not to cover all of it.
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Divergence, divergenceSchema, klTerms } from './divergence.ts';
-import type { DivergenceOptions } from './divergence.ts';
-import type { LogitPair } from './sides.ts';
+import { Divergence } from './common/divergence.ts';
+import type { DivergenceOptions } from './common/divergence.ts';
+import type { LogitPair } from './common/sides.ts';
 
 export type ReverseKLOptions = DivergenceOptions;
 export type ReverseKLArguments = LogitPair;
@@ -16,11 +17,11 @@ export type ReverseKLArguments = LogitPair;
  */
 export class ReverseKL extends Divergence {
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
-    return klTerms(student, teacher);
+    return functional.klTerms(student, teacher);
   }
 }
 
-export const reverseKL = entry(divergenceSchema({}), (options) => new ReverseKL(options), {
+export const reverseKL = entry(ReverseKL, {
   summary: 'KL divergence from the student to the teacher: seeks the modes of the teacher.',
   paper: 'Gu, Dong, Wei, Huang 2023 (MiniLLM), arXiv 2306.08543',
 });

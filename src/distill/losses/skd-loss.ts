@@ -2,21 +2,21 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { cosines } from './common/pairwise.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import { cosines } from './pairwise.ts';
-import type { Pooling } from './pooling.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface SKDLossOptions extends TeacherOptions {
+const own = {
   /** Side of a patch as a share of the map's, within (0, 1]: 0.5 makes four nodes of a map. Default 0.5. */
-  scale?: number;
+  scale: z.number().gt(0).max(1).default(0.5),
   /** How a patch becomes a node: the authors' code takes `'max'`, the paper `'avg'`. Default `'max'`. */
-  pooling?: Pooling;
-}
+  pooling: z.enum(['max', 'avg']).default('max'),
+};
+export interface SKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, height and width may not. */
 export type SKDLossArguments = FeaturePair;
 
@@ -26,48 +26,38 @@ export type SKDLossArguments = FeaturePair;
  *
  * Liu et al.: Structured Knowledge Distillation for Semantic Segmentation, arXiv 1903.04197.
  */
-export class SKDLoss extends DistillLoss {
+export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly scale: number;
-  readonly pooling: Pooling;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: SKDLossOptions = {}) {
     super(options);
-    const { scale = 0.5, pooling = 'max', teacherDetach = true } = options;
-    this.scale = scale;
-    this.pooling = oneOf('SKDLoss', 'pooling', pooling, ['max', 'avg']);
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} for features that are no maps, or of batches or sizes that differ. */
   override forward({ sFeature, tFeature }: SKDLossArguments): Tensor {
     requireRank('SKDLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('SKDLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (map) => this.#similarities(map));
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (map) =>
+      this.#similarities(map),
+    );
     requireSameShape('SKDLoss', ['the similarities of sFeature', student], ['those of tFeature', teacher]);
     return this.weigh(student.sub(teacher).square().mean());
   }
 
   /** `(N, C, H, W)` to `(N, nodes, nodes)` */
   #similarities(map: Tensor): Tensor {
-    const patch = map.shape.slice(2).map((side) => Math.max(1, Math.floor(side * this.scale)));
+    const patch = map.shape.slice(2).map((side) => Math.max(1, Math.floor(side * this.options.scale)));
     const nodes =
-      this.pooling === 'max'
+      this.options.pooling === 'max'
         ? map.maxPool2d(patch, { stride: patch, ceilMode: true })
         : map.avgPool2d(patch, { stride: patch, ceilMode: true });
     return cosines(nodes.flatten(2).transpose(1, 2));
   }
 }
 
-export const skdLoss = entry(
-  teacherSchema({
-    scale: z.number().gt(0).max(1).exactOptional(),
-    pooling: z.enum(['max', 'avg']).exactOptional(),
-  }),
-  (options) => new SKDLoss(options),
-  {
-    summary: 'Similarities between the places of a map.',
-    paper: 'Liu et al. 2019 (SKD), arXiv 1903.04197',
-  },
-);
+export const skdLoss = entry(SKDLoss, {
+  summary: 'Similarities between the places of a map.',
+  paper: 'Liu et al. 2019 (SKD), arXiv 1903.04197',
+});

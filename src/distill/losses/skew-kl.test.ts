@@ -14,6 +14,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('SkewKL', {
   options: { tau: 2, alpha: 0.3 },
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -1,18 +1,21 @@
 // Skewed Kullback-Leibler divergence: to a mixture with a little of the first distribution, so that it stays bounded.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Divergence, divergenceSchema, klTerms, logMixture } from './divergence.ts';
-import type { DivergenceOptions } from './divergence.ts';
-import type { LogitPair } from './sides.ts';
+import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
+import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
+import type { LogitPair } from './common/sides.ts';
 
-export interface SkewKLOptions extends DivergenceOptions {
+const own = {
   /** Share of the first distribution in the mixture, within (0, 1). Default 0.1. */
-  alpha?: number;
+  alpha: z.number().gt(0).lt(1).default(0.1),
   /** From the student (the paper's SRKL) and not from the teacher (SKL). Default false. */
-  reverse?: boolean;
-}
+  reverse: z.boolean().default(false),
+};
+export interface SkewKLOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
 export type SkewKLArguments = LogitPair;
 
 /**
@@ -21,27 +24,21 @@ export type SkewKLArguments = LogitPair;
  *
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
  */
-export class SkewKL extends Divergence {
-  readonly alpha: number;
-  readonly reverse: boolean;
+export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = divergenceSchema(own);
 
-  constructor({ alpha = 0.1, reverse = false, ...options }: SkewKLOptions = {}) {
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: SkewKLOptions = {}) {
     super(options);
-    this.alpha = alpha;
-    this.reverse = reverse;
   }
 
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
-    const [from, to] = this.reverse ? [student, teacher] : [teacher, student];
-    return klTerms(from, logMixture(from, to, this.alpha));
+    const [from, to] = this.options.reverse ? [student, teacher] : [teacher, student];
+    return functional.klTerms(from, logMixture(from, to, this.options.alpha));
   }
 }
 
-export const skewKL = entry(
-  divergenceSchema({ alpha: z.number().gt(0).lt(1).exactOptional(), reverse: z.boolean().exactOptional() }),
-  (options) => new SkewKL(options),
-  {
-    summary: 'KL divergence to a mixture of both distributions, forward or reverse.',
-    paper: 'Ko, Kim, Chen, Yun 2024 (DistiLLM), arXiv 2402.03898',
-  },
-);
+export const skewKL = entry(SkewKL, {
+  summary: 'KL divergence to a mixture of both distributions, forward or reverse.',
+  paper: 'Ko, Kim, Chen, Yun 2024 (DistiLLM), arXiv 2402.03898',
+});

@@ -3,16 +3,18 @@ import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface SmoothL1LossOptions extends TeacherOptions {
+const own = {
   /** Where the parabola ends. Default 1. */
-  beta?: number;
-}
+  beta: z.number().positive().default(1),
+};
+export interface SmoothL1LossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features or logits of one shape. */
 export type SmoothL1LossArguments = FeaturePair;
 
@@ -21,31 +23,24 @@ export type SmoothL1LossArguments = FeaturePair;
  *
  * Girshick: Fast R-CNN, arXiv 1504.08083. Features often have a few channels far larger than the rest.
  */
-export class SmoothL1Loss extends DistillLoss {
+export class SmoothL1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly beta: number;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: SmoothL1LossOptions = {}) {
     super(options);
-    const { beta = 1, teacherDetach = true } = options;
-    this.beta = beta;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: SmoothL1LossArguments): Tensor {
     requireSameShape('SmoothL1Loss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = sides(sFeature, tFeature, this.teacherDetach);
-    return this.weigh(functional.smoothL1Loss(student, teacher, { beta: this.beta }));
+    const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach);
+    return this.weigh(functional.smoothL1Loss(student, teacher, { beta: this.options.beta }));
   }
 }
 
-export const smoothL1Loss = entry(
-  teacherSchema({ beta: z.number().positive().exactOptional() }),
-  (options) => new SmoothL1Loss(options),
-  {
-    summary: 'Squared difference of features where small, absolute where large.',
-    paper: 'Girshick 2015, arXiv 1504.08083',
-  },
-);
+export const smoothL1Loss = entry(SmoothL1Loss, {
+  summary: 'Squared difference of features where small, absolute where large.',
+  paper: 'Girshick 2015, arXiv 1504.08083',
+});

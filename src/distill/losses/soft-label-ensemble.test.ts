@@ -19,6 +19,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('SoftLabelEnsemble', {
   options: { tau: 2 },
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

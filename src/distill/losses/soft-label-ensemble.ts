@@ -2,27 +2,29 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
-import { klTerms } from './divergence.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { logSum } from './common/divergence.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { teacherSchema, teacherSide, widened } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import { requireSameShape } from './shapes.ts';
-import { teacherSchema, teacherSide, widened } from './sides.ts';
-import type { TeacherOptions } from './sides.ts';
 
-export interface SoftLabelEnsembleOptions extends TeacherOptions {
+const own = {
   /** Temperature of student and teachers. Default 1. */
-  tau?: number;
+  tau: z.number().positive().default(1),
   /** One for each teacher, not negative; divided by their sum. Default: all alike. */
-  weights?: readonly number[];
+  weights: z.array(z.number().nonnegative()).readonly().optional().readonly(),
   /**
    * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalised). Default
    * `'probability'`.
    */
-  space?: 'probability' | 'logit';
-}
+  space: z.enum(['probability', 'logit']).default('probability'),
+};
+export interface SoftLabelEnsembleOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface SoftLabelEnsembleArguments {
   /** The student's logits, `(N, C)` or `(N, C, ...)`. */
@@ -38,35 +40,29 @@ export interface SoftLabelEnsembleArguments {
  * Hinton, Vinyals, Dean 2015, arXiv 1503.02531, who name both means; You, Xu, Xu, Tao: Learning from Multiple Teacher Networks,
  * KDD 2017.
  */
-export class SoftLabelEnsemble extends DistillLoss {
+export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly tau: number;
-  readonly weights: readonly number[] | undefined;
-  readonly space: 'probability' | 'logit';
-  readonly teacherDetach: boolean;
 
   /** @throws {RetortError} when all weights are 0. */
   constructor(options: SoftLabelEnsembleOptions = {}) {
     super(options);
-    const { tau = 1, weights, space = 'probability', teacherDetach = true } = options;
+    const { weights } = this.options;
     if (weights !== undefined && !weights.some((weight) => weight > 0)) {
       throw new RetortError(`SoftLabelEnsemble: weights: one above 0 was expected, got [${weights.join(', ')}]`);
     }
-    this.tau = tau;
-    this.weights = weights;
-    this.space = oneOf('SoftLabelEnsemble', 'space', space, ['probability', 'logit']);
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when shapes differ, there is no teacher, or not as many as weights. */
   override forward({ predsS, predsT }: SoftLabelEnsembleArguments): Tensor {
     const teacher = this.#target(predsS, predsT);
-    const student = widened(predsS).div(this.tau).logSoftmax(1);
+    const student = widened(predsS).div(this.options.tau).logSoftmax(1);
     return this.weigh(
-      klTerms(teacher, student)
+      functional
+        .klTerms(teacher, student)
         .sum()
         .div(predsS.shape[0] ?? 1),
-      this.tau ** 2,
+      this.options.tau ** 2,
     );
   }
 
@@ -77,7 +73,7 @@ export class SoftLabelEnsemble extends DistillLoss {
         help: 'map predsT to a list of records: predsT: [{ recorder: ... }, { recorder: ... }]',
       });
     }
-    const weights = this.weights ?? predsT.map(() => 1);
+    const weights = this.options.weights ?? predsT.map(() => 1);
     if (weights.length !== predsT.length) {
       throw new RetortError(
         `SoftLabelEnsemble: predsT: ${weights.length} teachers, one for each weight, were expected, got ${predsT.length}`,
@@ -89,22 +85,14 @@ export class SoftLabelEnsemble extends DistillLoss {
       requireSameShape('SoftLabelEnsemble', ['predsS', predsS], [`predsT[${i}]`, logits]);
       const share = weights[i]! / total;
       if (share === 0) continue;
-      const softened = teacherSide(logits, this.teacherDetach).div(this.tau);
-      shares.push(this.space === 'logit' ? softened.mul(share) : softened.logSoftmax(1).add(Math.log(share)));
+      const softened = teacherSide(logits, this.options.teacherDetach).div(this.options.tau);
+      shares.push(this.options.space === 'logit' ? softened.mul(share) : softened.logSoftmax(1).add(Math.log(share)));
     }
-    return this.space === 'logit' ? stack(shares).sum(0).logSoftmax(1) : stack(shares).logsumexp(0);
+    return this.options.space === 'logit' ? stack(shares).sum(0).logSoftmax(1) : logSum(stack(shares), 0).squeeze(0);
   }
 }
 
-export const softLabelEnsemble = entry(
-  teacherSchema({
-    tau: z.number().positive().exactOptional(),
-    weights: z.array(z.number().nonnegative()).exactOptional(),
-    space: z.enum(['probability', 'logit']).exactOptional(),
-  }),
-  (options) => new SoftLabelEnsemble(options),
-  {
-    summary: 'KL divergence from the average of several teachers, plain or weighted.',
-    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
-  },
-);
+export const softLabelEnsemble = entry(SoftLabelEnsemble, {
+  summary: 'KL divergence from the average of several teachers, plain or weighted.',
+  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
+});

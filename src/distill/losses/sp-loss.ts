@@ -1,11 +1,11 @@
 // Similarity preserving: what looks alike to the teacher should look alike to the student.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { flattened, gram, unit } from './common/pairwise.ts';
+import { requireSameBatch } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { flattened, gram, unit } from './pairwise.ts';
-import { requireSameBatch } from './shapes.ts';
-import { both, sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
 export type SPLossOptions = TeacherOptions;
 /** Features `(N, ...)`; only N must agree. */
@@ -17,24 +17,26 @@ export type SPLossArguments = FeaturePair;
  *
  * Tung, Mori: Similarity-Preserving Knowledge Distillation, arXiv 1907.09682.
  */
-export class SPLoss extends DistillLoss {
+export class SPLoss extends DistillLoss<TeacherSettings> {
+  static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: SPLossOptions = {}) {
     super(options);
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: SPLossArguments): Tensor {
     requireSameBatch('SPLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = both(sides(sFeature, tFeature, this.teacherDetach), (x) => unit(gram(flattened(x)))); // (N, N)
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) =>
+      unit(gram(flattened(x))),
+    ); // (N, N)
     return this.weigh(student.sub(teacher).square().mean());
   }
 }
 
-export const spLoss = entry(teacherSchema({}), (options) => new SPLoss(options), {
+export const spLoss = entry(SPLoss, {
   summary: 'Similarity of samples within the batch is preserved.',
   paper: 'Tung, Mori 2019, arXiv 1907.09682',
 });

@@ -1,26 +1,26 @@
 // Softmax regression representation: the student's features, read by the teacher's classifier.
 import { z } from 'zod';
 
-import { functional } from '../../nn/index.ts';
 import { RetortError } from '../../errors.ts';
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
-import { klTerms } from './divergence.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { both, sides, teacherSchema, widened } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { oneOf } from './named-options.ts';
-import { requireRank, requireSameShape, shown } from './shapes.ts';
-import { both, sides, teacherSchema, widened } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface SRDLossOptions extends TeacherOptions {
+const own = {
   /** Weight of the difference of features. Default 1. */
-  alpha?: number;
+  alpha: z.number().default(1),
   /** Weight of the difference of what the teacher's classifier says. Default 1. */
-  beta?: number;
+  beta: z.number().default(1),
   /** What is compared there: logits, by their squared difference, or probabilities, by KL. Default `'logits'`. */
-  match?: 'logits' | 'probabilities';
-}
+  match: z.enum(['logits', 'probabilities']).default('logits'),
+};
+export interface SRDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 export interface SRDLossArguments extends FeaturePair {
   /** The weight of the teacher's classifier, `(K, D)`: a recorder of type `Parameter` gives it. */
@@ -36,38 +36,31 @@ export interface SRDLossArguments extends FeaturePair {
  *
  * Yang, Martinez, Bulat, Tzimiropoulos: Knowledge Distillation via Softmax Regression Representation Learning, ICLR 2021.
  */
-export class SRDLoss extends DistillLoss {
+export class SRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'classifierWeight'],
     optional: ['classifierBias'],
   };
-  readonly alpha: number;
-  readonly beta: number;
-  readonly match: 'logits' | 'probabilities';
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: SRDLossOptions = {}) {
     super(options);
-    const { alpha = 1, beta = 1, match = 'logits', teacherDetach = true } = options;
-    this.alpha = alpha;
-    this.beta = beta;
-    this.match = oneOf('SRDLoss', 'match', match, ['logits', 'probabilities']);
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the features differ in shape, or the classifier does not take them. */
   override forward({ sFeature, tFeature, classifierWeight, classifierBias }: SRDLossArguments): Tensor {
     requireRank('SRDLoss', ['sFeature', sFeature], [2, 4], '(N, D) or (N, D, H, W)');
-    const [s, t] = both(sides(sFeature, tFeature, this.teacherDetach), overPlaces); // (N, D)
+    const [s, t] = both(sides(sFeature, tFeature, this.options.teacherDetach), overPlaces); // (N, D)
     requireSameShape('SRDLoss', ['sFeature', s], ['tFeature', t]);
     const classifier = classifierOf(s, classifierWeight, classifierBias);
-    const features = functional.mseLoss(s, t).mul(this.alpha);
-    return this.weigh(features.add(this.#compared(classifier(s), classifier(t)).mul(this.beta)));
+    const features = functional.mseLoss(s, t).mul(this.options.alpha);
+    return this.weigh(features.add(this.#compared(classifier(s), classifier(t)).mul(this.options.beta)));
   }
 
   #compared(student: Tensor, teacher: Tensor): Tensor {
-    if (this.match === 'logits') return functional.mseLoss(student, teacher);
-    return klTerms(teacher.logSoftmax(1), student.logSoftmax(1)).sum(1).mean();
+    if (this.options.match === 'logits') return functional.mseLoss(student, teacher);
+    return functional.klTerms(teacher.logSoftmax(1), student.logSoftmax(1)).sum(1).mean();
   }
 }
 
@@ -89,15 +82,7 @@ function classifierOf(feature: Tensor, weight: Tensor, bias: Tensor | undefined)
   return (x) => ops.linear(x, w!, b);
 }
 
-export const srdLoss = entry(
-  teacherSchema({
-    alpha: z.number().exactOptional(),
-    beta: z.number().exactOptional(),
-    match: z.enum(['logits', 'probabilities']).exactOptional(),
-  }),
-  (options) => new SRDLoss(options),
-  {
-    summary: "Features, and what the teacher's classifier says of them.",
-    paper: 'Yang, Martinez, Bulat, Tzimiropoulos, ICLR 2021 (SRD)',
-  },
-);
+export const srdLoss = entry(SRDLoss, {
+  summary: "Features, and what the teacher's classifier says of them.",
+  paper: 'Yang, Martinez, Bulat, Tzimiropoulos, ICLR 2021 (SRD)',
+});

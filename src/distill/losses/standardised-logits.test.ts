@@ -17,6 +17,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('StandardisedLogits', {
   options: { loss: { type: 'KLDivergence', tau: 2 } },
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -3,17 +3,26 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { entry } from '../../registry/index.ts';
-import type { TypedConfig } from '../../registry/index.ts';
+import type { Entry, OptionsFrom, SettingsFrom, TypedConfig } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
+import { widened } from './common/sides.ts';
+import { standardise } from './common/standardise.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossArguments, LossOptions } from './loss.ts';
-import { widened } from './sides.ts';
-import { standardise } from './standardise.ts';
-import type { StandardiseOptions } from './standardise.ts';
+import type { LossArguments, LossOptions, LossSettings } from './loss.ts';
 
-export interface StandardisedLogitsOptions extends LossOptions, StandardiseOptions {
+const own = {
   /** The loss that gets the standardised logits. */
-  loss: DistillLoss;
+  loss: z.custom<DistillLoss>((value) => value instanceof DistillLoss, 'expected a loss, such as new KLDivergence()'),
+  /** Temperature: what the standard deviation is multiplied with. Default 1. */
+  tau: z.number().positive().default(1),
+  /** Added to the variance, so that a constant row becomes zeros with a finite gradient. Default 1e-7. */
+  eps: z.number().positive().default(1e-7),
+};
+export interface StandardisedLogitsOptions extends LossOptions, OptionsFrom<typeof own> {}
+/** The same in a config, where the loss may be one too. */
+export interface StandardisedLogitsConfig extends Omit<StandardisedLogitsOptions, 'loss'> {
+  /** The loss that gets the standardised logits, such as `{ type: 'KLDivergence', tau: 2 }`. */
+  loss: DistillLoss | TypedConfig;
 }
 
 /** The arguments of the wrapped loss. */
@@ -27,16 +36,15 @@ const standardised = ['predsS', 'predsT'];
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
  */
-export class StandardisedLogits extends DistillLoss {
+export class StandardisedLogits extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = lossSchema(own);
   override readonly inputs: LossArguments;
   readonly loss: DistillLoss;
-  readonly tau: number;
-  readonly eps: number;
 
   /** @throws {RetortError} when the wrapped loss takes no logits. */
   constructor(options: StandardisedLogitsOptions) {
     super(options);
-    const { loss, tau = 1, eps = 1e-7 } = options;
+    const { loss } = this.options;
     const { required, optional = [] } = loss.inputs;
     if (!standardised.some((name) => required.includes(name) || optional.includes(name))) {
       throw new RetortError(
@@ -46,8 +54,6 @@ export class StandardisedLogits extends DistillLoss {
     }
     this.inputs = loss.inputs;
     this.loss = loss;
-    this.tau = tau;
-    this.eps = eps;
   }
 
   /** @throws {RetortError} as the wrapped loss. */
@@ -61,27 +67,23 @@ export class StandardisedLogits extends DistillLoss {
 
   #standardise(value: unknown): unknown {
     if (Array.isArray(value)) return value.map((one) => this.#standardise(one));
-    return value instanceof Tensor ? standardise(widened(value), this) : value;
+    return value instanceof Tensor ? standardise(widened(value), this.options) : value;
   }
 }
 
 /** The entry, given what builds the wrapped loss. A `compat` goes on to the wrapped loss, unless that has its own. */
-export function standardisedLogits(build: (config: TypedConfig) => DistillLoss) {
-  const wrapped = z.union(
-    [z.custom<DistillLoss>((value) => value instanceof DistillLoss), z.looseObject({ type: z.string() })],
-    { error: "expected a loss, such as { type: 'KLDivergence', tau: 2 }" },
-  );
-  const schema = lossSchema({
-    loss: wrapped,
-    tau: z.number().positive().exactOptional(),
-    eps: z.number().positive().exactOptional(),
+export function standardisedLogits(
+  build: (config: TypedConfig) => DistillLoss,
+): Entry<StandardisedLogits, StandardisedLogitsConfig> {
+  const loss = z.union([own.loss, z.looseObject({ type: z.string() })], {
+    error: "expected a loss, such as { type: 'KLDivergence', tau: 2 }",
   });
   return entry(
-    schema,
-    ({ loss, ...options }) => {
+    lossSchema({ ...own, loss }),
+    ({ loss: given, ...options }) => {
       const { compat } = options;
       const inherited = compat === undefined ? {} : { compat };
-      const inner = loss instanceof DistillLoss ? loss : build({ ...inherited, ...loss });
+      const inner = given instanceof DistillLoss ? given : build({ ...inherited, ...given });
       return new StandardisedLogits({ ...options, loss: inner });
     },
     {

@@ -2,18 +2,20 @@
 import { z } from 'zod';
 
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { labelsOf, targetOf } from './labels.ts';
+import { labelsOf, targetMask, targetOf } from './common/labels.ts';
+import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
-import { widened } from './sides.ts';
+import type { LossOptions, LossSettings } from './loss.ts';
 
-export interface TfKDLossOptions extends LossOptions {
+const own = {
   /** What the virtual teacher gives the true class, within (0, 1). Default 0.99. */
-  correct?: number;
+  correct: z.number().gt(0).lt(1).default(0.99),
   /** Temperature of student and virtual teacher. Default 20. */
-  tau?: number;
-}
+  tau: z.number().positive().default(20),
+};
+export interface TfKDLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 export interface TfKDLossArguments {
   /** The student's logits, `(N, C)`. */
@@ -30,29 +32,26 @@ export interface TfKDLossArguments {
  *
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
  */
-export class TfKDLoss extends DistillLoss {
-  override readonly inputs = { required: ['predsS', 'gtLabels'] };
-  readonly correct: number;
-  readonly tau: number;
+export class TfKDLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = lossSchema(own);
+  override readonly inputs = { required: ['predsS', 'gtLabels'], classes: ['gtLabels'] };
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: TfKDLossOptions = {}) {
     super(options);
-    const { correct = 0.99, tau = 20 } = options;
-    this.correct = correct;
-    this.tau = tau;
   }
 
   /** @throws {RetortError} when shapes do not agree. */
   override forward({ predsS, gtLabels }: TfKDLossArguments): Tensor {
     const labels = labelsOf('TfKDLoss', predsS, gtLabels);
     const classes = predsS.shape[1]!;
-    const student = widened(predsS).div(this.tau).logSoftmax(1); // (N, C)
-    const [hit, miss] = virtualTeacher(classes, this);
+    const student = widened(predsS).div(this.options.tau).logSoftmax(1); // (N, C)
+    const [hit, miss] = virtualTeacher(classes, this.options);
     const target = targetOf(student, labels); // (N)
-    const others = student.sum(1).sub(target);
+    const others = student.maskedFill(targetMask(student, labels), 0).sum(1);
     const entropy = -(hit * Math.log(hit) + (classes - 1) * (miss === 0 ? 0 : miss * Math.log(miss)));
     const crossEntropy = target.mul(hit).add(others.mul(miss)).mean().neg();
-    return this.weigh(crossEntropy.sub(entropy), this.tau ** 2);
+    return this.weigh(crossEntropy.sub(entropy), this.options.tau ** 2);
   }
 }
 
@@ -64,14 +63,7 @@ function virtualTeacher(classes: number, { correct, tau }: { correct: number; ta
   return [hit, hit * ratio];
 }
 
-export const tfKDLoss = entry(
-  lossSchema({
-    correct: z.number().gt(0).lt(1).exactOptional(),
-    tau: z.number().positive().exactOptional(),
-  }),
-  (options) => new TfKDLoss(options),
-  {
-    summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
-    paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
-  },
-);
+export const tfKDLoss = entry(TfKDLoss, {
+  summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
+  paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
+});

@@ -14,6 +14,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('TotalVariation', {
   options: { tau: 2 },
   args,
+  minusInfinity: ['predsS', 'predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

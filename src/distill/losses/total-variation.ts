@@ -1,9 +1,9 @@
 // Total variation distance: the most that the two distributions can differ in the probability of any set of classes.
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Divergence, divergenceSchema } from './divergence.ts';
-import type { DivergenceOptions } from './divergence.ts';
-import type { LogitPair } from './sides.ts';
+import { Divergence } from './common/divergence.ts';
+import type { DivergenceOptions } from './common/divergence.ts';
+import type { LogitPair } from './common/sides.ts';
 
 export type TotalVariationOptions = DivergenceOptions;
 export type TotalVariationArguments = LogitPair;
@@ -16,7 +16,7 @@ export type TotalVariationArguments = LogitPair;
  */
 export class TotalVariation extends Divergence {
   protected override get scale(): number {
-    return this.tau;
+    return this.options.tau;
   }
 
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
@@ -24,7 +24,7 @@ export class TotalVariation extends Divergence {
   }
 }
 
-export const totalVariation = entry(divergenceSchema({}), (options) => new TotalVariation(options), {
+export const totalVariation = entry(TotalVariation, {
   summary: 'Half the sum of the absolute differences of class probabilities.',
   paper: 'Wen, Li, Du, Mou 2023, arXiv 2307.15190',
 });

@@ -4,29 +4,31 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Conv2d, Parameter, ReLU, Sequential } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { full, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import { toSmaller } from './common/pooling.ts';
+import { requireSameShape, shown } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { toSmaller } from './pooling.ts';
-import { requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { FeaturePair, TeacherOptions } from './sides.ts';
 
-export interface VIDLossOptions extends TeacherOptions {
+const own = {
   /** Channels of the teacher's features. */
-  tChannels: number;
+  tChannels: z.int().positive(),
   /**
    * Channels of the student's: the loss then has the authors' regressor of three 1x1 convolutions. Default: a connector is
    * that.
    */
-  sChannels?: number;
+  sChannels: z.int().positive().optional(),
   /** Channels between those convolutions. Default `tChannels`. */
-  midChannels?: number;
+  midChannels: z.int().positive().optional(),
   /** The variance at first, above `eps`. Default 5. */
-  initVariance?: number;
+  initVariance: z.number().positive().default(5),
   /** The least variance. Default 1e-5. */
-  eps?: number;
-}
+  eps: z.number().positive().default(1e-5),
+};
+export interface VIDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`, the larger average-pooled to the smaller, or vectors `(N, C)`. */
 export type VIDLossArguments = FeaturePair;
 
@@ -37,18 +39,17 @@ export type VIDLossArguments = FeaturePair;
  *
  * Ahn, Hu, Damianou, Lawrence, Dai: Variational Information Distillation for Knowledge Transfer, arXiv 1904.05835.
  */
-export class VIDLoss extends DistillLoss {
+export class VIDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
   /** `(tChannels)` */
   readonly log_scale: Parameter;
   readonly regressor: Sequential | null;
-  readonly eps: number;
-  readonly teacherDetach: boolean;
 
   /** @throws {RetortError} when the first variance is not above the least. */
   constructor(options: VIDLossOptions) {
     super(options);
-    const { tChannels, sChannels, midChannels = tChannels, initVariance = 5, eps = 1e-5 } = options;
+    const { tChannels, sChannels, midChannels = tChannels, initVariance, eps } = this.options;
     if (!(initVariance > eps)) {
       throw new RetortError(`VIDLoss: initVariance: more than eps, ${eps}, was expected, got ${initVariance}`);
     }
@@ -57,13 +58,11 @@ export class VIDLoss extends DistillLoss {
     this.log_scale = tidy(() => new Parameter(full([tChannels], start)));
     const widths = sChannels === undefined ? null : [sChannels, midChannels, midChannels, tChannels];
     this.regressor = widths === null ? null : regressorOf(widths);
-    this.eps = eps;
-    this.teacherDetach = options.teacherDetach ?? true;
   }
 
   /** @throws {RetortError} when the shapes differ in more than height and width. */
   override forward({ sFeature, tFeature }: VIDLossArguments): Tensor {
-    const [student, teacher] = toSmaller(...sides(sFeature, tFeature, this.teacherDetach));
+    const [student, teacher] = toSmaller(...sides(sFeature, tFeature, this.options.teacherDetach));
     const mean = this.regressor === null ? student : this.regressor.forward(student);
     requireSameShape('VIDLoss', ['sFeature', mean], ['tFeature', teacher]);
     if (teacher.shape[1] !== this.log_scale.shape[0]) {
@@ -72,7 +71,7 @@ export class VIDLoss extends DistillLoss {
       );
     }
     const channel = [1, -1, ...teacher.shape.slice(2).map(() => 1)];
-    const variance = this.log_scale.softplus().add(this.eps).view(channel); // (1, C, 1, 1)
+    const variance = this.log_scale.softplus().add(this.options.eps).view(channel); // (1, C, 1, 1)
     return this.weigh(teacher.sub(mean).square().div(variance).add(variance.log()).mean(), 0.5);
   }
 }
@@ -83,19 +82,7 @@ function regressorOf(widths: readonly number[]): Sequential {
   return new Sequential(...convolutions.flatMap((conv, i) => (i === 0 ? [conv] : [new ReLU(), conv])));
 }
 
-const channels = z.int().positive();
-
-export const vidLoss = entry(
-  teacherSchema({
-    tChannels: channels,
-    sChannels: channels.exactOptional(),
-    midChannels: channels.exactOptional(),
-    initVariance: z.number().positive().exactOptional(),
-    eps: z.number().positive().exactOptional(),
-  }),
-  (options) => new VIDLoss(options),
-  {
-    summary: "Likelihood of the teacher's features under the student's prediction.",
-    paper: 'Ahn, Hu, Damianou, Lawrence, Dai 2019, arXiv 1904.05835',
-  },
-);
+export const vidLoss = entry(VIDLoss, {
+  summary: "Likelihood of the teacher's features under the student's prediction.",
+  paper: 'Ahn, Hu, Damianou, Lawrence, Dai 2019, arXiv 1904.05835',
+});

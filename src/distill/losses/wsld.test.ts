@@ -19,6 +19,7 @@ const args = (dtype: DType = 'float64') => ({
 
 describeLoss('WSLD', {
   args,
+  minusInfinity: ['teacher', 'all'],
   trains: ['student', 'teacher'],
   differentiable: false, // the weight of a sample is a constant, see below
   sameShape: [

@@ -4,19 +4,21 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { classIndices } from './class-indices.ts';
+import { classIndices } from './common/class-indices.ts';
+import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { openTeacherSchema, sides } from './common/sides.ts';
+import type { OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import type { OpenTeacherOptions } from './open-teacher.ts';
-import { requireRank, requireSameShape, shown } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
 
-export interface WSLDOptions extends OpenTeacherOptions {
+const own = {
   /** Temperature. Default 1. */
-  tau?: number;
+  tau: z.number().positive().default(1),
   /** How many classes the logits must have, as a check. Default: any. */
-  numClasses?: number;
-}
+  numClasses: z.int().positive().optional(),
+};
+export interface WSLDOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 export interface WSLDArguments {
   /** The student's logits, `(N, C)`. */
@@ -33,44 +35,39 @@ export interface WSLDArguments {
  *
  * Zhou et al.: Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective, arXiv 2102.00650.
  */
-export class WSLD extends DistillLoss {
-  override readonly inputs = { required: ['student', 'teacher', 'gtLabels'] };
-  readonly tau: number;
-  readonly numClasses: number | undefined;
-  readonly teacherDetach: boolean;
+export class WSLD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = openTeacherSchema(own);
+  override readonly inputs = { required: ['student', 'teacher', 'gtLabels'], classes: ['gtLabels'] };
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: WSLDOptions = {}) {
     super(options);
-    const { tau = 1, numClasses, teacherDetach = false } = options;
-    this.tau = tau;
-    this.numClasses = numClasses;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when shapes do not agree, or a label is outside `[0, C)`. */
   override forward({ student, teacher, gtLabels }: WSLDArguments): Tensor {
+    const { tau, numClasses, teacherDetach } = this.options;
     requireRank('WSLD', ['student', student], [2], '(N, C)');
     requireSameShape('WSLD', ['student', student], ['teacher', teacher]);
-    if (this.numClasses !== undefined && student.shape[1] !== this.numClasses) {
+    if (numClasses !== undefined && student.shape[1] !== numClasses) {
       throw new RetortError(
-        `WSLD: numClasses is ${this.numClasses}, but student has shape ${shown(student.shape)}: ${student.shape[1]} classes`,
+        `WSLD: numClasses is ${numClasses}, but student has shape ${shown(student.shape)}: ${student.shape[1]} classes`,
         { help: 'leave numClasses out: any number of classes is taken then' },
       );
     }
     const labels = classIndices('WSLD', ['student', student], gtLabels);
-    const [ours, theirs] = sides(student, teacher, this.teacherDetach);
+    const [ours, theirs] = sides(student, teacher, teacherDetach);
     const own = (logits: Tensor): Tensor => functional.crossEntropy(logits.detach(), labels, { reduction: 'none' });
-    const focus = own(ours).div(own(theirs).add(1e-7)).neg().expm1().neg(); // (N), within [0, 1]
-    const soft = theirs.div(this.tau).softmax(1).mul(ours.div(this.tau).logSoftmax(1)).sum(1); // (N)
-    return this.weigh(focus.mul(soft).mean(), -(this.tau ** 2));
+    const [behind, ahead] = [own(ours), own(theirs).add(1e-7)];
+    const equal = behind.eq(Infinity).logicalAnd(ahead.eq(Infinity)); // both rule the true class out
+    const focus = behind.div(ahead).maskedFill(equal, 1).neg().expm1().neg(); // (N), within [0, 1]
+    const [logQ, p] = [ours.div(tau).logSoftmax(1), theirs.div(tau).softmax(1)];
+    const soft = functional.expectationTerms(p, logQ).sum(1); // (N)
+    return this.weigh(focus.mul(soft).mean(), -(tau ** 2));
   }
 }
 
-export const wsld = entry(
-  teacherSchema({ tau: z.number().positive().exactOptional(), numClasses: z.int().positive().exactOptional() }),
-  (options) => new WSLD(options),
-  {
-    summary: 'Soft labels, weighted by how far the student is behind the teacher.',
-    paper: 'Zhou et al. 2021 (WSLD), arXiv 2102.00650',
-  },
-);
+export const wsld = entry(WSLD, {
+  summary: 'Soft labels, weighted by how far the student is behind the teacher.',
+  paper: 'Zhou et al. 2021 (WSLD), arXiv 2102.00650',
+});

@@ -14,6 +14,7 @@ const args = (dtype: DType = 'float64') => ({
 describeLoss('WTTMLoss', {
   options: {},
   args,
+  minusInfinity: ['predsT', 'all'],
   trains: ['predsS'],
   constant: ['predsT'],
   extreme: ['predsS', 'predsT'],

@@ -1,20 +1,22 @@
 // Weighted transformed teacher matching: the temperature on the teacher only, and a weight for each sample.
 import { z } from 'zod';
 
+import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { klTerms } from './divergence.ts';
+import { requireRank, requireSameShape } from './common/shapes.ts';
+import { sides, teacherSchema } from './common/sides.ts';
+import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
-import { requireRank, requireSameShape } from './shapes.ts';
-import { sides, teacherSchema } from './sides.ts';
-import type { LogitPair, TeacherOptions } from './sides.ts';
 
-export interface WTTMLossOptions extends TeacherOptions {
+const own = {
   /** Exponent of the teacher's probabilities, the inverse of a temperature. Default 0.25. */
-  gamma?: number;
+  gamma: z.number().positive().default(0.25),
   /** Weigh samples by how flat the teacher is on them; false gives TTM. Default true. */
-  weighted?: boolean;
-}
+  weighted: z.boolean().default(true),
+};
+export interface WTTMLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 export type WTTMLossArguments = LogitPair;
 
 /**
@@ -23,37 +25,28 @@ export type WTTMLossArguments = LogitPair;
  *
  * Zheng, Yang: Knowledge Distillation Based on Transformed Teacher Matching, arXiv 2402.11148.
  */
-export class WTTMLoss extends DistillLoss {
+export class WTTMLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
-  readonly gamma: number;
-  readonly weighted: boolean;
-  readonly teacherDetach: boolean;
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: WTTMLossOptions = {}) {
     super(options);
-    const { gamma = 0.25, weighted = true, teacherDetach = true } = options;
-    this.gamma = gamma;
-    this.weighted = weighted;
-    this.teacherDetach = teacherDetach;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ predsS, predsT }: WTTMLossArguments): Tensor {
     requireSameShape('WTTMLoss', ['predsS', predsS], ['predsT', predsT]);
     requireRank('WTTMLoss', ['predsS', predsS], [2], '(N, C)');
-    const [student, teacher] = sides(predsS, predsT, this.teacherDetach);
-    const powers = teacher.logSoftmax(1).mul(this.gamma);
+    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    const powers = teacher.logSoftmax(1).mul(this.options.gamma);
     const logSum = powers.logsumexp(1, true); // (N, 1)
-    const divergence = klTerms(powers.sub(logSum), student.logSoftmax(1)).sum(1); // (N)
-    return this.weigh((this.weighted ? divergence.mul(logSum.squeeze(1).exp()) : divergence).mean());
+    const divergence = functional.klTerms(powers.sub(logSum), student.logSoftmax(1)).sum(1); // (N)
+    return this.weigh((this.options.weighted ? divergence.mul(logSum.squeeze(1).exp()) : divergence).mean());
   }
 }
 
-export const wttmLoss = entry(
-  teacherSchema({ gamma: z.number().positive().exactOptional(), weighted: z.boolean().exactOptional() }),
-  (options) => new WTTMLoss(options),
-  {
-    summary: 'KL divergence from the softened teacher to the unsoftened student, samples weighted.',
-    paper: 'Zheng, Yang 2024 (WTTM), arXiv 2402.11148',
-  },
-);
+export const wttmLoss = entry(WTTMLoss, {
+  summary: 'KL divergence from the softened teacher to the unsoftened student, samples weighted.',
+  paper: 'Zheng, Yang 2024 (WTTM), arXiv 2402.11148',
+});

@@ -1,5 +1,6 @@
 // How alike two networks are on the same images: agreement of their first choice, KL divergence, CKA of their scores.
 import { RetortError } from '../../errors.ts';
+import { functional } from '../../nn/index.ts';
 import { keep, ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from './evaluator.ts';
@@ -34,7 +35,7 @@ class CkaSums {
 /**
  * Compares the scores of two networks over batches `(N, K)`:
  * - `agreement`: share of images with the same highest class, in percent;
- * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats;
+ * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats; a class that the teacher rules out (-Infinity) adds nothing;
  * - `cka`: linear centred kernel alignment of the scores, 0 to 1. Kornblith et al. 2019, arXiv 1905.00414.
  */
 export class AgreementMeasurement {
@@ -55,10 +56,7 @@ export class AgreementMeasurement {
     tidy(() => {
       const [s, t] = [student.to('float64'), teacher.to('float64')];
       this.#same += s.argmax(1).eq(t.argmax(1)).sum().item();
-      const [logS, logT] = [s.logSoftmax(1), t.logSoftmax(1)];
-      // A class that the teacher rules out contributes 0, as 0 log 0 does.
-      const terms = logT.exp().mul(logT.sub(logS));
-      this.#kl += ops.where(logT.isneginf(), ops.zerosLike(terms), terms).sum().item();
+      this.#kl += functional.klTerms(t.logSoftmax(1), s.logSoftmax(1)).sum().item();
       this.#cka.add(s, t);
       this.#seen += s.shape[0]!;
     });

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import { flag } from '../schema.ts';
 import { drawBeta, drawWhole } from './beta.ts';
@@ -27,12 +27,17 @@ interface Box {
 
 /** Yun, Han, Oh, Chun, Choe, Yoo 2019, arXiv 1905.04899. */
 export class CutMix implements BatchAugment {
+  static readonly schema = z.strictObject({
+    alpha: z.number().positive(),
+    cutmixMinmax: z.tuple([z.number(), z.number()]).readonly().nullable().exactOptional(),
+    correctLam: flag.exactOptional(),
+  });
   readonly #options: CutMixOptions;
 
   /** @throws {RetortError} when `alpha` is not above 0, or `cutmixMinmax` is no range within [0, 1]. */
   constructor(options: CutMixOptions) {
-    const { alpha, cutmixMinmax } = options;
-    if (!(alpha > 0)) throw new RetortError(`CutMix: alpha must be above 0, got ${alpha}`);
+    checkOptions(CutMix.schema, options, new.target.name);
+    const { cutmixMinmax } = options;
     const [min, max] = cutmixMinmax ?? [0, 1];
     if (!(min >= 0 && min <= max && max <= 1)) {
       throw new RetortError(`CutMix: cutmixMinmax must be a range within [0, 1], got [${min}, ${max}]`);
@@ -76,15 +81,7 @@ function around(centre: number, size: number, length: number): [start: number, e
   return [Math.max(0, centre - half), Math.min(length, centre + half)];
 }
 
-export const cutMixEntry = entry(
-  z.strictObject({
-    alpha: z.number().positive(),
-    cutmixMinmax: z.tuple([z.number(), z.number()]).readonly().nullable().exactOptional(),
-    correctLam: flag.exactOptional(),
-  }),
-  (options) => new CutMix(options),
-  {
-    summary: 'Rectangles and their share of the label from others of the batch.',
-    paper: 'Yun et al. 2019, arXiv 1905.04899',
-  },
-);
+export const cutMixEntry = entry(CutMix, {
+  summary: 'Rectangles and their share of the label from others of the batch.',
+  paper: 'Yun et al. 2019, arXiv 1905.04899',
+});

@@ -1,8 +1,7 @@
 // Mixup: every image is a blend with another one of the batch, and so is its label.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { drawBeta } from './beta.ts';
@@ -25,12 +24,12 @@ export interface MixupOptions {
 
 /** `lambda x_i + (1 - lambda) x_j`, one lambda for the batch. Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412. */
 export class Mixup implements BatchAugment {
+  static readonly schema = z.strictObject({ alpha: z.number().positive() });
   readonly alpha: number;
 
   /** @throws {RetortError} when `alpha` is not above 0. */
-  constructor({ alpha }: MixupOptions) {
-    if (!(alpha > 0)) throw new RetortError(`Mixup: alpha must be above 0, got ${alpha}`);
-    this.alpha = alpha;
+  constructor(options: MixupOptions) {
+    this.alpha = checkOptions(Mixup.schema, options, new.target.name).alpha;
   }
 
   mix({ inputs, shares }: Mixed): Mixed {
@@ -45,7 +44,7 @@ export function blend(x: Tensor, others: Tensor, weight: number): Tensor {
   return x.mul(weight).add(x.indexSelect(0, others).mul(1 - weight));
 }
 
-export const mixupEntry = entry(z.strictObject({ alpha: z.number().positive() }), (options) => new Mixup(options), {
+export const mixupEntry = entry(Mixup, {
   summary: 'Images and labels blended with others of the batch.',
   paper: 'Zhang et al. 2018, arXiv 1710.09412',
 });

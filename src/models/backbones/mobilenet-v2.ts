@@ -1,10 +1,9 @@
 // MobileNetV2 under OpenMMLab's names: `conv1`, seven layers of inverted residuals, `conv2`.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
 import { ConvModule, Module, Sequential } from '../../nn/index.ts';
 import type { ActivationConfig, Layer } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { convolutional, initialize } from '../initial-weights.ts';
 import { actCfg, count, indices } from '../schema.ts';
@@ -38,6 +37,13 @@ const plan = [
 
 /** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Sandler et al. 2018, arXiv 1801.04381. */
 export class MobileNetV2 extends Module {
+  static readonly schema = z.strictObject({
+    inChannels: count.exactOptional(),
+    widenFactor: z.number().positive().exactOptional(),
+    outIndices: indices.exactOptional(),
+    actCfg: actCfg.exactOptional(),
+    ...backboneOptions,
+  });
   conv1: ConvModule;
   declare layer1: Sequential;
   declare conv2: ConvModule;
@@ -50,6 +56,7 @@ export class MobileNetV2 extends Module {
 
   /** @throws {RetortError} for a factor that is not above 0, or layers that are none. */
   constructor(options: MobileNetV2Options = {}) {
+    checkOptions(MobileNetV2.schema, options, new.target.name);
     super();
     this.#options = options;
     const {
@@ -60,7 +67,6 @@ export class MobileNetV2 extends Module {
       normCfg = { type: 'BN' },
     } = options;
     const { actCfg = { type: 'ReLU6' } } = options;
-    if (!(widenFactor > 0)) throw new RetortError(`MobileNetV2: widenFactor must be above 0, got ${widenFactor}`);
     checkOutIndices('MobileNetV2', outIndices, plan.length);
     const configs = { convCfg, normCfg, actCfg };
     let inChannels = multipleOf8(32 * widenFactor);
@@ -109,14 +115,7 @@ function multipleOf8(width: number): number {
   return rounded < 0.9 * width ? rounded + 8 : rounded;
 }
 
-export const mobileNetV2Entry = entry(
-  z.strictObject({
-    inChannels: count.exactOptional(),
-    widenFactor: z.number().positive().exactOptional(),
-    outIndices: indices.exactOptional(),
-    actCfg: actCfg.exactOptional(),
-    ...backboneOptions,
-  }),
-  (options) => new MobileNetV2(options),
-  { summary: 'Inverted residuals with depthwise convolutions.', paper: 'Sandler et al. 2018, arXiv 1801.04381' },
-);
+export const mobileNetV2Entry = entry(MobileNetV2, {
+  summary: 'Inverted residuals with depthwise convolutions.',
+  paper: 'Sandler et al. 2018, arXiv 1801.04381',
+});

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { didYouMean, RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import type { Conv2d, Layer, ReLU, Sequential } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { initialize } from '../initial-weights.ts';
 import { count } from '../schema.ts';
@@ -53,8 +53,26 @@ export interface RegNetOptions extends BackboneOptions {
   zeroInitResidual?: boolean;
 }
 
+const shared = z
+  .strictObject(resnetShape)
+  .omit({ stageBlocks: true, expansion: true, numStages: true, dropPathRate: true });
+
 /** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Radosavovic et al. 2020, arXiv 2003.13678. */
 export class RegNet extends Module {
+  static readonly schema = z.strictObject({
+    arch: z.union([
+      z.string(),
+      z.strictObject({
+        w0: count,
+        wa: z.number(),
+        wm: z.number(),
+        groupW: count,
+        depth: count,
+        botMul: z.number().positive().exactOptional(),
+      }),
+    ]),
+    ...shared.shape,
+  });
   declare conv1: Conv2d;
   declare relu: ReLU;
   declare layer1: Sequential;
@@ -69,6 +87,7 @@ export class RegNet extends Module {
   /** @throws {RetortError} for an `arch` that is none, or lists that do not fit the number of stages. */
   constructor(options: RegNetOptions) {
     super();
+    checkOptions(RegNet.schema, options, new.target.name);
     this.#options = options;
     const { inChannels = 3, stemChannels = 32, style = 'pytorch', avgDown = false, convCfg = null } = options;
     const { normCfg = { type: 'BN' } } = options;
@@ -128,26 +147,8 @@ function archOf(arch: string | RegNetArch): RegNetArch {
   throw new RetortError(`RegNet: there is no arch "${arch}"; ${didYouMean(arch, Object.keys(named))}`);
 }
 
-const shared = z
-  .strictObject(resnetShape)
-  .omit({ stageBlocks: true, expansion: true, numStages: true, dropPathRate: true });
-
 export const regnetEntry = entry(
-  z.strictObject({
-    arch: z.union([
-      z.string(),
-      z.strictObject({
-        w0: count,
-        wa: z.number(),
-        wm: z.number(),
-        groupW: count,
-        depth: count,
-        botMul: z.number().positive().exactOptional(),
-      }),
-    ]),
-    ...shared.shape,
-    deepStem: z.literal(false).exactOptional(),
-  }),
+  RegNet.schema.extend({ deepStem: z.literal(false).exactOptional() }),
   ({ deepStem: _deepStem, ...options }) => new RegNet(options),
   {
     summary: 'RegNet: bottlenecks with groups, widths from a formula.',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import type { Layer } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { count } from '../schema.ts';
 import { plainConv } from './layers.ts';
 import { addConvStem, ResNet } from './resnet.ts';
@@ -12,6 +12,17 @@ import type { ResNetOptions } from './resnet-options.ts';
 
 /** A {@link ResNet} that keeps the size of its input in the stem and the first stage. */
 export class ResNetCifar extends ResNet {
+  static override readonly schema = z.strictObject({
+    depth: count,
+    deepStem: z.literal(false).exactOptional(),
+    ...resnetShape,
+  });
+
+  constructor(options: ResNetOptions) {
+    checkOptions(ResNetCifar.schema, options, 'ResNet_CIFAR');
+    super(options);
+  }
+
   /** @throws {RetortError} as {@link ResNet}, and for `deepStem`: it has a stem of its own. */
   protected override addStem(options: ResNetOptions, channels: number): Layer[] {
     if (options.deepStem === true) throw new RetortError('ResNet_CIFAR: deepStem: there is none, its stem is a 3x3');
@@ -20,11 +31,7 @@ export class ResNetCifar extends ResNet {
   }
 }
 
-export const resnetCifarEntry = entry(
-  z.strictObject({ depth: count, deepStem: z.literal(false).exactOptional(), ...resnetShape }),
-  (options) => new ResNetCifar(options),
-  {
-    summary: 'Residual network for small images: 3x3 stem, no pooling.',
-    paper: 'He, Zhang, Ren, Sun 2016, arXiv 1512.03385',
-  },
-);
+export const resnetCifarEntry = entry(ResNetCifar, {
+  summary: 'Residual network for small images: 3x3 stem, no pooling.',
+  paper: 'He, Zhang, Ren, Sun 2016, arXiv 1512.03385',
+});

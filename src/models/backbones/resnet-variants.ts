@@ -1,34 +1,40 @@
 // ResNet with three 3x3 convolutions as its stem (C), and also with average pooling on the ways around (D).
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { count } from '../schema.ts';
 import { ResNet } from './resnet.ts';
 import { resnetShape } from './resnet-options.ts';
 import type { ResNetOptions } from './resnet-options.ts';
 
+const schema = z.strictObject({ depth: count, ...resnetShape }).omit({ avgDown: true });
+const paper = 'He, Zhang, Zhang et al. 2018, arXiv 1812.01187';
+
 /** He, Zhang, Zhang et al.: Bag of Tricks for Image Classification, 2018, arXiv 1812.01187: a {@link ResNet} with `deepStem`. */
 export class ResNetV1c extends ResNet {
+  static override readonly schema = schema;
+
   constructor(options: Omit<ResNetOptions, 'deepStem' | 'avgDown'>) {
+    checkOptions(schema, options, new.target.name);
     super({ ...options, deepStem: true });
   }
 }
 
 /** The same with `avgDown`. */
 export class ResNetV1d extends ResNet {
+  static override readonly schema = schema;
+
   constructor(options: Omit<ResNetOptions, 'deepStem' | 'avgDown'>) {
+    checkOptions(schema, options, new.target.name);
     super({ ...options, deepStem: true, avgDown: true });
   }
 }
 
-const schema = z.strictObject({ depth: count, ...resnetShape }).omit({ avgDown: true });
-const paper = 'He, Zhang, Zhang et al. 2018, arXiv 1812.01187';
-
-export const resnetV1cEntry = entry(schema, (options) => new ResNetV1c(options), {
+export const resnetV1cEntry = entry(ResNetV1c, {
   summary: 'ResNet with three 3x3 convolutions in its stem.',
   paper,
 });
-export const resnetV1dEntry = entry(schema, (options) => new ResNetV1d(options), {
+export const resnetV1dEntry = entry(ResNetV1d, {
   summary: 'The same with average pooling on the ways around blocks.',
   paper,
 });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { ConvModule, MaxPool2d, Module, ReLU, runLayers, Sequential } from '../../nn/index.ts';
 import type { Conv2d, Layer, NormConfig } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { convolutional, initialize } from '../initial-weights.ts';
 import { count, flag } from '../schema.ts';
@@ -21,6 +21,7 @@ export interface Grouping {
 
 /** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. He, Zhang, Ren, Sun, arXiv 1512.03385. */
 export class ResNet extends Module {
+  static readonly schema: z.ZodType = z.strictObject({ depth: count, deepStem: flag.exactOptional(), ...resnetShape });
   declare conv1?: Conv2d;
   declare relu?: ReLU;
   /** The stem as three convolutions. */
@@ -41,6 +42,7 @@ export class ResNet extends Module {
 
   /** @throws {RetortError} for a depth that is none, or counts that do not fit together. */
   constructor(options: ResNetOptions, grouping?: Grouping) {
+    checkOptions(ResNet.schema, options, new.target.name);
     super();
     const plan = planResNet(this.constructor.name, options);
     this.#options = options;
@@ -128,8 +130,7 @@ function makeStages(options: ResNetOptions, plan: ResNetPlan, grouping?: Groupin
   });
 }
 
-export const resnetEntry = entry(
-  z.strictObject({ depth: count, deepStem: flag.exactOptional(), ...resnetShape }),
-  (options) => new ResNet(options),
-  { summary: 'Residual network.', paper: 'He, Zhang, Ren, Sun 2016, arXiv 1512.03385' },
-);
+export const resnetEntry = entry(ResNet, {
+  summary: 'Residual network.',
+  paper: 'He, Zhang, Ren, Sun 2016, arXiv 1512.03385',
+});

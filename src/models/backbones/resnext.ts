@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { count, flag } from '../schema.ts';
 import { ResNet } from './resnet.ts';
 import { resnetShape } from './resnet-options.ts';
@@ -17,21 +17,23 @@ export interface ResNeXtOptions extends ResNetOptions {
 
 /** Depth 50, 101 or 152. Xie, Girshick, Dollar, Tu, He 2017, arXiv 1611.05431. */
 export class ResNeXt extends ResNet {
-  /** @throws {RetortError} as {@link ResNet}, and for depths of basic blocks. */
-  constructor({ groups = 32, widthPerGroup = 4, ...options }: ResNeXtOptions) {
-    if (options.depth < 50) throw new RetortError(`ResNeXt: depth must be 50, 101 or 152, got ${options.depth}`);
-    super(options, { groups, widthPerGroup });
-  }
-}
-
-export const resnextEntry = entry(
-  z.strictObject({
+  static override readonly schema = z.strictObject({
     depth: count,
     groups: count.exactOptional(),
     widthPerGroup: count.exactOptional(),
     deepStem: flag.exactOptional(),
     ...resnetShape,
-  }),
-  (options) => new ResNeXt(options),
-  { summary: 'ResNet with groups in its bottlenecks.', paper: 'Xie et al. 2017, arXiv 1611.05431' },
-);
+  });
+
+  /** @throws {RetortError} as {@link ResNet}, and for depths of basic blocks. */
+  constructor({ groups = 32, widthPerGroup = 4, ...options }: ResNeXtOptions) {
+    checkOptions(ResNeXt.schema, { groups, widthPerGroup, ...options }, new.target.name);
+    if (options.depth < 50) throw new RetortError(`ResNeXt: depth must be 50, 101 or 152, got ${options.depth}`);
+    super(options, { groups, widthPerGroup });
+  }
+}
+
+export const resnextEntry = entry(ResNeXt, {
+  summary: 'ResNet with groups in its bottlenecks.',
+  paper: 'Xie et al. 2017, arXiv 1611.05431',
+});

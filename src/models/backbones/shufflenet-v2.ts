@@ -14,7 +14,7 @@ import {
   Sequential,
 } from '../../nn/index.ts';
 import type { ActivationConfig, Layer } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { initialize } from '../initial-weights.ts';
 import { actCfg, count, indices } from '../schema.ts';
@@ -46,6 +46,13 @@ const stemChannels = 24;
 
 /** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164. */
 export class ShuffleNetV2 extends Module {
+  static readonly schema = z.strictObject({
+    inChannels: count.exactOptional(),
+    widenFactor: z.number().positive().exactOptional(),
+    outIndices: indices.exactOptional(),
+    actCfg: actCfg.exactOptional(),
+    ...backboneOptions,
+  });
   conv1: ConvModule;
   maxpool = new MaxPool2d(3, { stride: 2, padding: 1 });
   layers: ModuleList;
@@ -57,6 +64,7 @@ export class ShuffleNetV2 extends Module {
 
   /** @throws {RetortError} for a factor that is none, or layers that are none. */
   constructor(options: ShuffleNetV2Options = {}) {
+    checkOptions(ShuffleNetV2.schema, options, new.target.name);
     super();
     this.#options = options;
     const {
@@ -120,14 +128,7 @@ function channelsOf(widenFactor: number): readonly number[] {
   throw new RetortError(`ShuffleNetV2: there is no widenFactor ${widenFactor}`, { help: 'there are 0.5, 1, 1.5, 2' });
 }
 
-export const shuffleNetV2Entry = entry(
-  z.strictObject({
-    inChannels: count.exactOptional(),
-    widenFactor: z.number().positive().exactOptional(),
-    outIndices: indices.exactOptional(),
-    actCfg: actCfg.exactOptional(),
-    ...backboneOptions,
-  }),
-  (options) => new ShuffleNetV2(options),
-  { summary: 'Channels split, convolved and shuffled.', paper: 'Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164' },
-);
+export const shuffleNetV2Entry = entry(ShuffleNetV2, {
+  summary: 'Channels split, convolved and shuffled.',
+  paper: 'Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164',
+});

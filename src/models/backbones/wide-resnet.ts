@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Module, ReLU, Sequential } from '../../nn/index.ts';
 import type { Conv2d, Layer } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { convolutional, initialize } from '../initial-weights.ts';
 import { count, counts, flag } from '../schema.ts';
@@ -40,6 +40,19 @@ export interface WideResNetOptions extends BackboneOptions {
 
 /** `(N, inChannels, H, W)` to one feature map `(N, C, H / 4, W / 4)`. Zagoruyko and Komodakis 2016, arXiv 1605.07146. */
 export class WideResNet extends Module {
+  static readonly schema = z.strictObject({
+    depth: count,
+    widenFactor: count.exactOptional(),
+    inChannels: count.exactOptional(),
+    stemChannels: count.exactOptional(),
+    baseChannels: count.exactOptional(),
+    expansion: count.nullable().exactOptional(),
+    numStages: count.exactOptional(),
+    strides: counts.exactOptional(),
+    dilations: counts.exactOptional(),
+    zeroInitResidual: flag.exactOptional(),
+    ...backboneOptions,
+  });
   declare conv1: Conv2d;
   declare layer1: Sequential;
   declare layer2?: Sequential;
@@ -54,6 +67,7 @@ export class WideResNet extends Module {
 
   /** @throws {RetortError} for a depth that is none, or lists that do not fit the number of stages. */
   constructor(options: WideResNetOptions) {
+    checkOptions(WideResNet.schema, options, new.target.name);
     super();
     this.#options = options;
     const { widenFactor = 4, inChannels = 3, stemChannels = 16, baseChannels = 16, numStages = 3 } = options;
@@ -127,23 +141,7 @@ function checkStages(numStages: number, lists: Readonly<Record<string, readonly 
   }
 }
 
-export const wideResNetEntry = entry(
-  z.strictObject({
-    depth: count,
-    widenFactor: count.exactOptional(),
-    inChannels: count.exactOptional(),
-    stemChannels: count.exactOptional(),
-    baseChannels: count.exactOptional(),
-    expansion: count.nullable().exactOptional(),
-    numStages: count.exactOptional(),
-    strides: counts.exactOptional(),
-    dilations: counts.exactOptional(),
-    zeroInitResidual: flag.exactOptional(),
-    ...backboneOptions,
-  }),
-  (options) => new WideResNet(options),
-  {
-    summary: 'Few, wide blocks in three stages, for small images.',
-    paper: 'Zagoruyko, Komodakis 2016, arXiv 1605.07146',
-  },
-);
+export const wideResNetEntry = entry(WideResNet, {
+  summary: 'Few, wide blocks in three stages, for small images.',
+  paper: 'Zagoruyko, Komodakis 2016, arXiv 1605.07146',
+});

@@ -114,7 +114,7 @@ describe('mixing', () => {
     });
     expect(() => new RandomBatchAugment({ augments: [mixup], probs: [0.6, 0.6] })).toThrow(/1 chances of 1 together/);
     expect(() => batchAugments.build({ type: 'Mixpu', alpha: 1 })).toThrow(/did you mean "Mixup"/);
-    expect(() => new CutMix({ alpha: 0 })).toThrow(/alpha must be above 0/);
+    expect(() => new CutMix({ alpha: 0 })).toThrow(/CutMix: alpha: expected a number > 0, got 0/);
   });
 
   it('is done by preprocess in training, and a loss without it is refused', () => {

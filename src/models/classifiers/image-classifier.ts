@@ -60,6 +60,11 @@ export class ImageClassifier extends Module implements LossModel {
     if (!isPretrained(initCfg)) for (const part of [backbone, neck, head]) part?.initWeights?.();
   }
 
+  /** Whether training batches are mixed. */
+  get mixes(): boolean {
+    return this.#preprocessor?.mixes === true;
+  }
+
   /**
    * A training batch as the network is to learn from it: images mixed, where `trainCfg` or the preprocessor says so. In evaluation
    * mode, and where nothing is asked for, the batch as it is. The training loop calls it once, so that a teacher sees the same images.
@@ -108,7 +113,7 @@ export class ImageClassifier extends Module implements LossModel {
   /** Samples there must be, and where batches are to be mixed it must have been done. */
   #requireMixed(dataSamples: readonly DataSample[] | undefined): void {
     if (dataSamples === undefined) throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples');
-    if (!this.training || this.#preprocessor?.mixes !== true) return;
+    if (!this.training || !this.mixes) return;
     if (dataSamples.every((sample) => sample.gtScore !== undefined)) return;
     throw new RetortError('ImageClassifier.forward: trainCfg asks for mixed batches, and the samples have no gtScore', {
       help: 'pass batches through model.preprocess(batch) first, once for teacher and student',

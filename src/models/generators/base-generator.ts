@@ -4,64 +4,55 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { initializeModule, Module } from '../../nn/index.ts';
 import type { InitConfig } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { randn, Tensor } from '../../torch/index.ts';
 
-export interface GeneratorOptions {
-  /** Height and width of the images. */
-  imgSize: number;
-  /** Numbers in a latent vector. */
-  latentDim: number;
-  /** Channels of the widest feature maps; the last ones have half. */
-  hiddenChannels: number;
-  /** How much each of the two enlargements enlarges. Default 2. */
-  scaleFactor?: number;
-  /** Slope of the leaky ReLUs below 0. Default 0.2. */
-  leakySlope?: number;
-  /** How the weights begin, in place of the layers' own defaults. Default null. */
-  initCfg?: InitConfig | readonly InitConfig[] | null;
-  /** `'mmrazor'` takes image sizes that the enlargements do not reach, and makes smaller images. Default: an error. */
-  compat?: 'mmrazor';
-}
-
-const count = z.number().int().positive();
+const count = z.int().positive();
 const isConfig = (value: unknown): boolean => typeof value === 'object' && value !== null;
 /** The schema of {@link GeneratorOptions}, field by field. */
 export const generatorShape = {
+  /** Height and width of the images. */
   imgSize: count,
+  /** Numbers in a latent vector. */
   latentDim: count,
-  hiddenChannels: count,
-  scaleFactor: count.exactOptional(),
-  leakySlope: z.number().exactOptional(),
+  /** Channels of the widest feature maps, 2 or more; the last ones have half. */
+  hiddenChannels: count.min(2),
+  /** How much each of the two enlargements enlarges. Default 2. */
+  scaleFactor: count.default(2),
+  /** Slope of the leaky ReLUs below 0. Default 0.2. */
+  leakySlope: z.number().default(0.2),
+  /** How the weights begin, in place of the layers' own defaults. Default null. */
   initCfg: z
     .custom<InitConfig | readonly InitConfig[]>(isConfig, 'expected { type, layer, ... }, or a list of them')
     .nullable()
-    .exactOptional(),
-  compat: z.literal('mmrazor').exactOptional(),
+    .default(null),
+  /** `'mmrazor'` takes image sizes that the enlargements do not reach, and makes smaller images. Default: an error. */
+  compat: z.literal('mmrazor').optional(),
 };
+export interface GeneratorOptions extends OptionsFrom<typeof generatorShape> {}
+/** {@link GeneratorOptions} once they are checked, with defaults. */
+export interface GeneratorSettings extends SettingsFrom<typeof generatorShape> {}
 
-export abstract class BaseGenerator extends Module {
+export abstract class BaseGenerator<Settings extends GeneratorSettings = GeneratorSettings> extends Module {
+  /** What its options are checked by. A class without one checks its own options itself. */
+  static readonly schema: z.ZodType = z.looseObject(generatorShape);
+
+  /** The options, with defaults. */
+  readonly options: Settings;
   readonly imgSize: number;
   readonly latentDim: number;
-  readonly hiddenChannels: number;
-  readonly scaleFactor: number;
   /** Height and width before the two enlargements. */
   readonly initSize: number;
 
-  /** @throws {RetortError} for sizes that do not fit together. */
+  /** @throws {RetortError} for options that make no sense, and sizes that do not fit together. */
   constructor(options: GeneratorOptions) {
     super();
-    const { imgSize, latentDim, hiddenChannels, scaleFactor = 2, compat } = options;
-    const name = new.target.name;
-    for (const [option, value] of Object.entries({ imgSize, latentDim, hiddenChannels, scaleFactor })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new RetortError(`${name}: ${option}: a whole number of at least 1 was expected, got ${value}`);
-      }
-    }
-    if (hiddenChannels < 2) throw new RetortError(`${name}: hiddenChannels: at least 2 were expected, got 1`);
+    const { name } = new.target;
+    this.options = checkOptions(new.target.schema, options, name) as Settings;
+    const { imgSize, latentDim, scaleFactor, compat } = this.options;
     this.imgSize = imgSize;
     this.latentDim = latentDim;
-    this.hiddenChannels = hiddenChannels;
-    this.scaleFactor = scaleFactor;
     this.initSize = Math.floor(imgSize / scaleFactor ** 2);
     const reached = this.initSize * scaleFactor ** 2;
     if (reached === 0 || (reached !== imgSize && compat !== 'mmrazor')) {
@@ -103,7 +94,8 @@ export abstract class BaseGenerator extends Module {
   }
 
   /** Applies `initCfg`; the last step of every constructor. */
-  protected initialize({ initCfg = null }: GeneratorOptions): void {
+  protected initialize(): void {
+    const { initCfg } = this.options;
     if (initCfg !== null) initializeModule(this, initCfg);
   }
 }

@@ -3,14 +3,16 @@ import { z } from 'zod';
 
 import { BatchNorm2d, Conv2d, functional, LeakyReLU, Linear, Sequential, Tanh } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { BaseGenerator, generatorShape } from './base-generator.ts';
-import type { GeneratorOptions } from './base-generator.ts';
+import type { GeneratorOptions, GeneratorSettings } from './base-generator.ts';
 
-export interface DAFLGeneratorOptions extends GeneratorOptions {
+const own = {
   /** Added to the variance in the batch norms between the convolutions. Default 0.8. */
-  bnEps?: number;
-}
+  bnEps: z.number().positive().default(0.8),
+};
+export interface DAFLGeneratorOptions extends GeneratorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `(N, latentDim)` to images `(N, 3, imgSize, imgSize)` of mean 0 and variance 1 in each channel: linear to
@@ -18,7 +20,8 @@ export interface DAFLGeneratorOptions extends GeneratorOptions {
  *
  * Chen et al.: DAFL: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class DAFLGenerator extends BaseGenerator {
+export class DAFLGenerator extends BaseGenerator<GeneratorSettings & SettingsFrom<typeof own>> {
+  static override readonly schema = z.strictObject({ ...generatorShape, ...own });
   readonly linear: Linear;
   readonly bn1: BatchNorm2d;
   readonly conv_blocks1: Sequential;
@@ -27,7 +30,7 @@ export class DAFLGenerator extends BaseGenerator {
   /** @throws {RetortError} for sizes that do not fit together. */
   constructor(options: DAFLGeneratorOptions) {
     super(options);
-    const { hiddenChannels: hidden, leakySlope: negativeSlope = 0.2, bnEps: eps = 0.8 } = options;
+    const { hiddenChannels: hidden, leakySlope: negativeSlope, bnEps: eps } = this.options;
     const half = Math.floor(hidden / 2);
     const conv = (from: number, to: number): Conv2d => new Conv2d(from, to, { kernelSize: 3, padding: 1 });
     const leaky = (): LeakyReLU => new LeakyReLU({ negativeSlope, inplace: true });
@@ -42,20 +45,19 @@ export class DAFLGenerator extends BaseGenerator {
       new Tanh(),
       new BatchNorm2d(3, { affine: false }),
     );
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(latent?: Tensor | null, batchSize = 1): Tensor {
-    const { initSize, hiddenChannels, scaleFactor } = this;
+    const { hiddenChannels, scaleFactor } = this.options;
     const maps = this.linear.forward(this.processLatent(latent, batchSize));
-    const small = this.bn1.forward(maps.view([-1, hiddenChannels, initSize, initSize]));
+    const small = this.bn1.forward(maps.view([-1, hiddenChannels, this.initSize, this.initSize]));
     const middle = this.conv_blocks1.forward(functional.interpolate(small, { scaleFactor }));
     return this.conv_blocks2.forward(functional.interpolate(middle, { scaleFactor }));
   }
 }
 
-export const daflGenerator = entry(
-  z.strictObject({ ...generatorShape, bnEps: z.number().positive().exactOptional() }),
-  (options) => new DAFLGenerator(options),
-  { summary: 'Images from noise for DAFL.', paper: 'Chen et al. 2019, arXiv 1904.01186' },
-);
+export const daflGenerator = entry(DAFLGenerator, {
+  summary: 'Images from noise for DAFL.',
+  paper: 'Chen et al. 2019, arXiv 1904.01186',
+});

@@ -123,7 +123,7 @@ describe.each(generators.names())('%s', (type) => {
       expect(() => build({ imgSize: 10 })).toThrow(/imgSize: a multiple of 4 [^]*images would be of size 8/);
       expect(build({ imgSize: 10, compat: 'mmrazor' }).forward(null, 2).shape).toEqual([2, 3, 8, 8]);
       expect(() => build({ imgSize: 3, compat: 'mmrazor' })).toThrow(/imgSize/);
-      expect(() => build({ hiddenChannels: 1 })).toThrow(/hiddenChannels: at least 2/);
+      expect(() => build({ hiddenChannels: 1 })).toThrow(/hiddenChannels: expected a number >= 2, got 1/);
       expect(() => build({ hidenChannels: 1 })).toThrow(/did you mean "hiddenChannels"/);
     });
   });

@@ -28,13 +28,14 @@ class View extends Module {
  * Micaelli, Storkey: Zero-shot Knowledge Transfer via Adversarial Belief Matching, arXiv 1905.09768.
  */
 export class ZSKTGenerator extends BaseGenerator {
+  static override readonly schema = z.strictObject(generatorShape);
   readonly layers: Sequential;
 
   /** @throws {RetortError} for sizes that do not fit together. */
   constructor(options: GeneratorOptions) {
     super(options);
-    const { hiddenChannels: hidden, leakySlope: negativeSlope = 0.2 } = options;
-    const { initSize, scaleFactor } = this;
+    const { hiddenChannels: hidden, leakySlope: negativeSlope, scaleFactor } = this.options;
+    const { initSize } = this;
     const half = Math.floor(hidden / 2);
     const conv = (from: number, to: number): Conv2d => new Conv2d(from, to, { kernelSize: 3, padding: 1 });
     const enlarged = (to: number): (Upsample | Conv2d | BatchNorm2d | LeakyReLU)[] => [
@@ -52,7 +53,7 @@ export class ZSKTGenerator extends BaseGenerator {
       conv(half, 3),
       new BatchNorm2d(3),
     );
-    this.initialize(options);
+    this.initialize();
   }
 
   override forward(latent?: Tensor | null, batchSize = 1): Tensor {
@@ -60,7 +61,7 @@ export class ZSKTGenerator extends BaseGenerator {
   }
 }
 
-export const zsktGenerator = entry(z.strictObject(generatorShape), (options) => new ZSKTGenerator(options), {
+export const zsktGenerator = entry(ZSKTGenerator, {
   summary: 'Images from noise for zero-shot knowledge transfer.',
   paper: 'Micaelli, Storkey 2019, arXiv 1905.09768',
 });

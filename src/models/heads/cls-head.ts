@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { InitOption } from '../initial-weights.ts';
@@ -36,14 +36,20 @@ export const clsHeadOptions = {
 };
 
 export class ClsHead extends Module {
+  static readonly schema: z.ZodType = z.strictObject(clsHeadOptions);
   /** Sees scores `(N, K)` and targets: classes `(N)`, or shares `(N, K)`. */
   loss_module: HeadLoss;
   readonly topk: readonly number[];
   readonly calAcc: boolean;
 
-  /** @throws {RetortError} for a loss that is none. */
-  constructor({ loss = {}, topk = [1], calAcc = false }: ClsHeadOptions = {}) {
+  /**
+   * Heads pass all their options on: they are checked here, by `static schema` of the class.
+   * @throws {RetortError} for options that make no sense, and a loss that is none.
+   */
+  constructor(options: ClsHeadOptions = {}) {
     super();
+    checkOptions(new.target.schema, options, new.target.name);
+    const { loss = {}, topk = [1], calAcc = false } = options;
     this.loss_module = buildHeadLoss(loss, `${this.constructor.name}: loss`);
     this.topk = typeof topk === 'number' ? [topk] : topk;
     this.calAcc = calAcc;
@@ -90,6 +96,6 @@ export class ClsHead extends Module {
   }
 }
 
-export const clsHeadEntry = entry(z.strictObject(clsHeadOptions), (options) => new ClsHead(options), {
+export const clsHeadEntry = entry(ClsHead, {
   summary: 'Losses on features that are scores already.',
 });

@@ -21,11 +21,12 @@ export interface DeiTClsHeadOptions extends VisionTransformerClsHeadOptions {
  * `layers.head_dist` runs too, so that a recorder of it feeds the loss against the teacher. Touvron et al. 2020, arXiv 2012.12877.
  */
 export class DeiTClsHead extends VisionTransformerClsHead {
+  static override readonly schema = z.strictObject({ ...vitHeadShape, average: flag.exactOptional() });
   readonly average: boolean;
 
-  constructor({ average = false, ...options }: DeiTClsHeadOptions) {
+  constructor(options: DeiTClsHeadOptions) {
     super(options, ['head', 'head_dist']);
-    this.average = average;
+    this.average = options.average ?? false;
   }
 
   override preLogits(features: readonly Feature[]): readonly Tensor[] {
@@ -40,11 +41,7 @@ export class DeiTClsHead extends VisionTransformerClsHead {
   }
 }
 
-export const deitClsHeadEntry = entry(
-  z.strictObject({ ...vitHeadShape, average: flag.exactOptional() }),
-  (options) => new DeiTClsHead(options),
-  {
-    summary: 'Classifiers of the class token and of the distillation token.',
-    paper: 'Touvron et al. 2020, arXiv 2012.12877',
-  },
-);
+export const deitClsHeadEntry = entry(DeiTClsHead, {
+  summary: 'Classifiers of the class token and of the distillation token.',
+  paper: 'Touvron et al. 2020, arXiv 2012.12877',
+});

@@ -120,7 +120,9 @@ describe('heads of transformers', () => {
 describe('losses of heads', () => {
   it('refuse what contradicts itself', () => {
     expect(() => new CrossEntropyLoss({ useSoft: true, useSigmoid: true })).toThrow(/cannot both be set/);
-    expect(() => new LabelSmoothLoss({ labelSmoothVal: 1 })).toThrow(/below 1, got 1/);
+    expect(() => new LabelSmoothLoss({ labelSmoothVal: 1 })).toThrow(
+      /LabelSmoothLoss: labelSmoothVal: expected a number < 1, got 1/,
+    );
     expect(() => buildHeadLoss({ type: 'LabelSmoothLoss', labelSmoothVal: 0.1, mode: 'orginal' as never })).toThrow(
       /mode/,
     );

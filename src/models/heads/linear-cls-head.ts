@@ -20,12 +20,14 @@ export interface LinearClsHeadOptions extends ClsHeadOptions {
 
 /** The last of the features, `(N, inChannels)`, to scores `(N, numClasses)`. */
 export class LinearClsHead extends ClsHead {
+  static override readonly schema = z.strictObject({ numClasses: count, inChannels: count, ...clsHeadOptions });
   fc: Linear;
   readonly numClasses: number;
   readonly #initCfg: InitOption | undefined;
 
-  constructor({ numClasses, inChannels, ...options }: LinearClsHeadOptions) {
+  constructor(options: LinearClsHeadOptions) {
     super(options);
+    const { numClasses, inChannels } = options;
     this.numClasses = numClasses;
     this.#initCfg = options.initCfg;
     this.fc = new Linear(inChannels, numClasses);
@@ -60,8 +62,4 @@ export function vector(where: string, feature: Feature | undefined): Tensor {
   });
 }
 
-export const linearClsHeadEntry = entry(
-  z.strictObject({ numClasses: count, inChannels: count, ...clsHeadOptions }),
-  (options) => new LinearClsHead(options),
-  { summary: 'Linear classifier with its loss.' },
-);
+export const linearClsHeadEntry = entry(LinearClsHead, { summary: 'Linear classifier with its loss.' });

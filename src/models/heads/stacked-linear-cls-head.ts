@@ -55,6 +55,15 @@ class LinearBlock extends Module {
 
 /** The last of the features, `(N, inChannels)`, through hidden layers to scores `(N, numClasses)`. State dict: `layers.0.fc`, ... */
 export class StackedLinearClsHead extends ClsHead {
+  static override readonly schema = z.strictObject({
+    numClasses: count,
+    inChannels: count,
+    midChannels: counts,
+    dropoutRate: rate.exactOptional(),
+    normCfg: normCfg.nullable().exactOptional(),
+    actCfg: actCfg.nullable().exactOptional(),
+    ...clsHeadOptions,
+  });
   layers: ModuleList;
   readonly numClasses: number;
   readonly #initCfg: InitOption | undefined;
@@ -96,16 +105,6 @@ export class StackedLinearClsHead extends ClsHead {
   }
 }
 
-export const stackedLinearClsHeadEntry = entry(
-  z.strictObject({
-    numClasses: count,
-    inChannels: count,
-    midChannels: counts,
-    dropoutRate: rate.exactOptional(),
-    normCfg: normCfg.nullable().exactOptional(),
-    actCfg: actCfg.nullable().exactOptional(),
-    ...clsHeadOptions,
-  }),
-  (options) => new StackedLinearClsHead(options),
-  { summary: 'Classifier of several linear layers.' },
-);
+export const stackedLinearClsHeadEntry = entry(StackedLinearClsHead, {
+  summary: 'Classifier of several linear layers.',
+});

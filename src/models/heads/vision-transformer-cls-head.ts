@@ -23,8 +23,17 @@ export interface VisionTransformerClsHeadOptions extends ClsHeadOptions {
   actCfg?: ActivationConfig;
 }
 
+export const vitHeadShape = {
+  numClasses: count,
+  inChannels: count,
+  hiddenDim: count.nullable().exactOptional(),
+  actCfg: actCfg.exactOptional(),
+  ...clsHeadOptions,
+};
+
 /** `[patches, clsToken (N, inChannels)]` to scores `(N, numClasses)`. State dict: `layers.head`, `layers.pre_logits`. */
 export class VisionTransformerClsHead extends ClsHead {
+  static override readonly schema: z.ZodType = z.strictObject(vitHeadShape);
   layers: Sequential;
   readonly numClasses: number;
   readonly #initCfg: InitOption | undefined;
@@ -74,16 +83,7 @@ export class VisionTransformerClsHead extends ClsHead {
   }
 }
 
-export const vitHeadShape = {
-  numClasses: count,
-  inChannels: count,
-  hiddenDim: count.nullable().exactOptional(),
-  actCfg: actCfg.exactOptional(),
-  ...clsHeadOptions,
-};
-
-export const visionTransformerClsHeadEntry = entry(
-  z.strictObject(vitHeadShape),
-  (options) => new VisionTransformerClsHead(options),
-  { summary: 'Linear classifier of the class token.', paper: 'Dosovitskiy et al. 2020, arXiv 2010.11929' },
-);
+export const visionTransformerClsHeadEntry = entry(VisionTransformerClsHead, {
+  summary: 'Linear classifier of the class token.',
+  paper: 'Dosovitskiy et al. 2020, arXiv 2010.11929',
+});

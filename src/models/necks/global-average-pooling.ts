@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { AdaptiveAvgPool2d, Module } from '../../nn/index.ts';
 import type { Layer } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { ops, Tensor } from '../../torch/index.ts';
 
 export interface GlobalAveragePoolingOptions {
@@ -13,10 +13,13 @@ export interface GlobalAveragePoolingOptions {
 
 /** `(N, C, H, W)` to `(N, C)`; an array of maps to an array. Its `gap` sees `(N, C, 1, 1)`. */
 export class GlobalAveragePooling extends Module {
+  static readonly schema = z.strictObject({ dim: z.union([z.literal(1), z.literal(2), z.literal(3)]).exactOptional() });
   gap: Layer;
 
-  constructor({ dim = 2 }: GlobalAveragePoolingOptions = {}) {
+  constructor(options: GlobalAveragePoolingOptions = {}) {
     super();
+    checkOptions(GlobalAveragePooling.schema, options, new.target.name);
+    const { dim = 2 } = options;
     this.gap = dim === 2 ? new AdaptiveAvgPool2d(1) : new MeanOfPlaces(dim);
   }
 
@@ -41,8 +44,4 @@ class MeanOfPlaces extends Module {
   }
 }
 
-export const globalAveragePoolingEntry = entry(
-  z.strictObject({ dim: z.union([z.literal(1), z.literal(2), z.literal(3)]).exactOptional() }),
-  (options) => new GlobalAveragePooling(options),
-  { summary: 'Mean over all places.' },
-);
+export const globalAveragePoolingEntry = entry(GlobalAveragePooling, { summary: 'Mean over all places.' });

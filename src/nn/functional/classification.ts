@@ -3,7 +3,7 @@ import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { probability } from '../arguments.ts';
 import type { ReductionOptions } from './reduction.ts';
-import { reductionNumber, requireSameShape } from './reduction.ts';
+import { reduced, reductionNumber, requireSameShape } from './reduction.ts';
 
 export interface NLLLossOptions extends ReductionOptions {
   /** `(C)`: a weight for each class; the mean is then divided by the sum of the weights that took part. Default none. */
@@ -73,6 +73,23 @@ export interface KLDivOptions {
 }
 
 /**
+ * `p values`, and 0 where `p` is 0, whatever the value: what is impossible adds nothing to an expectation. No gradient comes from
+ * there.
+ * @param p probabilities, or other factors, of one shape with the values.
+ */
+export function expectationTerms(p: Tensor, values: Tensor): Tensor {
+  return p.mul(values.maskedFill(p.eq(0), 0));
+}
+
+/**
+ * `p (log p - log q)`: the terms of `KL(p || q)`, 0 where `p` is 0.
+ * @param logP @param logQ log-probabilities of one shape; -Infinity is that of probability 0.
+ */
+export function klTerms(logP: Tensor, logQ: Tensor): Tensor {
+  return expectationTerms(logP.exp(), logP.sub(logQ));
+}
+
+/**
  * `target (log(target) - input)`: the Kullback-Leibler divergence of `input` from `target`, 0 where the target is 0.
  * @param input log-probabilities, `(N, ...)`.
  * @param target probabilities (or their logarithms), of the shape of `input`.
@@ -80,9 +97,9 @@ export interface KLDivOptions {
  */
 export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
   const { reduction = 'mean', logTarget = false } = options;
-  const batchMean = reduction === 'batchmean';
-  const number = reductionNumber('klDiv', batchMean ? 'sum' : reduction, ['batchmean']);
+  reductionNumber('klDiv', reduction === 'batchmean' ? 'sum' : reduction, ['batchmean']);
   requireSameShape('klDiv', input, target);
-  const loss = ops.klDiv(input, target, number, { logTarget });
-  return batchMean ? loss.div(input.shape[0] ?? 1) : loss;
+  const logs = logTarget ? target : target.maskedFill(target.eq(0), 1).log();
+  const terms = logTarget ? klTerms(target, input) : expectationTerms(target, logs.sub(input));
+  return reduced(terms, reduction);
 }

@@ -1,10 +1,18 @@
 // Functions without state: tensors by position, all else in options.
-export { binaryCrossEntropyWithLogits, crossEntropy, klDiv, nllLoss } from './classification.ts';
+export {
+  binaryCrossEntropyWithLogits,
+  crossEntropy,
+  expectationTerms,
+  klDiv,
+  klTerms,
+  nllLoss,
+} from './classification.ts';
 export type { BinaryCrossEntropyOptions, CrossEntropyOptions, KLDivOptions, NLLLossOptions } from './classification.ts';
 export { cosineSimilarity, dropout, logSoftmax, normalize, relu, softmax, softplus } from './elementwise.ts';
 export type { CosineSimilarityOptions, FunctionalDropoutOptions, NormalizeOptions } from './elementwise.ts';
 export { checkInterpolation, interpolate } from './interpolate.ts';
 export type { InterpolateOptions, InterpolationMode } from './interpolate.ts';
+export { reduced } from './reduction.ts';
 export type { Reduction, ReductionOptions } from './reduction.ts';
 export { l1Loss, mseLoss, smoothL1Loss } from './regression.ts';
 export type { SmoothL1LossOptions } from './regression.ts';

@@ -27,3 +27,17 @@ export function requireSameShape(where: string, input: Tensor, target: Tensor): 
     help: 'use reshape, or expand where one is meant to be repeated',
   });
 }
+
+/** The terms `(N, ...)` as they are, their mean, their sum, or their sum divided by N. */
+export function reduced(terms: Tensor, reduction: Reduction | 'batchmean'): Tensor {
+  switch (reduction) {
+    case 'none':
+      return terms;
+    case 'mean':
+      return terms.mean();
+    case 'sum':
+      return terms.sum();
+    default:
+      return terms.sum().div(terms.shape[0] ?? 1);
+  }
+}

@@ -1,19 +1,24 @@
 // The operations of AutoAugment and RandAugment on `uint8 (N, C, H, W)`, by name, each image with a magnitude of its own.
+import { z } from 'zod';
+
 import { RetortError } from '../../../errors.ts';
+import type { OptionsFrom } from '../../../registry/index.ts';
 import { tensor } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
-import type { Fill } from '../sizes.ts';
+import { fillSchema } from '../sizes.ts';
 import { brightness, color, contrast, sharpness } from './blends.ts';
 import { autoContrast, equalize, invert, posterize, solarize, solarizeAdd } from './tables.ts';
 import { rotate, shearX, shearY, translateX, translateY } from './warps.ts';
 import type { Interpolation, WarpLook } from './warps.ts';
 
-export interface OperationLook {
+/** The schema of how operations look, for transforms that choose among them. */
+export const operationLookSchema = {
   /** What comes in from outside an image that is moved. Default 128. */
-  fill?: Fill;
+  fill: fillSchema.optional(),
   /** How pixels between pixels are made. Default: bicubic for shears, nearest for the others. */
-  interpolation?: Interpolation;
-}
+  interpolation: z.enum(['nearest', 'bilinear', 'bicubic']).optional(),
+};
+export interface OperationLook extends OptionsFrom<typeof operationLookSchema> {}
 
 interface Operation {
   run(images: Tensor, magnitudes: readonly number[], look: OperationLook): Tensor;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../../../errors.ts';
 import { Module } from '../../../nn/index.ts';
-import { entry } from '../../../registry/index.ts';
+import { checkOptions, entry } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { initialize } from '../../initial-weights.ts';
 import type { InitOption } from '../../initial-weights.ts';
@@ -33,6 +33,15 @@ export interface TIMMBackboneOptions {
  * RegNet: Radosavovic et al. 2020, arXiv 2003.13678.
  */
 export class TIMMBackbone extends Module {
+  static readonly schema = z.strictObject({
+    modelName: z.string(),
+    featuresOnly: flag.exactOptional(),
+    pretrained: flag.exactOptional(),
+    checkpointPath: z.string().exactOptional(),
+    inChannels: count.exactOptional(),
+    dropPathRate: rate.exactOptional(),
+    initCfg: initCfg.exactOptional(),
+  });
   timm_model: TimmRegNet;
   /** Channels of each output. */
   readonly outChannels: readonly number[];
@@ -40,6 +49,7 @@ export class TIMMBackbone extends Module {
 
   /** @throws {RetortError} for a name that is none, or weights that are not there. */
   constructor(options: TIMMBackboneOptions) {
+    checkOptions(TIMMBackbone.schema, options, new.target.name);
     super();
     const { modelName, featuresOnly = false, inChannels = 3, dropPathRate = 0 } = options;
     if (!Object.hasOwn(timmRegNets, modelName)) {
@@ -73,16 +83,7 @@ export class TIMMBackbone extends Module {
   }
 }
 
-export const timmBackboneEntry = entry(
-  z.strictObject({
-    modelName: z.string(),
-    featuresOnly: flag.exactOptional(),
-    pretrained: flag.exactOptional(),
-    checkpointPath: z.string().exactOptional(),
-    inChannels: count.exactOptional(),
-    dropPathRate: rate.exactOptional(),
-    initCfg: initCfg.exactOptional(),
-  }),
-  (options) => new TIMMBackbone(options),
-  { summary: "timm's RegNets by name.", paper: 'Radosavovic et al. 2020, arXiv 2003.13678' },
-);
+export const timmBackboneEntry = entry(TIMMBackbone, {
+  summary: "timm's RegNets by name.",
+  paper: 'Radosavovic et al. 2020, arXiv 2003.13678',
+});

@@ -10,16 +10,16 @@ import { VisionTransformer } from './vision-transformer.ts';
  * Touvron et al. 2020, arXiv 2012.12877.
  */
 export class DistilledVisionTransformer extends VisionTransformer {
+  static override readonly schema = visionTransformerOptions;
   /** `(1, 1, embedDims)`. */
   declare dist_token: Parameter;
 
-  constructor({ arch = 'deit-base', ...options }: VisionTransformerOptions = {}) {
-    super({ ...options, arch }, ['cls_token', 'dist_token']);
+  constructor(options: VisionTransformerOptions = {}) {
+    super({ ...options, arch: options.arch ?? 'deit-base' }, ['cls_token', 'dist_token']);
   }
 }
 
-export const distilledVisionTransformerEntry = entry(
-  visionTransformerOptions,
-  (options) => new DistilledVisionTransformer(options),
-  { summary: 'DeiT: a vision transformer with a distillation token.', paper: 'Touvron et al. 2020, arXiv 2012.12877' },
-);
+export const distilledVisionTransformerEntry = entry(DistilledVisionTransformer, {
+  summary: 'DeiT: a vision transformer with a distillation token.',
+  paper: 'Touvron et al. 2020, arXiv 2012.12877',
+});

@@ -2,7 +2,7 @@
 import { RetortError } from '../../../errors.ts';
 import { buildNorm, Dropout, Identity, init, Module, ModuleList, Parameter } from '../../../nn/index.ts';
 import type { Layer, LoadOptions, LoadReport } from '../../../nn/index.ts';
-import { entry } from '../../../registry/index.ts';
+import { checkOptions, entry } from '../../../registry/index.ts';
 import { ops, tidy } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { initialize } from '../../initial-weights.ts';
@@ -22,6 +22,7 @@ import { resizePositionEmbedding } from './position-embedding.ts';
  * alone without `outputClsToken`. Dosovitskiy et al. 2020, arXiv 2010.11929; sizes of DeiT: Touvron et al., arXiv 2012.12877.
  */
 export class VisionTransformer extends Module {
+  static readonly schema = visionTransformerOptions;
   declare patch_embed: PatchEmbed;
   /** `(1, 1, embedDims)`, at first 0. */
   declare cls_token: Parameter;
@@ -43,6 +44,7 @@ export class VisionTransformer extends Module {
    * @throws {RetortError} for an `arch` or layers that are none, or `outputClsToken` without `withClsToken`.
    */
   constructor(options: VisionTransformerOptions = {}, tokenNames: readonly string[] = ['cls_token']) {
+    checkOptions(new.target.schema, options, new.target.name);
     super();
     const size = sizeNamed(options.arch ?? 'base');
     const { embedDims, numLayers } = size;
@@ -177,7 +179,7 @@ function layersNamed(name: string, outIndices: number | readonly number[], numLa
   );
 }
 
-export const visionTransformerEntry = entry(visionTransformerOptions, (options) => new VisionTransformer(options), {
+export const visionTransformerEntry = entry(VisionTransformer, {
   summary: 'Transformer on the patches of an image.',
   paper: 'Dosovitskiy et al. 2020, arXiv 2010.11929',
 });

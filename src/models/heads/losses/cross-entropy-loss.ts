@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../../errors.ts';
 import { functional, Module } from '../../../nn/index.ts';
-import { entry } from '../../../registry/index.ts';
+import { checkOptions, entry } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { flag, rate } from '../../schema.ts';
 import { classWeights, reduceLoss } from './reduce.ts';
@@ -26,16 +26,30 @@ export interface CrossEntropyLossOptions {
   posWeight?: readonly number[] | null;
 }
 
+const reduction = z.enum(['none', 'mean', 'sum']);
+
+const weights = z.array(z.number()).readonly().nullable();
+
 /**
  * `lossWeight * mean_i(-log softmax(clsScore_i)[target_i])`; with shares as target `-sum_k target_ik log softmax(clsScore_i)_k`;
  * with `useSigmoid` the binary cross entropy of each class, summed over classes where a head averages over samples.
  */
 export class CrossEntropyLoss extends Module {
+  static readonly schema = z.strictObject({
+    lossWeight: z.number().exactOptional(),
+    labelSmoothing: rate.exactOptional(),
+    useSigmoid: flag.exactOptional(),
+    useSoft: flag.exactOptional(),
+    reduction: reduction.exactOptional(),
+    classWeight: weights.exactOptional(),
+    posWeight: weights.exactOptional(),
+  });
   readonly lossWeight: number;
   readonly #options: CrossEntropyLossOptions;
 
   /** @throws {RetortError} when both `useSoft` and `useSigmoid` are set. */
   constructor(options: CrossEntropyLossOptions = {}) {
+    checkOptions(CrossEntropyLoss.schema, options, new.target.name);
     super();
     if (options.useSoft === true && options.useSigmoid === true) {
       throw new RetortError('CrossEntropyLoss: useSoft and useSigmoid cannot both be set');
@@ -81,19 +95,4 @@ export function asShares(clsScore: Tensor, target: Tensor): Tensor {
   );
 }
 
-const reduction = z.enum(['none', 'mean', 'sum']);
-const weights = z.array(z.number()).readonly().nullable();
-
-export const crossEntropyLossEntry = entry(
-  z.strictObject({
-    lossWeight: z.number().exactOptional(),
-    labelSmoothing: rate.exactOptional(),
-    useSigmoid: flag.exactOptional(),
-    useSoft: flag.exactOptional(),
-    reduction: reduction.exactOptional(),
-    classWeight: weights.exactOptional(),
-    posWeight: weights.exactOptional(),
-  }),
-  (options) => new CrossEntropyLoss(options),
-  { summary: 'Cross entropy, of classes or of shares.' },
-);
+export const crossEntropyLossEntry = entry(CrossEntropyLoss, { summary: 'Cross entropy, of classes or of shares.' });

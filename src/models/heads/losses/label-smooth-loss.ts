@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../../errors.ts';
 import { Module } from '../../../nn/index.ts';
-import { entry } from '../../../registry/index.ts';
+import { checkOptions, entry } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { count, flag } from '../../schema.ts';
 import { asShares, CrossEntropyLoss } from './cross-entropy-loss.ts';
@@ -34,17 +34,23 @@ export interface LabelSmoothLossOptions {
  * Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, arXiv 1512.00567.
  */
 export class LabelSmoothLoss extends Module {
+  static readonly schema = z.strictObject({
+    labelSmoothVal: z.number().min(0).lt(1),
+    numClasses: count.nullable().exactOptional(),
+    mode: z.enum(['original', 'classy_vision', 'multi_label']).exactOptional(),
+    useSigmoid: flag.nullable().exactOptional(),
+    reduction: z.enum(['none', 'mean', 'sum']).exactOptional(),
+    lossWeight: z.number().exactOptional(),
+  });
   readonly lossWeight: number;
   ce: CrossEntropyLoss;
   readonly #options: LabelSmoothLossOptions;
 
   /** @throws {RetortError} when `labelSmoothVal` is outside [0, 1). */
   constructor(options: LabelSmoothLossOptions) {
+    checkOptions(LabelSmoothLoss.schema, options, new.target.name);
     super();
-    const { labelSmoothVal, mode = 'original', reduction = 'mean', lossWeight = 1 } = options;
-    if (!(labelSmoothVal >= 0 && labelSmoothVal < 1)) {
-      throw new RetortError(`LabelSmoothLoss: labelSmoothVal must be at least 0 and below 1, got ${labelSmoothVal}`);
-    }
+    const { mode = 'original', reduction = 'mean', lossWeight = 1 } = options;
     const useSigmoid = options.useSigmoid ?? mode === 'multi_label';
     this.#options = options;
     this.lossWeight = lossWeight;
@@ -79,15 +85,7 @@ export class LabelSmoothLoss extends Module {
   }
 }
 
-export const labelSmoothLossEntry = entry(
-  z.strictObject({
-    labelSmoothVal: z.number().min(0).lt(1),
-    numClasses: count.nullable().exactOptional(),
-    mode: z.enum(['original', 'classy_vision', 'multi_label']).exactOptional(),
-    useSigmoid: flag.nullable().exactOptional(),
-    reduction: z.enum(['none', 'mean', 'sum']).exactOptional(),
-    lossWeight: z.number().exactOptional(),
-  }),
-  (options) => new LabelSmoothLoss(options),
-  { summary: 'Cross entropy with smoothed labels.', paper: 'Szegedy et al. 2016, arXiv 1512.00567' },
-);
+export const labelSmoothLossEntry = entry(LabelSmoothLoss, {
+  summary: 'Cross entropy with smoothed labels.',
+  paper: 'Szegedy et al. 2016, arXiv 1512.00567',
+});

@@ -1,7 +1,7 @@
 // Checks of the shapes that losses are given. Shapes that would silently broadcast are refused; the error names the loss, the
 // arguments and both shapes, and the connector that would bring one to the other.
-import { RetortError } from '../../errors.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { RetortError } from '../../../errors.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 /** An argument of a loss by its name. */
 export type Named = readonly [name: string, tensor: Tensor];

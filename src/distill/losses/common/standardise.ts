@@ -1,5 +1,5 @@
 // Logits without their mean and spread: what is left is what the student should imitate, whatever its scale.
-import type { Tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 export interface StandardiseOptions {
   /** Temperature: what the standard deviation is multiplied with. Default 1. */
@@ -10,12 +10,16 @@ export interface StandardiseOptions {
 
 /**
  * `(z - mean) / (tau sqrt(variance + eps))` over dimension 1, the classes: `(N, C)` or `(N, C, ...)` to the same. The variance
- * is biased, as in the paper (the authors' code takes the unbiased one, and adds eps to the root).
+ * is biased, as in the paper (the authors' code takes the unbiased one, and adds eps to the root). A class that is ruled out
+ * (-Infinity) stays so; mean and variance are those of the others.
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
  */
 export function standardise(logits: Tensor, { tau = 1, eps = 1e-7 }: StandardiseOptions = {}): Tensor {
-  const centred = logits.sub(logits.mean(1, true));
-  const variance = centred.square().mean(1, true);
-  return centred.mul(variance.add(eps).rsqrt()).div(tau);
+  const none = logits.eq(-Infinity);
+  const count = none.logicalNot().sum(1, true).clampMin(1).to(logits.dtype);
+  const mean = logits.maskedFill(none, 0).sum(1, true).div(count);
+  const centred = logits.sub(mean).maskedFill(none, 0);
+  const variance = centred.square().sum(1, true).div(count);
+  return centred.mul(variance.add(eps).rsqrt()).div(tau).maskedFill(none, -Infinity);
 }

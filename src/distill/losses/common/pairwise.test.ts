@@ -1,9 +1,9 @@
 // Unit vectors, distances, centring: by plain numbers, and with finite gradients where a root would have none.
 import { expect, it } from 'vitest';
 
-import { wave } from '../../../test/golden.ts';
-import { grid, mean, rowsOf, squaredDistance, unit as plainUnit } from '../../../test/plain.ts';
-import { grad, tensor, tidy } from '../../torch/index.ts';
+import { wave } from '../../../../test/golden.ts';
+import { grid, mean, rowsOf, squaredDistance, unit as plainUnit } from '../../../../test/plain.ts';
+import { grad, tensor, tidy } from '../../../torch/index.ts';
 import { doublyCentred, squaredDistances, unit } from './pairwise.ts';
 
 it('brings vectors to length 1, along any dimensions, zero to zero with a finite gradient', () => {

@@ -1,7 +1,7 @@
 // What contrastive distillation remembers of every sample of the data set: one vector of the student and one of the teacher.
-import { Buffer, Module } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
-import { noGrad, ops, processGroup, tensor, tidy } from '../../torch/index.ts';
+import { Buffer, Module } from '../../../nn/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
+import { noGrad, ops, processGroup, tensor, tidy } from '../../../torch/index.ts';
 import { direction } from './roots.ts';
 
 export interface ContrastMemoryOptions {

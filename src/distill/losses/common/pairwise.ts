@@ -1,6 +1,6 @@
 // Samples (or channels, or places) against each other: unit vectors, Gram matrices, distances. Every root has an eps inside,
 // so that gradients at zero are finite.
-import type { Tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 /** `x / sqrt(sum x^2 + eps)` along `dim`; zero stays zero. */
 export function unit(x: Tensor, dim: number | readonly number[] = -1, eps = 1e-12): Tensor {

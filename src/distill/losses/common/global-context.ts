@@ -1,7 +1,7 @@
 // Global context of a map: one vector of all its places, transformed and added to each of them.
 // Cao, Xu, Lin, Wei, Hu: GCNet, arXiv 1904.11492.
-import { Conv2d, init, LayerNorm, ReLU, Sequential } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { Conv2d, init, LayerNorm, ReLU, Sequential } from '../../../nn/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 /** `x + add(sum_places softmax(mask(x)) x)`: `(N, C, H, W)` to the same. */
 export function withContext(map: Tensor, mask: Conv2d, add: Sequential): Tensor {

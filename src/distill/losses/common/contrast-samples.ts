@@ -1,5 +1,5 @@
 // The numbers of samples that contrastive distillation is given with a batch, checked: each names a row of its memories.
-import { RetortError } from '../../errors.ts';
+import { RetortError } from '../../../errors.ts';
 
 /** What is known of one image. */
 export interface ContrastSample {

@@ -1,5 +1,5 @@
 // Feature maps of two sizes to one: the larger is pooled to the smaller.
-import type { Tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 export type Pooling = 'avg' | 'max';
 

@@ -1,5 +1,5 @@
 // Roots and unit vectors with a finite gradient at zero: there it is zero.
-import type { Tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 /** `sqrt(x)`, without gradient where x is 0. */
 export function root(x: Tensor): Tensor {

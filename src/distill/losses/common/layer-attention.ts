@@ -1,7 +1,7 @@
 // How much each layer of the student should learn from each of the teacher: attention, from what their channels are on average.
-import { BatchNorm1d, init, Linear, Module, ModuleList, Parameter, Sequential } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
-import { empty, stack, tidy } from '../../torch/index.ts';
+import { BatchNorm1d, init, Linear, Module, ModuleList, Parameter, Sequential } from '../../../nn/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
+import { empty, stack, tidy } from '../../../torch/index.ts';
 
 export interface LayerAttentionOptions {
   /** Channels of each of the student's layers. */

@@ -1,6 +1,6 @@
 // Features of several layers at once: what losses over lists of maps share.
-import { RetortError } from '../../errors.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { RetortError } from '../../../errors.ts';
+import type { Tensor } from '../../../torch/index.ts';
 import { requireRank, requireSameBatch } from './shapes.ts';
 
 export interface LayerPair {

@@ -1,6 +1,6 @@
 // True classes beside logits `(N, C)`: the target's column, and those of the other classes.
-import { ops } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { ops } from '../../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 import { classIndices } from './class-indices.ts';
 import { requireRank } from './shapes.ts';
 

@@ -1,7 +1,7 @@
 // Where the objects of an image are, on the grid of a feature map: boxes to masks.
-import { RetortError } from '../../errors.ts';
-import { tensor } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { RetortError } from '../../../errors.ts';
+import { tensor } from '../../../torch/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 /** `[x1, y1, x2, y2]`, in pixels of the image. */
 export type Box = readonly [x1: number, y1: number, x2: number, y2: number];

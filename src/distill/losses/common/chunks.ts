@@ -1,8 +1,8 @@
 // Losses that are sums over rows, computed a few rows at a time: for so many classes that one more tensor of the logits' size
 // is too much.
-import { RetortError } from '../../errors.ts';
-import type { Tensor } from '../../torch/index.ts';
-import { grad, isGradEnabled, ops, tidy } from '../../torch/index.ts';
+import { RetortError } from '../../../errors.ts';
+import type { Tensor } from '../../../torch/index.ts';
+import { grad, isGradEnabled, ops, tidy } from '../../../torch/index.ts';
 
 /** A student's tensor, and what else a loss is computed from, constants: all `(N, ...)`. */
 export type Rows = readonly [student: Tensor, ...constants: Tensor[]];
@@ -11,12 +11,9 @@ export type Rows = readonly [student: Tensor, ...constants: Tensor[]];
  * `sum(rows)` over chunks of `size` rows, a scalar. The gradient with respect to the student's tensor is computed chunk by chunk
  * on the way and kept, one tensor of the student's size; nothing else outlives its chunk, and backward only scales what is
  * kept. Value and gradient are those of the whole up to the rounding of the sum. There are no second derivatives.
- * @throws {RetortError} when one of the constants would need a gradient, or `size` is no whole number.
+ * @throws {RetortError} when one of the constants would need a gradient.
  */
 export function sumInChunks(loss: string, rows: Rows, size: number, sum: (rows: Rows) => Tensor): Tensor {
-  if (!Number.isInteger(size) || size < 1) {
-    throw new RetortError(`${loss}: chunkSize: a whole number of at least 1 was expected, got ${size}`);
-  }
   const [student, ...constants] = rows;
   const recorded = isGradEnabled();
   if (recorded && constants.some((one) => one.requiresGrad)) {

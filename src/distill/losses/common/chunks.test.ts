@@ -1,11 +1,11 @@
 // Losses in chunks of rows against the same losses at once: values, gradients, memory, and what cannot be had in chunks.
 import { expect, it } from 'vitest';
 
-import { wave } from '../../../test/golden.ts';
-import type { TypedConfig } from '../../registry/index.ts';
-import { grad, memory, noGrad, randn, resetPeakMemory, tensor, tidy } from '../../torch/index.ts';
-import type { DType, Tensor } from '../../torch/index.ts';
-import { buildLoss, CrossEntropyLoss, KDSoftCELoss, KLDivergence } from './index.ts';
+import { wave } from '../../../../test/golden.ts';
+import type { TypedConfig } from '../../../registry/index.ts';
+import { grad, memory, noGrad, randn, resetPeakMemory, tensor, tidy } from '../../../torch/index.ts';
+import type { DType, Tensor } from '../../../torch/index.ts';
+import { buildLoss, CrossEntropyLoss, KDSoftCELoss, KLDivergence } from '../index.ts';
 
 const args = (dtype: DType, shape: number[]) => ({
   predsS: wave({ shape, a: 0.71, b: 0.2, scale: 2 }, dtype),
@@ -74,9 +74,7 @@ it('refuses to lose a gradient of the teacher, to keep rows apart, and sizes tha
     expect(() => new KLDivergence({ chunkSize: 2, teacherDetach: false }).forward(open)).toThrow(losing);
     expect(() => new KDSoftCELoss({ chunkSize: 2 }).forward(open)).toThrow(losing);
     expect(new KLDivergence({ chunkSize: 2 }).forward(open).requiresGrad).toBe(true);
-    expect(() => new CrossEntropyLoss({ chunkSize: 0 }).forward(given)).toThrow(
-      /chunkSize: a whole number of at least 1/,
-    );
+    expect(() => new CrossEntropyLoss({ chunkSize: 0 }).forward(given)).toThrow(/CrossEntropyLoss: chunkSize: .*got 0/);
     expect(() => new KDSoftCELoss({ chunkSize: 2, reduction: 'none' }).forward(given)).toThrow(
       /chunkSize adds rows up/,
     );

@@ -1,7 +1,7 @@
 // Boxes on the grid of a map.
 import { expect, it } from 'vitest';
 
-import { tidy } from '../../torch/index.ts';
+import { tidy } from '../../../torch/index.ts';
 import { boxesOf, focalMasks } from './focal-masks.ts';
 
 const grid = { image: [40, 80], map: [4, 4] } as const;

@@ -1,19 +1,37 @@
 // The two sides that a loss compares, as it computes with them: at least float32, and the teacher's a constant.
 import { z } from 'zod';
 
-import type { Tensor } from '../../torch/index.ts';
-import { lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
+import type { OptionsFrom, SettingsFrom } from '../../../registry/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
+import { lossSchema } from '../loss.ts';
+import type { LossOptions, LossSettings } from '../loss.ts';
+
+const closed = {
+  /** Keep gradients from the teacher's side. Default true. */
+  teacherDetach: z.boolean().default(true),
+};
+// Losses that let gradients through to the teacher's side, as MMRazor's do: a teacher without gradients (frozen, run under
+// noGrad) is a constant anyway, and generators, paraphrasers and connectors behind a teacher are trained through it.
+const open = {
+  /** Keep gradients from the teacher's side. Default false. */
+  teacherDetach: z.boolean().default(false),
+};
 
 /** What every loss with a teacher's side may be told. */
-export interface TeacherOptions extends LossOptions {
-  /** Keep gradients from the teacher's side. Default true. */
-  teacherDetach?: boolean;
-}
+export interface TeacherOptions extends LossOptions, OptionsFrom<typeof closed> {}
+/** The same, for the losses through which a teacher's side is trained. */
+export interface OpenTeacherOptions extends LossOptions, OptionsFrom<typeof open> {}
+/** Either, once they are checked. */
+export interface TeacherSettings extends LossSettings, SettingsFrom<typeof closed> {}
 
 /** The schema of a loss's options: its own, and those of {@link TeacherOptions}. */
 export function teacherSchema<S extends z.ZodRawShape>(own: S) {
-  return lossSchema({ teacherDetach: z.boolean().exactOptional(), ...own });
+  return lossSchema({ ...closed, ...own });
+}
+
+/** The schema of a loss's options: its own, and those of {@link OpenTeacherOptions}. */
+export function openTeacherSchema<S extends z.ZodRawShape>(own: S) {
+  return lossSchema({ ...open, ...own });
 }
 
 export interface LogitPair {

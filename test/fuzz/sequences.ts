@@ -372,7 +372,7 @@ class Run {
         return torch.tidyAsync(async () => {
           for (const one of body) {
             if (one.do !== 'together') this.#step(one, place);
-            await null;
+            await Promise.resolve();
           }
           const given = returns.map((i) => place.registers[i]).filter((register) => register?.node.scope === scope);
           this.#end(scope, given);

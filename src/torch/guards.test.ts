@@ -105,6 +105,11 @@ const refused: [string, () => unknown, RegExp][] = [
     () => ops.nativeChannelShuffle(ones([1, 2, 2, 2]), 0),
     /groups must be positive, got 0/,
   ],
+  [
+    'nativeChannelShuffle of fewer channels',
+    () => ops.nativeChannelShuffle(ones([1, 1, 1]), 4),
+    /groups must divide 1 channels/,
+  ],
   ['pixelShuffle', () => ops.pixelShuffle(ones([1, 1, 1]), 2 ** 32), /upscale_factor must be at most/],
 
   ['ctcLoss', () => ops.ctcLoss(scores(), tensor([[99n]]), [4], [1]), /targets must lie within 0 and 2, got 99/],

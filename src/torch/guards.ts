@@ -264,7 +264,9 @@ const guards: Readonly<Record<string, Guard>> = {
     const [shape, groups] = [shapeOf(given('self')), given('groups')];
     if (shape !== undefined && shape.length < 3) return `images (N, C, H, W) were expected, got ${shown(shape)}`;
     if (shape?.includes(0) === true) return `images without empty dimensions were expected, got ${shown(shape)}`;
-    return isNumber(groups) && groups <= 0 ? `groups must be positive, got ${groups}` : undefined;
+    if (!isNumber(groups) || shape === undefined) return undefined;
+    if (groups <= 0) return `groups must be positive, got ${groups}`;
+    return shape[1]! % Number(groups) === 0 ? undefined : `groups must divide ${shape[1]} channels, got ${groups}`;
   },
   pixel_shuffle: (given) => {
     const factor = given('upscale_factor');

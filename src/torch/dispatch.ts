@@ -2,6 +2,8 @@
 import { RetortError } from '../errors.ts';
 import { deviceNumbers, dtypeNumber, layoutNumber, memoryFormatNumber } from './dtype.ts';
 import { engineError } from './engine-errors.ts';
+import type { CheckCall, Given } from './guards.ts';
+import { checkOf } from './guards.ts';
 import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { Generator } from './random.ts';
@@ -58,10 +60,12 @@ export function camelCase(name: string): string {
 export class Operator {
   readonly name: string;
   private resolved: Overload[] | undefined;
+  private readonly check: CheckCall | undefined;
 
   /** @param name libtorch's name without namespace, `log_softmax`; another namespace is given in full, `quantized::add`. */
   constructor(name: string) {
     this.name = name;
+    this.check = checkOf(name);
   }
 
   /** Calls with positional arguments and, last, an options object. @throws {RetortError} when no overload fits. */
@@ -79,6 +83,7 @@ export class Operator {
     for (const overload of overloads) {
       if (count > overload.positional) continue;
       if (options === undefined ? count < overload.required : !knows(overload, options)) continue;
+      this.check?.(argumentsOf(overload, self, args, count, options));
       if (encode(overload, self, args, count, options)) return run(overload, self ?? args[0], options);
     }
     throw this.mismatch(self === undefined ? args : [self, ...args]);
@@ -148,6 +153,23 @@ function knows(overload: Overload, options: Record<string, unknown>): boolean {
     if (!overload.keys.has(key) && !(overload.factory && key === 'requiresGrad')) return false;
   }
   return true;
+}
+
+/** Looks arguments up by the names of the schema, for a check. */
+function argumentsOf(
+  overload: Overload,
+  self: Tensor | undefined,
+  args: readonly unknown[],
+  count: number,
+  options: Record<string, unknown> | undefined,
+): Given {
+  const offset = self === undefined ? 0 : 1;
+  return (name) => {
+    const at = overload.arguments.findIndex((argument) => argument.name === name);
+    if (at < 0) return undefined;
+    if (at >= count) return options?.[overload.arguments[at]!.key];
+    return at < offset ? self : args[at - offset];
+  };
 }
 
 function encode(

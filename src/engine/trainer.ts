@@ -205,7 +205,7 @@ export class Trainer {
 
   /**
    * What would keep the evaluation from being made, found by evaluating a few images: nothing where all is well. {@link run} asks
-   * too, before its first step.
+   * too, before it goes on to train.
    */
   async probeEvaluation(): Promise<string[]> {
     const { algorithm, valLoader, evaluators, agreement = false } = this.#options;
@@ -246,7 +246,7 @@ export class Trainer {
     for (const hook of this.#hooks) hook.beforeRun?.(run);
     try {
       const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
-      await this.#beforeFirstStep();
+      await this.#beforeTraining();
       if (this.#state.evaluationDue) await this.#evaluate();
       while (!this.#finished()) {
         if (!(await this.#epoch(finite))) return this.#result(true);
@@ -280,8 +280,8 @@ export class Trainer {
   }
 
   /** What is known to go wrong, or to be odd, is said before time is spent on it. */
-  async #beforeFirstStep(): Promise<void> {
-    if (this.#state.steps > 0) return;
+  async #beforeTraining(): Promise<void> {
+    if (this.#finished()) return;
     const { algorithm } = this.#options;
     for (const name of nonFiniteFrozen(algorithm)) this.#run.progress.line(`note: ${name} is frozen and not finite`);
     if (this.#probed) return;

@@ -68,7 +68,7 @@ export abstract class Module {
   #call(args: unknown[]): unknown {
     // Looked up at each call: a tap on the class's method is seen by modules that exist already.
     const { forward } = Object.getPrototypeOf(this) as { forward: Forward };
-    enterScope();
+    const scope = enterScope();
     try {
       const hooks = this.#hooks;
       if (hooks === undefined) {
@@ -90,7 +90,7 @@ export abstract class Module {
       locate(error, this);
       throw error;
     } finally {
-      exitScope();
+      exitScope(scope);
     }
   }
 

@@ -99,6 +99,7 @@ struct Callback<Function> {
     napi_value out = nullptr;
     const std::string error = message_of([&] {
       const Args<N> args(env, info);
+      args.engine.hooks.release_dropped();
       if constexpr (std::is_void_v<Result>) {
         Function(args);
       } else {

@@ -28,7 +28,6 @@ Hook::~Hook() {
 }
 
 int64_t HookTable::add(Engine& engine, Handle handle, napi_value function) {
-  release_dropped();
   const at::Tensor tensor = engine.tensor(handle);
   TORCH_CHECK(tensor.is_cpu(), "a hook on a tensor of ", tensor.device(),
               " would run outside JavaScript's thread; hooks work on CPU tensors");
@@ -42,7 +41,6 @@ int64_t HookTable::add(Engine& engine, Handle handle, napi_value function) {
 }
 
 void HookTable::remove(Engine& engine, int64_t id) {
-  release_dropped();
   const auto found = hooks_.find(id);
   if (found == hooks_.end()) return;
   const Entry entry = found->second;
@@ -69,7 +67,7 @@ void HookTable::release() {
   release_dropped();
 }
 
-void HookTable::release_dropped() {
+void HookTable::release_all_dropped() {
   while (!dropped_.empty()) {
     const napi_ref reference = dropped_.back();
     dropped_.pop_back();

@@ -39,21 +39,26 @@ class HookTable {
   void forget(Hook& hook);
   // Cuts all hooks off, when the environment ends.
   void release();
+  // Lets go of the functions of hooks that the graph has dropped; every call from JavaScript begins with it.
+  void release_dropped() {
+    if (!dropped_.empty()) release_all_dropped();
+  }
   // How often hooks have run. Where that changes, JavaScript was called, and the tape holds something else.
   int64_t runs() const { return runs_; }
   void count_run() { ++runs_; }
 
  private:
+  void release_all_dropped();
+
   struct Entry {
     Hook* hook;
     Handle tensor;
     unsigned position;  // among libtorch's hooks of that tensor
   };
-  void release_dropped();
 
   Js js_;
   std::unordered_map<int64_t, Entry> hooks_;
-  std::vector<napi_ref> dropped_;  // to be let go of in the next call
+  std::vector<napi_ref> dropped_;
   int64_t next_ = 1;
   int64_t runs_ = 0;
 };

@@ -24,6 +24,9 @@ interface Overload {
   factory: boolean;
 }
 
+/** More than there can be tensors alive, or dimensions. */
+const longestList = 2 ** 25;
+
 /** `log_softmax` -> `logSoftmax`; leading and trailing underscores stay. */
 export function camelCase(name: string): string {
   return name.replace(/(?<=[a-zA-Z0-9])_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
@@ -41,17 +44,25 @@ export class Operator {
     this.check = checkOf(name);
   }
 
-  /** Calls with positional arguments and, last, an options object. @throws {RetortError} when no overload fits. */
-  call(args: readonly unknown[]): unknown {
+  /**
+   * Calls with positional arguments and, last, an options object.
+   * @param args are the operator's from now on.
+   * @throws {RetortError} when no overload fits.
+   */
+  call(args: unknown[]): unknown {
     return this.invoke(undefined, args);
   }
 
   /** The same as a method: `self` stands in front of the arguments (without a copy of them: this is the hot path). */
-  invoke(self: Tensor | undefined, args: readonly unknown[]): unknown {
+  invoke(self: Tensor | undefined, args: unknown[]): unknown {
     const overloads = this.resolved ?? this.resolve();
+    // Read once, before anything else: options may have getters, and lists may change while they are read.
     const last = args[args.length - 1];
-    // Read once, before anything is gathered: options may have getters.
     const options = isOptions(last) ? { ...last } : undefined;
+    for (let i = 0; i < args.length; i++) if (Array.isArray(args[i])) args[i] = this.copied(args[i] as unknown[]);
+    for (const key in options) {
+      if (Array.isArray(options[key])) options[key] = this.copied(options[key] as unknown[]);
+    }
     const given = options === undefined ? args.length : args.length - 1;
     const count = self === undefined ? given : given + 1;
     const call = takeCall();
@@ -62,6 +73,18 @@ export class Operator {
       if (encode(call, overload, self, args, count, options)) return run(call, overload, self ?? args[0], options);
     }
     throw this.mismatch(self === undefined ? args : [self, ...args], call.refusal);
+  }
+
+  private copied(list: readonly unknown[]): unknown[] {
+    const count = list.length;
+    if (count > longestList) {
+      throw new RetortError(
+        `${camelCase(this.name)}: a list of at most ${longestList} was expected, got one of ${count}`,
+      );
+    }
+    const copy: unknown[] = [];
+    for (let i = 0; i < count; i++) copy.push(list[i]);
+    return copy;
   }
 
   private resolve(): Overload[] {
@@ -127,7 +150,10 @@ function isOptions(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || value instanceof Tensor || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   // Object.prototype, also that of another realm, is the one without a prototype of its own.
-  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf'));
+  return (
+    prototype === null ||
+    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf'))
+  );
 }
 
 function isPromise(value: unknown): boolean {
@@ -191,12 +217,7 @@ function encode(
   return true;
 }
 
-function run(
-  call: Call,
-  overload: Overload,
-  first: unknown,
-  options: Record<string, unknown> | undefined,
-): unknown {
+function run(call: Call, overload: Overload, first: unknown, options: Record<string, unknown> | undefined): unknown {
   selectScope();
   call.commit();
   spare = call;

@@ -54,7 +54,9 @@ export function enterScope(): number {
  */
 export function exitScope(scope?: number): void {
   if (scope === undefined && depth === 0) {
-    throw new RetortError('exitScope: no scope is open', { help: 'call it once for each enterScope(), or use tidy(fn)' });
+    throw new RetortError('exitScope: no scope is open', {
+      help: 'call it once for each enterScope(), or use tidy(fn)',
+    });
   }
   const outside = (scope ?? depth) - 1;
   while (depth > outside) {

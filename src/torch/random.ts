@@ -21,11 +21,11 @@ export class Generator {
   /** The addon's number; -1 is the global generator. */
   readonly index: number;
   /** Its collection frees the generator. */
-  readonly #box: object;
+  readonly box: object;
 
   constructor(seed: number | bigint = 0) {
     this.index = native().createGenerator(seedOf(seed, 'Generator'));
-    this.#box = native().boxGenerator(this.index);
+    this.box = native().boxGenerator(this.index);
   }
 
   manualSeed(seed: number | bigint): this {

@@ -175,7 +175,8 @@ void enter_process() {
 }
 
 void release_environment(void* data) {
-  static_cast<Engine*>(data)->release();
+  // Nothing may be thrown out of here.
+  (void)message_of([&] { static_cast<Engine*>(data)->release(); });
   std::lock_guard<std::mutex> guard(process().mutex);
   if (--process().environments == 0) process().threads = 0;
 }

@@ -178,7 +178,13 @@ describe('the last argument', () => {
     expect(() => x.sum(new Int32Array(0) as never)).toThrow(/an Int32Array/);
     expect(() => x.sum(new Set([1]) as never)).toThrow(/a Set/);
     expect(() => x.sum(new Date() as never)).toThrow(/a Date/);
-    expect(() => x.sum(new (class Options { dim = 0 })() as never)).toThrow(/an Options/);
+    expect(() =>
+      x.sum(
+        new (class Options {
+          dim = 0;
+        })() as never,
+      ),
+    ).toThrow(/an Options/);
     expect(() => x.sum((() => 0) as never)).toThrow(/a function/);
     expect(() => x.sum(Object.create({ dim: 0 }) as never)).toThrow(/no overload takes/);
     expect(x.sum({}).item()).toBe(2);

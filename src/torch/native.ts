@@ -141,10 +141,13 @@ function load(): Native {
 
 /** These are called at every turn and throw nothing of libtorch: they are left as they are. */
 const bare: ReadonlySet<string> = new Set<keyof Native>([
+  'box',
   'call',
   'currentScope',
   'dispose',
   'enterScope',
+  'escape',
+  'exitScope',
   'isLive',
   'selectAsyncScope',
 ]);

@@ -132,7 +132,7 @@ class Maker {
       case 10:
         return plain('null');
       case 11: {
-        if (argument.expandable && random.chance(0.4)) return this.int(argument.name);
+        if (argument.size > 0 && random.chance(0.4)) return this.int(argument.name);
         if (/size|shape/.test(argument.name) && random.chance(0.5)) {
           return { kind: 'list', items: this.#shape().map((size) => plain(String(size))) };
         }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const native = createRequire(import.meta.url)('../build/retort.node');
 
-/** The TypeScript type of each kind of argument, in the order of native/dispatch.cc. */
+/** The TypeScript type of each kind of argument, in the order of native/operators.h. */
 const argumentTypes = [
   'Tensor',
   'Int',

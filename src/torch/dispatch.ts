@@ -5,6 +5,7 @@ import type { Argument } from './encode.ts';
 import { engineError } from './engine-errors.ts';
 import type { CheckCall, Given } from './guards.ts';
 import { checkOf } from './guards.ts';
+import { isPlainObject } from './leaves.ts';
 import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
@@ -57,8 +58,9 @@ export class Operator {
   invoke(self: Tensor | undefined, args: unknown[]): unknown {
     const overloads = this.resolved ?? this.resolve();
     // Read once, before anything else: options may have getters, and lists may change while they are read.
+    // Only plain objects are options: a promise, a Map or a typed array there is a mistake.
     const last = args[args.length - 1];
-    const options = isOptions(last) ? { ...last } : undefined;
+    const options = isPlainObject(last) ? { ...last } : undefined;
     for (let i = 0; i < args.length; i++) if (Array.isArray(args[i])) args[i] = this.copied(args[i] as unknown[]);
     for (const key in options) {
       if (Array.isArray(options[key])) options[key] = this.copied(options[key] as unknown[]);
@@ -69,9 +71,8 @@ export class Operator {
     for (const overload of overloads) {
       if (count > overload.positional) continue;
       if (options === undefined ? count < overload.required : !knows(overload, options)) continue;
-      if (!encode(call, overload, self, args, count, options)) continue;
       this.check?.(argumentsOf(overload, self, args, count, options));
-      return run(call, overload, self ?? args[0], options);
+      if (encode(call, overload, self, args, count, options)) return run(call, overload, self ?? args[0], options);
     }
     throw this.mismatch(self === undefined ? args : [self, ...args], call.refusal);
   }
@@ -144,17 +145,6 @@ function rank(overload: Overload): number {
   if (overload.arguments.some((argument) => argument.kwargOnly && argument.written)) return 3; // writes into `out`
   if (!overload.name.includes('.')) return 0;
   return overload.arguments[1]?.kind === Kind.Tensor ? 1 : 2;
-}
-
-/** Only plain objects are options: a promise, a Map or a typed array there is a mistake. */
-function isOptions(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || value instanceof Tensor || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // Object.prototype, also that of another realm, is the one without a prototype of its own.
-  return (
-    prototype === null ||
-    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf'))
-  );
 }
 
 function isPromise(value: unknown): boolean {
@@ -256,13 +246,13 @@ function decode(kind: number, at: number): [unknown, number] {
 function shown(value: unknown, depth = 0): string {
   if (value instanceof Tensor) return `${value.dtype}${showShape(value.shape)}`;
   if (typeof value === 'string') return JSON.stringify(value);
-  const nested = Array.isArray(value) || isOptions(value);
+  const nested = Array.isArray(value) || isPlainObject(value);
   if (nested && depth > 2) return '...';
   if (Array.isArray(value)) {
     const items = value.slice(0, 4).map((item) => shown(item, depth + 1));
     return `[${items.join(', ')}${value.length > 4 ? ', ...' : ''}]`;
   }
-  if (isOptions(value)) {
+  if (isPlainObject(value)) {
     const items = Object.entries(value).map(([key, item]) => `${key}: ${shown(item, depth + 1)}`);
     return `{ ${items.join(', ')} }`;
   }

@@ -8,7 +8,7 @@ import pc from 'picocolors';
 import { RetortError } from '../errors.ts';
 
 /** Exit codes of the command; after a signal it is 128 and the signal's number. See docs/algorithms.md. */
-export const exitCodes = { failed: 1, fault: 70 } as const;
+const exitCodes = { failed: 1, fault: 70 } as const;
 
 /** Prints an error. Returns the exit code. */
 export function reportError(error: unknown): number {

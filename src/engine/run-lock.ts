@@ -18,7 +18,7 @@ import {
 import { removeStale, temporaryIn } from '../formats/atomic-file.ts';
 import { isAlive, thisProcess } from '../formats/process-identity.ts';
 import type { ProcessIdentity } from '../formats/process-identity.ts';
-import { runFiles } from './run-files.ts';
+import { madeIn, removeRun, runFiles } from './run-files.ts';
 
 /** A folder that this process alone may write into, until it is disposed of or the process ends. */
 export interface RunLock extends Disposable {
@@ -85,6 +85,39 @@ export function lockRun(folder: string, say: (text: string) => void = () => unde
     throw error;
   }
   return { folder: real, [Symbol.dispose]: release };
+}
+
+export interface ClaimOptions {
+  /** The folder whose files are those of this run already, without links. */
+  own: string | undefined;
+  /** Remove the run that is there. Default false. */
+  overwrite?: boolean | undefined;
+  /** The lock, where the caller has it. */
+  lock?: RunLock | undefined;
+  say: (text: string) => void;
+}
+
+/**
+ * Makes a folder that of a run that begins: locked, and without another run. Returns the lock, if it was taken here.
+ * @throws {RunInUseError} when another process has it; {RetortError} when it holds another run.
+ */
+export function claimRun(folder: string, { own, overwrite = false, lock, say }: ClaimOptions): RunLock | undefined {
+  const taken = lock === undefined ? lockRun(folder, say) : undefined;
+  try {
+    if (realPath(folder) === own) return taken;
+    if (overwrite) removeRun(folder);
+    const [first, ...more] = madeIn(folder);
+    if (first === undefined) return taken;
+    throw new RetortError(
+      `${folder} holds a run already: ${[first, ...more.slice(0, 2), ...(more.length > 2 ? ['...'] : [])].join(', ')}`,
+      {
+        help: 'go on with it (resume(folder), or --resume), choose another folder, or give it up (overwrite, or --overwrite)',
+      },
+    );
+  } catch (error) {
+    taken?.[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function thisOwner(): Owner {

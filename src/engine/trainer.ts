@@ -29,8 +29,8 @@ import type { PartOptions } from './optimized-part.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
-import { madeIn, removeRun, runFiles } from './run-files.ts';
-import { lockRun } from './run-lock.ts';
+import { runFiles } from './run-files.ts';
+import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
 import type { Trainable, UpdateRequest } from './trainable.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
@@ -262,21 +262,12 @@ export class Trainer {
 
   /** Makes the folder this run's own. */
   #claim(): RunLock | undefined {
-    const { workDir, overwrite = false, lock } = this.#options;
+    const { workDir, overwrite, lock } = this.#options;
     if (workDir === undefined || !this.#replicas.first) return undefined;
-    const taken = lock === undefined ? lockRun(workDir, (text) => this.#run.progress.line(text)) : undefined;
-    try {
-      const folder = realPath(workDir);
-      if (this.#own !== folder) {
-        if (overwrite) removeRun(folder);
-        requireEmpty(workDir);
-        this.#own = folder;
-      }
-      return taken;
-    } catch (error) {
-      taken?.[Symbol.dispose]();
-      throw error;
-    }
+    const say = (text: string): void => this.#run.progress.line(text);
+    const taken = claimRun(workDir, { own: this.#own, overwrite, lock, say });
+    this.#own = realPath(workDir);
+    return taken;
   }
 
   /** What is known to go wrong, or to be odd, is said before time is spent on it. */
@@ -480,18 +471,6 @@ export class Trainer {
     }
     for (const hook of this.#hooks) hook.afterSave?.(this.#run);
   }
-}
-
-/** @throws {RetortError} when the folder holds a run: it would be lost. */
-export function requireEmpty(folder: string): void {
-  const found = madeIn(folder);
-  if (found.length === 0) return;
-  throw new RetortError(
-    `${folder} holds a run already: ${found.slice(0, 3).join(', ')}${found.length > 3 ? ', ...' : ''}`,
-    {
-      help: 'go on with it (--resume, or resume(folder) in code), choose another folder (--work-dir), or give it up (--overwrite)',
-    },
-  );
 }
 
 function partsOf(

@@ -141,6 +141,15 @@ void finish(c10d::Work& work, const char* operation) {
   }
 }
 
+// Newer libtorchs ask for a store on libuv unless told otherwise, and Debian builds them without; the plain one is in all.
+template <class Options>
+auto ask_for_plain_store(Options& options, int) -> decltype(options.useLibUV, void()) {
+  options.useLibUV = false;
+}
+
+template <class Options>
+void ask_for_plain_store(Options&, long) {}  // a libtorch that has only the plain one
+
 // joinGroup(address, port, rank, worldSize, timeoutMs, endsWithParent): waits until all are there.
 napi_value join_group(napi_env env, napi_callback_info info) {
   Args<6> args(env, info);
@@ -153,6 +162,7 @@ napi_value join_group(napi_env env, napi_callback_info info) {
   store_options.isServer = rank == 0;
   store_options.numWorkers = size;
   store_options.timeout = timeout;
+  ask_for_plain_store(store_options, 0);
   auto store = c10::make_intrusive<c10d::TCPStore>(address, store_options);
   store->setTimeout(timeout);
   auto options = Gloo::Options::create(timeout);

@@ -92,8 +92,9 @@ function compile(libtorch, nodeInclude, { source, out, work }) {
     RETORT_CXX11_ABI: libtorch.cxx11Abi ? '1' : '0',
     RETORT_GLOO: hasGloo(libtorch) ? 'ON' : 'OFF',
   };
-  // One compiler takes up to 2 GB: fewer at a time where memory is short.
-  const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2e9)));
+  // One compiler takes up to 2 GB: fewer at a time where memory is short, or where CMake's own variable says so.
+  const wanted = Number(process.env['CMAKE_BUILD_PARALLEL_LEVEL']) || availableParallelism();
+  const jobs = Math.max(1, Math.min(wanted, Math.floor(totalmem() / 2e9)));
   /** @type {string[][]} */
   const steps = [
     ['-S', nativeDir, '-B', work, '-G', ninja ? 'Ninja' : 'Unix Makefiles'],

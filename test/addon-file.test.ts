@@ -1,6 +1,15 @@
 // Which addon is loaded, and what is said where none can be: searches in folders made here, and programs in processes of their own.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -71,7 +80,10 @@ describe('an addon on the disk', () => {
       [{ platform: 'linux-riscv64' }, /built for linux-riscv64, and this is linux-/],
       [{ sources: 'others' }, /built from other native sources/],
       [{ node: { version: '18.0.0', abi: '108' } }, /built for Node 18.0.0 \(ABI 108\), and this is Node \d+/],
-      [{ libtorch: { ...libtorch, file: '/nowhere/libtorch_cpu.so' } }, /against libtorch .* in \/nowhere, which is gone/],
+      [
+        { libtorch: { ...libtorch, file: '/nowhere/libtorch_cpu.so' } },
+        /against libtorch .* in \/nowhere, which is gone/,
+      ],
       [{ libtorch: { ...libtorch, size: 1 } }, /the libtorch in .* has changed since/],
       [{ libtorch: { ...libtorch, mtimeMs: 1 } }, /the libtorch in .* has changed since/],
     ];
@@ -99,7 +111,10 @@ describe('the search', () => {
 
   it('takes the one that RETORT_ADDON names, or none', () => {
     const file = addon(join(folder, 'mine.node'));
-    expect(findAddon(version, environment({ RETORT_ADDON: file })).chosen).toMatchObject({ file, origin: 'RETORT_ADDON' });
+    expect(findAddon(version, environment({ RETORT_ADDON: file })).chosen).toMatchObject({
+      file,
+      origin: 'RETORT_ADDON',
+    });
     const search = findAddon(version, environment({ RETORT_ADDON: join(folder, 'none.node') }));
     expect(search.chosen).toBeUndefined();
     expect(explain(search)).toEqual({
@@ -136,7 +151,9 @@ describe('the search', () => {
   it('holds to the libtorch that the environment names', () => {
     const search = findAddon(version, environment({ RETORT_LIBTORCH: '/opt/other' }));
     expect(search.candidates[0]!.problem).toMatch(/built against .*, and RETORT_LIBTORCH is \/opt\/other/);
-    expect(explain(search).message).toMatch(/^there is no native addon that fits:\n {2}.*retort.node: it was built against/);
+    expect(explain(search).message).toMatch(
+      /^there is no native addon that fits:\n {2}.*retort.node: it was built against/,
+    );
   });
 
   it('knows the cache by its specification', () => {
@@ -148,7 +165,8 @@ describe('the search', () => {
 });
 
 it('an engine without its addon says what to run', () => {
-  const program = "import { tensor } from 'retort-kd'; try { tensor([1]) } catch (e) { console.log(e.name, e.message) }";
+  const program =
+    "import { tensor } from 'retort-kd'; try { tensor([1]) } catch (e) { console.log(e.name, e.message) }";
   const run = (RETORT_ADDON: string): string =>
     spawnSync(process.execPath, ['--input-type=module', '-e', program], {
       cwd: root,

@@ -5,7 +5,18 @@
 //                                  this clone in place of one that the setup builds; what test/package.test.ts runs
 // --keep leaves the folder there.
 
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -39,7 +50,10 @@ let passed = 0;
 const environment = {
   ...Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(RETORT_(?!THREADS|TUNE_BLAS)|LIBTORCH$|NODE_|VITEST|TEST$|npm_(?!config_(registry|cafile|cache)))/.test(name),
+      ([name]) =>
+        !/^(RETORT_(?!THREADS|TUNE_BLAS)|LIBTORCH$|NODE_|VITEST|TEST$|npm_(?!config_(registry|cafile|cache)))/.test(
+          name,
+        ),
     ),
   ),
   XDG_CACHE_HOME: join(folder, 'cache'),
@@ -110,13 +124,15 @@ function checkContents({ size, unpackedSize, files }) {
     .filter(({ path, size }) => size > limits.file && !largeFiles.includes(path))
     .map(({ path, size }) => `${path} has ${size} bytes`);
   if (size > limits.packed) wrong.push(`the tarball has ${size} bytes, ${limits.packed} are allowed`);
-  if (unpackedSize > limits.unpacked) wrong.push(`unpacked it has ${unpackedSize} bytes, ${limits.unpacked} are allowed`);
+  if (unpackedSize > limits.unpacked)
+    wrong.push(`unpacked it has ${unpackedSize} bytes, ${limits.unpacked} are allowed`);
   wrong.push(...paths.filter((path) => /\.test\.|\.node$|^test\/|^build\//.test(path)));
   for (const page of paths.filter((path) => path.endsWith('.md'))) {
     for (const [, link = ''] of readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
       if (/^[a-z]+:/.test(link)) continue;
       const target = normalize(join(dirname(page), link)).replace(/\/$/, '');
-      if (!paths.some((path) => path === target || path.startsWith(`${target}/`))) wrong.push(`${page} links to ${link}`);
+      if (!paths.some((path) => path === target || path.startsWith(`${target}/`)))
+        wrong.push(`${page} links to ${link}`);
     }
   }
   if (wrong.length > 0) throw new ToolError(wrong.join('\n'), '');
@@ -133,8 +149,13 @@ function layOut(app, tarball) {
   must(app, ['tar', '-xzf', tarball, '--strip-components=1', '-C', join(modules, 'retort-kd')]);
   /** @type {Record<string, { dev?: boolean }>} */
   const locked = readJson(join(root, 'package-lock.json')).packages;
-  const needed = Object.keys(locked).filter((path) => /^node_modules\/(?!.*\/node_modules\/)/.test(path) && !locked[path]?.dev);
-  for (const path of [...needed, ...['typescript', 'vitest', 'esbuild', '@types/node'].map((name) => `node_modules/${name}`)]) {
+  const needed = Object.keys(locked).filter(
+    (path) => /^node_modules\/(?!.*\/node_modules\/)/.test(path) && !locked[path]?.dev,
+  );
+  for (const path of [
+    ...needed,
+    ...['typescript', 'vitest', 'esbuild', '@types/node'].map((name) => `node_modules/${name}`),
+  ]) {
     if (!existsSync(join(root, path)) || existsSync(join(app, path))) continue;
     mkdirSync(dirname(join(app, path)), { recursive: true });
     symlinkSync(join(root, path), join(app, path));
@@ -175,7 +196,15 @@ function runPrograms(app, node, env) {
  */
 function checkTypes(app, compiler) {
   for (const [module, moduleResolution] of resolutions) {
-    const compilerOptions = { strict: true, noEmit: true, skipLibCheck: false, target: 'es2022', types: ['node'], module, moduleResolution };
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      target: 'es2022',
+      types: ['node'],
+      module,
+      moduleResolution,
+    };
     writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['types.ts'] }));
     must(app, [process.execPath, compiler, '-p', '.']);
   }
@@ -186,7 +215,8 @@ function checkTypes(app, compiler) {
  * @param {string} vitest its file
  */
 function runVitest(app, vitest) {
-  for (const pool of ['threads', 'forks']) expectMatch(must(app, [process.execPath, vitest, 'run', '--pool', pool]), /1 passed/);
+  for (const pool of ['threads', 'forks'])
+    expectMatch(must(app, [process.execPath, vitest, 'run', '--pool', pool]), /1 passed/);
 }
 
 /**
@@ -200,7 +230,14 @@ function runBundles(app, esbuild) {
   mkdirSync(away);
   for (const format of ['esm', 'cjs']) {
     const file = join(away, format === 'esm' ? 'bundle.mjs' : 'bundle.cjs');
-    const options = ['--bundle', '--platform=node', `--format=${format}`, '--external:sharp', '--external:tsx', '--log-level=error'];
+    const options = [
+      '--bundle',
+      '--platform=node',
+      `--format=${format}`,
+      '--external:sharp',
+      '--external:tsx',
+      '--log-level=error',
+    ];
     must(app, [esbuild, 'esm.mjs', `--outfile=${file}`, ...options]);
     const bare = { XDG_CACHE_HOME: join(folder, 'nothing') };
     expectMatch(run(away, [process.execPath, file], bare).output, /a bundle does not hold it[^]*RETORT_ADDON/);
@@ -227,20 +264,30 @@ function prove({ offline }) {
   step('what is in the package: size, links', () => checkContents(packed));
 
   const app = newFolder('app');
-  const install = (/** @type {string} */ where) => (offline ? layOut(where, tarball) : must(where, ['npm', 'install', '--no-fund', '--no-audit', tarball]));
+  const install = (/** @type {string} */ where) =>
+    offline ? layOut(where, tarball) : must(where, ['npm', 'install', '--no-fund', '--no-audit', tarball]);
   const retort = offline ? [process.execPath, 'node_modules/.bin/retort'] : ['npx', 'retort'];
   step('install', () => void install(app));
   step('before the setup the error says what to do', () => {
-    expectMatch(run(app, [process.execPath, 'esm.mjs']).output, /RetortError: the native addon is not built yet\n {2}help: run `npx retort setup`/);
+    expectMatch(
+      run(app, [process.execPath, 'esm.mjs']).output,
+      /RetortError: the native addon is not built yet\n {2}help: run `npx retort setup`/,
+    );
     const { ok, output } = run(app, [...retort, 'doctor']);
     if (ok) throw new ToolError('the doctor finds nothing missing', '');
     expectMatch(output, /addon +missing[^]*npx retort setup/);
   });
   if (offline) seedCache();
-  step('retort setup', () => expectMatch(must(app, [...retort, 'setup']), offline ? /was built before/ : /building the native addon[^]*ready/));
+  step('retort setup', () =>
+    expectMatch(must(app, [...retort, 'setup']), offline ? /was built before/ : /building the native addon[^]*ready/),
+  );
   step('ESM, CommonJS, a lazy engine', () => runPrograms(app, [process.execPath]));
-  step('retort doctor', () => expectMatch(must(app, [...retort, 'doctor']), /addon +ok +\S+build\/retort\.node \(of this package\)/));
-  step('without a home and a cache', () => runPrograms(app, [process.execPath], { XDG_CACHE_HOME: undefined, HOME: '/nonexistent' }));
+  step('retort doctor', () =>
+    expectMatch(must(app, [...retort, 'doctor']), /addon +ok +\S+build\/retort\.node \(of this package\)/),
+  );
+  step('without a home and a cache', () =>
+    runPrograms(app, [process.execPath], { XDG_CACHE_HOME: undefined, HOME: '/nonexistent' }),
+  );
   step('a second installation takes the addon from the cache', () => {
     const again = newFolder('again');
     install(again);
@@ -248,7 +295,8 @@ function prove({ offline }) {
     expectMatch(must(again, [...retort, 'setup']), /was built before/);
   });
 
-  if (!offline) must(app, ['npm', 'install', '--no-fund', '--no-audit', '@types/node@20', 'typescript@7', 'vitest@4', 'esbuild']);
+  if (!offline)
+    must(app, ['npm', 'install', '--no-fund', '--no-audit', '@types/node@20', 'typescript@7', 'vitest@4', 'esbuild']);
   const inApp = (/** @type {string} */ path) => join(app, 'node_modules', path);
   step('vitest, threads and forks', () => runVitest(app, inApp('vitest/vitest.mjs')));
   step('esbuild, the addon outside', () => runBundles(app, inApp('esbuild/bin/esbuild')));
@@ -297,7 +345,10 @@ function proveOnline(app, tarball) {
     runPrograms(place, [...yarn, 'node'], env);
   });
   step('retort quickstart, one epoch', () => {
-    expectMatch(must(app, ['npx', 'retort', 'quickstart', '--epochs', '1']), /student distilled[^]*student\.safetensors/);
+    expectMatch(
+      must(app, ['npx', 'retort', 'quickstart', '--epochs', '1']),
+      /student distilled[^]*student\.safetensors/,
+    );
   });
 }
 

@@ -157,7 +157,7 @@ export class Tensor implements Disposable {
   }
 
   /** The elements as bytes (little-endian, row-major). */
-  bytes(): Uint8Array<ArrayBuffer> {
+  bytes(): Uint8Array {
     const { shape, dtype } = facts(this);
     const length = elements(shape) * itemSize(dtype);
     let buffer: ArrayBuffer;

@@ -4,4 +4,4 @@ import { expect, it } from 'vitest';
 
 it('computes', () => {
   expect(tidy(() => tensor([1, 2]).mul(2).sum().item())).toBe(6);
-});
+}, 60_000);

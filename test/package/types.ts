@@ -37,9 +37,16 @@ class Net extends Module {
 const fc: RecorderConfig = { type: 'ModuleOutputs', source: 'fc' };
 export const distiller = new ConfigurableDistiller({ studentRecorders: { fc }, teacherRecorders: { fc } });
 export const optimizer = new AdamW(new Net().parameters(), { lr: 0.01 });
-export const value: number = tidy(() => noGrad(() => new Net().forward(randn([2, 8])).sum().item()));
-export const names: string[] = [algorithms, connectors, deliveries, generators, losses, recorders].flatMap(
-  (registry) => registry.names(),
+export const value: number = tidy(() =>
+  noGrad(() =>
+    new Net()
+      .forward(randn([2, 8]))
+      .sum()
+      .item(),
+  ),
+);
+export const names: string[] = [algorithms, connectors, deliveries, generators, losses, recorders].flatMap((registry) =>
+  registry.names(),
 );
 export const kinds = [DataLoader, Registry, ResNet, RetortError, SyntheticImages, Trainer, retortTaps];
 export const bytes: number = memory().bytes;

@@ -9,9 +9,9 @@ import {
   noGrad,
   randn,
   RetortError,
-  Tensor,
   tidy,
   Trainer,
+  type Tensor,
 } from 'retort-kd';
 import { algorithms } from 'retort-kd/algorithms';
 import type { RecorderConfig } from 'retort-kd/config';

@@ -1,10 +1,12 @@
 // Which addon is loaded, and what is said where none can be: searches in folders made here, and programs in processes of their own.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   utimesSync,
@@ -12,18 +14,19 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { version } from '../src/version.ts';
+import { cachedAddons, cacheFolder, storeAddon } from '../tools/addon-cache.mjs';
 import {
-  cachedAddons,
-  cacheFolder,
-  cacheName,
   explain,
   findAddon,
   hashSources,
   mismatch,
+  platformHelp,
+  platformProblem,
   readAddon,
   seal,
 } from '../tools/addon-file.mjs';
@@ -160,8 +163,71 @@ describe('the search', () => {
     expect(cacheFolder({ XDG_CACHE_HOME: '/x' })).toBe('/x/retort-kd');
     expect(cacheFolder({ XDG_CACHE_HOME: 'relative' })).toMatch(/^\/.*\.cache\/retort-kd$/);
     expect(cachedAddons({ XDG_CACHE_HOME: join(folder, 'none') })).toEqual([]);
-    expect(cacheName(built)).toMatch(/^[\d.]+-linux-\w+-node\d+-libtorch[\d.]+-[\da-f]{16}\.node$/);
   });
+});
+
+describe('the cache', () => {
+  const store = (facts: Partial<AddonRecord>): string =>
+    storeAddon(
+      seal(Buffer.from('a library'), { ...built, ...facts }),
+      { ...built, ...facts },
+      { XDG_CACHE_HOME: folder },
+    )!;
+
+  it('keeps those used last, each under a name for people, and no stale pieces', () => {
+    const pieces = ['stale', 'fresh'].map((name) => join(folder, `retort-kd/${name}.node.tmp`));
+    const files = Array.from({ length: 8 }, (_, i) => store({ key: String(i).repeat(64) }));
+    expect(files[0]).toMatch(/\/[\d.]+-linux-\w+-node\d+-libtorch[\d.]+-0{16}\.node$/);
+    for (const [i, file] of files.entries()) utimesSync(file, 2000 - i, 2000 - i);
+    for (const piece of pieces) writeFileSync(piece, '');
+    utimesSync(pieces[0]!, 1, 1);
+    const last = store({ key: 'f'.repeat(64) });
+    expect(cachedAddons({ XDG_CACHE_HOME: folder })).toEqual([last, ...files.slice(0, 7)]);
+    expect(pieces.map((piece) => existsSync(piece))).toEqual([false, true]);
+  });
+
+  it('is whole at every moment while two write to it', async () => {
+    const file = store({});
+    const program = `
+      import { readFileSync } from 'node:fs';
+      import { storeAddon } from ${JSON.stringify(join(root, 'tools/addon-cache.mjs'))};
+      import { readAddon } from ${JSON.stringify(join(root, 'tools/addon-file.mjs'))};
+      const file = ${JSON.stringify(file)};
+      const [bytes, record] = [readFileSync(file), readAddon(file)];
+      for (let i = 0; i < 100; i++) storeAddon(bytes, record);`;
+    const env = { ...process.env, XDG_CACHE_HOME: folder };
+    const writers = [1, 2].map(() => spawn(process.execPath, ['--input-type=module', '-e', program], { env }));
+    let running = 2;
+    const codes = writers.map((child) => new Promise((done) => child.on('close', (code) => (running--, done(code)))));
+    while (running > 0) {
+      expect(readAddon(file)).toMatchObject({ key: built.key });
+      await setImmediate();
+    }
+    expect(await Promise.all(codes)).toEqual([0, 0]);
+    expect(readdirSync(join(folder, 'retort-kd'))).toHaveLength(1);
+  });
+
+  it('need not be there', () => {
+    writeFileSync(join(folder, 'file'), '');
+    expect(storeAddon(Buffer.from(''), built, { XDG_CACHE_HOME: join(folder, 'file') })).toBeUndefined();
+  });
+});
+
+it.each([
+  ['darwin', 'Retort runs on Linux with glibc, and this is macOS'],
+  ['win32', 'Retort runs on Linux with glibc, and this is Windows'],
+  ['linux', undefined],
+])('on %s', (platform, problem) => {
+  const before = Object.getOwnPropertyDescriptor(process, 'platform')!;
+  Object.defineProperty(process, 'platform', { ...before, value: platform });
+  try {
+    expect(platformProblem()).toBe(problem);
+    if (problem !== undefined) {
+      expect(explain({ chosen: undefined, candidates: [] })).toEqual({ message: problem, help: platformHelp });
+    }
+  } finally {
+    Object.defineProperty(process, 'platform', before);
+  }
 });
 
 it('an engine without its addon says what to run', () => {

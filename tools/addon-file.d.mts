@@ -34,16 +34,13 @@ export interface AddonSearch {
   candidates: AddonCandidate[];
 }
 
-export function cacheFolder(env?: NodeJS.ProcessEnv): string | undefined;
 export function seal(library: Uint8Array, facts: Omit<AddonRecord, 'sha256'>): Buffer;
 export function readAddon(file: string): AddonRecord | string;
 export function hashSources(folder?: string): string | undefined;
 export function mismatch(record: AddonRecord, version: string): string | undefined;
-export function cachedAddons(env?: NodeJS.ProcessEnv): string[];
 export function findAddon(version: string, env?: NodeJS.ProcessEnv): AddonSearch;
 export function setupCommand(): string;
 export function doctorCommand(): string;
 export function platformProblem(): string | undefined;
 export const platformHelp: string;
 export function explain(search: AddonSearch): { message: string; help: string };
-export function cacheName(record: Pick<AddonRecord, 'retort' | 'platform' | 'node' | 'libtorch' | 'key'>): string;

@@ -6,9 +6,10 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { cachedAddons } from './addon-cache.mjs';
 
 /** @typedef {import('./addon-file.d.mts').AddonRecord} AddonRecord */
 /** @typedef {import('./addon-file.d.mts').AddonCandidate} AddonCandidate */
@@ -23,22 +24,6 @@ const above = dirname(dirname(here));
 /** The root of the clone or of the installed package; undefined in a bundle. */
 const packageRoot = existsSync(join(above, 'tools/addon-file.mjs')) ? above : undefined;
 const isClone = packageRoot !== undefined && existsSync(join(packageRoot, 'src/torch'));
-
-/**
- * The folder of built addons: `$XDG_CACHE_HOME/retort-kd`, or `~/.cache/retort-kd`.
- * @returns {string | undefined} undefined for a user without a home
- */
-export function cacheFolder(env = process.env) {
-  const given = env['XDG_CACHE_HOME'];
-  if (given && isAbsolute(given)) return join(given, 'retort-kd'); // a relative one is to be ignored, says its specification
-  let home = '';
-  try {
-    home = homedir();
-  } catch {
-    // a user that the system has no entry for
-  }
-  return isAbsolute(home) ? join(home, '.cache/retort-kd') : undefined;
-}
 
 /**
  * The library's bytes with its record behind them.
@@ -155,19 +140,6 @@ function foreign(file) {
   return isForeign ? 'it, or its folder, belongs to another user or can be written by all' : undefined;
 }
 
-/** @returns {string[]} the addons in the user's cache, the latest first */
-export function cachedAddons(env = process.env) {
-  const folder = cacheFolder(env);
-  if (folder === undefined) return [];
-  try {
-    const files = readdirSync(folder).filter((name) => name.endsWith('.node'));
-    const age = (/** @type {string} */ file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    return files.map((name) => join(folder, name)).toSorted((a, b) => age(b) - age(a));
-  } catch {
-    return [];
-  }
-}
-
 /**
  * Looks for the addon that this process is to load: the one RETORT_ADDON names, else the first that fits of the package's own, or
  * the one beside a bundle, and those in the user's cache.
@@ -261,12 +233,4 @@ export function explain({ candidates }) {
   if (!first) return { message: 'the native addon is not built yet', help };
   const lines = candidates.map(({ file, problem }) => `  ${file}: ${problem}`);
   return { message: ['there is no native addon that fits:', ...lines].join('\n'), help };
-}
-
-/**
- * The file's name in the cache: for people, with a part of its hash to tell apart what the words do not.
- * @param {AddonRecord} record
- */
-export function cacheName({ retort, platform, node, libtorch, key }) {
-  return `${retort}-${platform}-node${node.version.split('.')[0]}-libtorch${libtorch.version}-${key.slice(0, 16)}.node`;
 }

@@ -6,7 +6,8 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { cacheFolder, explain, findAddon, platformHelp, platformProblem, setupCommand } from './addon-file.mjs';
+import { cacheFolder } from './addon-cache.mjs';
+import { explain, findAddon, platformHelp, platformProblem, setupCommand } from './addon-file.mjs';
 import { probeAddon, suggestedCoreType } from './addon.mjs';
 import { installCommand } from './apt.mjs';
 import { isDistCurrent } from './build-dist.mjs';

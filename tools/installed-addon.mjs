@@ -1,20 +1,17 @@
 // Brings the addon to an installed package: from the user's cache, or compiled and put there. The package gets a copy where its
 // folder can be written to, so that it works for other users too, and in images made of it.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { cachedAddons, cacheFolder, cacheName } from './addon-file.mjs';
+import { cachedAddons, cacheFolder, storeAddon } from './addon-cache.mjs';
 import { addonFacts, compileAddon, isAddonOf } from './build-native.mjs';
 import { addonFile, nativeDir } from './paths.mjs';
 import { writeWhole } from './stamps.mjs';
 import { ToolError } from './tool-error.mjs';
 
 /** @typedef {import('./libtorch.mjs').Libtorch} Libtorch */
-
-/** How many addons the cache keeps: those used last. */
-const cacheSize = 8;
 
 /**
  * The addon that would be built now, where it was built before.
@@ -51,12 +48,11 @@ export function buildInstalled(libtorch) {
   const out = mkdtempSync(join(tmpdir(), 'retort-build-'));
   const bytes = compileAddon(libtorch, facts, { source: nativeDir, out });
   rmSync(out, { recursive: true, force: true }); // when the build fails it stays: the log is in it
-  const folder = cacheFolder();
-  const isCached = folder !== undefined && keep(join(folder, cacheName(facts)), bytes);
-  if (isCached) sweep(folder);
-  if (keep(addonFile, bytes) || isCached) return;
+  const cached = storeAddon(bytes, facts);
+  if (keep(addonFile, bytes) || cached !== undefined) return;
+  const folder = cacheFolder() ?? 'a cache (there is no home folder)';
   throw new ToolError(
-    `the addon was built, but neither ${dirname(addonFile)} nor ${folder ?? 'a cache (there is no home folder)'} can be written to`,
+    `the addon was built, but neither ${dirname(addonFile)} nor ${folder} can be written to`,
     'set XDG_CACHE_HOME to a folder that can be, for this and for every later command',
   );
 }
@@ -73,17 +69,4 @@ function keep(file, bytes) {
   } catch {
     return false;
   }
-}
-
-/**
- * Leaves the addons used last, and no pieces of what was never finished.
- * @param {string} folder
- */
-function sweep(folder) {
-  const hour = 3_600_000;
-  const age = (/** @type {string} */ file) =>
-    Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-  const pieces = readdirSync(folder).filter((name) => name.endsWith('.tmp'));
-  const stale = pieces.map((name) => join(folder, name)).filter((file) => age(file) > hour);
-  for (const file of [...cachedAddons().slice(cacheSize), ...stale]) rmSync(file, { force: true });
 }

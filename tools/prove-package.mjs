@@ -21,7 +21,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { cacheName, readAddon } from './addon-file.mjs';
+import { storeAddon } from './addon-cache.mjs';
+import { readAddon } from './addon-file.mjs';
 import { addonFile, root } from './paths.mjs';
 import { capture, commandLine } from './processes.mjs';
 import { readJson } from './stamps.mjs';
@@ -193,9 +194,10 @@ function runPrograms(app, node, env) {
 /**
  * @param {string} app
  * @param {string} compiler its file
+ * @param {readonly (readonly [string, string])[]} [settings] module and moduleResolution
  */
-function checkTypes(app, compiler) {
-  for (const [module, moduleResolution] of resolutions) {
+function checkTypes(app, compiler, settings = resolutions) {
+  for (const [module, moduleResolution] of settings) {
     const compilerOptions = {
       strict: true,
       noEmit: true,
@@ -252,9 +254,7 @@ function runBundles(app, esbuild) {
 function seedCache() {
   const record = readAddon(addonFile);
   if (typeof record === 'string') throw new ToolError(`${addonFile}: ${record}`, 'npm run build');
-  const cache = join(folder, 'cache/retort-kd');
-  mkdirSync(cache, { recursive: true });
-  copyFileSync(addonFile, join(cache, cacheName(record)));
+  if (!storeAddon(readFileSync(addonFile), record, environment)) throw new ToolError('the cache cannot be written', '');
 }
 
 /** @param {{ offline: boolean }} options */
@@ -300,7 +300,7 @@ function prove({ offline }) {
   const inApp = (/** @type {string} */ path) => join(app, 'node_modules', path);
   step('vitest, threads and forks', () => runVitest(app, inApp('vitest/vitest.mjs')));
   step('esbuild, the addon outside', () => runBundles(app, inApp('esbuild/bin/esbuild')));
-  step('TypeScript at hand', () => checkTypes(app, inApp('typescript/bin/tsc')));
+  step('TypeScript at hand', () => checkTypes(app, inApp('typescript/bin/tsc'), resolutions.slice(offline ? 1 : 0)));
   if (!offline) proveOnline(app, tarball);
 }
 

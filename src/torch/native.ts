@@ -94,6 +94,9 @@ export interface Native {
   allGather(): void;
 }
 
+/** What to type where this process runs. */
+export { doctorCommand, setupCommand };
+
 let loaded: Native | undefined;
 
 /** The addon. @throws {RetortError} when it is not built or libtorch cannot be loaded. */

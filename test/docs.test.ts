@@ -179,7 +179,8 @@ describe('names', () => {
       const called = /^(?:\w+\.)*([a-z]\w*)\(/.exec(code!)?.[1];
       if (called !== undefined && !callable.has(called) && !foreign.has(`${called}()`)) unknown.push(`${called}()`);
     }
-    for (const [path] of read(document).matchAll(/retort-kd\/[\w/-]+/g)) if (!subpaths.has(path)) unknown.push(path);
+    for (const [path] of read(document).matchAll(/(?<!node_modules\/)retort-kd\/[\w/-]+/g))
+      if (!subpaths.has(path)) unknown.push(path);
     expect([...new Set(unknown)]).toEqual([]);
   });
 });

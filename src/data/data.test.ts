@@ -99,7 +99,7 @@ describe('transforms', () => {
     expect(new Normalize({ mean, std }).apply(x)).toBeAllClose(expected, { atol: 1e-6 });
     expect(() => new Normalize({ mean: [0, 1], std: [1] })).toThrow(/one value per channel, got 2 and 1/);
     expect(() => new Normalize({ mean: [0], std: [] })).toThrow(/std: expected a list of length >= 1, got \[\]/);
-    expect(() => new Normalize({ mean: [0], std: [0] })).toThrow(/std must be positive/);
+    expect(() => new Normalize({ mean: [0], std: [0] })).toThrow(/std.0: expected a number > 0, got 0/);
     expect(() => new Normalize({ mean: [0], std: [1] }).apply(x)).toThrow(/mean and std have 1 channels, the images 3/);
   });
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import type { z } from 'zod';
 
 import { datasets, transforms } from '../src/data/index.ts';
 import { algorithms } from '../src/distill/algorithms/index.ts';
@@ -267,7 +267,7 @@ describe('tables', () => {
     });
     const options = Object.entries<Entry<unknown>>(entries).flatMap(([name, { schema }]) =>
       Object.entries((schema as unknown as { shape: Record<string, z.ZodType> }).shape).map(
-        ([option, kind]) => `\`${name}\` \`${option}\`${kind instanceof z.ZodExactOptional ? '' : ' required'}`,
+        ([option, kind]) => `\`${name}\` \`${option}\`${kind._zod.optin === undefined ? ' required' : ''}`,
       ),
     );
     expect(rows.toSorted()).toEqual(options.toSorted());

@@ -138,6 +138,18 @@ function saidToPrint(program: string): string {
   return list.trimEnd().replaceAll(/^\/\/ ?/gm, '');
 }
 
+it('docs/environment.md has every variable that is read', () => {
+  const text = read('docs/environment.md');
+  const sources = [...filesBelow('src', '.ts'), ...filesBelow('tools', '.mjs')].filter(
+    (path) => !path.endsWith('.test.ts'),
+  );
+  const own = /process\.env(?:\.|\[')([A-Z_]+)/g;
+  const named = sources.flatMap((path) => [...read(path).matchAll(own)].map(([, name]) => name!));
+  const general = new Set(['PATH', 'TERM', 'CXX']); // every program's
+  expect(named.length).toBeGreaterThan(8);
+  expect([...new Set(named)].filter((name) => !general.has(name) && !text.includes(`\`${name}\``))).toEqual([]);
+});
+
 describe('names', () => {
   const exported = new Set<string>();
   /** Functions, and methods of exported classes. */

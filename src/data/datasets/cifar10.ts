@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { entry, pathTo } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset } from '../dataset.ts';
 import { readCifarBinary } from './cifar-binary.ts';
@@ -95,7 +95,7 @@ export class Cifar10 implements Dataset, Disposable {
 export const cifar10Entry = entry(
   z.strictObject({
     split: z.enum(['train', 'test']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     limit: z.number().int().positive().exactOptional(),
   }),
   (options) => new Cifar10(options),

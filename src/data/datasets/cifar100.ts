@@ -2,7 +2,7 @@
 // Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { entry, pathTo } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset } from '../dataset.ts';
 import { readCifarBinary } from './cifar-binary.ts';
@@ -64,7 +64,7 @@ export class Cifar100 implements Dataset, Disposable {
 export const cifar100Entry = entry(
   z.strictObject({
     split: z.enum(['train', 'test']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     limit: z.number().int().positive().exactOptional(),
   }),
   (options) => new Cifar100(options),

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { readIdxFile } from '../../formats/index.ts';
 import type { IdxOptions } from '../../formats/index.ts';
-import { entry } from '../../registry/index.ts';
+import { entry, pathTo } from '../../registry/index.ts';
 import { tensorFromBytes } from '../../torch/index.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
@@ -95,7 +95,7 @@ function requireBytes(file: string, what: string, rank: number): NonNullable<Idx
 export const fashionMnistEntry = entry(
   z.strictObject({
     split: z.enum(['train', 'test']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     limit: z.number().int().positive().exactOptional(),
   }),
   (options) => new FashionMnist(options),

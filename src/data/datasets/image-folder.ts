@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
 import type { Dataset, LeftOut, Pixels } from '../dataset.ts';
+import { entry, pathTo } from '../../registry/index.ts';
 import { decodeImage } from '../decode-image.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { listByFile, listByFolders } from './image-list.ts';
@@ -76,8 +76,8 @@ export const decodeSchema = {
 
 export const imageFolderEntry = entry(
   z.strictObject({
-    root: z.string(),
-    annFile: z.string().exactOptional(),
+    root: pathTo('folder'),
+    annFile: pathTo('file').exactOptional(),
     classes: z.array(z.string()).readonly().exactOptional(),
     ...decodeSchema,
   }),

@@ -6,8 +6,8 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { exists } from '../../files.ts';
-import { entry } from '../../registry/index.ts';
 import { numberedClasses } from '../classes.ts';
+import { entry, pathTo } from '../../registry/index.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { checkSplit, dataFolders } from './data-folders.ts';
 import { decodeSchema, ImageFolder } from './image-folder.ts';
@@ -68,7 +68,7 @@ function labelsOf(
 export const imageNetEntry = entry(
   z.strictObject({
     split: z.enum(['train', 'val']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     annFile: z.string().exactOptional(),
     numClasses: z.number().int().positive().exactOptional(),
     ...decodeSchema,

@@ -1,214 +1,223 @@
-// The addon's entry: one environment at a time, its tape, scopes, threads and facts about libtorch.
+// The addon's entry: environments come and go, each with its tape and scopes; threads and facts about libtorch.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <c10/util/Logging.h>
 #include <torch/version.h>
 
-#include <atomic>
 #include <sstream>
 
 #include "allocator.h"
 #include "engine.h"
-#include "napi.h"
+#include "random.h"
 
 namespace retort {
 
-Engine& engine() {
-  static auto* instance = new Engine();  // never destroyed, see allocator.cc
+Process& process() {
+  static auto* instance = new Process();  // never destroyed, see allocator.cc
   return *instance;
 }
 
-const at::Tensor& tensor_at(Handle handle) {
-  Slot* slot = engine().slots.find(handle);
+const at::Tensor& Engine::tensor(Handle handle) {
+  Slot* slot = slots.find(handle);
   TORCH_CHECK(slot != nullptr, "this tensor was freed: it was disposed, or the scope that made it has ended");
   return slot->tensor;
 }
 
-std::vector<at::Tensor> read_tensors(size_t& at) {
-  const Tape& tape = engine().tape;
-  std::vector<at::Tensor> out(static_cast<size_t>(tape.integer(at++)));
-  for (at::Tensor& tensor : out) {
-    const Handle handle = tape.handle(at++);
-    if (handle != 0) tensor = tensor_at(handle);
+std::vector<at::Tensor> Engine::read_tensors(Cursor& in) {
+  std::vector<at::Tensor> out(in.count());
+  for (at::Tensor& one : out) {
+    const Handle handle = in.handle();
+    if (handle != 0) one = tensor(handle);
   }
   return out;
 }
 
-double handle_of(at::Tensor tensor, int32_t origin) {
-  return tensor.defined() ? static_cast<double>(engine().slots.insert(std::move(tensor), origin)) : 0;
+Handle Engine::handle_of(at::Tensor tensor, int32_t origin) {
+  return tensor.defined() ? slots.insert(std::move(tensor), origin) : 0;
 }
 
-void define(napi_env env, napi_value exports, const char* name, napi_callback function) {
-  napi_value value;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &value);
-  napi_set_named_property(env, exports, name, value);
+void Engine::release() {
+  hooks.release();
+  inference.clear();
+  leave_group(*this);
+  leave_random(*this);
+  operators.list.clear();
+  operators.stacks.clear();
+  slots.clear();
+  strings.clear();
+  generators = Generators();
+  tape.release();
 }
 
 namespace {
 
-std::atomic<bool> claimed{false};
+napi_value get_tape(const Args<0>& args) { return args.engine.tape.holder(); }
 
-napi_value set_tape(napi_env env, napi_callback_info info) {
-  Args<1> args(env, info);
-  Tape& tape = engine().tape;
-  void* data = nullptr;
-  size_t bytes = 0;
-  TORCH_CHECK(napi_get_arraybuffer_info(env, args.values[0], &data, &bytes) == napi_ok, "an ArrayBuffer was expected");
-  if (tape.buffer != nullptr) napi_delete_reference(env, tape.buffer);
-  napi_create_reference(env, args.values[0], 1, &tape.buffer);
-  tape.data = static_cast<double*>(data);
-  tape.length = bytes / sizeof(double);
-  return nullptr;
+void reserve_tape(const Args<1>& args) {
+  const int64_t length = args.integer(0);
+  TORCH_CHECK(length >= 0 && length <= int64_t{1} << 40, "the tape cannot have ", length, " places");
+  args.engine.tape.reserve(static_cast<size_t>(length));
 }
 
-napi_value intern(napi_env env, napi_callback_info info) {
-  auto& strings = engine().strings;
-  strings.push_back(Args<1>(env, info).string(0));
-  return make_number(env, static_cast<double>(strings.size() - 1));
+size_t intern(const Args<1>& args) {
+  auto& strings = args.engine.strings;
+  strings.push_back(args.string(0));
+  return strings.size() - 1;
 }
 
-napi_value enter_scope(napi_env, napi_callback_info) {
-  engine().slots.enter();
-  return nullptr;
+void enter_scope(const Args<0>& args) { args.engine.slots.enter(); }
+void exit_scope(const Args<0>& args) { args.engine.slots.exit(); }
+bool escape(const Args<1>& args) { return args.engine.slots.escape(args.handle(0)); }
+bool move_to(const Args<2>& args) { return args.engine.slots.move_to(args.handle(0), args.handle(1)); }
+ScopeId current_scope(const Args<0>& args) { return args.engine.slots.current(); }
+ScopeId open_async_scope(const Args<0>& args) { return args.engine.slots.open_async(); }
+void select_async_scope(const Args<1>& args) { args.engine.slots.select_async(args.handle(0)); }
+void close_async_scope(const Args<1>& args) { args.engine.slots.close_async(args.handle(0)); }
+
+// All threads of a process compute with the same number of threads: OpenBLAS keeps one set of buffers for all, and takes those
+// of a call that runs when another one comes with fewer.
+void set_threads(const Args<1>& args) {
+  const int64_t count = args.integer(0);
+  TORCH_CHECK(count >= 1 && count <= 4096, "1 to 4096 threads were expected, got ", count);
+  Process& shared = process();
+  std::lock_guard<std::mutex> guard(shared.mutex);
+  if (shared.threads == count) return;
+  TORCH_CHECK(shared.environments == 1, "another thread of this process uses the engine with ", shared.threads,
+              " threads for an operator, and all must use the same number: set it before the others load the engine, "
+              "or for all with RETORT_THREADS");
+  at::set_num_threads(static_cast<int>(count));
+  shared.threads = count;
 }
 
-napi_value exit_scope(napi_env, napi_callback_info) {
-  engine().slots.exit();
-  return nullptr;
+// The number of threads an environment begins with: what it wants, unless others have begun before it.
+void begin_threads(const Args<1>& args) {
+  const int64_t wanted = args.integer(0);
+  Process& shared = process();
+  std::lock_guard<std::mutex> guard(shared.mutex);
+  if (shared.threads != 0) return at::init_num_threads();
+  at::set_num_threads(static_cast<int>(wanted));
+  shared.threads = wanted;
 }
 
-napi_value escape(napi_env env, napi_callback_info info) {
-  return make_boolean(env, engine().slots.escape(static_cast<Handle>(Args<1>(env, info).number(0))));
+int environments() {
+  std::lock_guard<std::mutex> guard(process().mutex);
+  return process().environments;
 }
 
-napi_value move_to(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  return make_boolean(env, engine().slots.move_to(static_cast<Handle>(args.number(0)), static_cast<ScopeId>(args.number(1))));
-}
-
-napi_value current_scope(napi_env env, napi_callback_info) {
-  return make_number(env, static_cast<double>(engine().slots.current()));
-}
-
-napi_value open_async_scope(napi_env env, napi_callback_info) {
-  return make_number(env, static_cast<double>(engine().slots.open_async()));
-}
-
-napi_value select_async_scope(napi_env env, napi_callback_info info) {
-  engine().slots.select_async(static_cast<ScopeId>(Args<1>(env, info).number(0)));
-  return nullptr;
-}
-
-napi_value close_async_scope(napi_env env, napi_callback_info info) {
-  engine().slots.close_async(static_cast<ScopeId>(Args<1>(env, info).number(0)));
-  return nullptr;
-}
-
-napi_value set_threads(napi_env env, napi_callback_info info) {
-  at::set_num_threads(static_cast<int>(Args<1>(env, info).integer(0)));
-  return nullptr;
-}
-
-napi_value get_info(napi_env env, napi_callback_info) {
-  napi_value out = make_object(env);
-  set(env, out, "version", make_string(env, TORCH_VERSION));
-  set(env, out, "cuda", make_boolean(env, at::hasCUDA()));
-  set(env, out, "threads", make_number(env, at::get_num_threads()));
-  set(env, out, "processes", make_boolean(env, can_join_group()));
+napi_value get_info(const Args<0>& args) {
+  const Js js = args.js;
+  const napi_value out = js.object();
+  js.set(out, "version", js.string(TORCH_VERSION));
+  js.set(out, "cuda", js.boolean(at::hasCUDA()));
+  js.set(out, "threads", js.number(at::get_num_threads()));
+  js.set(out, "environments", js.number(environments()));
+  js.set(out, "processes", js.boolean(can_join_group()));
   return out;
 }
 
-napi_value memory(napi_env env, napi_callback_info) {
+napi_value memory(const Args<0>& args) {
+  const Js js = args.js;
   const AllocatorStats stats = allocator_stats();
-  napi_value out = make_object(env);
-  set(env, out, "tensors", make_number(env, static_cast<double>(engine().slots.live())));
-  set(env, out, "bytes", make_number(env, static_cast<double>(stats.allocated)));
-  set(env, out, "peakBytes", make_number(env, static_cast<double>(stats.peak)));
-  set(env, out, "cachedBytes", make_number(env, static_cast<double>(stats.cached)));
+  const napi_value out = js.object();
+  js.set(out, "tensors", js.number(static_cast<double>(args.engine.slots.live())));
+  js.set(out, "bytes", js.number(static_cast<double>(stats.allocated)));
+  js.set(out, "peakBytes", js.number(static_cast<double>(stats.peak)));
+  js.set(out, "cachedBytes", js.number(static_cast<double>(stats.cached)));
   return out;
 }
 
-napi_value reset_peak_memory(napi_env, napi_callback_info) {
-  reset_peak();
-  return nullptr;
-}
+void reset_peak_memory(const Args<0>&) { reset_peak(); }
+void empty_memory_cache(const Args<0>&) { empty_cache(); }
 
-napi_value empty_memory_cache(napi_env, napi_callback_info) {
-  empty_cache();
-  return nullptr;
-}
-
-// Every live tensor: its handle, dtype, shape and the operator that made it. All in one go: a collection in between might free.
-napi_value live_tensors(napi_env env, napi_callback_info) {
-  napi_value out = make_array(env);
-  uint32_t count = 0;
-  const auto& slots = engine().slots.slots();
+// Every live tensor: its handle, dtype, shape and the operator that made it. All are looked at before the first JavaScript value
+// is made, which may run a collection that frees some of them.
+napi_value live_tensors(const Args<0>& args) {
+  struct Live {
+    Handle handle;
+    int32_t origin;
+    at::ScalarType dtype;
+    std::string shape;
+  };
+  std::vector<Live> found;
+  const auto& slots = args.engine.slots.slots();
   for (size_t i = 0; i < slots.size(); ++i) {
-    if (!slots[i].live) continue;
-    napi_value entry = make_object(env);
-    set(env, entry, "handle",
-        make_number(env, static_cast<double>((static_cast<uint64_t>(slots[i].generation) << kSlotBits) | i)));
-    set(env, entry, "origin", make_string(env, operator_name(slots[i].origin)));
-    set(env, entry, "dtype", make_number(env, static_cast<double>(slots[i].tensor.scalar_type())));
+    const Slot& slot = slots[i];
+    if (!slot.live) continue;
     std::ostringstream shape;
-    shape << slots[i].tensor.sizes();
-    set(env, entry, "shape", make_string(env, shape.str()));
-    napi_set_element(env, out, count++, entry);
+    shape << slot.tensor.sizes();
+    found.push_back({(static_cast<uint64_t>(slot.generation) << kSlotBits) | i, slot.origin, slot.tensor.scalar_type(), shape.str()});
+  }
+  const Js js = args.js;
+  const napi_value out = js.array();
+  uint32_t count = 0;
+  for (const Live& live : found) {
+    const HandleScope scope(js);
+    const napi_value entry = js.object();
+    js.set(entry, "handle", js.number(static_cast<double>(live.handle)));
+    js.set(entry, "origin", js.string(args.engine.operators.name(live.origin)));
+    js.set(entry, "dtype", js.number(static_cast<double>(live.dtype)));
+    js.set(entry, "shape", js.string(live.shape));
+    js.set(out, count++, entry);
   }
   return out;
 }
 
-void release_environment(void*) {
-  Engine& state = engine();
-  clear_hooks();
-  clear_distributed();
-  clear_dispatch();
-  state.slots.clear();
-  state.strings.clear();
-  state.generators.clear();
-  state.tape = Tape();
-  state.env = nullptr;
-  claimed = false;
-}
-
-napi_value init(napi_env env, napi_value exports) {
-  if (claimed.exchange(true)) {
-    napi_throw_error(env, "RETORT_THREAD",
-                     "the engine is already loaded in another thread of this process, and libtorch may compute in one only\n"
-                     "  help: use one thread for all tensor work, or separate processes (child_process.fork)");
-    return nullptr;
-  }
-  const std::string error = message_of([&] {
-    static const bool once = (install_allocator(), true);
-    (void)once;
+void enter_process() {
+  std::lock_guard<std::mutex> guard(process().mutex);
+  static const bool once = [] {
+    install_allocator();
     // Every error would look up the names of all functions on its way, which takes a millisecond and is never shown.
     c10::SetStackTraceFetcher([] { return std::string(); });
-    engine().env = env;
-    napi_add_env_cleanup_hook(env, release_environment, nullptr);
-    define(env, exports, "setTape", guarded<set_tape>);
-    define(env, exports, "intern", guarded<intern>);
-    define(env, exports, "enterScope", guarded<enter_scope>);
-    define(env, exports, "exitScope", guarded<exit_scope>);
-    define(env, exports, "escape", guarded<escape>);
-    define(env, exports, "moveTo", guarded<move_to>);
-    define(env, exports, "currentScope", guarded<current_scope>);
-    define(env, exports, "openAsyncScope", guarded<open_async_scope>);
-    define(env, exports, "selectAsyncScope", guarded<select_async_scope>);
-    define(env, exports, "closeAsyncScope", guarded<close_async_scope>);
-    define(env, exports, "setThreads", guarded<set_threads>);
-    define(env, exports, "info", guarded<get_info>);
-    define(env, exports, "memory", guarded<memory>);
-    define(env, exports, "resetPeakMemory", guarded<reset_peak_memory>);
-    define(env, exports, "emptyCache", guarded<empty_memory_cache>);
-    define(env, exports, "liveTensors", guarded<live_tensors>);
-    define_dispatch(env, exports);
-    define_tensors(env, exports);
-    define_autograd(env, exports);
-    define_random(env, exports);
-    define_distributed(env, exports);
+    return true;
+  }();
+  (void)once;
+  ++process().environments;
+}
+
+void release_environment(void* data) {
+  // Nothing may be thrown out of here.
+  (void)message_of([&] { static_cast<Engine*>(data)->release(); });
+  std::lock_guard<std::mutex> guard(process().mutex);
+  if (--process().environments == 0) process().threads = 0;
+}
+
+void destroy_environment(napi_env, void* data, void*) { delete static_cast<Engine*>(data); }
+
+napi_value init(napi_env env, napi_value object) {
+  const Js js(env);
+  const std::string error = message_of([&] {
+    auto owned = std::make_unique<Engine>(js);
+    Engine& engine = *owned;
+    enter_process();
+    js.on_end(owned.release(), release_environment, destroy_environment);
+    Exports exports(engine, object);
+    engine.tape.attach();
+    exports.add<get_tape>("tape");
+    exports.add<reserve_tape>("reserveTape");
+    exports.add<intern>("intern");
+    exports.add<enter_scope>("enterScope");
+    exports.add<exit_scope>("exitScope");
+    exports.add<escape>("escape");
+    exports.add<move_to>("moveTo");
+    exports.add<current_scope>("currentScope");
+    exports.add<open_async_scope>("openAsyncScope");
+    exports.add<select_async_scope>("selectAsyncScope");
+    exports.add<close_async_scope>("closeAsyncScope");
+    exports.add<begin_threads>("beginThreads");
+    exports.add<set_threads>("setThreads");
+    exports.add<get_info>("info");
+    exports.add<memory>("memory");
+    exports.add<reset_peak_memory>("resetPeakMemory");
+    exports.add<empty_memory_cache>("emptyCache");
+    exports.add<live_tensors>("liveTensors");
+    define_dispatch(exports);
+    define_tensors(exports);
+    define_autograd(exports);
+    define_random(exports);
+    define_distributed(exports);
   });
-  if (!error.empty()) napi_throw_error(env, "RETORT_ENGINE", error.c_str());
-  return exports;
+  if (!error.empty()) js.raise("RETORT_ENGINE", error);
+  return object;
 }
 
 }  // namespace

@@ -1,118 +1,86 @@
 // Autograd: backward, grad, gradient modes, autocast, and JavaScript hooks on tensors.
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
-#include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
-#include <functional>
-#include <memory>
-#include <thread>
-
 #include "engine.h"
-#include "napi.h"
 
 namespace retort {
 namespace {
 
 using torch::autograd::variable_list;
 
-const at::Tensor& tensor_argument(const Args<2>& args) { return tensor_at(static_cast<Handle>(args.number(0))); }
+void set_requires_grad(const Args<2>& args) { args.tensor(0).set_requires_grad(args.boolean(1)); }
 
-napi_value set_requires_grad(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  tensor_argument(args).set_requires_grad(args.boolean(1));
-  return nullptr;
+Handle grad_of(const Args<1>& args) { return args.engine.handle_of(args.tensor(0).grad()); }
+
+void set_grad(const Args<2>& args) {
+  const Handle handle = args.handle(1);
+  const at::Tensor gradient = handle == 0 ? at::Tensor() : args.engine.tensor(handle);
+  args.tensor(0).mutable_grad() = gradient;
 }
 
-napi_value grad_of(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  return make_number(env, handle_of(tensor_argument(args).grad()));
-}
+void retain_grad(const Args<1>& args) { args.tensor(0).retain_grad(); }
 
-napi_value set_grad(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  const auto handle = static_cast<Handle>(args.number(1));
-  const at::Tensor gradient = handle == 0 ? at::Tensor() : tensor_at(handle);
-  tensor_argument(args).mutable_grad() = gradient;
-  return nullptr;
-}
-
-napi_value retain_grad(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  tensor_argument(args).retain_grad();
-  return nullptr;
+// Leaves a count and a handle for each tensor (0: undefined) on the tape.
+void write_tensors(Engine& engine, const variable_list& tensors) {
+  engine.tape.reserve(1 + tensors.size());
+  Cursor out(engine.tape);
+  out.put(static_cast<double>(tensors.size()));
+  for (const at::Tensor& tensor : tensors) out.put(static_cast<double>(engine.handle_of(tensor)));
 }
 
 // Of each tensor in the list on the tape, the gradient: handles in its place (0: none).
-napi_value grads(napi_env, napi_callback_info) {
-  size_t at = 0;
-  const variable_list tensors = read_tensors(at);
-  double* out = engine().tape.data;
-  for (size_t i = 0; i < tensors.size(); ++i) out[1 + i] = handle_of(tensors[i].grad());
-  return nullptr;
+void grads(const Args<0>& args) {
+  Cursor in(args.engine.tape);
+  variable_list tensors = args.engine.read_tensors(in);
+  for (at::Tensor& tensor : tensors) tensor = at::Tensor(tensor.grad());
+  write_tensors(args.engine, tensors);
 }
 
 // Sets the gradient of each tensor in the list on the tape to none.
-napi_value clear_grads(napi_env, napi_callback_info) {
-  size_t at = 0;
-  for (const at::Tensor& tensor : read_tensors(at)) tensor.mutable_grad().reset();
-  return nullptr;
+void clear_grads(const Args<0>& args) {
+  Cursor in(args.engine.tape);
+  for (const at::Tensor& tensor : args.engine.read_tensors(in)) tensor.mutable_grad().reset();
 }
 
 // backward(retainGraph, createGraph), tape: roots, their gradients, the leaves to reach (none: all).
-napi_value backward(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  size_t at = 0;
-  const variable_list roots = read_tensors(at);
-  const variable_list gradients = read_tensors(at);
-  const variable_list inputs = read_tensors(at);
+void backward(const Args<2>& args) {
+  Cursor in(args.engine.tape);
+  const variable_list roots = args.engine.read_tensors(in);
+  const variable_list gradients = args.engine.read_tensors(in);
+  const variable_list inputs = args.engine.read_tensors(in);
   torch::autograd::backward(roots, gradients, args.boolean(0), args.boolean(1), inputs);
-  return nullptr;
 }
 
 // grad(retainGraph, createGraph, allowUnused), tape as for backward; leaves a count and the handles on the tape.
-napi_value grad(napi_env env, napi_callback_info info) {
-  Args<3> args(env, info);
-  size_t at = 0;
-  const variable_list outputs = read_tensors(at);
-  const variable_list gradients = read_tensors(at);
-  const variable_list inputs = read_tensors(at);
-  variable_list results =
-      torch::autograd::grad(outputs, inputs, gradients, args.boolean(0), args.boolean(1), args.boolean(2));
-  double* out = engine().tape.data;
-  out[0] = static_cast<double>(results.size());
-  for (size_t i = 0; i < results.size(); ++i) out[1 + i] = handle_of(std::move(results[i]));
-  return nullptr;
+void grad(const Args<3>& args) {
+  Cursor in(args.engine.tape);
+  const variable_list outputs = args.engine.read_tensors(in);
+  const variable_list gradients = args.engine.read_tensors(in);
+  const variable_list inputs = args.engine.read_tensors(in);
+  write_tensors(args.engine, torch::autograd::grad(outputs, inputs, gradients, args.boolean(0), args.boolean(1), args.boolean(2)));
 }
 
-napi_value set_grad_enabled(napi_env env, napi_callback_info info) {
+bool set_grad_enabled(const Args<1>& args) {
   const bool before = c10::GradMode::is_enabled();
-  c10::GradMode::set_enabled(Args<1>(env, info).boolean(0));
-  return make_boolean(env, before);
+  c10::GradMode::set_enabled(args.boolean(0));
+  return before;
 }
 
-napi_value grad_enabled(napi_env env, napi_callback_info) { return make_boolean(env, c10::GradMode::is_enabled()); }
+bool grad_enabled(const Args<0>&) { return c10::GradMode::is_enabled(); }
 
-std::vector<std::unique_ptr<c10::InferenceMode>>& inference_guards() {
-  static auto* guards = new std::vector<std::unique_ptr<c10::InferenceMode>>();
-  return *guards;
-}
+void enter_inference(const Args<0>& args) { args.engine.inference.push_back(std::make_unique<c10::InferenceMode>(true)); }
 
-napi_value enter_inference(napi_env, napi_callback_info) {
-  inference_guards().push_back(std::make_unique<c10::InferenceMode>(true));
-  return nullptr;
-}
-
-napi_value exit_inference(napi_env, napi_callback_info) {
-  if (!inference_guards().empty()) inference_guards().pop_back();
-  return nullptr;
+void exit_inference(const Args<0>& args) {
+  if (!args.engine.inference.empty()) args.engine.inference.pop_back();
 }
 
 // setAutocast(state): CPU autocast in the dtype of that number, or off where it is -1. All of it or, where libtorch does not
 // compute in that dtype, nothing. Returns the state before. A change drops the cached casts.
-napi_value set_autocast(napi_env env, napi_callback_info info) {
-  const int64_t wanted = Args<1>(env, info).integer(0);
+int64_t set_autocast(const Args<1>& args) {
+  const int64_t wanted = args.integer(0);
   const bool enabled = wanted >= 0;
   const auto dtype = static_cast<at::ScalarType>(wanted);
 #if defined(RETORT_TORCH_2)
@@ -127,90 +95,33 @@ napi_value set_autocast(napi_env env, napi_callback_info info) {
   at::autocast::set_cpu_enabled(enabled);
 #endif
   if (wanted != before) at::autocast::clear_cache();
-  return make_number(env, static_cast<double>(before));
+  return before;
 }
 
-// A JavaScript function kept for a hook. The graph may drop it while a garbage collection runs, when JavaScript is out of
-// reach, so references go to a list that the next call empties.
-std::vector<napi_ref>& dropped_references() {
-  static auto* list = new std::vector<napi_ref>();
-  return *list;
-}
+// registerHook(handle, (gradient handle) => handle or 0) -> the hook's number.
+int64_t register_hook(const Args<2>& args) { return args.engine.hooks.add(args.engine, args.handle(0), args.values[1]); }
 
-struct HookFunction {
-  napi_ref reference;
-  explicit HookFunction(napi_ref ref) : reference(ref) {}
-  ~HookFunction() { dropped_references().push_back(reference); }
-};
-
-void release_dropped(napi_env env) {
-  for (napi_ref reference : dropped_references()) napi_delete_reference(env, reference);
-  dropped_references().clear();
-}
-
-// registerHook(handle, (gradient handle) => handle or 0) -> position of the hook on this tensor.
-napi_value register_hook(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  release_dropped(env);
-  const at::Tensor& tensor = tensor_argument(args);
-  TORCH_CHECK(tensor.is_cpu(), "a hook on a tensor of ", tensor.device(),
-              " would run outside JavaScript's thread; hooks work on CPU tensors");
-  TORCH_CHECK(tensor.requires_grad(), "a hook needs a tensor that requires a gradient");
-  napi_ref reference;
-  napi_create_reference(env, args.values[1], 1, &reference);
-  auto function = std::make_shared<HookFunction>(reference);
-  const auto thread = std::this_thread::get_id();
-  const unsigned position = tensor.register_hook([env, function, thread](const at::Tensor& gradient) -> at::Tensor {
-    TORCH_CHECK(std::this_thread::get_id() == thread, "a hook was called outside JavaScript's thread");
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    napi_value callback;
-    napi_get_reference_value(env, function->reference, &callback);
-    napi_value undefined;
-    napi_get_undefined(env, &undefined);
-    napi_value argument = make_number(env, handle_of(gradient));
-    napi_value result = nullptr;
-    double handle = 0;
-    const bool thrown = napi_call_function(env, undefined, callback, 1, &argument, &result) != napi_ok;
-    if (!thrown) napi_get_value_double(env, result, &handle);
-    napi_close_handle_scope(env, scope);
-    TORCH_CHECK(!thrown, "a tensor hook threw");
-    return handle == 0 ? at::Tensor() : tensor_at(static_cast<Handle>(handle));
-  });
-  return make_number(env, position);
-}
-
-napi_value remove_hook(napi_env env, napi_callback_info info) {
-  Args<2> args(env, info);
-  const auto handle = static_cast<Handle>(args.number(0));
-  if (Slot* slot = engine().slots.find(handle)) slot->tensor.remove_hook(static_cast<unsigned>(args.integer(1)));
-  release_dropped(env);
-  return nullptr;
-}
+// removeHook(handle, number of the hook); the tensor may be gone.
+void remove_hook(const Args<2>& args) { args.engine.hooks.remove(args.engine, args.integer(1)); }
 
 }  // namespace
 
-void clear_hooks() {
-  inference_guards().clear();
-  dropped_references().clear();
-}
-
-void define_autograd(napi_env env, napi_value exports) {
-  define(env, exports, "setRequiresGrad", guarded<set_requires_grad>);
-  define(env, exports, "gradOf", guarded<grad_of>);
-  define(env, exports, "setGrad", guarded<set_grad>);
-  define(env, exports, "retainGrad", guarded<retain_grad>);
-  define(env, exports, "grads", guarded<grads>);
-  define(env, exports, "clearGrads", guarded<clear_grads>);
-  define(env, exports, "backward", guarded<backward>);
-  define(env, exports, "grad", guarded<grad>);
-  define(env, exports, "setGradEnabled", guarded<set_grad_enabled>);
-  define(env, exports, "gradEnabled", guarded<grad_enabled>);
-  define(env, exports, "enterInference", guarded<enter_inference>);
-  define(env, exports, "exitInference", guarded<exit_inference>);
-  define(env, exports, "setAutocast", guarded<set_autocast>);
-  define(env, exports, "registerHook", guarded<register_hook>);
-  define(env, exports, "removeHook", guarded<remove_hook>);
+void define_autograd(Exports& exports) {
+  exports.add<set_requires_grad>("setRequiresGrad");
+  exports.add<grad_of>("gradOf");
+  exports.add<set_grad>("setGrad");
+  exports.add<retain_grad>("retainGrad");
+  exports.add<grads>("grads");
+  exports.add<clear_grads>("clearGrads");
+  exports.add<backward>("backward");
+  exports.add<grad>("grad");
+  exports.add<set_grad_enabled>("setGradEnabled");
+  exports.add<grad_enabled>("gradEnabled");
+  exports.add<enter_inference>("enterInference");
+  exports.add<exit_inference>("exitInference");
+  exports.add<set_autocast>("setAutocast");
+  exports.add<register_hook>("registerHook");
+  exports.add<remove_hook>("removeHook");
 }
 
 }  // namespace retort

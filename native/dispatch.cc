@@ -2,51 +2,25 @@
 //
 // `describe(name)` resolves all overloads of a name once and tells JavaScript their arguments. `call()` reads an operator
 // number and tagged arguments from the tape, calls, and leaves the results there. Errors come back as a string.
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/jit_type.h>
-#include <ATen/core/stack.h>
 
-#include <cmath>
+#include <optional>
 #include <sstream>
 #include <unordered_map>
 
 #include "engine.h"
-#include "napi.h"
+#include "random.h"
 
 namespace retort {
 namespace {
 
-// How an argument travels. The numbers are shared with src/torch/schema.ts.
-enum Kind : int {
-  kTensor = 0, kInt = 1, kFloat = 2, kBool = 3, kScalar = 4, kString = 5, kDType = 6, kLayout = 7, kMemoryFormat = 8,
-  kDevice = 9, kGenerator = 10, kIntList = 11, kFloatList = 12, kBoolList = 13, kTensorList = 14, kOptionalTensorList = 15,
-  kScalarList = 16, kUnsupported = 17,
-};
+using torch::jit::Stack;
 
 // What stands in front of a value on the tape. Shared with src/torch/tape.ts.
 enum Tag : int {
-  kDefault = 0, kNone = 1, kHandle = 2, kInteger = 3, kDouble = 4, kBoolean = 5, kBits = 6, kText = 7, kNumbers = 8,
-  kHandles = 9, kBooleans = 10, kPlace = 11, kRandom = 12,
+  kDefault = 0, kNone = 1, kHandle = 2, kInteger = 3, kDouble = 4, kBoolean = 5, kHalves = 6, kText = 7, kNumbers = 8,
+  kHandles = 9, kBooleans = 10, kPlace = 11, kRandom = 12, kLongs = 13, kScalars = 14,
 };
-
-struct Argument {
-  Kind kind;
-  c10::IValue fallback;
-  bool has_default;
-};
-
-struct Operator {
-  c10::OperatorHandle handle;
-  std::string name;
-  std::vector<Argument> arguments;
-  std::vector<Kind> returns;
-  bool returns_self = false;  // in-place: the result is the first argument, and gets no handle of its own
-};
-
-std::vector<Operator>& operators() {
-  static auto* list = new std::vector<Operator>();
-  return *list;
-}
 
 c10::TypePtr unwrap_optional(const c10::TypePtr& type, bool& optional) {
   optional = type->kind() == c10::TypeKind::OptionalType;
@@ -83,130 +57,119 @@ Kind kind_of(const c10::TypePtr& type) {
   }
 }
 
-bool integral(double value) { return std::nearbyint(value) == value && std::abs(value) < 9.3e18; }
-
-c10::Scalar scalar_of(double value) {
-  return integral(value) ? c10::Scalar(static_cast<int64_t>(value)) : c10::Scalar(value);
+template <typename Element, typename Read>
+c10::List<Element> read_list(Cursor& in, Read&& read) {
+  const size_t count = in.count();
+  c10::List<Element> list;
+  list.reserve(count);
+  for (size_t i = 0; i < count; ++i) list.push_back(read());
+  return list;
 }
 
-c10::IValue number_as(Kind kind, double value) {
-  switch (kind) {
-    case kFloat: return value;
-    case kScalar: return scalar_of(value);
-    case kBool: TORCH_CHECK(false, "a boolean was expected, got the number ", value);
-    default:
-      TORCH_CHECK(integral(value), "an integer was expected, got ", value);
-      return static_cast<int64_t>(value);
+c10::Scalar read_scalar(Tag tag, Cursor& in) {
+  switch (tag) {
+    case kInteger: return in.integer();
+    case kDouble: return in.number();
+    case kBoolean: return in.number() != 0;
+    case kHalves: return in.halves();
+    default: TORCH_CHECK(false, "a number was expected, the tape holds tag ", static_cast<int>(tag));
   }
 }
 
-// Reads one tagged value from the tape at `at`, moving it forward.
-c10::IValue read_argument(const Argument& argument, const Tape& tape, size_t& at) {
-  const auto tag = static_cast<Tag>(tape.integer(at++));
+// Reads one tagged value from the tape.
+c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) {
+  const auto tag = static_cast<Tag>(in.integer());
   switch (tag) {
     case kDefault:
       TORCH_CHECK(argument.has_default, "a required argument is missing");
       return argument.fallback;
     case kNone: return c10::IValue();
-    case kHandle: return tensor_at(tape.handle(at++));
+    case kHandle: return engine.tensor(in.handle());
     case kInteger:
-    case kDouble: {
-      const double value = tape.data[at++];
-      if (tag == kDouble && argument.kind == kScalar) return c10::Scalar(value);
-      return number_as(argument.kind, value);
+    case kDouble:
+    case kBoolean:
+    case kHalves: {
+      const c10::Scalar value = read_scalar(tag, in);
+      if (argument.kind == kScalar) return value;
+      if (value.isBoolean()) return value.toBool();
+      return value.isFloatingPoint() ? c10::IValue(value.toDouble()) : c10::IValue(value.toLong());
     }
-    case kBoolean: {
-      const bool value = tape.data[at++] != 0;
-      return argument.kind == kScalar ? c10::IValue(c10::Scalar(value)) : c10::IValue(value);
-    }
-    case kBits: {
-      int64_t value;
-      std::memcpy(&value, &tape.data[at++], sizeof value);
-      return argument.kind == kScalar ? c10::IValue(c10::Scalar(value)) : c10::IValue(value);
-    }
-    case kText: return engine().strings.at(static_cast<size_t>(tape.integer(at++)));
-    case kNumbers: {
-      const auto count = static_cast<size_t>(tape.integer(at++));
-      const double* values = tape.data + at;
-      at += count;
-      if (argument.kind == kFloatList) {
-        c10::List<double> list;
-        list.reserve(count);
-        for (size_t i = 0; i < count; ++i) list.push_back(values[i]);
-        return list;
-      }
-      if (argument.kind == kScalarList) {
-        c10::List<c10::Scalar> list;
-        list.reserve(count);
-        for (size_t i = 0; i < count; ++i) list.push_back(scalar_of(values[i]));
-        return list;
-      }
-      c10::List<int64_t> list;
-      list.reserve(count);
-      for (size_t i = 0; i < count; ++i) list.push_back(number_as(kInt, values[i]).toInt());
-      return list;
-    }
-    case kHandles: {
-      const auto count = static_cast<size_t>(tape.integer(at++));
+    case kText: return engine.strings.at(static_cast<size_t>(in.integer()));
+    case kNumbers:
+      if (argument.kind == kFloatList) return read_list<double>(in, [&] { return in.number(); });
+      return read_list<int64_t>(in, [&] { return in.integer(); });
+    case kLongs: return read_list<int64_t>(in, [&] { return in.halves(); });
+    case kScalars:
+      return read_list<c10::Scalar>(in, [&] {
+        const auto of_element = static_cast<Tag>(in.integer());
+        return read_scalar(of_element, in);
+      });
+    case kHandles:
       if (argument.kind == kOptionalTensorList) {
-        c10::List<c10::optional<at::Tensor>> list;
-        list.reserve(count);
-        for (size_t i = 0; i < count; ++i) {
-          const Handle handle = tape.handle(at++);
-          list.push_back(handle == 0 ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(tensor_at(handle)));
-        }
-        return list;
+        return read_list<c10::optional<at::Tensor>>(in, [&] {
+          const Handle handle = in.handle();
+          return handle == 0 ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(engine.tensor(handle));
+        });
       }
-      c10::List<at::Tensor> list;
-      list.reserve(count);
-      for (size_t i = 0; i < count; ++i) list.push_back(tensor_at(tape.handle(at++)));
-      return list;
-    }
-    case kBooleans: {
-      const auto count = static_cast<size_t>(tape.integer(at++));
-      c10::List<bool> list;
-      list.reserve(count);
-      for (size_t i = 0; i < count; ++i) list.push_back(tape.data[at++] != 0);
-      return list;
-    }
+      return read_list<at::Tensor>(in, [&] { return engine.tensor(in.handle()); });
+    case kBooleans: return read_list<bool>(in, [&] { return in.number() != 0; });
     case kPlace: {
-      const auto type = static_cast<c10::DeviceType>(tape.integer(at++));
-      return c10::Device(type, static_cast<c10::DeviceIndex>(tape.integer(at++)));
+      const auto type = static_cast<c10::DeviceType>(in.integer());
+      const int64_t index = in.integer();
+      TORCH_CHECK(index >= -1 && index <= 127, "there is no device number ", index);
+      return c10::Device(type, static_cast<c10::DeviceIndex>(index));
     }
-    case kRandom: return engine().generators.at(static_cast<size_t>(tape.integer(at++)));
+    case kRandom: return engine.generators.list.at(static_cast<size_t>(in.integer()));
   }
   TORCH_CHECK(false, "the tape holds an unknown tag ", static_cast<int>(tag));
 }
 
-void write_list(const std::vector<double>& values, size_t& at) {
-  Tape& tape = engine().tape;
-  tape.data[at++] = static_cast<double>(values.size());
-  for (double value : values) tape.data[at++] = value;
+// How many places a result takes on the tape.
+size_t width_of(const c10::IValue& value, Kind kind) {
+  if (kind == kTensorList) return 1 + value.toListRef().size();
+  if (kind == kIntList) return 1 + value.toIntVector().size();
+  return 1;
 }
 
-// Leaves one result on the tape: a handle, a number, or a count and that many of either.
-void write_result(c10::IValue value, Kind kind, int32_t origin, size_t& at) {
-  double* data = engine().tape.data;
-  switch (kind) {
-    case kTensor: data[at++] = handle_of(value.isTensor() ? std::move(value).toTensor() : at::Tensor(), origin); return;
-    case kTensorList: {
-      std::vector<double> handles;
-      for (at::Tensor tensor : value.toTensorVector()) handles.push_back(handle_of(std::move(tensor), origin));
-      TORCH_CHECK(at + handles.size() + 1 < engine().tape.length, "too many results: ", handles.size());
-      write_list(handles, at);
-      return;
+// Leaves results on the tape: each a handle, a number, or a count and that many of either. Where one fails, none is left.
+void write_results(Engine& engine, Stack& results, const Operator& op, int32_t origin) {
+  size_t width = 0;
+  for (size_t i = 0; i < results.size(); ++i) width += width_of(results[i], op.returns[i]);
+  engine.tape.reserve(width);
+  Cursor out(engine.tape);
+  engine.made.clear();
+  const auto handle_of = [&](at::Tensor tensor) {
+    const Handle handle = engine.handle_of(std::move(tensor), origin);
+    if (handle != 0) engine.made.push_back(handle);
+    return static_cast<double>(handle);
+  };
+  try {
+    for (size_t i = 0; i < results.size(); ++i) {
+      c10::IValue value = std::move(results[i]);
+      switch (op.returns[i]) {
+        case kTensor: out.put(handle_of(value.isTensor() ? std::move(value).toTensor() : at::Tensor())); break;
+        case kTensorList: {
+          const std::vector<at::Tensor> tensors = value.toTensorVector();
+          out.put(static_cast<double>(tensors.size()));
+          for (const at::Tensor& tensor : tensors) out.put(handle_of(tensor));
+          break;
+        }
+        case kIntList: {
+          const std::vector<int64_t> numbers = value.toIntVector();
+          out.put(static_cast<double>(numbers.size()));
+          for (const int64_t number : numbers) out.put(static_cast<double>(number));
+          break;
+        }
+        case kBool: out.put(value.toBool() ? 1 : 0); break;
+        case kFloat: out.put(value.toDouble()); break;
+        case kScalar: out.put(value.toScalar().to<double>()); break;
+        case kDevice: out.put(static_cast<double>(value.toDevice().type())); break;
+        default: out.put(static_cast<double>(value.toInt())); break;
+      }
     }
-    case kIntList: {
-      std::vector<double> numbers;
-      for (int64_t number : value.toIntVector()) numbers.push_back(static_cast<double>(number));
-      write_list(numbers, at);
-      return;
-    }
-    case kBool: data[at++] = value.toBool() ? 1 : 0; return;
-    case kFloat: data[at++] = value.toDouble(); return;
-    case kScalar: data[at++] = value.toScalar().to<double>(); return;
-    case kDevice: data[at++] = static_cast<double>(value.toDevice().type()); return;
-    default: data[at++] = static_cast<double>(value.toInt()); return;
+  } catch (...) {
+    for (const Handle handle : engine.made) engine.slots.release(handle);
+    throw;
   }
 }
 
@@ -248,58 +211,87 @@ std::string failure(const Operator& op, const std::vector<c10::IValue>& given, c
   return out.str();
 }
 
-// Calls the operator whose number stands at tape[0] with the arguments behind it. Undefined when all went well, else the
-// error's text; `tape[0...]` then holds the results.
-napi_value call(napi_env env, napi_callback_info) {
-  Tape& tape = engine().tape;
-  // Reused, for its memory. Nothing that an operator runs comes back here: hooks run in `backward` only.
-  static auto& stack = *new std::vector<c10::IValue>();
-  const Operator* op = nullptr;
-  std::string error = message_of([&] {
-    size_t at = 0;
-    const auto id = static_cast<size_t>(tape.data[at++]);
-    op = &operators().at(id);
-    for (const Argument& argument : op->arguments) stack.push_back(read_argument(argument, tape, at));
-    op->handle.callBoxed(&stack);
-    if (op->returns_self) return stack.clear();
-    at = 0;
-    for (size_t i = 0; i < stack.size(); ++i) {
-      write_result(std::move(stack[i]), op->returns[i], static_cast<int32_t>(id), at);
-    }
-    stack.clear();
-  });
-  if (error.empty()) return nullptr;
-  stack.clear();
-  if (op != nullptr) {
-    // The call consumed its stack: read the arguments again for the message.
-    std::vector<c10::IValue> given;
-    size_t at = 1;
-    const std::string unreadable = message_of([&] {
-      for (const Argument& argument : op->arguments) given.push_back(read_argument(argument, tape, at));
-    });
-    error = failure(*op, given, error);
+// A stack for one call. Calls nest: `_backward` runs hooks, which call operators.
+class StackInUse {
+ public:
+  explicit StackInUse(Operators& operators) : operators_(operators) {
+    if (operators.depth == operators.stacks.size()) operators.stacks.emplace_back();
+    stack_ = &operators.stacks[operators.depth++];
   }
-  return make_string(env, error);
+  ~StackInUse() {
+    stack_->clear();
+    --operators_.depth;
+  }
+  StackInUse(const StackInUse&) = delete;
+  StackInUse& operator=(const StackInUse&) = delete;
+  Stack& operator*() const { return *stack_; }
+
+ private:
+  Operators& operators_;
+  Stack* stack_;
+};
+
+void read_arguments(Engine& engine, const Operator& op, Stack& into) {
+  Cursor in(engine.tape, 1);
+  for (const Argument& argument : op.arguments) into.push_back(read_argument(engine, argument, in));
 }
 
-napi_value describe_argument(napi_env env, const c10::Argument& argument) {
+// Calls the operator whose number stands at tape[0] with the arguments behind it. Undefined when all went well, else the
+// error's text; `tape[0...]` then holds the results.
+napi_value call(const Args<0>& args) {
+  Engine& engine = args.engine;
+  const int64_t hook_runs = engine.hooks.runs();
+  const Operator* op = nullptr;
+  std::string error;
+  {
+    StackInUse stack(engine.operators);
+    error = message_of([&] {
+      const int64_t id = engine.tape.integer(0);
+      op = &engine.operators.list.at(static_cast<size_t>(id));
+      read_arguments(engine, *op, *stack);
+      std::optional<RandomStream> stream;
+      if (op->draws) stream.emplace(engine);
+      op->handle.callBoxed(&*stack);
+      if (!op->returns_self) write_results(engine, *stack, *op, static_cast<int32_t>(id));
+    });
+  }
+  if (error.empty()) return nullptr;
+  if (op == nullptr) return args.js.string(error);
+  // The call consumed its stack: read the arguments again for the message, unless a hook has used the tape since.
+  Stack given;
+  if (engine.hooks.runs() == hook_runs) (void)message_of([&] { read_arguments(engine, *op, given); });
+  return args.js.string(failure(*op, given, error));
+}
+
+napi_value describe_argument(Js js, const c10::Argument& argument) {
   bool optional = false;
   const c10::TypePtr type = unwrap_optional(argument.real_type(), optional);
-  napi_value out = make_object(env);
-  set(env, out, "name", make_string(env, argument.name()));
-  set(env, out, "kind", make_number(env, kind_of(type)));
-  set(env, out, "type", make_string(env, argument.real_type()->str()));
-  set(env, out, "optional", make_boolean(env, optional));
-  set(env, out, "kwargOnly", make_boolean(env, argument.kwarg_only()));
-  set(env, out, "hasDefault", make_boolean(env, argument.default_value().has_value()));
-  set(env, out, "expandable", make_boolean(env, argument.N().has_value()));
-  set(env, out, "written", make_boolean(env, argument.alias_info() != nullptr && argument.alias_info()->isWrite()));
+  const auto& fallback = argument.default_value();
+  const napi_value out = js.object();
+  js.set(out, "name", js.string(argument.name()));
+  js.set(out, "kind", js.number(kind_of(type)));
+  js.set(out, "type", js.string(argument.real_type()->str()));
+  js.set(out, "optional", js.boolean(optional));
+  js.set(out, "kwargOnly", js.boolean(argument.kwarg_only()));
+  js.set(out, "hasDefault", js.boolean(fallback.has_value()));
+  // The N of `int[N]`, 0 for any length. Where an empty list is the default (pooling's stride) it may be given as well.
+  js.set(out, "size", js.number(argument.N().value_or(0)));
+  js.set(out, "maybeEmpty", js.boolean(fallback && fallback->isIntList() && fallback->toIntVector().empty()));
+  js.set(out, "written", js.boolean(argument.alias_info() != nullptr && argument.alias_info()->isWrite()));
   return out;
 }
 
-int32_t add_operator(const c10::OperatorHandle& handle) {
+// Whether an operator takes random numbers: libtorch says so, or it takes a generator.
+bool draws(const c10::OperatorHandle& handle, const std::vector<Argument>& arguments) {
+  for (const Argument& argument : arguments) {
+    if (argument.kind == kGenerator) return true;
+  }
+  return handle.hasTag(at::Tag::nondeterministic_seeded);
+}
+
+const Operator& add_operator(Operators& operators, const c10::OperatorHandle& handle) {
   const c10::FunctionSchema& schema = handle.schema();
-  Operator op{handle, schema.name() + (schema.overload_name().empty() ? "" : "." + schema.overload_name()), {}, {}, false};
+  Operator op{handle, schema.name() + (schema.overload_name().empty() ? "" : "." + schema.overload_name()), {}, {}};
   bool optional = false;
   for (const c10::Argument& argument : schema.arguments()) {
     const auto& fallback = argument.default_value();
@@ -314,8 +306,9 @@ int32_t add_operator(const c10::OperatorHandle& handle) {
   op.returns_self = returns.size() == 1 && !arguments.empty() && arguments[0].alias_info() != nullptr &&
                     arguments[0].alias_info()->isWrite() && returns[0].alias_info() != nullptr &&
                     returns[0].alias_info()->isWrite() && op.returns[0] == kTensor && op.arguments[0].kind == kTensor;
-  operators().push_back(std::move(op));
-  return static_cast<int32_t>(operators().size() - 1);
+  op.draws = draws(handle, op.arguments);
+  operators.list.push_back(std::move(op));
+  return operators.list.back();
 }
 
 std::unordered_map<std::string, std::vector<std::string>> overloads_by_name() {
@@ -325,54 +318,50 @@ std::unordered_map<std::string, std::vector<std::string>> overloads_by_name() {
 }
 
 // All overloads of "aten::add": [{id, overload, arguments, returns, returnsSelf}], or an empty array.
-napi_value describe(napi_env env, napi_callback_info info) {
+napi_value describe(const Args<1>& args) {
   static const auto* names = new std::unordered_map<std::string, std::vector<std::string>>(overloads_by_name());
-  const std::string name = Args<1>(env, info).string(0);
-  napi_value out = make_array(env);
+  const Js js = args.js;
+  const std::string name = args.string(0);
+  const napi_value out = js.array();
   const auto found = names->find(name);
   if (found == names->end()) return out;
   uint32_t count = 0;
   for (const std::string& overload : found->second) {
     const auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
     if (!handle) continue;
-    const int32_t id = add_operator(*handle);
-    napi_value entry = make_object(env);
-    napi_value arguments = make_array(env);
-    napi_value returns = make_array(env);
-    uint32_t i = 0;
-    for (const auto& argument : handle->schema().arguments()) napi_set_element(env, arguments, i++, describe_argument(env, argument));
-    i = 0;
-    for (const auto& result : handle->schema().returns()) napi_set_element(env, returns, i++, describe_argument(env, result));
-    set(env, entry, "id", make_number(env, id));
-    set(env, entry, "overload", make_string(env, overload));
-    set(env, entry, "arguments", arguments);
-    set(env, entry, "returns", returns);
-    set(env, entry, "returnsSelf", make_boolean(env, operators()[id].returns_self));
-    napi_set_element(env, out, count++, entry);
+    const size_t id = args.engine.operators.list.size();
+    const Operator& op = add_operator(args.engine.operators, *handle);
+    const auto list = [&](const std::vector<c10::Argument>& described) {
+      const napi_value array = js.array();
+      uint32_t i = 0;
+      for (const auto& one : described) js.set(array, i++, describe_argument(js, one));
+      return array;
+    };
+    const napi_value entry = js.object();
+    js.set(entry, "id", js.number(static_cast<double>(id)));
+    js.set(entry, "overload", js.string(overload));
+    js.set(entry, "arguments", list(handle->schema().arguments()));
+    js.set(entry, "returns", list(handle->schema().returns()));
+    js.set(entry, "returnsSelf", js.boolean(op.returns_self));
+    js.set(out, count++, entry);
   }
   return out;
 }
 
 // The base names of all operators, for the generator of the typed table.
-napi_value operator_names(napi_env env, napi_callback_info) {
-  napi_value out = make_array(env);
+napi_value operator_names(const Args<0>& args) {
+  const napi_value out = args.js.array();
   uint32_t count = 0;
-  for (const auto& entry : overloads_by_name()) napi_set_element(env, out, count++, make_string(env, entry.first));
+  for (const auto& entry : overloads_by_name()) args.js.set(out, count++, args.js.string(entry.first));
   return out;
 }
 
 }  // namespace
 
-std::string operator_name(int32_t id) {
-  return id >= 0 && static_cast<size_t>(id) < operators().size() ? operators()[id].name : "";
-}
-
-void clear_dispatch() { operators().clear(); }
-
-void define_dispatch(napi_env env, napi_value exports) {
-  define(env, exports, "call", call);
-  define(env, exports, "describe", guarded<describe>);
-  define(env, exports, "operatorNames", guarded<operator_names>);
+void define_dispatch(Exports& exports) {
+  exports.add<call>("call");
+  exports.add<describe>("describe");
+  exports.add<operator_names>("operatorNames");
 }
 
 }  // namespace retort

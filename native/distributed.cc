@@ -1,7 +1,7 @@
 // Several processes that compute together: a process group over TCP (c10d's Gloo), and its collective operations on the tensors
-// that stand on the tape. All processes of a group must call the same operations in the same order.
+// that stand on the tape. All processes of a group must call the same operations in the same order. One thread of a process
+// may be in a group.
 #include "engine.h"
-#include "napi.h"
 
 #if defined(RETORT_GLOO)
 #define USE_C10D_GLOO
@@ -20,20 +20,29 @@
 #endif
 
 namespace retort {
-namespace {
 
 #if defined(RETORT_GLOO)
+namespace {
 
 using Gloo = c10d::ProcessGroupGloo;
 
-c10::intrusive_ptr<Gloo>& group() {
-  static auto* instance = new c10::intrusive_ptr<Gloo>();
-  return *instance;
-}
+// What an environment that is in a group knows of it.
+struct Membership {
+  c10::intrusive_ptr<Gloo> group;
+  int rank = 0;
+  int size = 1;
+  pid_t parent = 0;       // the process that started this one, where the group ends with it; 0 where it does not
+  bool given_up = false;  // a wait was given up: Gloo's own thread still waits, and would be waited for
 
-Gloo& joined() {
-  TORCH_CHECK(group(), "this process has joined no group");
-  return *group();
+  // Its destructor would wait for the thread that still waits for the others.
+  ~Membership() {
+    if (given_up) static_cast<void>(group.release());
+  }
+};
+
+Membership& joined(Engine& engine) {
+  TORCH_CHECK(engine.group, "this process has joined no group");
+  return *static_cast<Membership*>(engine.group.get());
 }
 
 // The network interface that other processes reach: the loopback one where they all run on this machine.
@@ -99,26 +108,13 @@ struct Waiting {
 
 }  // namespace watch
 
-struct Membership {
-  int rank = 0;
-  int size = 1;
-  pid_t parent = 0;      // the process that started this one, where the group ends with it; 0 where it does not
-  bool given_up = false;  // a wait was given up: Gloo's own thread still waits, and would be waited for
-};
-
-Membership& membership() {
-  static Membership instance;
-  return instance;
-}
-
 // Waits for an operation of the whole group.
-void finish(c10d::Work& work, const char* operation) {
+void finish(Membership& member, c10d::Work& work, const char* operation) {
   using std::chrono::seconds;
   const watch::Waiting guard;
   const auto began = watch::Clock::now();
   auto orphaned = watch::Clock::time_point::max();
   seconds next_word(30);
-  Membership& member = membership();
   for (;;) {
     try {
       work.wait(std::chrono::milliseconds(200));
@@ -141,44 +137,45 @@ void finish(c10d::Work& work, const char* operation) {
   }
 }
 
+// The right to be in a group, which one thread of a process has at a time.
+void claim_group(Engine& engine) {
+  std::lock_guard<std::mutex> guard(process().mutex);
+  TORCH_CHECK(process().group == nullptr || process().group == &engine, "another thread of this process is in a group");
+  process().group = &engine;
+}
+
 // joinGroup(address, port, rank, worldSize, timeoutMs, endsWithParent): waits until all are there.
-napi_value join_group(napi_env env, napi_callback_info info) {
-  Args<6> args(env, info);
+void join_group(const Args<6>& args) {
   const std::string address = args.string(0);
   const auto rank = static_cast<int>(args.integer(2));
   const auto size = static_cast<int>(args.integer(3));
   const std::chrono::milliseconds timeout(args.integer(4));
+  const pid_t parent = args.boolean(5) ? getppid() : 0;
   c10d::TCPStoreOptions store_options;
   store_options.port = static_cast<uint16_t>(args.integer(1));
   store_options.isServer = rank == 0;
   store_options.numWorkers = size;
   store_options.timeout = timeout;
-  auto store = c10::make_intrusive<c10d::TCPStore>(address, store_options);
-  store->setTimeout(timeout);
-  auto options = Gloo::Options::create(timeout);
-  options->devices.push_back(device_for(address));
-  options->threads = 1;
-  group() = c10::make_intrusive<Gloo>(store, rank, size, options);
-  membership() = {rank, size, args.boolean(5) ? getppid() : 0, false};
-  return nullptr;
+  claim_group(args.engine);
+  try {
+    auto store = c10::make_intrusive<c10d::TCPStore>(address, store_options);
+    store->setTimeout(timeout);
+    auto options = Gloo::Options::create(timeout);
+    options->devices.push_back(device_for(address));
+    options->threads = 1;
+    auto group = c10::make_intrusive<Gloo>(store, rank, size, options);
+    args.engine.group = std::make_shared<Membership>(Membership{std::move(group), rank, size, parent, false});
+  } catch (...) {
+    leave_group(args.engine);
+    throw;
+  }
 }
 
-void leave() {
-  if (!group()) return;
-  watch::step_aside();
-  // Its destructor would wait for the thread that still waits for the others.
-  if (membership().given_up) static_cast<void>(group().release());
-  else group().reset();
-}
+void leave(const Args<0>& args) { leave_group(args.engine); }
 
-napi_value leave_group(napi_env, napi_callback_info) {
-  leave();
-  return nullptr;
-}
-
-std::vector<at::Tensor> listed_tensors() {
-  size_t at = 0;
-  return read_tensors(at);
+std::vector<at::Tensor> listed_tensors(Engine& engine) {
+  Cursor in(engine.tape);
+  return engine.read_tensors(in);
 }
 
 c10d::ReduceOp::RedOpType reduction(const std::string& name) {
@@ -189,43 +186,52 @@ c10d::ReduceOp::RedOpType reduction(const std::string& name) {
 }
 
 // allReduce(reduction), tape: one tensor, changed in place.
-napi_value all_reduce(napi_env env, napi_callback_info info) {
+void all_reduce(const Args<1>& args) {
   c10d::AllreduceOptions options;
-  options.reduceOp = reduction(Args<1>(env, info).string(0));
-  std::vector<at::Tensor> tensors = listed_tensors();
-  finish(*joined().allreduce(tensors, options), "allReduce");
-  return nullptr;
+  options.reduceOp = reduction(args.string(0));
+  std::vector<at::Tensor> tensors = listed_tensors(args.engine);
+  Membership& member = joined(args.engine);
+  finish(member, *member.group->allreduce(tensors, options), "allReduce");
 }
 
 // broadcast(root), tape: one tensor, changed in place everywhere but at the root.
-napi_value broadcast(napi_env env, napi_callback_info info) {
+void broadcast(const Args<1>& args) {
   c10d::BroadcastOptions options;
-  options.rootRank = static_cast<int>(Args<1>(env, info).integer(0));
-  std::vector<at::Tensor> tensors = listed_tensors();
-  finish(*joined().broadcast(tensors, options), "broadcast");
-  return nullptr;
+  options.rootRank = static_cast<int>(args.integer(0));
+  std::vector<at::Tensor> tensors = listed_tensors(args.engine);
+  Membership& member = joined(args.engine);
+  finish(member, *member.group->broadcast(tensors, options), "broadcast");
 }
 
 // allGather(), tape: a tensor that is sent, then one for each process that is filled; all of one shape.
-napi_value all_gather(napi_env, napi_callback_info) {
-  const std::vector<at::Tensor> tensors = listed_tensors();
+void all_gather(const Args<0>& args) {
+  const std::vector<at::Tensor> tensors = listed_tensors(args.engine);
+  TORCH_CHECK(!tensors.empty(), "a tensor to send was expected");
   std::vector<at::Tensor> inputs(tensors.begin(), tensors.begin() + 1);
   std::vector<std::vector<at::Tensor>> outputs{{tensors.begin() + 1, tensors.end()}};
-  finish(*joined().allgather(outputs, inputs), "allGather");
-  return nullptr;
+  Membership& member = joined(args.engine);
+  finish(member, *member.group->allgather(outputs, inputs), "allGather");
 }
 
+}  // namespace
 #endif
 
-}  // namespace
-
-void define_distributed([[maybe_unused]] napi_env env, [[maybe_unused]] napi_value exports) {
+void leave_group(Engine& engine) {
 #if defined(RETORT_GLOO)
-  define(env, exports, "joinGroup", guarded<join_group>);
-  define(env, exports, "leaveGroup", guarded<leave_group>);
-  define(env, exports, "allReduce", guarded<all_reduce>);
-  define(env, exports, "broadcast", guarded<broadcast>);
-  define(env, exports, "allGather", guarded<all_gather>);
+  if (engine.group) watch::step_aside();
+#endif
+  engine.group.reset();
+  std::lock_guard<std::mutex> guard(process().mutex);
+  if (process().group == &engine) process().group = nullptr;
+}
+
+void define_distributed([[maybe_unused]] Exports& exports) {
+#if defined(RETORT_GLOO)
+  exports.add<join_group>("joinGroup");
+  exports.add<leave>("leaveGroup");
+  exports.add<all_reduce>("allReduce");
+  exports.add<broadcast>("broadcast");
+  exports.add<all_gather>("allGather");
 #endif
 }
 
@@ -234,12 +240,6 @@ bool can_join_group() {
   return true;
 #else
   return false;
-#endif
-}
-
-void clear_distributed() {
-#if defined(RETORT_GLOO)
-  leave();
 #endif
 }
 

@@ -77,7 +77,7 @@ void SlotTable::enter() {
 }
 
 void SlotTable::exit() {
-  TORCH_CHECK(depth_ > 0, "a scope was closed that was never opened");
+  TORCH_CHECK(depth_ > 0, "no scope is open");
   free_members(stack_[depth_ - 1]);
   --depth_;
 }

@@ -52,7 +52,7 @@ export function describeValue(value: unknown): string {
   if (typeof (value as { then?: unknown }).then === 'function') return 'a promise (is an await missing?)';
   const name = (value as { constructor?: { name?: unknown } }).constructor?.name;
   if (typeof name !== 'string' || name === '' || name === 'Object') return 'an object';
-  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** Names beyond this length are not compared: the time goes with the product of two lengths. */

@@ -98,7 +98,7 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   });
   expect(await code).toBe(130);
   expect(out).toMatch(/finishing the step and saving/);
-  expect(out).toMatch(/go on with\n {2}retort train .*config.json --work-dir parts --resume/);
+  expect(out).toMatch(/go on with\n {2}retort train --resume parts\n/);
   expect(retort('train', file, '--work-dir', 'parts', '--resume').out).toMatch(/resuming at epoch/);
   const student = (name: string): Buffer => readFileSync(join(folder, name, 'student.safetensors'));
   expect(student('parts').equals(student('whole'))).toBe(true);

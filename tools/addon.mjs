@@ -20,11 +20,12 @@ const script = `
 
 /**
  * @param {string} file the addon
+ * @param {NodeJS.ProcessEnv} [extra] what the process needs besides
  * @returns {AddonProbe}
  */
-export function probeAddon(file) {
+export function probeAddon(file, extra = {}) {
   /** @type {NodeJS.ProcessEnv} */
-  const env = { ...process.env, OPENBLAS_VERBOSE: '2' };
+  const env = { ...process.env, OPENBLAS_VERBOSE: '2', ...extra };
   const coreType = env['OPENBLAS_CORETYPE'] ?? suggestedCoreType();
   if (coreType) env['OPENBLAS_CORETYPE'] = coreType;
   const { ok, stdout, stderr, output } = capture(process.execPath, ['-e', script, file], { env });

@@ -5,9 +5,8 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const native = createRequire(import.meta.url)('../build/retort.node');
-native.setTape(new ArrayBuffer(8 * 4096));
 
-/** The TypeScript type of each kind of argument, in the order of native/dispatch.cc. */
+/** The TypeScript type of each kind of argument, in the order of native/operators.h. */
 const argumentTypes = [
   'Tensor',
   'Int',
@@ -50,7 +49,7 @@ const reserved = new Set(['default', 'var', 'new', 'function', 'in', 'with', 'el
 /** @param {any} argument */
 function typeOf(argument) {
   let type = argumentTypes[argument.kind];
-  if (argument.expandable) type = `${type} | number`;
+  if (argument.size > 0) type = `${type} | number`;
   return argument.optional ? `${type} | null` : type;
 }
 

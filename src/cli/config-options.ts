@@ -17,6 +17,11 @@ export const packageFolders = new Option(
   'where `name::path` in Python configs is looked up, such as mmcls=../mmcls/configs',
 );
 
+export const allowScripts = new Option(
+  '--allow-scripts',
+  "of a run's folder: run the scripts that it names also where they are not those that the run was begun with",
+);
+
 export interface ConfigOptions {
   cfgOptions?: readonly string[] | undefined;
   pkg?: readonly string[] | undefined;

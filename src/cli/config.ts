@@ -7,8 +7,7 @@ import { RetortError } from '../errors.ts';
 import { cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import { probeExperiment, requireProbe, shownProbe } from './probe-report.ts';
 import { checkStages, prepareStage } from './stages.ts';
-
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
+import { say } from './streams.ts';
 
 const check = new Command('check')
   .description('say all that is wrong with a config, without training')

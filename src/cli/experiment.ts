@@ -23,7 +23,7 @@ import { manualSeed, processGroup } from '../torch/index.ts';
 import { isPlain } from './check-types.ts';
 import type { UserTables } from './places.ts';
 
-export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal'> {
+export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal' | 'lock'> {
   /** In place of the config's. */
   seed?: number | undefined;
   epochs?: number | undefined;
@@ -89,7 +89,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const { dataset: reference } = trainLoader;
   const valLoader = loader(config.valData, 'valData', reference);
   const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
-  const { workDir, progress, signal } = options;
+  const { workDir, progress, signal, lock } = options;
   const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
   const trainer = new Trainer({
     algorithm,
@@ -106,7 +106,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
           ),
         }),
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
-    ...defined({ workDir, progress, signal, group }),
+    ...defined({ workDir, progress, signal, lock, group }),
   });
   return {
     algorithm,

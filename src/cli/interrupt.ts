@@ -1,21 +1,39 @@
-// Ctrl-C: the first asks the run to finish its step and save, a second one ends the process at once.
+// Ctrl-C, SIGTERM and a closed terminal: the run finishes its step, saves and ends. A second Ctrl-C or SIGTERM ends it at once.
 import { constants } from 'node:os';
 
+/** Signals that ask a run to save and end. */
+export const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** What a process ends with that a signal has ended, or that has ended because of one. */
+export const exitCodeOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
+
 export interface Interrupt extends Disposable {
-  /** Aborted by the first SIGINT or SIGTERM. */
+  /** Aborted by the first signal. */
   readonly signal: AbortSignal;
+  /** What the process is to end with after that. */
+  readonly exitCode: number;
 }
 
 export function onInterrupt(): Interrupt {
   const controller = new AbortController();
+  let first: NodeJS.Signals = 'SIGINT';
+  let asked = 0;
   const handle = (signal: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(128 + constants.signals[signal]);
+    // A terminal that closes sends SIGHUP more than once, and a shell one of its own.
+    if (signal !== 'SIGHUP' && ++asked > 1) process.exit(exitCodeOf(signal));
+    if (controller.signal.aborted) return;
+    first = signal;
     process.stderr.write('\nfinishing the step and saving; again to quit at once\n');
     controller.abort();
   };
-  process.on('SIGINT', handle).on('SIGTERM', handle);
+  for (const signal of stopSignals) process.on(signal, handle);
   return {
     signal: controller.signal,
-    [Symbol.dispose]: () => void process.off('SIGINT', handle).off('SIGTERM', handle),
+    get exitCode() {
+      return exitCodeOf(first);
+    },
+    [Symbol.dispose]: () => {
+      for (const signal of stopSignals) process.off(signal, handle);
+    },
   };
 }

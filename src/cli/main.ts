@@ -1,17 +1,23 @@
 #!/usr/bin/env node
 // The command `retort`: one file per sub-command, errors in one line with the way out.
 import { Command } from '@commander-js/extra-typings';
-import pc from 'picocolors';
 
-import { RetortError } from '../errors.ts';
 import { config } from './config.ts';
 import { doctor } from './doctor.ts';
 import { list } from './list.ts';
 import { quickstart } from './quickstart.ts';
+import { reportError } from './report.ts';
 import { setup } from './setup.ts';
+import { guardStreams } from './streams.ts';
 import { test } from './test.ts';
 import { train } from './train.ts';
 import { version } from './version.ts';
+
+guardStreams();
+// What is thrown where nobody waits for it, such as in a timer of a user's hook.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error: unknown) => process.exit(reportError(error)));
+}
 
 const program = new Command('retort')
   .description('Knowledge distillation: train a small network to imitate a big one, and ship the small one.')
@@ -28,7 +34,5 @@ const program = new Command('retort')
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof RetortError) || process.env['RETORT_DEBUG'] !== undefined) throw error;
-  process.stderr.write(`${pc.red('error')} ${error.message}\n`);
-  process.exitCode = 1;
+  process.exitCode = reportError(error);
 }

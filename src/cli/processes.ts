@@ -5,6 +5,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { availableParallelism, constants } from 'node:os';
 
+import { exitCodeOf, stopSignals } from './interrupt.ts';
+
 /**
  * Runs `retort ARGS` in `count` processes; the first one has the terminal. The first signal to this
  * process goes to all, which save and end; the second ends them at once. Where one fails, what it said (or how it ended) is shown,
@@ -22,32 +24,33 @@ export async function runInProcesses(count: number, args: readonly string[]): Pr
       detached: true,
     }),
   );
-  // The first signal lets them finish their step and save; one that hangs would not hear it, so a second one ends them all.
-  let stopping = false;
+  // The first signal lets them finish their step and save; one that hangs would not hear it, so a second one ends them all. A
+  // terminal that closes sends more than one.
+  let asked = 0;
   const forward = (signal: NodeJS.Signals): void => {
-    children.forEach((child) => void child.kill(stopping ? 'SIGKILL' : signal));
-    stopping = true;
+    const again = signal !== 'SIGHUP' && ++asked > 1;
+    children.forEach((child) => void child.kill(again ? 'SIGKILL' : signal));
   };
-  for (const signal of signals) process.on(signal, forward);
+  for (const signal of stopSignals) process.on(signal, forward);
   const said = children.map(collect);
   children[0]!.stderr!.pipe(process.stderr, { end: false });
   let failed: number | undefined;
   const codes = await Promise.all(
     children.map(async (child, rank) => {
-      const code = await ended(child);
-      if (code === 0 || code === interrupted || failed !== undefined) return code;
+      const { code, inOrder } = await ended(child);
+      if (inOrder || failed !== undefined) return code;
       failed = rank;
       setTimeout(() => children.forEach((other) => void other.kill('SIGKILL')), grace).unref();
       return code;
     }),
   );
-  for (const signal of signals) process.off(signal, forward);
+  for (const signal of stopSignals) process.off(signal, forward);
   if (failed === undefined) return Math.max(...codes);
   // Those that only lost another process are not the ones to listen to.
   const texts = said.map((text) => text());
   const spoke = texts.findIndex((text, rank) => codes[rank] !== 0 && text !== '' && !lostAnother.test(text));
   const culprit = spoke === -1 ? failed : spoke;
-  const reason = texts[culprit] === '' || culprit !== spoke ? endOf(codes[culprit]!, stopping) : texts[culprit]!;
+  const reason = texts[culprit] === '' || culprit !== spoke ? endOf(codes[culprit]!, asked > 0) : texts[culprit]!;
   if (!texts[0]!.includes(reason)) process.stderr.write(`process ${culprit} of ${count}: ${reason}\n`);
   return codes[failed]!;
 }
@@ -66,10 +69,8 @@ const lostAnother = /lost another one/;
 /** Milliseconds that the others have, when one has failed, to say what went wrong with them. */
 const grace = 1000;
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** What a run that was stopped by Ctrl-C ends with. */
-const interrupted = 130;
+/** What a run that was asked to stop ends with. */
+const stopped = stopSignals.map(exitCodeOf);
 
 /** In a process of {@link runInProcesses}: ends the run in good order when the one that started it is gone. */
 export function stopWithParent(): void {
@@ -94,9 +95,13 @@ function collect({ stderr }: ChildProcess): () => string {
   return () => text.trim();
 }
 
-function ended(child: ChildProcess): Promise<number> {
+/** The exit code of a process, and whether it is that of one that has done its work, or has saved because it was asked to stop. */
+function ended(child: ChildProcess): Promise<{ code: number; inOrder: boolean }> {
   return new Promise((done) => {
-    child.on('error', () => done(1));
-    child.on('close', (code, signal) => done(code ?? 128 + constants.signals[signal!]));
+    child.on('error', () => done({ code: 1, inOrder: false }));
+    child.on('close', (code, signal) => {
+      if (code === null) done({ code: exitCodeOf(signal!), inOrder: false });
+      else done({ code, inOrder: code === 0 || stopped.includes(code) });
+    });
   });
 }

@@ -1,10 +1,10 @@
 // Reads OpenMMLab's Python configs into configs of ours.
-import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import type { PythonReader } from '../config/index.ts';
 import { readOpenMMLab, requireClean, showFinding } from '../config/openmmlab/index.ts';
 import { RetortError } from '../errors.ts';
+import { exists } from '../files.ts';
 import { registries } from './places.ts';
 
 export interface PythonReaderOptions {
@@ -49,7 +49,7 @@ function foldersOf(packages: readonly string[]): Record<string, string> {
 function projectOf(path: string): string | undefined {
   const signs = ['.git', 'setup.py', 'pyproject.toml', 'package.json'];
   for (let folder = dirname(resolve(path)); folder !== dirname(folder); folder = dirname(folder)) {
-    if (signs.some((sign) => existsSync(join(folder, sign)))) return folder;
+    if (signs.some((sign) => exists(join(folder, sign)))) return folder;
   }
   return undefined;
 }

@@ -1,5 +1,4 @@
 // `retort quickstart`: the recipe kd-fashion-mnist, start to end: the student alone, the student distilled, a table.
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,12 +13,13 @@ import type { NetworkMetrics } from '../engine/index.ts';
 import { profileModel } from '../models/index.ts';
 import type { Profile } from '../models/index.ts';
 import { onInterrupt } from './interrupt.ts';
-import { runStages } from './stages.ts';
 import { table, wholeNumber, wholeNumbers } from './numbers.ts';
+import { claimFolder } from './run-folder.ts';
+import { runStages } from './stages.ts';
+import { goOnWithoutOutput, say, sayForSure } from './streams.ts';
 
 const recipe = (name: string): string =>
   fileURLToPath(new URL(`../../recipes/kd-fashion-mnist/${name}.ts`, import.meta.url));
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 interface Run {
   metrics: NetworkMetrics;
@@ -30,18 +30,28 @@ interface Run {
 
 export const quickstart = new Command('quickstart')
   .description('distil a ResNet-20 into a small one on Fashion-MNIST, beside the small one trained alone')
-  .option('--work-dir <folder>', 'where checkpoints go', 'runs/quickstart')
+  .option('--work-dir <folder>', 'where checkpoints go (default: runs/quickstart, with -2, -3, ... where that has one)')
   .option('--epochs <n>', "in place of the recipe's", wholeNumber(1))
   .option('--seeds <list>', 'train once with each of these seeds and print mean and spread', wholeNumbers, [0])
   .option('--resume', 'go on with a quickstart that was stopped')
-  .action(async ({ workDir, epochs, seeds, resume }) => {
+  .action(async ({ workDir: named, epochs, seeds, resume = false }) => {
+    goOnWithoutOutput();
     using interrupt = onInterrupt();
+    const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
+    const { folder: workDir, lock } = claimFolder({
+      named,
+      config: 'quickstart',
+      resume,
+      overwrite: false,
+      several: true,
+      note,
+    });
+    using _held = lock;
     const datasets = new Map<string, Dataset>();
     const runs: Record<'alone' | 'distilled', Run[]> = { alone: [], distilled: [] };
     for (const seed of seeds) {
       for (const kind of ['alone', 'distilled'] as const) {
         const folder = join(workDir, seeds.length > 1 ? `${kind}-seed-${seed}` : kind);
-        if (resume !== true) forgetTraining(folder);
         const progress = new TerminalProgress({ label: pc.cyan(kind.padEnd(9)) });
         const { experiment, metrics, seconds, stopped } = await runStages(
           await loadConfig(recipe(kind === 'alone' ? 'alone' : 'config')),
@@ -49,10 +59,10 @@ export const quickstart = new Command('quickstart')
         );
         const { algorithm, imageShape } = experiment;
         if (stopped) {
-          say(
+          sayForSure(
             '\nstopped and saved; go on with\n  npm start -- --resume    (or: retort quickstart --resume, and the same options)',
           );
-          process.exitCode = 130;
+          process.exitCode = interrupt.exitCode;
           return;
         }
         runs[kind].push({
@@ -70,11 +80,6 @@ export const quickstart = new Command('quickstart')
     const kept = join(workDir, seeds.length > 1 ? `distilled-seed-${seeds[0]}` : 'distilled', runFiles.student);
     say(`The distilled student is ${pc.bold(kept)}: safetensors, its own names, nothing of the teacher.`);
   });
-
-/** Removes the training checkpoints of an earlier run. */
-function forgetTraining(folder: string): void {
-  for (const name of [runFiles.training, runFiles.previous]) rmSync(join(folder, name), { force: true });
-}
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const accuracies = (runs: readonly Run[], name: string): number[] =>

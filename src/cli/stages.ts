@@ -1,13 +1,12 @@
 // Runs the stages of an experiment one after the other. A later stage may begin with weights of an earlier one, or have its
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
-import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { runFiles } from '../engine/index.ts';
-import type { NetworkMetrics, Progress, Trainer } from '../engine/index.ts';
+import { hasCheckpoint } from '../engine/index.ts';
+import type { NetworkMetrics, Progress, RunLock } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
 import { tidy } from '../torch/index.ts';
@@ -25,8 +24,12 @@ export interface StagesOptions {
   epochs?: number | undefined;
   /** Go on from the checkpoints in the work dir. */
   resume?: boolean | undefined;
+  /** What of a run cannot be gone on with, as its config says: said together with what does not fit its first checkpoint. */
+  mistakes?: readonly string[] | undefined;
+  /** The lock of the work dir, where the caller has it. */
+  lock?: RunLock | undefined;
   datasets?: Map<string, Dataset> | undefined;
-  /** Called once, when everything is there to train: the first stage is built, and resumed if it is to be. */
+  /** Called once, when everything is there to train: the first stage is built, resumed if it is to be, and `onStage` was called. */
   onBegin?: (() => void) | undefined;
   /** Called before a stage is trained. */
   onStage?: ((stage: CheckedStage, experiment: Experiment) => void | Promise<void>) | undefined;
@@ -52,18 +55,19 @@ function stageFolder(workDir: string, { name }: CheckedStage): string {
 
 /** @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them. */
 export async function runStages(loaded: LoadedConfig, options: StagesOptions): Promise<StagesResult> {
-  const { workDir, resume = false, datasets = new Map<string, Dataset>(), onBegin, onStage, ...rest } = options;
+  const { workDir, resume = false, lock, onBegin, onStage, ...more } = options;
+  const { datasets = new Map<string, Dataset>(), mistakes = [], ...rest } = more;
   const own = options.own ?? (await checkStages(loaded, loaded.path));
-  mkdirSync(workDir, { recursive: true });
   const finished = new Map<string, Algorithm>();
   let seconds = 0;
   let result: StagesResult | undefined;
   for (const stage of loaded.stages) {
     const folder = stageFolder(workDir, stage);
-    const experiment = prepareStage(stage, finished, { ...rest, own, workDir: folder, datasets });
-    if (resume) resumeIfBegun(experiment.trainer, folder);
-    if (result === undefined) onBegin?.();
+    const locked = folder === workDir ? { lock } : {};
+    const experiment = prepareStage(stage, finished, { ...rest, ...locked, own, workDir: folder, datasets });
+    if (resume && hasCheckpoint(folder)) experiment.trainer.resume(folder, mistakes);
     await onStage?.(stage, experiment);
+    if (result === undefined) onBegin?.();
     const run = await experiment.trainer.run();
     seconds += run.seconds;
     result = { experiment, folder, metrics: run.metrics, seconds, stopped: run.stopped };
@@ -87,9 +91,9 @@ export async function checkStages({ stages, imports }: LoadedConfig, where: stri
 export function prepareStage(
   { config, init, name }: CheckedStage,
   finished: ReadonlyMap<string, Algorithm>,
-  options: Partial<Omit<StagesOptions, 'resume' | 'onBegin' | 'onStage'>>,
+  options: Partial<Omit<StagesOptions, 'resume' | 'mistakes' | 'onBegin' | 'onStage'>>,
 ): Experiment {
-  const { workDir, progress, signal, own = {}, ...rest } = options;
+  const { workDir, progress, signal, lock, own = {}, ...rest } = options;
   const built = buildUserEntries(config, own) as typeof config;
   const model = fromStages(built.model, finished) as typeof config.model;
   const experiment = buildExperiment(
@@ -100,6 +104,7 @@ export function prepareStage(
       ...(workDir === undefined ? {} : { workDir }),
       ...(progress === undefined ? {} : { progress }),
       ...(signal === undefined ? {} : { signal }),
+      ...(lock === undefined ? {} : { lock }),
     },
   );
   for (const { stage, module: from, into = from } of init) {
@@ -136,9 +141,4 @@ function algorithmOf(stage: string, finished: ReadonlyMap<string, Algorithm>): A
   const found = finished.get(stage);
   if (found !== undefined) return found;
   throw new RetortError(`there is no stage "${stage}" before this one; ${didYouMean(stage, finished.keys())}`);
-}
-
-function resumeIfBegun(trainer: Trainer, folder: string): void {
-  const begun = [runFiles.training, runFiles.previous].some((name) => existsSync(join(folder, name)));
-  if (begun) trainer.resume(folder);
 }

@@ -1,6 +1,8 @@
 // The version of this package.
-import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
-export const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+import { readText } from '../files.ts';
+
+export const { version } = JSON.parse(readText(fileURLToPath(new URL('../../package.json', import.meta.url)))) as {
   version: string;
 };

@@ -1,11 +1,11 @@
 // Reads a config file and those it builds on into one tree: TypeScript, JavaScript, JSON, YAML; Python through a reader that is
 // handed in. `base` names the files below: objects are merged key by key, everything else is replaced.
-import { readFileSync, statSync } from 'node:fs';
 import { dirname, extname, isAbsolute, relative, resolve } from 'node:path';
 
 import { parse as parseYaml } from 'yaml';
 
 import { RetortError } from '../errors.ts';
+import { readText, statOf } from '../files.ts';
 import { importTapped } from '../intercept/index.ts';
 import type { LiveValues } from './live-values.ts';
 import { dictNode, errorAt, joinBases, mergeTrees, treeOf } from './tree/index.ts';
@@ -70,7 +70,7 @@ function namesOf(base: TreeNode): string[] {
 
 /** @throws {RetortError} when there is no such file, or it is too large for a config. */
 export function requireFile(path: string, what: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
+  const found = statOf(path);
   if (found === undefined) throw new RetortError(`${what}: there is no such file`, { help: `looked for ${path}` });
   if (!found.isFile()) throw new RetortError(`${what}: ${path} is no file`);
   if (found.size > maxBytes) {
@@ -97,9 +97,10 @@ async function valueOf(path: string, kind: string): Promise<unknown> {
     case '.yaml':
     case '.yml':
       try {
-        const text = readFileSync(path, 'utf8');
+        const text = readText(path);
         return kind === '.json' ? (JSON.parse(text) as unknown) : (parseYaml(text) as unknown);
       } catch (cause) {
+        if (cause instanceof RetortError) throw cause;
         throw new RetortError(`${path}: ${(cause as Error).message}`, { cause });
       }
     case '.ts':

@@ -1,9 +1,7 @@
 // Looks at data before training does: at how files begin or at whole images (a damaged file that is found in the last batch of an
 // epoch has cost that epoch), and at what networks are given for evaluation, which is first due when an epoch is over.
-import { open } from 'node:fs/promises';
-
 import { RetortError } from '../errors.ts';
-import { fileError } from '../formats/file-error.ts';
+import { readBeginning } from '../files.ts';
 import type { Dataset } from './dataset.ts';
 import { beginningBytes, kindOf } from './decode-image.ts';
 import { showLeftOut } from './datasets/image-list.ts';
@@ -48,19 +46,7 @@ export async function checkFiles(dataset: Dataset, options: CheckFilesOptions = 
 }
 
 async function lookAt(file: string): Promise<void> {
-  const bytes = new Uint8Array(beginningBytes);
-  let length = 0;
-  try {
-    const handle = await open(file);
-    try {
-      length = (await handle.read(bytes, 0, bytes.length, 0)).bytesRead;
-    } finally {
-      await handle.close();
-    }
-  } catch (cause) {
-    throw fileError('read', file, cause);
-  }
-  kindOf(file, bytes.subarray(0, length));
+  kindOf(file, await readBeginning(file, beginningBytes));
 }
 
 /** A note on what the folder of a data set holds and was not taken; none where that is nothing. */

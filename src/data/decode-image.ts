@@ -2,12 +2,11 @@
 // The bytes are those of Pillow's `Image.open(file).convert('RGB')` (or `'L'`): profiles and gamma are ignored, transparency is
 // dropped, gray of color is (299 R + 587 G + 114 B) / 1000, CMYK is converted without a profile. Two exceptions: of 16 bits of gray
 // it is the high byte, which Pillow clips, and the orientation in the file is applied, as OpenCV does, unless `orient` is false.
-import { readFile } from 'node:fs/promises';
 
 import type sharp from 'sharp';
 
 import { RetortError } from '../errors.ts';
-import { fileError } from '../formats/file-error.ts';
+import { readBytesAsync } from '../files.ts';
 import { FormatError, parseBmp, parsePnm } from '../formats/index.ts';
 import { hostOrder } from '../formats/numeric-array.ts';
 import type { Pixels } from './dataset.ts';
@@ -67,9 +66,7 @@ const copyAgain = 'copy or download the file again, or leave it out of the data 
 /** @throws {RetortError} that names the file, for one that cannot be read, is no image, is cut off or is too large. */
 export async function decodeImage(file: string, options: DecodeOptions = {}): Promise<Pixels> {
   const { channels = 3, maxPixels = 1e8, orient = true } = options;
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    throw fileError('read', file, cause);
-  });
+  const bytes = await readBytesAsync(file);
   const kind = kindOf(file, bytes);
   try {
     const own = kind === 'BMP' ? parseBmp : kind === 'Netpbm' ? parsePnm : undefined;

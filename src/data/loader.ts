@@ -97,6 +97,11 @@ export class DataLoader {
     return this.#sampler.worldSize ?? 1;
   }
 
+  /** Images of a batch. */
+  get batchSize(): number {
+    return this.#options.batchSize;
+  }
+
   /** Batches per epoch, of this process. */
   get length(): number {
     const { batchSize, dropLast = false } = this.#options;

@@ -11,5 +11,15 @@ export type { Progress, ProgressOptions, StepReport } from './progress.ts';
 export type { Trainable, TrainBatch, UpdateRequest } from './trainable.ts';
 export { Trainer } from './trainer.ts';
 export type { TrainerOptions, TrainingResult } from './trainer.ts';
-export { loadTraining, runFiles, saveTraining } from './training-checkpoint.ts';
-export type { Position, Progressed, Restored, TrainingParts } from './training-checkpoint.ts';
+export { hasCheckpoint, madeIn, removeRun, runFiles } from './run-files.ts';
+export { lockRun, RunInUseError } from './run-lock.ts';
+export type { RunLock } from './run-lock.ts';
+export { loadTraining, savedProgress, saveTraining } from './training-checkpoint.ts';
+export type {
+  LoadTrainingOptions,
+  Position,
+  Progressed,
+  Restored,
+  RunShape,
+  TrainingParts,
+} from './training-checkpoint.ts';

@@ -149,7 +149,7 @@ it('weights that are none from the beginning are named; buffers that are meant s
     await trainer.run();
   }
   noGrad(() => void net.fc.bias!.detach().fill_(NaN));
-  using trainer = setUp(net);
+  using trainer = setUp(net, { overwrite: true });
   expect(await trainer.run().then(String, String)).toMatch(/architecture.fc.bias is not finite\n {2}help/);
 });
 

@@ -2,7 +2,7 @@
 // step, refuses those that are none, limits them, moves.
 import { RetortError } from '../errors.ts';
 import { gradNorm, limitGradNorm } from '../optim/index.ts';
-import type { Optimizer, Scheduler } from '../optim/index.ts';
+import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, SchedulerState } from '../optim/index.ts';
 import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
@@ -20,6 +20,32 @@ export interface PartOptions {
 
 const known = ['optimizer', 'stepSchedulers', 'epochSchedulers', 'maxGradNorm'];
 
+/** What a part was asked to do, as JSON can hold it: a resumed run is compared with what the checkpoint says of its own. */
+export interface AskedPart {
+  optimizer: string;
+  /** Parameters and options of each group; `lr` is the rate that schedulers start from. */
+  groups: { parameters: number; options: Readonly<Record<string, unknown>> }[];
+  /** With `by: 'step'` or `'epoch'`. */
+  schedulers: SchedulerDescription[];
+}
+
+/** How often the schedulers have been stepped, or would have been. */
+export interface SchedulerCounts {
+  steps: number;
+  epochs: number;
+  /** Of `steps`, those since the last epoch ended. */
+  sinceEpoch: number;
+}
+
+/** A part as a checkpoint has it, without the optimiser's tensors. */
+export interface SavedPart {
+  /** Checkpoints of before do not say. */
+  asked?: AskedPart;
+  counts?: SchedulerCounts;
+  schedulers: SchedulerState[];
+  paramGroups: OptimizerStateDict['param_groups'];
+}
+
 export class OptimizedPart {
   readonly optimizer: Optimizer;
   readonly schedulers: readonly Scheduler[];
@@ -27,6 +53,10 @@ export class OptimizedPart {
   readonly #replicas: Replicas;
   /** How many updates are averaged: the batches of the step under way. */
   #round = 1;
+  readonly #asked: AskedPart;
+  /** The rates that were there when the schedulers had been made. */
+  readonly #firstRates: readonly number[];
+  readonly #counts: SchedulerCounts = { steps: 0, epochs: 0, sinceEpoch: 0 };
   #gathered = 0;
   #moved = false;
 
@@ -46,6 +76,84 @@ export class OptimizedPart {
     this.#replicas = replicas;
     this.optimizer = options.optimizer;
     this.schedulers = [...(options.stepSchedulers ?? []), ...(options.epochSchedulers ?? [])];
+    this.#firstRates = this.optimizer.paramGroups.map((group) => group.lr);
+    this.#asked = askedOf(options);
+  }
+
+  /** The part as a checkpoint keeps it. */
+  saved(): SavedPart {
+    return {
+      asked: this.#asked,
+      counts: { ...this.#counts },
+      schedulers: this.schedulers.map((scheduler) => scheduler.stateDict()),
+      paramGroups: this.optimizer.stateDict().param_groups,
+    };
+  }
+
+  /** What of a saved part this one cannot take over, in words. */
+  mistakes({ asked, schedulers }: SavedPart): string[] {
+    const own = this.#asked;
+    if (asked === undefined) {
+      const [had, has] = [schedulers.length, own.schedulers.length];
+      return had === has ? [] : [`there were ${had} schedulers, ${has} are asked for`];
+    }
+    if (asked.optimizer !== own.optimizer)
+      return [`the optimizer was ${asked.optimizer}, ${own.optimizer} is asked for`];
+    const sizes = ({ groups }: AskedPart): string => `[${groups.map(({ parameters }) => parameters).join(', ')}]`;
+    if (sizes(asked) === sizes(own)) return [];
+    return [`parameter groups were of ${sizes(asked)} parameters, ${sizes(own)} are asked for`];
+  }
+
+  /**
+   * Goes on from a saved part. An option of a group that is asked for otherwise than it was then is taken as it is asked for now;
+   * where a rate or a schedule is, the rates become those that the schedule of now has at this point. Returns what has changed.
+   * @throws {RetortError} when the optimiser's state does not fit; nothing is changed then.
+   */
+  takeOver(saved: SavedPart, state: OptimizerStateDict['state']): string[] {
+    const { optimizer } = this;
+    optimizer.loadStateDict({ state, param_groups: saved.paramGroups });
+    const { asked = this.#asked, counts = countsOf(this.#options, saved.schedulers) } = saved;
+    const before = this.lr;
+    const changes: string[] = [];
+    for (const [i, { options }] of this.#asked.groups.entries()) {
+      const then = asked.groups[i]!.options;
+      for (const [name, value] of Object.entries(options)) {
+        if (name === 'lr' || same(value, then[name])) continue;
+        Object.assign(optimizer.paramGroups[i]!, { [name]: value });
+        changes.push(`${name} is ${shown(value)}, it was ${shown(then[name])}`);
+      }
+    }
+    Object.assign(this.#counts, counts);
+    const rates = (part: AskedPart): unknown => part.groups.map(({ options }) => options['lr']);
+    if (same(rates(this.#asked), rates(asked)) && same(this.#asked.schedulers, asked.schedulers)) {
+      this.schedulers.forEach((scheduler, i) => scheduler.loadStateDict(saved.schedulers[i]!));
+    } else {
+      this.#replay(counts);
+      changes.push(
+        `the learning rate is ${short(this.lr)} from here on, by the schedule of now; it was ${short(before)}`,
+      );
+    }
+    return [...new Set(changes)];
+  }
+
+  /** Steps fresh schedulers as often as those of the run were. */
+  #replay({ steps, epochs, sinceEpoch }: SchedulerCounts): void {
+    const { stepSchedulers = [], epochSchedulers = [] } = this.#options;
+    this.optimizer.paramGroups.forEach((group, i) => {
+      group.lr = this.#firstRates[i]!;
+      const { lr } = this.#asked.groups[i]!.options as { lr: number };
+      if (group.initialLr !== undefined) group.initialLr = lr;
+    });
+    const stepAll = (schedulers: readonly Scheduler[], times: number): void => {
+      for (let i = 0; i < times; i++) for (const scheduler of schedulers) scheduler.step();
+    };
+    for (let epoch = 0, done = 0; epoch < epochs; epoch++) {
+      const upTo = Math.round(((steps - sinceEpoch) * (epoch + 1)) / epochs);
+      stepAll(stepSchedulers, upTo - done);
+      stepAll(epochSchedulers, 1);
+      done = upTo;
+    }
+    stepAll(stepSchedulers, sinceEpoch);
   }
 
   /** The learning rate of the first group. */
@@ -102,10 +210,14 @@ export class OptimizedPart {
     if (this.#gathered > 0) this.#move();
     if (!this.#moved) return;
     this.#moved = false;
+    this.#counts.steps++;
+    this.#counts.sinceEpoch++;
     for (const scheduler of this.#options.stepSchedulers ?? []) scheduler.step();
   }
 
   endEpoch(): void {
+    this.#counts.epochs++;
+    this.#counts.sinceEpoch = 0;
     for (const scheduler of this.#options.epochSchedulers ?? []) scheduler.step();
   }
 }
@@ -118,3 +230,28 @@ function scaleGradients(parameters: readonly Tensor[], factor: number): void {
     }),
   );
 }
+
+/** What checkpoints of before say of it: how often each scheduler was stepped. */
+function countsOf({ stepSchedulers = [] }: PartOptions, states: readonly SchedulerState[]): SchedulerCounts {
+  const steps = states.slice(0, stepSchedulers.length).at(0)?.lastEpoch ?? 0;
+  return { steps, epochs: states.slice(stepSchedulers.length).at(0)?.lastEpoch ?? 0, sinceEpoch: 0 };
+}
+
+function askedOf({ optimizer, stepSchedulers = [], epochSchedulers = [] }: PartOptions): AskedPart {
+  const asked: AskedPart = {
+    optimizer: optimizer.constructor.name,
+    groups: optimizer.paramGroups.map(({ params, initialLr, ...options }) => ({
+      parameters: params.length,
+      options: { ...options, lr: initialLr ?? options.lr },
+    })),
+    schedulers: [
+      ...stepSchedulers.map((scheduler) => ({ by: 'step', ...scheduler.describe() })),
+      ...epochSchedulers.map((scheduler) => ({ by: 'epoch', ...scheduler.describe() })),
+    ],
+  };
+  return JSON.parse(JSON.stringify(asked)) as AskedPart;
+}
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+const shown = (value: unknown): string => JSON.stringify(value) ?? 'not set';
+const short = (rate: number): string => String(Number(rate.toPrecision(4)));

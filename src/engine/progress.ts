@@ -54,6 +54,7 @@ export class TerminalProgress implements Progress {
     this.#label = options.label ?? '';
     this.#stream = options.stream ?? process.stdout;
     this.#plainEvery = options.plainEvery ?? 10;
+    if (options.stream === undefined) surviveLoss();
   }
 
   step(report: StepReport): void {
@@ -157,6 +158,15 @@ export function shownMetrics(metrics: NetworkMetrics): string {
       return `${name}: ${shown.join('  ')}`;
     })
     .join('  ');
+}
+
+let survives = false;
+
+/** That nobody reads standard output any more, or its disk is full, must not end training. */
+function surviveLoss(): void {
+  if (survives) return;
+  survives = true;
+  process.stdout.on('error', () => undefined);
 }
 
 /** `1:05`, `1:02:03`. */

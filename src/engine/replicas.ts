@@ -106,14 +106,15 @@ export class Replicas {
     return this.#group === undefined ? [own] : this.#group.allGather(own);
   }
 
+  /** Why a run of so many processes cannot be gone on with. */
+  otherCount(what: string, processes: number): string {
+    const were = `${processes} process${processes === 1 ? '' : 'es'}`;
+    return `${what} is of a run in ${were}, this one is in ${this.count}: resume it with --processes ${processes}`;
+  }
+
   /** Puts this process's random state back. @throws {RetortError} when there are more or fewer than processes. */
   setRandomStates(states: readonly Tensor[], where: string): void {
-    if (states.length !== this.count) {
-      const processes = (count: number): string => `${count} process${count === 1 ? '' : 'es'}`;
-      throw new RetortError(`${where} is of a run in ${processes(states.length)}, this one is in ${this.count}`, {
-        help: `resume it in ${processes(states.length)}: retort train --processes ${states.length}`,
-      });
-    }
+    if (states.length !== this.count) throw new RetortError(this.otherCount(where, states.length));
     setRandomState(states[this.#group?.rank ?? 0]!);
   }
 }

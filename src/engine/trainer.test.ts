@@ -228,6 +228,12 @@ it('what cannot be evaluated is said before the first step, and whose it is', as
   };
   using other = setUp({ evaluators: [picky], progress }, otherClasses(10));
   expect(await other.run().then(String, String)).toMatch(/evaluation of teacher: 10 classes/);
+  {
+    using first = setUp({ workDir: folder, maxSteps: 1 }, otherClasses(10));
+    await first.run();
+  }
+  using resumed = setUp({ agreement: true, progress }, otherClasses(10));
+  expect(await resumed.resume(folder).run().then(String, String)).toMatch(/cannot be compared/);
   using unknown = setUp({ evaluated: ['studnet'], progress }, otherClasses(4));
   expect(await unknown.run().then(String, String)).toMatch(/no network "studnet"; did you mean "student"/);
   expect(steps).toBe(0);

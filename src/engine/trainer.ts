@@ -1,11 +1,11 @@
 // The training loop: epochs of steps, an evaluation after each, checkpoints from which it goes on exactly. A step is one update of
 // the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
 // saved or stopped is between two of them.
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
+import { makeFolder, realPath } from '../files.ts';
 import { saveModule } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
@@ -29,8 +29,11 @@ import type { PartOptions } from './optimized-part.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
+import { runFiles } from './run-files.ts';
+import { claimRun } from './run-lock.ts';
+import type { RunLock } from './run-lock.ts';
 import type { Trainable, UpdateRequest } from './trainable.ts';
-import { loadTraining, runFiles, saveTraining } from './training-checkpoint.ts';
+import { loadTraining, saveTraining } from './training-checkpoint.ts';
 import type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
 
 /**
@@ -69,8 +72,12 @@ export interface TrainerOptions {
   /** Which of the algorithm's networks are evaluated. Default: all. */
   evaluated?: readonly string[];
   hooks?: readonly Hook[];
-  /** Where checkpoints go; without it none are written. */
+  /** Where checkpoints go; without it none are written. A folder that holds a run is refused, unless it is that which is resumed. */
   workDir?: string;
+  /** Remove the run that `workDir` holds, when this one begins. Default false: it is refused. */
+  overwrite?: boolean;
+  /** The lock of `workDir`, where the caller has it. Default: it is taken by `run`, and held until that has ended. */
+  lock?: RunLock;
   /** Steps between two training checkpoints within an epoch. Default: only at its end. */
   saveInterval?: number;
   progress?: Progress;
@@ -102,6 +109,8 @@ export class Trainer {
   readonly #stepsPerEpoch: number;
   /** Whether the evaluation has been tried on a few images. */
   #probed = false;
+  /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
+  #own: string | undefined;
   /** Metrics of networks that do not change. */
   readonly #settled = new Map<LossModel, Metrics>();
   #state: Progressed = {
@@ -148,11 +157,14 @@ export class Trainer {
       get position() {
         return state().position;
       },
+      get evaluationDue() {
+        return state().evaluationDue;
+      },
       stop: (reason) => {
         this.#state.ended ??= reason;
       },
     };
-    if (workDir !== undefined) mkdirSync(workDir, { recursive: true });
+    if (workDir !== undefined) makeFolder(workDir);
   }
 
   /** Where the run stands. */
@@ -165,21 +177,35 @@ export class Trainer {
     return [...this.#parts.values()].flatMap((part) => part.optimizer.parameters());
   }
 
-  /** Goes on from the training checkpoint in a run's folder. @throws {RetortError} when there is none. */
-  resume(workDir: string): this {
+  /** Whether nothing is left to do. */
+  get finished(): boolean {
+    return this.#finished() && !this.#state.evaluationDue;
+  }
+
+  /**
+   * Goes on from the training checkpoint in a run's folder. Rates, schedules, options of the optimizer and the number of epochs are
+   * those of now; what else has changed is refused.
+   * @param mistakes what the caller has found that cannot be gone on with: said together with what is found here.
+   * @throws {RetortError} when there is none, or this trainer cannot go on with it: all reasons, each with both values.
+   */
+  resume(workDir: string, mistakes: readonly string[] = []): this {
     const { accumulate = 1 } = this.#options;
-    const { steps, batches, ...saved } = loadTraining(workDir, this.#saved(), (text) => this.#run.progress.line(text));
+    const { steps, batches, ...saved } = loadTraining(workDir, this.#saved(), {
+      say: (text) => this.#run.progress.line(text),
+      mistakes,
+    });
     // Checkpoints of before counted batches only.
     const done = batches ?? saved.position.step;
     const position = { epoch: saved.position.epoch, step: Math.floor(done / accumulate) };
     const before = position.epoch * this.#stepsPerEpoch + position.step;
     this.#state = { ...saved, position, batches: done, steps: steps ?? before };
+    this.#own = realPath(workDir);
     return this;
   }
 
   /**
    * What would keep the evaluation from being made, found by evaluating a few images: nothing where all is well. {@link run} asks
-   * too, before its first step.
+   * too, before it goes on to train.
    */
   async probeEvaluation(): Promise<string[]> {
     const { algorithm, valLoader, evaluators, agreement = false } = this.#options;
@@ -208,9 +234,11 @@ export class Trainer {
 
   /**
    * Trains to the last epoch, or until the signal.
-   * @throws {RetortError} when a loss, a gradient or a weight is no finite number, or an evaluation cannot be made.
+   * @throws {RetortError} when a loss, a gradient or a weight is no finite number, an evaluation cannot be made, or `workDir` is in use
+   *   by another process or holds another run.
    */
   async run(): Promise<TrainingResult> {
+    using _lock = this.#claim();
     const run = this.#run;
     const { algorithm } = this.#options;
     this.#replicas.shareState(algorithm);
@@ -218,7 +246,7 @@ export class Trainer {
     for (const hook of this.#hooks) hook.beforeRun?.(run);
     try {
       const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
-      await this.#beforeFirstStep();
+      await this.#beforeTraining();
       if (this.#state.evaluationDue) await this.#evaluate();
       while (!this.#finished()) {
         if (!(await this.#epoch(finite))) return this.#result(true);
@@ -232,9 +260,19 @@ export class Trainer {
     }
   }
 
+  /** Makes the folder this run's own. */
+  #claim(): RunLock | undefined {
+    const { workDir, overwrite, lock } = this.#options;
+    if (workDir === undefined || !this.#replicas.first) return undefined;
+    const say = (text: string): void => this.#run.progress.line(text);
+    const taken = claimRun(workDir, { own: this.#own, overwrite, lock, say });
+    this.#own = realPath(workDir);
+    return taken;
+  }
+
   /** What is known to go wrong, or to be odd, is said before time is spent on it. */
-  async #beforeFirstStep(): Promise<void> {
-    if (this.#state.steps > 0) return;
+  async #beforeTraining(): Promise<void> {
+    if (this.#finished()) return;
     const { algorithm } = this.#options;
     for (const name of nonFiniteFrozen(algorithm)) this.#run.progress.line(`note: ${name} is frozen and not finite`);
     if (this.#probed) return;
@@ -416,7 +454,10 @@ export class Trainer {
   }
 
   #saved(): TrainingParts {
-    return { algorithm: this.#options.algorithm, parts: this.#parts, hooks: this.#hooks, replicas: this.#replicas };
+    const { algorithm, epochs, maxSteps, accumulate = 1, trainLoader } = this.#options;
+    const { batchSize, dataset } = trainLoader;
+    const shape = { epochs, maxSteps, accumulate, steps: this.#stepsPerEpoch, batchSize, samples: dataset.length };
+    return { algorithm, parts: this.#parts, hooks: this.#hooks, replicas: this.#replicas, shape };
   }
 
   #save(): void {

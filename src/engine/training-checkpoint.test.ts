@@ -82,7 +82,7 @@ it('brings back several optimisers, their schedulers, hooks and the random state
   saveTraining(folder, first.parts, at(1));
   first.train();
   const second = setUp();
-  expect(loadTraining(folder, second.parts, () => {})).toEqual(at(1));
+  expect(loadTraining(folder, second.parts)).toEqual(at(1));
   second.train();
   expect(weights(second.pair)).toEqual(weights(first.pair));
   expect(second.parts.parts.get('student')!.lr).toBe(0.025);
@@ -98,7 +98,8 @@ it('uses the checkpoint before one that is torn or altered, and says so', () => 
   const current = join(folder, runFiles.training);
   const whole = readFileSync(current);
   const said: string[] = [];
-  const resume = (): number => loadTraining(folder, first.parts, (text) => void said.push(text)).position.epoch;
+  const resume = (): number =>
+    loadTraining(folder, first.parts, { say: (text) => void said.push(text) }).position.epoch;
   expect(resume()).toBe(2);
   expect(said).toEqual([]);
   truncateSync(current, whole.length - 10);
@@ -180,7 +181,7 @@ class Remembers implements Hook {
 function restored(hooks: readonly Hook[]): string[] {
   const said: string[] = [];
   const { parts, ...rest } = setUp();
-  loadTraining(folder, { ...parts, hooks }, (text) => void said.push(text));
+  loadTraining(folder, { ...parts, hooks }, { say: (text) => void said.push(text) });
   release({ parts, ...rest });
   return said;
 }

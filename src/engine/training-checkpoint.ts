@@ -1,17 +1,19 @@
 // Everything a training run needs to go on as if it had never stopped, in one safetensors file: the networks that change, the
-// state of optimisers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. A hash
-// over all of it tells a whole file from a torn or altered one; the file before is kept, and used where the last one is not whole.
+// state of optimisers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. The
+// file's checksum tells a whole file from a torn or altered one; the file before is kept, and used where the last one is not whole.
 import { createHash } from 'node:crypto';
-import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { RetortError } from '../errors.ts';
-import { loadTensors, saveTensors } from '../nn/index.ts';
-import type { OptimizerStateDict, SchedulerState } from '../optim/index.ts';
+import { exists, renameFile, statOf } from '../files.ts';
+import { checksumKey, readSafetensorsMetadata, writeFileAtomicSync } from '../formats/index.ts';
+import { loadTensors, tensorFile } from '../nn/index.ts';
+import type { OptimizerStateDict } from '../optim/index.ts';
 import { Tensor, tidy } from '../torch/index.ts';
 import type { Hook, NetworkMetrics } from './hooks/index.ts';
-import type { OptimizedPart } from './optimized-part.ts';
+import type { OptimizedPart, SavedPart } from './optimized-part.ts';
 import { Replicas } from './replicas.ts';
+import { runFiles } from './run-files.ts';
 import type { Trainable } from './trainable.ts';
 
 /** Where a run stands: what comes next is optimizer step `step` (counted from 0) of epoch `epoch` (counted from 0). */
@@ -40,6 +42,19 @@ export interface Progressed {
 /** What comes back of it: checkpoints of before do not say how many steps and batches were done. */
 export type Restored = Omit<Progressed, 'steps' | 'batches'> & Partial<Pick<Progressed, 'steps' | 'batches'>>;
 
+/** What a position counts in: where this changes, the position may mean something else. */
+export interface RunShape {
+  epochs: number;
+  /** Steps of an epoch. */
+  steps: number;
+  /** Images of a step, of one process. */
+  batchSize: number;
+  /** Images of the data set. */
+  samples: number;
+  accumulate: number;
+  maxSteps?: number | undefined;
+}
+
 export interface TrainingParts {
   algorithm: Trainable;
   /** By the name of what they train; `''` is everything. */
@@ -47,26 +62,20 @@ export interface TrainingParts {
   hooks: readonly Hook[];
   /** Default: this process alone. */
   replicas?: Replicas;
+  /** Default: it is not compared. */
+  shape?: RunShape;
 }
 
-/** The names of files in a run's folder. */
-export const runFiles = {
-  training: 'training.safetensors',
-  previous: 'training.previous.safetensors',
-  student: 'student.safetensors',
-} as const;
-
 const format = 'retort-training-3';
-/** Of before, still read: `step` counts batches, hooks are by name alone. */
+/** Of before, still read: `step` counts batches, hooks are by name alone, what was asked for is not said, the hash is its own. */
 const formerFormat = 'retort-training-2';
 
 interface Meta {
   progressed: Progressed;
+  shape?: RunShape | undefined;
   parts: Record<
     string,
-    {
-      schedulers: SchedulerState[];
-      paramGroups: OptimizerStateDict['param_groups'];
+    SavedPart & {
       /** State of the optimiser that is no tensor, by parameter number. */
       state: Record<string, Record<string, unknown>>;
     }
@@ -81,6 +90,7 @@ interface SavedHook {
   place: string;
   values: Readonly<Record<string, unknown>>;
 }
+
 /** By name: of several hooks of one name, the last. */
 type FormerHooks = Record<string, Readonly<Record<string, unknown>>>;
 
@@ -94,9 +104,9 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
     for (const [rank, state] of random.entries()) tensors[randomName(rank)] = state;
     for (const [name, tensor] of Object.entries(changing(parts.algorithm))) tensors[`model.${name}`] = tensor;
     const hooks: SavedHook[] = [];
-    const meta: Meta = { progressed, parts: {}, hooks };
-    for (const [part, { optimizer, schedulers }] of parts.parts) {
-      const { state, param_groups: paramGroups } = optimizer.stateDict();
+    const meta: Meta = { progressed, shape: parts.shape, parts: {}, hooks };
+    for (const [part, one] of parts.parts) {
+      const { state } = one.optimizer.stateDict();
       const rest: Meta['parts'][string]['state'] = {};
       for (const [index, entries] of Object.entries(state)) {
         rest[index] = {};
@@ -105,7 +115,7 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
           else rest[index][name] = value;
         }
       }
-      meta.parts[part] = { schedulers: schedulers.map((scheduler) => scheduler.stateDict()), paramGroups, state: rest };
+      meta.parts[part] = { ...one.saved(), state: rest };
     }
     for (const [i, hook] of parts.hooks.entries()) {
       const place = `${i}.${hook.name}`;
@@ -115,28 +125,53 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: P
     }
     const text = JSON.stringify(meta);
     const [current, previous] = [join(folder, runFiles.training), join(folder, runFiles.previous)];
-    if (existsSync(current)) renameSync(current, previous);
-    saveTensors(current, tensors, { format, state: text, sha256: digest(tensors, text) });
+    const content = tensorFile(tensors, { format, state: text }); // with a checksum over all of it
+    // At every moment a whole checkpoint stands under one of the two names: the new one is on the disk before the last one becomes
+    // the one before, and a last one that is not whole is replaced, not put in the place of one that is.
+    writeFileAtomicSync(current, content, () => {
+      if (isWhole(current)) renameFile(current, previous);
+    });
+    known.set(current, fingerprint(current));
   });
+}
+
+/** Files that this process has written or read as a whole, by what the file system says of them since. */
+const known = new Map<string, string | undefined>();
+
+function fingerprint(path: string): string | undefined {
+  const found = statOf(path);
+  return found && `${found.ino} ${found.size} ${found.mtimeMs}`;
+}
+
+function isWhole(path: string): boolean {
+  const found = fingerprint(path);
+  if (found === undefined) return false;
+  if (known.get(path) === found) return true;
+  try {
+    tidy(() => readWhole(path));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export interface LoadTrainingOptions {
+  /** Told when the last file is not whole and the one before it is used, and what is done otherwise than before. */
+  say?: (text: string) => void;
+  /** What the caller has found that cannot be gone on with: said together with what is found here. */
+  mistakes?: readonly string[];
 }
 
 /**
  * Puts a run back to where {@link saveTraining} left it.
- * @param say is told when the last file is not whole and the one before it is used.
- * @throws {RetortError} when there is none, or the files are of another run or kind.
+ * @throws {RetortError} when there is none, the files are of another kind, or the run cannot be gone on with: all reasons at once,
+ * before anything has changed.
  */
-export function loadTraining(folder: string, parts: TrainingParts, say: (text: string) => void): Restored {
-  const files = [runFiles.training, runFiles.previous]
-    .map((name) => join(folder, name))
-    .filter((path) => existsSync(path));
-  const [first, second] = files;
-  if (first === undefined) {
-    throw new RetortError(`${folder} has no ${runFiles.training} to resume from`, {
-      help: 'name the folder of a run that was stopped; without --resume a new run begins',
-    });
-  }
+export function loadTraining(folder: string, parts: TrainingParts, options: LoadTrainingOptions = {}): Restored {
+  const { say = () => undefined, mistakes = [] } = options;
+  const [first, second] = checkpointsIn(folder);
   return tidy(() => {
-    let read: ReturnType<typeof readWhole>;
+    let read: Whole;
     try {
       read = readWhole(first);
     } catch (error) {
@@ -144,26 +179,71 @@ export function loadTraining(folder: string, parts: TrainingParts, say: (text: s
       say(`${error.message.split('\n')[0]}: going on from the checkpoint before it, ${runFiles.previous}`);
       read = readWhole(second);
     }
+    known.set(read.path, fingerprint(read.path));
+    requireFitting(read, parts, mistakes);
     return restore(read, parts, say);
   });
 }
 
-interface Read {
+/**
+ * Where the run in a folder stands, without reading its tensors; undefined where no run has begun.
+ * @throws {RetortError} when its checkpoints cannot be read.
+ */
+export function savedProgress(folder: string): Restored | undefined {
+  const files = checkpointPaths(folder);
+  for (const [i, path] of files.entries()) {
+    try {
+      const { format: kind, state } = readSafetensorsMetadata(path);
+      if (isOurs(kind) && state !== undefined) return (JSON.parse(state) as Meta).progressed;
+      throw notOurs(path, kind);
+    } catch (error) {
+      if (i === files.length - 1) throw error;
+    }
+  }
+  return undefined;
+}
+
+function checkpointPaths(folder: string): string[] {
+  return [runFiles.training, runFiles.previous].map((name) => join(folder, name)).filter(exists);
+}
+
+function checkpointsIn(folder: string): readonly [string, string?] {
+  const [first, second] = checkpointPaths(folder);
+  if (first !== undefined) return second === undefined ? [first] : [first, second];
+  throw new RetortError(`${folder} has no ${runFiles.training} to resume from`, {
+    help: 'name the folder of a run that was stopped; without --resume a new run begins',
+  });
+}
+
+const isOurs = (kind: string | undefined): boolean => kind === format || kind === formerFormat;
+
+function notOurs(path: string, kind: string | undefined): RetortError {
+  if (kind?.startsWith('retort-training-') === true) {
+    return new RetortError(
+      `${path} was written by another version of Retort, in the format ${kind}; this one has ${format}`,
+      {
+        help: 'go on with the version that wrote it (run.json says which), or begin a new run',
+      },
+    );
+  }
+  return new RetortError(`${path} is no training checkpoint`, {
+    help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
+  });
+}
+
+interface Whole {
   path: string;
   tensors: Record<string, Tensor>;
   meta: Meta;
 }
 
 /** @throws {RetortError} when the file is no training checkpoint, is torn, or was altered. */
-function readWhole(path: string): Read {
+function readWhole(path: string): Whole {
   const { tensors, metadata } = loadTensors(path);
-  if (metadata['format'] !== format && metadata['format'] !== formerFormat) {
-    throw new RetortError(`${path} is no training checkpoint`, {
-      help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
-    });
-  }
+  if (!isOurs(metadata['format'])) throw notOurs(path, metadata['format']);
   const state = metadata['state'] ?? '';
-  if (metadata['sha256'] !== digest(tensors, state)) {
+  const former = metadata['format'] === formerFormat;
+  if (former ? metadata['sha256'] !== formerDigest(tensors, state) : metadata[checksumKey] === undefined) {
     throw new RetortError(`${path} was altered: its hash does not fit its content`, {
       help: 'take the file from a backup, or begin a new run',
     });
@@ -171,22 +251,83 @@ function readWhole(path: string): Read {
   return { path, tensors, meta: JSON.parse(state) as Meta };
 }
 
-function restore({ path, tensors, meta }: Read, parts: TrainingParts, say: (text: string) => void): Restored {
-  const model = under(tensors, 'model.');
-  const expected = Object.keys(changing(parts.algorithm));
-  const missing = expected.filter((name) => !Object.hasOwn(model, name));
-  const names = [...parts.parts.keys()];
-  if (missing.length > 0 || names.some((name) => !Object.hasOwn(meta.parts, name))) {
-    const what =
-      missing.length > 0
-        ? `${missing.length} of the run's tensors are missing, such as "${missing[0]}"`
-        : `it has optimisers for ${shownParts(Object.keys(meta.parts))}, the run for ${shownParts(names)}`;
-    throw new RetortError(`${path}: ${what}`, {
-      help: 'the checkpoint is of another config: resume with the config it was made with',
-    });
+/** @throws {RetortError} with every reason why the run cannot be gone on with. */
+function requireFitting({ path, tensors, meta }: Whole, parts: TrainingParts, found: readonly string[]): void {
+  const mistakes = [...found];
+  const [model, expected] = [under(tensors, 'model.'), changing(parts.algorithm)];
+  const missing = Object.keys(expected).filter((name) => !Object.hasOwn(model, name));
+  const left = Object.keys(model).filter((name) => !Object.hasOwn(expected, name));
+  const shape = (tensor: Tensor): string => `[${tensor.shape.join(', ')}]`;
+  const other = Object.keys(expected).filter(
+    (name) => !missing.includes(name) && shape(model[name]!) !== shape(expected[name]!),
+  );
+  if (missing.length > 0)
+    mistakes.push(`${counted(missing.length)} of the networks are missing, such as "${missing[0]}"`);
+  if (left.length > 0) mistakes.push(`${counted(left.length)} belong to none of the networks, such as "${left[0]}"`);
+  if (other.length > 0) {
+    const [name] = other as [string];
+    const example = `"${name}": ${shape(model[name]!)}, ${shape(expected[name]!)} is asked for`;
+    mistakes.push(`${counted(other.length)} of the networks have another shape, such as ${example}`);
   }
-  parts.algorithm.loadStateDict(model, { strict: false });
-  for (const [name, { optimizer, schedulers }] of parts.parts) {
+  const [had, has] = [Object.keys(meta.parts), [...parts.parts.keys()]];
+  if (had.toSorted().join() !== has.toSorted().join()) {
+    mistakes.push(`there were optimizers for ${shownParts(had)}; they are asked for ${shownParts(has)}`);
+  } else {
+    for (const [name, part] of parts.parts) {
+      const where = name === '' ? '' : `${name}: `;
+      mistakes.push(...part.mistakes(meta.parts[name]!).map((text) => `${where}${text}`));
+    }
+  }
+  const processes = Object.keys(tensors).filter((name) => /^rng(\.\d+)?$/.test(name)).length;
+  const { replicas = new Replicas() } = parts;
+  if (processes === replicas.count) mistakes.push(...shapeMistakes(meta, parts));
+  else mistakes.push(replicas.otherCount('it', processes));
+  if (mistakes.length === 0) return;
+  throw new RetortError(
+    `${path}: the run cannot be gone on with as asked:${mistakes.map((text) => `\n  - ${text}`).join('')}`,
+    { help: 'ask for what the run was begun with, or begin a new run in another folder' },
+  );
+}
+
+const counted = (count: number): string => `${count} ${count === 1 ? 'tensor' : 'tensors'}`;
+
+/** What of a run's length and data has changed so that its position would lose its meaning. */
+function shapeMistakes(
+  { progressed, shape: then, parts: saved }: Meta,
+  { shape: now, parts }: TrainingParts,
+): string[] {
+  if (then === undefined || now === undefined) return [];
+  const { epoch, step } = progressed.position;
+  const mistakes: string[] = [];
+  const done = epoch + (step > 0 ? 1 : 0);
+  if (done > now.epochs) {
+    mistakes.push(`epochs: ${now.epochs} asked for, but ${step > 0 ? `it is in epoch ${done}` : `${done} are done`}`);
+  }
+  const { steps = epoch * then.steps + step } = progressed as Restored;
+  if (now.maxSteps !== undefined && now.maxSteps < (then.maxSteps ?? Infinity) && steps > now.maxSteps) {
+    mistakes.push(`maxSteps: ${now.maxSteps} asked for, but ${steps} steps are done`);
+  }
+  const counts: [string, number, number][] = [
+    ['batchSize: ', then.batchSize, now.batchSize],
+    ['images of the data set: ', then.samples, now.samples],
+    ['steps of an epoch: ', then.steps, now.steps],
+    ['accumulate: ', then.accumulate, now.accumulate],
+  ];
+  const changed = counts.filter(([, before, after]) => before !== after);
+  const schedules = [...Object.values(saved), ...[...parts.values()].map((part) => part.saved())];
+  const byStep = schedules.some(({ asked }) => asked?.schedulers.some(({ ['by']: by }) => by === 'step') === true);
+  const counting = step > 0 ? `it stands in the middle of an epoch` : byStep ? 'its schedule counts steps' : undefined;
+  const why = counting ?? (now.maxSteps === undefined ? undefined : 'maxSteps counts steps');
+  if (why === undefined) return mistakes;
+  return [
+    ...mistakes,
+    ...changed.map(([what, before, after]) => `${what}${after} asked for, it was ${before}, and ${why}`),
+  ];
+}
+
+function restore({ path, tensors, meta }: Whole, parts: TrainingParts, say: (text: string) => void): Restored {
+  parts.algorithm.loadStateDict(under(tensors, 'model.'), { strict: false });
+  for (const [name, part] of parts.parts) {
     const saved = meta.parts[name]!;
     const state: OptimizerStateDict['state'] = { ...saved.state };
     for (const [key, tensor] of Object.entries(under(tensors, `optimizer.${name}.`))) {
@@ -194,15 +335,19 @@ function restore({ path, tensors, meta }: Read, parts: TrainingParts, say: (text
       const index = key.slice(0, dot);
       state[index] = { ...state[index], [key.slice(dot + 1)]: tensor };
     }
-    optimizer.loadStateDict({ state, param_groups: saved.paramGroups });
-    schedulers.forEach((scheduler, i) => scheduler.loadStateDict(saved.schedulers[i]!));
+    for (const change of part.takeOver(saved, state)) say(`resumed${name === '' ? '' : `, ${name}`}: ${change}`);
   }
   restoreHooks(parts.hooks, { meta, tensors, say });
   const random: Tensor[] = [];
   for (let state; (state = tensors[randomName(random.length)]) !== undefined;) random.push(state);
   const { replicas = new Replicas() } = parts;
   replicas.setRandomStates(random, path);
-  return { ...meta.progressed, metrics: withNaN(meta.progressed.metrics) };
+  const { ended, ...rest } = meta.progressed;
+  const progressed = { ...rest, metrics: withNaN(rest.metrics) };
+  if (ended === undefined) return progressed;
+  const more = (parts.shape?.epochs ?? 0) > (meta.shape?.epochs ?? Infinity);
+  if (more) say(`resumed: training had ended before its time (${ended}) and goes on, as more epochs are asked for`);
+  return more ? progressed : { ...progressed, ended };
 }
 
 /** JSON has no NaN: it wrote null. */
@@ -218,7 +363,7 @@ function withNaN(metrics: NetworkMetrics): NetworkMetrics {
 /** The first hook of a name gets the state of the first saved one of that name, the second of the second, and so on. */
 function restoreHooks(
   hooks: readonly Hook[],
-  { meta, tensors, say }: Pick<Read, 'meta' | 'tensors'> & { say: (text: string) => void },
+  { meta, tensors, say }: Pick<Whole, 'meta' | 'tensors'> & { say: (text: string) => void },
 ): void {
   const former = !Array.isArray(meta.hooks);
   const left = Array.isArray(meta.hooks)
@@ -248,7 +393,7 @@ function under(tensors: Readonly<Record<string, Tensor>>, prefix: string): Recor
   return Object.fromEntries(found.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
-function digest(tensors: Readonly<Record<string, Tensor>>, state: string): string {
+function formerDigest(tensors: Readonly<Record<string, Tensor>>, state: string): string {
   const hash = createHash('sha256').update(state);
   for (const name of Object.keys(tensors).toSorted()) {
     const tensor = tensors[name]!;

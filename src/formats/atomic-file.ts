@@ -1,12 +1,13 @@
 // Replaces a file as a whole or not at all: a temporary file in the same folder, write, fsync, rename, fsync of the folder.
 // A reader sees the old bytes or the new ones, never a mixture, also after a crash or on a full disk. A process that is killed
-// half-way leaves at most a `.retort-*.tmp` behind.
+// half-way leaves at most a `.retort-*.tmp` behind, which `removeStale` removes.
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 
 import { fileError } from './file-error.ts';
+import { isAlive, thisProcess } from './process-identity.ts';
 import { notRegular } from './read-file.ts';
 
 /** The content of a file: in one piece, or in pieces that are written one after the other and never joined in memory. */
@@ -45,8 +46,11 @@ export async function writeFileAtomic(file: string, content: FileContent): Promi
   }
 }
 
-/** `writeFileAtomic` in one go, for those who must not be interrupted: checkpoints. Blocks until the disk has the bytes. */
-export function writeFileAtomicSync(file: string, content: FileContent): void {
+/**
+ * `writeFileAtomic` in one go, for those who must not be interrupted: checkpoints. Blocks until the disk has the bytes.
+ * @param beforeReplacing is called when the disk has all bytes of the new file and the old one is still there.
+ */
+export function writeFileAtomicSync(file: string, content: FileContent, beforeReplacing?: () => void): void {
   let plan: Plan | undefined;
   try {
     plan = planWrite(file);
@@ -62,6 +66,7 @@ export function writeFileAtomicSync(file: string, content: FileContent): void {
     } finally {
       fs.closeSync(fd);
     }
+    beforeReplacing?.();
     fs.renameSync(plan.temporary, plan.target);
     syncFolder(path.dirname(plan.target));
   } catch (error) {
@@ -83,8 +88,32 @@ function planWrite(file: string): Plan {
   const old = fs.statSync(file, { throwIfNoEntry: false });
   if (old !== undefined && !old.isFile()) throw notRegular('write', file, old);
   const target = old === undefined ? path.resolve(file) : fs.realpathSync(file);
-  const temporary = path.join(path.dirname(target), `.retort-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryIn(path.dirname(target));
   return { target, temporary, mode: old === undefined ? 0o666 : old.mode & 0o777, replaces: old !== undefined };
+}
+
+/** A name in the folder for a file that is to be there for a moment, which nobody else uses. */
+export function temporaryIn(folder: string): string {
+  const { pid, start = '' } = thisProcess();
+  return path.join(folder, `.retort-${pid}.${start}-${randomBytes(6).toString('hex')}.tmp`);
+}
+
+/**
+ * Removes the temporary files in a folder whose processes have ended. Only for the one process that may write there.
+ * @throws RetortError when the folder cannot be listed, or a file not be removed.
+ */
+export function removeStale(folder: string): void {
+  try {
+    for (const name of fs.readdirSync(folder)) {
+      const [, pid, start] = /^\.retort-(\d+)(?:\.(\d*))?-[0-9a-f]+\.tmp$/.exec(name) ?? [];
+      if (pid === undefined) continue;
+      if (start === undefined || !isAlive({ pid: Number(pid), start: start === '' ? undefined : start })) {
+        fs.rmSync(path.join(folder, name), { force: true });
+      }
+    }
+  } catch (error) {
+    throw fileError('tidy up', folder, error);
+  }
 }
 
 function pieces(content: FileContent): Iterable<Uint8Array> {

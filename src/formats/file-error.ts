@@ -21,9 +21,22 @@ function explain(error: NodeJS.ErrnoException, file: string): { what: string; he
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':
+    case 'EEXIST':
+    case 'ENOTEMPTY': {
+      const taken = lowestFile(file);
+      if (taken !== undefined && (taken !== file || error.syscall === 'mkdir')) {
+        return { what: `${taken} is not a folder: it is a file`, help: 'choose another path, or move that file away' };
+      }
+      if (error.code === 'EEXIST' || error.code === 'ENOTEMPTY') {
+        return {
+          what: 'something of that name is there',
+          help: `choose another name, or move it away: ls -ld ${file}`,
+        };
+      }
       return isFolder(folder)
         ? { what: 'there is no such file', help: nearestFile(file) }
         : { what: `${folder} is not a folder`, help: `make it first (mkdir -p ${folder}) or correct the path` };
+    }
     case 'ENOSPC':
     case 'EDQUOT':
       return { what: 'the disk is full', help: `free some room (df -h ${folder}) or choose another disk` };
@@ -37,6 +50,13 @@ function explain(error: NodeJS.ErrnoException, file: string): { what: string; he
       return { what: 'the disk is mounted read-only', help: 'choose a path on another disk' };
     case 'EISDIR':
       return { what: 'it is a folder', help: 'name a file inside it' };
+    case 'ELOOP':
+      return { what: 'its symbolic links go round in a circle', help: `follow them with ls -l ${file}` };
+    case 'EBUSY':
+    case 'ETXTBSY':
+      return { what: 'it is in use', help: 'end the program that uses it, or choose another path' };
+    case 'EFBIG':
+      return { what: 'it would be larger than is allowed', help: 'raise the limit (ulimit -f) or choose another disk' };
     case 'ENAMETOOLONG':
       return { what: 'the name is too long', help: 'choose a shorter one (255 bytes at most)' };
     case 'EMFILE':
@@ -44,6 +64,17 @@ function explain(error: NodeJS.ErrnoException, file: string): { what: string; he
       return { what: 'too many files are open', help: 'raise the limit (ulimit -n) or close some' };
     default:
       return { what: error.message, help: `see whether the disk of ${folder} is healthy and mounted` };
+  }
+}
+
+/** The first of the path's parts, from the top, that is there and is no folder. */
+function lowestFile(file: string): string | undefined {
+  for (let part = file; ; part = path.dirname(part)) {
+    try {
+      return fs.statSync(part).isDirectory() ? undefined : part;
+    } catch {
+      if (part === path.dirname(part)) return undefined;
+    }
   }
 }
 

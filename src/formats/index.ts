@@ -11,6 +11,7 @@ export {
   checksumKey,
   parseSafetensors,
   readSafetensorsFile,
+  readSafetensorsMetadata,
   safetensorsChecksum,
   type SafetensorsDType,
   type SafetensorsFile,

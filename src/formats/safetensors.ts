@@ -57,10 +57,20 @@ export function readSafetensorsFile(path: string): SafetensorsFile {
   return withFile(path, readWith);
 }
 
-function readWith({ size, read }: OpenFile): SafetensorsFile {
+/** The metadata of a file, without reading its tensors. @throws as {@link readSafetensorsFile} */
+export function readSafetensorsMetadata(path: string): Readonly<Record<string, string>> {
+  return withFile(path, (file) => readHeader(file).metadata);
+}
+
+function readHeader({ size, read }: OpenFile) {
   const headerBytes = parseHeaderLength(read(0, Math.min(lengthBytes, size)), size);
   const dataStart = lengthBytes + headerBytes;
-  const { entries, metadata } = parseHeader(read(lengthBytes, headerBytes), size - dataStart);
+  return { ...parseHeader(read(lengthBytes, headerBytes), size - dataStart), dataStart };
+}
+
+function readWith(file: OpenFile): SafetensorsFile {
+  const { read } = file;
+  const { entries, metadata, dataStart } = readHeader(file);
   const tensors = new Map<string, TensorRecord>();
   const unknown = new Map<string, string>();
   for (const { name, dtype, shape, begin, end } of entries) {

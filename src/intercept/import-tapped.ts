@@ -1,11 +1,11 @@
 // Imports a TypeScript or JavaScript file, and what it imports, with the load hook in place.
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { register as registerCommonJs } from 'tsx/cjs/api';
 import { register } from 'tsx/esm/api';
 
+import { readText } from '../files.ts';
 import { modulesFromEnvironment } from './from-environment.ts';
 import { keyOf } from './module-key.ts';
 import type { TapHookOptions } from './named-modules.ts';
@@ -27,7 +27,7 @@ export async function importTapped(
   options: Partial<TapHookOptions> = {},
 ): Promise<Record<string, unknown>> {
   const path = fileURLToPath(keyOf(resolve(file), '.', 'importTapped'));
-  const { folder = dirname(path), modules = [path, ...modulesNamedIn(readFileSync(path, 'utf8'), folder)] } = options;
+  const { folder = dirname(path), modules = [path, ...modulesNamedIn(readText(path), folder)] } = options;
   // From now on the process can import TypeScript. Before the load hook, so that this is outside and sees JavaScript.
   shared('tsx', () => [registerCommonJs(), register()]);
   registerTaps({ modules, folder });

@@ -1,9 +1,9 @@
 // Which modules are to be transformed: only those that somebody names.
-import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { RetortError } from '../errors.ts';
+import { isFolder, realPath } from '../files.ts';
 import { keyOf } from './module-key.ts';
 
 export interface TapHookOptions {
@@ -50,20 +50,16 @@ export function isNamed(named: NamedModules, key: string): boolean {
   return named.keys.includes(key) || named.patterns.some((pattern) => new RegExp(pattern, 'u').test(key));
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
 function below(folder: string): string {
   if (!isFolder(folder)) throw new RetortError(`there is no folder ${folder}`);
-  return `^${escape(pathToFileURL(realpathSync(folder)).href.replace(/\/$/, ''))}/(?!(.*/)?node_modules/)`;
+  return `^${escape(pathToFileURL(realPath(folder)).href.replace(/\/$/, ''))}/(?!(.*/)?node_modules/)`;
 }
 
 /** `*` stands for letters other than `/`, `**` for folders. */
 function patternOf(glob: string, base: string): string {
   const [fixed, rest] = /^((?:[^*]*\/)?)(.*)$/.exec(glob)!.slice(1) as [string, string];
   const start = resolve(base, fixed);
-  const root = isFolder(start) ? realpathSync(start) : start;
+  const root = isFolder(start) ? realPath(start) : start;
   const body = escape(pathToFileURL(`/${rest}`).href.slice('file:///'.length)).replaceAll(
     /\\\*\\\*\/|\\\*\\\*|\\\*/g,
     (star) => (star === '\\*' ? '[^/]*' : star === '\\*\\*' ? '.*' : '(?:[^/]+/)*'),

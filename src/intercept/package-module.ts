@@ -1,8 +1,8 @@
 // Finds the file that `some-pkg/sub` means, as Node's `import` does: in the nearest `node_modules`, through the package's `exports`.
 // Node's own `import.meta.resolve` looks only from the module that calls it.
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { readText } from '../files.ts';
 import { findModuleFile } from './module-file.ts';
 
 interface Manifest {
@@ -70,7 +70,7 @@ function choose(target: Target, star: string): string | undefined {
 
 function manifestIn(folder: string): Manifest | undefined {
   try {
-    return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
+    return JSON.parse(readText(join(folder, 'package.json'))) as Manifest;
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 // The modules that a file names in its text: relative paths, also with `#fn`, and addresses in packages.
-import { statSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 
+import { isFolder } from '../files.ts';
 import { keyOf } from './module-key.ts';
 
 const literal = /(['"`])((?:\.{1,2}\/|file:)[^'"`\n]*|[^'"`\s]+#[\p{ID_Continue}$.]+)\1/gu;
@@ -11,7 +11,7 @@ export function modulesNamedIn(text: string, folder: string): string[] {
   const found = new Set<string>();
   for (const [, , name] of text.matchAll(literal)) {
     const module = name!.replace(/#[^#]*$/, '');
-    if (isModule(module, folder) || isFolder(resolve(folder, module), folder)) found.add(module);
+    if (isModule(module, folder) || isFolderOutside(resolve(folder, module), folder)) found.add(module);
   }
   return [...found];
 }
@@ -24,7 +24,7 @@ function isModule(module: string, folder: string): boolean {
   }
 }
 
-function isFolder(path: string, inner: string): boolean {
+function isFolderOutside(path: string, inner: string): boolean {
   if (`${resolve(inner)}${sep}`.startsWith(`${path}${sep}`)) return false;
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isFolder(path);
 }

@@ -71,20 +71,21 @@ export class TapStack {
 
   #change(layer: Layer, taps: readonly Around[]): void {
     const place = this.#place;
-    this.#layers[layer] = taps;
-    const chain = [...this.#layers.observe, ...this.#layers.replace];
+    const layers = { ...this.#layers, [layer]: taps };
+    const chain = [...layers.observe, ...layers.replace];
+    const before = this.#wrapping;
     if (chain.length > 0) {
-      if (this.#wrapping === undefined) {
-        this.#wrapping = wrap(place);
-        place.install(this.#wrapping.wrapper);
-      }
-      this.#wrapping.chain = chain;
-    } else if (this.#wrapping !== undefined) {
-      // Somebody may have put another function there since: that one stays, and the wrapper only passes calls on.
-      this.#wrapping.chain = [];
-      if (place.current() === this.#wrapping.wrapper) place.restore();
-      this.#wrapping = undefined;
-    }
+      const wrapping = before ?? wrap(place);
+      // Where the place cannot be changed this throws, and nothing has changed.
+      if (before === undefined) place.install(wrapping.wrapper);
+      wrapping.chain = chain;
+      this.#wrapping = wrapping;
+    } else this.#wrapping = undefined;
+    this.#layers[layer] = taps;
+    if (this.#wrapping !== undefined || before === undefined) return;
+    // Somebody may have put another function there since: that one stays, and the wrapper only passes calls on.
+    before.chain = [];
+    if (place.current() === before.wrapper) place.restore();
   }
 }
 

@@ -1,6 +1,6 @@
 // The load hook under vitest and vite, which load modules by themselves.
-import { existsSync } from 'node:fs';
 
+import { exists } from '../files.ts';
 import { fileKey } from './module-file.ts';
 import { isNamed, nameModules } from './named-modules.ts';
 import type { TapHookOptions } from './named-modules.ts';
@@ -26,7 +26,7 @@ export function retortTaps(options: TapHookOptions): RetortTapsPlugin {
     enforce: 'post',
     transform(code, id) {
       const path = moduleKey(id);
-      if (!path.startsWith('/') || !existsSync(path)) return undefined;
+      if (!path.startsWith('/') || !exists(path)) return undefined;
       const key = fileKey(path);
       if (!isNamed(named, key)) return undefined;
       const result = transform(code, key);

@@ -38,8 +38,8 @@ export function profileModel(model: LossModel, shape: readonly number[]): Profil
     }),
   );
   const modes = model.modules().map((module) => [module, module.training] as const);
-  model.eval();
   try {
+    model.eval();
     noGrad(() => tidy(() => void model.forward(ops.zeros([1, ...shape]))));
   } finally {
     for (const hook of hooks) hook.remove();

@@ -8,7 +8,7 @@ import {
   serializeSafetensors,
   writeFileAtomicSync,
 } from '../formats/index.ts';
-import type { SafetensorsDType, TensorRecord } from '../formats/index.ts';
+import type { FileContent, SafetensorsDType, TensorRecord } from '../formats/index.ts';
 import { tensorFromBytes, tidy } from '../torch/index.ts';
 import type { DType, Tensor } from '../torch/index.ts';
 import type { Module } from './module.ts';
@@ -39,6 +39,14 @@ export function saveTensors(
   tensors: Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
+  writeFileAtomicSync(path, tensorFile(tensors, metadata));
+}
+
+/** The content of a safetensors file with these tensors and their checksum, in pieces. */
+export function tensorFile(
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): FileContent {
   const records = new Map<string, TensorRecord>();
   for (const [name, tensor] of Object.entries(tensors)) {
     const dtype = fileDTypes.get(tensor.dtype);
@@ -50,7 +58,7 @@ export function saveTensors(
     records.set(name, { dtype, shape: tensor.shape, data: tensor.bytes() });
   }
   const checksum = safetensorsChecksum(records, metadata);
-  writeFileAtomicSync(path, serializeSafetensors(records, { ...metadata, [checksumKey]: checksum }));
+  return serializeSafetensors(records, { ...metadata, [checksumKey]: checksum });
 }
 
 /** What a safetensors file holds. */

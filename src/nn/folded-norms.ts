@@ -1,7 +1,7 @@
 // Batch norms that only scale and shift by stored numbers, computed as part of the convolution before them: one pass over the
 // activations less for each. Asked for with `foldNorms`, for networks that are evaluated without gradients, such as a frozen
 // teacher; where anybody looks in between (a hook, a tap), the two are run one after the other as ever.
-import { callOperator, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
+import { callOperator, during, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { BatchNorm, BatchNorm2d } from './layers/batch-norm.ts';
 import { Conv2d } from './layers/conv2d.ts';
@@ -13,15 +13,17 @@ let folding = false;
  * Runs `fn` with the batch norms in evaluation mode folded into the convolutions before them, where no gradients are recorded.
  * The results differ from unfolded ones by rounding, some 1e-6 of their size in float32. Folded weights, as large as the
  * convolutions', are kept until the convolution is collected, and made again when a weight or a statistic has changed.
+ * @throws {RetortError} when `fn` is asynchronous.
  */
 export function foldNorms<T>(fn: () => T): T {
+  return during('foldNorms', fn, { enter: () => setFolding(true), leave: setFolding });
+}
+
+/** Returns how it was before. */
+function setFolding(value: boolean): boolean {
   const before = folding;
-  folding = true;
-  try {
-    return fn();
-  } finally {
-    folding = before;
-  }
+  folding = value;
+  return before;
 }
 
 /** Layers one after the other; a convolution and a batch norm behind it as one inside {@link foldNorms}. */

@@ -8,7 +8,7 @@ export { Buffer, Parameter } from './parameter.ts';
 export type { BufferOptions, ParameterOptions } from './parameter.ts';
 export { initialWeights, markTrained } from './state-dict.ts';
 export type { LoadOptions, LoadReport } from './state-dict.ts';
-export { loadModule, loadTensors, saveModule, saveTensors } from './checkpoint.ts';
+export { loadModule, loadTensors, saveModule, saveTensors, tensorFile } from './checkpoint.ts';
 export type { LoadedTensors, LoadTensorsOptions } from './checkpoint.ts';
 export * as functional from './functional/index.ts';
 export * as init from './init.ts';

@@ -2,9 +2,19 @@
 // gives each call a memory scope, its hooks, and the module's path in errors.
 import { inspect } from 'node:util';
 
-import { RetortError } from '../errors.ts';
-import type { Device, DType, HookHandle, MemoryFormat, Tensor } from '../torch/index.ts';
-import { clearGrads, enterScope, escapeAll, exitScope, noGrad, setData, tidy } from '../torch/index.ts';
+import { describeValue, RetortError } from '../errors.ts';
+import type { Device, DType, HookHandle, MemoryFormat } from '../torch/index.ts';
+import {
+  clearGrads,
+  enterScope,
+  escapeAll,
+  exitScope,
+  noGrad,
+  requireEnded,
+  setData,
+  Tensor,
+  tidy,
+} from '../torch/index.ts';
 import { Buffer, Parameter } from './parameter.ts';
 import { loadState } from './state-dict.ts';
 import type { LoadOptions, LoadReport } from './state-dict.ts';
@@ -58,28 +68,29 @@ export abstract class Module {
   #call(args: unknown[]): unknown {
     // Looked up at each call: a tap on the class's method is seen by modules that exist already.
     const { forward } = Object.getPrototypeOf(this) as { forward: Forward };
-    enterScope();
+    const scope = enterScope();
     try {
       const hooks = this.#hooks;
       if (hooks === undefined) {
-        const output = forward.apply(this, args);
+        const output = ended(forward.apply(this, args));
         escapeAll(output);
         return output;
       }
       let given: readonly unknown[] = args;
-      for (const { hook } of [...hooks.before]) given = hook(this, given) ?? given;
+      for (const { hook } of [...hooks.before]) given = listedInputs(hook(this, given)) ?? given;
       let output = forward.apply(this, given as unknown[]);
       for (const { hook } of [...hooks.after]) {
         const replaced = hook(this, given, output);
         if (replaced !== undefined) output = replaced;
       }
+      ended(output);
       escapeAll(output);
       return output;
     } catch (error) {
       locate(error, this);
       throw error;
     } finally {
-      exitScope();
+      exitScope(scope);
     }
   }
 
@@ -215,7 +226,11 @@ export abstract class Module {
           if (dtype !== undefined && floating) moved = moved.to(dtype);
           if (device !== undefined) moved = moved.to({ device });
           if (memoryFormat !== undefined && shape.length === 4) moved = moved.to({ memoryFormat });
-          if (moved !== tensor) setData(tensor, moved);
+          if (moved === tensor) return;
+          const { grad } = tensor;
+          if (grad !== null) tensor.grad = null;
+          setData(tensor, moved);
+          if (grad !== null) tensor.grad = grad.to({ dtype: moved.dtype, device: moved.device });
         });
       }
     });
@@ -284,6 +299,24 @@ function* walk(
   for (const [name, child] of module.namedChildren())
     yield* walk(child, path === '' ? name : `${path}.${name}`, seen, ancestors);
   ancestors.delete(module);
+}
+
+/** What a forward returned: its tensors would be freed before a promise is done. */
+function ended<T>(output: T): T {
+  return output instanceof Tensor
+    ? output
+    : requireEnded('forward', output, 'compute in a synchronous forward, and await around it');
+}
+
+/** What a hook puts in place of the arguments. */
+function listedInputs(given: readonly unknown[] | void): readonly unknown[] | void {
+  if (given === undefined || given === null || Array.isArray(given)) return given;
+  throw new RetortError(
+    `a forward pre-hook returned ${describeValue(given)}; a list of arguments or nothing was expected`,
+    {
+      help: 'put a single argument in brackets: [x]',
+    },
+  );
 }
 
 const innermost = new WeakMap<RetortError, Module>();

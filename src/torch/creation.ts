@@ -30,7 +30,10 @@ type Value = number | bigint | boolean;
  * @throws {RetortError} when the arrays are ragged or hold something else, a value does not fit (it is named with its index), or
  * the shape does not hold the values.
  */
-export function tensor(values: Nested | TypedArray | readonly Nested[], options: TensorOptions = {}): Tensor {
+export function tensor(
+  values: Nested | TypedArray | Uint8ClampedArray | readonly Nested[],
+  options: TensorOptions = {},
+): Tensor {
   requireOptions(options);
   if (options.dtype !== undefined) requireDType(options.dtype, 'tensor: dtype');
   const source = ArrayBuffer.isView(values) ? fromView(values) : fromNested(values as Nested);

@@ -116,4 +116,15 @@ describe('random numbers', () => {
     expect(randn([3], { generator: a }).toArray()).toEqual(next);
     expect(() => manualSeed(1.5)).toThrow(/seed must be a whole number/);
   });
+
+  it('generators go with their objects, and their places are used again', () => {
+    const round = (): number[] => Array.from({ length: 200 }, (_, i) => new Generator(i).index);
+    round();
+    globalThis.gc!();
+    expect(Math.max(...round())).toBeLessThan(300);
+    const kept = new Generator(7);
+    globalThis.gc!();
+    round();
+    expect(randn([3], { generator: kept }).toArray()).toEqual(randn([3], { generator: new Generator(7) }).toArray());
+  });
 });

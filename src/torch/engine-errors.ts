@@ -184,7 +184,7 @@ const ways: readonly Way[] = [
     'check the matrix with isfinite().all(); a small multiple of eye(n) added to it makes it regular',
   ],
   [
-    /for '[^']*' (?:with|operator)|is only available for these backends/,
+    /Could not run '/,
     'this operator does not exist for tensors of this kind; convert them (toDense(), a device, a dtype)',
   ],
   [

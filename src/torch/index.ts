@@ -38,6 +38,8 @@ export { isPlainObject, mapLeaves } from './leaves.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';
 export { emptyCache, liveTensors, memory, resetPeakMemory } from './memory.ts';
 export type { LiveTensor, Memory } from './memory.ts';
+export { during, requireEnded } from './modes.ts';
+export type { Mode } from './modes.ts';
 export { callOperator, ops } from './operators.ts';
 export { groupFromEnvironment, joinFromEnvironment, joinProcessGroup, processGroup } from './process-group.ts';
 export type { ProcessGroup, ProcessGroupOptions, Reduction } from './process-group.ts';

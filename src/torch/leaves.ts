@@ -1,11 +1,13 @@
 // The leaves of a value: what stands in arrays, plain objects, maps and sets, however deep. This file alone says what counts as a
 // structure; scopes, recorders, deliveries and distillers all find their tensors through it.
 
-/** Made by `{}`, or without a prototype. */
+/** Made by `{}`, in whatever realm, or without a prototype. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  if (prototype === Object.prototype || prototype === null) return true;
+  // That of another realm: the only prototype that has none itself and does what objects do.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
 }
 
 /**

@@ -18,15 +18,17 @@ export function during<T, State>(name: string, fn: () => T, mode: Mode<State>): 
   const { enter, leave, help = `call ${name} around the synchronous parts` } = mode;
   const before = enter();
   try {
-    const result = fn();
-    const paused = pausedKind(result);
-    if (paused === undefined) return result;
-    throw new RetortError(`${name}: the function returned ${paused}, and what it does later would run outside`, {
-      help,
-    });
+    return requireEnded(name, fn(), help);
   } finally {
     leave(before);
   }
+}
+
+/** What a function returned. @throws {RetortError} when it has not come to its end yet: it returned a promise or a generator. */
+export function requireEnded<T>(name: string, result: T, help: string): T {
+  const paused = pausedKind(result);
+  if (paused === undefined) return result;
+  throw new RetortError(`${name}: the function returned ${paused}, and what it does later would run outside`, { help });
 }
 
 /** `a promise` or `a generator` where a function has not come to its end yet; a promise's failure is then nobody's. */

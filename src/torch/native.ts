@@ -1,11 +1,11 @@
 // The addon: where it is, how it is loaded, and the functions it has. Loaded on first use, so that tools which only read
 // configs work on a machine without libtorch.
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 import { RetortError } from '../errors.ts';
+import { readText } from '../files.ts';
 import { translated } from './engine-errors.ts';
 
 /** A tensor as a number: slot and generation in the addon's table; 0 is no tensor. */
@@ -18,7 +18,10 @@ export interface NativeArgument {
   optional: boolean;
   kwargOnly: boolean;
   hasDefault: boolean;
-  expandable: boolean;
+  /** The N of `int[N]`; 0 for a list of any length, and for no list. */
+  size: number;
+  /** Whether the default is an empty list, which may then be given whatever `size` says. */
+  maybeEmpty: boolean;
   written: boolean;
 }
 
@@ -30,8 +33,15 @@ export interface NativeOverload {
   returnsSelf: boolean;
 }
 
+/** The memory of the tape, as it is now: it is replaced when the tape grows. */
+export interface SharedTape {
+  readonly numbers: Float64Array;
+  readonly bits: BigInt64Array;
+}
+
 export interface Native {
-  setTape(buffer: ArrayBuffer): void;
+  tape(): SharedTape;
+  reserveTape(length: number): void;
   intern(text: string): number;
   enterScope(): void;
   exitScope(): void;
@@ -41,8 +51,9 @@ export interface Native {
   openAsyncScope(): number;
   selectAsyncScope(scope: number): void;
   closeAsyncScope(scope: number): void;
+  beginThreads(count: number): void;
   setThreads(count: number): void;
-  info(): { version: string; cuda: boolean; threads: number; processes: boolean };
+  info(): { version: string; cuda: boolean; threads: number; environments: number; processes: boolean };
   memory(): { tensors: number; bytes: number; peakBytes: number; cachedBytes: number };
   resetPeakMemory(): void;
   emptyCache(): void;
@@ -76,6 +87,7 @@ export interface Native {
   removeHook(handle: Handle, position: number): void;
   manualSeed(seed: bigint): void;
   createGenerator(seed: bigint): number;
+  boxGenerator(generator: number): object;
   seedGenerator(generator: number, seed: bigint): void;
   generatorState(generator: number): Handle;
   setGeneratorState(generator: number, state: Handle): void;
@@ -106,14 +118,13 @@ export function isLoaded(): boolean {
 }
 
 function load(): Native {
-  const path = fileURLToPath(new URL('../../build/retort.node', import.meta.url));
+  const path = process.env['RETORT_ADDON'] || fileURLToPath(new URL('../../build/retort.node', import.meta.url));
   tuneBlas();
   let addon: Native;
   try {
     addon = createRequire(import.meta.url)(path) as Native;
   } catch (cause) {
     const { code, message } = cause as { code?: string; message: string };
-    if (code === 'RETORT_THREAD') throw new RetortError(message, { cause });
     const missing = code === 'MODULE_NOT_FOUND';
     throw new RetortError(
       missing ? `the native addon is not built: ${path} is missing` : `the native addon does not load: ${message}`,
@@ -123,17 +134,20 @@ function load(): Native {
       },
     );
   }
-  addon.setThreads(wantedThreads());
+  addon.beginThreads(wantedThreads());
   loaded = withOurErrors(addon);
   return loaded;
 }
 
 /** These are called at every turn and throw nothing of libtorch: they are left as they are. */
 const bare: ReadonlySet<string> = new Set<keyof Native>([
+  'box',
   'call',
   'currentScope',
   'dispose',
   'enterScope',
+  'escape',
+  'exitScope',
   'isLive',
   'selectAsyncScope',
 ]);
@@ -174,7 +188,7 @@ function tuneBlas(): void {
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   let flags: Set<string>;
   try {
-    flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '));
+    flags = new Set(/^flags\s*:(.*)$/m.exec(readText('/proc/cpuinfo'))?.[1]?.split(' '));
   } catch {
     return;
   }

@@ -53,5 +53,5 @@ export function callOperator(name: string, args: readonly unknown[]): unknown {
     operator = new Operator(name);
     others.set(name, operator);
   }
-  return operator.call(args);
+  return operator.call([...args]);
 }

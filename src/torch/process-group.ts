@@ -6,6 +6,7 @@ import { noGrad, writeLists } from './autograd.ts';
 import { tensorFromBytes } from './creation.ts';
 import { dtypeName, dtypeNumber } from './dtype.ts';
 import type { DType } from './dtype.ts';
+import { during } from './modes.ts';
 import { native } from './native.ts';
 import { ops } from './operators.ts';
 import { tidy } from './scope.ts';
@@ -53,6 +54,13 @@ interface Announcement {
 const mostDimensions = 8;
 
 let current: ProcessGroup | undefined;
+
+/** Returns the one before. */
+function replaceCurrent(group: ProcessGroup | undefined): ProcessGroup | undefined {
+  const before = current;
+  current = group;
+  return before;
+}
 
 /** The group that this process has joined, if any. */
 export function processGroup(): ProcessGroup | undefined {
@@ -234,13 +242,7 @@ export class ProcessGroup {
 
   /** Runs `body` as if this process were alone, without the others: {@link processGroup} is undefined meanwhile. */
   alone<T>(body: () => T): T {
-    const before = current;
-    current = undefined;
-    try {
-      return body();
-    } finally {
-      current = before;
-    }
+    return during('alone', body, { enter: () => replaceCurrent(undefined), leave: replaceCurrent });
   }
 
   /** Waits until all processes have come here. */

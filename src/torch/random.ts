@@ -20,9 +20,12 @@ export function manualSeed(seed: number | bigint): void {
 export class Generator {
   /** The addon's number; -1 is the global generator. */
   readonly index: number;
+  /** Its collection frees the generator. */
+  readonly box: object;
 
   constructor(seed: number | bigint = 0) {
     this.index = native().createGenerator(seedOf(seed, 'Generator'));
+    this.box = native().boxGenerator(this.index);
   }
 
   manualSeed(seed: number | bigint): this {

@@ -1,8 +1,21 @@
-// Memory: scopes, the garbage collector, asynchronous scopes, worker threads.
-import { Worker } from 'node:worker_threads';
+// Memory: scopes, the garbage collector, asynchronous scopes.
+import { PerformanceObserver } from 'node:perf_hooks';
+
 import { describe, expect, it } from 'vitest';
 
-import { keep, memory, ones, tensor, tidy, tidyAsync, zeros } from './index.ts';
+import {
+  currentScope,
+  enterScope,
+  exitScope,
+  keep,
+  liveTensors,
+  memory,
+  ones,
+  tensor,
+  tidy,
+  tidyAsync,
+  zeros,
+} from './index.ts';
 import type { Tensor } from './index.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -137,16 +150,68 @@ describe('tidyAsync', () => {
   });
 });
 
-it('a second thread is refused with a reason, and the process lives', async () => {
-  ones([1]).dispose();
-  const addon = new URL('../../build/retort.node', import.meta.url).pathname;
-  const worker = new Worker(
-    `const { parentPort, workerData } = require('node:worker_threads');
-     try { require(workerData); parentPort.postMessage('loaded'); } catch (error) { parentPort.postMessage(error.message); }`,
-    { eval: true, workerData: addon },
-  );
-  const message = await new Promise<string>((resolve, reject) => worker.once('message', resolve).once('error', reject));
-  expect(message).toMatch(/already loaded in another thread/);
-  await worker.terminate();
-  expect(ones([2]).sum().item()).toBe(2);
+describe('enterScope and exitScope', () => {
+  it('without a scope is an error that changes nothing', () => {
+    const before = memory().tensors;
+    expect(() => exitScope()).toThrow(/exitScope: no scope is open[^]*enterScope/);
+    for (let i = 0; i < 1000; i++) zeros([1]);
+    globalThis.gc!();
+    expect(memory().tensors - before).toBeLessThan(1000);
+    tidy(() => void ones([1]));
+    expect(memory().tensors - before).toBeLessThan(1000);
+  });
+
+  it('too often or too seldom inside a tidy, the scopes outside are as they were', () => {
+    const before = memory().tensors;
+    tidy(() => {
+      const outer = ones([1]);
+      tidy(() => {
+        exitScope();
+        exitScope();
+        expect(() => exitScope()).toThrow(/no scope is open/);
+      });
+      expect(outer.isDisposed).toBe(true); // its scope was among those closed
+    });
+    tidy(() => {
+      const outer = ones([1]);
+      tidy(() => {
+        enterScope();
+        enterScope();
+        ones([1]);
+      });
+      expect(outer.item()).toBe(1);
+      expect(memory().tensors).toBe(before + 1);
+    });
+    expect(memory().tensors).toBe(before);
+    expect(currentScope()).toBe(0);
+  });
+
+  it('a scope is closed once, with those inside it', () => {
+    const before = memory().tensors;
+    const outer = enterScope();
+    ones([1]);
+    enterScope();
+    ones([1]);
+    exitScope(outer);
+    exitScope(outer);
+    expect(memory().tensors).toBe(before);
+  });
+});
+
+it('dispose outside of scopes tells V8, which collects no more for what is gone', async () => {
+  zeros([1]).dispose();
+  let collections = 0;
+  const observer = new PerformanceObserver((list) => (collections += list.getEntries().length));
+  observer.observe({ entryTypes: ['gc'] });
+  for (let i = 0; i < 500; i++) zeros([1024, 1024]).dispose();
+  await pause(10);
+  observer.disconnect();
+  expect(collections).toBeLessThan(5);
+});
+
+it('lists what is alive while garbage goes', () => {
+  for (let round = 0; round < 40; round++) {
+    for (let i = 0; i < 300; i++) zeros([1000]);
+    for (const { description } of liveTensors()) expect(description).toMatch(/^[a-z]+\d*\[/);
+  }
 });

@@ -2,6 +2,7 @@
 // collector frees tensors, through a box whose finalizer runs during the collection itself.
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+import { RetortError } from '../errors.ts';
 import { visitLeaves } from './leaves.ts';
 import { during } from './modes.ts';
 import type { Handle } from './native.ts';
@@ -39,15 +40,29 @@ export function adopt(owned: Owned): void {
   if (depth === 0 && (openAsync.size === 0 || currentAsync() === 0)) owned.box = native().box(owned.handle);
 }
 
-export function enterScope(): void {
+/** Opens a scope; what is returned tells {@link exitScope} which one it is to close. */
+export function enterScope(): number {
   selectScope();
   native().enterScope();
-  depth++;
+  return ++depth;
 }
 
-export function exitScope(): void {
-  depth--;
-  native().exitScope();
+/**
+ * Closes a scope, and those inside it that were left open; one that is closed already is left alone.
+ * @param scope what {@link enterScope} returned. Default: the innermost one.
+ * @throws {RetortError} when no scope is open.
+ */
+export function exitScope(scope?: number): void {
+  if (scope === undefined && depth === 0) {
+    throw new RetortError('exitScope: no scope is open', {
+      help: 'call it once for each enterScope(), or use tidy(fn)',
+    });
+  }
+  const outside = (scope ?? depth) - 1;
+  while (depth > outside) {
+    native().exitScope();
+    depth--;
+  }
 }
 
 /** The id of the scope that new tensors belong to; 0 outside. A recorder remembers it to keep records alive that long. */

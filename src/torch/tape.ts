@@ -1,5 +1,9 @@
 // The tape: an array of doubles shared with the addon, on which arguments travel down and results come back.
+//
+// What a user's code may see while it is written (getters, proxies, elements of arrays) is read first: only plain numbers that
+// are known already go onto the tape, and the call follows at once. See encode.ts.
 import { native } from './native.ts';
+import type { SharedTape } from './native.ts';
 
 /** What stands in front of a value; the same numbers as in native/dispatch.cc. */
 export const Tag = {
@@ -9,36 +13,41 @@ export const Tag = {
   Integer: 3,
   Double: 4,
   Boolean: 5,
-  Bits: 6,
+  /** A 64-bit integer that no double holds: its upper 32 bits, then its lower ones. */
+  Halves: 6,
   Text: 7,
   Numbers: 8,
   Handles: 9,
   Booleans: 10,
   Place: 11,
   Generator: 12,
+  /** A list of integers, each in halves. */
+  Longs: 13,
+  /** A list of numbers, each with a tag. */
+  Scalars: 14,
 } as const;
 
 /** Free room that every caller may rely on without asking. */
 const slack = 256;
 
-let numbers: Float64Array | undefined;
-let bits: BigInt64Array | undefined;
+let shared: SharedTape | undefined;
 
-/** The tape with room for `length` values from `at` on (and some more); growing keeps what is there. */
+/**
+ * The tape with room for `length` values from `at` on (and some more); growing keeps what is there. It grows in the addon too, for
+ * long results: ask again after a call.
+ */
 export function tapeFor(at: number, length: number): Float64Array {
-  if (numbers !== undefined && at + length + slack <= numbers.length) return numbers;
-  const grown = new Float64Array(Math.max(4096, 2 * (at + length + slack)));
-  if (numbers !== undefined) grown.set(numbers);
-  native().setTape(grown.buffer);
-  numbers = grown;
-  bits = new BigInt64Array(grown.buffer);
-  return grown;
+  shared ??= native().tape();
+  const { numbers } = shared;
+  if (at + length + slack <= numbers.length) return numbers;
+  native().reserveTape(at + length + slack);
+  return shared.numbers;
 }
 
 /** The same memory as 64-bit integers. */
 export function tapeBits(): BigInt64Array {
-  if (bits === undefined) tapeFor(0, 0);
-  return bits!;
+  shared ??= native().tape();
+  return shared.bits;
 }
 
 const texts = new Map<string, number>();

@@ -1,20 +1,39 @@
 // Tensors: values in and out, facts, gradients, hooks, the end.
+import { inspect } from 'node:util';
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { RetortError } from '../errors.ts';
 import type { DType } from './index.ts';
 import {
   backward,
+  clearGrads,
+  detachedHandle,
   enableGrad,
+  full,
   grad,
+  gradsOf,
   inferenceMode,
   isGradEnabled,
   noGrad,
   ones,
+  ops,
+  setData,
   Tensor,
   tensor,
+  tidy,
   zeros,
 } from './index.ts';
+
+/** A tensor whose scope has ended. */
+function freed(shape: number[]): Tensor {
+  let gone: Tensor | undefined;
+  tidy(() => {
+    gone = ones(shape);
+  });
+  return gone!;
+}
 
 describe('values', () => {
   it('come from nested arrays, with the dtype of JavaScript types', () => {
@@ -135,6 +154,109 @@ describe('autograd', () => {
     expect(seen).toHaveLength(1);
   });
 
+  it.each([
+    ['a promise', async () => {}, /the hook returned a promise/],
+    ['a promise that fails', () => Promise.reject(new Error('nobody waits')), /the hook returned a promise/],
+    ['a number', () => 5, /the hook returned the number 5; a tensor or nothing was expected/],
+    ['an object', () => ({ handle: 1 }), /the hook returned an object/],
+    [
+      'a tensor that was disposed',
+      () => {
+        const gone = ones([2]);
+        gone.dispose();
+        return gone;
+      },
+      /this tensor was disposed/,
+    ],
+    ['a tensor that was freed', () => freed([2]), /this tensor was freed/],
+  ])('a hook that returns %s is refused', (_, hook, what) => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    using handle = x.registerHook(hook as never);
+    expect(() => x.mul(3).sum().backward()).toThrow(what);
+    handle.remove();
+    x.mul(3).sum().backward();
+    expect(x.grad).toBeAllClose([3, 3]);
+  });
+
+  it('hooks may return null, throw anything, and must be functions', () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const y = x.mul(3);
+    const nothing = y.registerHook(() => null);
+    y.sum().backward();
+    nothing.remove();
+    expect(x.grad).toBeAllClose([3, 3]);
+    for (const thrown of [null, undefined, 'text', { code: 'RETORT_ENGINE' }]) {
+      using hook = x.registerHook(() => {
+        throw thrown; // oxlint-disable-line typescript/only-throw-error
+      });
+      void hook;
+      let caught: unknown = 'nothing';
+      try {
+        x.mul(3).sum().backward();
+      } catch (error) {
+        caught = error;
+      }
+      expect(caught).toBe(thrown);
+    }
+    expect(() => x.registerHook(5 as never)).toThrow(/registerHook: a function was expected, got the number 5/);
+  });
+
+  it('a hook taken off after its tensor is gone does not run', () => {
+    const x = tensor([1], { requiresGrad: true });
+    const seen: number[] = [];
+    const { hook, z } = tidy(() => {
+      const y = x.mul(2);
+      const hook = y.registerHook((gradient) => void seen.push(gradient.item()));
+      return { z: y.mul(3), hook };
+    });
+    hook.remove();
+    z.sum().backward();
+    expect(seen).toEqual([]);
+    expect(x.grad).toBeAllClose([6]);
+  });
+
+  it('a gradient that is set has the shape, dtype and device of its tensor', () => {
+    const x = tensor([1, 2, 3], { requiresGrad: true });
+    x.grad = ones([3]);
+    expect(x.grad).toBeAllClose([1, 1, 1]);
+    expect(() => (x.grad = full([1], 3))).toThrow(
+      /grad: float32\[3\] on cpu was expected, like the tensor itself, got float32\[1\]/,
+    );
+    expect(() => (x.grad = ones([2, 3]))).toThrow(/got float32\[2, 3\]/);
+    expect(() => (x.grad = ones([3], { dtype: 'float64' }))).toThrow(/got float64\[3\]/);
+    expect(() => (x.grad = ones([3], { device: 'meta' }))).toThrow(/on meta/);
+    expect(() => (x.grad = x)).toThrow(/cannot be its own gradient/);
+    expect(() => (x.grad = [1, 1, 1] as never)).toThrow(/a tensor was expected, got an array of 3/);
+    expect(() => (x.grad = undefined as never)).toThrow(/a tensor was expected, got undefined/);
+    expect(x.grad).toBeAllClose([1, 1, 1]);
+  });
+
+  it('data taken over leaves no gradient that does not fit', () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    x.grad = ones([2]);
+    expect(() => setData(x, ones([3]))).toThrow(/the gradient of the target is kept.*float32\[2\] on cpu was expected/);
+    setData(x, tensor([5, 6]));
+    expect(x).toBeAllClose([5, 6]);
+    x.grad = null;
+    setData(x, ones([3]));
+    expect(x.shape).toEqual([3]);
+    expect(() => setData(x, tensor([1], { dtype: 'int64' }))).toThrow(/integers and booleans have no gradients/);
+  });
+
+  it('wrong calls of backward and grad say what was expected', () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const loss = x.mul(2).sum();
+    expect(() => backward(loss as never)).toThrow(
+      /backward: roots: a list of tensors was expected, got a Tensor[^]*\[x\]/,
+    );
+    expect(() => backward([5 as never])).toThrow(/backward: roots\[0\]: a tensor was expected, got the number 5/);
+    expect(() => loss.backward({ retainGraph: true } as never)).toThrow(
+      /backward: gradients\[0\]: a tensor or null was expected, got an object/,
+    );
+    expect(() => grad([loss], x as never)).toThrow(/grad: inputs: a list of tensors was expected/);
+    expect(() => x.mul(2).requiresGrad_(false)).toThrow(/requiresGrad_: .*[^]*detach\(\)/);
+  });
+
   it('a hook that throws is the error of backward, and the process lives', () => {
     const x = tensor(1, { requiresGrad: true });
     const y = x.mul(2);
@@ -147,7 +269,86 @@ describe('autograd', () => {
   });
 });
 
+describe('large and deep shapes', () => {
+  it('are printed without being walked through', () => {
+    expect(String(ops.empty([3e8, 0]))).toBe('Tensor float32[300000000, 0]');
+    expect(String(ones([1]).expand([2 ** 40]))).toBe('Tensor float32[1099511627776]');
+    expect(inspect({ x: ops.empty([0, 5e8, 2]) })).toContain('Tensor float32[0, 500000000, 2]');
+    expect(String(zeros([0]))).toBe('Tensor float32[0] []');
+    expect(String(zeros([2, 0]))).toBe('Tensor float32[2, 0] [ [], [] ]');
+    expect(String(ones([2, 2]).toSparse())).toBe('Tensor float32[2, 2]');
+    expect(String(ones([2, 2]).toSparseCsr())).toBe('Tensor float32[2, 2]');
+    const deep = ones(Array.from({ length: 60 }, () => 1));
+    expect(String(deep)).toMatch(/^Tensor float32\[1, 1, .* 60 in all\] \[/);
+    expect(JSON.stringify(deep.toArray())).toBe(`${'['.repeat(60)}1${']'.repeat(60)}`);
+  });
+
+  it('are refused as arrays where JavaScript has no room', () => {
+    expect(() => ops.empty([3e8, 0]).toArray()).toThrow(/toArray: float32\[300000000, 0\] takes 300000001 arrays/);
+    expect(() =>
+      ones([1])
+        .expand([2 ** 50])
+        .data(),
+    ).toThrow(/takes 4503599627370496 bytes, more than JavaScript has room for/);
+    expect(zeros([2, 0, 3]).toArray()).toEqual([[], []]);
+    expect(tensor([[[1], [2]]]).toArray()).toEqual([[[1], [2]]]);
+  });
+});
+
 describe('the end', () => {
+  const members: [string, (x: Tensor) => unknown][] = [
+    ['shape', (x) => x.shape],
+    ['dtype', (x) => x.dtype],
+    ['device', (x) => x.device],
+    ['ndim', (x) => x.ndim],
+    ['numel', (x) => x.numel],
+    ['requiresGrad', (x) => x.requiresGrad],
+    ['isLeaf', (x) => x.isLeaf],
+    ['isContiguous', (x) => x.isContiguous],
+    ['grad', (x) => x.grad],
+    ['grad =', (x) => (x.grad = null)],
+    ['grad of another', (x) => (ones([2]).grad = x)],
+    ['requiresGrad_', (x) => x.requiresGrad_()],
+    ['retainGrad', (x) => x.retainGrad()],
+    ['registerHook', (x) => x.registerHook(() => {})],
+    ['data', (x) => x.data()],
+    ['bytes', (x) => x.bytes()],
+    ['toArray', (x) => x.toArray()],
+    ['item', (x) => x.item()],
+    ['keep', (x) => x.keep()],
+    ['backward', (x) => x.backward()],
+    ['add', (x) => x.add(1)],
+    ['as an argument', (x) => ones([2]).add(x)],
+    ['in a list', (x) => ops.stack([ones([2]), x])],
+    ['setData', (x) => setData(x, ones([2]))],
+    ['data from it', (x) => setData(ones([2]), x)],
+    ['backward of it', (x) => backward([x])],
+    ['gradsOf', (x) => gradsOf([x])],
+    ['clearGrads', (x) => clearGrads([x])],
+    ['detachedHandle', (x) => detachedHandle(x)],
+  ];
+  it.each(members)('a freed tensor says so: %s', (_, use) => {
+    const disposed = ones([2]);
+    disposed.dispose();
+    for (const gone of [freed([2]), disposed]) {
+      let error: unknown;
+      try {
+        use(gone);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error).toBeInstanceOf(RetortError);
+      expect((error as RetortError).message).toMatch(/this tensor was (freed|disposed)[^]*help: /);
+    }
+  });
+
+  it('a freed tensor can be printed, asked and disposed', () => {
+    const gone = freed([2]);
+    expect(String(gone)).toBe('Tensor (disposed)');
+    expect(gone.isDisposed).toBe(true);
+    gone.dispose();
+  });
+
   it('dispose frees at once, twice is harmless, use afterwards is an error', () => {
     const x = tensor([1, 2]);
     x.dispose();

@@ -312,8 +312,8 @@ export function showShape(shape: readonly number[]): string {
 }
 
 function facts(tensor: Tensor): Facts {
-  const tape = tapeFor(0, 0);
   native().describeTensor(liveHandle(tensor));
+  const tape = tapeFor(0, 0); // it may have grown
   return {
     dtype: dtypeName(tape[0]!),
     device: deviceName(tape[1]!, tape[2]!),

@@ -21,11 +21,12 @@ export interface Seen {
   tried: unknown;
 }
 
-/** The line in `now`: what is being tried. */
+/** The line in `now`: what is being tried, and how those before it ended. */
 export interface Now {
   part: string;
   index: number;
   tried: unknown;
+  counts: Readonly<Record<Outcome, number>>;
 }
 
 /** Faults of one part beyond this many are not looked for. */
@@ -38,7 +39,7 @@ async function run(folder: string): Promise<void> {
   const counts = { taken: 0, refused: 0 };
 
   const attempt = async (part: string, index: number, tried: unknown): Promise<Outcome | Seen> => {
-    writeSync(now, `${JSON.stringify({ part, index, tried } satisfies Now)}\n`, 0);
+    writeSync(now, `${JSON.stringify({ part, index, tried, counts } satisfies Now)}\n`, 0);
     try {
       const outcome = await fuzzer.attempt(tried);
       counts[outcome]++;
@@ -86,7 +87,7 @@ async function run(folder: string): Promise<void> {
       }
     }
   }
-  appendFileSync(join(folder, 'counts'), JSON.stringify(counts));
+  writeSync(now, `${JSON.stringify({ part: '', index: 0, tried: null, counts } satisfies Now)}\n`, 0);
 }
 
 await run(process.argv[2]!);

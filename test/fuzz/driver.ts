@@ -135,12 +135,11 @@ async function inProcess(job: Job): Promise<End> {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Seen);
-    const counts = JSON.parse(text('counts') || '{"taken":0,"refused":0}') as { taken: number; refused: number };
-    if (status === undefined) return { ...counts, seen, death: undefined };
     const line = text('now').split('\n')[0]!;
-    if (line === '') throw new Error(`the process ended before its first case (${status}):\n${said}`);
-    const now = JSON.parse(line) as Now;
-    return { ...counts, seen, death: { ...now, kind: status, message: said.slice(0, 2000) } };
+    if (line === '') throw new Error(`the process ended before its first case (${status ?? 'well'}):\n${said}`);
+    const { counts, ...now } = JSON.parse(line) as Now;
+    const death = status === undefined ? undefined : { ...now, kind: status, message: said.slice(0, 2000) };
+    return { ...counts, seen, death };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

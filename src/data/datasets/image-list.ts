@@ -1,11 +1,10 @@
 // Which images a folder holds, and of which classes: by sub-folders, or by a text file of lines `path label`. What is left out is
 // counted, with the reason.
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import type { Dirent } from 'node:fs';
 import { extname, join } from 'node:path';
 
 import { didYouMean, RetortError } from '../../errors.ts';
-import { fileError } from '../../formats/file-error.ts';
+import { listFolder, readText, realPath, seen } from '../../files.ts';
 import { numberedClasses } from '../classes.ts';
 import type { LeftOut } from '../dataset.ts';
 
@@ -92,7 +91,7 @@ export function listByFolders(root: string, classes?: readonly string[]): ImageL
   }
   const perClass = names.map((name) => {
     const files: string[] = [];
-    collect(root, name, { files, leftovers, above: [realpathSync(root)] });
+    collect(root, name, { files, leftovers, above: [realPath(root)] });
     return files.toSorted(byCode);
   });
   const empty = names.filter((_, i) => perClass[i]!.length === 0);
@@ -134,7 +133,7 @@ interface Walk {
 /** Adds the images below `root/path`; paths are relative to the root. */
 function collect(root: string, path: string, { files, leftovers, above }: Walk): void {
   const folder = join(root, path);
-  const real = realpathSync(folder);
+  const real = realPath(folder);
   if (above.includes(real)) return leftovers.add(reasons.circle, path);
   for (const item of list(folder)) {
     const inner = join(path, item.name);
@@ -156,17 +155,9 @@ function kindAt(folder: string, item: Dirent): 'folder' | 'file' | 'broken' | 's
   if (item.isDirectory()) return 'folder';
   if (item.isFile()) return 'file';
   // A link, or a file system that does not say.
-  const found = statOf(join(folder, item.name));
+  const found = seen(join(folder, item.name)); // nothing: gone, or a link to nothing or to itself
   if (found === undefined) return 'broken';
   return found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'special';
-}
-
-function statOf(path: string) {
-  try {
-    return statSync(path);
-  } catch {
-    return undefined; // gone, or a link to nothing or to itself
-  }
 }
 
 /**
@@ -176,7 +167,10 @@ function statOf(path: string) {
 export function listByFile(annFile: string, classes?: readonly string[]): ImageList {
   const files: string[] = [];
   const labels: number[] = [];
-  for (const [i, line] of readText(annFile).split('\n').entries()) {
+  for (const [i, line] of readText(annFile)
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
     if (line.trim() === '') continue;
     const [, file, label] = /^\s*(.*\S)\s+(\S+)\s*$/.exec(line) ?? [];
     const number = Number(label);
@@ -202,17 +196,5 @@ function byCode(a: string, b: string): number {
 }
 
 function list(folder: string): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true }).toSorted((a, b) => byCode(a.name, b.name));
-  } catch (cause) {
-    throw fileError('list', folder, cause);
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
-  } catch (cause) {
-    throw fileError('read', file, cause);
-  }
+  return listFolder(folder).toSorted((a, b) => byCode(a.name, b.name));
 }

@@ -1,11 +1,11 @@
 // ImageNet (ILSVRC 2012): 1,281,167 training and 50,000 validation images of a thousand classes.
 // Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, 2015, arXiv 1409.0575.
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import { exists } from '../../files.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import { numberedClasses } from '../classes.ts';
 import type { DecodeOptions } from '../decode-image.ts';
@@ -52,7 +52,7 @@ export class ImageNet extends ImageFolder {
 }
 
 function findRoot(folders: readonly string[], split: string): string {
-  const found = folders.find((folder) => existsSync(join(folder, split)));
+  const found = folders.find((folder) => exists(join(folder, split)));
   if (found !== undefined) return found;
   throw new RetortError(`ImageNet is not there: looked for the folder ${split} in ${folders.join(', ')}`, {
     help:
@@ -66,10 +66,10 @@ function labelsOf(
   { split, annFile, numClasses }: { split: string; annFile: string | undefined; numClasses: number },
 ): Pick<ImageFolderOptions, 'annFile' | 'classes'> {
   const usual = join(folder, 'meta', `${split}.txt`);
-  if (annFile === undefined && (subfolders(join(folder, split)).length > 0 || !existsSync(usual))) return {};
+  if (annFile === undefined && (subfolders(join(folder, split)).length > 0 || !exists(usual))) return {};
   // The classes' names are those of the folders of the other split, where it has them.
   const train = join(folder, 'train');
-  const names = existsSync(train) ? subfolders(train) : [];
+  const names = exists(train) ? subfolders(train) : [];
   const classes = names.length === numClasses ? names : numberedClasses(numClasses);
   return { annFile: annFile === undefined ? usual : resolve(folder, annFile), classes };
 }

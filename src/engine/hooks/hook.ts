@@ -10,6 +10,8 @@ import type { Position } from '../training-checkpoint.ts';
 export interface Run {
   readonly algorithm: Trainable;
   readonly position: Readonly<Position>;
+  /** An epoch has ended and its evaluation has not been made, or not been saved. */
+  readonly evaluationDue: boolean;
   readonly epochs: number;
   /** Optimizer steps in a whole epoch. */
   readonly stepsPerEpoch: number;

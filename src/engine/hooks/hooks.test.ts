@@ -41,6 +41,7 @@ function run(algorithm: Module = new Stoppable()): TestRun {
   const stopped: string[] = [];
   return {
     algorithm: algorithm as Trainable,
+    evaluationDue: false,
     position: { epoch: 0, step: 0 },
     epochs: 10,
     stepsPerEpoch: 4,

@@ -1,9 +1,9 @@
 // Keeps student checkpoints beside the latest one: those of the last epochs, and the best by a metric.
-import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { z } from 'zod';
 
+import { listFolder, removeFile } from '../../files.ts';
 import { saveModule } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import { BestMetric, rule } from './best-metric.ts';
@@ -40,9 +40,9 @@ export class KeepCheckpoints implements Hook {
   afterEpoch({ algorithm, position, workDir }: Run): void {
     if (workDir === undefined || this.#last === 0) return;
     saveModule(join(workDir, `student-epoch-${position.epoch}.safetensors`), algorithm.student);
-    for (const name of readdirSync(workDir)) {
+    for (const { name } of listFolder(workDir)) {
       const epoch = /^student-epoch-(\d+)\.safetensors$/.exec(name)?.[1];
-      if (epoch !== undefined && Number(epoch) <= position.epoch - this.#last) rmSync(join(workDir, name));
+      if (epoch !== undefined && Number(epoch) <= position.epoch - this.#last) removeFile(join(workDir, name));
     }
   }
 

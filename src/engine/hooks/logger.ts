@@ -1,13 +1,15 @@
 // A log that programs can read: one JSON object a line in `log.jsonl`, for steps and for evaluations.
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { z } from 'zod';
 
+import { RetortError } from '../../errors.ts';
+import { appendText, exists, readText } from '../../files.ts';
 import { writeFileAtomicSync } from '../../formats/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import { memory } from '../../torch/index.ts';
 import type { StepReport } from '../progress.ts';
+import { runFiles } from '../run-files.ts';
 import { epochsDone, flatMetrics } from './hook.ts';
 import type { Hook, NetworkMetrics, Run } from './hook.ts';
 
@@ -27,6 +29,8 @@ interface Line {
 export class Logger implements Hook {
   readonly name = 'Logger';
   readonly #interval: number;
+  /** The last line could not be written: what is there of it is to be ended first. */
+  #torn = false;
 
   constructor(options: LoggerOptions = {}) {
     this.#interval = checkOptions(loggerOptions, options, 'Logger').interval;
@@ -36,36 +40,47 @@ export class Logger implements Hook {
   beforeRun(run: Run): void {
     const { workDir } = run;
     if (workDir === undefined) return;
-    const path = join(workDir, 'log.jsonl');
-    if (!existsSync(path)) return;
-    const lines = readFileSync(path, 'utf8')
+    const path = join(workDir, runFiles.log);
+    if (!exists(path)) return;
+    const lines = readText(path)
       .split('\n')
       .filter((line) => isBefore(line, run));
     writeFileAtomicSync(path, Buffer.from(lines.map((line) => `${line}\n`).join('')));
   }
 
-  afterStep({ workDir }: Run, report: StepReport): void {
+  afterStep(run: Run, report: StepReport): void {
     const { epoch, step, steps, left, lr, losses } = report;
-    if (workDir === undefined || (step % this.#interval !== 0 && step !== steps && left > 0)) return;
-    write(workDir, { epoch, step, lr, ...losses, memory: memory().bytes });
+    if (step % this.#interval !== 0 && step !== steps && left > 0) return;
+    this.#write(run, { epoch, step, lr, ...losses, memory: memory().bytes });
   }
 
   afterEvaluate(run: Run, metrics: NetworkMetrics): void {
-    if (run.workDir !== undefined) write(run.workDir, { epoch: epochsDone(run), step: 0, ...flatMetrics(metrics) });
+    this.#write(run, { epoch: epochsDone(run), step: 0, ...flatMetrics(metrics) });
+  }
+
+  /** A line that cannot be written is said once and lost: training is not to end for a log. */
+  #write({ workDir, progress }: Run, line: object): void {
+    if (workDir === undefined) return;
+    const text = `${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`;
+    try {
+      appendText(join(workDir, runFiles.log), this.#torn ? `\n${text}` : text);
+      this.#torn = false;
+    } catch (error) {
+      if (!(error instanceof RetortError)) throw error;
+      if (!this.#torn)
+        progress.line(`note: ${error.message.split('\n')[0]}: training goes on, lines of the log are lost`);
+      this.#torn = true;
+    }
   }
 }
 
-function write(folder: string, line: object): void {
-  appendFileSync(join(folder, 'log.jsonl'), `${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
-}
-
-/** Whether a line tells of what a run has done (epochs in lines of steps count from 1, in those of evaluations they are done). */
+/** Whether a line tells of what a run has done and will not do again (epochs in lines of steps count from 1, in those of evaluations they are done). */
 function isBefore(text: string, run: Run): boolean {
   try {
     const { position } = run;
     const { epoch, step } = JSON.parse(text) as Line;
     return step === 0
-      ? epoch <= epochsDone(run)
+      ? epoch < epochsDone(run) || (epoch === epochsDone(run) && !run.evaluationDue)
       : epoch <= position.epoch || (epoch === position.epoch + 1 && step <= position.step);
   } catch {
     return false; // a line that a crash tore

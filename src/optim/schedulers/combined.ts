@@ -5,7 +5,7 @@ import { RetortError } from '../../errors.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { FormulaScheduler, Scheduler } from './scheduler.ts';
-import type { SchedulerState } from './scheduler.ts';
+import type { SchedulerDescription, SchedulerState } from './scheduler.ts';
 
 abstract class Combined extends Scheduler {
   protected readonly schedulers: readonly FormulaScheduler[];
@@ -22,6 +22,10 @@ abstract class Combined extends Scheduler {
       }
     }
     this.schedulers = schedulers;
+  }
+
+  override describe(): SchedulerDescription {
+    return { ...super.describe(), schedulers: this.schedulers.map((scheduler) => scheduler.describe()) };
   }
 
   override stateDict(): SchedulerState {

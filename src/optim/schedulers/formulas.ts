@@ -5,6 +5,7 @@ import { RetortError } from '../../errors.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { FormulaScheduler } from './scheduler.ts';
+import type { SchedulerDescription } from './scheduler.ts';
 
 const count = z.number().int().positive();
 const share = z.number().nonnegative().max(1);
@@ -286,6 +287,10 @@ export class LambdaLR extends FormulaScheduler {
       );
     }
     this.apply();
+  }
+
+  override describe(): SchedulerDescription {
+    return { ...super.describe(), lrLambda: this.#shares.map(String) };
   }
 
   protected override next(_lr: number, t: number, base: number, group: number): number {

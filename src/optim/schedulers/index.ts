@@ -22,6 +22,6 @@ export type {
   StepLROptions,
 } from './formulas.ts';
 export { FormulaScheduler, Scheduler } from './scheduler.ts';
-export type { SchedulerState } from './scheduler.ts';
+export type { SchedulerDescription, SchedulerState } from './scheduler.ts';
 export { WindowedScheduler } from './window.ts';
 export type { WindowOptions } from './window.ts';

@@ -10,6 +10,12 @@ export interface SchedulerState {
   schedulers?: SchedulerState[];
 }
 
+/** What a scheduler was asked to do, as JSON can hold it: its class and its options. */
+export interface SchedulerDescription {
+  type: string;
+  [option: string]: unknown;
+}
+
 export abstract class Scheduler {
   readonly optimizer: Optimizer;
   /** How often it has stepped. */
@@ -31,6 +37,15 @@ export abstract class Scheduler {
     return this.optimizer.paramGroups.map((group) => group.lr);
   }
 
+  /** Its class and its options, by which a resumed run tells whether the schedule is still the same. */
+  describe(): SchedulerDescription {
+    const { optimizer: _optimizer, lastEpoch: _lastEpoch, baseLrs: _baseLrs, ...options } = this;
+    return {
+      type: this.constructor.name,
+      ...Object.fromEntries(Object.entries(options).filter(([, one]) => isPlain(one))),
+    };
+  }
+
   stateDict(): SchedulerState {
     return { lastEpoch: this.lastEpoch, baseLrs: [...this.baseLrs] };
   }
@@ -40,6 +55,10 @@ export abstract class Scheduler {
     this.lastEpoch = state.lastEpoch;
     this.baseLrs = [...state.baseLrs];
   }
+}
+
+function isPlain(value: unknown): boolean {
+  return Array.isArray(value) ? value.every(isPlain) : ['number', 'string', 'boolean'].includes(typeof value);
 }
 
 /** A scheduler with a formula: the next rate from the present one, and the rate at a step from the first. */

@@ -2,7 +2,7 @@
 import { RetortError } from '../../errors.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { Scheduler } from './scheduler.ts';
-import type { FormulaScheduler, SchedulerState } from './scheduler.ts';
+import type { FormulaScheduler, SchedulerDescription, SchedulerState } from './scheduler.ts';
 
 export interface WindowOptions {
   /** The step at which it begins, from the rate of that time. Default 0. */
@@ -40,6 +40,11 @@ export class WindowedScheduler extends Scheduler {
     else this.#inner.step();
   }
 
+  override describe(): SchedulerDescription {
+    const inner = this.#inner ?? this.#withRatesKept(this.#make);
+    return { type: 'WindowedScheduler', begin: this.#begin, end: this.#end, scheduler: inner.describe() };
+  }
+
   override stateDict(): SchedulerState {
     return { ...super.stateDict(), ...(this.#inner === undefined ? {} : { schedulers: [this.#inner.stateDict()] }) };
   }
@@ -48,14 +53,17 @@ export class WindowedScheduler extends Scheduler {
     super.loadStateDict(state);
     const [inner] = state.schedulers ?? [];
     if (inner === undefined) return;
-    if (this.#inner === undefined) {
-      // Making it changes rates; those that count are in the optimiser's state.
-      const rates = this.optimizer.paramGroups.map((group) => group.lr);
-      this.#inner = this.#make();
-      this.optimizer.paramGroups.forEach((group, i) => {
-        group.lr = rates[i]!;
-      });
-    }
+    this.#inner ??= this.#withRatesKept(this.#make); // the rates that count are in the optimiser's state
     this.#inner.loadStateDict(inner);
+  }
+
+  /** What `make` makes, without the change of rates that comes with it. */
+  #withRatesKept(make: () => FormulaScheduler): FormulaScheduler {
+    const rates = this.optimizer.paramGroups.map((group) => group.lr);
+    const made = make();
+    this.optimizer.paramGroups.forEach((group, i) => {
+      group.lr = rates[i]!;
+    });
+    return made;
   }
 }

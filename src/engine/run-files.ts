@@ -1,0 +1,48 @@
+// The files that training writes into a run's folder, which of them are there, and how they are removed again.
+import { join } from 'node:path';
+
+import { exists, isFolder, listFolder, removeEmptyFolder, removeFile } from '../files.ts';
+
+/** The names of files in a run's folder. */
+export const runFiles = {
+  training: 'training.safetensors',
+  previous: 'training.previous.safetensors',
+  student: 'student.safetensors',
+  log: 'log.jsonl',
+  lock: 'run.lock',
+  run: 'run.json',
+  config: 'config.json',
+  printed: 'config.txt',
+} as const;
+
+/** What training makes, which can be lost: checkpoints, students, the log. Those of stages lie one folder deeper. */
+const made = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|log\.jsonl)$/;
+/** What only says how a run was started. */
+const records: readonly string[] = [runFiles.run, runFiles.config, runFiles.printed];
+
+/** Whether a folder has a training checkpoint, from which a run can go on. */
+export function hasCheckpoint(folder: string): boolean {
+  return [runFiles.training, runFiles.previous].some((name) => exists(join(folder, name)));
+}
+
+/** What training has made in a folder and, where it is that of a run of several stages, in theirs, as paths relative to it. */
+export function madeIn(folder: string): string[] {
+  if (!isFolder(folder)) return [];
+  const inside = listFolder(folder);
+  const own = inside.map(({ name }) => name).filter((name) => made.test(name));
+  if (!inside.some(({ name }) => name === runFiles.run)) return own;
+  const stages = inside.filter((entry) => entry.isDirectory() && !exists(join(folder, entry.name, runFiles.run)));
+  return [...own, ...stages.flatMap(({ name }) => madeIn(join(folder, name)).map((path) => join(name, path)))];
+}
+
+/**
+ * Removes a run: what training has made in a folder and its stages' and the records, and nothing else. Checkpoints go first, so that
+ * one who is interrupted does not leave a part of a run that could be resumed.
+ */
+export function removeRun(folder: string): void {
+  const found = madeIn(folder).toSorted((a, b) => Number(/student|log/.test(a)) - Number(/student|log/.test(b)));
+  for (const path of [...found, ...records]) removeFile(join(folder, path));
+  for (const stage of new Set(found.filter((path) => path.includes('/')).map((path) => path.split('/')[0]!))) {
+    removeEmptyFolder(join(folder, stage));
+  }
+}

@@ -1,0 +1,26 @@
+// A stack whose place cannot be changed: nothing is half done.
+import { expect, it } from 'vitest';
+
+import { TapStack } from './tap-stack.ts';
+import type { Place } from './tap-stack.ts';
+
+it('a tap that cannot be installed is not there, and the next one is', () => {
+  const original = (x: unknown): unknown => x;
+  let now: unknown = original;
+  let frozen = true;
+  const change = (value: unknown): void => {
+    if (frozen) throw new TypeError('frozen');
+    now = value;
+  };
+  const place: Place = { current: () => now, take: () => original, install: change, restore: () => change(original) };
+  const stack = new TapStack(place);
+  const twice = (_call: unknown, next: () => unknown): unknown => 2 * (next() as number);
+  expect(() => stack.add(twice, 'observe')).toThrow('frozen');
+  frozen = false;
+  const tap = stack.add(twice, 'observe');
+  expect((now as typeof original)(1)).toBe(2);
+
+  frozen = true;
+  expect(() => tap[Symbol.dispose]()).toThrow('frozen');
+  expect((now as typeof original)(1)).toBe(1); // what stays there only passes calls on
+});

@@ -1,0 +1,73 @@
+// Runs the addon under AddressSanitizer and UndefinedBehaviorSanitizer: every access outside of memory that is there, every use
+// of what was freed, every undefined operation of native/ ends the program with the place where it happened.
+//   npm run prove:native                     all of it
+//   npm run prove:native -- scope dispatch   only the tests of src/torch whose name contains one of these
+//
+// The addon is built into build/sanitized, with malloc under its tensors, because an overflow into a neighbour in a block of ours
+// would go unseen. libtorch itself is not instrumented: of its kernels only what they hand to memcpy and the like is seen.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+
+import { buildNative, sanitizerEnvironment } from './build-native.mjs';
+import { buildDir, root } from './paths.mjs';
+import { readJson } from './stamps.mjs';
+import { runTool } from './tool-error.mjs';
+
+/** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
+
+/**
+ * @param {string[]} only
+ * @returns {Step[]}
+ */
+function steps(only) {
+  const vitest = join(root, 'node_modules/.bin/vitest');
+  // The tests of the allocator look at what our blocks keep; those of memory outside of scopes at how soon V8 collects.
+  const ofBlocks = 'src/torch/memory.test.ts';
+  const run = ['run', '--reporter=dot', '--testTimeout=300000', '--hookTimeout=300000'];
+  /** @type {Step[]} */
+  const list = [
+    {
+      name: 'tests of src/torch, tensors from malloc',
+      command: [vitest, ...run, `--exclude=${ofBlocks}`, ...(only.length > 0 ? only : ['src/torch'])],
+    },
+  ];
+  if (only.length > 0) return list;
+  list.push({
+    name: 'tests of the allocator, with its own blocks',
+    command: [vitest, ...run, ofBlocks],
+    env: { RETORT_OWN_BLOCKS: '1' },
+  });
+  if (readJson(join(root, 'package.json'))?.scripts?.fuzz !== undefined && existsSync(join(root, 'test/fuzz'))) {
+    list.push({ name: 'random calls', command: ['npm', 'run', 'fuzz', '--', '--calls', '3000'] });
+  }
+  return list;
+}
+
+runTool('prove-native', () => {
+  const out = join(buildDir, 'sanitized');
+  buildNative({ out, sanitize: true });
+  const env = {
+    ...process.env,
+    ...sanitizerEnvironment(),
+    RETORT_ADDON: join(out, 'retort.node'),
+    RETORT_THREADS: process.env['RETORT_THREADS'] ?? String(Math.max(1, Math.floor(availableParallelism() / 2))),
+  };
+  /** @type {string[]} */
+  const failed = [];
+  const all = steps(process.argv.slice(2));
+  for (const { name, command, env: extra } of all) {
+    console.log(`\n${name}: ${command.join(' ').replaceAll(`${root}/`, '')}`);
+    const [program = '', ...args] = command;
+    const { status, signal } = spawnSync(program, args, { cwd: root, env: { ...env, ...extra }, stdio: 'inherit' });
+    if (status !== 0) failed.push(`${name} (${signal ?? `exit code ${status}`})`);
+  }
+  console.log(
+    failed.length === 0
+      ? `\nprove-native: ${all.length} of ${all.length} runs clean under AddressSanitizer and UBSan`
+      : `\nprove-native: FAILED: ${failed.join('; ')}`,
+  );
+  process.exitCode = failed.length === 0 ? 0 : 1;
+});

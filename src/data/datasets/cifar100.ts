@@ -2,7 +2,7 @@
 // Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
 import { z } from 'zod';
 
-import { entry, pathTo } from '../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset } from '../dataset.ts';
 import { readCifarBinary } from './cifar-binary.ts';
@@ -27,12 +27,19 @@ television tiger tractor train trout tulip turtle wardrobe whale willow_tree wol
 
 /** Reads the binary version; labels are the hundred fine ones. */
 export class Cifar100 implements Dataset, Disposable {
+  static readonly schema = z.strictObject({
+    split: z.enum(['train', 'test']),
+    root: pathTo('folder').exactOptional(),
+    limit: z.number().int().positive().exactOptional(),
+  });
   readonly classes: readonly string[] = classes;
   readonly shape = [3, 32, 32] as const;
   readonly #images: InMemoryImages;
 
   /** @throws {RetortError} when the file is not there or damaged. */
-  constructor({ split, root, limit }: Cifar100Options) {
+  constructor(options: Cifar100Options) {
+    checkOptions(Cifar100.schema, options, new.target.name);
+    const { split, root, limit } = options;
     checkSplit('Cifar100', { split, limit }, ['train', 'test']);
     const files = [`${split}.bin`];
     const folder = findFiles('CIFAR-100', root === undefined ? dataFolders('cifar100') : [root], {
@@ -61,12 +68,7 @@ export class Cifar100 implements Dataset, Disposable {
   }
 }
 
-export const cifar100Entry = entry(
-  z.strictObject({
-    split: z.enum(['train', 'test']),
-    root: pathTo('folder').exactOptional(),
-    limit: z.number().int().positive().exactOptional(),
-  }),
-  (options) => new Cifar100(options),
-  { summary: '60,000 images of a hundred classes, 32x32 RGB.', paper: 'Krizhevsky 2009' },
-);
+export const cifar100Entry = entry(Cifar100, {
+  summary: '60,000 images of a hundred classes, 32x32 RGB.',
+  paper: 'Krizhevsky 2009',
+});

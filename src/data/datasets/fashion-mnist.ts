@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { readIdxFile } from '../../formats/index.ts';
 import type { IdxOptions } from '../../formats/index.ts';
-import { entry, pathTo } from '../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import { tensorFromBytes } from '../../torch/index.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
@@ -42,8 +42,15 @@ export function fashionMnistFolders(): string[] {
 }
 
 export class FashionMnist extends InMemoryImages {
+  static readonly schema = z.strictObject({
+    split: z.enum(['train', 'test']),
+    root: pathTo('folder').exactOptional(),
+    limit: z.number().int().positive().exactOptional(),
+  });
   /** @throws {RetortError} when the files are not there or do not belong together; {FormatError} when they are damaged. */
-  constructor({ split, root, limit }: FashionMnistOptions) {
+  constructor(options: FashionMnistOptions) {
+    checkOptions(FashionMnist.schema, options, new.target.name);
+    const { split, root, limit } = options;
     checkSplit('FashionMnist', { split, limit }, ['train', 'test']);
     const prefix = filePrefix[split];
     const folder = findFiles('Fashion-MNIST', root === undefined ? fashionMnistFolders() : [root], {
@@ -92,15 +99,7 @@ function requireBytes(file: string, what: string, rank: number): NonNullable<Idx
   };
 }
 
-export const fashionMnistEntry = entry(
-  z.strictObject({
-    split: z.enum(['train', 'test']),
-    root: pathTo('folder').exactOptional(),
-    limit: z.number().int().positive().exactOptional(),
-  }),
-  (options) => new FashionMnist(options),
-  {
-    summary: '70,000 grey images of clothing, 28x28, ten classes.',
-    paper: 'Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747',
-  },
-);
+export const fashionMnistEntry = entry(FashionMnist, {
+  summary: '70,000 grey images of clothing, 28x28, ten classes.',
+  paper: 'Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747',
+});

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { Dataset, LeftOut, Pixels } from '../dataset.ts';
-import { entry, pathTo } from '../../registry/index.ts';
 import { decodeImage } from '../decode-image.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { listByFile, listByFolders } from './image-list.ts';
@@ -23,11 +23,23 @@ export interface ImageFolderOptions extends DecodeOptions {
   classes?: readonly string[];
 }
 
+export const decodeSchema = {
+  channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
+  maxPixels: z.number().positive().exactOptional(),
+  orient: z.boolean().exactOptional(),
+};
+
 /**
  * Use it with a transform that gives images one size (`RandomResizedCrop`, `ResizeEdge` and `CenterCrop`, `Resize`), and
  * `await loader.prepare(epoch, index)` before `loader.load(epoch, index)`.
  */
 export class ImageFolder implements Dataset {
+  static readonly schema: z.ZodType = z.strictObject({
+    root: pathTo('folder'),
+    annFile: pathTo('file').exactOptional(),
+    classes: z.array(z.string()).readonly().exactOptional(),
+    ...decodeSchema,
+  });
   readonly classes: readonly string[];
   readonly shape: readonly [channels: number, height: number, width: number];
   readonly root: string;
@@ -36,7 +48,9 @@ export class ImageFolder implements Dataset {
   readonly #decode: DecodeOptions;
 
   /** @throws {RetortError} when the folder or file cannot be read, or holds no images. */
-  constructor({ root, annFile, classes, ...decode }: ImageFolderOptions) {
+  constructor(options: ImageFolderOptions) {
+    checkOptions(ImageFolder.schema, options, new.target.name);
+    const { root, annFile, classes, ...decode } = options;
     const twice = classes?.find((name, i) => classes.indexOf(name) !== i);
     if (twice !== undefined) throw new RetortError(`ImageFolder: classes has ${JSON.stringify(twice)} twice`);
     if (classes?.length === 0)
@@ -68,19 +82,6 @@ export class ImageFolder implements Dataset {
   }
 }
 
-export const decodeSchema = {
-  channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
-  maxPixels: z.number().positive().exactOptional(),
-  orient: z.boolean().exactOptional(),
-};
-
-export const imageFolderEntry = entry(
-  z.strictObject({
-    root: pathTo('folder'),
-    annFile: pathTo('file').exactOptional(),
-    classes: z.array(z.string()).readonly().exactOptional(),
-    ...decodeSchema,
-  }),
-  (options) => new ImageFolder(options),
-  { summary: 'Any folder of images: a sub-folder a class, or a list of paths and labels.' },
-);
+export const imageFolderEntry = entry(ImageFolder, {
+  summary: 'Any folder of images: a sub-folder a class, or a list of paths and labels.',
+});

@@ -6,8 +6,8 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { exists } from '../../files.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import { numberedClasses } from '../classes.ts';
-import { entry, pathTo } from '../../registry/index.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { checkSplit, dataFolders } from './data-folders.ts';
 import { decodeSchema, ImageFolder } from './image-folder.ts';
@@ -28,8 +28,17 @@ export interface ImageNetOptions extends DecodeOptions {
 }
 
 export class ImageNet extends ImageFolder {
+  static override readonly schema = z.strictObject({
+    split: z.enum(['train', 'val']),
+    root: pathTo('folder').exactOptional(),
+    annFile: z.string().exactOptional(),
+    numClasses: z.number().int().positive().exactOptional(),
+    ...decodeSchema,
+  });
   /** @throws {RetortError} when the folder is not there, or has another number of classes. */
-  constructor({ split, root, annFile, numClasses = 1000, ...decode }: ImageNetOptions) {
+  constructor(options: ImageNetOptions) {
+    checkOptions(ImageNet.schema, options, new.target.name);
+    const { split, root, annFile, numClasses = 1000, ...decode } = options;
     checkSplit('ImageNet', { split }, ['train', 'val']);
     const folder = findRoot(root === undefined ? dataFolders('imagenet') : [root], split);
     super({ root: join(folder, split), ...labelsOf(folder, { split, annFile, numClasses }), ...decode });
@@ -65,14 +74,7 @@ function labelsOf(
   return { annFile: annFile === undefined ? usual : resolve(folder, annFile), classes };
 }
 
-export const imageNetEntry = entry(
-  z.strictObject({
-    split: z.enum(['train', 'val']),
-    root: pathTo('folder').exactOptional(),
-    annFile: z.string().exactOptional(),
-    numClasses: z.number().int().positive().exactOptional(),
-    ...decodeSchema,
-  }),
-  (options) => new ImageNet(options),
-  { summary: 'ILSVRC 2012, a thousand classes.', paper: 'Russakovsky et al. 2015, arXiv 1409.0575' },
-);
+export const imageNetEntry = entry(ImageNet, {
+  summary: 'ILSVRC 2012, a thousand classes.',
+  paper: 'Russakovsky et al. 2015, arXiv 1409.0575',
+});

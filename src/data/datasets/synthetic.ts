@@ -1,10 +1,12 @@
 // Images made up from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { checkOptions, entry } from '../../registry/index.ts';
 import { Generator, ops, tidy } from '../../torch/index.ts';
 import { numberedClasses } from '../classes.ts';
 import { InMemoryImages } from './in-memory.ts';
+
+const count = z.number().int().positive();
 
 export interface SyntheticImagesOptions {
   /** Default 256. */
@@ -20,7 +22,15 @@ export interface SyntheticImagesOptions {
 }
 
 export class SyntheticImages extends InMemoryImages {
+  static readonly schema = z.strictObject({
+    samples: count.exactOptional(),
+    numClasses: count.exactOptional(),
+    shape: z.tuple([count, count, count]).readonly().exactOptional(),
+    noise: z.number().nonnegative().exactOptional(),
+    seed: z.number().int().exactOptional(),
+  });
   constructor(options: SyntheticImagesOptions = {}) {
+    checkOptions(SyntheticImages.schema, options, new.target.name);
     const { samples = 256, numClasses = 4, shape = [1, 8, 8], noise = 40, seed = 0 } = options;
     const labels = Uint8Array.from({ length: samples }, (_, i) => i % numClasses);
     const images = tidy(() => {
@@ -35,16 +45,4 @@ export class SyntheticImages extends InMemoryImages {
   }
 }
 
-const count = z.number().int().positive();
-
-export const syntheticImagesEntry = entry(
-  z.strictObject({
-    samples: count.exactOptional(),
-    numClasses: count.exactOptional(),
-    shape: z.tuple([count, count, count]).readonly().exactOptional(),
-    noise: z.number().nonnegative().exactOptional(),
-    seed: z.number().int().exactOptional(),
-  }),
-  (options) => new SyntheticImages(options),
-  { summary: 'Made-up patterns with noise, for tests.' },
-);
+export const syntheticImagesEntry = entry(SyntheticImages, { summary: 'Made-up patterns with noise, for tests.' });

@@ -47,7 +47,7 @@ export function describeTransform(name: string, contract: TransformContract): vo
   it('contract: is registered with a summary and refuses what is wrong', () => {
     expect(transforms.get(name).summary.length).toBeGreaterThan(10);
     expect(() => build({ nonsense: 1 })).toThrow(/"nonsense" is no option/);
-    const Class = all[name as keyof typeof all] as unknown as new (options: object) => Transform;
+    const Class = new Map(Object.entries<unknown>(all)).get(name) as new (options: object) => Transform;
     for (const [more, error] of contract.wrong) {
       expect(() => build(more), JSON.stringify(more)).toThrow(error);
       expect(() => new Class({ ...options, ...more }), `${JSON.stringify(more)} in code`).toThrow(error);

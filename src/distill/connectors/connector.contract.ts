@@ -2,6 +2,8 @@
 import { expect, it } from 'vitest';
 
 import { readFixture } from '../../../test/fixtures.ts';
+import { expectSameCheck } from '../../../test/options.ts';
+import type { Checked } from '../../../test/options.ts';
 import { camelKeys, wave } from '../../../test/golden.ts';
 import type { Wave } from '../../../test/golden.ts';
 import { RetortError } from '../../errors.ts';
@@ -114,6 +116,11 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
       }
     });
     expect(build({ compat: 'mmrazor' })).toBeInstanceOf(contract.make().constructor);
+  });
+
+  it('contract: options are checked alike in configs and in code', () => {
+    const Class = tidy(() => contract.make().constructor) as Checked['Class'];
+    expectSameCheck(name, { entry: connectors.get(name), Class, options });
   });
 
   it('contract: a config and the class make the same', () => {

@@ -1,8 +1,12 @@
 // What every delivery does: while the teacher runs, what its function or method returns is kept in a queue; while the student
 // runs, the same function is not executed and the kept outputs are handed out, the oldest first.
 // Kept tensors live in the scope in which the delivery began for the teacher, the training step as a rule.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import type { TapTarget } from '../../intercept/taps.ts';
+import { checkOptions } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { currentScope } from '../../torch/index.ts';
 import { makeBlock, within } from '../block.ts';
 import type { Block } from '../block.ts';
@@ -12,19 +16,27 @@ import { Kept } from './kept.ts';
 import { overlay } from './overlay.ts';
 import type { PartKey } from './overlay.ts';
 
-export interface DeliveryOptions {
-  /** How many outputs may wait at once. Default 1. */
-  maxKeepData?: number;
+const key = z.union([z.int(), z.string()]);
+const own = {
+  /** How many outputs may wait at once: how often the teacher calls the target in one step, at most. Default 1. */
+  maxKeepData: z.int().positive().default(1),
   /** Outputs that the student did not ask for are dropped at the end of a step, instead of being an error. Default false. */
-  allowRemainder?: boolean;
+  allowRemainder: z.boolean().default(false),
   /**
    * Replaces only these elements of the result (positions in an array, keys of a plain object or Map): the student's own function
    * runs too. Default: the whole result is replaced, and the student's function does not run.
    */
-  dataIdx?: PartKey | readonly PartKey[];
+  dataIdx: z.union([key, z.array(key).min(1).readonly()]).optional(),
   /** Hands out tensors outside the teacher's graph. Default true. */
-  detach?: boolean;
-}
+  detach: z.boolean().default(true),
+};
+/** The schema of {@link AddressOptions}, where they are described. */
+const ofAddress = { folder: z.string().exactOptional(), prefixes: z.record(z.string(), z.string()).exactOptional() };
+
+export interface DeliveryOptions extends OptionsFrom<typeof own> {}
+
+/** The schema of a delivery's options, those of its address among them. */
+export const deliverySchema = z.strictObject({ ...own, ...ofAddress });
 
 export abstract class DistillDelivery {
   /** False while the teacher runs, whose outputs are kept; true while the student runs, who gets them. */
@@ -42,13 +54,8 @@ export abstract class DistillDelivery {
   #tap: Disposable | undefined;
 
   constructor(target: TapTarget, options: DeliveryOptions = {}) {
-    const { maxKeepData = 1, allowRemainder = false, dataIdx, detach = true } = options;
     this.#label = `${new.target.name}("${target.address}")`;
-    if (!Number.isInteger(maxKeepData) || maxKeepData < 1) {
-      throw new RetortError(`${this.#label}: maxKeepData must be a positive integer, got ${String(maxKeepData)}`, {
-        help: 'it is how often the teacher calls the target in one step, at most',
-      });
-    }
+    const { maxKeepData, allowRemainder, dataIdx, detach } = checkOptions(deliverySchema, options, this.#label);
     this.maxKeepData = maxKeepData;
     this.allowRemainder = allowRemainder;
     this.#target = target;

@@ -5,21 +5,11 @@ import { RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import { addressTo, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { DistillDelivery } from './delivery.ts';
+import { deliverySchema, DistillDelivery } from './delivery.ts';
 import { FunctionOutputsDelivery } from './function-outputs.ts';
 import { MethodOutputsDelivery } from './method-outputs.ts';
 
 type AnyFunction = (...args: never[]) => unknown;
-
-const key = z.union([z.number().int(), z.string()]);
-const common = {
-  maxKeepData: z.number().int().positive().exactOptional(),
-  allowRemainder: z.boolean().exactOptional(),
-  dataIdx: z.union([key, z.array(key).min(1)]).exactOptional(),
-  detach: z.boolean().exactOptional(),
-  folder: z.string().exactOptional(),
-  prefixes: z.record(z.string(), z.string()).exactOptional(),
-};
 
 const ofFunction = addressTo<AnyFunction>('function', {
   others: (value) => typeof value === 'function',
@@ -49,7 +39,7 @@ function oneOf<T>(
 
 const table = {
   FunctionOutputs: entry(
-    z.strictObject({ source: ofFunction, funcPath: ofFunction, ...common }),
+    deliverySchema.extend({ source: ofFunction, funcPath: ofFunction }),
     ({ source, funcPath, ...options }) =>
       new FunctionOutputsDelivery(
         oneOf('FunctionOutputs', [
@@ -61,7 +51,7 @@ const table = {
     { summary: "What a function returns for the teacher, in place of the student's own." },
   ),
   MethodOutputs: entry(
-    z.strictObject({ source: ofMethod, methodPath: ofMethod, ...common }),
+    deliverySchema.extend({ source: ofMethod, methodPath: ofMethod }),
     ({ source, methodPath, ...options }) =>
       new MethodOutputsDelivery(
         oneOf('MethodOutputs', [

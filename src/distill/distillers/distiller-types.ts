@@ -61,10 +61,10 @@ type LossMapping<Loss, S extends string, T extends string, K extends string> = {
  */
 type OptionsOfLoss<Loss> = Loss extends DistillLoss
   ? unknown
-  : Loss extends { type: infer Type extends keyof Losses & string }
-    ? { readonly type: Type } & OptionsOf<Losses, Type> & {
-          readonly [Option in Exclude<keyof Loss, keyof OptionsOf<Losses, Type> | 'type'>]: never;
-        }
+  : Loss extends { type: infer Type extends keyof Losses }
+    ? OptionsOf<Losses, Type> & {
+        readonly [Option in Exclude<keyof Loss, keyof OptionsOf<Losses, Type> | 'type'>]: never;
+      }
     : LossConfig;
 
 /** What a distiller is put together from; the names that its mappings may use are those of its recorders, connectors and losses. */

@@ -1,9 +1,12 @@
 // What holds for every loss; each loss's test runs it with arguments of its own.
 import { expect, it } from 'vitest';
 
+import { expectSameCheck } from '../../../test/options.ts';
+import type { Checked } from '../../../test/options.ts';
 import { RetortError } from '../../errors.ts';
 import { enableGrad, grad, manualSeed, noGrad, Tensor, tensor, tidy } from '../../torch/index.ts';
 import type { DType } from '../../torch/index.ts';
+import * as all from './index.ts';
 import { buildLoss, losses } from './index.ts';
 import type { DistillLoss } from './index.ts';
 
@@ -96,6 +99,12 @@ export function describeLoss(name: string, contract: LossContract): void {
     expect(Object.keys(args('float64'))).toEqual(expect.arrayContaining([...loss.inputs.required]));
     expect(() => build({ lossWieght: 2 })).toThrow(/lossWieght/);
     expect(() => build({ lossWeight: Number.NaN })).toThrow(RetortError);
+  });
+
+  it('contract: options are checked alike in configs and in code', () => {
+    const Class = new Map(Object.entries<unknown>(all)).get(name) as Checked['Class'];
+    if (name === 'StandardisedLogits') return; // whose inner loss is built by its entry
+    expectSameCheck(name, { entry: losses.get(name), Class, options });
   });
 
   it('contract: a scalar of the dtype of its arguments, finite, with gradients where they belong', () => {

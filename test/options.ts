@@ -1,0 +1,36 @@
+// Options are checked alike in configs and in code: what a schema refuses, the constructor refuses in the same words.
+import { expect } from 'vitest';
+import type { z } from 'zod';
+
+import type { Entry } from '../src/registry/index.ts';
+
+/** Values that make no sense for most options. */
+const strange = [Number.NaN, Infinity, -Infinity, -1, 0, 1.5, '', 'strange', true, {}, [], () => 1];
+
+export interface Checked {
+  entry: Entry<unknown>;
+  /** The class that the entry builds. */
+  Class: new (options: object) => object;
+  /** Options that are fine. */
+  options: object;
+}
+
+/** Expects the constructor to refuse all that the entry's schema refuses, and to name class and option. */
+export function expectSameCheck(name: string, { entry, Class, options }: Checked): void {
+  const { shape } = entry.schema as unknown as { shape: Readonly<Record<string, z.ZodType>> };
+  for (const [option, schema] of Object.entries(shape)) {
+    for (const value of strange) {
+      if (schema.safeParse(value).success) continue;
+      const label = `${name}: ${option}: ${String(value)}`;
+      const words = new RegExp(`^${name}:\\s+${option}\\b.*got `);
+      expect(() => new Class({ ...options, [option]: value }), label).toThrow(words);
+      expect(() => entry.build({ ...options, [option]: value }, name), label).toThrow(words);
+    }
+  }
+  expect(() => new Class({ ...options, strange: 1 })).toThrow(new RegExp(`^${name}: "strange" is no option`));
+  expect(() => new Class(Promise.resolve(options))).toThrow(/expected an object of options, got a Promise/);
+  const undefinedOnes = Object.entries(shape).filter(([, schema]) => schema.safeParse(undefined).success);
+  expect(
+    () => new Class({ ...Object.fromEntries(undefinedOnes.map(([key]) => [key, undefined])), ...options }),
+  ).not.toThrow();
+}

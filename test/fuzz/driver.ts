@@ -17,6 +17,10 @@ export interface FuzzOptions {
   calls?: number | undefined;
   /** Parts whose name contains this only. */
   only?: string | undefined;
+  /** Whether cases with a fault are made smaller, which takes a process for each step. Default true. */
+  smaller?: boolean;
+  /** Seconds of a processor after which a case stands still. Default 5. */
+  patience?: number;
   /** Called with progress, a line each time. */
   log?: (line: string) => void;
 }
@@ -38,125 +42,137 @@ export interface Report {
   found: Found[];
 }
 
-/** A case that computes longer than this, in seconds of a processor, or waits longer than that, stands still. */
-const patience = { computing: 5, waiting: 120 };
+/** A case that does nothing for as many seconds stands still as well. */
+const longestWait = 120;
 const standsStill = 'stands still';
 /** Writable memory of a process, in KiB: what wants gigabytes fails instead of filling the machine. */
 const mostMemory = 1.75 * 2 ** 20;
 /** Deaths of one part beyond this many are not looked for. */
-const enough = 3;
+const enough = 2;
 
 /** Tries the cases and reports what was found, each kind of each part once. */
-export async function fuzz({ fuzzer: name, seed, calls, only, log = () => {} }: FuzzOptions): Promise<Report> {
-  const { default: fuzzer } = (await import(new URL(`${name}.ts`, import.meta.url).href)) as { default: Fuzzer };
-  const all = fuzzer.parts?.() ?? Array.from({ length: 10 }, (_, i) => `part ${i}`);
-  const chosen = only === undefined ? all : all.filter((part) => part.includes(only));
-  const each = Math.ceil((calls ?? fuzzer.calls) / Math.max(1, chosen.length));
-  let left = chosen.map((part) => ({ name: part, from: 0, calls: each }));
-  const report: Report = { taken: 0, refused: 0, found: [] };
-  const known = new Set<string>();
-  const deaths = new Map<string, number>();
-
-  while (left.length > 0) {
-    const end = await inProcess({ fuzzer: name, seed, parts: left });
-    report.taken += end.taken;
-    report.refused += end.refused;
-    const seen = end.death === undefined ? end.seen : [...end.seen, end.death];
-    for (const one of seen) {
-      const key = `${one.part}: ${one.kind}`;
-      if (known.has(key)) continue;
-      known.add(key);
-      const found = await smallest(name, fuzzer, one);
-      report.found.push(found);
-      log(`${key}${found.alone ? '' : ' (not when tried alone)'}\n${found.message}\n${found.source}\n`);
-    }
-    if (end.death === undefined) break;
-    const { part, index } = end.death;
-    const died = (deaths.get(part) ?? 0) + 1;
-    deaths.set(part, died);
-    left = left.slice(left.findIndex((one) => one.name === part));
-    if (died >= enough) left = left.slice(1);
-    else left[0]!.from = index + 1;
-  }
-  return report;
-}
-
-/** The case, made smaller for as long as the same kind of fault shows. */
-async function smallest(name: string, fuzzer: Fuzzer, first: Seen): Promise<Found> {
-  const { seen, death } = await inProcess({ fuzzer: name, tried: [first.tried] });
-  const again = death ?? seen[0];
-  let best = again === undefined ? undefined : { ...again, died: death !== undefined };
-  const alone = best?.kind === first.kind;
-  if (!alone || best === undefined) {
-    return { part: first.part, kind: first.kind, message: first.message, source: fuzzer.source(first.tried), alone };
-  }
-  if (!best.died) {
-    const { seen } = await inProcess({ fuzzer: name, large: best.tried, kind: best.kind });
-    best = { ...(seen.at(-1) ?? best), died: false };
-  } else if (best.kind !== standsStill) best = await smallestDeath(name, fuzzer, best);
-  return { part: first.part, kind: best.kind, message: best.message, source: fuzzer.source(best.tried), alone: true };
-}
-
-/** A case that ends its process, made smaller: each smaller one takes a process, so only so many are tried. */
-async function smallestDeath(name: string, fuzzer: Fuzzer, first: Seen): Promise<Seen & { died: boolean }> {
-  let best = first;
-  for (let round = 0; round < 30; round++) {
-    let candidates = [...fuzzer.simpler(best.tried)];
-    let better: Seen | undefined;
-    while (candidates.length > 0 && better === undefined) {
-      const { death, seen } = await inProcess({ fuzzer: name, tried: candidates });
-      const last = death ?? seen[0];
-      if (last === undefined) break;
-      if (death?.kind === best.kind) better = death;
-      else candidates = candidates.slice(last.index + 1); // something else was wrong with that one
-    }
-    if (better === undefined) break;
-    best = better;
-  }
-  return { ...best, died: true };
+export async function fuzz(options: FuzzOptions): Promise<Report> {
+  const { default: fuzzer } = (await import(new URL(`${options.fuzzer}.ts`, import.meta.url).href)) as {
+    default: Fuzzer;
+  };
+  return new Driver(fuzzer, options).run();
 }
 
 interface End {
   taken: number;
   refused: number;
   seen: Seen[];
+  /** What was tried when the process died. */
   death: Seen | undefined;
 }
 
-/** Does a job in a process. */
-async function inProcess(job: Job): Promise<End> {
-  const folder = mkdtempSync(join(tmpdir(), 'retort-fuzz-'));
-  try {
-    writeFileSync(join(folder, 'job'), JSON.stringify(job));
-    const { status, said } = await untilItEnds(folder);
-    const text = (file: string): string =>
-      existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8') : '';
-    const seen = text('faults')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Seen);
-    const line = text('now').split('\n')[0]!;
-    if (line === '') throw new Error(`the process ended before its first case (${status ?? 'well'}):\n${said}`);
-    const { counts, ...now } = JSON.parse(line) as Now;
-    const death = status === undefined ? undefined : { ...now, kind: status, message: said.slice(0, 2000) };
-    return { ...counts, seen, death };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+class Driver {
+  readonly #fuzzer: Fuzzer;
+  readonly #options: FuzzOptions;
+
+  constructor(fuzzer: Fuzzer, options: FuzzOptions) {
+    this.#fuzzer = fuzzer;
+    this.#options = options;
+  }
+
+  async run(): Promise<Report> {
+    const { fuzzer, seed, calls = this.#fuzzer.calls, only, log = () => {} } = this.#options;
+    const all = this.#fuzzer.parts?.() ?? Array.from({ length: 10 }, (_, i) => `part ${i}`);
+    const chosen = only === undefined ? all : all.filter((part) => part.includes(only));
+    const each = Math.ceil(calls / Math.max(1, chosen.length));
+    let left = chosen.map((name) => ({ name, from: 0, calls: each }));
+    const report: Report = { taken: 0, refused: 0, found: [] };
+    const known = new Set<string>();
+    const deaths = new Map<string, number>();
+    while (left.length > 0) {
+      const { taken, refused, seen, death } = await this.#process({ fuzzer, seed, parts: left });
+      report.taken += taken;
+      report.refused += refused;
+      for (const one of death === undefined ? seen : [...seen, death]) {
+        const key = `${one.part}: ${one.kind}`;
+        if (known.has(key)) continue;
+        known.add(key);
+        const found = await this.#smallest(one);
+        report.found.push(found);
+        log(`${key}${found.alone ? '' : ' (not when tried alone)'}\n${found.message}\n${found.source}\n`);
+      }
+      if (death === undefined) break;
+      const died = (deaths.get(death.part) ?? 0) + 1;
+      deaths.set(death.part, died);
+      left = left.slice(left.findIndex((one) => one.name === death.part));
+      if (died >= enough) left = left.slice(1);
+      else left[0]!.from = death.index + 1;
+    }
+    return report;
+  }
+
+  /** The case, made smaller for as long as the same kind of fault shows. */
+  async #smallest(first: Seen): Promise<Found> {
+    const { fuzzer, smaller = true } = this.#options;
+    const { seen, death } = await this.#process({ fuzzer, tried: [first.tried] });
+    const alone = (death ?? seen[0])?.kind === first.kind;
+    let best = first;
+    if (alone && smaller) {
+      if (death === undefined) {
+        // Thrown ones are made smaller in one process; the last line of its faults is the smallest case.
+        const { seen } = await this.#process({ fuzzer, large: first.tried, kind: first.kind });
+        best = seen.at(-1) ?? first;
+      } else if (death.kind !== standsStill) best = await this.#smallestDeath(death);
+    }
+    const { kind, message, tried } = best;
+    return { part: first.part, kind, message, source: this.#fuzzer.source(tried), alone };
+  }
+
+  /** A case that ends its process, made smaller: each smaller one takes a process, so only so many are tried. */
+  async #smallestDeath(first: Seen): Promise<Seen> {
+    const { fuzzer } = this.#options;
+    let best = first;
+    for (let round = 0; round < 30; round++) {
+      let candidates = [...this.#fuzzer.simpler(best.tried)];
+      let better: Seen | undefined;
+      while (candidates.length > 0 && better === undefined) {
+        const { seen, death } = await this.#process({ fuzzer, tried: candidates });
+        const last = death ?? seen[0];
+        if (last === undefined) break;
+        if (death?.kind === best.kind) better = death;
+        else candidates = candidates.slice(last.index + 1); // something else was wrong with that one
+      }
+      if (better === undefined) break;
+      best = better;
+    }
+    return best;
+  }
+
+  /** Does a job in a process. */
+  async #process(job: Job): Promise<End> {
+    const folder = mkdtempSync(join(tmpdir(), 'retort-fuzz-'));
+    try {
+      writeFileSync(join(folder, 'job'), JSON.stringify(job));
+      const { status, said } = await untilItEnds(folder, this.#options.patience ?? 5);
+      const text = (file: string): string =>
+        existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8') : '';
+      const seen = text('faults')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Seen);
+      const line = text('now').split('\n')[0]!;
+      if (line === '') throw new Error(`the process ended before its first case (${status ?? 'well'}):\n${said}`);
+      const { counts, ...now } = JSON.parse(line) as Now;
+      const death = status === undefined ? undefined : { ...now, kind: status, message: said.slice(0, 2000) };
+      return { ...counts, seen, death };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 }
 
-/** How it ended: undefined when all went well. */
-async function untilItEnds(folder: string): Promise<{ status: string | undefined; said: string }> {
+/** How the process of a job ended: undefined when all went well. @param patience in seconds of a processor */
+async function untilItEnds(folder: string, patience: number): Promise<{ status: string | undefined; said: string }> {
   const program = fileURLToPath(new URL('child.ts', import.meta.url));
   const node = ['--expose-gc', '--import', import.meta.resolve('tsx'), program, folder];
   const limits = `ulimit -c 0; ulimit -d ${mostMemory}; exec "$0" "$@"`;
-  const env = {
-    ...process.env,
-    RETORT_THREADS: '1',
-    OMP_NUM_THREADS: '1',
-    OPENBLAS_NUM_THREADS: '1',
-    GLOG_minloglevel: '3',
-  };
+  const one = { RETORT_THREADS: '1', OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
+  const env = { ...process.env, ...one, GLOG_minloglevel: '3' };
   const child = spawn('sh', ['-c', limits, process.execPath, ...node], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said = `${said}${data.toString()}`.slice(-20_000)));
@@ -168,9 +184,11 @@ async function untilItEnds(folder: string): Promise<{ status: string | undefined
     const text = existsSync(now) && statSync(now).size > 0 ? readFileSync(now, 'utf8') : '';
     const computed = secondsOf(child.pid);
     if (text !== last) [last, since] = [text, { computed, at: Date.now() }];
-    still = computed - since.computed > patience.computing || Date.now() - since.at > patience.waiting * 1000;
+    // What comes before the first case, such as loading libtorch, takes its time.
+    const most = text === '' ? longestWait : patience;
+    still ||= computed - since.computed > most || Date.now() - since.at > longestWait * 1000;
     if (still) child.kill('SIGKILL');
-  }, 500);
+  }, 100);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
     child.on('close', (...end) => resolve(end)),
   );

@@ -166,11 +166,22 @@ it('a metric that is none is said', async () => {
   expect((await resumed.resume(folder).run()).metrics).toEqual(metrics);
 });
 
-function distillation(): Algorithm {
+function distillation(distiller = logitsDistiller()): Algorithm {
   manualSeed(5);
   const networks = { architecture: tinyNetwork(4), teacher: tinyNetwork(6) };
-  return buildAlgorithm({ type: 'SingleTeacherDistill', ...networks, distiller: logitsDistiller() });
+  return buildAlgorithm({ type: 'SingleTeacherDistill', ...networks, distiller });
 }
+const feat = { type: 'ModuleOutputs', source: 'backbone.layer1' };
+/** Looks at no scores. */
+const attention = {
+  type: 'ConfigurableDistiller',
+  studentRecorders: { feat },
+  teacherRecorders: { feat },
+  distillLosses: { loss_at: { type: 'ATLoss' } },
+  lossForwardMappings: {
+    loss_at: { sFeature: { recorder: 'feat', fromStudent: true }, tFeature: { recorder: 'feat', fromStudent: false } },
+  },
+};
 
 const run = async (algorithm: Algorithm, lines: string[] = []): Promise<string> => {
   using images = new SyntheticImages({ samples: 16 });
@@ -197,7 +208,7 @@ it('a loss that is none names the step, the losses and the first tensor that wen
 });
 
 it("what a frozen teacher gives is named as the teacher's, and its classes ruled out are no trouble", async () => {
-  const algorithm = distillation();
+  const algorithm = distillation(attention);
   const teacher = algorithm.getModule('teacher')!;
   const ruledOut = teacher.getModule('head.fc')!.registerForwardHook((_module, _args, output) => {
     const scores = output as Tensor;

@@ -125,7 +125,7 @@ describe('optimisers', () => {
       step();
       const before = memory().tensors;
       for (let i = 0; i < 50; i++) step();
-      expect(memory().tensors).toBe(before);
+      expect(memory().tensors).toBeLessThanOrEqual(before); // what earlier types left may be collected meanwhile
       expect(unused.toArray()).toEqual([1, 1]);
       expect(used.toArray()).not.toEqual([1, 1]);
     }

@@ -144,6 +144,15 @@ void claim_group(Engine& engine) {
   process().group = &engine;
 }
 
+// Newer libtorchs ask for a store on libuv unless told otherwise, and Debian builds them without; the plain one is in all.
+template <class Options>
+auto ask_for_plain_store(Options& options, int) -> decltype(options.useLibUV, void()) {
+  options.useLibUV = false;
+}
+
+template <class Options>
+void ask_for_plain_store(Options&, long) {}  // a libtorch that has only the plain one
+
 // joinGroup(address, port, rank, worldSize, timeoutMs, endsWithParent): waits until all are there.
 void join_group(const Args<6>& args) {
   const std::string address = args.string(0);
@@ -156,6 +165,7 @@ void join_group(const Args<6>& args) {
   store_options.isServer = rank == 0;
   store_options.numWorkers = size;
   store_options.timeout = timeout;
+  ask_for_plain_store(store_options, 0);
   claim_group(args.engine);
   try {
     auto store = c10::make_intrusive<c10d::TCPStore>(address, store_options);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import type { z } from 'zod';
 
 import { datasets, transforms } from '../src/data/index.ts';
 import { algorithms } from '../src/distill/algorithms/index.ts';
@@ -138,6 +138,18 @@ function saidToPrint(program: string): string {
   return list.trimEnd().replaceAll(/^\/\/ ?/gm, '');
 }
 
+it('docs/environment.md has every variable that is read', () => {
+  const text = read('docs/environment.md');
+  const sources = [...filesBelow('src', '.ts'), ...filesBelow('tools', '.mjs')].filter(
+    (path) => !path.endsWith('.test.ts'),
+  );
+  const own = /process\.env(?:\.|\[')([A-Z_]+)/g;
+  const named = sources.flatMap((path) => [...read(path).matchAll(own)].map(([, name]) => name!));
+  const general = new Set(['PATH', 'TERM', 'CXX']); // every program's
+  expect(named.length).toBeGreaterThan(8);
+  expect([...new Set(named)].filter((name) => !general.has(name) && !text.includes(`\`${name}\``))).toEqual([]);
+});
+
 describe('names', () => {
   const exported = new Set<string>();
   /** Functions, and methods of exported classes. */
@@ -179,7 +191,8 @@ describe('names', () => {
       const called = /^(?:\w+\.)*([a-z]\w*)\(/.exec(code!)?.[1];
       if (called !== undefined && !callable.has(called) && !foreign.has(`${called}()`)) unknown.push(`${called}()`);
     }
-    for (const [path] of read(document).matchAll(/retort-kd\/[\w/-]+/g)) if (!subpaths.has(path)) unknown.push(path);
+    for (const [path] of read(document).matchAll(/(?<!node_modules\/)retort-kd\/[\w/-]+/g))
+      if (!subpaths.has(path)) unknown.push(path);
     expect([...new Set(unknown)]).toEqual([]);
   });
 });
@@ -266,7 +279,7 @@ describe('tables', () => {
     });
     const options = Object.entries<Entry<unknown>>(entries).flatMap(([name, { schema }]) =>
       Object.entries((schema as unknown as { shape: Record<string, z.ZodType> }).shape).map(
-        ([option, kind]) => `\`${name}\` \`${option}\`${kind instanceof z.ZodExactOptional ? '' : ' required'}`,
+        ([option, kind]) => `\`${name}\` \`${option}\`${kind._zod.optin === undefined ? ' required' : ''}`,
       ),
     );
     expect(rows.toSorted()).toEqual(options.toSorted());

@@ -1,7 +1,7 @@
-// The public surface: every subpath export is there after a build, and loads by the package's own name.
+// The public surface: every subpath export is there after a build, loads by the package's own name, and stands in the document.
 import { existsSync, readFileSync } from 'node:fs';
 
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 const root = new URL('../', import.meta.url);
 const { exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
@@ -16,4 +16,31 @@ it.each(paths)('%s', async (path, files) => {
   if (path === './intercept/register') return; // acts when it is loaded: src/intercept has its test
   const loaded = (await import(path.replace('.', 'retort-kd'))) as object;
   expect(Object.keys(loaded).length).toBeGreaterThan(0);
+});
+
+describe('docs/install.md', () => {
+  const document = readFileSync(new URL('docs/install.md', root), 'utf8');
+  const table = (heading: string): string[] =>
+    [
+      ...document
+        .split(heading)[1]!
+        .split('\n\n')[0]!
+        .matchAll(/^\| (`.*?) \|/gm),
+    ].flatMap(([, cell]) => cell!.split(', ').map((name) => name.replaceAll('`', '')));
+
+  it('lists what the root exports, and that is what the subpaths export', async () => {
+    const names = (await import('retort-kd')) as Record<string, unknown>;
+    expect(table('| names | what |').toSorted()).toEqual(Object.keys(names).toSorted());
+    const subpaths = paths.map(([path]) => path).filter((path) => path !== '.' && path !== './intercept/register');
+    const all: Record<string, unknown>[] = await Promise.all(
+      subpaths.map((path) => import(path.replace('.', 'retort-kd'))),
+    );
+    const strange = Object.keys(names).filter((name) => !all.some((one) => one[name] === names[name]));
+    expect(strange).toEqual(['version']);
+  });
+
+  it('lists every subpath', () => {
+    const subpaths = paths.map(([path]) => path.replace('.', 'retort-kd')).filter((path) => path !== 'retort-kd');
+    expect(table('| subpath | what |').toSorted()).toEqual(subpaths.toSorted());
+  });
 });

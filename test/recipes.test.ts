@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { requireTypes } from '../src/cli/check-types.ts';
 import { buildExperiment } from '../src/cli/experiment.ts';
+import { optionsOf, tables } from '../src/cli/places.ts';
 import { runStages } from '../src/cli/stages.ts';
 import { loadConfig } from '../src/config/index.ts';
 import type { CheckedConfig, LoadedConfig } from '../src/config/index.ts';
@@ -22,7 +22,7 @@ import { narrowClasses, narrowed } from './narrowed.ts';
 const recipes = fileURLToPath(new URL('../recipes', import.meta.url));
 const tested = (path: string): boolean => path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist)\//.test(path);
 const files = (readdirSync(recipes, { recursive: true }) as string[]).filter(tested).toSorted();
-const read = (file: string): Promise<LoadedConfig> => loadConfig(join(recipes, file));
+const read = (file: string): Promise<LoadedConfig> => loadConfig(join(recipes, file), { tables, optionsOf });
 const named = (name: string): string => files.find((file) => basename(file, '.ts') === name)!;
 
 /** The configs of MMRazor for classification, and what they take from MMClassification and from itself, by name. */
@@ -99,7 +99,6 @@ describe.each(files)('%s', (file) => {
   it('names what there is, builds, and trains', async () => {
     const { stages } = await read(file);
     for (const { name, config } of stages) {
-      requireTypes(config, `${file} ${name}`);
       if ((config.model as { teacher?: { type?: string } }).teacher?.type === 'FromStage') continue;
       const { algorithm, trainer, trainLoader, valLoader } = buildExperiment(small(config), {});
       tidy(() => {

@@ -2,72 +2,107 @@
 //   node tools/build-native.mjs [--force] [--source DIR] [--out DIR] [--sanitize]
 // --sanitize builds with AddressSanitizer and UndefinedBehaviorSanitizer: see prove-native.mjs, which runs what it gives.
 
-import { copyFileSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { doctorCommand, hashSources, mismatch, readAddon, seal } from './addon-file.mjs';
 import { probeAddon } from './addon.mjs';
 import { hasGloo, requireLibtorch } from './libtorch.mjs';
 import { findNodeHeaders } from './node-headers.mjs';
 import { buildDir, nativeDir, root } from './paths.mjs';
 import { capture, which } from './processes.mjs';
-import { filesBelow, hashFiles, readJson, writeJson } from './stamps.mjs';
+import { findCompiler } from './requirements.mjs';
+import { hashFiles, readJson, writeWhole } from './stamps.mjs';
 import { runTool, ToolError } from './tool-error.mjs';
 
 /** @typedef {import('./libtorch.mjs').Libtorch} Libtorch */
+/** @typedef {import('./addon-file.d.mts').AddonRecord} AddonRecord */
+/** @typedef {Omit<AddonRecord, 'sha256'>} Facts what an addon built now would be made from; equal keys mean equal addons */
 
 /**
- * What an addon built now would be made from; two equal stamps mean equal addons.
  * @param {Libtorch} libtorch
- * @param {{ dir: string, version: string }} headers
+ * @returns {Facts}
  */
-export function addonStamp(libtorch, headers, source = nativeDir, sanitize = false) {
-  const { mtimeMs, size } = statSync(realpathSync(join(libtorch.libDir, 'libtorch_cpu.so')));
-  const recipe = [join(nativeDir, 'CMakeLists.txt'), join(root, 'tools/build-native.mjs')];
-  const gloo = hasGloo(libtorch);
-  const environment = { root, libtorch, gloo, sanitize, mtimeMs, size, headers, compiler: process.env['CXX'] ?? '' };
-  return {
-    sources: hashFiles(filesBelow(source), source),
-    environment: JSON.stringify({ ...environment, recipe: hashFiles(recipe, root) }),
+export function addonFacts(libtorch, source = nativeDir, sanitize = false) {
+  const file = realpathSync(join(libtorch.libDir, 'libtorch_cpu.so'));
+  const { mtimeMs, size } = statSync(file);
+  const compiler = findCompiler();
+  const facts = {
+    retort: /** @type {string} */ (readJson(join(root, 'package.json'))?.version),
+    sources: hashSources(source) ?? '',
+    platform: `${process.platform}-${process.arch}`,
+    node: { version: process.versions.node, abi: process.versions.modules ?? '' },
+    libtorch: { version: libtorch.version, file, size, mtimeMs },
+    // Without a compiler an addon of any will do.
+    compiler: compiler === undefined ? '' : (capture(compiler, ['--version']).stdout.split('\n')[0] ?? ''),
   };
+  const { source: _, ...parts } = libtorch;
+  const recipe = hashFiles([join(root, 'tools/build-native.mjs')], root);
+  const { node, compiler: __, ...rest } = facts;
+  const key = createHash('sha256')
+    .update(JSON.stringify({ ...rest, abi: node.abi, parts, gloo: hasGloo(libtorch), sanitize, recipe }))
+    .digest('hex');
+  return { ...facts, key };
 }
 
 /**
+ * Whether a file is the addon that would be built now.
+ * @param {string} file
+ * @param {Facts} facts
+ */
+export function isAddonOf(file, { key, compiler }) {
+  const record = readAddon(file);
+  return typeof record !== 'string' && record.key === key && (compiler === '' || record.compiler === compiler);
+}
+
+/**
+ * Builds the addon of a clone, beside what CMake needs to build it again quickly.
  * @param {{ libtorch?: Libtorch, source?: string, out?: string, force?: boolean, sanitize?: boolean }} [options]
  * @returns {boolean} whether anything had to be built
  * @throws {ToolError} when something is missing, or with the compiler's output
  */
 export function buildNative(options = {}) {
   const { libtorch = requireLibtorch(), source = nativeDir, out = buildDir, force = false, sanitize = false } = options;
-  const headers = findNodeHeaders();
-  const stamp = addonStamp(libtorch, headers, source, sanitize);
-  const stampFile = join(out, 'stamp.json');
-  const before = readJson(stampFile);
+  const facts = addonFacts(libtorch, source, sanitize);
   const addon = join(out, 'retort.node');
-  if (!force && isBuilt(addon) && before?.sources === stamp.sources && before.environment === stamp.environment)
-    return false;
+  if (!force && isAddonOf(addon, facts)) return false;
+  const before = readAddon(addon);
+  const isSame =
+    typeof before !== 'string' &&
+    before.compiler === facts.compiler &&
+    mismatch({ ...before, sources: facts.sources }, facts.retort) === undefined;
+  if (force || !isSame) for (const name of ['ninja', 'make']) rmSync(join(out, name), { recursive: true, force: true });
+  writeWhole(addon, compileAddon(libtorch, facts, { source, out, sanitize }), { mode: 0o755 });
+  return true;
+}
 
+/**
+ * Compiles, and tries the result.
+ * @param {Libtorch} libtorch
+ * @param {Facts} facts
+ * @param {{ source: string, out: string, sanitize?: boolean }} how `out` gets CMake's files and the log
+ * @returns {Buffer} the addon with its record
+ * @throws {ToolError} when something is missing, or with the compiler's output
+ */
+export function compileAddon(libtorch, facts, { source, out, sanitize = false }) {
   console.log(`building the native addon for libtorch ${libtorch.version} (about a minute) ...`);
   const work = join(out, which('ninja') ? 'ninja' : 'make');
-  rmSync(stampFile, { force: true });
-  if (force || before?.environment !== stamp.environment) rmSync(work, { recursive: true, force: true });
+  // CMake refuses a folder that was moved.
+  const settings = join(work, 'CMakeCache.txt');
+  if (existsSync(settings) && !readFileSync(settings, 'utf8').includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${nativeDir}\n`))
+    rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  compile(libtorch, headers.dir, { source, out, work, sanitize });
-
-  // A process that has the old addon loaded keeps it: the new one takes its name, not its place on the disk.
-  copyFileSync(join(work, 'retort.node'), `${addon}.tmp`);
-  renameSync(`${addon}.tmp`, addon);
-  const probe = probeAddon(addon, sanitize ? sanitizerEnvironment() : {});
-  if (!probe.loads) {
-    throw new ToolError(
-      `the addon was built but does not load: ${probe.message}`,
-      'the libtorch compiled against and the libraries found at run time differ; `npm run doctor` shows both',
-    );
-  }
-  writeJson(join(out, 'libtorch.json'), { ...libtorch, node: headers });
-  writeJson(stampFile, stamp);
-  return true;
+  compile(libtorch, findNodeHeaders().dir, { source, out, work, sanitize });
+  const library = join(work, 'retort.node');
+  const probe = probeAddon(library, sanitize ? sanitizerEnvironment() : {});
+  if (probe.loads) return seal(readFileSync(library), facts);
+  throw new ToolError(
+    `the addon was built but does not load: ${probe.message}`,
+    `the libtorch compiled against and the libraries found at run time differ; \`${doctorCommand()}\` shows both`,
+  );
 }
 
 /**
@@ -94,8 +129,9 @@ function compile(libtorch, nodeInclude, { source, out, work, sanitize }) {
     RETORT_GLOO: hasGloo(libtorch) ? 'ON' : 'OFF',
     RETORT_SANITIZE: sanitize ? 'ON' : 'OFF',
   };
-  // One compiler takes up to 2 GB: fewer at a time where memory is short.
-  const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2e9)));
+  // One compiler takes up to 2 GB: fewer at a time where memory is short, or where CMake's own variable says so.
+  const wanted = Number(process.env['CMAKE_BUILD_PARALLEL_LEVEL']) || availableParallelism();
+  const jobs = Math.max(1, Math.min(wanted, Math.floor(totalmem() / 2e9)));
   /** @type {string[][]} */
   const steps = [
     ['-S', nativeDir, '-B', work, '-G', ninja ? 'Ninja' : 'Unix Makefiles'],
@@ -110,7 +146,7 @@ function compile(libtorch, nodeInclude, { source, out, work, sanitize }) {
     const shown = lines.length > 80 ? [...lines.slice(0, 80), `... (the rest is in ${log})`] : lines;
     throw new ToolError(
       `the native build failed:\n${shown.join('\n')}`,
-      `everything the compiler said is in ${log}; \`npm run doctor\` shows the compiler and the libtorch used`,
+      `everything the compiler said is in ${log}; \`${doctorCommand()}\` shows the compiler and the libtorch used`,
     );
   }
 }
@@ -138,11 +174,6 @@ export function sanitizerEnvironment() {
     ASAN_OPTIONS: options.join(':'),
     UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
   };
-}
-
-/** @param {string} file */
-function isBuilt(file) {
-  return statSync(file, { throwIfNoEntry: false }) !== undefined;
 }
 
 if (process.argv[1] && import.meta.filename === realpathSync(process.argv[1])) {

@@ -1,19 +1,21 @@
 // Says what is there and what is missing, with the command that mends it. Status 1 when something necessary is missing.
-//   npm run doctor      or: node tools/doctor.mjs [--json]
+//   npm run doctor      or, in an installed package: retort doctor [--json]
 
 import { existsSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { cacheFolder } from './addon-cache.mjs';
+import { explain, findAddon, platformHelp, platformProblem, setupCommand } from './addon-file.mjs';
 import { probeAddon, suggestedCoreType } from './addon.mjs';
 import { installCommand } from './apt.mjs';
 import { isDistCurrent } from './build-dist.mjs';
-import { addonStamp } from './build-native.mjs';
+import { addonFacts } from './build-native.mjs';
 import { findFashionMnist } from './fashion-mnist.mjs';
 import { findLibtorch, hasGloo, libtorchHelp } from './libtorch.mjs';
 import { findNodeHeaders } from './node-headers.mjs';
-import { addonFile, buildDir, distDir, root, sourceDir } from './paths.mjs';
+import { distDir, root, sourceDir } from './paths.mjs';
 import { capture, which } from './processes.mjs';
 import { findCompiler, isNodeSupported } from './requirements.mjs';
 import { readJson } from './stamps.mjs';
@@ -29,30 +31,39 @@ import { runTool, ToolError } from './tool-error.mjs';
  * @property {string} [fix] the command that mends it
  */
 
-/** In a clone one command builds everything; an installed package has no sources and only builds the addon. */
+/** An installed package has no sources of its own. */
 const isClone = existsSync(sourceDir);
-const setupCommand = isClone ? 'npm run build' : `node ${join(root, 'tools/setup.mjs')} --for use`;
-const rebuildCommand = `node ${isClone ? 'tools/build-native.mjs' : join(root, 'tools/build-native.mjs')} --force`;
 
 /** @returns {Finding[]} */
 function examine() {
+  const platform = platformProblem();
+  if (platform !== undefined) return [{ name: 'system', state: 'missing', value: platform, fix: platformHelp }];
   // What follows would not run on it.
   if (!isNodeSupported()) return [examineNode()];
   const { libtorch, finding } = examineLibtorch();
-  const probe = existsSync(addonFile) ? probeAddon(addonFile) : undefined;
-  return [
-    examineNode(),
+  const search = findAddon(readJson(join(root, 'package.json'))?.version);
+  const file = search.chosen?.file;
+  const probe = file === undefined ? undefined : probeAddon(file);
+  // Who has an addon that fits needs nothing to build one.
+  const toBuild = [
     examineNodeHeaders(),
     examineProgram('npm', which('npm'), 'install Node from nodejs.org, which brings npm'),
     examineProgram('C++ compiler', findCompiler(), installCommand(['g++'])),
     examineProgram('CMake', which('cmake'), installCommand(['cmake'])),
     examineProgram('Ninja or Make', which('ninja') ?? which('make'), installCommand(['make'])),
+  ].map((one) =>
+    !isClone && probe?.loads && one.state === 'missing' ? { ...one, state: /** @type {const} */ ('note') } : one,
+  );
+  return [
+    examineNode(),
+    ...toBuild,
     finding,
-    examineBlas(libtorch, probe),
-    examineAddon(libtorch, probe),
+    examineBlas(libtorch, file, probe),
+    ...examineAddon(libtorch, search, probe),
     examineThreads(),
     examineProcesses(libtorch),
-    ...(isClone ? [examineDist(), examineData()] : []),
+    ...(isClone ? [examineDist()] : []),
+    examineData(),
   ];
 }
 
@@ -105,13 +116,14 @@ function examineLibtorch() {
 
 /**
  * @param {Libtorch | undefined} libtorch
+ * @param {string | undefined} addonFile
  * @param {import('./addon.mjs').AddonProbe | undefined} probe
  * @returns {Finding}
  */
-function examineBlas(libtorch, probe) {
+function examineBlas(libtorch, addonFile, probe) {
   const name = 'BLAS';
   if (!libtorch) return { name, state: 'note', value: 'unknown without libtorch' };
-  const library = existsSync(addonFile)
+  const library = addonFile
     ? /libblas\.so\S* => (\S+)/.exec(capture('ldd', [addonFile]).stdout)?.[1]
     : [libtorch.blasDir, libtorch.libDir]
         .map((dir) => join(dir ?? '', 'libblas.so.3'))
@@ -131,35 +143,61 @@ function examineBlas(libtorch, probe) {
 }
 
 /**
+ * Which addon is used and why, those that were passed over, and the cache.
  * @param {Libtorch | undefined} libtorch
+ * @param {import('./addon-file.d.mts').AddonSearch} search
  * @param {import('./addon.mjs').AddonProbe | undefined} probe
- * @returns {Finding}
+ * @returns {Finding[]}
  */
-function examineAddon(libtorch, probe) {
+function examineAddon(libtorch, search, probe) {
   const name = 'addon';
-  if (!probe) return { name, state: 'missing', value: 'not built', fix: setupCommand };
-  const made = readJson(join(buildDir, 'libtorch.json'));
-  const origin = made
-    ? `built for libtorch ${made.version} in ${made.libDir} and Node ${made.node?.version}`
-    : 'of unknown origin';
-  if (!probe.loads)
-    return { name, state: 'missing', value: `${origin}, does not load: ${probe.message}`, fix: rebuildCommand };
-  const { version, cuda } = probe.info;
-  const says = version ? `; loads, says libtorch ${version}, ${cuda ? 'CUDA usable' : 'no CUDA'}` : '; loads';
-  if (libtorch && !isAddonCurrent(libtorch)) {
-    return { name, state: 'note', value: `${origin}${says}; out of date`, fix: setupCommand };
+  const over = search.candidates.filter(({ problem }) => problem !== undefined);
+  const passed = over.map(({ file, problem }) => ({
+    name: 'passed over',
+    state: /** @type {const} */ ('note'),
+    value: `${file}: ${problem}`,
+  }));
+  const cache = {
+    name: 'cache',
+    state: /** @type {const} */ ('ok'),
+    value: cacheFolder() ?? 'none: this user has no home folder',
+  };
+  const { chosen } = search;
+  if (!chosen?.record || !probe) {
+    const { message, help } = explain(search);
+    return [
+      { name, state: 'missing', value: over.length > 0 ? 'none that fits' : message, fix: help },
+      ...passed,
+      cache,
+    ];
   }
-  return { name, state: 'ok', value: `${origin}${says}` };
+  const { file, origin, record } = chosen;
+  const whence = {
+    RETORT_ADDON: 'named by RETORT_ADDON',
+    package: 'of this package',
+    bundle: 'beside the bundle',
+    cache: 'from the cache',
+  }[origin];
+  const made = `built for libtorch ${record.libtorch.version} in ${dirname(record.libtorch.file)} and Node ${record.node.version}`;
+  const value = `${file} (${whence}), ${made}`;
+  if (!probe.loads) {
+    const fix = origin === 'RETORT_ADDON' ? 'unset RETORT_ADDON' : `remove it, then ${setupCommand()}`;
+    return [{ name, state: 'missing', value: `${value}, does not load: ${probe.message}`, fix }, ...passed, cache];
+  }
+  const says = `${value}; loads, says libtorch ${probe.info.version}, ${probe.info.cuda ? 'CUDA usable' : 'no CUDA'}`;
+  const isOther = libtorch !== undefined && origin !== 'RETORT_ADDON' && !isCurrent(libtorch, record.key);
+  const finding = isOther
+    ? { name, state: /** @type {const} */ ('note'), value: `${says}; another would be built now`, fix: setupCommand() }
+    : { name, state: /** @type {const} */ ('ok'), value: says };
+  return [finding, ...passed, cache];
 }
 
-/** @param {Libtorch} libtorch */
-function isAddonCurrent(libtorch) {
-  try {
-    const [stamp, now] = [readJson(join(buildDir, 'stamp.json')), addonStamp(libtorch, findNodeHeaders())];
-    return stamp?.sources === now.sources && stamp?.environment === now.environment;
-  } catch {
-    return false;
-  }
+/**
+ * @param {Libtorch} libtorch
+ * @param {string} key
+ */
+function isCurrent(libtorch, key) {
+  return addonFacts(libtorch).key === key;
 }
 
 /** @returns {Finding} */
@@ -185,9 +223,9 @@ function examineProcesses(libtorch) {
 /** @returns {Finding} */
 function examineDist() {
   const name = 'dist';
-  if (!existsSync(distDir)) return { name, state: 'missing', value: 'not built', fix: setupCommand };
+  if (!existsSync(distDir)) return { name, state: 'missing', value: 'not built', fix: setupCommand() };
   if (isDistCurrent()) return { name, state: 'ok', value: 'built, up to date' };
-  return { name, state: 'note', value: 'older than src/', fix: setupCommand };
+  return { name, state: 'note', value: 'older than src/', fix: setupCommand() };
 }
 
 /** @returns {Finding} */
@@ -198,7 +236,7 @@ function examineData() {
   return {
     name,
     state: 'note',
-    value: 'not found: npm start needs it',
+    value: 'not found: the quickstart needs it',
     fix: installCommand(['dataset-fashion-mnist']),
   };
 }

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 
+import { platformHelp, platformProblem } from './addon-file.mjs';
 import { fashionMnistFiles, findFashionMnist } from './fashion-mnist.mjs';
 import { hasGloo, libtorchHelp } from './libtorch.mjs';
 import { which } from './processes.mjs';
@@ -21,6 +22,12 @@ import { ToolError } from './tool-error.mjs';
 /** The C++ compiler that CMake will take. */
 export function findCompiler(env = process.env) {
   return env['CXX'] ? which(env['CXX']) : (which('c++') ?? which('g++') ?? which('clang++'));
+}
+
+/** @throws {ToolError} on a system that Retort does not run on */
+export function requirePlatform() {
+  const problem = platformProblem();
+  if (problem !== undefined) throw new ToolError(problem, platformHelp);
 }
 
 /** @throws {ToolError} when this Node is too old for Retort */
@@ -90,14 +97,14 @@ export function requirements(purpose, libtorch) {
       otherwise: 'gloo in the include folder of libtorch',
     });
   }
-  if (purpose !== 'use') {
-    list.push({
-      name: 'the Fashion-MNIST images',
-      present: findFashionMnist() !== undefined,
-      debianPackage: 'dataset-fashion-mnist',
-      otherwise: `${fashionMnistFiles.join(', ')} in data/fashion-mnist`,
-    });
-  }
+  list.push({
+    name: 'the Fashion-MNIST images (for the quickstart)',
+    present: findFashionMnist() !== undefined,
+    // Whoever uses the package has data of their own.
+    optional: purpose === 'use',
+    debianPackage: 'dataset-fashion-mnist',
+    otherwise: `${fashionMnistFiles.join(', ')} in data/fashion-mnist`,
+  });
   return list;
 }
 

@@ -1,5 +1,6 @@
 // Brings a machine from bare to ready: Debian packages, npm packages, the native addon, dist/. Does only what is missing and
-// says what before doing it; interrupted at any point, the next run finishes.
+// says what before doing it; interrupted at any point, the next run finishes. `--for use` is for the installed package, as
+// `retort setup`: an addon that was built before is taken from the user's cache.
 //   node tools/setup.mjs --for start|test|use [--dry-run] [--bare]
 // --dry-run prints the commands instead of running them; --bare, with it, takes everything for missing.
 
@@ -9,11 +10,12 @@ import { parseArgs } from 'node:util';
 import { installPackages } from './apt.mjs';
 import { buildDist } from './build-dist.mjs';
 import { buildNative } from './build-native.mjs';
+import { buildInstalled, findBuilt, takeBuilt } from './installed-addon.mjs';
 import { findLibtorch } from './libtorch.mjs';
 import { areNpmPackagesInstalled, installedLock } from './npm-packages.mjs';
 import { addonFile, root } from './paths.mjs';
 import { capture, commandLine, which } from './processes.mjs';
-import { requireNode, requirements } from './requirements.mjs';
+import { requireNode, requirePlatform, requirements } from './requirements.mjs';
 import { runTool, ToolError } from './tool-error.mjs';
 
 /** @typedef {import('./requirements.mjs').Purpose} Purpose */
@@ -23,6 +25,7 @@ import { runTool, ToolError } from './tool-error.mjs';
  * @param {{ dryRun: boolean, bare: boolean }} mode
  */
 function setup(purpose, { dryRun, bare }) {
+  requirePlatform();
   requireNode();
   /** @type {import('./apt.mjs').Runner} */
   const run = (message, command) => {
@@ -31,25 +34,33 @@ function setup(purpose, { dryRun, bare }) {
   };
 
   const found = bare ? undefined : findLibtorch().libtorch;
+  const built = found && purpose === 'use' ? findBuilt(found) : undefined;
   const lacking = requirements(purpose, found).filter(({ present }) => bare || !present);
   const missing = lacking.filter(({ optional }) => optional !== true);
-  if (missing.length > 0) supply(missing, run);
+  if (missing.length > 0 && built === undefined) supply(missing, run);
   // Once, when the addon that would use it is built: a machine that cannot have it is not asked each time.
   const extra = lacking.filter(({ optional }) => optional === true);
-  if (extra.length > 0 && which('apt-get') && (bare || !existsSync(addonFile))) offer(extra, run);
-  const libtorch = missing.length > 0 && !dryRun ? verify(purpose) : found;
+  if (extra.length > 0 && which('apt-get') && (bare || (built === undefined && !existsSync(addonFile))))
+    offer(extra, run);
+  const libtorch = missing.length > 0 && built === undefined && !dryRun ? verify(purpose) : found;
   if (purpose !== 'use' && (bare || !areNpmPackagesInstalled())) installNpmPackages(run, dryRun);
   if (dryRun) {
-    console.log('setup: then the native addon and dist/ are built, unless they are up to date');
+    console.log(
+      `setup: then ${purpose === 'use' ? 'the native addon is' : 'the native addon and dist/ are'} built, unless up to date`,
+    );
     return;
   }
 
   if (!libtorch) throw new Error('libtorch is a requirement, and all of them are met');
-  buildNative({ libtorch });
+  if (built !== undefined) takeBuilt(built);
+  else if (purpose === 'use') buildInstalled(libtorch);
+  else buildNative({ libtorch });
   if (purpose !== 'use') buildDist();
   console.log(
     `setup: ready (libtorch ${libtorch.version}${libtorch.cuda ? ' with CUDA' : ''}, Node ${process.versions.node})`,
   );
+  if (process.env['RETORT_ADDON'])
+    console.log(`setup: RETORT_ADDON is set: ${process.env['RETORT_ADDON']} is used in its place`);
 }
 
 /**

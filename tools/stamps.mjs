@@ -1,7 +1,7 @@
 // Stamps: small JSON files that say what a build was made from, so that it is made again exactly when that has changed.
 
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 /**
@@ -52,13 +52,27 @@ export function readJson(file) {
 }
 
 /**
- * Writes a JSON file whole or not at all.
+ * Writes a file whole or not at all; a process that has the old one open keeps it.
+ * @param {string} file
+ * @param {string | Uint8Array} content
+ * @param {{ mode?: number }} [options]
+ */
+export function writeWhole(file, content, { mode = 0o644 } = {}) {
+  mkdirSync(dirname(file), { recursive: true });
+  const partial = `${file}.${randomUUID()}.tmp`;
+  try {
+    writeFileSync(partial, content, { mode, flush: true });
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
+/**
  * @param {string} file
  * @param {unknown} value
  */
 export function writeJson(file, value) {
-  mkdirSync(dirname(file), { recursive: true });
-  const partial = `${file}.${process.pid}.tmp`;
-  writeFileSync(partial, `${JSON.stringify(value, undefined, 2)}\n`);
-  renameSync(partial, file);
+  writeWhole(file, `${JSON.stringify(value, undefined, 2)}\n`);
 }

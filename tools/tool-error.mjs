@@ -19,11 +19,19 @@ export class ToolError extends Error {
  * Runs a tool's main function: a `ToolError` ends the process with its message and status 1, so does an option that
  * node:util's parseArgs does not know; a defect keeps its stack. Ctrl-C ends it with status 130.
  * @param {string} name printed before each message
- * @param {() => void} main
+ * @param {() => void | Promise<void>} main
  */
 export function runTool(name, main) {
+  void run(name, main);
+}
+
+/**
+ * @param {string} name
+ * @param {() => void | Promise<void>} main
+ */
+async function run(name, main) {
   try {
-    main();
+    await main();
   } catch (error) {
     if (!(error instanceof ToolError || (error instanceof TypeError && 'code' in error))) throw error;
     const help = error instanceof ToolError ? `\n  help: ${error.help}` : '';

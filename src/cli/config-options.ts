@@ -5,6 +5,8 @@ import { Option } from '@commander-js/extra-typings';
 
 import { loadConfig } from '../config/index.ts';
 import type { LoadedConfig } from '../config/index.ts';
+import { fileMistakes } from './check-files.ts';
+import { optionsOf, tables } from './places.ts';
 import { pythonReader } from './python-reader.ts';
 
 export const cfgOptions = new Option(
@@ -19,22 +21,32 @@ export const packageFolders = new Option(
 
 export const allowScripts = new Option(
   '--allow-scripts',
-  "of a run's folder: run the scripts that it names also where they are not those that the run was begun with",
+  'let a .json, .yaml or .py config run the scripts that it names in `base` and `imports`; ' +
+    "of a run's folder: also where they are not those that the run was begun with",
 );
 
 export interface ConfigOptions {
   cfgOptions?: readonly string[] | undefined;
   pkg?: readonly string[] | undefined;
+  allowScripts?: boolean | readonly string[] | undefined;
+  /** Check `type` and the options beside it everywhere. Default true. */
+  types?: boolean | undefined;
+  /** Look for the files that it names. Default false. */
+  files?: boolean | undefined;
   /** Told what a Python config says that has no meaning here. */
   note?: ((text: string) => void) | undefined;
 }
 
 /** Loads a config of any kind with what the command line says. */
 export async function loadWithOptions(file: string, options: ConfigOptions): Promise<LoadedConfig> {
-  const { cfgOptions: changes = [], pkg = [], note } = options;
+  const { cfgOptions: changes = [], pkg = [], allowScripts, note } = options;
   // In a Python config the options name what it names itself; elsewhere they name ours.
   const python = extname(file) === '.py';
   return loadConfig(file, {
+    tables: options.types === false ? undefined : tables,
+    optionsOf,
+    allowScripts,
+    look: options.files === true ? fileMistakes : undefined,
     cfgOptions: python ? [] : changes,
     readPython: pythonReader({ packages: pkg, cfgOptions: python ? changes : [], note }),
   });

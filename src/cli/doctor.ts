@@ -4,6 +4,6 @@ import { Command } from '@commander-js/extra-typings';
 import { runTool } from './tool.ts';
 
 export const doctor = new Command('doctor')
-  .description('show libtorch, Node, threads and data, and the command that mends what is missing')
+  .description('show libtorch, the addon in use, Node, threads and data, and the command that mends what is missing')
   .option('--json', 'print as JSON')
   .action(({ json }) => runTool('doctor', json === true ? ['--json'] : []));

@@ -18,10 +18,9 @@ import { didYouMean, RetortError } from '../errors.ts';
 import type { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
-import type { Registry, Table, TypedConfig } from '../registry/index.ts';
+import { isPlain } from '../registry/index.ts';
+import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
-import { isPlain } from './check-types.ts';
-import type { UserTables } from './places.ts';
 
 export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal' | 'lock'> {
   /** In place of the config's. */
@@ -30,7 +29,7 @@ export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'pro
   /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
   datasets?: Map<string, Dataset> | undefined;
   /** Entries of users: optimisers and schedulers are looked up there first. Default: none. */
-  own?: UserTables | undefined;
+  own?: Tables | undefined;
 }
 
 export interface Experiment {
@@ -136,7 +135,7 @@ interface Building {
 function buildOptimizers(
   config: CheckedConfig,
   algorithm: Algorithm,
-  { batches, own = {} }: { batches: number; own: UserTables | undefined },
+  { batches, own = {} }: { batches: number; own: Tables | undefined },
 ): { optimizer: Optimizer } | { parts: Record<string, PartOptions> } {
   const { optimizer, schedulers: given, epochs, accumulate = 1, maxSteps = Infinity } = config;
   const stepsPerEpoch = Math.ceil(batches / accumulate);

@@ -11,7 +11,7 @@ import { setup } from './setup.ts';
 import { guardStreams } from './streams.ts';
 import { test } from './test.ts';
 import { train } from './train.ts';
-import { version } from './version.ts';
+import { version } from '../version.ts';
 
 guardStreams();
 // What is thrown where nobody waits for it, such as in a timer of a user's hook.

@@ -60,7 +60,7 @@ export const quickstart = new Command('quickstart')
         const { algorithm, imageShape } = experiment;
         if (stopped) {
           sayForSure(
-            '\nstopped and saved; go on with\n  npm start -- --resume    (or: retort quickstart --resume, and the same options)',
+            '\nstopped and saved; go on with the same options and --resume:\n  npx retort quickstart --resume    (in a clone: npm start -- --resume)',
           );
           process.exitCode = interrupt.exitCode;
           return;

@@ -5,7 +5,7 @@ import { isAbsolute, join } from 'node:path';
 
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { hasCheckpoint } from '../engine/index.ts';
-import { isPlain } from './check-types.ts';
+import { isPlain } from '../registry/index.ts';
 
 /** By the stage's name, values by their paths. */
 export type Asked = Readonly<Record<string, Readonly<Record<string, unknown>>>>;

@@ -13,8 +13,8 @@ import { exists, isFolder, listFolder, readBytes, readText } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
 import { validate } from '../registry/index.ts';
 import { engineInfo } from '../torch/index.ts';
+import { version } from '../version.ts';
 import { askedOf } from './resume.ts';
-import { version } from './version.ts';
 
 const count = z.number().int();
 

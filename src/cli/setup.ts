@@ -4,6 +4,6 @@ import { Command } from '@commander-js/extra-typings';
 import { runTool } from './tool.ts';
 
 export const setup = new Command('setup')
-  .description('install libtorch (on Debian, with apt-get) and build the native addon')
+  .description('bring libtorch (on Debian, with apt-get) and the native addon: from the cache, or built')
   .option('--dry-run', 'print what would be done')
   .action(({ dryRun }) => runTool('setup', ['--for', 'use', ...(dryRun === true ? ['--dry-run'] : [])]));

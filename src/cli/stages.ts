@@ -2,6 +2,7 @@
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
 import { join } from 'node:path';
 
+import { buildUserEntries } from '../config/index.ts';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
@@ -9,12 +10,11 @@ import { hasCheckpoint } from '../engine/index.ts';
 import type { NetworkMetrics, Progress, RunLock } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
+import type { Tables } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
-import { requireTypes } from './check-types.ts';
 import { buildExperiment } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
-import type { UserTables } from './places.ts';
-import { buildUserEntries, loadUserEntries } from './user-entries.ts';
+import { tables } from './places.ts';
 
 export interface StagesOptions {
   workDir: string;
@@ -33,8 +33,8 @@ export interface StagesOptions {
   onBegin?: (() => void) | undefined;
   /** Called before a stage is trained. */
   onStage?: ((stage: CheckedStage, experiment: Experiment) => void | Promise<void>) | undefined;
-  /** Entries of users; see {@link checkStages}. Default: those of the config's imports. */
-  own?: UserTables | undefined;
+  /** Entries of users, by kind. Default: none. */
+  own?: Tables | undefined;
 }
 
 export interface StagesResult {
@@ -57,7 +57,7 @@ function stageFolder(workDir: string, { name }: CheckedStage): string {
 export async function runStages(loaded: LoadedConfig, options: StagesOptions): Promise<StagesResult> {
   const { workDir, resume = false, lock, onBegin, onStage, ...more } = options;
   const { datasets = new Map<string, Dataset>(), mistakes = [], ...rest } = more;
-  const own = options.own ?? (await checkStages(loaded, loaded.path));
+  const { own } = loaded;
   const finished = new Map<string, Algorithm>();
   let seconds = 0;
   let result: StagesResult | undefined;
@@ -77,14 +77,14 @@ export async function runStages(loaded: LoadedConfig, options: StagesOptions): P
   return result!;
 }
 
-/**
- * Checks every stage against the registries, users' entries included, before anything is built. Returns those entries.
- * @throws {RetortError} that lists all mistakes.
- */
-export async function checkStages({ stages, imports }: LoadedConfig, where: string): Promise<UserTables> {
-  const own = await loadUserEntries(imports);
-  for (const { name, config } of stages) requireTypes(config, name === '' ? where : `${where}, stage "${name}"`, own);
-  return own;
+/** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
+export function stageConfig(
+  config: CheckedStage['config'],
+  finished: ReadonlyMap<string, Algorithm>,
+  own: Tables,
+): CheckedStage['config'] {
+  const built = buildUserEntries(config, own, tables);
+  return { ...built, model: fromStages(built.model, finished) as typeof config.model };
 }
 
 /** Builds a stage, with what it takes over from those that are finished. */
@@ -94,19 +94,14 @@ export function prepareStage(
   options: Partial<Omit<StagesOptions, 'resume' | 'mistakes' | 'onBegin' | 'onStage'>>,
 ): Experiment {
   const { workDir, progress, signal, lock, own = {}, ...rest } = options;
-  const built = buildUserEntries(config, own) as typeof config;
-  const model = fromStages(built.model, finished) as typeof config.model;
-  const experiment = buildExperiment(
-    { ...built, model },
-    {
-      ...rest,
-      own,
-      ...(workDir === undefined ? {} : { workDir }),
-      ...(progress === undefined ? {} : { progress }),
-      ...(signal === undefined ? {} : { signal }),
-      ...(lock === undefined ? {} : { lock }),
-    },
-  );
+  const experiment = buildExperiment(stageConfig(config, finished, own), {
+    ...rest,
+    own,
+    ...(workDir === undefined ? {} : { workDir }),
+    ...(progress === undefined ? {} : { progress }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(lock === undefined ? {} : { lock }),
+  });
   for (const { stage, module: from, into = from } of init) {
     const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
     if (source === undefined) throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`);

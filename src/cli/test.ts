@@ -13,13 +13,13 @@ import { buildEvaluator, evaluate, evaluateAgreement, runFiles } from '../engine
 import { RetortError } from '../errors.ts';
 import { isFolder } from '../files.ts';
 import { loadModule } from '../nn/index.ts';
-import { isPlain } from './check-types.ts';
+import { isPlain } from '../registry/index.ts';
+import type { Tables } from '../registry/index.ts';
 import { allowScripts, cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import type { ConfigOptions } from './config-options.ts';
 import { table } from './numbers.ts';
-import type { UserTables } from './places.ts';
 import { recordedRun, requireSameScripts } from './run-folder.ts';
-import { checkStages, prepareStage } from './stages.ts';
+import { prepareStage } from './stages.ts';
 
 export const test = new Command('test')
   .description("measure a student on the test data of a run's config, or of a config")
@@ -50,7 +50,7 @@ export const test = new Command('test')
         help: `retort test ${source} runs/NAME/${runFiles.student}, or retort test runs/NAME`,
       });
     }
-    const own = await checkStages(loaded, source);
+    const { own } = loaded;
     const withTeacher = options.teacher === true || options.agreement === true;
     const measured = { ...stage, config: withTeacher ? stage.config : studentAlone(stage.config, own), init: [] };
     if (withTeacher && run === undefined) requireNoStages(measured);
@@ -100,11 +100,12 @@ function loadRun(folder: string, options: ConfigOptions, trust: boolean): Promis
   return loadWithOptions(record.file, {
     cfgOptions: [...record.cfgOptions, ...(options.cfgOptions ?? [])],
     pkg: options.pkg ?? record.packages,
+    allowScripts: trust || Object.keys(record.scripts),
   });
 }
 
 /** The config with the student by itself, where it has one student and the algorithm is one of ours. */
-function studentAlone(config: CheckedConfig, own: UserTables): CheckedConfig {
+function studentAlone(config: CheckedConfig, own: Tables): CheckedConfig {
   const { architecture, type } = config.model as { architecture?: unknown; type: string };
   const ours = Object.hasOwn(algorithms.entries, type) && !Object.hasOwn(own['algorithm'] ?? {}, type);
   if (!ours || architecture === undefined) return config;
@@ -136,7 +137,7 @@ function requireNoStages({ config }: CheckedStage): void {
 function stagesNeeded(
   stage: CheckedStage,
   { stages }: LoadedConfig,
-  { own, run }: { own: UserTables; run: string | undefined },
+  { own, run }: { own: Tables; run: string | undefined },
 ): Map<string, Algorithm> {
   const needed = new Map<string, Algorithm>();
   const add = (one: CheckedStage): void => {

@@ -21,7 +21,7 @@ import { runInProcesses, stopWithParent } from './processes.ts';
 import { askedOf, compareRuns } from './resume.ts';
 import type { Compared } from './resume.ts';
 import { claimFolder, readRecord, recordedRun, recordRun, requireSameScripts } from './run-folder.ts';
-import { checkStages, runStages } from './stages.ts';
+import { runStages } from './stages.ts';
 import { goOnWithoutOutput, say, sayForSure } from './streams.ts';
 
 interface TrainOptions {
@@ -50,6 +50,8 @@ interface Run {
   processes: number | undefined;
   /** Whether the folder of the run was named in place of a config. */
   own: boolean;
+  /** Scripts that the run was begun with: a recorded config may name them. */
+  scripts: readonly string[];
 }
 
 /** What to train and where, from the command line or from the folder of a run, which may be given other values. */
@@ -81,6 +83,7 @@ function resolveRun(config: string | undefined, options: TrainOptions): Run {
       epochs: options.epochs ?? record.epochs,
       processes: options.processes ?? record.processes,
       own: true,
+      scripts: Object.keys(record.scripts),
     };
   }
   const file = config ?? (typeof resume === 'string' ? resume : undefined);
@@ -99,6 +102,7 @@ function resolveRun(config: string | undefined, options: TrainOptions): Run {
     epochs: options.epochs,
     processes: options.processes,
     own: false,
+    scripts: [],
   };
 }
 
@@ -166,7 +170,12 @@ export const train = new Command('train')
     const { file, seed, epochs, resumes, processes = 1 } = run;
     const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
     const load = (onNote: (text: string) => void): Promise<LoadedConfig> =>
-      loadWithOptions(file, { cfgOptions: run.cfgOptions, pkg: run.pkg, note: onNote });
+      loadWithOptions(file, {
+        cfgOptions: run.cfgOptions,
+        pkg: run.pkg,
+        allowScripts: options.allowScripts ?? run.scripts,
+        note: onNote,
+      });
     const described = groupFromEnvironment();
     if (described !== undefined && process.channel === undefined) {
       const { rank, worldSize, address, port } = described;
@@ -177,15 +186,13 @@ export const train = new Command('train')
     using group =
       described && joinProcessGroup({ ...described, ...waiting, endsWithParent: process.channel !== undefined });
     if (group === undefined && processes > 1) {
-      const checked = await load(() => undefined);
-      await checkStages(checked, checked.path); // mistakes are to be said once
+      await load(() => undefined); // mistakes are to be said once
       process.exitCode = await runInProcesses(processes, process.argv.slice(2));
       return;
     }
     if (group !== undefined) stopWithParent();
     const first = (group?.rank ?? 0) === 0;
     const loaded = await load(note);
-    const own = await checkStages(loaded, loaded.path);
     using interrupt = onInterrupt();
     let claimed: RunLock | undefined;
     const { folder, notes, mistakes } = inTheFirst(group, () => {
@@ -199,7 +206,6 @@ export const train = new Command('train')
     let finished = true;
     const result = await runStages(loaded, {
       workDir: folder,
-      own,
       lock,
       progress: new TerminalProgress(),
       signal: interrupt.signal,

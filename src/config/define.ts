@@ -15,7 +15,9 @@ type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? Configs
 type Algorithms = TableOf<typeof algorithms, 'algorithm'>;
 
 export type GeneratorConfig = ConfigsOf<TableOf<typeof generators, 'generator'>>;
-export type DatasetConfig = ConfigsOf<TableOf<typeof datasets, 'data set'>>;
+// `data set` is how the kind was spelled once.
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares one
+export type DatasetConfig = ConfigsOf<TableOf<typeof datasets, 'dataset'>> | UserConfigs<'data set'>;
 export type TransformConfig = ConfigsOf<TableOf<typeof transforms, 'transform'>>;
 export type EvaluatorConfig = ConfigsOf<TableOf<typeof evaluators, 'evaluator'>>;
 export type HookConfig = ConfigsOf<TableOf<typeof hooks, 'hook'>>;

@@ -1,23 +1,25 @@
 // What a config file says: the algorithm, the data, the optimisers, the schedule.
 import { z } from 'zod';
 
-import { validate } from '../registry/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import { findMistakes, isPlain, optionsIn, typedOf } from '../registry/index.ts';
+import type { Entry, Known, Mistake, Path, Tables, TypedConfig } from '../registry/index.ts';
 
-const typed = z.looseObject({ type: z.string() });
+const typed = (kind: string) => typedOf<TypedConfig>(kind);
 const count = z.number().int().positive();
 
 /** One of them, or several by the part of the algorithm they are for. */
 const oneOrByPart = <S extends z.ZodType>(one: S) => z.union([one, z.record(z.string(), one)]);
 
 const loader = z.strictObject({
-  dataset: typed,
+  dataset: typed('dataset'),
   batchSize: count,
   /** Applied to each batch in order, for all networks. */
-  transforms: z.array(typed).exactOptional(),
+  transforms: z.array(typed('transform')).exactOptional(),
   /** Applied after those to what the student sees, where `views` has something else for the others. */
-  studentTransforms: z.array(typed).exactOptional(),
+  studentTransforms: z.array(typed('transform')).exactOptional(),
   /** What other networks see in place of that, by their name (`teacher`, or the name of one of several). */
-  views: z.record(z.string(), z.array(typed)).exactOptional(),
+  views: z.record(z.string(), z.array(typed('transform'))).exactOptional(),
 });
 
 /** Data to measure with: its classes are brought to those of the training data. */
@@ -26,19 +28,20 @@ const measured = loader.extend({
   labels: z.enum(['byName', 'byNumber']).exactOptional(),
 });
 
-const scheduler = z.looseObject({
-  type: z.string(),
+/** What stands beside a scheduler's own options. */
+const timing = {
   by: z.enum(['step', 'epoch']).exactOptional(),
   /** When it begins and when it has ended, in what it counts. Default: the whole of training. */
   begin: z.number().nonnegative().exactOptional(),
   end: z.number().positive().exactOptional(),
   /** Its numbers are epochs, and the rate changes with every step. Default false. */
   everyStep: z.boolean().exactOptional(),
-});
+};
+const scheduler = typedOf<TypedConfig & Partial<z.output<z.ZodObject<typeof timing>>>>('scheduler', { beside: timing });
 const multipliers = z.strictObject({ lrMult: z.number().exactOptional(), decayMult: z.number().exactOptional() });
 
-const optimizer = z.looseObject({
-  type: z.string(),
+/** What stands beside an optimizer's own options. */
+const parts = {
   /** Learning rates and weight decays for parts of the networks. */
   paramwise: z
     .strictObject({
@@ -49,11 +52,12 @@ const optimizer = z.looseObject({
       flatDecayMult: z.number().exactOptional(),
     })
     .exactOptional(),
-});
+};
+const optimizer = typedOf<TypedConfig & Partial<z.output<z.ZodObject<typeof parts>>>>('optimizer', { beside: parts });
 
 const fields = {
   /** `{ type: 'SingleTeacherDistill', architecture, teacher, teacherCkpt, distiller }`, or another algorithm. */
-  model: typed,
+  model: typed('algorithm'),
   trainData: loader,
   valData: measured,
   /** Default: `valData`. */
@@ -75,27 +79,19 @@ const fields = {
   valInterval: count.exactOptional(),
   /** Steps between two training checkpoints within an epoch. Default: only at its end. */
   saveInterval: count.exactOptional(),
-  evaluators: z.array(typed).exactOptional(),
+  evaluators: z.array(typed('evaluator')).exactOptional(),
   /** Evaluate too how alike student and teacher are. Default false. */
   agreement: z.boolean().exactOptional(),
   /** Which networks are evaluated. Default: all. */
   evaluated: z.array(z.string()).exactOptional(),
   /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
   allowInitialWeights: z.array(z.string()).exactOptional(),
-  hooks: z.array(typed).exactOptional(),
+  hooks: z.array(typed('hook')).exactOptional(),
   /** Files whose default export adds entries to registries. */
   imports: z.array(z.string()).exactOptional(),
 };
 
-const partial = z
-  .strictObject(fields)
-  .partial()
-  .extend({
-    seed: z.number().int().nonnegative().exactOptional(),
-    memoryFormat: z.enum(['contiguous', 'channels_last']).exactOptional(),
-  });
-
-const stage = partial.extend({
+const stage = z.looseObject({
   /** Its folder in the run's, and what later stages call it. */
   name: z.string().regex(/^[\w-]+$/, 'expected letters, digits, _ and -'),
   /** Weights to begin with: a module of an earlier stage, into one of this stage (default: of the same path). */
@@ -105,11 +101,12 @@ const stage = partial.extend({
 });
 
 const single = z.strictObject(fields);
-const staged = partial.extend({
-  /** Trained one after the other; each is this config with the stage's values in place of its own. */
-  stages: z.array(stage).min(1),
-});
+/** Trained one after the other; each is this config with the stage's values in place of its own. */
+const maxStages = 100;
+const staged = z.looseObject({ stages: z.array(stage).min(1).max(maxStages) });
 
+/** The schema of a whole experiment, or of one stage with everything filled in. */
+export const experimentSchema: z.ZodType = single;
 /** A whole experiment, or one stage of it with everything filled in. */
 export type CheckedConfig = z.output<typeof single>;
 export type StageInit = { readonly stage: string; readonly module: string; readonly into?: string };
@@ -121,16 +118,114 @@ export interface CheckedStage {
   init: readonly StageInit[];
 }
 
+/** What a config says, checked: either there are mistakes, or there is every stage with defaults filled in. */
+export interface CheckResult {
+  mistakes: Mistake[];
+  stages: CheckedStage[];
+}
+
 /** Checks a config and fills in defaults. @throws {RetortError} that lists every mistake. */
-export function checkConfig(config: unknown, where: string): CheckedStage[] {
-  const stages = typeof config === 'object' && config !== null && 'stages' in config;
-  if (!stages) return [{ name: '', config: validate(single, config, where), init: [] }];
-  const { stages: list, ...base } = validate(staged, config, where);
-  return list.map(({ name, init = [], ...own }) => ({
-    name,
-    init: init as readonly StageInit[],
-    config: validate(single, merged(base, own), `${where}, stage "${name}"`),
-  }));
+export function checkConfig(config: unknown, where: string, known: Known = {}): CheckedStage[] {
+  const { mistakes, stages } = inspectConfig(config, known);
+  if (mistakes.length === 0) return stages;
+  throw new RetortError(`${where}:\n    ${mistakes.map(({ text }) => text).join('\n    ')}`);
+}
+
+/** Looks at a whole stage, or an experiment without stages, for more mistakes; it may be wrong in form too. */
+export type Look = (config: unknown, tables: Tables) => Mistake[];
+
+/** Checks a config in one pass: its own form, and whatever it names from `tables`, for every stage. */
+export function inspectConfig(config: unknown, given: Known = {}, look: Look = () => []): CheckResult {
+  const tables = withFromStage(given.tables ?? {});
+  const known = { ...given, tables };
+  const inspect = (whole: unknown, init: unknown, before: readonly string[]): Mistake[] => [
+    ...findMistakes(single, whole, known),
+    ...strangeStages({ whole, init }, before, tables),
+    ...look(whole, tables),
+  ];
+  if (!isPlain(config) || !('stages' in config)) {
+    const mistakes = inspect(config, [], []);
+    return { mistakes, stages: mistakes.length > 0 ? [] : [{ name: '', config: single.parse(config), init: [] }] };
+  }
+  const mistakes = findMistakes(staged, config, known);
+  const { stages, ...common } = config;
+  const wholes: { name: string; init: readonly StageInit[]; whole: unknown }[] = [];
+  const parts = Array.isArray(stages) ? (stages as readonly unknown[]).slice(0, maxStages) : [];
+  for (const [i, part] of parts.entries()) {
+    const { name, init = [], ...own } = isPlain(part) ? part : {};
+    const whole = merged(common, own);
+    const before = wholes.map((stage) => stage.name);
+    if (before.includes(name as string)) {
+      mistakes.push({
+        path: ['stages', i, 'name'],
+        text: `stages.${i}.name: another stage is called "${String(name)}"`,
+      });
+    }
+    mistakes.push(...inspect(whole, init, before).map((mistake) => inStage(mistake, i, { common, own, name })));
+    wholes.push({ name: name as string, init: init as readonly StageInit[], whole });
+  }
+  if (mistakes.length > 0) return { mistakes: distinct(mistakes), stages: [] };
+  return { mistakes, stages: wholes.map(({ whole, ...rest }) => ({ ...rest, config: single.parse(whole) })) };
+}
+
+/** A network of an earlier stage; see {@link FromStage}. It is put in place before anything is built. */
+const fromStage: Entry<unknown> = {
+  summary: 'A network of an earlier stage, with its weights.',
+  schema: z.strictObject({ stage: z.string(), network: z.string().exactOptional() }),
+  build: (_, where) => {
+    throw new RetortError(`${where}: only a stage of a config can have a network of another`);
+  },
+};
+
+function withFromStage(tables: Tables): Tables {
+  return tables['model'] === undefined ? tables : { ...tables, model: { ...tables['model'], FromStage: fromStage } };
+}
+
+/** Names of stages that are none before this one. */
+function strangeStages(
+  { whole, init }: { whole: unknown; init: unknown },
+  before: readonly string[],
+  tables: Tables,
+): Mistake[] {
+  const named: { path: Path; stage: unknown }[] = Array.isArray(init)
+    ? init.map((one, i) => ({ path: ['init', i, 'stage'], stage: isPlain(one) ? one['stage'] : undefined }))
+    : [];
+  for (const { entry, value, path } of optionsIn({ schema: single, value: whole, path: [] }, tables)) {
+    if (entry === fromStage)
+      named.push({ path: [...path, 'stage'], stage: (value as Record<string, unknown>)['stage'] });
+  }
+  return named.flatMap(({ path, stage }) => {
+    if (typeof stage !== 'string' || before.includes(stage)) return [];
+    const text = `${path.join('.')}: there is no stage "${stage}" before this one; ${didYouMean(stage, before)}`;
+    return [{ path, text }];
+  });
+}
+
+interface Origin {
+  common: Record<string, unknown>;
+  own: Record<string, unknown>;
+  name: unknown;
+}
+
+/** A mistake of a merged stage, where it was written: in the stage, or in what is common to all. */
+function inStage({ path, text }: Mistake, index: number, { common, own, name }: Origin): Mistake {
+  const written = has(own, path) || path[0] === 'init';
+  const lacking = !has(common, path) && (path.length < 2 || has(own, path.slice(0, -1)));
+  if (!written && !lacking) return { path, text };
+  const stage = typeof name === 'string' ? `stage "${name}"` : `stages.${index}`;
+  return { path: ['stages', index, ...path], text: `${stage}: ${text}` };
+}
+
+function has(value: unknown, path: Path): boolean {
+  const [key, ...rest] = path;
+  if (key === undefined) return true;
+  if (Array.isArray(value)) return Number(key) < value.length && has(value[Number(key)], rest);
+  return isPlain(value) && Object.hasOwn(value, key) && has(value[key], rest);
+}
+
+/** Every mistake once: what is wrong in the common part is wrong in each stage. */
+function distinct(mistakes: readonly Mistake[]): Mistake[] {
+  return [...new Map(mistakes.map((mistake) => [`${mistake.path.join('.')} ${mistake.text}`, mistake])).values()];
 }
 
 /** Plain objects are merged key by key; everything else, lists too, is replaced. `_delete_: true` drops what the base says. */
@@ -140,10 +235,4 @@ function merged(base: unknown, own: unknown): unknown {
   const below = isPlain(base) && replace !== true ? base : {};
   const entries = Object.entries(values).map(([key, value]) => [key, merged(below[key], value)]);
   return { ...below, ...Object.fromEntries(entries) };
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }

@@ -1,15 +1,27 @@
 // Reads a config file and those it builds on into one tree: TypeScript, JavaScript, JSON, YAML; Python through a reader that is
 // handed in. `base` names the files below: objects are merged key by key, everything else is replaced.
-import { dirname, extname, isAbsolute, relative, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 
-import { parse as parseYaml } from 'yaml';
-
-import { RetortError } from '../errors.ts';
-import { readText, statOf } from '../files.ts';
-import { importTapped } from '../intercept/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import { statOf } from '../files.ts';
 import type { LiveValues } from './live-values.ts';
-import { dictNode, errorAt, joinBases, mergeTrees, treeOf } from './tree/index.ts';
-import type { DictNode, TreeNode } from './tree/index.ts';
+import { readJson } from './read-json.ts';
+import { readConfigText } from './read-text.ts';
+import { readYaml } from './read-yaml.ts';
+import { runScript, shown, siblingsOf } from './run-script.ts';
+import {
+  Budget,
+  dictNode,
+  errorAt,
+  fileLimits,
+  joinBases,
+  kindName,
+  measure,
+  mergeTrees,
+  showOrigin,
+  treeOf,
+} from './tree/index.ts';
+import type { DictNode, Origin, TreeNode } from './tree/index.ts';
 
 /** Reads a Python config into a tree of ours. */
 export type PythonReader = (path: string) => DictNode;
@@ -17,109 +29,163 @@ export type PythonReader = (path: string) => DictNode;
 export interface ReadTreeOptions {
   live: LiveValues;
   readPython?: PythonReader | undefined;
+  /** Whether data files may name scripts, as bases and in `imports`: to read them is to run those. A list: these. Default false. */
+  allowScripts?: boolean | readonly string[] | undefined;
 }
 
-const maxDepth = 20;
-const maxBytes = 10 * 1024 * 1024;
+/** Bytes of a JSON config: machines write long ones. */
+const maxJsonBytes = 4 * 1024 * 1024;
 /** Options whose values are paths, taken from the file they are written in. */
-const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'pretrained', 'imports']);
+const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'checkpointPath', 'pretrained', 'imports']);
 /** Paths of data: the same, but OpenMMLab's configs mean the current folder. */
 const dataKeys = new Set(['root', 'annFile']);
 /** Options whose values may be addresses, `./ops.ts#attention`, with a path of that kind. */
 const addressKeys = new Set(['source', 'funcPath', 'methodPath']);
+const scripts = new Set(['.ts', '.mts', '.js', '.mjs']);
+const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 
-/** @throws {RetortError} for a file that is missing, too large, of another kind or wrong, and for bases that go round in a circle. */
-export async function readTree(
-  path: string,
-  options: ReadTreeOptions,
-  above: readonly string[] = [],
-): Promise<DictNode> {
-  if (above.includes(path)) {
-    throw new RetortError(
-      `${path} is a base of itself, through ${above.slice(above.indexOf(path) + 1).join(', ') || 'nothing'}`,
-    );
-  }
-  if (above.length >= maxDepth) throw new RetortError(`${path}: more than ${maxDepth} bases within each other`);
-  const folder = dirname(path);
-  const own = withPaths(await readOne(path, options), { folder, dataFolder: extname(path) === '.py' ? '.' : folder });
-  const base = own.value.get('base');
-  if (base === undefined) return own;
-  // Stages are merged over the whole later on, and then their `_delete_` counts: merging here would drop it.
-  const stages = own.value.get('stages');
-  const rest = dictNode(
-    [...own.value].filter(([key]) => key !== 'base' && key !== 'stages'),
-    own.origin,
-  );
-  const trees: DictNode[] = [];
-  for (const name of namesOf(base)) {
-    const file = resolve(dirname(path), name);
-    requireFile(file, `${path}: base "${name}"`);
-    trees.push(await readTree(file, options, [...above, path]));
-  }
-  const whole = mergeTrees(joinBases(trees), rest);
-  return stages === undefined ? whole : dictNode([...whole.value, ['stages', stages]], whole.origin);
+/** Why a script that a data file names is not run. */
+export function refuseScript(what: string): RetortError {
+  return new RetortError(`${what}; a .json, .yaml or .py config is data and runs nothing`, {
+    help: 'if you trust it: --allow-scripts; or write the config in TypeScript',
+  });
 }
 
-function namesOf(base: TreeNode): string[] {
+/** Whether a script that a data file names may be run. */
+export function isAllowed(script: string, allowed: ReadTreeOptions['allowScripts'] = false): boolean {
+  return typeof allowed === 'boolean' ? allowed : allowed.some((one) => resolve(one) === resolve(script));
+}
+
+/** Whether a file is read without running anything. */
+export function isDataFile(path: string): boolean {
+  return dataFiles.has(extname(path));
+}
+
+/**
+ * The merged tree of a config. What is data runs nothing: JSON, YAML and Python build on data only, unless `allowScripts`.
+ * @throws {RetortError} for a file that is missing, too large, of another kind or wrong, and for bases that go round in a circle.
+ */
+export function readTree(path: string, options: ReadTreeOptions): Promise<DictNode> {
+  return new TreeReader(options).read(path, []);
+}
+
+class TreeReader {
+  readonly #options: ReadTreeOptions;
+  readonly #budget = new Budget();
+  /** Each file is read once, whoever builds on it. */
+  readonly #known = new Map<string, DictNode>();
+
+  constructor(options: ReadTreeOptions) {
+    this.#options = options;
+  }
+
+  /** @param above the files that build on this one, outermost first */
+  async read(path: string, above: readonly string[]): Promise<DictNode> {
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    if (this.#known.size + above.length >= fileLimits.files) {
+      throw new RetortError(`${shown(path)}: more than ${fileLimits.files} files in one config`);
+    }
+    const folder = dirname(path);
+    const dataFolder = extname(path) === '.py' ? '.' : folder;
+    const own = withPaths(await this.#readOne(path), { folder, dataFolder });
+    const tree = await this.#overBases(own, path, above);
+    // What is below is copied to be merged over, key by key.
+    this.#budget.spend(measure(tree).nodes * (own === tree ? 1 : 4), tree.origin);
+    this.#known.set(path, tree);
+    return tree;
+  }
+
+  async #overBases(own: DictNode, path: string, above: readonly string[]): Promise<DictNode> {
+    const base = own.value.get('base');
+    if (base === undefined) return own;
+    // Stages are merged over the whole later on, and then their `_delete_` counts: merging here would drop it.
+    const stages = own.value.get('stages');
+    const rest = dictNode(
+      [...own.value].filter(([key]) => key !== 'base' && key !== 'stages'),
+      own.origin,
+    );
+    const trees: DictNode[] = [];
+    for (const { name, origin } of namesOf(base)) {
+      const file = resolve(dirname(path), name);
+      this.#checkBase(file, { name, origin, from: path, above: [...above, path] });
+      trees.push(await this.read(file, [...above, path]));
+    }
+    const whole = mergeTrees(joinBases(trees), rest);
+    return stages === undefined ? whole : dictNode([...whole.value, ['stages', stages]], whole.origin);
+  }
+
+  #checkBase(file: string, { name, origin, from, above }: BaseName & { from: string; above: readonly string[] }): void {
+    const kind = extname(file);
+    const where = origin.line === 0 ? `${shown(from)}: base "${name}"` : `${showOrigin(origin)}: base "${name}"`;
+    requireFile(file, where);
+    if (!scripts.has(kind) && !dataFiles.has(kind)) {
+      throw new RetortError(`${where}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`);
+    }
+    if (above.includes(file)) {
+      const circle = [...above.slice(above.indexOf(file)), file].map(shown).join(' -> ');
+      throw new RetortError(`${where}: a config cannot be its own base: ${circle}`);
+    }
+    if (above.length >= fileLimits.depth) {
+      throw new RetortError(`${where}: more than ${fileLimits.depth} bases within each other`);
+    }
+    if (isDataFile(from) && scripts.has(kind) && !isAllowed(file, this.#options.allowScripts)) {
+      throw refuseScript(`${where} is a script, and to read it is to run it`);
+    }
+  }
+
+  async #readOne(path: string): Promise<DictNode> {
+    const kind = extname(path);
+    const name = shown(path);
+    if (kind === '.py') {
+      const { readPython } = this.#options;
+      if (readPython !== undefined) return readPython(path);
+      throw new RetortError(`${name}: Python configs are read by the command \`retort\` only`);
+    }
+    if (!dataFiles.has(kind)) {
+      if (!scripts.has(kind)) {
+        throw new RetortError(`${name}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`);
+      }
+      const value = await runScript(path, { name, example: 'export default defineConfig({ ... })' });
+      return asDict(treeOf(this.#options.live.takeOut(value), { file: name, line: 0, column: 0 }), name);
+    }
+    const json = kind === '.json';
+    const text = readConfigText(path, name, json ? maxJsonBytes : fileLimits.bytes);
+    // So that all the files of a config together take about as long as one Python config may.
+    this.#budget.spend(Math.ceil(text.length / (json ? 4 : 1 / 4)), { file: name, line: 0, column: 0 });
+    const tree = asDict(json ? readJson(text, name) : readYaml(text, name, this.#budget), name);
+    measure(tree);
+    return tree;
+  }
+}
+
+interface BaseName {
+  readonly name: string;
+  readonly origin: Origin;
+}
+
+function namesOf(base: TreeNode): BaseName[] {
   const items = base.kind === 'list' || base.kind === 'tuple' ? base.value : [base];
   return items.map((item) => {
-    if (item.kind === 'str') return item.value;
+    if (item.kind === 'str') return { name: item.value, origin: item.origin };
     throw errorAt(item.origin, 'base must be a path or a list of paths', "write base: ['./common.ts']");
   });
 }
 
-/** @throws {RetortError} when there is no such file, or it is too large for a config. */
-export function requireFile(path: string, what: string): void {
-  const found = statOf(path);
-  if (found === undefined) throw new RetortError(`${what}: there is no such file`, { help: `looked for ${path}` });
-  if (!found.isFile()) throw new RetortError(`${what}: ${path} is no file`);
-  if (found.size > maxBytes) {
-    throw new RetortError(`${what}: ${path} has ${found.size} bytes, a config has at most ${maxBytes}`);
-  }
-}
-
-async function readOne(path: string, { live, readPython }: ReadTreeOptions): Promise<DictNode> {
-  const kind = extname(path);
-  if (kind === '.py') {
-    if (readPython === undefined)
-      throw new RetortError(`${path}: Python configs are read by the command \`retort\` only`);
-    return readPython(path);
-  }
-  const value = await valueOf(path, kind);
-  const tree = treeOf(live.takeOut(value), { file: shown(path), line: 0, column: 0 });
+function asDict(tree: TreeNode, name: string): DictNode {
   if (tree.kind === 'dict') return tree;
-  throw new RetortError(`${path}: a config is an object, got ${Array.isArray(value) ? 'a list' : typeof value}`);
+  throw new RetortError(`${name}: a config is an object, got ${kindName(tree.kind)}`);
 }
 
-async function valueOf(path: string, kind: string): Promise<unknown> {
-  switch (kind) {
-    case '.json':
-    case '.yaml':
-    case '.yml':
-      try {
-        const text = readText(path);
-        return kind === '.json' ? (JSON.parse(text) as unknown) : (parseYaml(text) as unknown);
-      } catch (cause) {
-        if (cause instanceof RetortError) throw cause;
-        throw new RetortError(`${path}: ${(cause as Error).message}`, { cause });
-      }
-    case '.ts':
-    case '.mts':
-    case '.js':
-    case '.mjs': {
-      const loaded = (await importTapped(path)) as { default?: unknown };
-      if (loaded.default !== undefined) return loaded.default;
-      throw new RetortError(`${path} has no default export`, { help: 'write `export default defineConfig({ ... })`' });
-    }
-    default:
-      throw new RetortError(`${path}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`);
+/** @throws {RetortError} when there is no such file. */
+export function requireFile(path: string, what: string): void {
+  const found = path.includes('\0') ? undefined : statOf(path);
+  if (found === undefined) {
+    const near = siblingsOf(path);
+    const help = near.length === 0 ? `looked for ${path}` : `${didYouMean(basename(path), near)} (looked for ${path})`;
+    throw new RetortError(`${what}: there is no such file`, { help });
   }
-}
-
-/** A path as a person in the current folder would write it. */
-function shown(path: string): string {
-  const from = relative('.', path);
-  return from.startsWith('..') ? path : from;
+  if (!found.isFile()) throw new RetortError(`${what}: ${path} is no file`);
 }
 
 interface PathsFrom {

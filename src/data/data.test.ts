@@ -97,8 +97,9 @@ describe('transforms', () => {
       return (value / 255 - mean[channel]!) / std[channel]!;
     });
     expect(new Normalize({ mean, std }).apply(x)).toBeAllClose(expected, { atol: 1e-6 });
-    expect(() => new Normalize({ mean: [0], std: [] })).toThrow(/one value per channel, got 1 and 0/);
-    expect(() => new Normalize({ mean: [0], std: [0] })).toThrow(/std must be positive/);
+    expect(() => new Normalize({ mean: [0, 1], std: [1] })).toThrow(/one value per channel, got 2 and 1/);
+    expect(() => new Normalize({ mean: [0], std: [] })).toThrow(/std: expected a list of length >= 1, got \[\]/);
+    expect(() => new Normalize({ mean: [0], std: [0] })).toThrow(/std.0: expected a number > 0, got 0/);
     expect(() => new Normalize({ mean: [0], std: [1] }).apply(x)).toThrow(/mean and std have 1 channels, the images 3/);
   });
 
@@ -115,7 +116,7 @@ describe('transforms', () => {
     });
     expect(flipped).toBeGreaterThan(0);
     expect(new RandomHorizontalFlip({ p: 0 }).apply(x, context(samples)).toArray()).toEqual(rows);
-    expect(() => new RandomHorizontalFlip({ p: 2 })).toThrow(/p must be between 0 and 1, got 2/);
+    expect(() => new RandomHorizontalFlip({ p: 2 })).toThrow(/p: expected a number <= 1, got 2/);
   });
 
   it('RandomCrop equals the plain loop', () => {

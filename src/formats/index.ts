@@ -13,6 +13,7 @@ export {
   readSafetensorsFile,
   readSafetensorsMetadata,
   safetensorsChecksum,
+  safetensorsNames,
   type SafetensorsDType,
   type SafetensorsFile,
   serializeSafetensors,

@@ -62,6 +62,15 @@ export function readSafetensorsMetadata(path: string): Readonly<Record<string, s
   return withFile(path, (file) => readHeader(file).metadata);
 }
 
+/**
+ * The names of the tensors in a file, from its header: nothing else is read.
+ *
+ * @throws RetortError when the file cannot be read, FormatError with the path when its header breaks the format.
+ */
+export function safetensorsNames(path: string): string[] {
+  return withFile(path, (file) => readHeader(file).entries.map(({ name }) => name));
+}
+
 function readHeader({ size, read }: OpenFile) {
   const headerBytes = parseHeaderLength(read(0, Math.min(lengthBytes, size)), size);
   const dataStart = lengthBytes + headerBytes;

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 
 import { RetortError } from '../errors.ts';
 import { findDotted } from './dotted.ts';
-import { keyOf } from './module-key.ts';
+import { keyOf, splitAddress } from './module-key.ts';
 import type { AddressOptions } from './target.ts';
 
 /** What an address says. Of each list of names the first that exists is meant: `paa_reassign`, `paaReassign`. */
@@ -24,14 +24,15 @@ export function addressOf(source: string, kind: 'function' | 'method', options: 
   const asker = `"${source}"`;
   const hidden = /\.#([^#.]+)$/.exec(source);
   if (hidden !== null) throw privateMethod(asker, hidden[1]!);
-  const hash = source.lastIndexOf('#');
-  if (hash < 0) return findDotted(source, kind, folder, options.prefixes ?? {}, form);
-  const names = source.slice(hash + 1).split('.');
-  if (hash === 0 || names.includes('')) {
+  const { module, name } = splitAddress(source, folder);
+  if (name === undefined && !source.includes('#'))
+    return findDotted(source, kind, folder, options.prefixes ?? {}, form);
+  const names = (name ?? '').split('.');
+  if (names.includes('')) {
     throw new RetortError(`${asker} is not the address of a ${kind}`, { help: `write "${form}"` });
   }
   if (names.length !== (kind === 'function' ? 1 : 2)) throw wrongLength(asker, kind, names.length, form);
-  const key = keyOf(source.slice(0, hash), folder, asker);
+  const key = keyOf(module, folder, asker);
   return { source, key, names: [names[0]!], methods: names.slice(1) };
 }
 

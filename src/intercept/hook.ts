@@ -4,6 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 
 import { loadSource } from './load-source.ts';
 import type { NamedModules } from './named-modules.ts';
+import { loadTyped } from './question-marks.ts';
 
 export interface HookData {
   named: NamedModules;
@@ -18,7 +19,7 @@ export const initialize: InitializeHook<HookData> = (given) => {
 };
 
 export const load: LoadHook = async (url, context, nextLoad) => {
-  const loaded = await nextLoad(url, context);
+  const loaded = loadTyped(url) ?? (await nextLoad(url, context));
   if (data === undefined) return loaded;
   const { named, port } = data;
   return loadSource(url, loaded, named, (failure) => port.postMessage(failure));

@@ -4,8 +4,20 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { RetortError, didYouMean } from '../errors.ts';
+import { exists } from '../files.ts';
 import { fileKey, findModuleFile, neighbours } from './module-file.ts';
 import { findPackageModule } from './package-module.ts';
+
+/**
+ * The module and what follows the `#` of an address: `./ops.ts#attention`. A `#` in the name of a folder or file is part of the
+ * path: a path is no URL.
+ */
+export function splitAddress(text: string, folder: string): { module: string; name: string | undefined } {
+  const hash = text.lastIndexOf('#');
+  const isName = hash > 0 && !/[/\\]/.test(text.slice(hash));
+  if (!isName || (!text.startsWith('file:') && exists(resolve(folder, text)))) return { module: text, name: undefined };
+  return { module: text.slice(0, hash), name: text.slice(hash + 1) };
+}
 
 /**
  * @param specifier a path relative to `folder`, a package's module, or a `file:` URL

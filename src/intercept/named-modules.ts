@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 
 import { RetortError } from '../errors.ts';
 import { isFolder, realPath } from '../files.ts';
-import { keyOf } from './module-key.ts';
+import { keyOf, splitAddress } from './module-key.ts';
 
 export interface TapHookOptions {
   /**
@@ -38,7 +38,7 @@ export function nameModules(options: TapHookOptions, asker: string): NamedModule
   const keys: string[] = [];
   const patterns: string[] = [];
   for (const given of modules as string[]) {
-    const module = given.replace(/(?<=.)#[^#]*$/, '');
+    const { module } = splitAddress(given, base);
     if (module.includes('*')) patterns.push(patternOf(module, base));
     else if (isFolder(resolve(base, module))) patterns.push(below(resolve(base, module)));
     else keys.push(keyOf(module, base, `${asker}: "${given}"`));

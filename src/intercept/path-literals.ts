@@ -2,7 +2,7 @@
 import { resolve, sep } from 'node:path';
 
 import { isFolder } from '../files.ts';
-import { keyOf } from './module-key.ts';
+import { keyOf, splitAddress } from './module-key.ts';
 
 const literal = /(['"`])((?:\.{1,2}\/|file:)[^'"`\n]*|[^'"`\s]+#[\p{ID_Continue}$.]+)\1/gu;
 
@@ -10,7 +10,7 @@ const literal = /(['"`])((?:\.{1,2}\/|file:)[^'"`\n]*|[^'"`\s]+#[\p{ID_Continue}
 export function modulesNamedIn(text: string, folder: string): string[] {
   const found = new Set<string>();
   for (const [, , name] of text.matchAll(literal)) {
-    const module = name!.replace(/#[^#]*$/, '');
+    const { module } = splitAddress(name!, folder);
     if (isModule(module, folder) || isFolderOutside(resolve(folder, module), folder)) found.add(module);
   }
   return [...found];

@@ -8,6 +8,7 @@ import type { Failure } from './hooks.ts';
 import { loadSource } from './load-source.ts';
 import { nameModules } from './named-modules.ts';
 import type { NamedModules, TapHookOptions } from './named-modules.ts';
+import { loadTyped } from './question-marks.ts';
 
 /** `module.registerHooks` of Node 22.15 and later, as far as it is used here. */
 type RegisterHooks = (hooks: {
@@ -34,7 +35,7 @@ function registerHere(named: NamedModules, registerHooks: RegisterHooks): () => 
   const failures: Failure[] = [];
   registerHooks({
     load: (url, context, nextLoad) =>
-      loadSource(url, nextLoad(url, context), named, (failure) => failures.push(failure)),
+      loadSource(url, loadTyped(url) ?? nextLoad(url, context), named, (failure) => failures.push(failure)),
   });
   return () => failures;
 }

@@ -25,8 +25,9 @@ export function retortTaps(options: TapHookOptions): RetortTapsPlugin {
     name: 'retort-taps',
     enforce: 'post',
     transform(code, id) {
-      const path = moduleKey(id);
-      if (!path.startsWith('/') || !exists(path)) return undefined;
+      // Ids are paths with queries behind them; `#` and `?` may be part of the path.
+      const path = [id, id.replace(/\?[^?]*$/s, ''), moduleKey(id)].find((one) => one.startsWith('/') && exists(one));
+      if (path === undefined) return undefined;
       const key = fileKey(path);
       if (!isNamed(named, key)) return undefined;
       const result = transform(code, key);

@@ -1,6 +1,7 @@
 // Pieces of the schemas of networks' options.
 import { z } from 'zod';
 
+import { pathTo } from '../registry/index.ts';
 import type { ActivationConfig, ConvConfig, NormConfig } from '../nn/index.ts';
 import type { InitOption } from './initial-weights.ts';
 
@@ -25,8 +26,10 @@ export const convCfg = typed<ConvConfig>().nullable();
 export const normCfg = typed<NormConfig>();
 export const actCfg = typed<ActivationConfig>();
 
-const isList = (value: unknown): boolean => Array.isArray(value) && value.every(isTyped);
-export const initCfg = z.custom<InitOption>(
-  (value) => value === null || isTyped(value) || isList(value),
-  'expected { type, ...options } of an initialiser, a list of them, or null',
-);
+/** One initialiser; what else it may say is checked when it is applied. */
+const initializer = z.looseObject({ type: z.string(), checkpoint: pathTo('checkpoint').exactOptional() });
+export const initCfg = z
+  .union([initializer, z.array(initializer)], {
+    error: 'expected { type, ...options } of an initialiser, a list of them, or null',
+  })
+  .nullable() as unknown as z.ZodType<InitOption, InitOption>;

@@ -1,4 +1,6 @@
 // Names for things that configs build.
+export { findMistakes, optionsIn, replaceTyped } from './check.ts';
+export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
 export { entry, Registry } from './registry.ts';
 export type { OptionsFrom, SettingsFrom } from './options.ts';
 export type {
@@ -13,4 +15,6 @@ export type {
   TypedConfig,
   UserEntries,
 } from './registry.ts';
+export { addressTo, defOf, descriptionOf, isPlain, kindOf, pathTo, readsOf, typedOf, unwrapped } from './typed.ts';
+export type { Reads } from './typed.ts';
 export { checkOptions, mistakesOf, validate } from './validate.ts';

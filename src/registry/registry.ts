@@ -1,6 +1,6 @@
 // A registry is a plain table, name -> how to check the options and build the thing. Importing a file registers nothing:
 // tables are put together where they are used, and `extend` gives a new one. The types of the entries are kept, so that a
-// config's options and a loss's arguments can be checked by the compiler (see config/typed.ts).
+// config's options and a loss's arguments can be checked by the compiler (see config/define.ts).
 import type { z } from 'zod';
 
 import { didYouMean, RetortError } from '../errors.ts';

@@ -2,10 +2,11 @@
 // configs work on a machine without libtorch.
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 
+import { doctorCommand, explain, findAddon, setupCommand } from '../../tools/addon-file.mjs';
 import { RetortError } from '../errors.ts';
 import { readText } from '../files.ts';
+import { version } from '../version.ts';
 import { translated } from './engine-errors.ts';
 
 /** A tensor as a number: slot and generation in the addon's table; 0 is no tensor. */
@@ -105,6 +106,9 @@ export interface Native {
   allGather(): void;
 }
 
+/** What to type where this process runs. */
+export { doctorCommand, setupCommand };
+
 let loaded: Native | undefined;
 
 /** The addon. @throws {RetortError} when it is not built or libtorch cannot be loaded. */
@@ -118,21 +122,23 @@ export function isLoaded(): boolean {
 }
 
 function load(): Native {
-  const path = process.env['RETORT_ADDON'] || fileURLToPath(new URL('../../build/retort.node', import.meta.url));
+  const search = findAddon(version);
+  if (search.chosen === undefined) {
+    const { message, help } = explain(search);
+    throw new RetortError(message, { help });
+  }
+  const { file } = search.chosen;
   tuneBlas();
   let addon: Native;
   try {
-    addon = createRequire(import.meta.url)(path) as Native;
+    addon = createRequire(file)(file) as Native;
   } catch (cause) {
     const { code, message } = cause as { code?: string; message: string };
-    const missing = code === 'MODULE_NOT_FOUND';
-    throw new RetortError(
-      missing ? `the native addon is not built: ${path} is missing` : `the native addon does not load: ${message}`,
-      {
-        help: 'run `node tools/setup.mjs --for use` (in this repository: `npm test`); `npm run doctor` says what is missing',
-        cause,
-      },
-    );
+    if (code === 'RETORT_THREAD') throw new RetortError(message.split('\n')[0]!, { help: threadHelp(), cause });
+    throw new RetortError(`the native addon ${file} does not load: ${message}`, {
+      help: `\`${doctorCommand()}\` says what is missing; \`${setupCommand()}\` brings it`,
+      cause,
+    });
   }
   addon.beginThreads(wantedThreads());
   loaded = withOurErrors(addon);
@@ -166,6 +172,13 @@ function withOurErrors(addon: Native): Native {
     return [name, bare.has(name) ? run : guarded] as const;
   });
   return Object.fromEntries(wrapped) as unknown as Native;
+}
+
+/** What to do where another thread has the engine; vitest runs test files in threads when its configuration says so. */
+function threadHelp(): string {
+  return process.env['VITEST'] === undefined
+    ? 'use one thread for all tensor work, or separate processes (child_process.fork)'
+    : "in vitest's configuration set `pool: 'forks'`: each test file then has a process of its own";
 }
 
 /** `RETORT_THREADS`, or the processors this process may run on (Debian's libtorch takes half of them or one). */

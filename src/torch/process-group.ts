@@ -7,7 +7,7 @@ import { tensorFromBytes } from './creation.ts';
 import { dtypeName, dtypeNumber } from './dtype.ts';
 import type { DType } from './dtype.ts';
 import { during } from './modes.ts';
-import { native } from './native.ts';
+import { doctorCommand, native, setupCommand } from './native.ts';
 import { ops } from './operators.ts';
 import { tidy } from './scope.ts';
 import type { Tensor } from './tensor.ts';
@@ -86,7 +86,7 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   if (current !== undefined) throw new RetortError('joinProcessGroup: this process is in a group already');
   if (!native().info().processes) {
     throw new RetortError('joinProcessGroup: the addon was built without Gloo', {
-      help: "install Gloo's headers (apt-get install libgloo-dev) and build again: `retort setup`; `retort doctor` says more",
+      help: `install Gloo's headers (apt-get install libgloo-dev) and build again: \`${setupCommand()}\`; \`${doctorCommand()}\` says more`,
     });
   }
   try {

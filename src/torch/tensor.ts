@@ -147,7 +147,7 @@ export class Tensor implements Disposable {
   /** A copy of the elements in row-major order; float16 and bfloat16 come as Float32Array, bool as 0 and 1. */
   data(): TypedArray {
     const { dtype } = facts(this);
-    if (dtype !== 'float16' && dtype !== 'bfloat16') return typedArrayOf(dtype, this.bytes().buffer);
+    if (dtype !== 'float16' && dtype !== 'bfloat16') return typedArrayOf(dtype, this.bytes().buffer as ArrayBuffer);
     const wide = this.to('float32');
     try {
       return wide.data();
@@ -157,7 +157,7 @@ export class Tensor implements Disposable {
   }
 
   /** The elements as bytes (little-endian, row-major). */
-  bytes(): Uint8Array<ArrayBuffer> {
+  bytes(): Uint8Array {
     const { shape, dtype } = facts(this);
     const length = elements(shape) * itemSize(dtype);
     let buffer: ArrayBuffer;

@@ -1,7 +1,7 @@
 // `+ - * /`, unary minus and round(), as Python computes them: ints stay ints, `/` makes a float, round() goes to the even one.
 import { errorAt, kindName } from '../tree/index.ts';
 import type { Origin, TreeKind } from '../tree/index.ts';
-import type { Budget } from './budget.ts';
+import type { Budget } from '../tree/budget.ts';
 import type { Operator } from './syntax.ts';
 import type { SequenceValue, Value } from './values.ts';
 

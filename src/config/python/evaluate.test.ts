@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { toPlain, treeOf } from '../tree/index.ts';
 import type { DictNode, TreeNode } from '../tree/index.ts';
-import { Budget } from './budget.ts';
+import { Budget } from '../tree/budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { parsePython } from './index.ts';
 import { freeze, thaw } from './values.ts';

@@ -4,7 +4,7 @@ import { errorAt, kindName, showOrigin } from '../tree/index.ts';
 import type { Origin } from '../tree/index.ts';
 import { checkKey } from '../tree/node.ts';
 import { applyOperator, negate, roundToEven } from './arithmetic.ts';
-import type { Budget } from './budget.ts';
+import type { Budget } from '../tree/budget.ts';
 import { getItem, getKey, getSlice, position, stringKey } from './items.ts';
 import { parsePython } from './parse.ts';
 import { fillString, readEnv, wholeBasePath } from './placeholders.ts';

@@ -1,15 +1,13 @@
 // Config files on disk: which of them a config may read, and reading one without being led astray.
-import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
 import * as files from '../../files.ts';
+import { readConfigText } from '../read-text.ts';
+import { fileLimits } from '../tree/index.ts';
 import type { DictNode } from '../tree/index.ts';
 import { suggest } from './suggest.ts';
-
-/** Bytes of one file; real configs have a few thousand. */
-const maxFileBytes = 256 * 1024;
 
 /** A file of a package, and the folder that its own bases may not leave. */
 export interface PackageFile {
@@ -89,16 +87,5 @@ export function checkExists(path: string, where = ''): void {
 export function readText(path: string): string {
   const name = displayName(path);
   if (extname(path) !== '.py') throw new RetortError(`${name}: expected a Python config, a .py file`);
-  const stats = statOf(path);
-  if (stats?.isFile() !== true) throw new RetortError(`${name}: this is no regular file`);
-  if (stats.size > maxFileBytes)
-    throw new RetortError(`${name}: the file has ${stats.size} bytes; at most ${maxFileBytes}`);
-  let bytes: Buffer;
-  try {
-    bytes = files.readBytes(path);
-  } catch (cause) {
-    throw new RetortError(`${name}: ${(cause as Error).message}`, { cause });
-  }
-  if (!isUtf8(bytes)) throw new RetortError(`${name}: the file is not UTF-8 text`);
-  return bytes.toString('utf8');
+  return readConfigText(path, name, fileLimits.bytes);
 }

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { RetortError } from '../../errors.ts';
 import { toPlain, treeOf } from '../tree/index.ts';
 import type { DictNode } from '../tree/index.ts';
-import { Budget } from './budget.ts';
+import { Budget } from '../tree/budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { parsePython, printPython } from './index.ts';
 import { freeze, thaw } from './values.ts';

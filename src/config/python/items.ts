@@ -1,7 +1,7 @@
 // `x[0]`, `x['key']`, `x[1:-1:2]`, as Python indexes: from the end with negative numbers, strings by their characters.
 import { errorAt, kindName } from '../tree/index.ts';
 import type { Origin } from '../tree/index.ts';
-import type { Budget } from './budget.ts';
+import type { Budget } from '../tree/budget.ts';
 import { suggest } from './suggest.ts';
 import type { DictValue, SequenceValue, Value } from './values.ts';
 

@@ -3,11 +3,10 @@ import { dirname, resolve } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
 import { realPath } from '../../files.ts';
-import { errorAt, joinBases, mergeTrees, nodeAt, showOrigin } from '../tree/index.ts';
+import { Budget, errorAt, fileLimits, joinBases, mergeTrees, nodeAt, showOrigin } from '../tree/index.ts';
 import type { DictNode, Origin } from '../tree/index.ts';
 import { basesOf } from './bases.ts';
 import type { BaseName } from './bases.ts';
-import { Budget } from './budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { canonical, checkExists, displayName, isWithin, readText, statOf } from './files.ts';
 import type { PackageFile, ResolvePackage } from './files.ts';
@@ -15,11 +14,6 @@ import { parsePython } from './parse.ts';
 import { withScope } from './scope.ts';
 import { freeze, thaw } from './values.ts';
 import type { DictValue } from './values.ts';
-
-/** Bases within each other, files in all, and their text together. */
-const maxBaseDepth = 20;
-const maxFiles = 100;
-const maxCharacters = 512 * 1024;
 
 export interface ReadPythonOptions {
   /** The folder that bases may not leave. Default: the current folder if the file lies in it, else the file's own. */
@@ -97,8 +91,10 @@ class Reader {
     const name = displayName(at.file);
     const text = readText(at.file);
     this.#characters += text.length;
-    if (++this.#reads > maxFiles) throw new RetortError(`${name}: more than ${maxFiles} files in one config`);
-    if (this.#characters > maxCharacters) throw new RetortError(`${name}: the files of this config are too long`);
+    if (++this.#reads > fileLimits.files) {
+      throw new RetortError(`${name}: more than ${fileLimits.files} files in one config`);
+    }
+    if (this.#characters > fileLimits.together) throw new RetortError(`${name}: the files of this config are too long`);
     this.files.add(at.file);
     this.#open.push(realPath(at.file));
     const origin: Origin = { file: name, line: 0, column: 0 };
@@ -151,7 +147,9 @@ class Reader {
       throw errorAt(origin, `the base ${displayName(file)} lies outside of ${root}`, 'allow it with a wider root');
     }
     checkExists(file, `${showOrigin(origin)}: `);
-    if (this.#open.length >= maxBaseDepth) throw errorAt(origin, `more than ${maxBaseDepth} bases within each other`);
+    if (this.#open.length >= fileLimits.depth) {
+      throw errorAt(origin, `more than ${fileLimits.depth} bases within each other`);
+    }
     const again = this.#open.indexOf(realPath(file));
     if (again >= 0) {
       const cycle = [...this.#open.slice(again), this.#open[again]!].map(displayName).join(' -> ');

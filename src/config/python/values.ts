@@ -2,7 +2,7 @@
 // after `student = _base_.model`, `student.depth = 18` changes the base's model too.
 import { measure } from '../tree/index.ts';
 import type { DictNode, Origin, ScalarNode, TreeNode } from '../tree/index.ts';
-import type { Budget } from './budget.ts';
+import type { Budget } from '../tree/budget.ts';
 
 export type SequenceValue = { readonly kind: 'list' | 'tuple'; readonly value: Value[]; readonly origin: Origin };
 export type DictValue = { readonly kind: 'dict'; readonly value: Map<string, Value>; readonly origin: Origin };
@@ -14,7 +14,7 @@ export function thaw(tree: DictNode, budget: Budget): DictValue {
   return copy(tree) as DictValue;
 }
 
-/** The tree of a value, as it is now. @throws {RetortError} for a container that holds itself, and for more than a million values. */
+/** The tree of a value, as it is now. @throws {RetortError} for a container that holds itself, and for more than 100,000 values. */
 export function freeze(root: DictValue, budget: Budget): DictNode {
   budget.spend(measure(root).nodes, root.origin);
   const known = new Map<Value, TreeNode>();

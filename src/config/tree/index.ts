@@ -1,11 +1,12 @@
 // Configs as trees: values with the place they come from, and laying one config over another.
+export { Budget } from './budget.ts';
 export { camelKey } from './camel-key.ts';
 export { applyCfgOptions } from './cfg-options.ts';
-export { measure } from './limits.ts';
+export { fileLimits, maxDepth, maxNodes, measure, tooDeep, tooLarge } from './limits.ts';
 export type { Size } from './limits.ts';
 export { joinBases, mergeTrees } from './merge.ts';
 export type { MergeOptions } from './merge.ts';
-export { dictNode, errorAt, kindName, showOrigin } from './node.ts';
+export { checkKey, dictNode, errorAt, kindName, showOrigin } from './node.ts';
 export type { DictNode, ListNode, Origin, ScalarNode, TreeKind, TreeNode, TupleNode } from './node.ts';
 export { parseOptionValue } from './option-value.ts';
 export { nodeAt, originOf, showPath } from './path.ts';

@@ -4,9 +4,21 @@ import { errorAt, kindName } from './node.ts';
 import type { Origin, TreeKind } from './node.ts';
 
 /** Values in a whole tree, shared ones counted at every place. */
-const maxNodes = 1_000_000;
+export const maxNodes = 100_000;
 /** Dicts, lists and tuples within each other. */
 export const maxDepth = 100;
+
+/** What the files of one config may be, whatever language they are written in. Real ones have a few thousand bytes. */
+export const fileLimits = {
+  /** Bytes of one file. */
+  bytes: 256 * 1024,
+  /** Characters of all files together. */
+  together: 512 * 1024,
+  /** Files in all; the same one again counts again. */
+  files: 100,
+  /** Bases within each other. */
+  depth: 20,
+} as const;
 
 /** What a node holds, and how deep: 1 and 1 for a number. */
 export interface Size {
@@ -54,7 +66,7 @@ export function measure(root: Measurable): Size {
   return visit(root);
 }
 
-function tooLarge(origin: Origin): Error {
+export function tooLarge(origin: Origin): Error {
   return errorAt(origin, `more than ${maxNodes.toLocaleString('en')} values, counted at every place they occur`);
 }
 

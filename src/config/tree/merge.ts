@@ -44,7 +44,8 @@ function mergeNode(base: TreeNode | undefined, child: TreeNode, path: TreePath, 
     for (const [key, value] of child.value) {
       if (key !== deleteKey) merged.set(key, mergeNode(merged.get(key), value, [...path, key], listKeys));
     }
-    return { ...child, value: merged };
+    // Single values that are changed leave the dict where it was written.
+    return { ...(listKeys ? base : child), value: merged };
   }
   if (listKeys && (base.kind === 'list' || base.kind === 'tuple')) return mergeItems(base, child, path);
   throw errorAt(

@@ -8,7 +8,7 @@ export type PlainValue = string | number | boolean | null | PlainValue[] | { [ke
 /**
  * The value of a tree: a dict is an object without a prototype (so that `constructor` is there only where the config says it),
  * lists and tuples are arrays, None is null. Nothing is shared between two places.
- * @throws {RetortError} for more than a million values.
+ * @throws {RetortError} for more than 100,000 values.
  */
 export function toPlain(node: TreeNode): PlainValue {
   measure(node);

@@ -9,7 +9,7 @@ import { showPath } from './path.ts';
  * The tree of a plain value; every node gets `origin`. Whole numbers become ints, other numbers floats; `undefined` in an
  * object is as good as absent.
  * @throws {RetortError} for what is no data (functions, class instances, symbols), for an object that holds itself, and for
- * more than a million values.
+ * more than 100,000 values.
  */
 export function treeOf(value: unknown, origin: Origin): TreeNode {
   const known = new Map<object, TreeNode>();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { checkOptions, entry } from '../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset } from '../dataset.ts';
 import { readCifarBinary } from './cifar-binary.ts';
@@ -36,7 +36,7 @@ const help =
 export class Cifar10 implements Dataset, Disposable {
   static readonly schema = z.strictObject({
     split: z.enum(['train', 'test']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     limit: z.number().int().positive().exactOptional(),
   });
   readonly classes: readonly string[] = classes;

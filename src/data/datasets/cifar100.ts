@@ -2,7 +2,7 @@
 // Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
 import { z } from 'zod';
 
-import { checkOptions, entry } from '../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset } from '../dataset.ts';
 import { readCifarBinary } from './cifar-binary.ts';
@@ -29,7 +29,7 @@ television tiger tractor train trout tulip turtle wardrobe whale willow_tree wol
 export class Cifar100 implements Dataset, Disposable {
   static readonly schema = z.strictObject({
     split: z.enum(['train', 'test']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     limit: z.number().int().positive().exactOptional(),
   });
   readonly classes: readonly string[] = classes;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { entry, typedOf } from '../../registry/index.ts';
 import type { Entry, TypedConfig } from '../../registry/index.ts';
 import type { Dataset, ExtraFields, SampleContext } from '../dataset.ts';
 import { hashText, sequence } from '../hash.ts';
@@ -139,7 +139,7 @@ export function crdDatasetEntry(
 ): Entry<CrdDataset, CrdDatasetConfig> {
   return entry(
     z.strictObject({
-      dataset: z.looseObject({ type: z.string() }),
+      dataset: typedOf<TypedConfig>('dataset'),
       negNum: z.number().int().positive().exactOptional(),
       percent: z.number().positive().max(1).exactOptional(),
       sampleMode: z.enum(['exact', 'random']).exactOptional(),

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { readIdxFile } from '../../formats/index.ts';
 import type { IdxOptions } from '../../formats/index.ts';
-import { checkOptions, entry } from '../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import { tensorFromBytes } from '../../torch/index.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
@@ -44,7 +44,7 @@ export function fashionMnistFolders(): string[] {
 export class FashionMnist extends InMemoryImages {
   static readonly schema = z.strictObject({
     split: z.enum(['train', 'test']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     limit: z.number().int().positive().exactOptional(),
   });
   /** @throws {RetortError} when the files are not there or do not belong together; {FormatError} when they are damaged. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { checkOptions, entry } from '../../registry/index.ts';
 import type { Dataset, LeftOut, Pixels } from '../dataset.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import { decodeImage } from '../decode-image.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { listByFile, listByFolders } from './image-list.ts';
@@ -35,8 +35,8 @@ export const decodeSchema = {
  */
 export class ImageFolder implements Dataset {
   static readonly schema: z.ZodType = z.strictObject({
-    root: z.string(),
-    annFile: z.string().exactOptional(),
+    root: pathTo('folder'),
+    annFile: pathTo('file').exactOptional(),
     classes: z.array(z.string()).readonly().exactOptional(),
     ...decodeSchema,
   });

@@ -6,8 +6,8 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { exists } from '../../files.ts';
-import { checkOptions, entry } from '../../registry/index.ts';
 import { numberedClasses } from '../classes.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { checkSplit, dataFolders } from './data-folders.ts';
 import { decodeSchema, ImageFolder } from './image-folder.ts';
@@ -30,7 +30,7 @@ export interface ImageNetOptions extends DecodeOptions {
 export class ImageNet extends ImageFolder {
   static override readonly schema = z.strictObject({
     split: z.enum(['train', 'val']),
-    root: z.string().exactOptional(),
+    root: pathTo('folder').exactOptional(),
     annFile: z.string().exactOptional(),
     numClasses: z.number().int().positive().exactOptional(),
     ...decodeSchema,

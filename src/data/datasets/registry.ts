@@ -20,7 +20,7 @@ const table = {
   SyntheticImages: syntheticImagesEntry,
 };
 
-export const datasets = new Registry<Dataset, typeof table>('data set', table);
+export const datasets = new Registry<Dataset, typeof table>('dataset', table);
 
 export function buildDataset(config: TypedConfig, where?: string): Dataset {
   return datasets.build(config, where);

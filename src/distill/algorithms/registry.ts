@@ -6,7 +6,7 @@ import { buildGenerator } from '../../models/generators/index.ts';
 import { buildModel, loadNetwork } from '../../models/index.ts';
 import { Module } from '../../nn/index.ts';
 import type { LossModel } from '../../nn/index.ts';
-import { entry, Registry } from '../../registry/index.ts';
+import { entry, pathTo, Registry, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Compat } from '../losses/index.ts';
@@ -26,18 +26,18 @@ import { Supervised } from './supervised.ts';
 type NetworkConfig = TypedConfig | LossModel;
 type DistillerConfig = TypedConfig | ConfigurableDistiller;
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
-const network = z.custom<NetworkConfig>(isObject, 'expected a model, or { type, ...options } of one');
-const distiller = z.custom<DistillerConfig>(isObject, 'expected a distiller, or { type, ...options }');
-const generator = z.custom<TypedConfig | ImageGenerator>(isObject, 'expected a generator, or { type, ...options }');
+const network = typedOf<NetworkConfig>('model', { expected: 'expected a model, or { type, ...options } of one' });
+const distiller = typedOf<DistillerConfig>('distiller', {
+  expected: 'expected a distiller, or { type, ...options }',
+}).describe('Recorders, connectors, losses and mappings.');
+const generator = typedOf<TypedConfig | ImageGenerator>('generator', {
+  expected: 'expected a generator, or { type, ...options }',
+}).describe('What makes the images.');
 const flag = z.boolean().exactOptional();
-const checkpoint = z.string().nullable().exactOptional();
+const checkpoint = pathTo('checkpoint').nullable().exactOptional().describe('A safetensors file with its weights.');
 
 /** A teacher: a network, or a network with the checkpoint to load into it. */
-const teacherEntry = z.custom<NetworkConfig | { buildCfg: NetworkConfig; ckptPath?: string | null }>(
-  isObject,
-  'expected a model, or { buildCfg, ckptPath }',
-);
+const teacherEntry = z.union([z.strictObject({ buildCfg: network, ckptPath: checkpoint }), network]);
 
 const common = { architecture: network, moduleInplace: flag, compat: z.literal('mmrazor').exactOptional() };
 const student = { studentTrainable: flag, calculateStudentLoss: flag };
@@ -179,10 +179,9 @@ const table = {
       students: z.record(z.string(), network),
       moduleInplace: flag,
       compat: common.compat,
-      distiller: z.custom<TypedConfig>(
-        isObject,
-        'expected { type, ...options } of a distiller: one is made for each pair',
-      ),
+      distiller: typedOf<TypedConfig>('distiller', {
+        expected: 'expected { type, ...options } of a distiller: one is made for each pair',
+      }),
     }),
     ({ students, distiller: config, ...rest }) =>
       new MutualDistill({

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { initializeModule, Module } from '../../nn/index.ts';
 import type { InitConfig } from '../../nn/index.ts';
-import { checkOptions } from '../../registry/index.ts';
+import { checkOptions, pathTo } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
@@ -20,15 +20,15 @@ export const pair = (least: number) => {
   return z.union([one, z.tuple([one, one]).readonly()]);
 };
 
+type InitOption = InitConfig | readonly InitConfig[] | null;
+const initializer = z.looseObject({ type: z.string(), checkpoint: pathTo('checkpoint').exactOptional() });
+const initCfg = z
+  .union([initializer, z.array(initializer)], { error: 'expected { type, layer, ... }, or a list of them' })
+  .nullable() as unknown as z.ZodType<InitOption, InitOption>;
+
 const common = {
   /** How the weights begin, in place of the layers' own defaults, such as `{ type: 'Kaiming', layer: 'Conv2d' }`. Default null. */
-  initCfg: z
-    .custom<InitConfig | readonly InitConfig[]>(
-      (value) => (Array.isArray(value) ? value.every(isConfig) : isConfig(value)),
-      'expected { type, layer, ... }, or a list of them',
-    )
-    .nullable()
-    .default(null),
+  initCfg: initCfg.default(null),
   /** `'mmrazor'` gives the numbers of MMRazor where it differs; each connector says where. Default: the right ones. */
   compat: z.literal('mmrazor').optional(),
 };

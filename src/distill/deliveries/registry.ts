@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
-import { entry, Registry } from '../../registry/index.ts';
+import { addressTo, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { deliverySchema, DistillDelivery } from './delivery.ts';
 import { FunctionOutputsDelivery } from './function-outputs.ts';
@@ -11,20 +11,14 @@ import { MethodOutputsDelivery } from './method-outputs.ts';
 
 type AnyFunction = (...args: never[]) => unknown;
 
-const ofFunction = z
-  .custom<string | AnyFunction>(
-    (value) => typeof value === 'string' || typeof value === 'function',
-    'expected an address or a function',
-  )
-  .exactOptional();
-const ofMethod = z
-  .custom<string | MethodReference>(
-    (value) =>
-      typeof value === 'string' ||
-      (typeof value === 'object' && value !== null && 'class' in value && 'method' in value),
-    'expected an address or { class, method }',
-  )
-  .exactOptional();
+const ofFunction = addressTo<AnyFunction>('function', {
+  others: (value) => typeof value === 'function',
+  expected: 'expected an address or a function',
+}).exactOptional();
+const ofMethod = addressTo<MethodReference>('method', {
+  others: (value) => typeof value === 'object' && value !== null && 'class' in value && 'method' in value,
+  expected: 'expected an address or { class, method }',
+}).exactOptional();
 
 /** The one of our name of an option and the original's that is given. */
 function oneOf<T>(

@@ -2,9 +2,8 @@
 import { z } from 'zod';
 
 import type { Module } from '../../nn/index.ts';
-import { entry, Registry } from '../../registry/index.ts';
+import { entry, Registry, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import type { ConnectorConfig } from '../connectors/index.ts';
 import type { DistillDelivery } from '../deliveries/index.ts';
 import type { DistillLoss } from '../losses/index.ts';
 import type { Recorder } from '../recorders/index.ts';
@@ -16,8 +15,11 @@ import { weightSchedule } from './weight-schedule.ts';
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 /** Configs to be built, or built things, by name. */
-const named = <T>() =>
-  z.record(z.string(), z.custom<TypedConfig | T>(isObject, 'expected { type, ...options }')).exactOptional();
+const named = <T>(kind: string) =>
+  z.record(z.string(), typedOf<TypedConfig | T>(kind, { expected: 'expected { type, ...options }' })).exactOptional();
+const connector = typedOf<TypedConfig | Module>('connector', {
+  expected: 'expected { type, ...options }, or a list of them',
+});
 
 /** What a mapping holds is checked by the distiller itself, which knows recorders, losses and connectors. */
 const mappings = z
@@ -28,17 +30,14 @@ const mappings = z
   .exactOptional();
 
 const options = z.strictObject({
-  studentRecorders: named<Recorder>(),
-  teacherRecorders: named<Recorder>(),
-  distillDeliveries: named<DistillDelivery>(),
-  connectors: z
-    .record(
-      z.string(),
-      z.custom<ConnectorConfig | Module>(isObject, 'expected { type, ...options }, or a list of them'),
-    )
-    .exactOptional(),
-  distillLosses: named<DistillLoss>(),
-  lossForwardMappings: mappings,
+  studentRecorders: named<Recorder>('recorder').describe('What is recorded in the student, by name.'),
+  teacherRecorders: named<Recorder>('recorder').describe('What is recorded in the teacher, by name.'),
+  distillDeliveries: named<DistillDelivery>('delivery'),
+  connectors: z.record(z.string(), z.union([connector, z.array(connector).readonly()])).exactOptional(),
+  distillLosses: named<DistillLoss>('loss').describe(
+    'Losses by name; those whose name has "loss" in it are trained on.',
+  ),
+  lossForwardMappings: mappings.describe('Where each argument of each loss comes from: docs/configs.md.'),
   lossWeightSchedules: z.record(z.string(), weightSchedule).exactOptional(),
   detachTeacher: z.boolean().exactOptional(),
   compat: z.literal('mmrazor').exactOptional(),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { entry, typedOf } from '../../registry/index.ts';
 import type { Entry, OptionsFrom, SettingsFrom, TypedConfig } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { widened } from './common/sides.ts';
@@ -75,8 +75,8 @@ export class StandardisedLogits extends DistillLoss<LossSettings & SettingsFrom<
 export function standardisedLogits(
   build: (config: TypedConfig) => DistillLoss,
 ): Entry<StandardisedLogits, StandardisedLogitsConfig> {
-  const loss = z.union([own.loss, z.looseObject({ type: z.string() })], {
-    error: "expected a loss, such as { type: 'KLDivergence', tau: 2 }",
+  const loss = typedOf<DistillLoss | TypedConfig>('loss', {
+    expected: "expected a loss, such as { type: 'KLDivergence', tau: 2 }",
   });
   return entry(
     lossSchema({ ...own, loss }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import type { MethodReference } from '../../intercept/taps.ts';
 import { Module, Parameter } from '../../nn/index.ts';
-import { entry, Registry } from '../../registry/index.ts';
+import { addressTo, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { FunctionInputsRecorder } from './function-inputs.ts';
 import { FunctionOutputsRecorder } from './function-outputs.ts';
@@ -34,17 +34,17 @@ const address = {
   prefixes: z.record(z.string(), z.string()).exactOptional(),
 };
 const ofFunction = z.strictObject({
-  source: z.custom<string | ((...args: never[]) => unknown)>(
-    (value) => typeof value === 'string' || typeof value === 'function',
-    "expected an address such as 'src/ops.ts#attention', or a function",
-  ),
+  source: addressTo<(...args: never[]) => unknown>('function', {
+    others: (value) => typeof value === 'function',
+    expected: "expected an address such as 'src/ops.ts#attention', or a function",
+  }),
   ...address,
 });
 const ofMethod = z.strictObject({
-  source: z.custom<string | MethodReference>(
-    (value) => typeof value === 'string' || (isObject(value) && 'class' in value && 'method' in value),
-    "expected an address such as 'src/head.ts#Head.getTargets', or { class, method }",
-  ),
+  source: addressTo<MethodReference>('method', {
+    others: (value) => isObject(value) && 'class' in value && 'method' in value,
+    expected: "expected an address such as 'src/head.ts#Head.getTargets', or { class, method }",
+  }),
   ...address,
 });
 

@@ -1,8 +1,8 @@
 // How a classifier is built from the configs of its parts.
 import { z } from 'zod';
 
-import { Module } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import type { Module } from '../../nn/index.ts';
+import { entry, pathTo, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { randomBatchAugmentOptions } from '../augments/random-batch-augment.ts';
 import type { Backbone, Head, Neck } from '../parts.ts';
@@ -17,17 +17,14 @@ export interface PartBuilders {
   head(config: TypedConfig | Head): Head;
 }
 
-const part = <M extends Module>() =>
-  z.custom<TypedConfig | M>(
-    (value) => value instanceof Module || (typeof value === 'object' && value !== null),
-    'expected { type, ...options }, or one that is built',
-  );
+const part = <M extends Module>(kind: string) =>
+  typedOf<TypedConfig | M>(kind, { expected: 'expected { type, ...options }, or one that is built' });
 
 const schema = z.strictObject({
-  backbone: part<Backbone>(),
-  neck: part<Neck>().nullable().exactOptional(),
-  head: part<Head>(),
-  pretrained: z.string().nullable().exactOptional(),
+  backbone: part<Backbone>('backbone').describe('From images to features.'),
+  neck: part<Neck>('neck').nullable().exactOptional().describe('Between both. Default null: none.'),
+  head: part<Head>('head').describe('From features to classes, with the loss on labels.'),
+  pretrained: pathTo('checkpoint').nullable().exactOptional().describe('Weights of the whole network to begin with.'),
   trainCfg: randomBatchAugmentOptions.partial().nullable().exactOptional(),
   dataPreprocessor: clsDataPreprocessorOptions.nullable().exactOptional(),
   initCfg: initCfg.exactOptional(),

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
-import { checkOptions, entry } from '../../registry/index.ts';
+import { checkOptions, entry, typedOf } from '../../registry/index.ts';
 import { noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { InitOption } from '../initial-weights.ts';
@@ -25,11 +25,12 @@ export interface ClsHeadOptions {
   initCfg?: InitOption;
 }
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
-
 /** The schema of {@link ClsHeadOptions}. */
 export const clsHeadOptions = {
-  loss: z.custom<HeadLossOption>(isObject, 'expected { type, ...options } of a loss').exactOptional(),
+  loss: typedOf<HeadLossOption>('headLoss', {
+    expected: 'expected { type, ...options } of a loss',
+    usual: 'CrossEntropyLoss',
+  }).exactOptional(),
   topk: z.union([count, z.array(count).readonly()]).exactOptional(),
   calAcc: flag.exactOptional(),
   initCfg: initCfg.exactOptional(),

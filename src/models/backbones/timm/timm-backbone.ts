@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../../../errors.ts';
 import { Module } from '../../../nn/index.ts';
-import { checkOptions, entry } from '../../../registry/index.ts';
+import { checkOptions, entry, pathTo } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { initialize } from '../../initial-weights.ts';
 import type { InitOption } from '../../initial-weights.ts';
@@ -37,7 +37,7 @@ export class TIMMBackbone extends Module {
     modelName: z.string(),
     featuresOnly: flag.exactOptional(),
     pretrained: flag.exactOptional(),
-    checkpointPath: z.string().exactOptional(),
+    checkpointPath: pathTo('checkpoint').exactOptional(),
     inChannels: count.exactOptional(),
     dropPathRate: rate.exactOptional(),
     initCfg: initCfg.exactOptional(),

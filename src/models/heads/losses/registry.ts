@@ -9,7 +9,7 @@ import type { HeadLoss } from './reduce.ts';
 
 const table = { CrossEntropyLoss: crossEntropyLossEntry, LabelSmoothLoss: labelSmoothLossEntry };
 
-export const headLosses = new Registry<HeadLoss, typeof table>('head loss', table);
+export const headLosses = new Registry<HeadLoss, typeof table>('headLoss', table);
 
 /** A loss by name (`CrossEntropyLoss` where none is given), or one that is built already. */
 export type HeadLossOption = ConfigOf<typeof table> | (CrossEntropyLossOptions & { readonly type?: never }) | HeadLoss;

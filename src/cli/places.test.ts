@@ -2,17 +2,14 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { entry } from '../registry/index.ts';
-import { requireTypes } from './check-types.ts';
+import { experimentSchema, withEntries } from '../config/index.ts';
+import { entry, findMistakes } from '../registry/index.ts';
+import { optionsOf, tables } from './places.ts';
 
-const said = (config: unknown, own = {}): string[] => {
-  try {
-    requireTypes(config, 'config', own);
-    return [];
-  } catch (error) {
-    return (error as Error).message.split('\n').slice(1);
-  }
-};
+const said = (config: unknown, own = {}): string[] =>
+  findMistakes(experimentSchema, config, { tables: withEntries(tables, own), optionsOf })
+    .map(({ text }) => text)
+    .filter((text) => /^(?:optimizer|schedulers)/.test(text));
 
 it('finds every mistake in optimizers and schedulers at once', () => {
   const mistakes = said({
@@ -25,6 +22,8 @@ it('finds every mistake in optimizers and schedulers at once', () => {
   });
   expect(mistakes).toEqual([
     expect.stringMatching(/optimizer: .*"SDG".*did you mean "SGD"/),
+    'optimizer SGD: lr: expected a number, got nothing',
+    'optimizer SGD: "lrr" is no option; did you mean "lr"?',
     expect.stringMatching(/schedulers\.0: .*did you mean "CosineAnnealingLR"/),
     expect.stringMatching(/schedulers\.1 LinearLR: .*"totalIter".*did you mean "totalIters"/),
     expect.stringMatching(/schedulers\.2 StepLR: stepSize: .*got 1.5/),
@@ -40,6 +39,7 @@ it('by part, too', () => {
     expect.stringMatching(/optimizer\.architecture: .*did you mean "Adam"/),
     expect.stringMatching(/optimizer\.generator Adam: lr: .*got -1/),
     expect.stringMatching(/schedulers\.generator\.0: .*did you mean "StepLR"/),
+    'schedulers.generator.0 StepLR: stepSize: expected a number, got nothing',
   ]);
 });
 

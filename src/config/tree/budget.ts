@@ -1,7 +1,7 @@
 // How much work reading one config may be, its bases included. Every step of evaluation, every item made by `*`, `+` or a slice
 // and every value taken from a base costs one.
-import { errorAt } from '../tree/index.ts';
-import type { Origin } from '../tree/index.ts';
+import { errorAt } from './node.ts';
+import type { Origin } from './node.ts';
 
 const maxWork = 3_000_000;
 /** Items of one list, or characters of one string, that an operator may make. */

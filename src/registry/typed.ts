@@ -1,0 +1,123 @@
+// What a schema says about an option besides its form: that it holds another registered thing, or the path of a file. Whoever
+// checks, builds or lists configs reads it off the schema and has nothing to guess from the names of keys.
+import { z } from 'zod';
+
+/** What a text leads to: a checkpoint, a folder, any file, or code, by an address such as `./ops.ts#attention`. */
+export type Reads = 'checkpoint' | 'folder' | 'file' | 'function' | 'method';
+
+/**
+ * The schema of an option that holds `{ type, ...options }` of a registered thing, or one that is built already. Checks and builders
+ * of configs look its `type` up among the entries of `kind`, users' own included.
+ *
+ * `z.strictObject({ inner: typedOf<TypedConfig | DistillLoss>('loss') })`
+ * @param kind what the registry calls its entries: `loss`, `connector`, `backbone`, ...
+ */
+export function typedOf<T>(kind: string, { expected, usual, beside }: TypedOptions = {}): z.ZodType<T, T> {
+  const message = expected ?? `expected { type, ...options } of ${withArticle(kind)}`;
+  const fits = (value: unknown): boolean => isThing(value, usual !== undefined);
+  return z.custom<T>(fits, message).meta({ typedOf: kind, usual, beside: beside && z.object(beside) });
+}
+
+/** `a loss`, `an algorithm`. */
+export function withArticle(kind: string): string {
+  return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
+}
+
+export interface TypedOptions {
+  /** What errors say of a value that is no object. */
+  expected?: string;
+  /** The type where none is written. Default: it must be written. */
+  usual?: string;
+  /** What may stand beside the thing's own options, for whoever builds it. Default: nothing. */
+  beside?: z.ZodRawShape;
+}
+
+/** The schema of an option that is the path of something that must be there. */
+export function pathTo(reads: 'checkpoint' | 'folder' | 'file'): z.ZodString {
+  return z.string().meta({ reads });
+}
+
+/** The schema of an option that is the address of a function or method, or what `others` lets pass. */
+export function addressTo<T>(
+  reads: 'function' | 'method',
+  { others, expected }: { others: (value: unknown) => boolean; expected: string },
+): z.ZodType<string | T, string | T> {
+  const fits = (value: unknown): boolean => typeof value === 'string' || others(value);
+  return z.custom<string | T>(fits, expected).meta({ reads });
+}
+
+/** The kind of the things that a schema is for, if it is one of {@link typedOf}. */
+export function kindOf(schema: z.ZodType): string | undefined {
+  const kind = z.globalRegistry.get(schema)?.['typedOf'];
+  return typeof kind === 'string' ? kind : undefined;
+}
+
+/** The type of a schema of {@link typedOf} where none is written. */
+export function usualType(schema: z.ZodType): string | undefined {
+  return z.globalRegistry.get(schema)?.['usual'] as string | undefined;
+}
+
+/** What may stand beside the options of a thing of {@link typedOf}. */
+export function besideOf(schema: z.ZodType): z.ZodType | undefined {
+  return z.globalRegistry.get(schema)?.['beside'] as z.ZodType | undefined;
+}
+
+/** What the text leads to, if the schema is one of {@link pathTo} or {@link addressTo}. */
+export function readsOf(schema: z.ZodType): Reads | undefined {
+  return z.globalRegistry.get(schema)?.['reads'] as Reads | undefined;
+}
+
+/** The description of a schema, also where it stands within `.exactOptional()` and the like. */
+export function descriptionOf(schema: z.ZodType): string | undefined {
+  const own = z.globalRegistry.get(schema)?.description;
+  const inner = defOf(schema).innerType;
+  return own ?? (inner === undefined ? undefined : descriptionOf(inner));
+}
+
+/** What is inside a schema of zod, as far as it is read here. */
+export interface SchemaDef {
+  readonly type: string;
+  readonly innerType?: z.ZodType;
+  readonly in?: z.ZodType;
+  readonly getter?: () => z.ZodType;
+  readonly shape?: Readonly<Record<string, z.ZodType>>;
+  readonly catchall?: z.ZodType;
+  readonly valueType?: z.ZodType;
+  readonly element?: z.ZodType;
+  readonly items?: readonly z.ZodType[];
+  readonly rest?: z.ZodType | null;
+  readonly options?: readonly z.ZodType[];
+  readonly left?: z.ZodType;
+  readonly right?: z.ZodType;
+  readonly values?: readonly unknown[];
+  readonly entries?: Readonly<Record<string, unknown>>;
+  readonly defaultValue?: unknown;
+  readonly checks?: readonly unknown[];
+  readonly format?: string;
+}
+
+export function defOf(schema: z.ZodType): SchemaDef {
+  return (schema as unknown as { def: SchemaDef }).def;
+}
+
+/** The schema without what only says that a value may be missing, null or computed. */
+export function unwrapped(schema: z.ZodType): z.ZodType {
+  if (kindOf(schema) !== undefined || readsOf(schema) !== undefined) return schema;
+  const { innerType, in: input, getter } = defOf(schema);
+  const inner = innerType ?? input ?? getter?.();
+  return inner === undefined ? schema : unwrapped(inner);
+}
+
+/** Whether a value is an object as configs write them: no instance of a class, no list. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Whether a value is a thing that is built, or the config of one: it says which by its `type`. */
+function isThing(value: unknown, hasUsual: boolean): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  if (!isPlain(value)) return true;
+  return value['type'] === undefined ? hasUsual : typeof value['type'] === 'string';
+}

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { Dataset, LeftOut, Pixels } from '../dataset.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import { decodeImage } from '../decode-image.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { listByFile, listByFolders } from './image-list.ts';

@@ -6,8 +6,8 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { exists } from '../../files.ts';
-import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import { numberedClasses } from '../classes.ts';
+import { checkOptions, entry, pathTo } from '../../registry/index.ts';
 import type { DecodeOptions } from '../decode-image.ts';
 import { checkSplit, dataFolders } from './data-folders.ts';
 import { decodeSchema, ImageFolder } from './image-folder.ts';

@@ -1,4 +1,6 @@
 // Options are checked alike in configs and in code: what a schema refuses, the constructor refuses in the same words.
+import { inspect } from 'node:util';
+
 import { expect } from 'vitest';
 import type { z } from 'zod';
 
@@ -21,7 +23,7 @@ export function expectSameCheck(name: string, { entry, Class, options }: Checked
   for (const [option, schema] of Object.entries(shape)) {
     for (const value of strange) {
       if (schema.safeParse(value).success) continue;
-      const label = `${name}: ${option}: ${String(value)}`;
+      const label = `${name}: ${option}: ${inspect(value)}`;
       const words = new RegExp(`^${name}:\\s+${option}\\b.*got `);
       expect(() => new Class({ ...options, [option]: value }), label).toThrow(words);
       expect(() => entry.build({ ...options, [option]: value }, name), label).toThrow(words);

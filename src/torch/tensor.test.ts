@@ -187,7 +187,7 @@ describe('autograd', () => {
     expect(x.grad).toBeAllClose([3, 3]);
     for (const thrown of [null, undefined, 'text', { code: 'RETORT_ENGINE' }]) {
       using hook = x.registerHook(() => {
-        throw thrown; // oxlint-disable-line typescript/only-throw-error
+        throw thrown;
       });
       void hook;
       let caught: unknown = 'nothing';

@@ -120,6 +120,7 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
 
   it('contract: options are checked alike in configs and in code', () => {
     const Class = tidy(() => contract.make().constructor) as Checked['Class'];
+    expect(Class).toBeDefined();
     expectSameCheck(name, { entry: connectors.get(name), Class, options });
   });
 

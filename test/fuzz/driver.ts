@@ -47,6 +47,8 @@ const longestWait = 120;
 const standsStill = 'stands still';
 /** Writable memory of a process, in KiB: what wants gigabytes fails instead of filling the machine. */
 const mostMemory = 1.75 * 2 ** 20;
+/** Seconds of a processor that a process may use in all: one whose driver was killed ends by itself. */
+const mostSeconds = 1800;
 /** Deaths of one part beyond this many are not looked for. */
 const enough = 2;
 
@@ -170,7 +172,7 @@ class Driver {
 async function untilItEnds(folder: string, patience: number): Promise<{ status: string | undefined; said: string }> {
   const program = fileURLToPath(new URL('child.ts', import.meta.url));
   const node = ['--expose-gc', '--import', import.meta.resolve('tsx'), program, folder];
-  const limits = `ulimit -c 0; ulimit -d ${mostMemory}; exec "$0" "$@"`;
+  const limits = `ulimit -c 0; ulimit -t ${mostSeconds}; ulimit -d ${mostMemory}; exec "$0" "$@"`;
   const one = { RETORT_THREADS: '1', OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
   const env = { ...process.env, ...one, GLOG_minloglevel: '3' };
   const child = spawn('sh', ['-c', limits, process.execPath, ...node], { env, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -189,10 +191,13 @@ async function untilItEnds(folder: string, patience: number): Promise<{ status: 
     still ||= computed - since.computed > most || Date.now() - since.at > longestWait * 1000;
     if (still) child.kill('SIGKILL');
   }, 100);
+  const end = (): void => void child.kill('SIGKILL');
+  process.once('exit', end);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
     child.on('close', (...end) => resolve(end)),
   );
   clearInterval(watch);
+  process.off('exit', end);
   if (code === 0) return { status: undefined, said };
   return { status: still ? standsStill : (signal ?? `exit code ${code}`), said };
 }

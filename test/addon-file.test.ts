@@ -197,12 +197,12 @@ describe('the cache', () => {
       for (let i = 0; i < 100; i++) storeAddon(bytes, record);`;
     const env = { ...process.env, XDG_CACHE_HOME: folder };
     const writers = [1, 2].map(() => spawn(process.execPath, ['--input-type=module', '-e', program], { env }));
-    const codes = writers.map((child) => new Promise((done) => child.on('close', done)));
+    const codes = Promise.all(writers.map((child) => new Promise((done) => child.on('close', done))));
     while (writers.some(({ exitCode, signalCode }) => exitCode === null && signalCode === null)) {
       expect(readAddon(file)).toMatchObject({ key: built.key });
       await setImmediate();
     }
-    expect(await Promise.all(codes)).toEqual([0, 0]);
+    expect(await codes).toEqual([0, 0]);
     expect(readdirSync(join(folder, 'retort-kd'))).toHaveLength(1);
   });
 

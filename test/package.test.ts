@@ -8,9 +8,8 @@ const tool = fileURLToPath(new URL('../tools/prove-package.mjs', import.meta.url
 
 it('works from the tarball, in an empty folder', () => {
   const { stdout, stderr } = spawnSync(process.execPath, [tool, '--offline'], { encoding: 'utf8' });
-  const lines = stdout.trimEnd().split('\n');
   expect(stdout + stderr).toMatch(/\d+ passed, 0 failed\n$/);
-  expect(lines.map((line) => line.replace(/ \([\d.]+ s\)$/, '').slice('ok      '.length))).toEqual([
+  expect([...stdout.matchAll(/^ok {6}(.*) \([\d.]+ s\)$/gm)].map(([, step]) => step)).toEqual([
     'what is in the package: size, links',
     'install',
     'before the setup the error says what to do',
@@ -22,6 +21,5 @@ it('works from the tarball, in an empty folder', () => {
     'vitest, threads and forks',
     'esbuild, the addon outside',
     'TypeScript at hand',
-    ', 0 failed',
   ]);
 }, 300_000);

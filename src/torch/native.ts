@@ -133,9 +133,7 @@ function load(): Native {
   try {
     addon = createRequire(file)(file) as Native;
   } catch (cause) {
-    const { code, message } = cause as { code?: string; message: string };
-    if (code === 'RETORT_THREAD') throw new RetortError(message.split('\n')[0]!, { help: threadHelp(), cause });
-    throw new RetortError(`the native addon ${file} does not load: ${message}`, {
+    throw new RetortError(`the native addon ${file} does not load: ${(cause as Error).message}`, {
       help: `\`${doctorCommand()}\` says what is missing; \`${setupCommand()}\` brings it`,
       cause,
     });
@@ -172,13 +170,6 @@ function withOurErrors(addon: Native): Native {
     return [name, bare.has(name) ? run : guarded] as const;
   });
   return Object.fromEntries(wrapped) as unknown as Native;
-}
-
-/** What to do where another thread has the engine; vitest runs test files in threads when its configuration says so. */
-function threadHelp(): string {
-  return process.env['VITEST'] === undefined
-    ? 'use one thread for all tensor work, or separate processes (child_process.fork)'
-    : "in vitest's configuration set `pool: 'forks'`: each test file then has a process of its own";
 }
 
 /** `RETORT_THREADS`, or the processors this process may run on (Debian's libtorch takes half of them or one). */

@@ -87,7 +87,7 @@ export function defaultOf(schema: z.ZodType): string | undefined {
 }
 
 /** A value that fits an option, for examples. */
-export function exampleOf(schema: z.ZodType): unknown {
+function exampleOf(schema: z.ZodType): unknown {
   const kind = kindOf(schema);
   if (kind !== undefined) return { type: `<${kind}>` };
   const inner = unwrapped(schema);

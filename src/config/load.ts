@@ -99,7 +99,13 @@ function scriptsOfData(tree: DictNode): (Mistake & { script: string })[] {
     return node.value.flatMap(({ origin, value }, i) => {
       if (!isDataFile(origin.file) || origin.file.startsWith('--cfg-options')) return [];
       const { message } = refuseScript('imports: this is a script');
-      return [{ path: [...part, 'imports', i], text: message.replaceAll('\n', '\n    '), script: String(value) }];
+      return [
+        {
+          path: [...part, 'imports', i],
+          text: message.replaceAll('\n', '\n    '),
+          script: typeof value === 'string' ? value : '',
+        },
+      ];
     });
   });
 }

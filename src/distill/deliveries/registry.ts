@@ -1,6 +1,4 @@
 // The deliveries that configs can name.
-import { z } from 'zod';
-
 import { RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import { addressTo, entry, Registry } from '../../registry/index.ts';

@@ -1,6 +1,4 @@
 // Options are checked alike in configs and in code: what a schema refuses, the constructor refuses in the same words.
-import { inspect } from 'node:util';
-
 import { expect } from 'vitest';
 import type { z } from 'zod';
 
@@ -17,16 +15,18 @@ export interface Checked {
   options: object;
 }
 
-/** Expects the constructor to refuse all that the entry's schema refuses, and to name class and option. */
-export function expectSameCheck(name: string, { entry, Class, options }: Checked): void {
+/** Expects the constructor to refuse what the entry's schema refuses, naming class and option. @returns how often it did */
+export function expectSameCheck(name: string, { entry, Class, options }: Checked): number {
+  let refused = 0;
   const { shape } = entry.schema as unknown as { shape: Readonly<Record<string, z.ZodType>> };
   for (const [option, schema] of Object.entries(shape)) {
     for (const value of strange) {
       if (schema.safeParse(value).success) continue;
-      const label = `${name}: ${option}: ${inspect(value)}`;
+      const label = `${name}: ${option}: ${typeof value} ${JSON.stringify(value)}`;
       const words = new RegExp(`^${name}:\\s+${option}\\b.*got `);
       expect(() => new Class({ ...options, [option]: value }), label).toThrow(words);
       expect(() => entry.build({ ...options, [option]: value }, name), label).toThrow(words);
+      refused++;
     }
   }
   expect(() => new Class({ ...options, strange: 1 })).toThrow(new RegExp(`^${name}: "strange" is no option`));
@@ -35,4 +35,5 @@ export function expectSameCheck(name: string, { entry, Class, options }: Checked
   expect(
     () => new Class({ ...Object.fromEntries(undefinedOnes.map(([key]) => [key, undefined])), ...options }),
   ).not.toThrow();
+  return refused;
 }

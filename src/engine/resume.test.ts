@@ -231,7 +231,9 @@ it('does not begin in a folder that holds a run, unless it is to be given up', a
   {
     using trainer = setUp();
     const message = await trainer.run().then(String, String);
-    expect(message).toMatch(/holds a run already: .*\n {2}help: go on with it .*choose another folder, or give it up \(overwrite/);
+    expect(message).toMatch(
+      /holds a run already: .*\n {2}help: go on with it .*choose another folder, or give it up \(overwrite/,
+    );
   }
   expect(readFileSync(join(folder, runFiles.student)).equals(student)).toBe(true);
   const other = join(folder, 'other');

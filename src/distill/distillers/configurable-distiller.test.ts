@@ -156,7 +156,7 @@ it('takes no class of a sample that is several at once, and names loss and sampl
   });
   const samples = (...gtScore: number[]) => [{ gtLabel: 1 }, { gtLabel: 0, gtScore }];
   const run = (dataSamples: readonly DataSample[]): number[] =>
-    tidy(() => Array.from(distiller.forward({ inputs: tensor([1]), dataSamples }).loss_a.data(), Number));
+    tidy(() => Array.from(distiller.forward({ inputs: tensor([1]), dataSamples })['loss_a'].data(), Number));
   expect(run(samples(1, 0))).toEqual([1, 0]);
   expect(run(samples(0.9999999, 0.0000001))).toEqual([1, 0]); // two images of one class, mixed
   expect(() => run(samples(0.75, 0.25))).toThrow(

@@ -105,7 +105,7 @@ export function describeLoss(name: string, contract: LossContract): void {
     const Class = new Map(Object.entries<unknown>(all)).get(name) as Checked['Class'];
     expect(Class).toBeDefined();
     if (name === 'StandardisedLogits') return; // whose inner loss is built by its entry
-    expectSameCheck(name, { entry: losses.get(name), Class, options });
+    expect(expectSameCheck(name, { entry: losses.get(name), Class, options })).toBeGreaterThan(0);
   });
 
   it('contract: a scalar of the dtype of its arguments, finite, with gradients where they belong', () => {

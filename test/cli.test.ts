@@ -271,7 +271,8 @@ it('takes optimizers and schedulers of users too, with rates by part of the netw
   const imports = [fileURLToPath(new URL('fixtures/own-optimizer.mjs', import.meta.url))];
   const optimizer = { type: 'SignSGD', lr: 0.01, paramwise: { customKeys: { head: { lrMult: 2 } } } };
   const own = { ...config, imports, optimizer, schedulers: [{ type: 'Halving' }], hooks: [{ type: 'LoggerHook' }] };
-  const { out, err } = retort('train', write('own-optimizer.json', own), '--work-dir', 'own-optimizer');
+  const file = write('own-optimizer.json', own);
+  const { out, err } = retort('train', file, '--work-dir', 'own-optimizer', '--allow-scripts');
   expect(err).toBe('');
   expect(out).toMatch(/epoch 2\/2 {2}accuracy: student/);
   const lines = readFileSync(join(folder, 'own-optimizer', 'log.jsonl'), 'utf8')

@@ -9,7 +9,12 @@ import { nearest, RetortError } from '../errors.ts';
 export function fileError(action: string, file: string, cause: unknown): unknown {
   if (!isSystemError(cause)) return cause;
   const { what, help } = explain(cause, path.resolve(file));
-  return new RetortError(`cannot ${action} ${file}: ${what}`, { help, cause });
+  return new RetortError(`cannot ${action} ${shortened(file)}: ${what}`, { help, cause });
+}
+
+/** A path that fits a message. */
+function shortened(file: string): string {
+  return file.length > 500 ? `${file.slice(0, 200)}... (${file.length} characters)` : file;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {

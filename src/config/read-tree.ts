@@ -2,7 +2,7 @@
 // handed in. `base` names the files below: objects are merged key by key, everything else is replaced.
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 
-import { didYouMean, RetortError } from '../errors.ts';
+import { nearest, RetortError } from '../errors.ts';
 import { statOf } from '../files.ts';
 import type { LiveValues } from './live-values.ts';
 import { readJson } from './read-json.ts';
@@ -177,12 +177,16 @@ function asDict(tree: TreeNode, name: string): DictNode {
   throw new RetortError(`${name}: a config is an object, got ${kindName(tree.kind)}`);
 }
 
+/** Longer paths are none. */
+const maxPath = 1000;
+
 /** @throws {RetortError} when there is no such file. */
 export function requireFile(path: string, what: string): void {
+  if (path.length > maxPath) throw new RetortError(`${what.slice(0, 200)}...: a path of ${path.length} characters`);
   const found = path.includes('\0') ? undefined : statOf(path);
   if (found === undefined) {
-    const near = siblingsOf(path);
-    const help = near.length === 0 ? `looked for ${path}` : `${didYouMean(basename(path), near)} (looked for ${path})`;
+    const near = nearest(basename(path), siblingsOf(path)).map((name) => `"${name}"`);
+    const help = near.length === 0 ? `looked for ${path}` : `did you mean ${near.join(' or ')}? (looked for ${path})`;
     throw new RetortError(`${what}: there is no such file`, { help });
   }
   if (!found.isFile()) throw new RetortError(`${what}: ${path} is no file`);

@@ -258,6 +258,12 @@ function below(spot: Spot, path: readonly PropertyKey[]): Spot | undefined {
 /** Unknown keys of one object that are named. */
 const maxKeys = 20;
 
+/** The kind of thing that belongs at a path of a value, if one does. */
+export function kindAt(schema: z.ZodType, value: unknown, path: readonly PropertyKey[]): string | undefined {
+  const at = below({ schema, value, path: [] }, path);
+  return at === undefined ? undefined : kindOf(chosen(at.schema, at.value));
+}
+
 /** One mistake in words. */
 function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
   const path: Path = [...spot.path, ...(issue.path as Path)];
@@ -273,8 +279,7 @@ function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
     const only = issue.keys.length === 1 ? issue.keys : [];
     return { path: [...path, ...only], text: `${before}${keys.join('; ')}` };
   }
-  const at = below({ ...spot, path: [] }, issue.path);
-  const kind = at === undefined || !isPlain(at.value) ? undefined : kindOf(chosen(at.schema, at.value));
+  const kind = isPlain(issue.input) ? kindAt(spot.schema, spot.value, issue.path) : undefined;
   if (kind !== undefined && issue.code === 'custom') {
     return { path, text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }` };
   }

@@ -1,5 +1,5 @@
 // Names for things that configs build.
-export { findMistakes, optionsIn, replaceTyped } from './check.ts';
+export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
 export { entry, Registry } from './registry.ts';
 export type { OptionsFrom, SettingsFrom } from './options.ts';

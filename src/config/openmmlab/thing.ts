@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 
 import { didYouMean, nearest } from '../../errors.ts';
+import { isPlain, kindAt } from '../../registry/index.ts';
 import { camelKey, kindName, showPath, toPlain } from '../tree/index.ts';
 import type { DictNode, TreeNode } from '../tree/index.ts';
 import { schemaOf } from './context.ts';
@@ -96,6 +97,8 @@ function checkValues(
   if (result.success) return;
   for (const issue of result.error.issues) {
     if (issue.code === 'unrecognized_keys') continue; // said already
+    // A thing without a type has been said where it is translated.
+    if (isPlain(issue.input) && kindAt(schema, plain, issue.path) !== undefined) continue;
     const at: Place = { ...place, node: { ...node, origin: originWithin(node, issue.path) } };
     const option = issue.path.map((part) => snakeKey(String(part)));
     const got = issue.input === undefined ? 'nothing' : short(JSON.stringify(issue.input));

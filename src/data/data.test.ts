@@ -182,8 +182,10 @@ describe('data sets', () => {
     expect(() => new FashionMnist({ split: 'test', root: '/nowhere' })).toThrow(
       /looked in \/nowhere[^]*apt-get install/,
     );
-    expect(() => new FashionMnist({ split: 'tset' as never })).toThrow(/split must be "train" or "test"/);
-    expect(() => new FashionMnist({ split: 'test', limit: 0 })).toThrow(/limit must be/);
+    expect(() => new FashionMnist({ split: 'tset' as never })).toThrow(
+      /split: expected one of "train", "test", got "tset"/,
+    );
+    expect(() => new FashionMnist({ split: 'test', limit: 0 })).toThrow(/limit: expected a number > 0, got 0/);
   });
 
   it.runIf(fashionMnistFolders().some((folder) => existsSync(folder)))(

@@ -105,7 +105,9 @@ export function describeHead(type: string, contract: HeadContract): void {
       expect(loss([...samples.slice(1), { gtLabel: classes }])).toThrow(`sample 2 of the batch has gtLabel ${classes}`);
       expect(loss([...samples.slice(1), { gtLabel: 0, gtScore: [1] }])).toThrow(/must have a gtScore of/);
     });
-    expect(() => build({ loss: { type: 'CrossEntropyLos' } })).toThrow(/no head loss; did you mean "CrossEntropyLoss"/);
+    expect(() => build({ loss: { type: 'CrossEntropyLos' } })).toThrow(
+      /is no headLoss; did you mean "CrossEntropyLoss"/,
+    );
     expect(() => build({ loss: { lossWieght: 1 } })).toThrow(/did you mean "lossWeight"/);
   });
 }

@@ -1,6 +1,6 @@
 // Runs the addon under AddressSanitizer and UndefinedBehaviorSanitizer: every access outside of memory that is there, every use
 // of what was freed, every undefined operation of native/ ends the program with the place where it happened.
-//   npm run prove:native                     all of it
+//   npm run prove:native                     all of it, and the fuzzers of test/fuzz
 //   npm run prove:native -- scope dispatch   only the tests of src/torch whose name contains one of these
 //
 // The addon is built into build/sanitized, with malloc under its tensors, because an overflow into a neighbour in a block of ours
@@ -13,7 +13,6 @@ import { join } from 'node:path';
 
 import { buildNative, sanitizerEnvironment } from './build-native.mjs';
 import { buildDir, root } from './paths.mjs';
-import { readJson } from './stamps.mjs';
 import { runTool } from './tool-error.mjs';
 
 /** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
@@ -40,8 +39,10 @@ function steps(only) {
     command: [vitest, ...run, ofBlocks],
     env: { RETORT_OWN_BLOCKS: '1' },
   });
-  if (readJson(join(root, 'package.json'))?.scripts?.fuzz !== undefined && existsSync(join(root, 'test/fuzz'))) {
-    list.push({ name: 'random calls', command: ['npm', 'run', 'fuzz', '--', '--calls', '3000'] });
+  const fuzz = 'test/fuzz/main.ts';
+  if (existsSync(join(root, fuzz))) {
+    const node = [process.execPath, '--expose-gc', '--import', 'tsx'];
+    list.push({ name: 'fuzzers', command: [...node, fuzz, '--calls', '3000'] });
   }
   return list;
 }

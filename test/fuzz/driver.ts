@@ -45,8 +45,8 @@ export interface Report {
 /** A case that does nothing for as many seconds stands still as well. */
 const longestWait = 120;
 const standsStill = 'stands still';
-/** Writable memory of a process, in KiB: what wants gigabytes fails instead of filling the machine. */
-const mostMemory = 1.75 * 2 ** 20;
+/** Writable memory of a process, in KiB: what wants gigabytes fails instead of filling the machine. Sanitizers reserve terabytes. */
+const mostMemory = process.env['ASAN_OPTIONS'] === undefined ? 1.75 * 2 ** 20 : 'unlimited';
 /** Seconds of a processor that a process may use in all: one whose driver was killed ends by itself. */
 const mostSeconds = 1800;
 /** Deaths of one part beyond this many are not looked for. */

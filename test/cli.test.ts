@@ -281,7 +281,9 @@ it('takes optimizers and schedulers of users too, with rates by part of the netw
   const rates = lines.map((line) => (JSON.parse(line) as { lr?: number }).lr).filter((lr) => lr !== undefined);
   expect([rates[0], rates.at(-1)]).toEqual([0.01, 0.005]);
   const wrong = { ...own, optimizer: { type: 'SignSDG', lr: 1 } };
-  expect(retort('config', 'check', write('wrong-optimizer.json', wrong)).err).toMatch(/did you mean "SignSGD"/);
+  expect(retort('config', 'check', '--allow-scripts', write('wrong-optimizer.json', wrong)).err).toMatch(
+    /did you mean "SignSGD"/,
+  );
 });
 
 it('the example in examples/ runs and learns', () => {

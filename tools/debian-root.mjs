@@ -124,9 +124,10 @@ function fill(folder, node) {
   rmSync(place, { recursive: true, force: true });
   cpSync(npm, place, { recursive: true, verbatimSymlinks: true });
   const bin = join(folder, 'usr/local/bin');
-  writeFileSync(join(bin, 'npm'), '#!/bin/sh\nexec node /usr/local/lib/node_modules/npm/bin/npm-cli.js "$@"\n', {
-    mode: 0o755,
-  });
+  for (const name of ['npm', 'npx']) {
+    const script = `#!/bin/sh\nexec node /usr/local/lib/node_modules/npm/bin/${name}-cli.js "$@"\n`;
+    writeFileSync(join(bin, name), script, { mode: 0o755 });
+  }
   for (const name of ['bin/node', 'include/node'])
     rmSync(join(folder, 'usr/local', name), { recursive: true, force: true });
   if (node === 'debian') return;

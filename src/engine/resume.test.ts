@@ -281,6 +281,19 @@ it('the log of a resumed run has each line once', () => {
   expect(began(0, 0, false)).toBe('');
 });
 
+it('nothing is saved between the last step of an epoch and its end: what comes next would be told twice', async () => {
+  const saved: Pick<Run, 'position' | 'evaluationDue'>[] = [];
+  const afterSave = ({ position, evaluationDue }: Run): void => void saved.push({ position, evaluationDue });
+  const hooks = [{ name: 'Watch', afterSave }];
+  for (const stop of [2, 4]) {
+    saved.length = 0;
+    rmSync(folder, { recursive: true });
+    await stopAfter(stop, { saveInterval: 2, hooks });
+    const inside = { position: { epoch: 0, step: 2 }, evaluationDue: false };
+    expect(saved).toEqual(stop === 2 ? [inside] : [inside, { position: { epoch: 1, step: 0 }, evaluationDue: true }]);
+  }
+});
+
 it('a log that cannot be written does not end training, and says so once', () => {
   const said: string[] = [];
   const run = {

@@ -299,24 +299,29 @@ export class Trainer {
     const state = this.#state;
     algorithm.train();
     for (const hook of this.#hooks) hook.beforeEpoch?.(this.#run);
-    while (state.batches < trainLoader.length && state.steps < maxSteps) {
+    const more = (): boolean => state.batches < trainLoader.length && state.steps < maxSteps;
+    let stopped = false;
+    while (more() && !stopped) {
       await this.#step();
-      const stopped = this.#replicas.any(signal?.aborted === true);
-      if (!stopped && state.position.step % saveInterval !== 0) continue;
+      stopped = this.#replicas.any(signal?.aborted === true);
+      // What is saved after the last step knows that the epoch, and with it an evaluation, is to come; nothing is saved between.
+      if (stopped || !more() || state.position.step % saveInterval !== 0) continue;
       finite.require(this.#where());
       this.#save();
-      if (stopped) return false;
     }
     finite.require(this.#where());
-    if (state.batches >= trainLoader.length) {
-      for (const part of this.#parts.values()) part.endEpoch();
-      state.position = { epoch: epoch + 1, step: 0 };
-      state.batches = 0;
-      for (const hook of this.#hooks) hook.afterEpoch?.(this.#run);
-    } // otherwise maxSteps ended it: whoever goes on from there goes on inside this epoch
-    const last = state.position.epoch === epochs || state.steps >= maxSteps;
-    state.evaluationDue = state.position.epoch % valInterval === 0 || last;
+    if (!more()) {
+      if (state.batches >= trainLoader.length) {
+        for (const part of this.#parts.values()) part.endEpoch();
+        state.position = { epoch: epoch + 1, step: 0 };
+        state.batches = 0;
+        for (const hook of this.#hooks) hook.afterEpoch?.(this.#run);
+      } // otherwise maxSteps ended it: whoever goes on from there goes on inside this epoch
+      const last = state.position.epoch === epochs || state.steps >= maxSteps;
+      state.evaluationDue = state.position.epoch % valInterval === 0 || last;
+    }
     this.#save();
+    if (stopped) return false;
     if (state.evaluationDue) {
       await this.#evaluate();
       this.#save();

@@ -1,5 +1,5 @@
-// Tutorial, part 9: losses by themselves: temperature, chunks, standardised logits, half precision, shapes that do not fit.
-import { KLDivergence, L2Loss, StandardisedLogits } from 'retort-kd/losses';
+// Tutorial, part 9: losses by themselves: temperature, chunks, standardized logits, half precision, shapes that do not fit.
+import { KLDivergence, L2Loss, StandardizedLogits } from 'retort-kd/losses';
 import { manualSeed, randn, tidy } from 'retort-kd/torch';
 
 manualSeed(0);
@@ -11,9 +11,9 @@ const whole = kl.forward({ predsS, predsT }).item();
 const inChunks = new KLDivergence({ tau: 4, lossWeight: 2, chunkSize: 2 }).forward({ predsS, predsT }).item();
 console.log(Math.abs(whole - inChunks) < 1e-6 * whole); // true
 
-// Any loss of logits on standardised ones: scale and shift of the student's logits do not count.
-const standardised = new StandardisedLogits({ loss: new KLDivergence({ tau: 2 }) });
-const same = standardised.forward({ predsS: predsT.mul(3).add(1), predsT }).item();
+// Any loss of logits on standardized ones: scale and shift of the student's logits do not count.
+const standardized = new StandardizedLogits({ loss: new KLDivergence({ tau: 2 }) });
+const same = standardized.forward({ predsS: predsT.mul(3).add(1), predsT }).item();
 console.log(Math.abs(same) < 1e-5); // true
 
 // Log space: no NaN and no Inf, however far apart the logits are.
@@ -28,5 +28,5 @@ try {
 } catch (error) {
   const { message } = error as Error;
   console.log(message.split('\n')[0]); // L2Loss: sFeature and tFeature must have one shape, got [8, 64, 8, 8] and [8, 256, 8, 8]
-  console.log(message.includes("{ type: 'ConvModuleConnector', inChannel: 64, outChannel: 256, actCfg: null }")); // true
+  console.log(message.includes("{ type: 'ConvModuleConnector', inChannels: 64, outChannels: 256, actCfg: null }")); // true
 }

@@ -3,7 +3,7 @@
 /** Classes of every narrowed network. */
 export const narrowClasses = 5;
 
-const channelKeys = ['inChannel', 'outChannel', 'dimIn'];
+const channelKeys = ['inChannels', 'outChannels', 'dimIn'];
 const narrow = (channels: number): number => Math.max(1, channels / 16);
 
 type Config = Readonly<Record<string, unknown>>;

@@ -6,10 +6,10 @@ import cifar100 from '../_base_/datasets/cifar100_bs16_auto_aug.ts';
 import resnet18 from '../_base_/models/resnet18_cifar.ts';
 
 /** An exit after a stage: features like the last ones, and logits. */
-const exit = (inChannel: number): ConnectorConfig => ({
+const exit = (inChannels: number): ConnectorConfig => ({
   type: 'BYOTConnector',
-  inChannel,
-  outChannel: 512,
+  inChannels,
+  outChannels: 512,
   expansion: 1,
   kernelSize: 3,
   stride: 2,

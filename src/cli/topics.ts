@@ -43,7 +43,7 @@ export const topics: Readonly<Record<string, string>> = {
   CTKDLoss: `${logits} curriculum temperature learnable`,
   MLKDLoss: `${logits} ${relations} multi-level`,
   SoftLabelEnsemble: `${logits} ensemble several teachers multi-teacher`,
-  StandardisedLogits: `${logits} standardized z-score temperature`,
+  StandardizedLogits: `${logits} standardized z-score temperature`,
   SPLoss: `${relations} similarity-preserving`,
   CCLoss: `${relations} correlation congruence`,
   PKTLoss: `${relations} probabilistic knowledge transfer retrieval`,

@@ -15,6 +15,18 @@ export type {
   TypedConfig,
   UserEntries,
 } from './registry.ts';
-export { addressTo, defOf, descriptionOf, isPlain, kindOf, pathTo, readsOf, typedOf, unwrapped } from './typed.ts';
+export {
+  addressTo,
+  aliased,
+  aliasesOf,
+  defOf,
+  descriptionOf,
+  isPlain,
+  kindOf,
+  pathTo,
+  readsOf,
+  typedOf,
+  unwrapped,
+} from './typed.ts';
 export type { Reads } from './typed.ts';
 export { checkOptions, mistakesOf, validate } from './validate.ts';

@@ -67,6 +67,33 @@ export function readsOf(schema: z.ZodType): Reads | undefined {
   return z.globalRegistry.get(schema)?.['reads'] as Reads | undefined;
 }
 
+/**
+ * The schema, which also takes options by other names: `aliased(z.strictObject({ tau }), { temperature: 'tau' })`. Configs and
+ * constructors that are checked by it take them, and nobody else speaks of them: no list, no type, no suggestion. An option by both of
+ * its names is a mistake.
+ * @param aliases other name -> the option's own
+ */
+export function aliased<S extends z.ZodType>(schema: S, aliases: Readonly<Record<string, string>>): S {
+  return schema.meta({ ...z.globalRegistry.get(schema), aliases });
+}
+
+/** The other names of a schema's options, see {@link aliased}. */
+export function aliasesOf(schema: z.ZodType): Readonly<Record<string, string>> {
+  return (z.globalRegistry.get(schema)?.['aliases'] ?? {}) as Readonly<Record<string, string>>;
+}
+
+/** Options by their own names, as far as each has one name only. */
+export function withoutAliases(schema: z.ZodType, value: unknown): unknown {
+  const aliases = aliasesOf(schema);
+  if (!isPlain(value) || !Object.keys(value).some((key) => Object.hasOwn(aliases, key))) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, option]) => {
+      const own = Object.hasOwn(aliases, key) ? aliases[key]! : key;
+      return [Object.hasOwn(value, own) ? key : own, option];
+    }),
+  );
+}
+
 /** The description of a schema, also where it stands within `.exactOptional()` and the like. */
 export function descriptionOf(schema: z.ZodType): string | undefined {
   const own = z.globalRegistry.get(schema)?.description;

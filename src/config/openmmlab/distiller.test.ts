@@ -62,8 +62,8 @@ it('W6: the connectors of OFD, under the tutorial’s spelling', () => {
   expect(at(config, 'model.type')).toBe('OverhaulFeatureDistillation');
   expect(at(config, 'model.distiller.connectors.loss_2_sfeat')).toEqual({
     type: 'ConvModuleConnector',
-    inChannel: 64,
-    outChannel: 128,
+    inChannels: 64,
+    outChannels: 128,
     normCfg: { type: 'BN' },
     actCfg: null,
   });

@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 
 import { didYouMean, nearest } from '../../errors.ts';
-import { isPlain, kindAt } from '../../registry/index.ts';
+import { aliasesOf, isPlain, kindAt } from '../../registry/index.ts';
 import { camelKey, kindName, showPath, toPlain } from '../tree/index.ts';
 import type { DictNode, TreeNode } from '../tree/index.ts';
 import { schemaOf } from './context.ts';
@@ -52,7 +52,8 @@ export function thing(ctx: Context, place: Place, registry: RegistryName, option
   const entries = new Map<string, TreeNode>([['type', made(name, type?.node.origin ?? place.node.origin)]]);
   const shape = shapeOf(schema);
   for (const [key, value] of fields.rest()) {
-    const ours = shape !== undefined && Object.hasOwn(shape, key) ? key : camelKey(key);
+    const known = shape !== undefined && Object.hasOwn(shape, key) ? key : camelKey(key);
+    const ours = lookup(aliasesOf(schema), known) ?? known;
     if (shape !== undefined && !Object.hasOwn(shape, ours)) {
       findings.mistake(value, `"${key}" is no option of ${name}; ${didYouMean(key, Object.keys(shape).map(snakeKey))}`);
       continue;

@@ -25,7 +25,7 @@ it('a list is a sequence, a module is taken as it is', () => {
     const identity = new Identity();
     expect(buildConnector(identity)).toBe(identity);
     const list = buildConnector([
-      { type: 'ConvModuleConnector', inChannel: 2, outChannel: 3, actCfg: null },
+      { type: 'ConvModuleConnector', inChannels: 2, outChannels: 3, actCfg: null },
       identity,
       { type: 'TorchFunctionalConnector', functionName: 'interpolate', funcArgs: { size: [2, 5], mode: 'bilinear' } },
     ]) as Sequential;

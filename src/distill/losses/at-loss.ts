@@ -44,6 +44,6 @@ function attention(maps: Tensor): Tensor {
 }
 
 export const atLoss = entry(ATLoss, {
-  summary: 'Squared difference of normalised spatial attention maps.',
+  summary: 'Squared difference of normalized spatial attention maps.',
   paper: 'Zagoruyko, Komodakis 2017 (AT), arXiv 1612.03928',
 });

@@ -38,6 +38,6 @@ export class FTLoss extends DistillLoss<TeacherSettings> {
 }
 
 export const ftLoss = entry(FTLoss, {
-  summary: 'Absolute difference of normalised factors.',
+  summary: 'Absolute difference of normalized factors.',
   paper: 'Kim, Park, Kwak 2018 (factor transfer), arXiv 1802.04977',
 });

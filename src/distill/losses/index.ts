@@ -72,8 +72,8 @@ export { MLKDLoss } from './mlkd-loss.ts';
 export type { MLKDLossArguments, MLKDLossOptions } from './mlkd-loss.ts';
 export { SoftLabelEnsemble } from './soft-label-ensemble.ts';
 export type { SoftLabelEnsembleArguments, SoftLabelEnsembleOptions } from './soft-label-ensemble.ts';
-export { StandardisedLogits } from './standardised-logits.ts';
-export type { StandardisedLogitsArguments, StandardisedLogitsOptions } from './standardised-logits.ts';
+export { StandardizedLogits } from './standardized-logits.ts';
+export type { StandardizedLogitsArguments, StandardizedLogitsOptions } from './standardized-logits.ts';
 export { SPLoss } from './sp-loss.ts';
 export type { SPLossArguments, SPLossOptions } from './sp-loss.ts';
 export { CCLoss } from './cc-loss.ts';
@@ -129,5 +129,5 @@ export type { DivergenceOptions, DivergenceSettings } from './common/divergence.
 export type { Box, BoxSource } from './common/focal-masks.ts';
 export type { LayerPair } from './common/layers.ts';
 export type { FeaturePair, LogitPair, OpenTeacherOptions, TeacherOptions, TeacherSettings } from './common/sides.ts';
-export { standardise } from './common/standardise.ts';
-export type { StandardiseOptions } from './common/standardise.ts';
+export { standardize } from './common/standardize.ts';
+export type { StandardizeOptions } from './common/standardize.ts';

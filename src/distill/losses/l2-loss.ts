@@ -60,6 +60,6 @@ export class L2Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof ow
 }
 
 export const l2Loss = entry(L2Loss, {
-  summary: 'Squared difference of features, normalised by default.',
+  summary: 'Squared difference of features, normalized by default.',
   paper: 'Romero et al. 2015 (FitNets), arXiv 1412.6550',
 });

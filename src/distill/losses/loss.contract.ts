@@ -104,7 +104,7 @@ export function describeLoss(name: string, contract: LossContract): void {
   it('contract: options are checked alike in configs and in code', () => {
     const Class = new Map(Object.entries<unknown>(all)).get(name) as Checked['Class'];
     expect(Class).toBeDefined();
-    if (name === 'StandardisedLogits') return; // whose inner loss is built by its entry
+    if (name === 'StandardizedLogits') return; // whose inner loss is built by its entry
     expect(expectSameCheck(name, { entry: losses.get(name), Class, options })).toBeGreaterThan(0);
   });
 

@@ -1,4 +1,4 @@
-// Normalised distillation: the target class by its own weight, the other classes as a distribution of their own.
+// Normalized distillation: the target class by its own weight, the other classes as a distribution of their own.
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
@@ -56,6 +56,6 @@ export class NKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
 }
 
 export const nkdLoss = entry(NKDLoss, {
-  summary: 'Normalised distillation: target and other classes apart.',
+  summary: 'Normalized distillation: target and other classes apart.',
   paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
 });

@@ -37,7 +37,7 @@ import { wttmLoss } from './wttm-loss.ts';
 import { ctkdLoss } from './ctkd-loss.ts';
 import { mlkdLoss } from './mlkd-loss.ts';
 import { softLabelEnsemble } from './soft-label-ensemble.ts';
-import { standardisedLogits } from './standardised-logits.ts';
+import { standardizedLogits } from './standardized-logits.ts';
 import { spLoss } from './sp-loss.ts';
 import { ccLoss } from './cc-loss.ts';
 import { pktLoss } from './pkt-loss.ts';
@@ -98,7 +98,7 @@ const table = {
   CTKDLoss: ctkdLoss,
   MLKDLoss: mlkdLoss,
   SoftLabelEnsemble: softLabelEnsemble,
-  StandardisedLogits: standardisedLogits((config) => buildLoss(config)),
+  StandardizedLogits: standardizedLogits((config) => buildLoss(config)),
   SPLoss: spLoss,
   CCLoss: ccLoss,
   PKTLoss: pktLoss,

@@ -19,7 +19,7 @@ const own = {
   /** One for each teacher, not negative; divided by their sum. Default: all alike. */
   weights: z.array(z.number().nonnegative()).readonly().optional().readonly(),
   /**
-   * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalised). Default
+   * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalized). Default
    * `'probability'`.
    */
   space: z.enum(['probability', 'logit']).default('probability'),

@@ -1,7 +1,7 @@
 // Logits without their mean and spread: what is left is what the student should imitate, whatever its scale.
 import type { Tensor } from '../../../torch/index.ts';
 
-export interface StandardiseOptions {
+export interface StandardizeOptions {
   /** Temperature: what the standard deviation is multiplied with. Default 1. */
   tau?: number;
   /** Added to the variance, so that a constant row becomes zeros with a finite gradient. Default 1e-7. */
@@ -15,7 +15,7 @@ export interface StandardiseOptions {
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
  */
-export function standardise(logits: Tensor, { tau = 1, eps = 1e-7 }: StandardiseOptions = {}): Tensor {
+export function standardize(logits: Tensor, { tau = 1, eps = 1e-7 }: StandardizeOptions = {}): Tensor {
   const none = logits.eq(-Infinity);
   const count = none.logicalNot().sum(1, true).clampMin(1).to(logits.dtype);
   const mean = logits.maskedFill(none, 0).sum(1, true).div(count);

@@ -12,6 +12,7 @@ export const topics: Readonly<Record<string, string>> = {
   DKDLoss: `${logits} decoupled`,
   KDSoftCELoss: `${logits} soft cross-entropy`,
   CrossEntropyLoss: `${logits} hard distillation hard labels ViT vision transformer`,
+  LabelCrossEntropyLoss: `${logits} labels supervised label smoothing ignore_index`,
   DISTLoss: `${logits} ${relations} stronger teacher Pearson`,
   WSLD: `${logits} weighted bias-variance`,
   ChannelWiseDivergence: `${features} ${detection} CWD channels`,

@@ -20,7 +20,13 @@ const args = (dtype: DType = 'float64') => {
 };
 
 const options = { maskL2Weight: 0.7, channelWeight: 0.4, spatialWeight: 0.3, nonlocalWeight: 0.2 };
-describeLoss('FBKDLoss', { options, args, trains: ['sInput', 'tInput'], sameShape: [['sInput', 'tInput']] });
+describeLoss('FBKDLoss', {
+  options,
+  args,
+  trains: ['sInput', 'tInput'],
+  withoutGradient: ['sInput', 'tInput'], // the masks
+  sameShape: [['sInput', 'tInput']],
+});
 
 it('adds four distances, the features under the mean of both masks', () => {
   expect(

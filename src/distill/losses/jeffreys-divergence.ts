@@ -3,11 +3,10 @@ import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type JeffreysDivergenceOptions = DivergenceOptions;
-export type JeffreysDivergenceArguments = LogitPair;
+export type JeffreysDivergenceArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * (KL(p || q) + KL(q || p))`, which is `sum (p - q) (log p - log q)`; `q = softmax(predsS / tau)`,

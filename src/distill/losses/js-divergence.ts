@@ -6,8 +6,7 @@ import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
-import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
 
 const own = {
   /**
@@ -17,7 +16,7 @@ const own = {
   beta: z.number().gt(0).lt(1).default(0.5),
 };
 export interface JSDivergenceOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
-export type JSDivergenceArguments = LogitPair;
+export type JSDivergenceArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * (beta KL(p || m) + (1 - beta) KL(q || m))`, `m = beta p + (1 - beta) q`, where

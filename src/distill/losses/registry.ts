@@ -5,6 +5,7 @@ import { klDivergence } from './kl-divergence.ts';
 import { dkdLoss } from './dkd-loss.ts';
 import { kdSoftCELoss } from './kd-soft-ce-loss.ts';
 import { crossEntropyLoss } from './cross-entropy-loss.ts';
+import { labelCrossEntropyLoss } from './label-cross-entropy-loss.ts';
 import { distLoss } from './dist-loss.ts';
 import { wsld } from './wsld.ts';
 import { channelWiseDivergence } from './channel-wise-divergence.ts';
@@ -67,6 +68,7 @@ const table = {
   DKDLoss: dkdLoss,
   KDSoftCELoss: kdSoftCELoss,
   CrossEntropyLoss: crossEntropyLoss,
+  LabelCrossEntropyLoss: labelCrossEntropyLoss,
   DISTLoss: distLoss,
   WSLD: wsld,
   ChannelWiseDivergence: channelWiseDivergence,

@@ -3,11 +3,10 @@ import { functional } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type ReverseKLOptions = DivergenceOptions;
-export type ReverseKLArguments = LogitPair;
+export type ReverseKLArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * KL(q || p)`, `q = softmax(predsS / tau)`, `p = softmax(predsT / tau)`, computed in log space.

@@ -6,8 +6,7 @@ import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
-import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
 
 const own = {
   /** Share of the first distribution in the mixture, within (0, 1). Default 0.1. */
@@ -16,7 +15,7 @@ const own = {
   reverse: z.boolean().default(false),
 };
 export interface SkewKLOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
-export type SkewKLArguments = LogitPair;
+export type SkewKLArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * KL(p || alpha p + (1 - alpha) q)`, or with `reverse` `KL(q || alpha q + (1 - alpha) p)`, where

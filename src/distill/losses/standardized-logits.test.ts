@@ -52,6 +52,27 @@ it('hands on labels and lists of teachers', () => {
   });
 });
 
+it('looks for the classes where the wrapped loss does, and leaves out what that leaves out', () => {
+  tidy(() => {
+    const { predsS, predsT } = args();
+    const build = (loss: object) =>
+      (buildLoss({ type: 'StandardizedLogits', loss: { type: 'NKDLoss', ...loss } }) as StandardizedLogits).forward;
+    const gtLabels = tensor([1n, 0n, 4n, -100n]);
+    const expected = build({})({
+      predsS: predsS.narrow(0, 0, 3),
+      predsT: predsT.narrow(0, 0, 3),
+      gtLabels: gtLabels.narrow(0, 0, 3),
+    });
+    const wrong = tensor([0, 0, 0, 1]).gt(0).unsqueeze(1);
+    const leaf = predsS.detach().maskedFill(wrong, NaN).t().requiresGrad_();
+    const loss = build({ dim: 0 })({ predsS: leaf, predsT: predsT.detach().maskedFill(wrong, Infinity).t(), gtLabels });
+    expect(loss).toBeAllClose(expected, { rtol: 1e-12 });
+    const [gradient] = grad([loss], [leaf]);
+    expect(gradient!.isfinite().all().item()).toBe(1);
+    expect(gradient!.select(1, 3).abs().sum().item()).toBe(0);
+  });
+});
+
 it('gives finite gradients for a constant row', () => {
   tidy(() => {
     const predsS = tensor([[3, 3, 3]], { requiresGrad: true });

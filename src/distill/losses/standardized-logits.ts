@@ -5,6 +5,8 @@ import { RetortError } from '../../errors.ts';
 import { entry, typedOf } from '../../registry/index.ts';
 import type { Entry, OptionsFrom, SettingsFrom, TypedConfig } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
+import { classAxis, ignoredIn, withoutIgnored } from './common/classes.ts';
+import type { Labeled } from './common/classes.ts';
 import { widened } from './common/sides.ts';
 import { standardize } from './common/standardize.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
@@ -31,8 +33,8 @@ export type StandardizedLogitsArguments = Readonly<Record<string, unknown>>;
 const standardized = ['predsS', 'predsT'];
 
 /**
- * `lossWeight * loss({ ...args, predsS: standardize(predsS), predsT: standardize(predsT) })`: see {@link standardize}. Where
- * `predsT` is a list, each of it. In a config: `{ type: 'StandardizedLogits', loss: { type: 'KLDivergence', tau: 2 } }`.
+ * `lossWeight * loss({ ...args, predsS: standardize(predsS), predsT: standardize(predsT) })`: see {@link standardize}. The
+ * classes lie along the `dim` of the wrapped loss, or along 1. Where `predsT` is a list, each of it. In a config: `{ type: 'StandardizedLogits', loss: { type: 'KLDivergence', tau: 2 } }`.
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
  */
@@ -59,15 +61,23 @@ export class StandardizedLogits extends DistillLoss<LossSettings & SettingsFrom<
   /** @throws {RetortError} as the wrapped loss. */
   override forward(args: StandardizedLogitsArguments): Tensor {
     const given = Object.entries(args).map(([name, value]) =>
-      standardized.includes(name) ? [name, this.#standardize(value)] : [name, value],
+      standardized.includes(name) ? [name, this.#standardize(value, args)] : [name, value],
     );
     const forward = this.loss.forward as (args: object) => Tensor;
     return this.weigh(forward(Object.fromEntries(given)));
   }
 
-  #standardize(value: unknown): unknown {
-    if (Array.isArray(value)) return value.map((one) => this.#standardize(one));
-    return value instanceof Tensor ? standardize(widened(value), this.options) : value;
+  #standardize(value: unknown, args: StandardizedLogitsArguments): unknown {
+    if (Array.isArray(value)) return value.map((one) => this.#standardize(one, args));
+    if (!(value instanceof Tensor)) return value;
+    const inner = this.loss.options as { dim?: number; ignoreIndex?: number };
+    const { tau, eps } = this.options;
+    const axis = classAxis('StandardizedLogits', ['predsS', value], inner.dim ?? 1);
+    const ignored = ignoredIn('StandardizedLogits', ['predsS', value], axis, {
+      ...(args as Partial<Labeled>),
+      ignoreIndex: inner.ignoreIndex,
+    });
+    return standardize(withoutIgnored(widened(value), ignored, axis), { tau, eps, dim: axis });
   }
 }
 

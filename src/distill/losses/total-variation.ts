@@ -2,11 +2,10 @@
 import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type TotalVariationOptions = DivergenceOptions;
-export type TotalVariationArguments = LogitPair;
+export type TotalVariationArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau * 1/2 sum |p - q|`, `q = softmax(predsS / tau)`, `p = softmax(predsT / tau)`. The paper has no temperature;

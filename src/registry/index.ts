@@ -1,12 +1,13 @@
 // Names for things that configs build.
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
-export { entry, Registry } from './registry.ts';
+export { entriesOf, entry, Registry } from './registry.ts';
 export type { OptionsFrom, SettingsFrom } from './options.ts';
 export type {
   About,
   ConfigOf,
   ConfigsOf,
+  EntriesOf,
   Entry,
   OptionsOf,
   ProductOf,

@@ -1,7 +1,6 @@
 // Attention of transformers: the student's heads look where the teacher's look.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -29,6 +28,10 @@ export interface AttentionMSEArguments {
  * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
  */
 export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Squared difference of attention scores of transformers.',
+    paper: 'Jiao et al. 2019 (TinyBERT), arXiv 1909.10351',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['attentionS', 'attentionT'] };
 
@@ -47,8 +50,3 @@ export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsFrom<typ
     return this.weigh(student.sub(teacher).square().mean());
   }
 }
-
-export const attentionMSE = entry(AttentionMSE, {
-  summary: 'Squared difference of attention scores of transformers.',
-  paper: 'Jiao et al. 2019 (TinyBERT), arXiv 1909.10351',
-});

@@ -1,7 +1,7 @@
 // Class attention transfer: where each class is seen.
 import { z } from 'zod';
 
-import { aliased, entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { unit } from './common/pairwise.ts';
@@ -29,6 +29,10 @@ export type CATKDLossArguments = FeaturePair;
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
  */
 export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Class activation maps, pooled and brought to length 1.',
+    paper: 'Guo, Yan, Li, Lin, Zhang 2023 (CAT-KD), arXiv 2304.12777',
+  };
   static override readonly schema = aliased(teacherSchema(own), { normalise: 'normalize' });
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -50,8 +54,3 @@ export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof
     return this.weigh(s.sub(t).square().mean());
   }
 }
-
-export const catKDLoss = entry(CATKDLoss, {
-  summary: 'Class activation maps, pooled and brought to length 1.',
-  paper: 'Guo, Yan, Li, Lin, Zhang 2023 (CAT-KD), arXiv 2304.12777',
-});

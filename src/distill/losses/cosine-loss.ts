@@ -1,7 +1,6 @@
 // The angle between student and teacher: direction counts, length does not.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classAxis, divisorOf, ignoredBy, positionsOf, withoutIgnored } from './common/classes.ts';
@@ -26,6 +25,10 @@ export interface CosineLossArguments extends FeaturePair, Masked {}
  * Sanh, Debut, Chaumond, Wolf: DistilBERT, arXiv 1910.01108, on hidden states (`dim: -1` for `(N, L, D)`).
  */
 export class CosineLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'One minus the cosine between features, or logits.',
+    paper: 'Sanh, Debut, Chaumond, Wolf 2019 (DistilBERT), arXiv 1910.01108',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'], optional: ['mask'] };
 
@@ -48,8 +51,3 @@ export class CosineLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeo
     return this.weigh(sum.div(divisorOf('mean', positionsOf(sFeature, axis), { ignored })));
   }
 }
-
-export const cosineLoss = entry(CosineLoss, {
-  summary: 'One minus the cosine between features, or logits.',
-  paper: 'Sanh, Debut, Chaumond, Wolf 2019 (DistilBERT), arXiv 1910.01108',
-});

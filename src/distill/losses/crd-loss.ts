@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { aliased, entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -50,6 +50,10 @@ export interface CRDLossArguments {
  * applied, the temperature is a float32, the shape is `(1)`.
  */
 export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Contrast of each sample with many others, through a memory of both networks.',
+    paper: 'Tian, Krishnan, Isola 2020 (CRD), arXiv 1910.10699',
+  };
   static override readonly schema = aliased(openTeacherSchema(own), { temperature: 'tau' });
   override readonly inputs = { required: ['sFeats', 'tFeats', 'dataSamples'] };
   readonly contrast: ContrastMemory;
@@ -114,8 +118,3 @@ export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     );
   }
 }
-
-export const crdLoss = entry(CRDLoss, {
-  summary: 'Contrast of each sample with many others, through a memory of both networks.',
-  paper: 'Tian, Krishnan, Isola 2020 (CRD), arXiv 1910.10699',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
@@ -38,6 +37,10 @@ export type CrossEntropyLossArguments = DivergenceArguments;
  * Touvron et al.: Training data-efficient image transformers & distillation through attention, arXiv 2012.12877.
  */
 export class CrossEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Cross-entropy with the teacher's most likely class as label.",
+    paper: 'Touvron et al. 2021 (DeiT), arXiv 2012.12877',
+  };
   static override readonly schema = lossSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
@@ -68,8 +71,3 @@ function sumOf([logits, labels, ignored]: Rows): Tensor {
   const none = ignored === undefined ? labels! : labels!.maskedFill(ignored, -100);
   return functional.crossEntropy(clean, none, { reduction: 'sum', ignoreIndex: -100 });
 }
-
-export const crossEntropyLoss = entry(CrossEntropyLoss, {
-  summary: "Cross-entropy with the teacher's most likely class as label.",
-  paper: 'Touvron et al. 2021 (DeiT), arXiv 2012.12877',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { Buffer, functional, Parameter } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -39,6 +38,10 @@ export type CTKDLossArguments = DivergenceArguments;
  * Li et al.: Curriculum Temperature for Knowledge Distillation, arXiv 2211.16231.
  */
 export class CTKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence at a temperature learned against the student.',
+    paper: 'Li et al. 2022 (CTKD), arXiv 2211.16231',
+  };
   static override readonly schema = teacherSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
   /** `(1)`, at first 1, as the authors'. */
@@ -80,8 +83,3 @@ function softened(logits: Tensor, tau: Tensor, axis: number): Tensor {
   const none = logits.eq(-Infinity);
   return logits.maskedFill(none, 0).div(tau).maskedFill(none, -Infinity).logSoftmax(axis);
 }
-
-export const ctkdLoss = entry(CTKDLoss, {
-  summary: 'KL divergence at a temperature learned against the student.',
-  paper: 'Li et al. 2022 (CTKD), arXiv 2211.16231',
-});

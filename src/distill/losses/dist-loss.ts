@@ -1,7 +1,6 @@
 // DIST: the correlation of student and teacher within each sample, and within each class over the batch.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classShape, samplesFirst, withoutIgnored } from './common/classes.ts';
@@ -41,6 +40,10 @@ export interface DISTLossArguments extends Masked {
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
  */
 export class DISTLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Correlation of predictions over classes and over samples.',
+    paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
+  };
   static override readonly schema = teacherSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['logitsS', 'logitsT'], optional: ['mask'] };
 
@@ -80,8 +83,3 @@ function centered(side: Tensor, dim: number, counts: Tensor | undefined): Tensor
   const mean = side.mul(counts).sum(dim, true).div(counts.expand(side.shape).sum(dim, true).clampMin(1));
   return side.sub(mean).mul(counts);
 }
-
-export const distLoss = entry(DISTLoss, {
-  summary: 'Correlation of predictions over classes and over samples.',
-  paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
-});

@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -38,6 +37,10 @@ export interface DKDLossArguments extends LogitPair, Labeled {}
  * Zhao et al.: Decoupled Knowledge Distillation, arXiv 2203.08679. `compat: 'mmrazor'`: `'mean'` and `'none'` are the sum.
  */
 export class DKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Target class and other classes distilled apart.',
+    paper: 'Zhao et al. 2022 (DKD), arXiv 2203.08679',
+  };
   static override readonly schema = openTeacherSchema({ ...own, ...labelShape });
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
@@ -90,8 +93,3 @@ function decoupled(logits: Tensor, labels: Tensor, target: Tensor): { binary: Te
     others: logSoftmaxOfPossible(rest).maskedFill(target, 0), // no -Infinity of the target goes on from here
   };
 }
-
-export const dkdLoss = entry(DKDLoss, {
-  summary: 'Target class and other classes distilled apart.',
-  paper: 'Zhao et al. 2022 (DKD), arXiv 2203.08679',
-});

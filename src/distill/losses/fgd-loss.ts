@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import type { Conv2d, Sequential } from '../../nn/index.ts';
-import { aliased, entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { boxesOf, focalMasks } from './common/focal-masks.ts';
@@ -46,6 +46,10 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
  */
 export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Objects, background, attention and global relations of detector features.',
+    paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
+  };
   static override readonly schema = aliased(teacherSchema(own), { temperature: 'tau' });
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'inputs'],
@@ -116,8 +120,3 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     );
   }
 }
-
-export const fgdLoss = entry(FGDLoss, {
-  summary: 'Objects, background, attention and global relations of detector features.',
-  paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
-});

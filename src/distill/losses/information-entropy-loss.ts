@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { processGroup } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -31,6 +30,10 @@ export interface InformationEntropyLossArguments {
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
 export class InformationEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Minus the entropy of the classes in a batch, to train a generator.',
+    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+  };
   static override readonly schema = lossSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsT'] };
 
@@ -48,8 +51,3 @@ export class InformationEntropyLoss extends DistillLoss<LossSettings & ClassSett
     return this.weigh(functional.expectationTerms(classes.exp(), classes).sum(), 1 / Math.LN10);
   }
 }
-
-export const informationEntropyLoss = entry(InformationEntropyLoss, {
-  summary: 'Minus the entropy of the classes in a batch, to train a generator.',
-  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
@@ -25,6 +24,10 @@ export type JSDivergenceArguments = DivergenceArguments;
  * Agarwal et al.: On-Policy Distillation of Language Models (GKD), arXiv 2306.13649.
  */
 export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Jensen-Shannon divergence with a mixing weight.',
+    paper: 'Agarwal et al. 2023 (GKD), arXiv 2306.13649',
+  };
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */
@@ -38,8 +41,3 @@ export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<t
     return fromTeacher.add(functional.klTerms(student, mixture).mul(1 - this.options.beta));
   }
 }
-
-export const jsDivergence = entry(JSDivergence, {
-  summary: 'Jensen-Shannon divergence with a mixing weight.',
-  paper: 'Agarwal et al. 2023 (GKD), arXiv 2306.13649',
-});

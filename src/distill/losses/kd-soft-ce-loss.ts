@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry, validate } from '../../registry/index.ts';
+import { validate } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
@@ -49,6 +49,10 @@ export interface KDSoftCELossArguments extends LogitPair, Masked {
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
 export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Cross-entropy with the teacher's softened probabilities as labels.",
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = {
     required: ['predsS', 'predsT'],
@@ -134,8 +138,3 @@ function checkReduction(reduction: SoftCEReduction, avgFactor?: number, chunkSiz
     });
   }
 }
-
-export const kdSoftCELoss = entry(KDSoftCELoss, {
-  summary: "Cross-entropy with the teacher's softened probabilities as labels.",
-  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
-});

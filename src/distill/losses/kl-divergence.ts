@@ -1,6 +1,5 @@
 // Kullback-Leibler divergence between softened class distributions: the classic distillation loss.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
@@ -16,12 +15,12 @@ export type KLDivergenceArguments = DivergenceArguments;
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
 export class KLDivergence extends Divergence {
+  static readonly about = {
+    summary: 'KL divergence between softened class distributions.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+  };
+
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
     return functional.klTerms(teacher, student);
   }
 }
-
-export const klDivergence = entry(KLDivergence, {
-  summary: 'KL divergence between softened class distributions.',
-  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
-});

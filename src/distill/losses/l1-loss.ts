@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -31,6 +30,10 @@ export type L1LossArguments = FeaturePair;
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
  */
 export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Absolute difference of features or logits.',
+    paper: 'Fang et al. 2019 (DFAD), arXiv 1912.11006',
+  };
   static override readonly schema = openTeacherSchema(own);
   /** As the options say, whichever of them. */
   readonly reduction: Reduction;
@@ -55,8 +58,3 @@ function olderWay({ sizeAverage = null, reduce = null }: L1LossOptions): Reducti
   if (reduce === false) return 'none';
   return sizeAverage === false ? 'sum' : 'mean';
 }
-
-export const l1Loss = entry(L1Loss, {
-  summary: 'Absolute difference of features or logits.',
-  paper: 'Fang et al. 2019 (DFAD), arXiv 1912.11006',
-});

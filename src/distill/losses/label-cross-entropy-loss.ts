@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
@@ -52,6 +51,10 @@ export interface LabelCrossEntropyLossArguments extends Labeled {
  * Label smoothing: Szegedy et al.: Rethinking the Inception Architecture for Computer Vision, arXiv 1512.00567.
  */
 export class LabelCrossEntropyLoss extends DistillLoss<LossSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Cross-entropy with the true classes, or the shares of mixed images.',
+    paper: 'Szegedy et al. 2016 (label smoothing), arXiv 1512.00567',
+  };
   static override readonly schema = lossSchema({ ...own, ...labelShape });
   override readonly inputs = { required: ['predsS', 'gtLabels'], optional: ['mask'] };
 
@@ -101,8 +104,3 @@ export class LabelCrossEntropyLoss extends DistillLoss<LossSettings & LabelSetti
     return ignored === undefined ? terms : terms.maskedFill(ignored, 0);
   }
 }
-
-export const labelCrossEntropyLoss = entry(LabelCrossEntropyLoss, {
-  summary: 'Cross-entropy with the true classes, or the shares of mixed images.',
-  paper: 'Szegedy et al. 2016 (label smoothing), arXiv 1512.00567',
-});

@@ -1,5 +1,4 @@
 // Squared distance of logits: the student regresses the teacher's scores before the softmax.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classShape, divisorOf, positionsOf, samplesFirst, withoutIgnored } from './common/classes.ts';
 import type { ClassOptions, ClassSettings } from './common/classes.ts';
@@ -19,6 +18,10 @@ export type LogitMSEArguments = DivergenceArguments;
  * Ba, Caruana: Do Deep Nets Really Need to be Deep?, arXiv 1312.6184.
  */
 export class LogitMSE extends DistillLoss<TeacherSettings & ClassSettings> {
+  static readonly about = {
+    summary: 'Squared distance of logits.',
+    paper: 'Ba, Caruana 2013, arXiv 1312.6184',
+  };
   static override readonly schema = teacherSchema(classShape);
   override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
@@ -38,8 +41,3 @@ export class LogitMSE extends DistillLoss<TeacherSettings & ClassSettings> {
     return this.weigh(student.sub(teacher).square().sum().div(divisor), 0.5);
   }
 }
-
-export const logitMSE = entry(LogitMSE, {
-  summary: 'Squared distance of logits.',
-  paper: 'Ba, Caruana 2013, arXiv 1312.6184',
-});

@@ -4,7 +4,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram } from './common/pairwise.ts';
@@ -39,6 +38,10 @@ export interface MiniLMLossArguments {
  * 2002.10957.
  */
 export class MiniLMLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Attention distributions and value relations of a transformer layer.',
+    paper: 'Wang et al. 2020 (MiniLM), arXiv 2002.10957',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['queriesS', 'keysS', 'valuesS', 'queriesT', 'keysT', 'valuesT'] };
 
@@ -82,8 +85,3 @@ function check(args: MiniLMLossArguments): void {
   requireSameShape('MiniLMLoss', ['queriesS', args.queriesS], ['keysS', args.keysS]);
   requireSameShape('MiniLMLoss', ['queriesT', args.queriesT], ['keysT', args.keysT]);
 }
-
-export const miniLMLoss = entry(MiniLMLoss, {
-  summary: 'Attention distributions and value relations of a transformer layer.',
-  paper: 'Wang et al. 2020 (MiniLM), arXiv 2002.10957',
-});

@@ -3,7 +3,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classShape, countedRows } from './common/classes.ts';
@@ -37,6 +36,10 @@ export type MLKDLossArguments = DivergenceArguments;
  * Jin, Wang, Lin: Multi-Level Logit Distillation, CVPR 2023.
  */
 export class MLKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Instance, batch and class relations of logits at several temperatures.',
+    paper: 'Jin, Wang, Lin, Multi-Level Logit Distillation, CVPR 2023',
+  };
   static override readonly schema = teacherSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
@@ -71,8 +74,3 @@ export class MLKDLoss extends DistillLoss<TeacherSettings & ClassSettings & Sett
       .add(classes.mul(this.options.classWeight / c));
   }
 }
-
-export const mlkdLoss = entry(MLKDLoss, {
-  summary: 'Instance, batch and class relations of logits at several temperatures.',
-  paper: 'Jin, Wang, Lin, Multi-Level Logit Distillation, CVPR 2023',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { labeledRows, labelShape, meanOf, othersOf, targetOf } from './common/classes.ts';
@@ -32,6 +31,10 @@ export interface NKDLossArguments extends LogitPair, Labeled {}
  * Customized Soft Labels, arXiv 2303.13005.
  */
 export class NKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Normalized distillation: target and other classes apart.',
+    paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
+  };
   static override readonly schema = teacherSchema({ ...own, ...labelShape });
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
@@ -57,8 +60,3 @@ export class NKDLoss extends DistillLoss<TeacherSettings & LabelSettings & Setti
     return this.weigh(meanOf(target.add(others.mul(this.options.gamma * this.options.tau ** 2)).neg()));
   }
 }
-
-export const nkdLoss = entry(NKDLoss, {
-  summary: 'Normalized distillation: target and other classes apart.',
-  paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
-});

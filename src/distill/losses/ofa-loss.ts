@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { where } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -31,6 +30,10 @@ export interface OFALossArguments extends LogitPair, Labeled {}
  * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
  */
 export class OFALoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Soft labels with the target strengthened, for teachers of another architecture.',
+    paper: 'Hao et al. 2023 (OFA-KD), arXiv 2310.19444',
+  };
   static override readonly schema = teacherSchema({ ...own, ...labelShape });
   override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
@@ -56,8 +59,3 @@ export class OFALoss extends DistillLoss<TeacherSettings & LabelSettings & Setti
     return this.weigh(meanOf(functional.expectationTerms(weights, student).sum(1).neg()));
   }
 }
-
-export const ofaLoss = entry(OFALoss, {
-  summary: 'Soft labels with the target strengthened, for teachers of another architecture.',
-  paper: 'Hao et al. 2023 (OFA-KD), arXiv 2310.19444',
-});

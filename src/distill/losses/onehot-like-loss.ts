@@ -1,6 +1,5 @@
 // Data-free learning: the teacher is to be sure about what the generator makes.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classAxis, classShape, rowsOf } from './common/classes.ts';
 import type { ClassOptions, ClassSettings } from './common/classes.ts';
@@ -21,6 +20,10 @@ export interface OnehotLikeLossArguments {
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
 export class OnehotLikeLoss extends DistillLoss<LossSettings & ClassSettings> {
+  static readonly about = {
+    summary: 'Cross-entropy of the teacher with its own choice, to train a generator.',
+    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+  };
   static override readonly schema = lossSchema(classShape);
   override readonly inputs = { required: ['predsT'] };
 
@@ -35,8 +38,3 @@ export class OnehotLikeLoss extends DistillLoss<LossSettings & ClassSettings> {
     return this.weigh(functional.crossEntropy(widened(rows), rows.detach().argmax(1)));
   }
 }
-
-export const onehotLikeLoss = entry(OnehotLikeLoss, {
-  summary: 'Cross-entropy of the teacher with its own choice, to train a generator.',
-  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-});

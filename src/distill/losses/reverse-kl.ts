@@ -1,6 +1,5 @@
 // Reverse Kullback-Leibler divergence: the student is asked to stay where the teacher is likely, not to cover all of it.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
@@ -15,12 +14,12 @@ export type ReverseKLArguments = DivergenceArguments;
  * Gu, Dong, Wei, Huang: MiniLLM: Knowledge Distillation of Large Language Models, arXiv 2306.08543.
  */
 export class ReverseKL extends Divergence {
+  static readonly about = {
+    summary: 'KL divergence from the student to the teacher: seeks the modes of the teacher.',
+    paper: 'Gu, Dong, Wei, Huang 2023 (MiniLLM), arXiv 2306.08543',
+  };
+
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
     return functional.klTerms(student, teacher);
   }
 }
-
-export const reverseKL = entry(ReverseKL, {
-  summary: 'KL divergence from the student to the teacher: seeks the modes of the teacher.',
-  paper: 'Gu, Dong, Wei, Huang 2023 (MiniLLM), arXiv 2306.08543',
-});

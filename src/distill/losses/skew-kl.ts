@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
@@ -24,6 +23,10 @@ export type SkewKLArguments = DivergenceArguments;
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
  */
 export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence to a mixture of both distributions, forward or reverse.',
+    paper: 'Ko, Kim, Chen, Yun 2024 (DistiLLM), arXiv 2402.03898',
+  };
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */
@@ -36,8 +39,3 @@ export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof 
     return functional.klTerms(from, logMixture(from, to, this.options.alpha));
   }
 }
-
-export const skewKL = entry(SkewKL, {
-  summary: 'KL divergence to a mixture of both distributions, forward or reverse.',
-  paper: 'Ko, Kim, Chen, Yun 2024 (DistiLLM), arXiv 2402.03898',
-});

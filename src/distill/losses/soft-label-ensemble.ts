@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -43,6 +42,10 @@ export interface SoftLabelEnsembleArguments extends Masked {
  * KDD 2017.
  */
 export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence from the average of several teachers, plain or weighted.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
+  };
   static override readonly schema = teacherSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
@@ -95,8 +98,3 @@ export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & ClassSettin
     return this.options.space === 'logit' ? stack(shares).sum(0).logSoftmax(axis) : logSum(stack(shares), 0).squeeze(0);
   }
 }
-
-export const softLabelEnsemble = entry(SoftLabelEnsemble, {
-  summary: 'KL divergence from the average of several teachers, plain or weighted.',
-  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
-});

@@ -1,7 +1,6 @@
 // Distillation without a teacher: a virtual one that is sure of the true class and knows nothing of the others.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { labeledRows, labelShape, meanOf, targetMask, targetOf } from './common/classes.ts';
@@ -32,6 +31,10 @@ export interface TfKDLossArguments extends Labeled {
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
  */
 export class TfKDLoss extends DistillLoss<LossSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
+    paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
+  };
   static override readonly schema = lossSchema({ ...own, ...labelShape });
   override readonly inputs = { required: ['predsS', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
@@ -62,8 +65,3 @@ function virtualTeacher(classes: number, { correct, tau }: { correct: number; ta
   const hit = 1 / (1 + (classes - 1) * ratio);
   return [hit, hit * ratio];
 }
-
-export const tfKDLoss = entry(TfKDLoss, {
-  summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
-  paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
-});

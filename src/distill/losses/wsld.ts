@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classAxis, labeledRows, labelShape, meanOf } from './common/classes.ts';
@@ -35,6 +34,10 @@ export interface WSLDArguments extends Labeled {
  * Zhou et al.: Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective, arXiv 2102.00650.
  */
 export class WSLD extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Soft labels, weighted by how far the student is behind the teacher.',
+    paper: 'Zhou et al. 2021 (WSLD), arXiv 2102.00650',
+  };
   static override readonly schema = openTeacherSchema({ ...own, ...labelShape });
   override readonly inputs = {
     required: ['student', 'teacher', 'gtLabels'],
@@ -73,8 +76,3 @@ export class WSLD extends DistillLoss<TeacherSettings & LabelSettings & Settings
     return this.weigh(meanOf(focus.mul(soft).neg()), tau ** 2);
   }
 }
-
-export const wsld = entry(WSLD, {
-  summary: 'Soft labels, weighted by how far the student is behind the teacher.',
-  paper: 'Zhou et al. 2021 (WSLD), arXiv 2102.00650',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { classShape, countedRows, meanOf } from './common/classes.ts';
@@ -29,6 +28,10 @@ export type WTTMLossArguments = DivergenceArguments;
  * Zheng, Yang: Knowledge Distillation Based on Transformed Teacher Matching, arXiv 2402.11148.
  */
 export class WTTMLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence from the softened teacher to the unsoftened student, samples weighted.',
+    paper: 'Zheng, Yang 2024 (WTTM), arXiv 2402.11148',
+  };
   static override readonly schema = teacherSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
@@ -52,8 +55,3 @@ export class WTTMLoss extends DistillLoss<TeacherSettings & ClassSettings & Sett
     return this.weigh(meanOf(this.options.weighted ? divergence.mul(logSum.squeeze(1).exp()) : divergence));
   }
 }
-
-export const wttmLoss = entry(WTTMLoss, {
-  summary: 'KL divergence from the softened teacher to the unsoftened student, samples weighted.',
-  paper: 'Zheng, Yang 2024 (WTTM), arXiv 2402.11148',
-});

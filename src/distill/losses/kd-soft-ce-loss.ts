@@ -8,7 +8,7 @@ import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
 import type { Rows } from './common/chunks.ts';
-import { classAxis, divisorOf, ignoredBy, positionsOf, withoutIgnored } from './common/classes.ts';
+import { classAxis, divisorOf, ignoredBy, positionsOf, rowsOf, withoutIgnored } from './common/classes.ts';
 import type { Masked } from './common/classes.ts';
 import { requireSameShape, shown } from './common/shapes.ts';
 import { both, openTeacherSchema, sides } from './common/sides.ts';
@@ -88,11 +88,16 @@ export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typ
   }
 
   #inChunks(student: Tensor, teacher: Tensor, { weight, ignored }: Beside): Tensor {
-    const constants = [this.options.teacherDetach ? teacher.detach() : teacher, weight, ignored];
-    const given = constants.filter((one) => one !== undefined);
+    const rows = rowsOf(this.options.teacherDetach ? teacher.detach() : teacher, teacher.ndim - 1);
+    const given = [weight, ignored].flatMap((one) => (one === undefined ? [] : [one.reshape([-1])]));
     const sum = ([s, t, ...more]: Rows): Tensor =>
       this.#terms(s, t!, { weight: weight && more[0], ignored: ignored && more.at(-1) }).sum();
-    return sumInChunks('KDSoftCELoss', [student, ...given], this.options.chunkSize!, sum);
+    return sumInChunks(
+      'KDSoftCELoss',
+      [rowsOf(student, student.ndim - 1), rows, ...given],
+      this.options.chunkSize!,
+      sum,
+    );
   }
 
   /** MMRazor rounds weights to float32, whatever the logits are. */

@@ -82,17 +82,26 @@ export function besideClasses(positions: Tensor, axis: number): Tensor {
  */
 export function ignoredBy(
   loss: string,
-  logits: Named,
+  [name, logits]: Named,
   axis: number,
   mask: Tensor | null | undefined,
 ): Tensor | undefined {
+  return ignoredOf(loss, `${name} ${shown(logits.shape)} without its axis of classes`, positionsOf(logits, axis), mask);
+}
+
+/** The same of any positions. @param what names them */
+export function ignoredOf(
+  loss: string,
+  what: string,
+  positions: readonly number[],
+  mask: Tensor | null | undefined,
+): Tensor | undefined {
   if (mask === undefined || mask === null) return undefined;
-  const positions = positionsOf(logits[1], axis);
   const lead = positions.length - mask.ndim;
   if (lead < 0 || mask.shape.some((size, i) => size !== 1 && size !== positions[lead + i])) {
     throw new RetortError(
-      `${loss}: mask: a shape that broadcasts to ${shown(positions)}, ${logits[0]} ${shown(logits[1].shape)} without its axis of classes, was expected, got ${shown(mask.shape)}`,
-      { help: 'dim says which axis of the logits is that of the classes' },
+      `${loss}: mask: a shape that broadcasts to ${shown(positions)}, ${what}, was expected, got ${shown(mask.shape)}`,
+      { help: 'a mask says of each position whether it counts' },
     );
   }
   const zero = mask.dtype === 'bool' ? mask.logicalNot() : mask.eq(0);

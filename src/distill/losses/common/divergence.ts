@@ -7,7 +7,8 @@ import type { OptionsFrom, SettingsFrom } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { DistillLoss, reductions } from '../loss.ts';
 import { sumInChunks } from './chunks.ts';
-import { classShape, divisorOf, positionsOf, samplesFirst, withoutIgnored } from './classes.ts';
+import type { Rows } from './chunks.ts';
+import { classShape, divisorOf, positionsOf, rowsOf, samplesFirst, withoutIgnored } from './classes.ts';
 import type { ClassOptions, ClassSettings, Masked } from './classes.ts';
 import { requireSameShape } from './shapes.ts';
 import type { LogitPair, TeacherOptions, TeacherSettings } from './sides.ts';
@@ -19,7 +20,7 @@ const shared = {
   /** `batchmean` divides by N, the samples, `mean` by the number of elements: of those that count. Default `'batchmean'`. */
   reduction: z.enum(reductions).default('batchmean'),
   /**
-   * Compute so many rows at a time: besides the gradient of `predsS`, nothing of the logits' size is made. For very many classes;
+   * Compute so many samples at a time, or positions where the classes are the last axis: besides the gradient of `predsS`, nothing of the logits' size is made. For very many classes;
    * the teacher must be a constant, and the reduction not `'none'`. Default: all rows at once.
    */
   chunkSize: z.int().positive().optional(),
@@ -82,11 +83,18 @@ export abstract class Divergence<
     const sum =
       chunkSize === undefined
         ? this.#terms(student, teacher, axis, ignored).sum()
-        : sumInChunks(name, [student, teacher, ...(ignored ? [ignored] : [])], chunkSize, ([s, t, i]) =>
-            this.#terms(s, t!, axis, i).sum(),
-          );
+        : this.#inChunks(student, teacher, axis, ignored);
     const divisor = divisorOf(reduction, positionsOf(student, axis), { classes: student.shape[axis]!, ignored });
     return this.weigh(sum, this.scale / divisor);
+  }
+
+  /** Rows are positions where the classes are last, and samples elsewhere: views, no copies. */
+  #inChunks(student: Tensor, teacher: Tensor, axis: number, ignored: Tensor | undefined): Tensor {
+    const isLast = axis === student.ndim - 1;
+    const rows = [student, teacher].map((logits) => (isLast ? rowsOf(logits, axis) : logits)) as [Tensor, Tensor];
+    const beside = ignored === undefined ? [] : [isLast ? ignored.reshape([-1]) : ignored];
+    const sum = ([s, t, i]: Rows): Tensor => this.#terms(s, t!, isLast ? 1 : axis, i).sum();
+    return sumInChunks(this.constructor.name, [...rows, ...beside], this.options.chunkSize!, sum);
   }
 
   #terms(predsS: Tensor, predsT: Tensor, axis: number, ignored: Tensor | undefined): Tensor {

@@ -168,7 +168,7 @@ const ways: readonly Way[] = [
   // the rest
   [/Cannot copy out of meta tensor/, 'a tensor on "meta" has a shape and no values: make it on the CPU to read it'],
   [/There were no tensor arguments to this function/, 'the list of tensors is empty: give it one at least'],
-  [/not defined for sparse tensors|sparse/i, 'most operators, and reading values, want a dense tensor: toDense()'],
+  [/sparse|unsupported memory format option/i, 'most operators, and reading values, want a dense tensor: toDense()'],
   [
     /have incompatible tensor type/,
     'data can be taken over only from a tensor of the same device and layout: convert it first',

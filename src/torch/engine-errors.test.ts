@@ -92,6 +92,11 @@ const mistakes: [what: string, make: () => unknown, way: RegExp, not2?: 'compute
   ],
   ['a sum that would grow in place', () => ones([1, 3]).add_(ones([4, 3])), /use the one without _/],
   ['cat', () => ops.cat([ones([2, 3]), ones([2, 4])]), /all tensors must have the same sizes/],
+  [
+    'a size of another number of dimensions',
+    () => ops.upsampleNearest2d(ones([1, 1, 4, 4]), [1, 2, 3]),
+    /height and width of an image are two numbers/,
+  ],
   ['stack', () => ops.stack([ones([2]), ones([3])]), /all tensors must have the same sizes/],
   ['a view of what is transposed', () => ones([2, 3]).t().view([6]), /use reshape/],
   ['a reshape', () => ones([2, 3]).reshape([4]), /must multiply to 6/],
@@ -199,7 +204,7 @@ describe('errors of libtorch', () => {
     expect(error).toBeInstanceOf(RetortError);
     const { message, help } = error as RetortError;
     expect(help).toMatch(way);
-    expect(message).not.toMatch(/frame #|\.cpp|registered at|report a bug|facebook/);
+    expect(message).not.toMatch(/frame #|\.cpp|registered at|report a bug|facebook|static_cast/);
   });
 
   it('have the path of the module', () => {

@@ -165,6 +165,11 @@ const ways: readonly Way[] = [
     'a hook returns a tensor of the shape and dtype of the gradient, or nothing',
   ],
 
+  [
+    /one number for each spatial dimension/,
+    'height and width of an image are two numbers, the length of a signal one, the size of a volume three',
+  ],
+
   // the rest
   [/Cannot copy out of meta tensor/, 'a tensor on "meta" has a shape and no values: make it on the CPU to read it'],
   [/There were no tensor arguments to this function/, 'the list of tensors is empty: give it one at least'],
@@ -212,6 +217,10 @@ function withoutCode(message: string): string {
     .replace(
       / ?INTERNAL ASSERT FAILED at "[^"]*":\d+, please report a bug to PyTorch\.\s*/g,
       ' (a defect of libtorch) ',
+    )
+    .replace(
+      /Expected static_cast<int64_t>\((\w+)->size\(\)\) == spatial_dimensions to be true, but got false\./g,
+      'expected one number for each spatial dimension in $1',
     )
     .replace(/ ?\(Could this error message be improved\?.*?\)/gs, '')
     .trimEnd();

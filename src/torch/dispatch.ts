@@ -92,7 +92,9 @@ export class Operator {
   private resolve(): Overload[] {
     const found = native().describe(this.name.includes('::') ? this.name : `aten::${this.name}`);
     if (found.length === 0) {
-      throw new RetortError(`libtorch ${native().info().version} has no operator "${this.name}"`);
+      throw new RetortError(`libtorch ${native().info().version} has no operator "${this.name}"`, {
+        code: 'unknown-name',
+      });
     }
     this.resolved = found
       .filter(usable)

@@ -201,11 +201,12 @@ const ways: readonly Way[] = [
 /** An error of libtorch as ours, with the way out where there is a usual one. */
 export function engineError(message: string): RetortError {
   const text = withoutCode(message.replace(/^aten::/, ''));
+  const code = /out of memory|allocate memory|alloc_cpu/i.test(text) ? 'out-of-memory' : 'engine';
   for (const [pattern, way] of ways) {
     const match = pattern.exec(text);
-    if (match !== null) return new RetortError(text, { help: typeof way === 'string' ? way : way(match, text) });
+    if (match !== null) return new RetortError(text, { code, help: typeof way === 'string' ? way : way(match, text) });
   }
-  return new RetortError(text);
+  return new RetortError(text, { code });
 }
 
 /** Takes out what is about libtorch's own source: tables of kernels, places in files, where to report. */

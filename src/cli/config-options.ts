@@ -5,9 +5,9 @@ import { Option } from '@commander-js/extra-typings';
 
 import { loadConfig } from '../config/index.ts';
 import type { LoadedConfig } from '../config/index.ts';
-import { fileMistakes } from './check-files.ts';
-import { optionsOf, tables } from './places.ts';
-import { pythonReader } from './python-reader.ts';
+import { fileMistakes } from '../runner/check-files.ts';
+import { optionsOf, tables } from '../runner/registries.ts';
+import { pythonReader } from '../runner/load.ts';
 
 export const cfgOptions = new Option(
   '--cfg-options <pairs...>',

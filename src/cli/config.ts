@@ -9,7 +9,7 @@ import { RetortError } from '../errors.ts';
 import { engineInfo } from '../torch/index.ts';
 import { allowScripts, cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import { probeExperiment, requireProbe, shownProbe } from './probe-report.ts';
-import { prepareStage, stageConfig } from './stages.ts';
+import { prepareStage, stageConfig } from '../runner/stages.ts';
 import { say } from './streams.ts';
 
 const check = new Command('check')

@@ -7,8 +7,8 @@ import { didYouMean, RetortError } from '../errors.ts';
 import { defOf, descriptionOf, unwrapped } from '../registry/index.ts';
 import type { Entry } from '../registry/index.ts';
 import { optionComments } from './option-comments.ts';
-import { registries } from './places.ts';
-import type { KnownRegistry } from './places.ts';
+import { registries } from '../runner/registries.ts';
+import type { KnownRegistry } from '../runner/registries.ts';
 import { topics } from './topics.ts';
 import { defaultOf, isOptional, requiredExample, typeText } from './schema-text.ts';
 

@@ -7,7 +7,7 @@ import type { ProbeReport, TrainBatch } from '../distill/algorithms/index.ts';
 import { RetortError } from '../errors.ts';
 import { tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import type { Experiment } from './experiment.ts';
+import type { Experiment } from '../runner/experiment.ts';
 import { table } from './numbers.ts';
 
 /** How many images the probe looks at: enough for batch norms to measure. */

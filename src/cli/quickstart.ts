@@ -14,8 +14,8 @@ import { profileModel } from '../models/index.ts';
 import type { Profile } from '../models/index.ts';
 import { onInterrupt } from './interrupt.ts';
 import { table, wholeNumber, wholeNumbers } from './numbers.ts';
-import { claimFolder } from './run-folder.ts';
-import { runStages } from './stages.ts';
+import { claimFolder } from '../runner/run-folder.ts';
+import { runStages } from '../runner/stages.ts';
 import { goOnWithoutOutput, say, sayForSure } from './streams.ts';
 
 const recipe = (name: string): string =>

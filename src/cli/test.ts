@@ -18,8 +18,8 @@ import type { Tables } from '../registry/index.ts';
 import { allowScripts, cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
 import type { ConfigOptions } from './config-options.ts';
 import { table } from './numbers.ts';
-import { recordedRun, requireSameScripts } from './run-folder.ts';
-import { prepareStage } from './stages.ts';
+import { recordedRun, requireSameScripts } from '../runner/run-folder.ts';
+import { prepareStage } from '../runner/stages.ts';
 
 export const test = new Command('test')
   .description("measure a student on the test data of a run's config, or of a config")

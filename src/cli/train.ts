@@ -13,15 +13,15 @@ import { isFile } from '../files.ts';
 import { groupFromEnvironment, joinProcessGroup } from '../torch/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
 import { allowScripts, cfgOptions, loadWithOptions, packageFolders } from './config-options.ts';
-import type { Experiment } from './experiment.ts';
+import type { Experiment } from '../runner/experiment.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
 import { probeExperiment, requireProbe, shownProbe } from './probe-report.ts';
 import { runInProcesses, stopWithParent } from './processes.ts';
-import { askedOf, compareRuns } from './resume.ts';
-import type { Compared } from './resume.ts';
-import { claimFolder, readRecord, recordedRun, recordRun, requireSameScripts } from './run-folder.ts';
-import { runStages } from './stages.ts';
+import { askedOf, compareRuns } from '../runner/resume.ts';
+import type { Compared } from '../runner/resume.ts';
+import { claimFolder, readRecord, recordedRun, recordRun, requireSameScripts } from '../runner/run-folder.ts';
+import { runStages } from '../runner/stages.ts';
 import { goOnWithoutOutput, say, sayForSure } from './streams.ts';
 
 interface TrainOptions {

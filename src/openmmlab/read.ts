@@ -1,9 +1,14 @@
 // Reads a Python config of OpenMMLab with all that it refers to, and translates it.
+import { dirname, join, resolve } from 'node:path';
+
+import type { PythonReader } from '../config/index.ts';
 import { packageFolders, readPythonConfig } from './python/index.ts';
 import type { MissingBase, ReadPythonOptions } from './python/index.ts';
 import { applyCfgOptions } from '../config/tree/index.ts';
+import { exists } from '../files.ts';
 import { builtinConfig, builtinWeights } from './bases/index.ts';
 import type { ReferConfig } from './translate/context.ts';
+import { requireClean, showFinding } from './translate/findings.ts';
 import type { UnknownName } from './translate/findings.ts';
 import { translateOpenMMLab } from './translate/translate.ts';
 import type { TranslateOptions, Translation } from './translate/translate.ts';
@@ -61,6 +66,38 @@ export function readOpenMMLab(file: string, options: ReadOpenMMLabOptions): Open
   });
   const unknown = [...read.missing.map(missingBase), ...translation.unknown];
   return { ...translation, unknown, files: [...files], warnings: read.warnings };
+}
+
+export interface PythonReaderOptions extends Pick<ReadOpenMMLabOptions, 'registries' | 'packages' | 'cfgOptions'> {
+  /** Told what has no meaning here, or another one. */
+  note?: ((text: string) => void) | undefined;
+}
+
+/**
+ * What `loadConfig` of `retort-kd/config` takes as `readPython`: reads and translates a file, and says all that is wrong with it, and
+ * every name that there is nothing for here, at once. Bases may lie in the whole project that the file is of.
+ * @example
+ * const readPython = pythonReader({ registries, packages: { mmcls: '../mmclassification/configs' } });
+ * const { stages } = await loadConfig('kd_resnet34_resnet18.py', { readPython });
+ */
+export function pythonReader({ note, ...options }: PythonReaderOptions): PythonReader {
+  return (path) => {
+    const root = projectOf(path);
+    const found = readOpenMMLab(path, { ...options, ...(root === undefined ? {} : { root }) });
+    for (const warning of found.warnings) note?.(warning);
+    for (const one of found.notes) note?.(showFinding(one));
+    requireClean(path, found);
+    return found.tree;
+  };
+}
+
+/** The project a file is of: the nearest folder above it with a sign of one. */
+function projectOf(path: string): string | undefined {
+  const signs = ['.git', 'setup.py', 'pyproject.toml', 'package.json'];
+  for (let folder = dirname(resolve(path)); folder !== dirname(folder); folder = dirname(folder)) {
+    if (signs.some((sign) => exists(join(folder, sign)))) return folder;
+  }
+  return undefined;
 }
 
 function missingBase({ pkg, path, origin }: MissingBase): UnknownName {

@@ -13,7 +13,7 @@ import type { Dataset, Sampler, Transform } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
-import type { PartOptions, TrainerOptions } from '../engine/index.ts';
+import type { PartOptions, Progress, RunLock } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import type { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
@@ -22,21 +22,26 @@ import { isPlain } from '../registry/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
 
-export interface ExperimentOptions extends Pick<TrainerOptions, 'workDir' | 'progress' | 'signal' | 'lock'> {
-  /** In place of the config's. */
-  seed?: number | undefined;
-  epochs?: number | undefined;
+export interface ExperimentOptions {
+  workDir?: string | undefined;
+  progress?: Progress | undefined;
+  signal?: AbortSignal | undefined;
+  lock?: RunLock | undefined;
   /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
   datasets?: Map<string, Dataset> | undefined;
   /** Entries of users: optimisers and schedulers are looked up there first. Default: none. */
   own?: Tables | undefined;
 }
 
+/** Everything that trains a stage, ready to be used. */
 export interface Experiment {
+  /** The networks, with what is distilled between them. */
   algorithm: Algorithm;
+  /** Has the loaders, optimizers, schedulers, hooks and evaluators: `trainer.run()` trains. */
   trainer: Trainer;
   trainLoader: DataLoader;
   valLoader: DataLoader;
+  /** `valLoader` where the config has no `testData`. */
   testLoader: DataLoader;
   /** `(C, H, W)` of an image. */
   imageShape: readonly number[];
@@ -48,7 +53,8 @@ export interface Experiment {
 
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
 export function buildExperiment(config: CheckedConfig, options: ExperimentOptions): Experiment {
-  const { datasets = new Map<string, Dataset>(), seed = config.seed, epochs = config.epochs } = options;
+  const { datasets = new Map<string, Dataset>() } = options;
+  const { seed, epochs } = config;
   const group = processGroup();
   manualSeed(seed);
   const { memoryFormat } = config;
@@ -94,7 +100,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     algorithm,
     trainLoader,
     valLoader,
-    ...buildOptimizers({ ...config, epochs }, algorithm, { batches: trainLoader.length, own: options.own }),
+    ...buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own }),
     epochs,
     hooks: (config.hooks ?? []).map((hook, i) => asBuilt(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     ...(config.evaluators === undefined

@@ -7,7 +7,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { loadConfig } from '../config/index.ts';
 import { temporaryFolder, write, writePicture } from '../data/images.contract.ts';
 import type { Experiment } from './experiment.ts';
-import { probeExperiment, requireProbe } from '../cli/probe-report.ts';
+import { probeError, probeExperiment } from './probe.ts';
 import { prepareStage } from './stages.ts';
 
 let folder = '';
@@ -86,9 +86,8 @@ it('damaged files are named before any step, as many as are worth reading', asyn
   expect(mistakes[0]).toMatch(/^trainData: cannot decode .*empty\.png: the file is empty$/);
   expect(mistakes.filter((one) => /^valData: cannot decode .*bad\d\d\.png: it is no JPEG/.test(one))).toHaveLength(10);
   expect(mistakes).toContain('valData: 2 more files');
-  expect(() => requireProbe({ recorders: [], arguments: [], losses: {}, mistakes, warnings: [] }, 'c.json')).toThrow(
-    /help: copy or download these files again/,
-  );
+  const error = probeError({ recorders: [], arguments: [], losses: {}, mistakes, warnings: [] }, 'c.json');
+  expect(error?.message).toMatch(/help: copy or download these files again/);
 });
 
 it('images without Normalize are a mistake, in training and in measuring', async () => {

@@ -10,19 +10,9 @@ import { isPlain } from '../registry/index.ts';
 /** By the stage's name, values by their paths. */
 export type Asked = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-interface Overrides {
-  seed: number | undefined;
-  epochs: number | undefined;
-}
-
-/** Everything that a config asks for, with the seed and the epochs of the command line in place of its own. */
-export function askedOf({ stages }: LoadedConfig, { seed, epochs }: Overrides): Asked {
-  return Object.fromEntries(
-    stages.map(({ name, config }) => {
-      const whole = { ...config, ...(seed === undefined ? {} : { seed }), ...(epochs === undefined ? {} : { epochs }) };
-      return [name, Object.fromEntries(leaves(whole, ''))];
-    }),
-  );
+/** Everything that a config asks for. */
+export function askedOf({ stages }: Pick<LoadedConfig, 'stages'>): Asked {
+  return Object.fromEntries(stages.map(({ name, config }) => [name, Object.fromEntries(leaves(config, ''))]));
 }
 
 /** Values by path; what is no data by its kind and name. */

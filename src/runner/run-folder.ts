@@ -5,7 +5,7 @@ import { basename, extname, join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
-import type { LoadedConfig } from '../config/index.ts';
+import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { lockRun, madeIn, runFiles, RunInUseError } from '../engine/index.ts';
 import type { RunLock } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
@@ -19,13 +19,19 @@ import { askedOf } from './resume.ts';
 const count = z.number().int();
 
 const schema = z.looseObject({
-  /** The config's path. */
+  /** The config's path; `''` for an object of a program. */
   config: z.string(),
   cfgOptions: z.array(z.string()).default([]),
-  /** Folders for `pkg::` references. */
-  packages: z.array(z.string()).default([]),
+  /** Folders for `pkg::` references, by the package's name; once a list of `name=folder`. */
+  packages: z
+    .union([
+      z.record(z.string(), z.string()),
+      z.array(z.string()).transform((list) => Object.fromEntries(list.map((text) => text.split('=', 2)))),
+    ])
+    .default({}),
   seed: count.nonnegative().optional(),
   epochs: count.positive().optional(),
+  precision: z.enum(['float32', 'bfloat16']).optional(),
   /** How many train together. */
   processes: count.positive().default(1),
   /** SHA-256 of the scripts that the config is or imports, by their paths. */
@@ -39,19 +45,30 @@ const schema = z.looseObject({
 /** How a run was started. */
 export type RunRecord = z.output<typeof schema>;
 
-/** What the command line said. */
-export interface Started {
+/** What was asked for in place of the config's. */
+export interface Overrides {
+  /** Of weights, of the order of samples, of augmentation. */
+  seed?: number | undefined;
+  epochs?: number | undefined;
+  /** `'bfloat16'` computes convolutions and matrix products in bfloat16. */
+  precision?: 'float32' | 'bfloat16' | undefined;
+}
+
+/** What a run was asked for. */
+interface Started extends Overrides {
   cfgOptions: readonly string[];
-  packages: readonly string[];
-  seed: number | undefined;
-  epochs: number | undefined;
+  packages: Readonly<Record<string, string>>;
   processes: number;
   /** The record of the run that is gone on with from its folder, with other values. */
   before?: RunRecord | undefined;
 }
 
 /** Writes `run.json`, `config.txt` (the merged config, each value with its file) and, where it is plain data, `config.json`. */
-export function recordRun(folder: string, loaded: LoadedConfig, { before, ...started }: Started): void {
+export function recordRun(
+  folder: string,
+  { loaded, stages }: { loaded: LoadedConfig; stages: readonly CheckedStage[] },
+  { before, ...started }: Started,
+): void {
   const versions = { retort: version, node: process.versions.node, libtorch: engineInfo().version };
   const scripts = Object.fromEntries(scriptsOf(loaded).map((path) => [path, hashOf(path)]));
   const record = {
@@ -61,7 +78,7 @@ export function recordRun(folder: string, loaded: LoadedConfig, { before, ...sta
     scripts,
     versions,
     started: before?.started ?? new Date().toISOString(),
-    asked: askedOf(loaded, started),
+    asked: askedOf({ stages }),
   };
   const write = (name: string, text: string): void => writeFileAtomicSync(join(folder, name), Buffer.from(text));
   write(runFiles.printed, loaded.print());
@@ -89,11 +106,19 @@ export function readRecord(folder: string): RunRecord | undefined {
   }
 }
 
+/** The record of a run, with the file from which its config is loaded again. */
+export interface RecordedRun extends RunRecord {
+  /** The merged config, or the original file where that holds more than data. */
+  file: string;
+}
+
 /**
- * How to load the config of a run again: the merged one it recorded, or the original file where that holds more than data.
+ * How a run was started, from its folder: the config, seed, epochs, processes, versions. `cfgOptions` are those that its file still needs.
  * @throws {RetortError} when the folder is none of a run, or the original file is gone.
+ * @example
+ * const { processes, versions } = readRun('runs/kd');
  */
-export function recordedRun(folder: string): RunRecord & { file: string } {
+export function readRun(folder: string): RecordedRun {
   const record = readRecord(folder);
   if (record === undefined) {
     throw new RetortError(`${folder} is no run's folder: it has no ${runFiles.run}`, {
@@ -103,6 +128,11 @@ export function recordedRun(folder: string): RunRecord & { file: string } {
   const merged = join(folder, runFiles.config);
   if (exists(merged)) return { ...record, file: merged, cfgOptions: [] };
   const file = resolve(record.config);
+  if (record.config === '') {
+    throw new RetortError(`${folder}: its config was an object of a program, and it held more than data`, {
+      help: `hand it in again: run(config, { workDir: '${folder}', resume: true })`,
+    });
+  }
   if (exists(file)) return { ...record, file };
   throw new RetortError(`${folder}: its config ${file} is gone, and it held more than data`, {
     help: `put it back, or name another one: retort train CONFIG --work-dir ${folder} --resume`,
@@ -122,7 +152,7 @@ const hashOf = (path: string): string => createHash('sha256').update(readBytes(p
  * run was begun with are run.
  * @throws {RetortError} for one that has changed since, or that the run did not have.
  */
-export function requireSameScripts(folder: string, { file, scripts }: RunRecord & { file: string }): void {
+export function requireSameScripts(folder: string, { file, scripts }: RecordedRun): void {
   const known = new Map(Object.entries(scripts).map(([path, hash]) => [resolve(path), hash]));
   for (const path of scriptsNamed(file)) {
     const hash = known.get(path);

@@ -1,107 +1,117 @@
-// Runs the stages of an experiment one after the other. A later stage may begin with weights of an earlier one, or have its
+// Builds and runs the stages of an experiment one after the other. A later stage may begin with weights of an earlier one, or have its
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
 import { join } from 'node:path';
 
-import { buildUserEntries } from '../config/index.ts';
-import type { CheckedStage, LoadedConfig } from '../config/index.ts';
+import { experimentSchema, withEntries } from '../config/index.ts';
+import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import { hasCheckpoint } from '../engine/index.ts';
-import type { NetworkMetrics, Progress, RunLock } from '../engine/index.ts';
+import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
+import { isPlain, replaceTyped } from '../registry/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
 import { buildExperiment } from './experiment.ts';
-import type { Experiment } from './experiment.ts';
+import type { Experiment, ExperimentOptions } from './experiment.ts';
 import { tables } from './registries.ts';
 
-export interface StagesOptions {
+/** What a later stage takes over from: the algorithms of those before it, by their names. */
+export type Finished = ReadonlyMap<string, Algorithm>;
+
+export interface StagesOptions extends Omit<ExperimentOptions, 'own' | 'workDir'> {
   workDir: string;
-  progress?: Progress | undefined;
-  signal?: AbortSignal | undefined;
-  seed?: number | undefined;
-  epochs?: number | undefined;
   /** Go on from the checkpoints in the work dir. */
   resume?: boolean | undefined;
   /** What of a run cannot be gone on with, as its config says: said together with what does not fit its first checkpoint. */
   mistakes?: readonly string[] | undefined;
-  /** The lock of the work dir, where the caller has it. */
-  lock?: RunLock | undefined;
-  datasets?: Map<string, Dataset> | undefined;
   /** Called once, when everything is there to train: the first stage is built, resumed if it is to be, and `onStage` was called. */
   onBegin?: (() => void) | undefined;
   /** Called before a stage is trained. */
-  onStage?: ((stage: CheckedStage, experiment: Experiment) => void | Promise<void>) | undefined;
-  /** Entries of users, by kind. Default: none. */
-  own?: Tables | undefined;
+  onStage?: ((stage: CheckedStage, experiment: Experiment, folder: string) => void | Promise<void>) | undefined;
 }
 
-export interface StagesResult {
-  /** The last stage that ran. */
+/** What a stage ended with. */
+export interface StageRun {
+  stage: CheckedStage;
   experiment: Experiment;
-  /** Its folder. */
   folder: string;
+  /** Of the last evaluation, by network. */
   metrics: NetworkMetrics;
-  /** Seconds spent in steps, of all stages. */
+  /** Spent in steps, those before a resume too. */
   seconds: number;
   stopped: boolean;
 }
 
 /** The folder of a stage in that of the run. */
-function stageFolder(workDir: string, { name }: CheckedStage): string {
+export function stageFolder(workDir: string, name: string): string {
   return name === '' ? workDir : join(workDir, name);
 }
 
-/** @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them. */
-export async function runStages(loaded: LoadedConfig, options: StagesOptions): Promise<StagesResult> {
-  const { workDir, resume = false, lock, onBegin, onStage, ...more } = options;
-  const { datasets = new Map<string, Dataset>(), mistakes = [], ...rest } = more;
-  const { own } = loaded;
+/**
+ * Trains the stages; one that a signal stops is the last.
+ * @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them.
+ */
+export async function runStages(
+  { stages, own }: Pick<LoadedConfig, 'stages' | 'own'>,
+  options: StagesOptions,
+): Promise<StageRun[]> {
+  const { workDir, resume = false, mistakes = [], lock, onBegin, onStage, ...rest } = options;
+  const datasets = options.datasets ?? new Map<string, Dataset>();
   const finished = new Map<string, Algorithm>();
-  let seconds = 0;
-  let result: StagesResult | undefined;
-  for (const stage of loaded.stages) {
-    const folder = stageFolder(workDir, stage);
+  const runs: StageRun[] = [];
+  for (const stage of stages) {
+    const folder = stageFolder(workDir, stage.name);
     const locked = folder === workDir ? { lock } : {};
     const experiment = prepareStage(stage, finished, { ...rest, ...locked, own, workDir: folder, datasets });
     if (resume && hasCheckpoint(folder)) experiment.trainer.resume(folder, mistakes);
-    await onStage?.(stage, experiment);
-    if (result === undefined) onBegin?.();
-    const run = await experiment.trainer.run();
-    seconds += run.seconds;
-    result = { experiment, folder, metrics: run.metrics, seconds, stopped: run.stopped };
-    if (run.stopped) return result;
+    await onStage?.(stage, experiment, folder);
+    if (runs.length === 0) onBegin?.();
+    const result = await experiment.trainer.run();
+    runs.push({ stage, experiment, folder, ...result });
+    if (result.stopped) break;
     finished.set(stage.name, experiment.algorithm);
   }
-  return result!;
+  return runs;
+}
+
+/** What works on built networks is built with them. */
+const builtLater = new Set(['optimizer', 'scheduler']);
+
+/** The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. */
+function withUserEntries(config: CheckedConfig, own: Tables): CheckedConfig {
+  if (Object.keys(own).length === 0) return config;
+  const spot = { schema: experimentSchema, value: config, path: [] };
+  return replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {
+    const table = builtLater.has(kind) ? undefined : own[kind];
+    const mine =
+      typeof type === 'string' && table !== undefined && Object.hasOwn(table, type) ? table[type] : undefined;
+    if (mine === undefined) return type === undefined ? options : { type, ...options };
+    return mine.build(options, `${path.join('.')} ${String(type)}`);
+  }) as CheckedConfig;
 }
 
 /** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
-export function stageConfig(
-  config: CheckedStage['config'],
-  finished: ReadonlyMap<string, Algorithm>,
-  own: Tables,
-): CheckedStage['config'] {
-  const built = buildUserEntries(config, own, tables);
+export function stageConfig(config: CheckedConfig, finished: Finished, own: Tables): CheckedConfig {
+  const built = withUserEntries(config, own);
   return { ...built, model: fromStages(built.model, finished) as typeof config.model };
+}
+
+/** The stages whose networks a config takes over, by name. */
+export function stagesIn(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(stagesIn);
+  if (!isPlain(value)) return [];
+  return value['type'] === 'FromStage' ? [String(value['stage'])] : Object.values(value).flatMap(stagesIn);
 }
 
 /** Builds a stage, with what it takes over from those that are finished. */
 export function prepareStage(
   { config, init, name }: CheckedStage,
-  finished: ReadonlyMap<string, Algorithm>,
-  options: Partial<Omit<StagesOptions, 'resume' | 'mistakes' | 'onBegin' | 'onStage'>>,
+  finished: Finished,
+  { own = {}, ...options }: ExperimentOptions,
 ): Experiment {
-  const { workDir, progress, signal, lock, own = {}, ...rest } = options;
-  const experiment = buildExperiment(stageConfig(config, finished, own), {
-    ...rest,
-    own,
-    ...(workDir === undefined ? {} : { workDir }),
-    ...(progress === undefined ? {} : { progress }),
-    ...(signal === undefined ? {} : { signal }),
-    ...(lock === undefined ? {} : { lock }),
-  });
+  const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
   for (const { stage, module: from, into = from } of init) {
     const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
     if (source === undefined) throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`);
@@ -112,14 +122,13 @@ export function prepareStage(
 }
 
 /** Puts the networks of finished stages in place of `{ type: 'FromStage', stage, network }`. */
-function fromStages(value: unknown, finished: ReadonlyMap<string, Algorithm>): unknown {
+function fromStages(value: unknown, finished: Finished): unknown {
   if (Array.isArray(value)) return value.map((item) => fromStages(item, finished));
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  const config = value as Record<string, unknown>;
-  if (config['type'] !== 'FromStage') {
-    return Object.fromEntries(Object.entries(config).map(([key, item]) => [key, fromStages(item, finished)]));
+  if (!isPlain(value)) return value;
+  if (value['type'] !== 'FromStage') {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromStages(item, finished)]));
   }
-  const { stage, network = 'student' } = config as { stage?: unknown; network?: unknown };
+  const { stage, network = 'student' } = value as { stage?: unknown; network?: unknown };
   const networks = algorithmOf(String(stage), finished).evaluated();
   const found = networks[String(network)];
   if (found !== undefined) {
@@ -132,7 +141,7 @@ function fromStages(value: unknown, finished: ReadonlyMap<string, Algorithm>): u
   );
 }
 
-function algorithmOf(stage: string, finished: ReadonlyMap<string, Algorithm>): Algorithm {
+function algorithmOf(stage: string, finished: Finished): Algorithm {
   const found = finished.get(stage);
   if (found !== undefined) return found;
   throw new RetortError(`there is no stage "${stage}" before this one; ${didYouMean(stage, finished.keys())}`);

@@ -3,7 +3,16 @@ import { dirname, resolve } from 'node:path';
 
 import { RetortError } from '../../errors.ts';
 import { realPath } from '../../files.ts';
-import { Budget, errorAt, fileLimits, joinBases, mergeTrees, nodeAt, showOrigin } from '../../config/tree/index.ts';
+import {
+  Budget,
+  ConfigError,
+  errorAt,
+  fileLimits,
+  joinBases,
+  mergeTrees,
+  nodeAt,
+  showOrigin,
+} from '../../config/tree/index.ts';
 import type { DictNode, Origin } from '../../config/tree/index.ts';
 import { basesOf } from './bases.ts';
 import type { BaseName } from './bases.ts';
@@ -173,5 +182,8 @@ class Reader {
 function withoutBases(error: unknown, missing: readonly MissingBase[]): unknown {
   if (missing.length === 0 || !(error instanceof RetortError)) return error;
   const names = missing.map(({ pkg, path }) => `${pkg}::${path}`).join(', ');
-  return new RetortError(error.message, { cause: error, help: `this file was read without its bases ${names}` });
+  const options = { cause: error, help: `this file was read without its bases ${names}` };
+  return error instanceof ConfigError
+    ? new ConfigError(error.message, error.mistakes, options)
+    : new RetortError(error.message, options);
 }

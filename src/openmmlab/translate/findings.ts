@@ -1,6 +1,5 @@
 // What the translation of a config has to say: notes on what has no meaning here, mistakes, and names that nobody has registered.
-import { RetortError } from '../../errors.ts';
-import { showOrigin, showPath } from '../../config/tree/index.ts';
+import { ConfigError, placeOf, showOrigin, showPath } from '../../config/tree/index.ts';
 import type { Origin } from '../../config/tree/index.ts';
 import type { Place } from './place.ts';
 
@@ -71,17 +70,25 @@ export function showFinding({ path, text, origin }: Finding): string {
   return `${showOrigin(origin)}: ${path === '' ? '' : `${path}: `}${text}`;
 }
 
-/** `file:line:column: path: "FPN" is no neck here` */
-export function showUnknown({ kind, name, near, path, origin }: UnknownName): string {
-  const hint = near.length === 0 ? '' : `; did you mean ${near.map((one) => `"${one}"`).join(' or ')}?`;
-  return `${showOrigin(origin)}: ${path}: there is no ${kind} "${name}" here${hint}`;
+/** `file:line:column: path: there is no neck "FPN" here` */
+export function showUnknown(unknown: UnknownName): string {
+  return showFinding(asFinding(unknown));
 }
 
-/** @throws {RetortError} that lists all mistakes and unknown names, if there are any. */
+function asFinding({ kind, name, near, path, origin }: UnknownName): Finding {
+  const hint = near.length === 0 ? '' : `; did you mean ${near.map((one) => `"${one}"`).join(' or ')}?`;
+  return { path, text: `there is no ${kind} "${name}" here${hint}`, origin };
+}
+
+/** @throws {ConfigError} that lists all mistakes and unknown names, if there are any. */
 export function requireClean(
   what: string,
   found: { readonly mistakes: readonly Finding[]; readonly unknown: readonly UnknownName[] },
 ): void {
-  const lines = [...found.mistakes.map(showFinding), ...found.unknown.map(showUnknown)];
-  if (lines.length > 0) throw new RetortError(`${what}:\n    ${lines.join('\n    ')}`);
+  const all = [...found.mistakes, ...found.unknown.map(asFinding)];
+  if (all.length === 0) return;
+  throw new ConfigError(
+    `${what}:\n    ${all.map(showFinding).join('\n    ')}`,
+    all.map(({ path, text, origin }) => ({ message: text, path, ...placeOf(origin) })),
+  );
 }

@@ -340,7 +340,7 @@ it('tests the student of a run, also where its teacher is an earlier stage', () 
   );
   expect(retort('test', file).err).toMatch(/name the checkpoint too, or the folder of a run/);
   expect(retort('test', 'chain', '--stage', 'assistant', '--agreement').err).toMatch(
-    /--agreement: chain has no teacher/,
+    /agreement: chain has no teacher/,
   );
   // The teacher's checkpoint need not be there for the student to be measured.
   const gone = { ...second, teacher: tinyNetwork(6), teacherCkpt: 'gone.safetensors' };

@@ -39,8 +39,8 @@ const maxJsonBytes = 4 * 1024 * 1024;
 const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'checkpointPath', 'pretrained', 'imports']);
 /** Paths of data: the same, but OpenMMLab's configs mean the current folder. */
 const dataKeys = new Set(['root', 'annFile']);
-/** Options whose values may be addresses, `./ops.ts#attention`, with a path of that kind. */
-const addressKeys = new Set(['source', 'funcPath', 'methodPath']);
+/** The option whose value may be an address, `./ops.ts#attention`, with a path of that kind. */
+const addressKey = 'source';
 const scripts = new Set(['.ts', '.mts', '.js', '.mjs']);
 const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 
@@ -234,7 +234,7 @@ function withPaths(tree: DictNode, from: PathsFrom): DictNode {
     if (node.kind === 'list' || node.kind === 'tuple')
       return { ...node, value: node.value.map((item) => visit(item, key, type)) };
     if (node.kind !== 'str') return node;
-    const address = addressKeys.has(key) && /^\.\.?\/.*#/.test(node.value);
+    const address = key === addressKey && /^\.\.?\/.*#/.test(node.value);
     const folder = address ? from.folder : folderOf(key, node.value, { from, type });
     return folder === undefined ? node : { ...node, value: resolve(folder, node.value) };
   };

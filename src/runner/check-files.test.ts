@@ -82,13 +82,13 @@ it('addresses of functions and methods, as far as the text of their modules tell
       n: { type: 'MethodOutputs', source: './ops.ts#Head.assign', folder },
       o: { type: 'ModuleOutputs', source: 'head.fc' },
     },
-    distillDeliveries: { d: { type: 'FunctionOutputs', funcPath: 'pkg.ops.fn' } },
+    distillDeliveries: { d: { type: 'FunctionOutputs', source: 'pkg.ops.fn' } },
   };
   expect(said({ model: { type: 'SelfDistill', distiller } })).toEqual([
     'model.distiller.studentRecorders.r1.source: "./ops.ts#atention": F/ops.ts has no "atention"; did you mean "attention"?',
     expect.stringMatching(/r2\.source: "\.\/opps\.ts#f": there is no module[^]*did you mean "ops\.ts"/),
     expect.stringMatching(/r4\.source: "ops\.ts" is not the address of a function/),
     'model.distiller.studentRecorders.m.source: "./ops.ts#Head.asign": F/ops.ts has no "asign"; did you mean "assign"?',
-    expect.stringMatching(/distillDeliveries\.d\.funcPath: "pkg\.ops\.fn": there is no module/),
+    expect.stringMatching(/distillDeliveries\.d\.source: "pkg\.ops\.fn": there is no module/),
   ]);
 });

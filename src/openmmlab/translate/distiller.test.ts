@@ -70,16 +70,41 @@ it('W6: the connectors of OFD, under the tutorial’s spelling', () => {
   expect(at(config, 'model.distiller.connectors.loss_3_tfeat')).toEqual({ type: 'OFDTeacherConnector' });
 });
 
-it('W3: deliveries keep their addresses', () => {
+it('W3: deliveries keep their addresses, under our name of the option', () => {
   const path = 'mmdet.models.dense_heads.paa_head.PAAHead.paa_reassign';
   const config = read(`dict(type='ConfigurableDistiller', distill_deliveries=dict(
     reassign=dict(type='MethodOutputs', max_keep_data=100, method_path='${path}'),
     mix=dict(type='FunctionOutputs', max_keep_data=1, func_path='pkg.mod.mixup')))`);
   requireClean('W3', config);
   expect(at(config, 'model.distiller.distillDeliveries')).toEqual({
-    reassign: { type: 'MethodOutputs', maxKeepData: 100, methodPath: path },
-    mix: { type: 'FunctionOutputs', maxKeepData: 1, funcPath: 'pkg.mod.mixup' },
+    reassign: { type: 'MethodOutputs', maxKeepData: 100, source: path },
+    mix: { type: 'FunctionOutputs', maxKeepData: 1, source: 'pkg.mod.mixup' },
   });
+});
+
+it('options that are called otherwise here, and older ones that say the same', () => {
+  const l1 = (options: string): unknown => {
+    const config = read(`dict(type='ConfigurableDistiller', distill_losses=dict(l1=dict(type='L1Loss', ${options})),
+      loss_forward_mappings=dict(l1=dict()))`);
+    requireClean('L1', config);
+    return at(config, 'model.distiller.distillLosses.l1');
+  };
+  expect(l1("reduction='sum'")).toEqual({ type: 'L1Loss', reduction: 'sum' });
+  expect(l1("reduction='none', size_average=False")).toEqual({ type: 'L1Loss', reduction: 'sum' });
+  expect(l1("reduction='sum', size_average=True, reduce=None")).toEqual({ type: 'L1Loss', reduction: 'mean' });
+  expect(l1("reduction='none', reduce=True")).toEqual({ type: 'L1Loss', reduction: 'mean' });
+  expect(l1('size_average=False, reduce=False')).toEqual({ type: 'L1Loss', reduction: 'none' });
+  expect(l1('size_average=None, reduce=None')).toEqual({ type: 'L1Loss' });
+  const others = read(`dict(type='ConfigurableDistiller',
+    distill_losses=dict(a=dict(type='FBKDLoss', nonloacl_weight=3), b=dict(type='FBKDLoss', nonlocal_weight=3),
+      c=dict(type='FBKDLoss', nonloacl_weight=3, nonlocal_weight=2), d=dict(type='L1Loss', reduce=1)),
+    loss_forward_mappings=dict(a=dict(), b=dict(), c=dict(), d=dict()))`);
+  expect(at(others, 'model.distiller.distillLosses.a')).toEqual({ type: 'FBKDLoss', nonlocalWeight: 3 });
+  expect(at(others, 'model.distiller.distillLosses.b')).toEqual({ type: 'FBKDLoss', nonlocalWeight: 3 });
+  expect(others.mistakes.map(({ text }) => text)).toEqual([
+    '"nonloacl_weight" and "nonlocal_weight" are one option of FBKDLoss',
+    'True or False was expected',
+  ]);
 });
 
 it('names that do not exist are mistakes with their line and the nearest name', () => {

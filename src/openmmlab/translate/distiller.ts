@@ -9,7 +9,7 @@ import { isLabels, labelLoss, labelLossOf, learnsLabels } from './label-losses.t
 import { lookup } from './lookup.ts';
 import { isClassification } from './names.ts';
 import type { TypeName } from './names.ts';
-import { childOf, dictOf, itemsOf, made } from './place.ts';
+import { childOf, dictOf, flagOf, itemsOf, made } from './place.ts';
 import type { Place } from './place.ts';
 import { thing } from './thing.ts';
 
@@ -40,7 +40,9 @@ export function distiller(ctx: Context, place: Place, { connectorInit }: Distill
       distillDeliveries: named('deliveries'),
       connectors: (map) => entriesOf(map, (item, name) => connector(ctx, item, connectorInit?.(name))),
       distillLosses: (map) =>
-        entriesOf(mapped(ctx, map, place), (item) => thing(ctx, item, 'losses', { rename: lossName })),
+        entriesOf(mapped(ctx, map, place), (item) =>
+          thing(ctx, item, 'losses', { rename: lossName, before: olderReduction }),
+        ),
     },
   });
 }
@@ -82,6 +84,20 @@ function indexed(init: TreeNode, i: number): TreeNode {
   const prefix = value.get('prefix');
   const own = prefix?.kind === 'str' ? prefix.value : '';
   return dictNode([...value, ['prefix', { kind: 'str', value: `${own}${i}.`, origin }]], origin);
+}
+
+/**
+ * PyTorch's older options of a reduction, which go before `reduction`: `reduce=False` is none, else `size_average=False` a sum and
+ * anything else a mean.
+ */
+function olderReduction(fields: Fields, name: string): [string, TreeNode][] {
+  if (name !== 'L1Loss') return [];
+  const size = fields.read('size_average', flagOf, 'True or False');
+  const reduce = fields.read('reduce', flagOf, 'True or False');
+  if (size === undefined && reduce === undefined) return [];
+  fields.take('reduction');
+  const reduction = reduce === false ? 'none' : size === false ? 'sum' : 'mean';
+  return [['reduction', made(reduction, fields.place.node.origin)]];
 }
 
 /** Our name of a loss: the package tells losses of one name apart. */

@@ -11,7 +11,7 @@ import type { Context, RegistryName } from './context.ts';
 import { Fields } from './fields.ts';
 import { foreign } from './foreign.ts';
 import { lookup } from './lookup.ts';
-import { aliases, typeName } from './names.ts';
+import { aliases, optionAliases, typeName } from './names.ts';
 import type { TypeName } from './names.ts';
 import { plainOptions } from './options.ts';
 import { dictOf, made, originWithin } from './place.ts';
@@ -51,8 +51,16 @@ export function thing(ctx: Context, place: Place, registry: RegistryName, option
   const added = options.before?.(fields, name, typed) ?? [];
   const entries = new Map<string, TreeNode>([['type', made(name, type?.node.origin ?? place.node.origin)]]);
   const shape = shapeOf(schema);
+  const spelled = new Map<string, string>();
+  const renamed = lookup(optionAliases[registry] ?? {}, name) ?? {};
   for (const [key, value] of fields.rest()) {
-    const ours = shape !== undefined && Object.hasOwn(shape, key) ? key : camelKey(key);
+    const ours = lookup(renamed, key) ?? (shape !== undefined && Object.hasOwn(shape, key) ? key : camelKey(key));
+    const before = spelled.get(ours);
+    if (before !== undefined) {
+      findings.mistake(value, `"${before}" and "${key}" are one option of ${name}`);
+      continue;
+    }
+    spelled.set(ours, key);
     if (shape !== undefined && !Object.hasOwn(shape, ours)) {
       findings.mistake(value, `"${key}" is no option of ${name}; ${didYouMean(key, Object.keys(shape).map(snakeKey))}`);
       continue;

@@ -89,9 +89,12 @@ it('builds each stage when its turn comes, over those that were trained before',
 it('frees all that it built, and nothing that it was given', async () => {
   using architecture = disposable(buildModel(tinyNetwork(4)));
   const datasets = new Map<string, Dataset>();
-  const experiment = await build({ ...config, model: { type: 'Supervised', architecture } } as ExperimentConfig, {
-    datasets,
-  });
+  const experiment = await build(
+    { ...config, model: { type: 'Supervised', architecture } },
+    {
+      datasets,
+    },
+  );
   const { trainLoader } = experiment.stage();
   expect(datasets.size).toBe(1);
   experiment[Symbol.dispose]();

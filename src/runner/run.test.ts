@@ -77,7 +77,7 @@ it('trains, and says what it made', async () => {
 it('prints nothing and probes first, unless told otherwise', async () => {
   const written: unknown[] = [];
   const before = process.stdout.write.bind(process.stdout);
-  process.stdout.write = ((text: string) => written.push(text) > 0) as typeof process.stdout.write;
+  process.stdout.write = (text: string | Uint8Array) => written.push(text) > 0;
   const probed: (number | undefined)[] = [];
   try {
     const onStage = (_: unknown, found?: { recorders: readonly unknown[] }): void =>

@@ -293,3 +293,11 @@ describe('tables', () => {
     expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
   });
 });
+
+it('the pictures are what the source says', () => {
+  const { stderr } = spawnSync(process.execPath, ['tools/draw-pictures.mjs', '--check'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+});

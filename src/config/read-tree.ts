@@ -47,6 +47,7 @@ const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 /** Why a script that a data file names is not run. */
 export function refuseScript(what: string): RetortError {
   return new RetortError(`${what}; a .json, .yaml or .py config is data and runs nothing`, {
+    code: 'script-refused',
     help: 'if you trust it: --allow-scripts; or write the config in TypeScript',
   });
 }

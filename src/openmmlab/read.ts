@@ -77,8 +77,10 @@ export interface PythonReaderOptions extends Pick<ReadOpenMMLabOptions, 'registr
  * What `loadConfig` of `retort-kd/config` takes as `readPython`: reads and translates a file, and says all that is wrong with it, and
  * every name that there is nothing for here, at once. Bases may lie in the whole project that the file is of.
  * @example
+ * ```ts
  * const readPython = pythonReader({ registries, packages: { mmcls: '../mmclassification/configs' } });
  * const { stages } = await loadConfig('kd_resnet34_resnet18.py', { readPython });
+ * ```
  */
 export function pythonReader({ note, ...options }: PythonReaderOptions): PythonReader {
   return (path) => {

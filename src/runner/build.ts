@@ -74,7 +74,9 @@ export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
   stage(name: string = this.names[0]!): BuiltStage {
     const last = this.names.indexOf(name);
     if (last === -1) {
-      throw new RetortError(`${this.#experiment.name} has no stage "${name}"; ${didYouMean(name, this.names)}`);
+      throw new RetortError(`${this.#experiment.name} has no stage "${name}"; ${didYouMean(name, this.names)}`, {
+        code: 'unknown-name',
+      });
     }
     for (const stage of this.#stages.slice(0, last + 1)) this.#build(stage);
     return this.#built.get(name)!;
@@ -126,12 +128,16 @@ function tensorsGiven(value: unknown): Tensor[] {
  * Builds what a config names: the parts of each stage, ready to be used. Seeds the random numbers with the config's seed.
  * @throws {ConfigError} that lists all that is wrong with the config; {RetortError} for whatever cannot be built (in `stage`).
  * @example
+ * ```ts
  * using experiment = await build('kd.ts');
  * const { algorithm, trainer, valLoader } = experiment.stage();
  * const { metrics } = await trainer.run();
+ * ```
  * @example
+ * ```ts
  * using experiment = await build('teacher-assistant.ts', { workDir: 'runs/assistant' });
  * for (const { name, trainer } of experiment) console.log(name, (await trainer.run()).metrics);
+ * ```
  */
 export async function build(config: ConfigSource, options: BuildOptions = {}): Promise<BuiltExperiment> {
   const experiment = await load(config, options);

@@ -12,7 +12,7 @@ import { prepareStage, stageConfig, stagesIn } from './stages.ts';
 
 /** How far {@link check} looks. */
 export interface CheckOptions extends LoadOptions {
-  /** Look for the files and the code that the config names. Default true. One that {@link load} has read is not looked through. */
+  /** Look for the files and the code that the config names. Default true. One that `load` has read is not looked through. */
   files?: boolean | undefined;
   /** Build the networks and distillers, where libtorch is there: then recorders, mappings and checkpoints are known to fit. Default true. */
   build?: boolean | undefined;
@@ -53,7 +53,7 @@ export interface CheckReport {
    * with one `forward`. It is less than was asked for where something is wrong before, or libtorch is not there.
    */
   readonly checked: 'written' | 'networks' | 'forward';
-  /** The mistakes as one error, such as {@link run} would throw. */
+  /** The mistakes as one error, such as `run` would throw. */
   readonly error?: RetortError;
 }
 
@@ -61,8 +61,10 @@ export interface CheckReport {
  * Looks for all that is wrong with a config, as `retort config check` does. It prints nothing, and mistakes are no errors.
  * @throws what the code of a user's own files throws when a network is built or probed, unless it is a {@link RetortError}.
  * @example
+ * ```ts
  * const { ok, mistakes } = await check('kd.json', { probe: true });
  * for (const { message, file, line } of mistakes) console.log(`${file}:${line}: ${message}`);
+ * ```
  */
 export async function check(config: ConfigSource, options: CheckOptions = {}): Promise<CheckReport> {
   const { files = true, build = true, probe = false, images = false, ...reading } = options;
@@ -104,7 +106,7 @@ function inOne(name: string, errors: readonly RetortError[]): RetortError {
   if (errors.length === 1) return only!;
   return new RetortError(
     `${name}:\n    ${errors.map(({ message }) => message.replaceAll('\n', '\n    ')).join('\n    ')}`,
-    { cause: only },
+    { code: 'invalid-config', cause: only },
   );
 }
 

@@ -86,8 +86,10 @@ export class LoadedExperiment implements LoadedConfig {
  * @throws {ConfigError} that lists all mistakes, which it has one by one too.
  * @throws {RetortError} for a file that is not there or cannot be run, and for a run's folder whose scripts have changed.
  * @example
+ * ```ts
  * const experiment = await load('kd.yaml', { cfgOptions: ['optimizer.lr=0.05'] });
  * console.log(experiment.print()); // every value, with the file it comes from
+ * ```
  */
 export function load(config: ConfigSource, options: LoadOptions = {}): Promise<LoadedExperiment> {
   return loadParts(config, options);

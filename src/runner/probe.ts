@@ -77,5 +77,5 @@ function first({ inputs, dataSamples, views }: TrainBatch): TrainBatch {
 export function probeError({ mistakes }: ProbeReport, where: string): RetortError | undefined {
   if (mistakes.length === 0) return undefined;
   const listed = mistakes.map((mistake) => mistake.replaceAll('\n', '\n    ')).join('\n    ');
-  return new RetortError(`${where}: a trial on a few images found\n    ${listed}`);
+  return new RetortError(`${where}: a trial on a few images found\n    ${listed}`, { code: 'invalid-config' });
 }

@@ -96,13 +96,21 @@ export function readRecord(folder: string): RunRecord | undefined {
     value = JSON.parse(readText(path));
   } catch (cause) {
     if (cause instanceof RetortError) throw cause;
-    throw new RetortError(`${path} is no record of a run: ${(cause as Error).message}`, { cause, help });
+    throw new RetortError(`${path} is no record of a run: ${(cause as Error).message}`, {
+      code: 'invalid-file',
+      cause,
+      help,
+    });
   }
   try {
     return validate(schema, value, path);
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(error.message.replace(path, `${path} is no record of a run`), { cause: error, help });
+    throw new RetortError(error.message.replace(path, `${path} is no record of a run`), {
+      code: 'invalid-file',
+      cause: error,
+      help,
+    });
   }
 }
 
@@ -116,12 +124,15 @@ export interface RecordedRun extends RunRecord {
  * How a run was started, from its folder: the config, seed, epochs, processes, versions. `cfgOptions` are those that its file still needs.
  * @throws {RetortError} when the folder is none of a run, or the original file is gone.
  * @example
+ * ```ts
  * const { processes, versions } = readRun('runs/kd');
+ * ```
  */
 export function readRun(folder: string): RecordedRun {
   const record = readRecord(folder);
   if (record === undefined) {
     throw new RetortError(`${folder} is no run's folder: it has no ${runFiles.run}`, {
+      code: 'not-found',
       help: 'name the --work-dir of a run, or the config and --work-dir again',
     });
   }
@@ -130,11 +141,13 @@ export function readRun(folder: string): RecordedRun {
   const file = resolve(record.config);
   if (record.config === '') {
     throw new RetortError(`${folder}: its config was an object of a program, and it held more than data`, {
+      code: 'not-found',
       help: `hand it in again: run(config, { workDir: '${folder}', resume: true })`,
     });
   }
   if (exists(file)) return { ...record, file };
   throw new RetortError(`${folder}: its config ${file} is gone, and it held more than data`, {
+    code: 'not-found',
     help: `put it back, or name another one: retort train CONFIG --work-dir ${folder} --resume`,
   });
 }
@@ -159,6 +172,7 @@ export function requireSameScripts(folder: string, { file, scripts }: RecordedRu
     if (hash !== undefined && exists(path) && hashOf(path) === hash) continue;
     const what = hash === undefined ? 'is no script of that run' : 'is not what it was when the run was begun';
     throw new RetortError(`${folder}: ${path} would be run as code, and it ${what}`, {
+      code: 'script-refused',
       help: `look at it; if you trust it: --allow-scripts, or name the config: retort train CONFIG --work-dir ${folder} --resume`,
     });
   }
@@ -258,6 +272,7 @@ function requireFree(folder: string, several: boolean): void {
   if (made.length === 0) return;
   const some = `${made.slice(0, 3).join(', ')}${made.length > 3 ? ', ...' : ''}`;
   throw new RetortError(`${folder} holds a run already (${some}), which would be lost`, {
+    code: 'run-exists',
     help: `go on with it: retort train --resume ${folder}; or choose another --work-dir; or give it up with --overwrite`,
   });
 }

@@ -194,6 +194,7 @@ it('refuses a config with all that is wrong with it, before it makes a folder', 
   const wrong = { ...config, epochs: 0, optimizer: { type: 'SDG' } } as unknown as ExperimentConfig;
   const error: unknown = await run(wrong, { workDir: at('wrong') }).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(ConfigError);
+  expect((error as ConfigError).code).toBe('invalid-config');
   expect((error as ConfigError).mistakes.map(({ path }) => path)).toEqual(['epochs', 'optimizer.type', 'optimizer.lr']);
   expect(existsSync(at('wrong'))).toBe(false);
 });

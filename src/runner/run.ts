@@ -82,10 +82,14 @@ export interface RunResult {
  * @throws {RetortError} when something cannot be built, the probe finds mistakes, a loss is no finite number, the folder holds another
  *   run or is in use, or a run cannot be gone on with.
  * @example
+ * ```ts
  * const { stages, stopped } = await run('kd.ts', { epochs: 5, progress: new TerminalProgress() });
  * if (!stopped) console.log(stages[0]!.student, stages[0]!.metrics['student']);
+ * ```
  * @example
+ * ```ts
  * await run('runs/kd', { resume: true, epochs: 10 }); // five more
+ * ```
  */
 export async function run(config: ConfigSource, options: RunOptions = {}): Promise<RunResult> {
   const { progress = silent, resume = false, overwrite = false, probe = true, onStage } = options;
@@ -159,6 +163,7 @@ function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...g
   const { run: begun, own, asked, name, path } = experiment;
   if (begun !== undefined && !resume) {
     throw new RetortError(`${begun.folder} is the folder of a run`, {
+      code: 'run-exists',
       help: 'resume: true goes on with it; for another run like it name its config',
     });
   }

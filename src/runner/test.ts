@@ -44,8 +44,10 @@ export interface TestResult {
  * @throws {RetortError} when the checkpoint or the stage is not there, the checkpoint does not fit, the data does not fit the networks,
  *   or a teacher is asked for that is not there.
  * @example
+ * ```ts
  * const { metrics } = await test('runs/kd', { teacher: true });
  * console.log(metrics['student']!['accuracy'], metrics['teacher']!['accuracy']);
+ * ```
  */
 export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
   const { teacher: withTeacher = false, agreement = false, note } = options;
@@ -91,6 +93,7 @@ function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefin
   if (found !== undefined) return found;
   const names = stages.map((stage) => stage.name);
   throw new RetortError(`${name} has no stage "${wanted}"; ${didYouMean(wanted!, names)}`, {
+    code: 'unknown-name',
     help: `it has ${names.join(', ')}`,
   });
 }
@@ -103,7 +106,7 @@ async function requireFitting(
   const heads = compareHeads(algorithm, testLoader.dataset.classes.length);
   for (const text of [...notes, ...heads.warnings]) note?.(text);
   const mistakes = [...heads.mistakes, ...(await checkImages(testLoader, trainLoader, 'the test data'))];
-  if (mistakes.length > 0) throw new RetortError(`${name}:\n    ${mistakes.join('\n    ')}`);
+  if (mistakes.length > 0) throw new RetortError(`${name}:\n    ${mistakes.join('\n    ')}`, { code: 'mismatch' });
 }
 
 /** The config with the student by itself, where it has one student and the algorithm is one of ours. */

@@ -77,7 +77,7 @@ export class ConfigError extends RetortError {
   readonly mistakes: readonly ConfigMistake[];
 
   constructor(message: string, mistakes: readonly ConfigMistake[], options: RetortErrorOptions = {}) {
-    super(message, options);
+    super(message, { code: 'invalid-config', ...options });
     this.mistakes = mistakes;
   }
 }

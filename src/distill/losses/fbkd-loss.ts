@@ -20,9 +20,7 @@ const own = {
   /** Weight of what is pooled for each place. Default 4e-3. */
   spatialWeight: z.number().default(4e-3),
   /** Weight of the relations. Default 7e-5. */
-  nonlocalWeight: z.number().optional(),
-  /** The same, as MMRazor spells it. */
-  nonloaclWeight: z.number().optional(),
+  nonlocalWeight: z.number().default(7e-5),
 };
 export interface FBKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
@@ -46,18 +44,10 @@ export interface FBKDLossArguments {
  */
 export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
-  /** Of the relations, however it is spelled. */
-  readonly nonlocalWeight: number;
   override readonly inputs = { required: ['sInput', 'tInput'] };
 
-  /** @throws {RetortError} when `nonlocalWeight` is given in both spellings. */
   constructor(options: FBKDLossOptions = {}) {
     super(options);
-    const { nonlocalWeight, nonloaclWeight } = this.options;
-    if (nonlocalWeight !== undefined && nonloaclWeight !== undefined) {
-      throw new RetortError('FBKDLoss: nonlocalWeight and nonloaclWeight are one option, got both');
-    }
-    this.nonlocalWeight = nonlocalWeight ?? nonloaclWeight ?? 7e-5;
   }
 
   /** @throws {RetortError} when there are not six and five tensors, or shapes do not agree. */
@@ -73,7 +63,7 @@ export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof 
       root(features.square().mul(mask).sum()).mul(this.options.maskL2Weight),
       this.#distance(['sInput[2]', sChannels!], ['mean of tInput[4]', pooled]).mul(this.options.channelWeight),
       this.#distance(['sInput[3]', sPlaces!], ['tInput[2]', tPlaces!]).mul(this.options.spatialWeight),
-      this.#distance(['sInput[4]', sRelation!], ['tInput[3]', tRelation!]).mul(this.nonlocalWeight),
+      this.#distance(['sInput[4]', sRelation!], ['tInput[3]', tRelation!]).mul(this.options.nonlocalWeight),
     ];
     return this.weigh(distances.reduce((total, one) => total.add(one)));
   }

@@ -9,15 +9,10 @@ import { requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
 import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss, reductions } from './loss.ts';
-import type { Reduction } from './loss.ts';
 
 const own = {
   /** `mean` over all elements, `batchmean` the sum over N. Default `'mean'`. */
   reduction: z.enum(reductions).default('mean'),
-  /** The older way: false is `'sum'`, true `'mean'`; goes before `reduction`. Default: not said. */
-  sizeAverage: z.boolean().nullable().optional(),
-  /** The older way: false is `'none'`; goes before `sizeAverage` and `reduction`. Default: not said. */
-  reduce: z.boolean().nullable().optional(),
 };
 export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
@@ -32,28 +27,19 @@ export type L1LossArguments = FeaturePair;
  */
 export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static override readonly schema = openTeacherSchema(own);
-  /** As the options say, whichever of them. */
-  readonly reduction: Reduction;
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
   /** @throws {RetortError} for an unknown reduction. */
   constructor(options: L1LossOptions = {}) {
     super(options);
-    this.reduction = olderWay(options) ?? this.options.reduction;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: L1LossArguments): Tensor {
     if (!this.original) requireSameShape('L1Loss', ['sFeature', sFeature], ['tFeature', tFeature]);
     const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach);
-    return this.weigh(functional.reduced(student.sub(teacher).abs(), this.reduction));
+    return this.weigh(functional.reduced(student.sub(teacher).abs(), this.options.reduction));
   }
-}
-
-function olderWay({ sizeAverage = null, reduce = null }: L1LossOptions): Reduction | undefined {
-  if (sizeAverage === null && reduce === null) return undefined;
-  if (reduce === false) return 'none';
-  return sizeAverage === false ? 'sum' : 'mean';
 }
 
 export const l1Loss = entry(L1Loss, {

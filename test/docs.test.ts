@@ -246,7 +246,7 @@ describe('tables', () => {
     AFDLoss: { sChannels: [1], tChannels: [1] },
     CRDLoss: { sampleN: 4, negNum: 1 },
     FGDLoss: { channels: 1 },
-    StandardisedLogits: { loss: { type: 'KLDivergence' } },
+    StandardizedLogits: { loss: { type: 'KLDivergence' } },
     VIDLoss: { tChannels: 1 },
   };
 

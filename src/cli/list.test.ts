@@ -21,7 +21,7 @@ it.each(things)('$kind $name', ({ kind, name, entry }) => {
 
 it('shows types, defaults, comments and arguments', () => {
   const [kl] = thingsNamed('kldivergence');
-  expect(kl).toMatchObject({ kind: 'losses', name: 'KLDivergence', arguments: ['predsS', 'predsT'] });
+  expect(kl).toMatchObject({ kind: 'losses', name: 'KLDivergence', arguments: ['predsS', 'predsT', 'mask?'] });
   expect(kl!.options).toContainEqual(
     expect.objectContaining({
       name: 'tau',

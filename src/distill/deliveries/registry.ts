@@ -1,6 +1,6 @@
 // The deliveries that configs can name.
 import type { MethodReference } from '../../intercept/taps.ts';
-import { addressTo, entry, Registry } from '../../registry/index.ts';
+import { addressTo, aliased, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { deliverySchema, DistillDelivery } from './delivery.ts';
 import { FunctionOutputsDelivery } from './function-outputs.ts';
@@ -19,12 +19,12 @@ const ofMethod = addressTo<MethodReference>('method', {
 
 const table = {
   FunctionOutputs: entry(
-    deliverySchema.extend({ source: ofFunction }),
+    aliased(deliverySchema.extend({ source: ofFunction }), { funcPath: 'source' }),
     ({ source, ...options }) => new FunctionOutputsDelivery(source, options),
     { summary: "What a function returns for the teacher, in place of the student's own." },
   ),
   MethodOutputs: entry(
-    deliverySchema.extend({ source: ofMethod }),
+    aliased(deliverySchema.extend({ source: ofMethod }), { methodPath: 'source' }),
     ({ source, ...options }) => new MethodOutputsDelivery(source, options),
     {
       summary: "What a method returns for the teacher, in place of the student's own.",

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { root } from './common/roots.ts';
@@ -43,9 +43,14 @@ export interface FBKDLossArguments {
  * ICLR 2021.
  */
 export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
+  static readonly about = {
+    summary: 'Features under attention, pooled features and relations, for detectors.',
+    paper: 'Zhang, Ma 2021 (FBKD), ICLR',
+  };
+  static override readonly schema = aliased(openTeacherSchema(own), { nonloaclWeight: 'nonlocalWeight' });
   override readonly inputs = { required: ['sInput', 'tInput'] };
 
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: FBKDLossOptions = {}) {
     super(options);
   }
@@ -104,8 +109,3 @@ function parts(
     help: `map ${name} through ${connector}, without connectorIdx`,
   });
 }
-
-export const fbkdLoss = entry(FBKDLoss, {
-  summary: 'Features under attention, pooled features and relations, for detectors.',
-  paper: 'Zhang, Ma 2021 (FBKD), ICLR',
-});

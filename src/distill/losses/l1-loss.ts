@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -16,6 +16,17 @@ const own = {
 };
 export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** How PyTorch's older options, which MMRazor still has, say a reduction; `null` says nothing. */
+const pytorchReduction = {
+  sizeAverage: { option: 'reduction', value: (given: unknown) => older(given, 'sum') },
+  reduce: { option: 'reduction', value: (given: unknown) => older(given, 'none') },
+};
+
+function older(given: unknown, otherwise: 'sum' | 'none'): unknown {
+  if (given === null) return undefined;
+  return typeof given === 'boolean' ? (given ? 'mean' : otherwise) : given;
+}
+
 /** Features or logits of one shape. */
 export type L1LossArguments = FeaturePair;
 
@@ -26,7 +37,11 @@ export type L1LossArguments = FeaturePair;
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
  */
 export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
+  static readonly about = {
+    summary: 'Absolute difference of features or logits.',
+    paper: 'Fang et al. 2019 (DFAD), arXiv 1912.11006',
+  };
+  static override readonly schema = aliased(openTeacherSchema(own), pytorchReduction);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
   /** @throws {RetortError} for an unknown reduction. */
@@ -41,8 +56,3 @@ export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof ow
     return this.weigh(functional.reduced(student.sub(teacher).abs(), this.options.reduction));
   }
 }
-
-export const l1Loss = entry(L1Loss, {
-  summary: 'Absolute difference of features or logits.',
-  paper: 'Fang et al. 2019 (DFAD), arXiv 1912.11006',
-});

@@ -42,7 +42,7 @@ it('a checkpoint of the whole algorithm gives every part its share', () => {
   expect(at(config, 'model.distiller.connectors')).toEqual({
     one: { type: 'CRDConnector', dimIn: 8, dimOut: 4, initCfg: share('distiller.connectors.one.') },
     two: [
-      { type: 'Translator', inChannel: 8, outChannel: 4, initCfg: share('distiller.connectors.two.0.') },
+      { type: 'Translator', inChannels: 8, outChannels: 4, initCfg: share('distiller.connectors.two.0.') },
       { type: 'OFDTeacherConnector' },
     ],
   });

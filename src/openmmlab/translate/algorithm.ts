@@ -5,7 +5,6 @@ import { schemaOf } from './context.ts';
 import type { Context } from './context.ts';
 import { distiller, entriesOf } from './distiller.ts';
 import { Fields } from './fields.ts';
-import { learnsLabels } from './label-losses.ts';
 import { typeName } from './names.ts';
 import { network } from './network.ts';
 import type { Network, NetworkOptions } from './network.ts';
@@ -56,9 +55,6 @@ function algorithm(ctx: Context, place: Place, options: ModelOptions & { name: s
   let preprocessor: Place | undefined;
   const init = initOf(ctx, place, options.loadFrom);
   const ckpt = childOf(place, 'teacher_ckpt');
-  const own = childOf(place, 'distiller');
-  const oneHot = own !== undefined && learnsLabels(own);
-  if (oneHot) findings.note(own, "labels reach MMClassification's losses as rows of 0 and 1 (toOnehot)");
   const hasWeights = init !== undefined || ckpt?.node.kind === 'str';
   const build = (part: Place, prefix: string, more: NetworkOptions = {}): TreeNode => {
     const built = network(ctx, part, { init: init?.(prefix), hasWeights: init !== undefined, ...more });
@@ -83,7 +79,7 @@ function algorithm(ctx: Context, place: Place, options: ModelOptions & { name: s
       return [['compat', ctx.compat === undefined ? undefined : made(ctx.compat, place.node.origin)]];
     },
     slots: {
-      architecture: (part) => build(part, 'architecture.', { oneHot }),
+      architecture: (part) => build(part, 'architecture.'),
       teacher: (part) => build(part, 'teacher.', { hasWeights }),
       teacherCkpt: (part) => checkpointPath(part, findings),
       teachers: (map) =>

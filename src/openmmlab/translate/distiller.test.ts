@@ -62,8 +62,8 @@ it('W6: the connectors of OFD, under the tutorial’s spelling', () => {
   expect(at(config, 'model.type')).toBe('OverhaulFeatureDistillation');
   expect(at(config, 'model.distiller.connectors.loss_2_sfeat')).toEqual({
     type: 'ConvModuleConnector',
-    inChannel: 64,
-    outChannel: 128,
+    inChannels: 64,
+    outChannels: 128,
     normCfg: { type: 'BN' },
     actCfg: null,
   });
@@ -158,18 +158,19 @@ it('MMClassification’s loss of labels is not MMRazor’s loss of the same name
     'SelfDistill',
   );
   expect(said(config.mistakes)).toEqual([expect.stringMatching(/"teacher" is no option of SelfDistill/)]);
-  expect(at(config, 'model.architecture.dataPreprocessor')).toEqual({ toOnehot: true });
-  expect(at(config, 'model.distiller.distillLosses.loss_label')).toEqual({ type: 'CrossEntropyLoss', lossWeight: 0.7 });
+  expect(at(config, 'model.distiller.distillLosses.loss_label')).toEqual({
+    type: 'LabelCrossEntropyLoss',
+    lossWeight: 0.7,
+  });
   expect(at(config, 'model.distiller.lossForwardMappings')).toEqual({
     loss_label: {
       predsS: { recorder: 'fc', fromStudent: true },
-      predsT: { recorder: 'gt', fromStudent: false, dataIdx: 1 },
+      gtLabels: { recorder: 'gt', fromStudent: false, dataIdx: 1 },
     },
-    // Rows of 0 and 1 are no classes: others take those of the batch.
     loss_wsld: {
       student: { recorder: 'fc', fromStudent: true },
       teacher: { recorder: 'fc', fromStudent: true },
-      gtLabels: { field: 'gtLabels' },
+      gtLabels: { recorder: 'gt', fromStudent: false, dataIdx: 1 },
     },
   });
 });

@@ -5,7 +5,7 @@ import type { DictNode, TreeNode } from '../../config/tree/index.ts';
 import type { Context, RegistryName } from './context.ts';
 import { Fields } from './fields.ts';
 import { foreign } from './foreign.ts';
-import { isLabels, labelLoss, labelLossOf, learnsLabels } from './label-losses.ts';
+import { labelLoss, labelLossOf } from './label-losses.ts';
 import { lookup } from './lookup.ts';
 import { isClassification } from './names.ts';
 import type { TypeName } from './names.ts';
@@ -124,23 +124,16 @@ function lossMappings(ctx: Context, place: Place, distillerPlace: Place): TreeNo
     const ofLabels = labelLossOf(distillerPlace, loss);
     const args = [...mapping.node.value.keys()].map((key): [string, TreeNode] => [
       lookup(ofLabels?.arguments ?? {}, key) ?? camelKey(key),
-      source(ctx, childOf(mapping, key)!, { distillerPlace, asRows: ofLabels !== undefined }),
+      source(ctx, childOf(mapping, key)!, distillerPlace),
     ]);
     return dictNode(args, mapping.node.origin);
   });
 }
 
-interface SourceOptions {
-  distillerPlace: Place;
-  /** Whether labels are wanted as rows of 0 and 1, which is how the head gets them where any loss wants that. */
-  asRows: boolean;
-}
-
 /** Where one argument comes from; the tutorial's `from_recorder` and `connector_name` are read too. */
-function source(ctx: Context, place: Place, options: SourceOptions): TreeNode {
-  const { distillerPlace, asRows } = options;
+function source(ctx: Context, place: Place, distillerPlace: Place): TreeNode {
   if (place.node.kind === 'list' || place.node.kind === 'tuple') {
-    return { ...place.node, value: itemsOf(place).map((item) => source(ctx, item, options)) };
+    return { ...place.node, value: itemsOf(place).map((item) => source(ctx, item, distillerPlace)) };
   }
   const fields = new Fields(place, ctx.findings);
   const recorder = fields.get('recorder') ?? fields.get('from_recorder');
@@ -164,9 +157,6 @@ function source(ctx: Context, place: Place, options: SourceOptions): TreeNode {
     ['value', fields.get('value')?.node],
   ] as const;
   fields.finish('an argument of a loss');
-  if (!asRows && isLabels(distillerPlace, { side, source: place }) && learnsLabels(distillerPlace)) {
-    return dictOf([['field', made('gtLabels', place.node.origin)]], place.node.origin);
-  }
   return dictOf(entries, place.node.origin);
 }
 

@@ -1,8 +1,7 @@
-// MMClassification's losses of labels, used in a distiller. MMRazor's own CrossEntropyLoss takes the teacher's choice for the label;
-// given the labels as rows of 0 and 1 in the teacher's place it computes the same, so the student asks for such rows (`toOnehot`).
+// MMClassification's losses of labels, used in a distiller. MMRazor's own CrossEntropyLoss takes the teacher's choice for the label.
 import { lookup } from './lookup.ts';
 import { isClassification, typeName } from './names.ts';
-import { childOf, numberOf, textOf } from './place.ts';
+import { childOf } from './place.ts';
 import type { Place } from './place.ts';
 
 export interface LabelLoss {
@@ -13,7 +12,7 @@ export interface LabelLoss {
 }
 
 const labelLosses: Readonly<Record<string, LabelLoss>> = {
-  CrossEntropyLoss: { name: 'CrossEntropyLoss', arguments: { cls_score: 'predsS', label: 'predsT' } },
+  CrossEntropyLoss: { name: 'LabelCrossEntropyLoss', arguments: { cls_score: 'predsS', label: 'gtLabels' } },
 };
 
 /** The loss of labels that a loss of a package is, if it is one. */
@@ -29,25 +28,4 @@ export function labelLossOf(distiller: Place, name: string): LabelLoss | undefin
   if (type?.node.kind !== 'str') return undefined;
   const typed = typeName(type.node.value, loss!);
   return labelLoss(typed.name, typed.scope);
-}
-
-/** Whether a distiller has losses of labels. */
-export function learnsLabels(distiller: Place): boolean {
-  const losses = childOf(distiller, 'distill_losses')?.node;
-  return losses?.kind === 'dict' && [...losses.value.keys()].some((name) => labelLossOf(distiller, name) !== undefined);
-}
-
-/** Whether an argument is the labels, as the loss of a head gets them. */
-export function isLabels(distiller: Place, { side, source }: { side: string; source: Place }): boolean {
-  const name = childOf(source, 'recorder') ?? childOf(source, 'from_recorder');
-  const recorders = childOf(distiller, side);
-  const recorder = recorders && name && childOf(recorders, textOf(name) ?? '');
-  if (recorder === undefined) return false;
-  const [type, path, part] = [childOf(recorder, 'type'), childOf(recorder, 'source'), childOf(source, 'data_idx')];
-  return (
-    type?.node.value === 'ModuleInputs' &&
-    /(^|\.)head\.loss_module$/.test((path && textOf(path)) ?? '') &&
-    part !== undefined &&
-    numberOf(part) === 1
-  );
 }

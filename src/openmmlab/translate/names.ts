@@ -28,14 +28,6 @@ export function withoutPrefix(written: string): string {
   return written.replace(/^mm[a-z0-9]+\.(?=\w+$)/, '');
 }
 
-/** Options that have another name here, by registry and thing. */
-export const optionAliases: Readonly<
-  Partial<Record<string, Readonly<Record<string, Readonly<Record<string, string>>>>>>
-> = {
-  deliveries: { FunctionOutputs: { func_path: 'source' }, MethodOutputs: { method_path: 'source' } },
-  losses: { FBKDLoss: { nonloacl_weight: 'nonlocalWeight' } },
-};
-
 /** Other spellings of names, and names that are others here, by registry. */
 export const aliases: Readonly<Partial<Record<string, Readonly<Record<string, string>>>>> = {
   connectors: { ConvModuleConncetor: 'ConvModuleConnector' },

@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import { Fields } from './fields.ts';
 import { isClassification } from './names.ts';
 import { plainOptions } from './options.ts';
-import { childOf, dictOf, flagOf, made, rootPlace, textOf } from './place.ts';
+import { childOf, flagOf, made, rootPlace, textOf } from './place.ts';
 import type { Place } from './place.ts';
 import { thing } from './thing.ts';
 
@@ -21,8 +21,6 @@ export interface NetworkOptions {
   init?: TreeNode | undefined;
   /** Whether weights come from elsewhere anyway. */
   hasWeights?: boolean;
-  /** Whether labels are to be rows of 0 and 1. */
-  oneHot?: boolean;
 }
 
 export function network(ctx: Context, place: Place, options: NetworkOptions = {}): Network {
@@ -35,12 +33,7 @@ export function network(ctx: Context, place: Place, options: NetworkOptions = {}
       augments = fields.get('train_cfg');
       fields.drop(['test_cfg'], 'networks are evaluated in one way only');
       if (options.init !== undefined) fields.take('init_cfg'); // the checkpoint counts
-      const { origin } = place.node;
-      const rows = options.oneHot === true ? dictOf([['toOnehot', made(true, origin)]], origin) : undefined;
-      return [
-        ['initCfg', options.init],
-        ['dataPreprocessor', rows],
-      ];
+      return [['initCfg', options.init]];
     },
     slots: {
       backbone: (part) => backbone(ctx, part),

@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 
 import { didYouMean, nearest } from '../../errors.ts';
-import { isPlain, kindAt } from '../../registry/index.ts';
+import { aliasesOf, isPlain, kindAt } from '../../registry/index.ts';
 import { camelKey, kindName, showPath, toPlain } from '../../config/tree/index.ts';
 import type { DictNode, TreeNode } from '../../config/tree/index.ts';
 import { schemaOf } from './context.ts';
@@ -11,7 +11,7 @@ import type { Context, RegistryName } from './context.ts';
 import { Fields } from './fields.ts';
 import { foreign } from './foreign.ts';
 import { lookup } from './lookup.ts';
-import { aliases, optionAliases, typeName } from './names.ts';
+import { aliases, typeName } from './names.ts';
 import type { TypeName } from './names.ts';
 import { plainOptions } from './options.ts';
 import { dictOf, made, originWithin } from './place.ts';
@@ -52,9 +52,9 @@ export function thing(ctx: Context, place: Place, registry: RegistryName, option
   const entries = new Map<string, TreeNode>([['type', made(name, type?.node.origin ?? place.node.origin)]]);
   const shape = shapeOf(schema);
   const spelled = new Map<string, string>();
-  const renamed = lookup(optionAliases[registry] ?? {}, name) ?? {};
   for (const [key, value] of fields.rest()) {
-    const ours = lookup(renamed, key) ?? (shape !== undefined && Object.hasOwn(shape, key) ? key : camelKey(key));
+    const known = shape !== undefined && Object.hasOwn(shape, key) ? key : camelKey(key);
+    const ours = lookup(aliasesOf(schema), known) ?? known;
     const before = spelled.get(ours);
     if (before !== undefined) {
       findings.mistake(value, `"${before}" and "${key}" are one option of ${name}`);

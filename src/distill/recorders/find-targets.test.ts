@@ -2,8 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { nearestPath } from './nearest-path.ts';
-import { pathMatcher } from './path-pattern.ts';
+import { nearestPath, pathMatcher } from './find-targets.ts';
 
 const resnet = ['backbone', 'backbone.conv1', 'backbone.bn1'];
 for (const layer of [1, 2, 3, 4]) {

@@ -2,9 +2,8 @@
 import type { InitializeHook, LoadHook } from 'node:module';
 import type { MessagePort } from 'node:worker_threads';
 
-import { loadSource } from './load-source.ts';
+import { loadSource, loadTyped } from './load-module.ts';
 import type { NamedModules } from './named-modules.ts';
-import { loadTyped } from './question-marks.ts';
 
 export interface HookData {
   named: NamedModules;

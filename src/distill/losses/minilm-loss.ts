@@ -95,7 +95,7 @@ function divergence(from: Tensor, to: Tensor, ignored: Tensor | undefined): Tens
 }
 
 function check(args: Omit<MiniLMLossArguments, 'mask'>): void {
-  for (const [name, tensor] of Object.entries(args) as [string, Tensor][]) {
+  for (const [name, tensor] of Object.entries(args)) {
     requireRank('MiniLMLoss', [name, tensor], [4], '(N, heads, L, d)');
     const [own, first] = [tensor.shape.slice(0, 3), args.queriesS.shape.slice(0, 3)];
     if (own.every((size, i) => size === first[i])) continue;

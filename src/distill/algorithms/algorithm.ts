@@ -1,20 +1,37 @@
 // What the training loop sees of every algorithm: a training step, the students to ship, the networks to evaluate.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { BatchNorm, Module } from '../../nn/index.ts';
 import type { DataSample, LossModel } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import type { Compat } from '../losses/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface AlgorithmOptions {
-  /** The student. */
-  architecture: LossModel;
+const hasForward = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as { forward?: unknown }).forward === 'function';
+/** The schema of a network, a generator or a distiller that is built. */
+export const built = <T>(what: string) => z.custom<T>(hasForward, `expected ${what}`);
+
+/** What every algorithm may be told, in configs too. */
+export const commonOptions = {
   /** Leave in-place activations of the student on; records taken before one are then refused. Default false. */
-  moduleInplace?: boolean | undefined;
+  moduleInplace: z.boolean().default(false),
   /** `'mmrazor'` behaves as MMRazor does where that differs: docs/differences.md. Default: as the options say. */
-  compat?: Compat | undefined;
+  compat: z.literal('mmrazor').optional(),
+};
+const parts = {
+  /** The student. */
+  architecture: built<LossModel>('a network'),
+};
+export interface AlgorithmOptions extends OptionsFrom<typeof parts>, OptionsFrom<typeof commonOptions> {}
+
+/** The schema of an algorithm's options: its own, and those of {@link AlgorithmOptions}. Unknown ones are refused. */
+export function algorithmSchema<S extends z.ZodRawShape>(own: S) {
+  return z.strictObject({ ...parts, ...commonOptions, ...own });
 }
 
 /**
@@ -45,13 +62,19 @@ export interface UpdateRequest {
 export type Update = (request: UpdateRequest) => void;
 
 export abstract class Algorithm extends Module {
+  /** What its options are checked by. A class without one checks its own options itself. */
+  static readonly schema: z.ZodType = z.looseObject({ ...parts, ...commonOptions });
+
   /** The network that is trained and shipped. */
   readonly architecture: LossModel;
   /** Whether MMRazor's behaviour is asked for where it differs. */
   protected readonly original: boolean;
 
-  constructor({ architecture, moduleInplace = false, compat }: AlgorithmOptions) {
+  /** @throws {RetortError} for options that the schema refuses: unknown ones, and values that make no sense. */
+  constructor(options: AlgorithmOptions) {
     super();
+    checkOptions(new.target.schema, options, new.target.name);
+    const { architecture, moduleInplace = false, compat } = options;
     this.architecture = architecture;
     this.original = compat === 'mmrazor';
     if (!moduleInplace) disableInplace(architecture);

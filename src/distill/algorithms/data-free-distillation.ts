@@ -1,12 +1,15 @@
 // Distillation without data: a generator makes the images, the student learns on them from the teachers, and the generator
 // learns what is hard for the student.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { ModuleDict } from '../../nn/index.ts';
 import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad, randn } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions, TrainBatch, Update } from './algorithm.ts';
 import { FrozenPass, namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
@@ -17,19 +20,25 @@ export interface ImageGenerator extends Module {
   forward(latent: Tensor): Tensor;
 }
 
-export interface DataFreeDistillationOptions extends AlgorithmOptions {
+const parts = {
   /** What the student is trained with. */
-  distiller: ConfigurableDistiller;
+  distiller: built<ConfigurableDistiller>('a distiller'),
   /** What the generator is trained with. */
-  generatorDistiller: ConfigurableDistiller;
+  generatorDistiller: built<ConfigurableDistiller>('a distiller'),
   /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
-  teachers: Readonly<Record<string, LossModel>>;
-  generator: ImageGenerator;
+  teachers: z.record(z.string(), built<LossModel>('a network')),
+  /** What makes the images. */
+  generator: built<ImageGenerator>('a generator'),
+};
+/** What this algorithm may be told besides networks and distillers, in configs too. */
+export const dataFreeOptions = {
   /** Updates of the student per step. Default 1. */
-  studentIter?: number | undefined;
+  studentIter: z.int().positive().default(1),
   /** Update the student before the generator. Default false. */
-  studentTrainFirst?: boolean | undefined;
-}
+  studentTrainFirst: z.boolean().default(false),
+};
+export interface DataFreeDistillationOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof dataFreeOptions> {}
 
 /**
  * Each step updates the generator once and the student `studentIter` times, each on fresh latents from libtorch's generator. A
@@ -40,6 +49,7 @@ export interface DataFreeDistillationOptions extends AlgorithmOptions {
  * Micaelli and Storkey: Zero-shot Knowledge Transfer, arXiv 1905.09768.
  */
 export class DataFreeDistillation extends Algorithm {
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...dataFreeOptions });
   readonly teachers: ModuleDict<LossModel>;
   readonly generator: ImageGenerator;
   readonly distiller: ConfigurableDistiller;
@@ -54,9 +64,6 @@ export class DataFreeDistillation extends Algorithm {
     const name = new.target.name;
     if (Object.keys(options.teachers).length === 0) throw new RetortError(`${name}: teachers is empty`);
     this.studentIter = options.studentIter ?? 1;
-    if (!Number.isInteger(this.studentIter) || this.studentIter < 1) {
-      throw new RetortError(`${name}: studentIter must be a whole number of at least 1, got ${this.studentIter}`);
-    }
     this.studentTrainFirst = options.studentTrainFirst ?? false;
     this.teachers = new ModuleDict(options.teachers);
     this.generator = options.generator;

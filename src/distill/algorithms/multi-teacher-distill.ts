@@ -1,24 +1,33 @@
 // Several frozen teachers at once, one student.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { foldNorms, ModuleDict } from '../../nn/index.ts';
 import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
 import { FrozenPass, namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface MultiTeacherDistillOptions extends AlgorithmOptions {
+const parts = {
   /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
-  teachers: Readonly<Record<string, LossModel>>;
-  distiller: ConfigurableDistiller;
+  teachers: z.record(z.string(), built<LossModel>('a network')),
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides networks and distiller, in configs too. */
+export const multiTeacherOptions = {
   /** Add the student's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean | undefined;
+  calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
-  foldTeacherNorms?: boolean | undefined;
-}
+  foldTeacherNorms: z.boolean().default(false),
+};
+export interface MultiTeacherDistillOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof multiTeacherOptions> {}
 
 /**
  * An ensemble of teachers, each with recorders of its own (the source begins with the teacher's name) and, where the data has a
@@ -28,6 +37,7 @@ export interface MultiTeacherDistillOptions extends AlgorithmOptions {
  * You et al.: Learning from Multiple Teacher Networks, KDD 2017.
  */
 export class MultiTeacherDistill extends Algorithm {
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...multiTeacherOptions });
   readonly teachers: ModuleDict<LossModel>;
   readonly distiller: ConfigurableDistiller;
   readonly calculateStudentLoss: boolean;

@@ -1,19 +1,28 @@
 // A network that teaches itself: its own records on both sides.
+import { z } from 'zod';
+
 import type { DataSample } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface SelfDistillOptions extends AlgorithmOptions {
-  distiller: ConfigurableDistiller;
+const parts = {
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides network and distiller, in configs too. */
+export const selfDistillOptions = {
   /** Train the network. Default true. */
-  studentTrainable?: boolean | undefined;
+  studentTrainable: z.boolean().default(true),
   /** Add the network's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean | undefined;
-}
+  calculateStudentLoss: z.boolean().default(true),
+};
+export interface SelfDistillOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof selfDistillOptions> {}
 
 /**
  * The network is student and teacher in one forward: both sides' recorders see it. With deliveries, or with a view of its own
@@ -22,6 +31,7 @@ export interface SelfDistillOptions extends AlgorithmOptions {
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
  */
 export class SelfDistill extends Algorithm {
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...selfDistillOptions });
   readonly distiller: ConfigurableDistiller;
   readonly studentTrainable: boolean;
   readonly calculateStudentLoss: boolean;

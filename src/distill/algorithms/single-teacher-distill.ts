@@ -1,43 +1,54 @@
 // One teacher, one student: both see the batch, recorders take what the losses compare.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { foldNorms } from '../../nn/index.ts';
 import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace, trainNorms } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNorms } from './algorithm.ts';
 import type { AlgorithmOptions, Views } from './algorithm.ts';
 import { FrozenPass, namingErrors } from './frozen-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface SingleTeacherDistillOptions extends AlgorithmOptions {
-  teacher: LossModel;
-  distiller: ConfigurableDistiller;
+const parts = {
+  /** The teacher. */
+  teacher: built<LossModel>('a network'),
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides networks and distiller, in configs too. */
+export const singleTeacherOptions = {
   /**
    * Train the teacher too: its losses join as `teacher.*`. Default false: it is frozen, in evaluation mode whole, outside the
    * optimiser and outside checkpoints.
    */
-  teacherTrainable?: boolean | undefined;
+  teacherTrainable: z.boolean().default(false),
   /**
    * Keep the teacher's batch norms in evaluation mode. Default true. False: they use the statistics of the batch and move their
    * running ones, in a frozen teacher too.
    */
-  teacherNormEval?: boolean | undefined;
+  teacherNormEval: z.boolean().default(true),
   /** Train the student. Default true. False: it is frozen and in evaluation mode. */
-  studentTrainable?: boolean | undefined;
+  studentTrainable: z.boolean().default(true),
   /** Add the student's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean | undefined;
+  calculateStudentLoss: z.boolean().default(true),
   /** Leave in-place activations of the teacher on; records taken before one are then refused. Default false. */
-  teacherModuleInplace?: boolean | undefined;
+  teacherModuleInplace: z.boolean().default(false),
   /**
    * Compute the teacher's batch norms as part of the convolutions before them, where nothing taps in between: faster, and equal up
    * to rounding. For a teacher that is frozen with `teacherNormEval`. Default false.
    */
-  foldTeacherNorms?: boolean | undefined;
-}
+  foldTeacherNorms: z.boolean().default(false),
+};
+export interface SingleTeacherDistillOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof singleTeacherOptions> {}
 
 /** Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`. */
 export class SingleTeacherDistill extends Algorithm {
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...singleTeacherOptions });
   readonly teacher: LossModel;
   readonly distiller: ConfigurableDistiller;
   readonly teacherTrainable: boolean;

@@ -287,6 +287,6 @@ it('detachTeacher finds tensors in whatever structure the teacher returns', () =
 it('checks schedules of weights in code as in configs', () => {
   const lossWeightSchedules = { loss_a: { type: 'linear', from: NaN, to: 1, end: 2 } as const };
   expect(() => ConfigurableDistiller.fromOptions(options({ lossWeightSchedules }))).toThrow(
-    /lossWeightSchedules."loss_a": from/,
+    /lossWeightSchedules.loss_a.from: expected a number/,
   );
 });

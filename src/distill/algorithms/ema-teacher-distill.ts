@@ -1,7 +1,7 @@
 // Self-distillation over time: the teacher is a running average of the student.
 import { z } from 'zod';
 
-import type { LossModel } from '../../nn/index.ts';
+import type { Network } from '../../nn/index.ts';
 import { Buffer, moveAverage } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad, tensor, tidy } from '../../torch/index.ts';
@@ -13,7 +13,7 @@ import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 const { teacherTrainable: _, ...ofSingleTeacher } = singleTeacherOptions;
 const parts = {
   /** A network of the student's architecture; it takes over the student's weights. */
-  teacher: built<LossModel>('a network'),
+  teacher: built<Network>('a network'),
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };

@@ -5,7 +5,7 @@ import { RetortError } from '../../errors.ts';
 import { buildGenerator } from '../../models/generators/index.ts';
 import { buildModel, loadNetwork } from '../../models/index.ts';
 import { Module } from '../../nn/index.ts';
-import type { LossModel } from '../../nn/index.ts';
+import type { Network } from '../../nn/index.ts';
 import { entry, pathTo, Registry, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
@@ -23,7 +23,7 @@ import { SelfDistill, selfDistillOptions } from './self-distill.ts';
 import { SingleTeacherDistill, singleTeacherOptions } from './single-teacher-distill.ts';
 import { Supervised } from './supervised.ts';
 
-type NetworkConfig = TypedConfig | LossModel;
+type NetworkConfig = TypedConfig | Network;
 type DistillerConfig = TypedConfig | ConfigurableDistiller;
 
 const network = typedOf<NetworkConfig>('model', { expected: 'expected a model, or { type, ...options } of one' });
@@ -49,7 +49,7 @@ const singleTeacher = z.strictObject({
 const teachers = z.record(z.string(), teacherEntry);
 
 /** A network from its config; a module is taken as it is. */
-function build(config: NetworkConfig, where: string, ckpt?: string | null): LossModel {
+function build(config: NetworkConfig, where: string, ckpt?: string | null): Network {
   const model = config instanceof Module ? config : buildModel(config, where);
   if (typeof ckpt === 'string') loadNetwork(ckpt, model);
   return model;
@@ -70,7 +70,7 @@ function single({ architecture, teacher, teacherCkpt, distiller: config, ...rest
   };
 }
 
-function teachersOf(configs: z.output<typeof teachers>): Record<string, LossModel> {
+function teachersOf(configs: z.output<typeof teachers>): Record<string, Network> {
   return Object.fromEntries(
     Object.entries(configs).map(([name, config]) => {
       const where = `teacher "${name}"`;

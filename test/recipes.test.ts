@@ -12,8 +12,9 @@ import { runStages } from '../src/runner/stages.ts';
 import { loadConfig } from '../src/config/index.ts';
 import type { CheckedConfig, LoadedConfig } from '../src/config/index.ts';
 import { buildAlgorithm, probe } from '../src/distill/algorithms/index.ts';
-import type { Algorithm, SingleTeacherDistill, TrainBatch } from '../src/distill/algorithms/index.ts';
-import type { Module } from '../src/nn/index.ts';
+import type { Algorithm, SingleTeacherDistill } from '../src/distill/algorithms/index.ts';
+import { targetsOf } from '../src/nn/index.ts';
+import type { LearnedBatch, Module } from '../src/nn/index.ts';
 import type { TypedConfig } from '../src/registry/index.ts';
 import { clearGrads, randn, tidy } from '../src/torch/index.ts';
 import type { Tensor } from '../src/torch/index.ts';
@@ -56,13 +57,13 @@ function small(config: CheckedConfig): CheckedConfig {
 }
 
 /** Four images with labels, and with what CRD wants to know of them. */
-function batchOf(): TrainBatch {
+function batchOf(): LearnedBatch {
   const dataSamples = [0, 1, 2, 3].map((i) => ({
     gtLabel: i % narrowClasses,
     sampleIdx: i,
     contrastSampleIdxs: [i, ...Array.from({ length: 8 }, (_, k) => 10 + 5 * k + i)],
   }));
-  return { inputs: randn([4, 3, 32, 32]), dataSamples };
+  return { inputs: randn([4, 3, 32, 32]), targets: targetsOf(dataSamples) };
 }
 
 /** One step; every gradient and every loss is finite. Returns the names of what it reports. */

@@ -8,7 +8,7 @@ export { parameterGroups } from './parameter-groups.ts';
 export type { Multipliers, ParamwiseOptions } from './parameter-groups.ts';
 export { duration, silent, TerminalProgress } from './progress.ts';
 export type { Progress, ProgressOptions, StepReport } from './progress.ts';
-export type { Trainable, TrainBatch, UpdateRequest } from './trainable.ts';
+export type { Trainable } from './trainable.ts';
 export { Trainer } from './trainer.ts';
 export type { TrainerOptions, TrainingResult } from './trainer.ts';
 export { hasCheckpoint, madeIn, removeRun, runFiles, studentFile } from './run-files.ts';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { makeFolder, realPath } from '../files.ts';
-import { saveModule } from '../nn/index.ts';
-import type { LossModel } from '../nn/index.ts';
+import { saveModule, sizeOf } from '../nn/index.ts';
+import type { Inputs, Network, UpdateRequest } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
@@ -32,7 +32,7 @@ import { Replicas } from './replicas.ts';
 import { runFiles, studentFile } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
-import type { Trainable, UpdateRequest } from './trainable.ts';
+import type { Trainable } from './trainable.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
 import type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
 
@@ -43,9 +43,9 @@ import type { Position, Progressed, TrainingParts } from './training-checkpoint.
  */
 export interface TrainerOptions {
   algorithm: Trainable;
-  trainLoader: DataLoader;
+  trainLoader: DataLoader<Inputs>;
   /** Evaluated after every epoch; without it nothing is. */
-  valLoader?: DataLoader;
+  valLoader?: DataLoader<Inputs>;
   /** Moves everything that is trained. Leave it out where `parts` has several. */
   optimizer?: Optimizer;
   /** Stepped after every training step in which the optimiser moved. */
@@ -112,7 +112,7 @@ export class Trainer {
   /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
   #own: string | undefined;
   /** Metrics of networks that do not change. */
-  readonly #settled = new Map<LossModel, Metrics>();
+  readonly #settled = new Map<Network, Metrics>();
   #state: Progressed = {
     position: { epoch: 0, step: 0 },
     steps: 0,
@@ -220,7 +220,7 @@ export class Trainer {
   }
 
   /** The networks that are evaluated, by name. @throws {RetortError} for one that there is not. */
-  #evaluated(): Readonly<Record<string, LossModel>> {
+  #evaluated(): Readonly<Record<string, Network>> {
     const networks = this.#options.algorithm.evaluated();
     const { evaluated = Object.keys(networks) } = this.#options;
     const unknown = evaluated.find((name) => !Object.hasOwn(networks, name));
@@ -257,6 +257,7 @@ export class Trainer {
       return this.#result(false);
     } finally {
       for (const hook of this.#hooks) hook.afterRun?.(run);
+      this.#options.trainLoader[Symbol.dispose]();
     }
   }
 
@@ -396,7 +397,7 @@ export class Trainer {
       try {
         const losses = precision === 'bfloat16' ? autocast(train) : train();
         if (last) for (const part of this.#parts.values()) part.endStep();
-        return { losses, images: batch.dataSamples.length };
+        return { losses, images: sizeOf(batch.inputs) };
       } catch (error) {
         if (!(error instanceof NonFiniteGradient)) throw error;
         const again = (body: (request: UpdateRequest) => void): void =>

@@ -1,4 +1,6 @@
 // Networks: modules, layers, functions, initialisers.
+export { firstSamples, integers, mapInputs, sizeOf, targetsOf, withSamples } from './batch.ts';
+export type { Batch, DataSample, GivenBatch, GivenTargets, Inputs, Outputs, SampleMeta, Targets } from './batch.ts';
 export * from './blocks/index.ts';
 export { foldNorms, runLayers } from './folded-norms.ts';
 export { Identity, ModuleDict, ModuleList, Sequential } from './containers.ts';
@@ -15,7 +17,7 @@ export * as init from './init.ts';
 export { initializeModule } from './init-config.ts';
 export type { InitConfig, InitOverride } from './init-config.ts';
 export * from './layers/index.ts';
-export type { DataSample, ForwardMode, LabelledImages, LossModel } from './model.ts';
+export type { ForwardMode, LearnedBatch, LossModel, Network, UpdateRequest } from './model.ts';
 export { moveAverage } from './running-average.ts';
 export { spectralNorm } from './spectral-norm.ts';
 export type { SpectralNormOptions } from './spectral-norm.ts';

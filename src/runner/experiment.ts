@@ -119,7 +119,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     trainLoader,
     valLoader,
     testLoader,
-    imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape,
+    imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape ?? [],
     allowInitialWeights: config.allowInitialWeights ?? [],
     notes,
   };

@@ -58,7 +58,7 @@ it('labels of a folder that lacks a class go by name, and a note says so', async
   const experiment = await build();
   const { valLoader, testLoader, notes } = experiment;
   expect(testLoader).toBe(valLoader);
-  expect(Array.from({ length: 4 }, (_, i) => valLoader.dataset.label(i))).toEqual([0, 0, 2, 2]);
+  expect(Array.from({ length: 4 }, (_, i) => valLoader.dataset.label!(i))).toEqual([0, 0, 2, 2]);
   expect(notes).toEqual([
     'valData: 4 images taken, left out: 1 .heic (cat/x.heic)',
     'valData has 2 classes, trainData 3: it lacks "dog"; its labels go by the names of the classes',

@@ -1,10 +1,10 @@
 // The probe of a stage before its training: its files, and one forward of its networks on the first images.
 import { checkFiles, checkImages } from '../data/index.ts';
 import { probe } from '../distill/algorithms/index.ts';
-import type { ProbeReport, TrainBatch } from '../distill/algorithms/index.ts';
+import type { ProbeReport } from '../distill/algorithms/index.ts';
 import { RetortError } from '../errors.ts';
+import { firstSamples } from '../nn/index.ts';
 import { tidy } from '../torch/index.ts';
-import type { Tensor } from '../torch/index.ts';
 import type { Experiment } from './experiment.ts';
 
 /** How many images the probe looks at: enough for batch norms to measure. */
@@ -32,7 +32,7 @@ export async function probeExperiment(experiment: Experiment, data: ProbeData = 
   if (mistakes.length > 0) return { recorders: [], arguments: [], losses: {}, mistakes, warnings: [] };
   await trainLoader.prepare(0, 0);
   const found = tidy(() =>
-    probe(algorithm, first(trainLoader.load(0, 0)), {
+    probe(algorithm, firstSamples(trainLoader.load(0, 0), images), {
       optimized: new Set(trainer.parameters()),
       numClasses: trainLoader.dataset.classes.length,
       mixes: trainLoader.mixes,
@@ -59,18 +59,6 @@ async function dataMistakes({ trainLoader, valLoader, testLoader }: Experiment, 
     if (loader !== trainLoader) mistakes.push(...(await checkImages(loader, trainLoader, name)));
   }
   return mistakes;
-}
-
-function first({ inputs, dataSamples, views }: TrainBatch): TrainBatch {
-  const count = Math.min(images, dataSamples.length);
-  const cut = (tensor: Tensor): Tensor => tensor.narrow(0, 0, count);
-  return {
-    inputs: cut(inputs),
-    dataSamples: dataSamples.slice(0, count),
-    ...(views === undefined
-      ? {}
-      : { views: Object.fromEntries(Object.entries(views).map(([name, view]) => [name, cut(view)])) }),
-  };
 }
 
 /** The error that lists what keeps a stage from being trained; nothing where all is well. */

@@ -57,3 +57,45 @@ it('says nothing of what is fine, and knows entries of users', () => {
   expect(said({ optimizer: { type: 'Lion', lr: 1, paramwise: {} } }, own)).toEqual([]);
   expect(said({ optimizer: { type: 'Lion', rate: 1 } }, own).join()).toMatch(/"rate"/);
 });
+
+it('finds mistakes in norms, activations, initializers and layers with all others', () => {
+  const backbone = {
+    type: 'ResNet',
+    depth: 18,
+    normCfg: { type: 'GN', numGroup: 2 },
+    initCfg: [
+      { type: 'Kaimign', layer: 'Conv2d' },
+      { type: 'Constant', layer: 'BatchNorm', val: 1, override: { name: 'fc', type: 'Normal', sdt: 1 } },
+    ],
+  };
+  const connectors = {
+    a: { type: 'ConvModuleConnector', inChannel: 1, outChannel: 2, actCfg: { type: 'LeakyReLU', slope: 0.2 } },
+    b: { type: 'TorchNNConnector', moduleName: 'Linear', moduleArgs: { inFeatures: 2.5 } },
+    c: { type: 'LayerConnector', layer: { type: 'Conv2d', inChannels: 3, outChannels: 4, kernelSize: 3, groups: 2 } },
+    d: { type: 'NormConnector', inChannels: 3, normCfg: { type: 'MyNorm', power: 'x' } },
+  };
+  const head = { type: 'LinearClsHead', numClasses: 10, inChannels: 4 };
+  const config = {
+    model: {
+      type: 'SelfDistill',
+      architecture: { type: 'ImageClassifier', backbone, head },
+      distiller: { type: 'ConfigurableDistiller', connectors },
+    },
+  };
+  const myNorm = entry(z.strictObject({ power: z.number() }), () => () => undefined, { summary: 'Mine.' });
+  const found = findMistakes(experimentSchema, config, {
+    tables: withEntries(tables, { norm: { MyNorm: myNorm } }),
+    optionsOf,
+  }).filter(({ path }) => path[0] === 'model');
+  expect(found.map(({ text }) => text.replace(/^model\.(?:architecture|distiller)\./, ''))).toEqual([
+    'backbone.normCfg GN: numGroups: expected a number, got nothing',
+    'backbone.normCfg GN: "numGroup" is no option; did you mean "numGroups"?',
+    expect.stringMatching(/^backbone\.initCfg\.0: "Kaimign" is no initializer; did you mean "Kaiming"/),
+    'backbone.initCfg.1.override Normal: "sdt" is no option; did you mean "std"?',
+    expect.stringMatching(/^connectors\.a\.actCfg LeakyReLU: "slope" is no option/),
+    expect.stringMatching(/^connectors\.b TorchNNConnector: moduleArgs: inFeatures: expected an integer, got 2\.5/),
+    'connectors.b TorchNNConnector: moduleArgs: outFeatures: expected a number, got nothing',
+    'connectors.c.layer Conv2d: inChannels: expected a multiple of the 2 groups, got 3',
+    'connectors.d.normCfg MyNorm: power: expected a number, got "x"',
+  ]);
+});

@@ -1,12 +1,11 @@
 // A classifier of images: backbone, neck, head, under OpenMMLab's names.
 import { didYouMean, RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
-import type { DataSample, ForwardMode, LoadOptions, LoadReport, LossModel } from '../../nn/index.ts';
+import type { DataSample, ForwardMode, InitOption, LoadOptions, LoadReport, LossModel } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { RandomBatchAugmentOptions } from '../augments/index.ts';
 import { initialize, isPretrained } from '../initial-weights.ts';
-import type { InitOption } from '../initial-weights.ts';
 import type { Backbone, Feature, Head, Neck } from '../parts.ts';
 import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
 import type { ClsDataPreprocessorOptions, LabelledBatch } from './cls-data-preprocessor.ts';
@@ -54,7 +53,8 @@ export class ImageClassifier extends Module implements LossModel {
     const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
     const asked = { ...options, ...augments };
     if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);
-    const initCfg = typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
+    const initCfg: InitOption | undefined =
+      typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
     if (initCfg === undefined || initCfg === null) return;
     initialize(this, { initCfg, usual: null });
     if (!isPretrained(initCfg)) for (const part of [backbone, neck, head]) part?.initWeights?.();

@@ -1,9 +1,15 @@
-// Optimisers and schedulers in the check of types: found alone and by part, with what stands beside their options.
+// What the check of types finds: in optimizers and schedulers, alone and by part, with what stands beside their options, and in what
+// stands deep inside networks and connectors. Users' entries among them.
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { experimentSchema, withEntries } from '../config/index.ts';
+import { buildUserEntries, experimentSchema, withEntries } from '../config/index.ts';
+import { buildConnector } from '../distill/connectors/index.ts';
+import type { ConvModuleConnector } from '../distill/connectors/index.ts';
+import { GroupNorm, init, Tanh } from '../nn/index.ts';
+import type { Module } from '../nn/index.ts';
 import { entry, findMistakes } from '../registry/index.ts';
+import { tidy } from '../torch/index.ts';
 import { optionsOf, tables } from './places.ts';
 
 const said = (config: unknown, own = {}): string[] =>
@@ -99,3 +105,39 @@ it('finds mistakes in norms, activations, initializers and layers with all other
     'connectors.d.normCfg MyNorm: power: expected a number, got "x"',
   ]);
 });
+
+it('builds norms, activations and initializers of users where configs name them', () => {
+  const channels: number[] = [];
+  const norm = entry(
+    z.strictObject({ eps: z.number() }),
+    ({ eps }) => {
+      return (size: number) => {
+        channels.push(size);
+        return { name: 'mine', layer: new GroupNorm(1, size, { eps }) };
+      };
+    },
+    { summary: 'Mine.' },
+  );
+  const act = entry(z.strictObject({}), () => () => new Tanh(), { summary: 'Mine.' });
+  const ones = entry(z.strictObject({}), () => (module: Module) => module.apply((one) => fillOnes(one)), {
+    summary: 'Mine.',
+  });
+  const own = { norm: { MyNorm: norm }, activation: { MyAct: act }, initializer: { Ones: ones } };
+  const connector = {
+    ...{ type: 'ConvModuleConnector', inChannel: 2, outChannel: 4 },
+    ...{ normCfg: { type: 'MyNorm', eps: 0.5 }, actCfg: { type: 'MyAct' }, initCfg: { type: 'Ones' } },
+  };
+  const model = { type: 'SelfDistill', distiller: { type: 'ConfigurableDistiller', connectors: { a: connector } } };
+  const built = buildUserEntries({ model } as never, own, tables) as unknown as { model: typeof model };
+  tidy(() => {
+    const made = buildConnector(built.model.distiller.connectors.a) as ConvModuleConnector;
+    expect(channels).toEqual([4]);
+    expect((made.conv_module.norm as GroupNorm).eps).toBe(0.5);
+    expect(made.conv_module.activate).toBeInstanceOf(Tanh);
+    expect(made.conv_module.conv.weight.sum().item()).toBe(8);
+  });
+});
+
+function fillOnes(module: Module): void {
+  for (const parameter of module.parameters()) init.ones_(parameter);
+}

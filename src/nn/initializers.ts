@@ -126,7 +126,7 @@ const ofConstant = {
   /** What the weights become. */
   val: z.number(),
 };
-interface ConstantInitOptions extends OptionsFrom<typeof ofConstant> {}
+export interface ConstantInitOptions extends OptionsFrom<typeof ofConstant> {}
 
 const ofNormal = {
   /** Default 0. */
@@ -134,7 +134,7 @@ const ofNormal = {
   /** Standard deviation. Default 1. */
   std: z.number().nonnegative().default(1),
 };
-interface NormalInitOptions extends OptionsFrom<typeof ofNormal> {}
+export interface NormalInitOptions extends OptionsFrom<typeof ofNormal> {}
 
 const ofTruncNormal = {
   /** Smallest value (absolute, not in units of `std`). Default -2. */
@@ -142,7 +142,7 @@ const ofTruncNormal = {
   /** Largest value. Default 2. */
   b: z.number().default(2),
 };
-interface TruncNormalInitOptions extends NormalInitOptions, OptionsFrom<typeof ofTruncNormal> {}
+export interface TruncNormalInitOptions extends NormalInitOptions, OptionsFrom<typeof ofTruncNormal> {}
 
 const ofUniform = {
   /** Lower bound. Default 0. */
@@ -150,7 +150,7 @@ const ofUniform = {
   /** Upper bound. Default 1. */
   b: z.number().default(1),
 };
-interface UniformInitOptions extends OptionsFrom<typeof ofUniform> {}
+export interface UniformInitOptions extends OptionsFrom<typeof ofUniform> {}
 
 const distribution = z.enum(['normal', 'uniform']).default('normal');
 const ofXavier = {
@@ -159,7 +159,7 @@ const ofXavier = {
   /** Default `'normal'`. */
   distribution,
 };
-interface XavierInitOptions extends OptionsFrom<typeof ofXavier> {}
+export interface XavierInitOptions extends OptionsFrom<typeof ofXavier> {}
 
 const ofKaiming = {
   /** The slope of a leaky ReLU behind the layer. Default 0. */
@@ -171,7 +171,7 @@ const ofKaiming = {
   /** Default `'normal'`. */
   distribution,
 };
-interface KaimingInitOptions extends OptionsFrom<typeof ofKaiming> {}
+export interface KaimingInitOptions extends OptionsFrom<typeof ofKaiming> {}
 
 const ofPretrained = {
   /** A safetensors file. */

@@ -65,7 +65,7 @@ const ofGroups = {
   /** Groups of channels. */
   numGroups: count,
 };
-interface GroupOptions extends GroupNormOptions, OptionsFrom<typeof ofGroups> {}
+export interface GroupOptions extends GroupNormOptions, OptionsFrom<typeof ofGroups> {}
 
 const table = {
   BN: batch2d('Batch normalization of images.'),

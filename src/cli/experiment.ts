@@ -144,7 +144,7 @@ function buildOptimizers(
     optimizers: optimizers.extend((own['optimizer'] ?? {}) as Table<OptimizerFactory>),
     schedulers: schedulers.extend((own['scheduler'] ?? {}) as Table<SchedulerFactory>),
   };
-  const byPart = Array.isArray(given) ? undefined : given;
+  const byPart = Array.isArray(given) ? undefined : (given as Exclude<typeof given, readonly unknown[]>);
   if (typeof optimizer['type'] === 'string') {
     if (byPart !== undefined) {
       throw new RetortError('schedulers: a list was expected: there is one optimizer', {

@@ -1,6 +1,6 @@
 // Tutorial, part 8: who teaches whom: several teachers, students that teach one another, a network that teaches itself, no data.
 import { buildAlgorithm, type Algorithm } from 'retort-kd/algorithms';
-import { backward, manualSeed, randn, tidy } from 'retort-kd/torch';
+import { backward, manualSeed, randn, tensor, tidy } from 'retort-kd/torch';
 
 const network = (width: number) => ({
   type: 'ImageClassifier',
@@ -100,7 +100,7 @@ const withoutData = buildAlgorithm({
 });
 
 manualSeed(0);
-const batch = () => ({ inputs: randn([4, 3, 8, 8]), dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel })) });
+const batch = () => ({ inputs: randn([4, 3, 8, 8]), targets: { labels: tensor([0, 1, 2, 3], { dtype: 'int64' }) } });
 /** One step; an optimiser would move the parameters of `part`, or all that are trained. */
 function report(algorithm: Algorithm): string {
   const entries = tidy(() => algorithm.trainStep(batch(), ({ total }) => backward([total])));

@@ -7,20 +7,12 @@ import { SingleTeacherDistill } from 'retort-kd/algorithms';
 import { DataLoader, Normalize, RandomSampler, SyntheticImages } from 'retort-kd/data';
 import { ConfigurableDistiller } from 'retort-kd/distillers';
 import { KeepCheckpoints, Trainer } from 'retort-kd/engine';
-import {
-  functional,
-  Linear,
-  loadModule,
-  Module,
-  type DataSample,
-  type ForwardMode,
-  type LossModel,
-} from 'retort-kd/nn';
+import { functional, Linear, loadModule, Module, type Targets } from 'retort-kd/nn';
 import { SGD } from 'retort-kd/optim';
-import { manualSeed, tensor, type Tensor } from 'retort-kd/torch';
+import { manualSeed, type Tensor } from 'retort-kd/torch';
 
-/** What the loop asks of a network: scores, and its own losses in mode `'loss'`. */
-class Net extends Module implements LossModel {
+/** A network of one's own: from inputs to scores. */
+class Net extends Module {
   hidden: Linear;
   fc: Linear;
 
@@ -30,18 +22,8 @@ class Net extends Module implements LossModel {
     this.fc = new Linear(width, 4);
   }
 
-  override forward(inputs: Tensor, dataSamples: readonly DataSample[], mode: 'loss'): Record<string, Tensor>;
-  override forward(inputs: Tensor, dataSamples?: readonly DataSample[], mode?: 'tensor' | 'predict'): Tensor;
-  override forward(
-    inputs: Tensor,
-    dataSamples: readonly DataSample[] = [],
-    mode: ForwardMode = 'tensor',
-  ): Tensor | Record<string, Tensor> {
-    const scores = this.fc.forward(functional.relu(this.hidden.forward(inputs.flatten(1))));
-    if (mode === 'predict') return scores.softmax(1);
-    if (mode === 'tensor') return scores;
-    const labels = tensor(BigInt64Array.from(dataSamples, ({ gtLabel }) => BigInt(gtLabel)));
-    return { loss: functional.crossEntropy(scores, labels) };
+  override forward(inputs: Tensor): Tensor {
+    return this.fc.forward(functional.relu(this.hidden.forward(inputs.flatten(1))));
   }
 }
 
@@ -50,6 +32,7 @@ const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
 const algorithm = new SingleTeacherDistill({
   architecture: new Net(8),
   teacher: new Net(32),
+  loss: (scores: Tensor, { labels }: Targets) => functional.crossEntropy(scores, labels!),
   distiller: new ConfigurableDistiller({
     studentRecorders: { fc },
     teacherRecorders: { fc },

@@ -6,14 +6,15 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { buildExperiment } from '../src/cli/experiment.ts';
-import { optionsOf, tables } from '../src/cli/places.ts';
-import { runStages } from '../src/cli/stages.ts';
+import { buildExperiment } from '../src/runner/experiment.ts';
+import { optionsOf, tables } from '../src/runner/registries.ts';
+import { runStages } from '../src/runner/stages.ts';
 import { loadConfig } from '../src/config/index.ts';
 import type { CheckedConfig, LoadedConfig } from '../src/config/index.ts';
 import { buildAlgorithm, probe } from '../src/distill/algorithms/index.ts';
-import type { Algorithm, SingleTeacherDistill, TrainBatch } from '../src/distill/algorithms/index.ts';
-import type { Module } from '../src/nn/index.ts';
+import type { Algorithm, SingleTeacherDistill } from '../src/distill/algorithms/index.ts';
+import { targetsOf } from '../src/nn/index.ts';
+import type { LearnedBatch, Module } from '../src/nn/index.ts';
 import type { TypedConfig } from '../src/registry/index.ts';
 import { clearGrads, randn, tidy } from '../src/torch/index.ts';
 import type { Tensor } from '../src/torch/index.ts';
@@ -50,19 +51,19 @@ const warnings: Readonly<Record<string, RegExp>> = {
 
 /** The config with narrowed networks and few made-up images; the transforms stay. */
 function small(config: CheckedConfig): CheckedConfig {
-  const dataset = { type: 'SyntheticImages', samples: 4, numClasses: narrowClasses, shape: [3, 32, 32] };
+  const dataset = { type: 'SyntheticImages', samples: 4, numClasses: narrowClasses, shape: [3, 32, 32] } as const;
   const [trainData, valData] = [config.trainData, config.valData].map((data) => ({ ...data, dataset, batchSize: 4 }));
   return { ...config, model: narrowed(config.model) as TypedConfig, trainData: trainData!, valData: valData! };
 }
 
 /** Four images with labels, and with what CRD wants to know of them. */
-function batchOf(): TrainBatch {
+function batchOf(): LearnedBatch {
   const dataSamples = [0, 1, 2, 3].map((i) => ({
     gtLabel: i % narrowClasses,
     sampleIdx: i,
     contrastSampleIdxs: [i, ...Array.from({ length: 8 }, (_, k) => 10 + 5 * k + i)],
   }));
-  return { inputs: randn([4, 3, 32, 32]), dataSamples };
+  return { inputs: randn([4, 3, 32, 32]), targets: targetsOf(dataSamples) };
 }
 
 /** One step; every gradient and every loss is finite. Returns the names of what it reports. */
@@ -136,7 +137,7 @@ async function run(
     done.push(algorithm as SingleTeacherDistill);
   };
   try {
-    const { stopped, metrics } = await runStages({ ...loaded, stages }, { workDir, onStage });
+    const { stopped, metrics } = (await runStages({ ...loaded, stages }, { workDir, onStage })).at(-1)!;
     expect(stopped).toBe(false);
     expect(Object.keys(metrics)).toEqual(['student', 'teacher']);
     for (const stage of stages) expect(readdirSync(join(workDir, stage.name))).toContain('student.safetensors');

@@ -6,9 +6,9 @@ import type { DistillLoss } from '../distill/losses/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { defOf, descriptionOf, unwrapped } from '../registry/index.ts';
 import type { Entry } from '../registry/index.ts';
+import { registries } from '../runner/index.ts';
+import type { KnownRegistry } from '../runner/index.ts';
 import { optionComments } from './option-comments.ts';
-import { registries } from './places.ts';
-import type { KnownRegistry } from './places.ts';
 import { topics } from './topics.ts';
 import { defaultOf, isOptional, requiredExample, typeText } from './schema-text.ts';
 
@@ -16,6 +16,7 @@ const known: readonly (readonly [string, KnownRegistry])[] = Object.entries(regi
 
 /** Where things of a registry are declared, for the comments of their options. */
 const folders: Readonly<Record<keyof typeof registries, string>> = {
+  activations: 'nn/layers',
   algorithms: 'distill/algorithms',
   backbones: 'models/backbones',
   connectors: 'distill/connectors',
@@ -27,9 +28,12 @@ const folders: Readonly<Record<keyof typeof registries, string>> = {
   headLosses: 'models/heads/losses',
   heads: 'models/heads',
   hooks: 'engine/hooks',
+  initializers: 'nn',
+  layers: 'nn/layers',
   losses: 'distill/losses',
   models: 'models/classifiers',
   necks: 'models/necks',
+  norms: 'nn/layers',
   optimizers: 'optim',
   recorders: 'distill/recorders',
   schedulers: 'optim',

@@ -69,6 +69,7 @@ export async function checkImages(loader: DataLoader, training: DataLoader, name
     throw error;
   }
   const mistakes: string[] = [];
+  if (own === undefined || trained === undefined) return mistakes;
   if (own.channels !== trained.channels) {
     mistakes.push(`${name} has images of ${own.channels} channels, trainData of ${trained.channels}`);
   }

@@ -10,7 +10,7 @@ function setOf(classes: readonly string[], labels: readonly number[] = classes.m
   return new InMemoryImages({ images: ops.zeros([labels.length, 1, 1, 1], { dtype: 'uint8' }), labels, classes });
 }
 
-const labelsOf = (dataset: Dataset): number[] => Array.from({ length: dataset.length }, (_, i) => dataset.label(i));
+const labelsOf = (dataset: Dataset): number[] => Array.from({ length: dataset.length }, (_, i) => dataset.label!(i));
 const train = ['cat', 'dog', 'owl'];
 
 describe('alignClasses', () => {
@@ -32,7 +32,7 @@ describe('alignClasses', () => {
     expect(dataset.classes).toEqual(train);
     expect(notes).toEqual([`${note}; its labels go by the names of the classes`]);
     const loader = new DataLoader(dataset, { batchSize: 2 });
-    expect(tidy(() => loader.load(0, 0).dataSamples.map(({ gtLabel }) => gtLabel))).toEqual(labels.slice(0, 2));
+    expect(tidy(() => loader.load(0, 0).targets.labels!.toArray())).toEqual(labels.slice(0, 2));
   });
 
   it('takes names for equal that file systems store in different ways', () => {

@@ -1,6 +1,8 @@
 // One list of classes for all data sets of an experiment: labels are numbers, and mean the same only where the lists are the same.
 // The list is that of the training data; labels of the other sets are brought to it by the names of their classes.
 import { nearest, RetortError } from '../errors.ts';
+import { integers } from '../nn/index.ts';
+import type { Tensor } from '../torch/index.ts';
 import type { Dataset } from './dataset.ts';
 
 /** Names for classes of which only the number is known: `class 0`, `class 1`, ... */
@@ -106,16 +108,27 @@ function unknownClasses(
 
 /** The same samples under the classes of another set; `numbers` says which of them each own class is, default the same. */
 function withClasses(dataset: Dataset, classes: readonly string[], numbers?: readonly number[]): Dataset {
+  const { label, labels } = dataset;
   return {
     length: dataset.length,
     classes,
     shape: dataset.shape,
-    label: (index) => (numbers === undefined ? dataset.label(index) : numbers[dataset.label(index)]!),
-    sample: dataset.sample?.bind(dataset),
+    label:
+      label && ((index) => (numbers === undefined ? label.call(dataset, index) : numbers[label.call(dataset, index)]!)),
+    labels: labels && ((indices) => renumbered(labels.call(dataset, indices), numbers)),
+    targets: dataset.targets?.bind(dataset),
     open: dataset.open?.bind(dataset),
     images: dataset.images?.bind(dataset),
+    inputs: dataset.inputs?.bind(dataset),
     decode: dataset.decode?.bind(dataset),
+    item: dataset.item?.bind(dataset),
+    collate: dataset.collate,
     file: dataset.file?.bind(dataset),
     leftOut: dataset.leftOut,
   };
+}
+
+/** Classes by their new numbers. */
+function renumbered(labels: Tensor, numbers: readonly number[] | undefined): Tensor {
+  return numbers === undefined ? labels : integers(numbers).indexSelect(0, labels);
 }

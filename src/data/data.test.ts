@@ -39,7 +39,7 @@ describe('loader', () => {
         const loader = new DataLoader(dataset, { batchSize, sampler: new RandomSampler({ seed: 1 }) });
         const visit = (epoch: number): number[] =>
           Array.from({ length: loader.length }, (_, i) =>
-            tidy(() => loader.load(epoch, i).dataSamples.map((sample) => sample.sampleIdx)),
+            tidy(() => loader.load(epoch, i).meta.map(({ sampleIdx }) => sampleIdx!)),
           ).flat();
         const first = visit(0);
         expect(first.toSorted((a, b) => a - b)).toEqual(Array.from({ length: samples }, (_, i) => i));
@@ -69,8 +69,8 @@ describe('loader', () => {
     tidy(() => {
       const whole = one.load(1, 0).inputs;
       for (let i = 0; i < other.length; i++) {
-        const { inputs, dataSamples } = other.load(1, i);
-        dataSamples.forEach(({ sampleIdx }, k) => expect(inputs.select(0, k)).toBeAllClose(whole.select(0, sampleIdx)));
+        const { inputs, meta } = other.load(1, i);
+        meta.forEach(({ sampleIdx }, k) => expect(inputs.select(0, k)).toBeAllClose(whole.select(0, sampleIdx!)));
       }
       expect(ops.allclose(whole, one.load(2, 0).inputs)).toBe(false);
     });

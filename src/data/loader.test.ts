@@ -52,9 +52,9 @@ describe('files through the loader', () => {
     for (let i = 0; i < parts.length; i++) {
       await parts.prepare(1, i);
       tidy(() => {
-        const { inputs, dataSamples } = parts.load(1, i);
-        dataSamples.forEach(({ sampleIdx }, k) =>
-          expect(ops.equal(inputs.select(0, k), all.select(0, sampleIdx))).toBe(true),
+        const { inputs, meta } = parts.load(1, i);
+        meta.forEach(({ sampleIdx }, k) =>
+          expect(ops.equal(inputs.select(0, k), all.select(0, sampleIdx!))).toBe(true),
         );
       });
     }
@@ -81,7 +81,7 @@ describe('files through the loader', () => {
   });
 
   it('must be prepared, and stay prepared until another batch is', async () => {
-    const loader = new DataLoader(await folderOf(4), {
+    using loader = new DataLoader(await folderOf(4), {
       batchSize: 1,
       transforms: [new RandomResizedCrop({ size: 8 })],
       prefetch: 0,
@@ -97,12 +97,27 @@ describe('files through the loader', () => {
     await expect(loader.prepare(0, 4)).rejects.toThrow(/DataLoader.prepare: there is no batch 4, an epoch has 4/);
   });
 
-  it('keep no tensors while they wait', async () => {
-    const loader = new DataLoader(await folderOf(6), { batchSize: 2, transforms: transforms() });
+  it('wait as one tensor each, and are freed when another batch is asked for, and at the end', async () => {
+    const loader = new DataLoader(await folderOf(8), { batchSize: 2, transforms: transforms() });
     const before = liveTensors().length;
+    const settle = () => new Promise((resolve) => setTimeout(resolve, 100)); // the next batches too
     await loader.prepare(0, 0);
-    await new Promise((resolve) => setTimeout(resolve, 50)); // the next batches too
+    await settle();
+    expect(liveTensors().length - before).toBe(6); // of three batches
+    tidy(() => void loader.load(0, 0));
+    expect(liveTensors().length - before).toBe(6);
+    await loader.prepare(0, 2);
+    await settle();
+    expect(liveTensors().length - before).toBe(4); // the last two
+    const abandoned = loader.prepare(1, 0).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    loader[Symbol.dispose]();
+    await abandoned;
+    await settle(); // those under way are freed when they come
     expect(liveTensors().length).toBe(before);
+    await loader.prepare(1, 0);
+    expect(tidy(() => loader.load(1, 0).inputs.shape)).toEqual([2, 3, 8, 8]);
+    loader[Symbol.dispose]();
   });
 
   it('that are bad are named, when their batch is due, and again', async () => {
@@ -129,7 +144,7 @@ describe('files through the loader', () => {
     const loader = new DataLoader(dataset, { batchSize: 2, transforms: [new RandomResizedCrop({ size: 5 })] });
     expect(loader.imageShape).toEqual([1, 5, 5]);
     await expect(loader.prepare(0, 0)).resolves.toBeUndefined();
-    expect(tidy(() => loader.load(0, 1).dataSamples.length)).toBe(2);
+    expect(tidy(() => loader.load(0, 1).meta)).toEqual([{ sampleIdx: 2 }, { sampleIdx: 3 }]);
   });
 });
 
@@ -153,16 +168,17 @@ describe('transforms in the loader', () => {
     });
   });
 
-  it('that mix labels give gtScore, for all networks', () => {
+  it('that mix labels give scores, for all networks', () => {
     using dataset = new SyntheticImages({ samples: 8, numClasses: 4 });
     const loader = new DataLoader(dataset, {
       batchSize: 8,
       transforms: [new RandomBatchAugment({ augments: [{ type: 'Mixup', alpha: 0.8 }, { type: 'CutMix' }] })],
       views: { teacher: [new Normalize({ mean: [0], std: [1] })] },
     });
-    const { inputs, dataSamples, views } = loader.load(0, 0);
-    expect(dataSamples.map(({ gtLabel }) => gtLabel)).toEqual([0, 1, 2, 3, 0, 1, 2, 3]);
-    for (const { gtScore } of dataSamples) expect(gtScore).toHaveLength(4);
+    const { inputs, targets, views } = loader.load(0, 0);
+    expect(targets.labels!.toArray()).toEqual([0, 1, 2, 3, 0, 1, 2, 3]);
+    expect(targets.scores!.shape).toEqual([8, 4]);
+    expect(targets.scores!.dtype).toBe('float64');
     expect(inputs).toBeAllClose(
       tidy(() => views!['teacher']!.mul(255)),
       { rtol: 1e-4, atol: 1e-3 },
@@ -189,18 +205,22 @@ describe('transforms in the loader', () => {
 });
 
 describe('PreparedBatches', () => {
-  const image = { bytes: new Uint8Array(1), dtype: 'uint8' as const, shape: [1, 1, 1], source: 'x' };
   const request = (index: number, samples: number[]) => ({ epoch: 0, index, samples });
 
   it('has only so many images under way, first those that are due, and forgets what is not asked for', async () => {
     const [begun, open] = [[] as number[], [] as (() => void)[]];
     let most = 0;
-    const batches = new PreparedBatches(async (_, sample) => {
-      begun.push(sample);
-      most = Math.max(most, open.length + 1);
-      await new Promise<void>((resolve) => open.push(resolve));
-      return image;
-    }, 2);
+    const freed: number[] = [];
+    const batches = new PreparedBatches({
+      make: async (_, sample) => {
+        begun.push(sample);
+        most = Math.max(most, open.length + 1);
+        await new Promise<void>((resolve) => open.push(resolve));
+        return sample;
+      },
+      free: (sample) => void freed.push(sample),
+      concurrency: 2,
+    });
     const finish = async (): Promise<void> => {
       for (const resolve of open.splice(0)) resolve();
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -210,7 +230,7 @@ describe('PreparedBatches', () => {
     await finish();
     await finish();
     await first;
-    expect(batches.take(request(0, [0, 1, 2]))).toHaveLength(3);
+    expect(batches.take(request(0, [0, 1, 2]))).toEqual([0, 1, 2]);
     expect(begun.slice(0, 4)).toEqual([0, 1, 2, 3]);
     const third = batches.prepare([request(2, [10])]); // batch 1 is given up: what waits of it is not begun
     for (let k = 0; k < 4; k++) await finish();
@@ -218,15 +238,20 @@ describe('PreparedBatches', () => {
     expect(begun).toContain(10);
     expect(begun).not.toContain(9);
     expect(most).toBeLessThanOrEqual(2);
+    expect(freed.toSorted((a, b) => a - b)).toEqual(begun.filter((sample) => sample !== 10));
     expect(() => batches.take(request(1, []))).toThrow(/not decoded yet/);
   });
 
   it('says so when a batch is given up by another call', async () => {
     let release = (): void => undefined;
-    const batches = new PreparedBatches(async () => {
-      await new Promise<void>((resolve) => (release = resolve));
-      return image;
-    }, 1);
+    const batches = new PreparedBatches({
+      make: async (_, sample) => {
+        await new Promise<void>((resolve) => (release = resolve));
+        return sample;
+      },
+      free: () => undefined,
+      concurrency: 1,
+    });
     const first = batches.prepare([request(0, [0, 1])]);
     const refused = first.then(
       () => 'ready',

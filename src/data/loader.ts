@@ -1,30 +1,25 @@
 // Batches by epoch and number. A batch is made inside the caller's scope, so that a training step, which is one scope, frees it;
 // and any batch can be asked for, so that a resumed run goes on in the middle of an epoch with exactly the batch that is next.
-// Images in files are decoded ahead by `prepare`, so that `load` itself never waits.
+// Samples in files are read ahead by `prepare`, into tensors that stay until their batch is over, so that `load` itself never waits.
 import { availableParallelism } from 'node:os';
 
 import { RetortError } from '../errors.ts';
-import { ops, tensorFromBytes, tidy } from '../torch/index.ts';
+import { integers, mapInputs, sizeOf } from '../nn/index.ts';
+import type { Batch, Inputs, SampleMeta, Targets } from '../nn/index.ts';
+import { keep, ops, tensorFromBytes, tensorsIn, tidy } from '../torch/index.ts';
 import type { DType, MemoryFormat, Tensor } from '../torch/index.ts';
-import type { Dataset, LoadedSample } from './dataset.ts';
+import { stackSamples } from './collate.ts';
+import type { Collate } from './collate.ts';
+import type { Dataset, Sample, SampleContext } from './dataset.ts';
 import { PreparedBatches } from './prepared-batches.ts';
-import type { BatchRequest, PreparedImage } from './prepared-batches.ts';
+import type { BatchRequest } from './prepared-batches.ts';
 import { SequentialSampler } from './samplers/index.ts';
 import type { Sampler } from './samplers/index.ts';
 import { applyAll, place } from './transform-list.ts';
 import type { Placed } from './transform-list.ts';
-import type { LabelledBatch, Transform } from './transforms/index.ts';
+import type { Transform, TransformedBatch } from './transforms/index.ts';
 
-export interface Batch {
-  /** `(N, C, H, W)` */
-  inputs: Tensor;
-  /** One per image. */
-  dataSamples: readonly LoadedSample[];
-  /** The same images as other networks are to see them, by the network's name. */
-  views?: Readonly<Record<string, Tensor>>;
-}
-
-export interface DataLoaderOptions {
+export interface DataLoaderOptions<I extends Inputs = Inputs> {
   batchSize: number;
   /** Default: first to last. */
   sampler?: Sampler;
@@ -41,31 +36,53 @@ export interface DataLoaderOptions {
   dropLast?: boolean;
   /** Seed of the transforms' random numbers. Default 0. */
   seed?: number;
-  /** Default `'contiguous'`. */
+  /** Of the images, `(N, C, H, W)`. Default `'contiguous'`. */
   memoryFormat?: MemoryFormat;
-  /** Batches of files that are decoded ahead of the one that is due. Default 2. */
+  /**
+   * How samples that are read one by one (images in files, `item` of a data set) become a batch, such as `padSamples()`. With it, and
+   * without a transform that gives images one size, transforms up to the first that mixes are applied to each image by itself.
+   * Default: that of the data set, or `stackSamples`.
+   */
+  collate?: Collate<I>;
+  /** Batches that are read ahead of the one that is due, where samples are read one by one. Default 2. */
   prefetch?: number;
-  /** Files that are decoded at once. Default: twice the processors, 16 at most. */
+  /** Samples that are read at once. Default: twice the processors, 16 at most. */
   decodeConcurrency?: number;
 }
 
 /** Height and width that transforms can cut from. */
 const largeEnough = [1024, 1024];
 
-export class DataLoader {
-  readonly dataset: Dataset;
-  readonly #options: DataLoaderOptions;
+/** What says what networks are given of a data set: exactly one of these. */
+const sources = ['images', 'inputs', 'decode', 'item'] as const;
+
+/**
+ * Batches of a data set by epoch and number: the same batch whenever it is asked for.
+ *
+ * @example
+ * ```ts
+ * const loader = new DataLoader(dataset, { batchSize: 16, transforms: [new Normalize({ mean: [0.5], std: [0.5] })] });
+ * await loader.prepare(0, 0); // reads files, if there are any
+ * tidy(() => {
+ *   const { inputs, targets } = loader.load(0, 0); // (16, C, H, W), and { labels: int64 (16), ... }
+ * });
+ * ```
+ */
+export class DataLoader<I extends Inputs = Tensor> implements Disposable {
+  readonly dataset: Dataset<I>;
+  readonly #options: DataLoaderOptions<I>;
   readonly #sampler: Sampler;
   /** Done to each image when it is decoded: the transforms up to the first that gives all one size. */
   readonly #early: readonly Placed[];
   readonly #shared: readonly Placed[];
   readonly #own: readonly Placed[];
   readonly #views: readonly (readonly [name: string, transforms: readonly Placed[]])[];
-  readonly #prepared: PreparedBatches | undefined;
+  readonly #prepared: PreparedBatches<Sample> | undefined;
+  readonly #collate: Collate;
   #order: { epoch: number; indices: readonly number[] } | undefined;
 
   /** @throws {RetortError} for counts that make no sense, or transforms in a place where they cannot be. */
-  constructor(dataset: Dataset, options: DataLoaderOptions) {
+  constructor(dataset: Dataset<I>, options: DataLoaderOptions<I>) {
     const { batchSize, sampler = new SequentialSampler(), transforms = [], ownTransforms = [], views = {} } = options;
     const { prefetch = 2, decodeConcurrency = Math.min(16, 2 * availableParallelism()) } = options;
     const counts = { batchSize: [batchSize, 1], prefetch: [prefetch, 0], decodeConcurrency: [decodeConcurrency, 1] };
@@ -73,23 +90,41 @@ export class DataLoader {
       if (Number.isInteger(count) && count >= least) continue;
       throw new RetortError(`DataLoader: ${name} must be a whole number of at least ${least}, got ${count}`);
     }
-    if ((dataset.images === undefined) === (dataset.decode === undefined)) {
-      throw new RetortError('DataLoader: dataset: it must have either images(indices) or decode(index)');
+    const given = sources.filter((name) => dataset[name] !== undefined);
+    if (given.length !== 1) {
+      const got = given.length === 0 ? 'none of them' : given.join(' and ');
+      throw new RetortError(
+        `DataLoader: dataset: it must have either images(indices) or decode(index), or inputs(indices), or item(index); it has ${got}`,
+      );
     }
     this.dataset = dataset;
     this.#options = options;
     this.#sampler = sampler;
+    this.#collate = options.collate ?? dataset.collate ?? stackSamples;
+    const one = given[0] === 'decode' || given[0] === 'item';
     const placed = place(transforms);
-    const early = dataset.decode === undefined ? 0 : transforms.findIndex(({ fixesSize }) => fixesSize === true) + 1;
+    const early = one ? this.#countEarly(transforms) : 0;
     this.#early = placed.slice(0, early);
     this.#shared = placed.slice(early);
     this.#own = place(ownTransforms, placed);
     this.#views = Object.entries(views).map(([name, list]) => [name, place(list, placed)] as const);
     requireImagesOnly('transforms', this.#early, 'put it after the transform that gives all images one size');
     for (const [name, list] of this.#views) requireImagesOnly(`views.${name}`, list, 'put it into transforms');
-    if (dataset.decode !== undefined) {
-      this.#prepared = new PreparedBatches((epoch, sample) => this.#decode(epoch, sample), decodeConcurrency);
+    if (one) {
+      this.#prepared = new PreparedBatches<Sample>({
+        make: (epoch, sample) => this.#read(epoch, sample),
+        free,
+        concurrency: decodeConcurrency,
+      });
     }
+  }
+
+  /** How many transforms are done to each image by itself: see {@link DataLoaderOptions.collate}. */
+  #countEarly(transforms: readonly Transform[]): number {
+    const fixed = transforms.findIndex(({ fixesSize }) => fixesSize === true);
+    if (fixed !== -1 || this.#collate === stackSamples) return fixed + 1;
+    const mixing = transforms.findIndex(({ applyBatch }) => applyBatch !== undefined);
+    return mixing === -1 ? transforms.length : mixing;
   }
 
   /** Among how many processes the sampler shares the samples. */
@@ -111,20 +146,25 @@ export class DataLoader {
 
   /** Whether images of a batch are mixed, and labels with them, by Mixup, CutMix and the like. */
   get mixes(): boolean {
-    return this.#shared.some(({ transform }) => transform.applyLabelled !== undefined);
+    return this.#shared.some(({ transform }) => transform.applyBatch !== undefined);
   }
 
-  /** `(C, H, W)` of the images in a batch; undefined where files are not given one size by `transforms`. */
+  /** `(C, H, W)` of the images in a batch; undefined where there are none, or files are not given one size by `transforms`. */
   get imageShape(): readonly number[] | undefined {
+    if (this.dataset.shape === undefined) return undefined;
     const [channels, height, width] = this.dataset.shape;
-    if (height === 0 && this.#early.length === 0) return undefined;
+    if (height === 0 && !this.#early.some(({ transform }) => transform.fixesSize === true)) return undefined;
     const size = height === 0 ? largeEnough : [height, width];
     return tidy(() => this.#transformed(ops.zeros([1, channels, ...size], { dtype: 'uint8' })).shape.slice(1));
   }
 
-  /** What networks are given: element type and channels after all transforms. Decodes no file; waits for the data set to open. */
-  async imageKind(): Promise<{ dtype: DType; channels: number }> {
+  /**
+   * What networks are given: element type and channels of images after all transforms; undefined where the data set has none. Decodes
+   * no file; waits for the data set to open.
+   */
+  async imageKind(): Promise<{ dtype: DType; channels: number } | undefined> {
     await this.dataset.open?.();
+    if (this.dataset.shape === undefined) return undefined;
     const [channels] = this.dataset.shape;
     return tidy(() => {
       const image = this.dataset.images?.([0]) ?? ops.zeros([1, channels, ...largeEnough], { dtype: 'uint8' });
@@ -135,13 +175,10 @@ export class DataLoader {
 
   /** One image `(1, C, H, W)` after all transforms. */
   #transformed(image: Tensor): Tensor {
-    const batch: LabelledBatch = {
-      inputs: image,
-      dataSamples: [{ gtLabel: 0, sampleIdx: 0 }],
-      numClasses: this.dataset.classes.length,
-    };
+    const targets = { labels: integers([0]), sampleIdxs: integers([0]) };
+    const batch: TransformedBatch = { inputs: image, targets, numClasses: this.dataset.classes.length };
     const all = [...this.#early, ...this.#shared, ...this.#own];
-    return applyAll(all, batch, { seed: 0, epoch: 0, samples: [0] }).inputs;
+    return applyAll(all, batch, { seed: 0, epoch: 0, samples: [0] }).inputs as Tensor;
   }
 
   /**
@@ -161,45 +198,94 @@ export class DataLoader {
 
   /**
    * Batch `index` of epoch `epoch`, both counted from 0; the same whenever it is asked for.
-   * @throws {RetortError} when there is no such batch, or its files are not decoded: `await prepare(epoch, index)` before.
+   * @throws {RetortError} when there is no such batch, or its samples are not read: `await prepare(epoch, index)` before.
    */
-  load(epoch: number, index: number): Batch {
+  load(epoch: number, index: number): Batch<I> {
     const request = this.#request('load', epoch, index);
     const { samples } = request;
     const { seed = 0, memoryFormat = 'contiguous' } = this.#options;
     const context = { seed, epoch, samples };
-    let dataSamples: readonly LoadedSample[] = samples.map((sampleIdx) => ({
-      gtLabel: this.dataset.label(sampleIdx),
-      sampleIdx,
-      ...this.dataset.sample?.(sampleIdx, { seed, epoch }),
-    }));
-    const { inputs, views } = tidy(() => {
-      const images = this.#prepared === undefined ? this.dataset.images!(samples) : stack(this.#prepared.take(request));
-      const numClasses = this.dataset.classes.length;
-      const shared = applyAll(this.#shared, { inputs: images, dataSamples, numClasses }, context);
+    const read = this.#prepared?.take(request);
+    const format = (inputs: Inputs): I =>
+      mapInputs(inputs as I, (one) => one.contiguous(one.ndim === 4 ? { memoryFormat } : {}));
+    const { inputs, targets, views } = tidy(() => {
+      const given = read === undefined ? { inputs: this.#inMemory(samples) } : this.#collate(read);
+      const batch = {
+        inputs: given.inputs,
+        targets: { ...this.#targets(samples, { seed, epoch }), ...given.targets },
+        numClasses: this.dataset.classes.length,
+      };
+      requireSize(batch.inputs, samples.length);
+      const shared = applyAll(this.#shared, batch, context);
       const own = applyAll(this.#own, shared, context);
-      dataSamples = own.dataSamples;
       return {
-        inputs: own.inputs.contiguous({ memoryFormat }),
-        views: this.#views.map(([, list]) => applyAll(list, shared, context).inputs.contiguous({ memoryFormat })),
+        inputs: format(own.inputs),
+        targets: own.targets,
+        views: this.#views.map(([, list]) => format(applyAll(list, shared, context).inputs)),
       };
     });
-    if (this.#options.views === undefined) return { inputs, dataSamples };
-    return { inputs, dataSamples, views: Object.fromEntries(this.#views.map(([name], i) => [name, views[i]!])) };
+    const meta = samples.map((sampleIdx, i): SampleMeta => ({ ...read?.[i]?.meta, sampleIdx }));
+    if (this.#options.views === undefined) return { inputs, targets, meta };
+    return { inputs, targets, meta, views: Object.fromEntries(this.#views.map(([name], i) => [name, views[i]!])) };
   }
 
-  async #decode(epoch: number, sample: number): Promise<PreparedImage> {
-    const { data, height, width, channels, source } = await this.dataset.decode!(sample);
+  /** Frees what was read ahead. The loader can go on: the next batch is prepared anew. */
+  [Symbol.dispose](): void {
+    this.#prepared?.clear();
+  }
+
+  #inMemory(samples: readonly number[]): Inputs {
+    return this.dataset.images?.(samples) ?? this.dataset.inputs!(samples);
+  }
+
+  /** What the data set says of samples at once. */
+  #targets(samples: readonly number[], context: SampleContext): Targets {
+    const { dataset } = this;
+    const labels =
+      dataset.labels?.(samples) ??
+      (dataset.label === undefined ? undefined : integers(samples.map((sample) => dataset.label!(sample))));
+    return {
+      ...(labels === undefined ? {} : { labels }),
+      sampleIdxs: integers(samples),
+      ...dataset.targets?.(samples, context),
+    };
+  }
+
+  /** One sample, kept; its images are transformed as far as each can be by itself. */
+  async #read(epoch: number, sample: number): Promise<Sample> {
     const { seed = 0 } = this.#options;
-    const context = { seed, epoch, samples: [sample] };
-    try {
-      return tidy(() => {
+    const { dataset } = this;
+    const early = (image: Tensor): Tensor => {
+      const batch = { inputs: image, targets: {}, numClasses: 0 };
+      return applyAll(this.#early, batch, { seed, epoch, samples: [sample] }).inputs as Tensor;
+    };
+    const at = (where: string | undefined, make: () => Sample): Sample => {
+      try {
+        return tidy(() => keep(make()));
+      } catch (error) {
+        if (error instanceof RetortError && where !== undefined) error.locate(where);
+        throw error;
+      }
+    };
+    if (dataset.decode !== undefined) {
+      const { data, height, width, channels, source } = await dataset.decode(sample);
+      return at(source, () => {
         const image = tensorFromBytes(data, 'uint8', [1, height, width, channels]).permute([0, 3, 1, 2]);
-        const { inputs } = applyAll(this.#early, { inputs: image, dataSamples: [], numClasses: 0 }, context);
-        return { bytes: inputs.contiguous().bytes(), dtype: inputs.dtype, shape: inputs.shape.slice(1), source };
+        const inputs = early(image).squeeze(0).contiguous();
+        return { inputs, meta: { path: source, size: inputs.shape.slice(1) } };
       });
+    }
+    const item = await dataset.item!(sample, { seed, epoch });
+    if (this.#early.length === 0) return keep(item);
+    const change = (one: Tensor, name?: string): Tensor =>
+      name === undefined || name === 'images' ? early(one.unsqueeze(0)).squeeze(0).contiguous() : one;
+    try {
+      const made = at(item.meta?.path, () => ({ ...item, inputs: mapInputs(item.inputs, change) }));
+      const used = new Set(tensorsIn(made.inputs));
+      for (const tensor of tensorsIn(item.inputs)) if (!used.has(tensor)) tensor.dispose();
+      return made;
     } catch (error) {
-      if (error instanceof RetortError) error.locate(source);
+      free(item);
       throw error;
     }
   }
@@ -221,23 +307,20 @@ export class DataLoader {
 }
 
 function requireImagesOnly(where: string, placed: readonly Placed[], help: string): void {
-  const other = placed.find(({ transform }) => transform.applyLabelled !== undefined)?.transform;
+  const other = placed.map(({ transform }) => transform).find(({ applyBatch }) => applyBatch !== undefined);
   if (other === undefined) return;
   throw new RetortError(`DataLoader: ${where}: ${other.constructor.name} changes labels and cannot be here`, { help });
 }
 
-/** Prepared images as one tensor. @throws {RetortError} when they differ in size. */
-function stack(images: readonly PreparedImage[]): Tensor {
-  const [first] = images;
-  const sizeOf = ({ shape }: PreparedImage): string => `${shape[1]}x${shape[2]}`;
-  const other = images.find((image) => sizeOf(image) !== sizeOf(first!));
-  if (other !== undefined) {
-    throw new RetortError(
-      `DataLoader.load: images differ in size: ${first!.source} is ${sizeOf(first!)}, ${other.source} is ${sizeOf(other)}`,
-      { help: 'begin transforms with RandomResizedCrop, ResizeEdge and CenterCrop, or Resize' },
-    );
+/** @throws {RetortError} when a data set or collate gives another number of samples than were asked for. */
+function requireSize(inputs: Inputs, samples: number): void {
+  const size = sizeOf(inputs);
+  if (size !== samples) {
+    throw new RetortError(`DataLoader.load: ${samples} samples were asked for, and inputs of ${size} came`);
   }
-  const bytes = new Uint8Array(images.length * first!.bytes.length);
-  images.forEach((image, i) => bytes.set(image.bytes, i * first!.bytes.length));
-  return tensorFromBytes(bytes, first!.dtype, [images.length, ...first!.shape]);
+}
+
+/** Disposes of a sample's tensors. */
+function free({ inputs, targets }: Sample): void {
+  for (const tensor of tensorsIn([inputs, targets])) tensor.dispose();
 }

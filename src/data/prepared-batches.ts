@@ -1,17 +1,6 @@
-// Batches of images that are made ahead: files are read and decoded on other threads while a training step computes. Only so many
-// images are under way at once and only the batches asked for are kept, so memory is bounded; no tensor outlives a call.
+// Batches that are made ahead: samples are read and decoded on other threads while a training step computes. Only so many samples are
+// under way at once and only the batches asked for are kept, so memory is bounded; what is not asked for any more is freed at once.
 import { RetortError } from '../errors.ts';
-import type { DType } from '../torch/index.ts';
-
-/** One image ready for a batch. */
-export interface PreparedImage {
-  bytes: Uint8Array;
-  dtype: DType;
-  /** `(C, H, W)` */
-  shape: readonly number[];
-  /** The file it comes from. */
-  source: string;
-}
 
 export interface BatchRequest {
   epoch: number;
@@ -20,32 +9,39 @@ export interface BatchRequest {
   samples: readonly number[];
 }
 
-interface Batch {
+/** A batch that is being made, or is made. */
+interface Pending<T> {
   readonly samples: readonly number[];
   readonly epoch: number;
   dropped: boolean;
-  images?: readonly PreparedImage[];
+  ready?: readonly T[];
 }
 
-export class PreparedBatches {
-  readonly #make: (epoch: number, sample: number) => Promise<PreparedImage>;
-  readonly #batches = new Map<string, { batch: Batch; done: Promise<void> }>();
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
+/** How samples are made ahead. */
+export interface PreparedBatchesOptions<T> {
+  make: (epoch: number, sample: number) => Promise<T>;
+  /** Frees a sample that is not wanted any more. */
+  free: (sample: T) => void;
+  /** How many samples are under way at once. */
+  concurrency: number;
+}
 
-  /** @param concurrency how many images are under way at once. */
-  constructor(make: (epoch: number, sample: number) => Promise<PreparedImage>, concurrency: number) {
-    this.#make = make;
-    this.#free = concurrency;
+export class PreparedBatches<T> {
+  readonly #options: PreparedBatchesOptions<T>;
+  readonly #batches = new Map<string, { batch: Pending<T>; done: Promise<void> }>();
+  readonly #waiting: (() => void)[] = [];
+  #slots: number;
+
+  constructor(options: PreparedBatchesOptions<T>) {
+    this.#options = options;
+    this.#slots = options.concurrency;
   }
 
   /** Waits for the first of the batches, begins the others, and forgets all but these. */
   async prepare(wanted: readonly BatchRequest[]): Promise<void> {
     const keys = wanted.map(keyOf);
     for (const [key, { batch }] of this.#batches) {
-      if (keys.includes(key)) continue;
-      batch.dropped = true;
-      this.#batches.delete(key);
+      if (!keys.includes(key)) this.#drop(key, batch);
     }
     for (const request of wanted) this.#begin(request);
     const first = this.#batches.get(keys[0]!)!;
@@ -57,41 +53,70 @@ export class PreparedBatches {
     }
   }
 
-  /** @throws {RetortError} when the batch was not prepared. */
-  take(request: BatchRequest): readonly PreparedImage[] {
-    const images = this.#batches.get(keyOf(request))?.batch.images;
-    if (images !== undefined) return images;
+  /** The samples of a batch; they stay here. @throws {RetortError} when the batch was not prepared. */
+  take(request: BatchRequest): readonly T[] {
+    const ready = this.#batches.get(keyOf(request))?.batch.ready;
+    if (ready !== undefined) return ready;
     const { epoch, index } = request;
     throw new RetortError(`DataLoader.load: the images of batch ${index} of epoch ${epoch} are not decoded yet`, {
       help: `await loader.prepare(${epoch}, ${index}) first`,
     });
   }
 
+  /** Forgets all batches, also those under way. */
+  clear(): void {
+    for (const [key, { batch }] of this.#batches) this.#drop(key, batch);
+  }
+
+  #drop(key: string, batch: Pending<T>): void {
+    batch.dropped = true;
+    this.#batches.delete(key);
+    for (const sample of batch.ready ?? []) this.#options.free(sample);
+  }
+
   #begin(request: BatchRequest): void {
     const key = keyOf(request);
     if (this.#batches.has(key)) return;
-    const batch = { ...request, dropped: false };
+    const batch: Pending<T> = { ...request, dropped: false };
     const done = this.#fill(batch);
     done.catch(() => undefined); // reported when it is this batch's turn
     this.#batches.set(key, { batch, done });
   }
 
-  async #fill(batch: Batch): Promise<void> {
-    const images = await Promise.all(batch.samples.map((sample) => this.#one(batch, sample)));
-    batch.images = images;
+  async #fill(batch: Pending<T>): Promise<void> {
+    const made: T[] = [];
+    let lost = false;
+    const abandon = (): void => {
+      lost = true;
+      for (const sample of made.splice(0)) this.#options.free(sample);
+    };
+    const samples = batch.samples.map(async (number) => {
+      const sample = await this.#one(batch, number);
+      if (lost || batch.dropped) this.#options.free(sample); // nobody waits for it any more
+      else made.push(sample);
+      return sample;
+    });
+    try {
+      const ready = await Promise.all(samples);
+      if (batch.dropped) abandon();
+      else batch.ready = ready;
+    } catch (error) {
+      abandon();
+      throw error;
+    }
   }
 
-  async #one(batch: Batch, sample: number): Promise<PreparedImage> {
-    if (this.#free > 0) this.#free--;
+  async #one(batch: Pending<T>, sample: number): Promise<T> {
+    if (this.#slots > 0) this.#slots--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       if (batch.dropped) {
         throw new RetortError('DataLoader.prepare: another batch was asked for before this one was ready');
       }
-      return await this.#make(batch.epoch, sample);
+      return await this.#options.make(batch.epoch, sample);
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
+      if (next === undefined) this.#slots++;
       else next();
     }
   }

@@ -1,6 +1,8 @@
 // Transforms in a row, as a loader applies them.
+import { RetortError } from '../errors.ts';
+import { Tensor } from '../torch/index.ts';
 import { hash } from './hash.ts';
-import type { BatchContext, LabelledBatch, Transform } from './transforms/index.ts';
+import type { BatchContext, Transform, TransformedBatch } from './transforms/index.ts';
 
 /** A transform, and which one of its kind it is in its row. */
 export interface Placed {
@@ -23,11 +25,30 @@ export function place(transforms: readonly Transform[], after: readonly Placed[]
   });
 }
 
-/** The batch after all of them. */
-export function applyAll(placed: readonly Placed[], batch: LabelledBatch, context: BatchContext): LabelledBatch {
+/** The batch after all of them. Where inputs are a record, images are its entry `images`. */
+export function applyAll(placed: readonly Placed[], batch: TransformedBatch, context: BatchContext): TransformedBatch {
   return placed.reduce((before, { transform, repeat }) => {
     const own = repeat === 0 ? context : { ...context, seed: hash(context.seed, repeat) };
-    if (transform.applyLabelled !== undefined) return transform.applyLabelled(before, own);
-    return { ...before, inputs: transform.apply(before.inputs, own) };
+    if (transform.applyBatch !== undefined) return transform.applyBatch(before, own);
+    return changeImages(before, transform, own);
   }, batch);
+}
+
+/** The images of a batch: its inputs, or their entry `images`. @throws {RetortError} where it has none, naming the transform. */
+export function imagesOf({ inputs }: TransformedBatch, transform: Transform): Tensor {
+  const images = inputs instanceof Tensor ? inputs : inputs['images'];
+  if (images !== undefined) return images;
+  throw new RetortError(
+    `transforms: ${transform.constructor.name} changes images, and the inputs have none: ${Object.keys(inputs).join(', ')}`,
+    { help: 'call the entry with the images "images", or leave the transform out' },
+  );
+}
+
+/** The batch with its images changed. @throws {RetortError} where it has none. */
+export function changeImages(batch: TransformedBatch, transform: Transform, context: BatchContext): TransformedBatch {
+  if (transform.apply === undefined) {
+    throw new RetortError(`transforms: ${transform.constructor.name} has neither apply(images) nor applyBatch(batch)`);
+  }
+  const images = transform.apply(imagesOf(batch, transform), context);
+  return { ...batch, inputs: batch.inputs instanceof Tensor ? images : { ...batch.inputs, images } };
 }

@@ -3,10 +3,11 @@
 // on a few images first, so that what cannot be measured is known before training.
 import type { DataLoader } from '../data/index.ts';
 import { RetortError } from '../errors.ts';
-import type { DataSample, LossModel } from '../nn/index.ts';
-import { getRandomState, keep, noGrad, setRandomState, tidy, zeros } from '../torch/index.ts';
-import type { ProcessGroup, Tensor } from '../torch/index.ts';
-import { Accuracy, AgreementMeasurement } from './evaluators/index.ts';
+import { firstSamples } from '../nn/index.ts';
+import type { Inputs, Network, Outputs, Targets } from '../nn/index.ts';
+import { getRandomState, keep, mapLeaves, noGrad, ops, setRandomState, Tensor, tidy, zeros } from '../torch/index.ts';
+import type { DType, ProcessGroup } from '../torch/index.ts';
+import { Accuracy, AgreementMetric } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import { nextTurn } from './next-turn.ts';
 
@@ -23,35 +24,39 @@ export interface EvaluateOptions {
  * Every evaluator's numbers of a network; its mode is put back afterwards.
  * @throws {RetortError} when the loader has no batch.
  */
-export async function evaluate(model: LossModel, loader: DataLoader, options: EvaluateOptions = {}): Promise<Metrics> {
+export async function evaluate(
+  model: Network,
+  loader: DataLoader<Inputs>,
+  options: EvaluateOptions = {},
+): Promise<Metrics> {
   const { evaluators = [new Accuracy()], view, group } = options;
-  const measurements = evaluators.map((evaluator) => evaluator.begin());
-  await overBatches([[model, view]], loader, group, ([scores], dataSamples) => {
-    for (const measurement of measurements) measurement.add(scores!, dataSamples);
+  const metrics = evaluators.map((evaluator) => evaluator.begin());
+  await overBatches([[model, view]], loader, group, ([outputs], targets) => {
+    for (const metric of metrics) metric.update(outputs!, targets);
   });
-  return Object.assign({}, ...measurements.map((measurement) => measurement.result())) as Metrics;
+  return Object.assign({}, ...metrics.map((metric) => metric.compute())) as Metrics;
 }
 
-/** How alike two networks are: see {@link AgreementMeasurement}. Each sees its own view of the loader, if there is one. */
+/** How alike two networks are: see {@link AgreementMetric}. Each sees its own view of the loader, if there is one. */
 export async function evaluateAgreement(
-  { student, teacher }: { student: LossModel; teacher: LossModel },
-  loader: DataLoader,
+  { student, teacher }: { student: Network; teacher: Network },
+  loader: DataLoader<Inputs>,
   group?: ProcessGroup,
 ): Promise<Metrics> {
-  const measurement = new AgreementMeasurement();
+  const metric = new AgreementMetric();
   const networks = [
     [student, 'student'],
     [teacher, 'teacher'],
   ] as const;
-  await overBatches(networks, loader, group, ([own, others]) => measurement.add(own!, others!));
-  return measurement.result();
+  await overBatches(networks, loader, group, ([own, others]) => metric.update(own!, others!));
+  return metric.compute();
 }
 
 export interface EvaluationProbeOptions {
   /** Default: {@link Accuracy}. */
   evaluators?: readonly Evaluator[];
   /** The networks whose agreement is to be measured. Default: it is not. */
-  agreement?: { student: LossModel; teacher: LossModel };
+  agreement?: { student: Network; teacher: Network };
 }
 
 /** How many images {@link probeEvaluation} looks at. */
@@ -63,8 +68,8 @@ const probed = 4;
  * @param networks by name; each sees its own view of the loader, if there is one
  */
 export async function probeEvaluation(
-  networks: Readonly<Record<string, LossModel>>,
-  loader: DataLoader,
+  networks: Readonly<Record<string, Network>>,
+  loader: DataLoader<Inputs>,
   { evaluators = [new Accuracy()], agreement }: EvaluationProbeOptions = {},
 ): Promise<string[]> {
   if (loader.length === 0) return ['evaluation: the loader has no batch: the data set is empty'];
@@ -83,30 +88,29 @@ export async function probeEvaluation(
   try {
     noGrad(() =>
       tidy(() => {
-        const batch = loader.load(0, 0);
-        const dataSamples = batch.dataSamples.slice(0, probed);
-        const scoresOf = (model: LossModel, view: string): Tensor =>
-          model.forward((batch.views?.[view] ?? batch.inputs).narrow(0, 0, dataSamples.length), undefined, 'tensor');
+        const { inputs, targets, views } = firstSamples(loader.load(0, 0), probed);
+        const outputsOf = (model: Network, view: string): Outputs => model.forward(views?.[view] ?? inputs);
         for (const [name, model] of Object.entries(networks)) {
           attempt(`evaluation of ${name}`, () => {
-            const scores = scoresOf(model, name);
+            const outputs = outputsOf(model, name);
             for (const evaluator of evaluators) {
-              const measurement = evaluator.begin();
-              measurement.add(scores, dataSamples);
-              measurement.result();
+              const metric = evaluator.begin();
+              metric.update(outputs, targets);
+              metric.compute();
             }
           });
         }
         if (agreement === undefined) return;
         attempt('evaluation', () => {
-          const measurement = new AgreementMeasurement();
-          measurement.add(scoresOf(agreement.student, 'student'), scoresOf(agreement.teacher, 'teacher'));
-          measurement.result();
+          const metric = new AgreementMetric();
+          metric.update(outputsOf(agreement.student, 'student'), outputsOf(agreement.teacher, 'teacher'));
+          metric.compute();
         });
       }),
     );
   } finally {
     restore();
+    loader[Symbol.dispose]();
     setRandomState(random);
     random.dispose();
   }
@@ -114,7 +118,7 @@ export async function probeEvaluation(
 }
 
 /** Puts networks into evaluation mode; the returned function puts back what was. */
-function evaluating(models: readonly LossModel[]): () => void {
+function evaluating(models: readonly Network[]): () => void {
   const modes = models.flatMap((model) => model.modules().map((module) => [module, module.training] as const));
   for (const model of models) model.eval();
   return () => {
@@ -122,28 +126,28 @@ function evaluating(models: readonly LossModel[]): () => void {
   };
 }
 
-/** What the networks make of a batch, and its samples. */
+/** What the networks make of a batch, and what they should make of it. */
 interface Evaluated {
-  scores: readonly Tensor[];
-  dataSamples: readonly DataSample[];
+  outputs: readonly Outputs[];
+  targets: Targets;
 }
 
 async function overBatches(
-  networks: readonly (readonly [model: LossModel, view: string | undefined])[],
-  loader: DataLoader,
+  networks: readonly (readonly [model: Network, view: string | undefined])[],
+  loader: DataLoader<Inputs>,
   group: ProcessGroup | undefined,
-  measure: (scores: readonly Tensor[], dataSamples: readonly DataSample[]) => void,
+  measure: (outputs: readonly Outputs[], targets: Targets) => void,
 ): Promise<void> {
   if (loader.length === 0) {
     throw new RetortError('evaluate: the loader has no batch', { help: 'the data set is empty: check its options' });
   }
   const { rank, worldSize } = group ?? { rank: 0, worldSize: 1 };
   const run = (i: number): Evaluated => {
-    const { inputs, dataSamples, views } = loader.load(0, i);
-    const scores = networks.map(([model, view]) =>
-      model.forward((view === undefined ? undefined : views?.[view]) ?? inputs, undefined, 'tensor'),
+    const { inputs, targets, views } = loader.load(0, i);
+    const outputs = networks.map(([model, view]) =>
+      model.forward((view === undefined ? undefined : views?.[view]) ?? inputs),
     );
-    return { scores, dataSamples };
+    return { outputs, targets };
   };
   const restore = evaluating(networks.map(([model]) => model));
   try {
@@ -154,23 +158,58 @@ async function overBatches(
         tidy(() => {
           const batch = own === undefined ? undefined : run(own);
           const all = group === undefined ? [batch!] : exchange(batch, group);
-          for (const { scores, dataSamples } of all) measure(scores, dataSamples);
+          for (const { outputs, targets } of all) measure(outputs, targets);
         }),
       );
       await nextTurn();
     }
   } finally {
     restore();
+    loader[Symbol.dispose]();
   }
 }
 
-/** The batches of all processes that have one; the last ones may have none. */
+/**
+ * The batches of all processes that have one; the last ones may have none. Structure, dtypes and shapes go as text, and the values of
+ * each dtype as one tensor: batches may differ in their lists.
+ */
 function exchange(batch: Evaluated | undefined, group: ProcessGroup): Evaluated[] {
-  const dtypes = batch?.scores.map(({ dtype }) => dtype);
-  const said = group.allGatherObject(batch === undefined ? null : { dataSamples: batch.dataSamples, dtypes: dtypes! });
-  const some = said.find((one) => one !== null)!;
-  const scores = some.dtypes.map((dtype, n) => group.allGather(batch?.scores[n] ?? zeros([0], { dtype })));
-  return said.flatMap((one, rank) =>
-    one === null ? [] : [{ dataSamples: one.dataSamples, scores: scores.map((byRank) => byRank[rank]!) }],
+  const own: Tensor[] = [];
+  const said = group.allGatherObject(
+    batch === undefined
+      ? null
+      : mapLeaves({ ...batch }, (leaf) => {
+          if (!(leaf instanceof Tensor)) return null;
+          own.push(leaf);
+          return `${leaf.dtype}:${leaf.shape.join()}`;
+        }),
   );
+  const dtypes = new Set<DType>();
+  mapLeaves(said, (leaf) => {
+    if (typeof leaf === 'string') dtypes.add(described(leaf).dtype);
+    return leaf;
+  });
+  const flat = new Map<DType, Tensor[]>();
+  for (const dtype of [...dtypes].toSorted()) {
+    const parts = own.filter((tensor) => tensor.dtype === dtype).map((tensor) => tensor.reshape([-1]));
+    flat.set(dtype, group.allGather(parts.length === 0 ? zeros([0], { dtype }) : ops.cat(parts)));
+  }
+  return said.flatMap((one, rank) => {
+    if (one === null) return [];
+    const taken = new Map<DType, number>();
+    const value = mapLeaves(one, (leaf) => {
+      if (typeof leaf !== 'string') return undefined;
+      const { dtype, shape } = described(leaf);
+      const [start, count] = [taken.get(dtype) ?? 0, shape.reduce((product, size) => product * size, 1)];
+      taken.set(dtype, start + count);
+      return flat.get(dtype)![rank]!.narrow(0, start, count).reshape(shape);
+    });
+    return [value as Evaluated];
+  });
+}
+
+/** `float32:4,10` */
+function described(text: string): { dtype: DType; shape: number[] } {
+  const [dtype, sizes = ''] = text.split(':') as [DType, string?];
+  return { dtype, shape: sizes === '' ? [] : sizes.split(',').map(Number) };
 }

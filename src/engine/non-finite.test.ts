@@ -155,7 +155,7 @@ it('weights that are none from the beginning are named; buffers that are meant s
 
 it('a metric that is none is said', async () => {
   const lines: string[] = [];
-  const evaluator = { begin: () => ({ add() {}, result: () => ({ auc: NaN }) }) };
+  const evaluator = { begin: () => ({ update() {}, compute: () => ({ auc: NaN }) }) };
   using trainer = setUp(new Net(Infinity, rootAtZero), {
     evaluators: [evaluator],
     progress: { step() {}, line: (text) => void lines.push(text) },

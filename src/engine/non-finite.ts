@@ -1,12 +1,12 @@
 // Numbers that are none (NaN, infinite) end training before they reach the weights or the disk: losses, gradients, weights,
 // running statistics, state of optimisers and hooks. Errors name the step, and where the trouble was first seen.
 import { RetortError } from '../errors.ts';
-import type { Module } from '../nn/index.ts';
+import type { Module, UpdateRequest } from '../nn/index.ts';
 import { callOperator, grad, gradsOf, noGrad, ops, Tensor, tensorsIn, tidy } from '../torch/index.ts';
 import type { HookHandle } from '../torch/index.ts';
 import type { Hook } from './hooks/index.ts';
 import type { OptimizedPart } from './optimized-part.ts';
-import type { Trainable, UpdateRequest } from './trainable.ts';
+import type { Trainable } from './trainable.ts';
 
 const isFloat = ({ dtype }: Tensor): boolean => /float/.test(dtype);
 

@@ -12,10 +12,11 @@ import { DataLoader, Normalize, RandomSampler, SyntheticImages } from '../data/i
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm, EmaTeacherDistill } from '../distill/algorithms/index.ts';
 import { loadTensors, Module, Parameter } from '../nn/index.ts';
+import type { UpdateRequest } from '../nn/index.ts';
 import { SGD, StepLR } from '../optim/index.ts';
 import { manualSeed, tidy, zeros } from '../torch/index.ts';
 import { Ema, Logger, runFiles, Trainer } from './index.ts';
-import type { StepReport, Trainable, TrainerOptions, UpdateRequest } from './index.ts';
+import type { StepReport, Trainable, TrainerOptions } from './index.ts';
 
 let folder = '';
 beforeEach(() => {

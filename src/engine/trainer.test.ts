@@ -11,6 +11,7 @@ import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import { buildModel } from '../models/index.ts';
 import { loadTensors } from '../nn/index.ts';
+import type { Outputs } from '../nn/index.ts';
 import { CosineAnnealingLR, SGD } from '../optim/index.ts';
 import { manualSeed, memory, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
@@ -220,10 +221,11 @@ it('what cannot be evaluated is said before the first step, and whose it is', as
   );
   const picky = {
     begin: () => ({
-      add(scores: Tensor) {
+      update(outputs: Outputs) {
+        const scores = outputs as Tensor;
         if (scores.shape[1] !== 4) throw new Error(`${scores.shape[1]} classes`);
       },
-      result: () => ({}),
+      compute: () => ({}),
     }),
   };
   using other = setUp({ evaluators: [picky], progress }, otherClasses(10));

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { makeFolder, realPath } from '../files.ts';
-import { saveModule } from '../nn/index.ts';
-import type { LossModel } from '../nn/index.ts';
+import { saveModule, sizeOf } from '../nn/index.ts';
+import type { Inputs, Network, UpdateRequest } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
@@ -26,13 +26,14 @@ import {
 } from './non-finite.ts';
 import { OptimizedPart } from './optimized-part.ts';
 import type { PartOptions } from './optimized-part.ts';
+import type { LoopOptions } from './options.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
-import { runFiles } from './run-files.ts';
+import { runFiles, studentFile } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
-import type { Trainable, UpdateRequest } from './trainable.ts';
+import type { Trainable } from './trainable.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
 import type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
 
@@ -41,11 +42,11 @@ import type { Position, Progressed, TrainingParts } from './training-checkpoint.
  * images it has (the last step of an epoch has the batches that are left, and is the mean of those). All that counts steps counts
  * these: `maxSteps`, `saveInterval`, step schedulers, schedules of loss weights, running averages, hooks, progress, logs.
  */
-export interface TrainerOptions {
+export interface TrainerOptions extends LoopOptions {
   algorithm: Trainable;
-  trainLoader: DataLoader;
+  trainLoader: DataLoader<Inputs>;
   /** Evaluated after every epoch; without it nothing is. */
-  valLoader?: DataLoader;
+  valLoader?: DataLoader<Inputs>;
   /** Moves everything that is trained. Leave it out where `parts` has several. */
   optimizer?: Optimizer;
   /** Stepped after every training step in which the optimiser moved. */
@@ -54,23 +55,8 @@ export interface TrainerOptions {
   epochSchedulers?: readonly Scheduler[];
   /** Optimisers of their own for parts of the algorithm, by the path of the sub-module (`architecture`, `generator`). */
   parts?: Readonly<Record<string, PartOptions>>;
-  epochs: number;
-  /** Ends training after so many steps in all, also inside an epoch. Default: after the last epoch. */
-  maxSteps?: number;
-  /** Batches in a step, whose gradients are averaged. Default 1. */
-  accumulate?: number;
-  /** Clip the norm of all gradients together. Default: not at all. */
-  maxGradNorm?: number;
-  /** `'bfloat16'` computes convolutions and matrix products in bfloat16 (autocast). Default `'float32'`. */
-  precision?: 'float32' | 'bfloat16';
-  /** Epochs between two evaluations; the last is always evaluated. Default 1. */
-  valInterval?: number;
   /** Default: accuracy. */
   evaluators?: readonly Evaluator[];
-  /** Evaluate how alike student and teacher are too. Default false. */
-  agreement?: boolean;
-  /** Which of the algorithm's networks are evaluated. Default: all. */
-  evaluated?: readonly string[];
   hooks?: readonly Hook[];
   /** Where checkpoints go; without it none are written. A folder that holds a run is refused, unless it is that which is resumed. */
   workDir?: string;
@@ -78,8 +64,6 @@ export interface TrainerOptions {
   overwrite?: boolean;
   /** The lock of `workDir`, where the caller has it. Default: it is taken by `run`, and held until that has ended. */
   lock?: RunLock;
-  /** Steps between two training checkpoints within an epoch. Default: only at its end. */
-  saveInterval?: number;
   progress?: Progress;
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;
@@ -112,7 +96,7 @@ export class Trainer {
   /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
   #own: string | undefined;
   /** Metrics of networks that do not change. */
-  readonly #settled = new Map<LossModel, Metrics>();
+  readonly #settled = new Map<Network, Metrics>();
   #state: Progressed = {
     position: { epoch: 0, step: 0 },
     steps: 0,
@@ -220,7 +204,7 @@ export class Trainer {
   }
 
   /** The networks that are evaluated, by name. @throws {RetortError} for one that there is not. */
-  #evaluated(): Readonly<Record<string, LossModel>> {
+  #evaluated(): Readonly<Record<string, Network>> {
     const networks = this.#options.algorithm.evaluated();
     const { evaluated = Object.keys(networks) } = this.#options;
     const unknown = evaluated.find((name) => !Object.hasOwn(networks, name));
@@ -257,6 +241,7 @@ export class Trainer {
       return this.#result(false);
     } finally {
       for (const hook of this.#hooks) hook.afterRun?.(run);
+      this.#options.trainLoader[Symbol.dispose]();
     }
   }
 
@@ -396,7 +381,7 @@ export class Trainer {
       try {
         const losses = precision === 'bfloat16' ? autocast(train) : train();
         if (last) for (const part of this.#parts.values()) part.endStep();
-        return { losses, images: batch.dataSamples.length };
+        return { losses, images: sizeOf(batch.inputs) };
       } catch (error) {
         if (!(error instanceof NonFiniteGradient)) throw error;
         const again = (body: (request: UpdateRequest) => void): void =>
@@ -472,7 +457,7 @@ export class Trainer {
     if (!this.#replicas.first) return;
     const students = algorithm.students();
     for (const [name, model] of Object.entries(students)) {
-      saveModule(join(workDir, model === algorithm.student ? runFiles.student : `student-${name}.safetensors`), model);
+      saveModule(join(workDir, model === algorithm.student ? runFiles.student : studentFile(name)), model);
     }
     for (const hook of this.#hooks) hook.afterSave?.(this.#run);
   }

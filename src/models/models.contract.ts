@@ -103,7 +103,11 @@ export function describeHead(type: string, contract: HeadContract): void {
       const loss = (given: readonly DataSample[]) => () => head.loss(features(), given);
       expect(loss(samples.slice(1))).toThrow(`${type}: there are 3 images and 2 data samples`);
       expect(loss([...samples.slice(1), { gtLabel: classes }])).toThrow(`sample 2 of the batch has gtLabel ${classes}`);
-      expect(loss([...samples.slice(1), { gtLabel: 0, gtScore: [1] }])).toThrow(/must have a gtScore of/);
+      expect(loss([...samples.slice(1), { gtLabel: 0, gtScore: [1] }])).toThrow(/sample 0 of the batch has no gtScore/);
+      expect(loss(samples.map((sample) => ({ ...sample, gtScore: [1] })))).toThrow(/must have a gtScore of/);
+      expect(() => head.loss(features(), {})).toThrow(
+        /targets: labels \(N\), or scores \(N, \d+\), were expected, got neither/,
+      );
     });
     expect(() => build({ loss: { type: 'CrossEntropyLos' } })).toThrow(
       /is no headLoss; did you mean "CrossEntropyLoss"/,

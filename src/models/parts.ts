@@ -1,5 +1,5 @@
 // What a classifier is made of, and what its parts hand to one another.
-import type { DataSample, Module } from '../nn/index.ts';
+import type { GivenTargets, Module, Outputs } from '../nn/index.ts';
 import type { Tensor } from '../torch/index.ts';
 
 /** One map or vector of a network, or several that belong together, such as `[patches, clsToken]` of a transformer. */
@@ -21,11 +21,11 @@ export type Backbone = Module &
 /** Feature maps to features. */
 export type Neck = Module & Initialized & { forward(input: readonly Feature[]): Feature[] };
 
-/** Features to scores, and to losses. */
-export type Head = Module &
+/** Features to outputs (scores, or a list of several levels), and to losses. */
+export type Head<O extends Outputs = Tensor> = Module &
   Initialized & {
-    forward(features: readonly Feature[]): Tensor;
-    loss(features: readonly Feature[], dataSamples: readonly DataSample[]): Record<string, Tensor>;
+    forward(features: readonly Feature[]): O;
+    loss(features: readonly Feature[], targets: GivenTargets): Record<string, Tensor>;
     /** What the last linear layer gets. */
     preLogits?(features: readonly Feature[]): Tensor | readonly Tensor[];
     /** How many classes there are, where the head knows. */

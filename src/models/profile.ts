@@ -1,6 +1,6 @@
 // How big and how costly a network is.
 import { Conv2d, ConvTranspose2d, Linear } from '../nn/index.ts';
-import type { LossModel, Module } from '../nn/index.ts';
+import type { Network, Module } from '../nn/index.ts';
 import { noGrad, ops, tidy } from '../torch/index.ts';
 import type { HookHandle, Tensor } from '../torch/index.ts';
 import { MultiheadAttention } from './backbones/index.ts';
@@ -30,7 +30,7 @@ function macsOf(module: Module, input: Tensor, output: Tensor): number {
 }
 
 /** Measures a network with one forward of zeros. @param shape `(C, H, W)` of an image. */
-export function profileModel(model: LossModel, shape: readonly number[]): Profile {
+export function profileModel(model: Network, shape: readonly number[]): Profile {
   let macs = 0;
   const hooks: HookHandle[] = model.modules().map((module) =>
     module.registerForwardHook((_module, args, output) => {

@@ -1,39 +1,40 @@
-// What an algorithm asks of a network that learns from labelled images.
+// What an algorithm asks of a network.
 import type { Tensor } from '../torch/index.ts';
+import type { Batch, GivenTargets, Inputs, Outputs } from './batch.ts';
 import type { Module } from './module.ts';
 
-/** What is known of one image besides its pixels. */
-export interface DataSample {
-  /** The class, counted from 0. */
-  gtLabel: number;
-  /** The share of each class, `K` numbers that add up to 1: what is learnt in place of `gtLabel` where images were mixed. */
-  gtScore?: readonly number[];
-  /** The sample's number in its data set. */
-  sampleIdx?: number;
-  /** Boxes of objects, `[left, top, right, bottom]` in pixels of the input (methods on detectors). */
-  gtBoxes?: readonly (readonly [number, number, number, number])[];
-  /** Numbers of samples to contrast with: the positive one first (contrastive methods). */
-  contrastSampleIdxs?: readonly number[];
-}
-
-/** What a forward gives: losses by name, raw scores, or probabilities. */
+/** What a forward of a {@link LossModel} gives: losses by name, raw outputs, or probabilities. */
 export type ForwardMode = 'loss' | 'tensor' | 'predict';
 
-/** Images with what is known of them. */
-export interface LabelledImages {
-  /** `(N, C, H, W)` */
-  inputs: Tensor;
-  dataSamples: readonly DataSample[];
-}
+/** What is learned from at once, without what only people want to know of it. */
+export type LearnedBatch<I extends Inputs = Inputs> = Omit<Batch<I>, 'meta'>;
 
-/** A network whose forward also computes its own losses. */
-export interface LossModel extends Module {
+/**
+ * A network that can be a student or a teacher: called as `forward(inputs)`, it gives a tensor, or several in lists and by name.
+ * What it is trained on stands outside, in the option `loss` of an algorithm, or it is a {@link LossModel}.
+ */
+export interface Network extends Module {
+  forward(inputs: Inputs): Outputs;
   /** What a training step does to a batch before any network sees it, such as mixing images and their labels. */
-  preprocess?(batch: LabelledImages): LabelledImages;
+  preprocess?<B extends LearnedBatch>(batch: B): B;
   /** Whether {@link preprocess} mixes images, and labels with them. Default false. */
   readonly mixes?: boolean;
-  /** Losses by name, such as `{ loss }`; `inputs` is `(N, C, H, W)`, with one sample per image. */
-  forward(inputs: Tensor, dataSamples: readonly DataSample[], mode: 'loss'): Record<string, Tensor>;
-  /** Scores before the softmax (`'tensor'`, the default) or probabilities (`'predict'`), `(N, K)`. */
-  forward(inputs: Tensor, dataSamples?: readonly DataSample[], mode?: 'tensor' | 'predict'): Tensor;
+}
+
+/** A network whose forward also computes its own losses, as OpenMMLab's do. */
+export interface LossModel<O extends Outputs = Tensor> extends Network {
+  /** Losses by name, such as `{ loss }`. */
+  forward(inputs: Inputs, targets: GivenTargets, mode: 'loss'): Record<string, Tensor>;
+  /** Raw outputs (`'tensor'`, the default), such as scores `(N, K)` before the softmax, or probabilities (`'predict'`). */
+  forward(inputs: Inputs, targets?: GivenTargets, mode?: 'tensor' | 'predict'): O;
+}
+
+/** What one update of parameters is about: an algorithm asks for it, a training loop does it. */
+export interface UpdateRequest {
+  /** The scalar to differentiate. */
+  total: Tensor;
+  /** What it is made of, to report. */
+  entries: Readonly<Record<string, Tensor>>;
+  /** The sub-module whose parameters move, where an algorithm trains several in turn. Default: everything that is trained. */
+  part?: string;
 }

@@ -12,9 +12,13 @@ export type Reads = 'checkpoint' | 'folder' | 'file' | 'function' | 'method';
  * `z.strictObject({ inner: typedOf<TypedConfig | DistillLoss>('loss') })`
  * @param kind what the registry calls its entries: `loss`, `connector`, `backbone`, ...
  */
-export function typedOf<T>(kind: string, { expected, usual, beside }: TypedOptions = {}): z.ZodType<T, T> {
+export function typedOf<T>(
+  kind: string,
+  { expected, usual, beside, built = 'instance' }: TypedOptions = {},
+): z.ZodType<T, T> {
   const message = expected ?? `expected { type, ...options } of ${withArticle(kind)}`;
-  const fits = (value: unknown): boolean => isThing(value, usual !== undefined);
+  const fits = (value: unknown): boolean =>
+    built === 'factory' && typeof value === 'function' ? true : isThing(value, usual !== undefined);
   return z.custom<T>(fits, message).meta({ typedOf: kind, usual, beside: beside && z.object(beside) });
 }
 
@@ -30,6 +34,8 @@ export interface TypedOptions {
   usual?: string;
   /** What may stand beside the thing's own options, for whoever builds it. Default: nothing. */
   beside?: z.ZodRawShape;
+  /** What passes beside configs: an instance of a class, or a function too, where entries build factories. Default `'instance'`. */
+  built?: 'instance' | 'factory';
 }
 
 /** The schema of an option that is the path of something that must be there. */
@@ -67,31 +73,45 @@ export function readsOf(schema: z.ZodType): Reads | undefined {
   return z.globalRegistry.get(schema)?.['reads'] as Reads | undefined;
 }
 
+/** An option by another name: the option's own name, or that with how its value is said there (undefined: it is left out). */
+export type Alias = string | { readonly option: string; readonly value: (given: unknown) => unknown };
+
 /**
  * The schema, which also takes options by other names: `aliased(z.strictObject({ tau }), { temperature: 'tau' })`. Configs and
  * constructors that are checked by it take them, and nobody else speaks of them: no list, no type, no suggestion. An option by both of
  * its names is a mistake.
- * @param aliases other name -> the option's own
+ * @param aliases by the other name
  */
-export function aliased<S extends z.ZodType>(schema: S, aliases: Readonly<Record<string, string>>): S {
+export function aliased<S extends z.ZodType>(schema: S, aliases: Readonly<Record<string, Alias>>): S {
   return schema.meta({ ...z.globalRegistry.get(schema), aliases });
 }
 
-/** The other names of a schema's options, see {@link aliased}. */
+function aliasTable(schema: z.ZodType): Readonly<Record<string, Alias>> {
+  return (z.globalRegistry.get(schema)?.['aliases'] ?? {}) as Readonly<Record<string, Alias>>;
+}
+
+/** The options' own names by their other ones, see {@link aliased}. */
 export function aliasesOf(schema: z.ZodType): Readonly<Record<string, string>> {
-  return (z.globalRegistry.get(schema)?.['aliases'] ?? {}) as Readonly<Record<string, string>>;
+  const names = Object.entries(aliasTable(schema));
+  return Object.fromEntries(names.map(([name, alias]) => [name, typeof alias === 'string' ? alias : alias.option]));
 }
 
 /** Options by their own names, as far as each has one name only. */
 export function withoutAliases(schema: z.ZodType, value: unknown): unknown {
-  const aliases = aliasesOf(schema);
+  const aliases = aliasTable(schema);
   if (!isPlain(value) || !Object.keys(value).some((key) => Object.hasOwn(aliases, key))) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, option]) => {
-      const own = Object.hasOwn(aliases, key) ? aliases[key]! : key;
-      return [Object.hasOwn(value, own) ? key : own, option];
+    Object.entries(value).flatMap(([key, given]) => {
+      const alias = Object.hasOwn(aliases, key) ? aliases[key]! : key;
+      const { option, value: own } = typeof alias === 'string' ? { option: alias, value: given } : said(alias, given);
+      if (Object.hasOwn(value, option)) return [[key, given]];
+      return own === undefined ? [] : [[option, own]];
     }),
   );
+}
+
+function said({ option, value }: Exclude<Alias, string>, given: unknown): { option: string; value: unknown } {
+  return { option, value: value(given) };
 }
 
 /** The description of a schema, also where it stands within `.exactOptional()` and the like. */

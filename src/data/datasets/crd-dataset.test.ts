@@ -7,15 +7,17 @@ import { CrdDataset, InMemoryImages, SyntheticImages } from './index.ts';
 import { ops } from '../../torch/index.ts';
 
 const at = (epoch: number, seed = 0) => ({ seed, epoch });
+const contrastOf = (dataset: CrdDataset, index: number, epoch = 0, seed = 0): number[] =>
+  tidy(() => Array.from(dataset.targets([index], at(epoch, seed)).contrastSampleIdxs!.data(), Number));
 const negativesOf = (dataset: CrdDataset, index: number, epoch = 0, seed = 0): readonly number[] =>
-  dataset.sample(index, at(epoch, seed)).contrastSampleIdxs!.slice(1);
+  contrastOf(dataset, index, epoch, seed).slice(1);
 
 describe('CrdDataset', () => {
   it('contrasts a sample with itself and with others of other classes, without repetition', () => {
     using inner = new SyntheticImages({ samples: 40, numClasses: 4 });
     const dataset = new CrdDataset({ dataset: inner, negNum: 30 });
     for (let i = 0; i < 40; i++) {
-      const [positive, ...negatives] = dataset.sample(i, at(3)).contrastSampleIdxs!;
+      const [positive, ...negatives] = contrastOf(dataset, i, 3);
       expect(positive).toBe(i);
       expect(new Set(negatives).size).toBe(30); // all there are
       expect(negatives.every((other) => other % 4 !== i % 4)).toBe(true);
@@ -28,7 +30,7 @@ describe('CrdDataset', () => {
   it('draws evenly, and again where there are too few', () => {
     using inner = new SyntheticImages({ samples: 20, numClasses: 2 });
     const dataset = new CrdDataset({ dataset: inner, negNum: 5, sampleMode: 'random' });
-    const drawn = Array.from({ length: 1000 }, (_, epoch) => dataset.sample(7, at(epoch)).contrastSampleIdxs!);
+    const drawn = Array.from({ length: 1000 }, (_, epoch) => contrastOf(dataset, 7, epoch));
     const positives = drawn.map(([positive]) => positive!);
     expect(new Set(positives)).toEqual(new Set([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]));
     const counts = Array.from({ length: 10 }, (_, i) => drawn.filter((one) => one.slice(1).includes(2 * i)).length);
@@ -54,20 +56,26 @@ describe('CrdDataset', () => {
     const dataset = new CrdDataset({ dataset: inner, negNum: 4 });
     const visit = (batchSize: number, sampler?: RandomSampler) => {
       const loader = new DataLoader(dataset, { batchSize, seed: 5, ...(sampler === undefined ? {} : { sampler }) });
-      return Array.from({ length: loader.length }, (_, i) => tidy(() => loader.load(2, i).dataSamples)).flat();
+      return Array.from({ length: loader.length }, (_, i) =>
+        tidy(() => {
+          const { targets, meta } = loader.load(2, i);
+          const rows = targets.contrastSampleIdxs!.toArray() as unknown[];
+          return meta.map(({ sampleIdx }, k) => ({ sampleIdx: sampleIdx!, contrast: rows[k] }));
+        }),
+      ).flat();
     };
     const ordered = visit(12);
     for (const sample of visit(5, new RandomSampler())) expect(sample).toEqual(ordered[sample.sampleIdx]);
-    expect(ordered[3]!.contrastSampleIdxs).toHaveLength(5);
+    expect(ordered[3]!.contrast).toHaveLength(5);
   });
 
   it('refuses numbers that make no sense, and data of one class', () => {
     using inner = new SyntheticImages({ samples: 8, numClasses: 2 });
     expect(() => new CrdDataset({ dataset: inner, negNum: 0 })).toThrow(
-      /negNum must be a whole number of at least 1, got 0/,
+      /CrdDataset: negNum: expected a number > 0, got 0/,
     );
     expect(() => new CrdDataset({ dataset: inner, percent: 2 })).toThrow(
-      /percent must be above 0 and at most 1, got 2/,
+      /CrdDataset: percent: expected a number <= 1, got 2/,
     );
     using same = new InMemoryImages({ images: ops.zeros([2, 1, 1, 1]), labels: [1, 1], classes: ['a', 'b'] });
     expect(() => new CrdDataset({ dataset: same })).toThrow(/all samples are of class "b"/);

@@ -2,65 +2,82 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry, typedOf } from '../../registry/index.ts';
-import type { Entry, TypedConfig } from '../../registry/index.ts';
-import type { Dataset, ExtraFields, SampleContext } from '../dataset.ts';
+import type { Inputs, Targets } from '../../nn/index.ts';
+import { checkOptions, entry, typedOf } from '../../registry/index.ts';
+import type { Entry, OptionsFrom, TypedConfig } from '../../registry/index.ts';
+import { tensor } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
+import type { Dataset, SampleContext } from '../dataset.ts';
 import { hashText, sequence } from '../hash.ts';
 
-export interface CrdDatasetOptions {
-  /** The samples. */
-  dataset: Dataset;
+const own = {
   /** Negatives of each sample. Default 16384. */
-  negNum?: number;
+  negNum: z.int().positive().default(16_384),
   /** Share of each class's negatives that is drawn from: chosen once for a seed. Default 1, all. */
-  percent?: number;
+  percent: z.number().positive().max(1).default(1),
   /** The positive: `'exact'` the sample itself, `'random'` one of its class. Default `'exact'`. */
-  sampleMode?: 'exact' | 'random';
+  sampleMode: z.enum(['exact', 'random']).default('exact'),
+};
+export interface CrdDatasetOptions<I extends Inputs = Tensor> extends OptionsFrom<typeof own> {
+  /** The samples. */
+  dataset: Dataset<I>;
 }
 
 const stream = hashText('CrdDataset');
 const shareStream = hashText('CrdDataset percent');
 
 /**
- * Gives each sample `contrastSampleIdxs`: the positive, then `negNum` negatives without repetition (with, where there are fewer).
+ * Gives samples `targets.contrastSampleIdxs`: the positive, then `negNum` negatives without repetition (with, where there are fewer).
  * They depend on seed, epoch and sample alone. Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699.
  */
-export class CrdDataset implements Dataset {
+export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
+  static readonly schema = z.strictObject({
+    ...own,
+    dataset: z.custom<Dataset>((value) => typeof (value as Dataset | null)?.length === 'number', 'expected a data set'),
+  });
   readonly length: number;
   readonly classes: readonly string[];
   readonly shape: Dataset['shape'];
   readonly open: Dataset['open'];
+  readonly labels: Dataset['labels'];
   readonly images: Dataset['images'];
+  readonly inputs: Dataset<I>['inputs'];
   readonly decode: Dataset['decode'];
+  readonly item: Dataset['item'];
+  readonly collate: Dataset<I>['collate'];
   readonly file: Dataset['file'];
   readonly leftOut: Dataset['leftOut'];
-  readonly #dataset: Dataset;
-  readonly #options: { negNum: number; percent: number; sampleMode: 'exact' | 'random' };
+  readonly #dataset: Dataset<I>;
+  readonly #options: z.output<typeof CrdDataset.schema>;
   /** All samples, class by class: the negatives of a class are what is outside its stretch. */
   readonly #byClass: Int32Array;
   /** Where each class's stretch begins; one more for the end. */
   readonly #starts: readonly number[];
   readonly #pools = new Map<number, { seed: number; pool: Int32Array }>();
+  readonly #labelOf: (index: number) => number;
 
-  /** @throws {RetortError} when a number makes no sense, or a class has no negatives. */
-  constructor({ dataset, negNum = 16_384, percent = 1, sampleMode = 'exact' }: CrdDatasetOptions) {
-    if (!Number.isInteger(negNum) || negNum < 1) {
-      throw new RetortError(`CrdDataset: negNum must be a whole number of at least 1, got ${negNum}`);
-    }
-    if (!(percent > 0 && percent <= 1)) {
-      throw new RetortError(`CrdDataset: percent must be above 0 and at most 1, got ${percent}`);
-    }
+  /** @throws {RetortError} when a number makes no sense, samples have no classes, or a class has no negatives. */
+  constructor(options: CrdDatasetOptions<I>) {
+    this.#options = checkOptions(CrdDataset.schema, options, new.target.name);
+    const { dataset } = options;
+    const { label } = dataset;
+    if (label === undefined)
+      throw new RetortError('CrdDataset: dataset: samples have no classes: it needs label(index)');
+    this.#labelOf = label.bind(dataset);
     this.#dataset = dataset;
-    this.#options = { negNum, percent, sampleMode };
     this.length = dataset.length;
     this.classes = dataset.classes;
     this.shape = dataset.shape;
     this.open = dataset.open?.bind(dataset);
+    this.labels = dataset.labels?.bind(dataset);
     this.images = dataset.images?.bind(dataset);
+    this.inputs = dataset.inputs?.bind(dataset);
     this.decode = dataset.decode?.bind(dataset);
+    this.item = dataset.item?.bind(dataset);
+    this.collate = dataset.collate;
     this.file = dataset.file?.bind(dataset);
     this.leftOut = dataset.leftOut;
-    const labels = Int32Array.from({ length: dataset.length }, (_, i) => dataset.label(i));
+    const labels = Int32Array.from({ length: dataset.length }, (_, i) => this.#labelOf(i));
     this.#byClass = Int32Array.from({ length: dataset.length }, (_, i) => i).sort(
       (a, b) => labels[a]! - labels[b]! || a - b,
     );
@@ -80,18 +97,29 @@ export class CrdDataset implements Dataset {
   }
 
   label(index: number): number {
-    return this.#dataset.label(index);
+    return this.#labelOf(index);
   }
 
-  sample(index: number, context: SampleContext): ExtraFields {
+  targets(indices: readonly number[], context: SampleContext): Targets {
+    const width = 1 + this.#options.negNum;
+    const numbers = new BigInt64Array(indices.length * width);
+    for (const [i, index] of indices.entries()) {
+      for (const [k, sample] of this.#contrast(index, context).entries()) numbers[i * width + k] = BigInt(sample);
+    }
+    const contrastSampleIdxs = tensor(numbers, { shape: [indices.length, width] });
+    return { ...this.#dataset.targets?.(indices, context), contrastSampleIdxs };
+  }
+
+  /** The positive of a sample, then its negatives. */
+  #contrast(index: number, context: SampleContext): number[] {
     const { negNum, sampleMode } = this.#options;
-    const label = this.label(index);
+    const label = this.#labelOf(index);
     const draw = sequence(context.seed, context.epoch, stream, index);
     const [start, end] = [this.#starts[label]!, this.#starts[label + 1]!];
     const positive = sampleMode === 'exact' ? index : this.#byClass[start + Math.floor(draw() * (end - start))]!;
     const pool = this.#pool(label, context.seed);
     const negatives = negNum > pool.length ? withRepetition(pool, negNum, draw) : without(pool, negNum, draw);
-    return { ...this.#dataset.sample?.(index, context), contrastSampleIdxs: [positive, ...negatives] };
+    return [positive, ...negatives];
   }
 
   /** What the negatives of a class are drawn from. */
@@ -138,12 +166,7 @@ export function crdDatasetEntry(
   build: (config: TypedConfig, where: string) => Dataset,
 ): Entry<CrdDataset, CrdDatasetConfig> {
   return entry(
-    z.strictObject({
-      dataset: typedOf<TypedConfig>('dataset'),
-      negNum: z.number().int().positive().exactOptional(),
-      percent: z.number().positive().max(1).exactOptional(),
-      sampleMode: z.enum(['exact', 'random']).exactOptional(),
-    }),
+    z.strictObject({ ...own, dataset: typedOf<TypedConfig>('dataset') }),
     ({ dataset, ...options }) => new CrdDataset({ ...options, dataset: build(dataset, 'CrdDataset dataset') }),
     {
       summary: 'Names samples to contrast with, for CRDLoss.',

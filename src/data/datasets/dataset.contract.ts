@@ -1,7 +1,8 @@
 // What holds for every data set; each kind's test runs it on a small one.
 import { expect, it } from 'vitest';
 
-import { ops, tidy } from '../../torch/index.ts';
+import { ops, tensorsIn, tidy } from '../../torch/index.ts';
+import type { Tensor } from '../../torch/index.ts';
 import { DataLoader, Resize } from '../index.ts';
 import type { Dataset } from '../index.ts';
 import { buildDataset, datasets } from './index.ts';
@@ -36,8 +37,8 @@ export function describeDataset(name: string, contract: DatasetContract): void {
     expect(dataset.shape).toEqual(contract.shape);
     expect(dataset.length).toBeGreaterThanOrEqual(4);
     expect(dataset.classes.length).toBeGreaterThanOrEqual(2);
-    expect(contract.labels.map((_, i) => dataset.label(i))).toEqual(contract.labels);
-    for (let i = 0; i < dataset.length; i++) expect(dataset.classes[dataset.label(i)]).toBeTypeOf('string');
+    expect(contract.labels.map((_, i) => dataset.label!(i))).toEqual(contract.labels);
+    for (let i = 0; i < dataset.length; i++) expect(dataset.classes[dataset.label!(i)]).toBeTypeOf('string');
     expect((dataset.images === undefined) !== (dataset.decode === undefined)).toBe(true);
     free(dataset);
   });
@@ -59,13 +60,20 @@ export function describeDataset(name: string, contract: DatasetContract): void {
     const [whole] = await load(dataset.length, forwards);
     expect(whole!.inputs.dtype).toBe('uint8');
     const parts = await load(3, forwards.toReversed());
-    for (const { inputs, dataSamples } of parts) {
-      dataSamples.forEach((sample, k) => {
-        expect(sample).toEqual(whole!.dataSamples[sample.sampleIdx]);
-        tidy(() => expect(ops.equal(inputs.select(0, k), whole!.inputs.select(0, sample.sampleIdx))).toBe(true));
+    for (const { inputs, targets, meta } of parts) {
+      meta.forEach((sample, k) => {
+        const i = sample.sampleIdx!;
+        expect(sample).toEqual(whole!.meta[i]);
+        tidy(() => {
+          expect(ops.equal(inputs.select(0, k), whole!.inputs.select(0, i))).toBe(true);
+          for (const [name, value] of Object.entries(targets) as [string, Tensor][]) {
+            expect(ops.equal(value.select(0, k), (whole!.targets[name] as Tensor).select(0, i)), name).toBe(true);
+          }
+          expect(targets.labels!.select(0, k).item()).toBe(dataset.label!(i));
+        });
       });
     }
-    for (const { inputs } of [whole!, ...parts]) inputs.dispose();
+    for (const { inputs, targets } of [whole!, ...parts]) for (const one of tensorsIn([inputs, targets])) one.dispose();
     free(dataset);
   });
 

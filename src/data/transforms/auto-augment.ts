@@ -8,7 +8,7 @@ import { augmentStepSchema, autoAugmentPolicies, requireMagnitude } from './augm
 import type { AugmentStep } from './augment-policies.ts';
 import { operate, operations, operationLookSchema } from './operations/index.ts';
 import type { Chosen, OperationLook } from './operations/index.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
 const own = {
@@ -23,7 +23,7 @@ export interface AutoAugmentOptions extends OperationLook, OptionsFrom<typeof ow
 const stream = streamOf('AutoAugment');
 
 /** Cubuk, Zoph, Mané, Vasudevan, Le: AutoAugment, 2019, arXiv 1805.09501. For images of bytes. */
-export class AutoAugment implements Transform {
+export class AutoAugment implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...operationLookSchema });
   readonly #policies: readonly (readonly AugmentStep[])[];
   readonly #look: OperationLook;

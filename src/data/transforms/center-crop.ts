@@ -6,7 +6,7 @@ import { checkOptions, entry } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { roundHalfToEven, sidesOf, sizeSchema } from './sizes.ts';
-import type { Transform } from './transform.ts';
+import type { ImageTransform } from './transform.ts';
 
 const own = {
   /** Of what comes out. */
@@ -14,7 +14,7 @@ const own = {
 };
 export interface CenterCropOptions extends OptionsFrom<typeof own> {}
 
-export class CenterCrop implements Transform {
+export class CenterCrop implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];

@@ -18,7 +18,7 @@ import {
   RandomHorizontalFlip,
   RandomResizedCrop,
 } from './index.ts';
-import type { Transform } from './index.ts';
+import type { ImageTransform } from './index.ts';
 import { drawBeta, partnersOf } from './mixing.ts';
 import { pictures } from './transform.contract.ts';
 
@@ -26,7 +26,7 @@ const many = Array.from({ length: 400 }, (_, i) => i);
 const context = (samples: readonly number[] = many, epoch = 0) => ({ seed: 1, epoch, samples });
 
 /** For each of many grey images, the box that a transform painted with 255 on black; undefined for none. */
-function painted(transform: Transform, h: number, w: number) {
+function painted(transform: ImageTransform, h: number, w: number) {
   return tidy(() => {
     const result = transform.apply(ops.zeros([many.length, 1, h, w], { dtype: 'uint8' }), context());
     return (result.squeeze(1).toArray() as number[][][]).map((image) => {
@@ -202,7 +202,7 @@ describe('mixing', () => {
   const samples = [7, 1, 30, 12];
   const labelled = (inputs: Tensor) => ({
     inputs,
-    dataSamples: samples.map((sampleIdx, i) => ({ sampleIdx, gtLabel: i })),
+    targets: { labels: ops.arange(4) },
     numClasses: 5,
   });
 
@@ -233,12 +233,11 @@ describe('mixing', () => {
         .contiguous();
       for (const transform of [new Mixup({ alpha: 1 }), new CutMix(), new CutMix({ alpha: 5 })]) {
         for (let epoch = 0; epoch < 5; epoch++) {
-          const { inputs, dataSamples } = transform.applyLabelled(labelled(solid), context(samples, epoch));
-          const means = Array.from(inputs.mean([1, 2, 3]).data(), Number);
-          dataSamples.forEach(({ gtScore, gtLabel }, i) => {
-            expect(gtScore!.reduce((sum, share, k) => sum + share * (k + 1) * 10, 0)).toBeCloseTo(means[i]!, 3);
-            expect(gtLabel).toBe(i);
-          });
+          const { inputs, targets } = transform.applyBatch(labelled(solid), context(samples, epoch));
+          const means = Array.from((inputs as Tensor).mean([1, 2, 3]).data(), Number);
+          const mixed = targets.scores!.mv(tensor([10, 20, 30, 40, 50], { dtype: 'float64' }));
+          expect(mixed).toBeAllClose(means, { rtol: 1e-4 });
+          expect(targets.labels!.toArray()).toEqual([0, 1, 2, 3]);
         }
       }
     });
@@ -246,9 +245,9 @@ describe('mixing', () => {
 
   it('mixes what is mixed already', () => {
     tidy(() => {
-      const once = new Mixup({ alpha: 1 }).applyLabelled(labelled(pictures(samples)), context(samples));
-      const twice = new CutMix().applyLabelled(once, context(samples, 1));
-      for (const { gtScore } of twice.dataSamples) expect(gtScore!.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+      const once = new Mixup({ alpha: 1 }).applyBatch(labelled(pictures(samples)), context(samples));
+      const twice = new CutMix().applyBatch(once, context(samples, 1));
+      expect(twice.targets.scores!.sum(1)).toBeAllClose([1, 1, 1, 1], { rtol: 1e-9 });
     });
   });
 
@@ -256,8 +255,8 @@ describe('mixing', () => {
     tidy(() => {
       const some = new RandomBatchAugment({ augments: [{ type: 'CutMix' }], probs: [0.25] });
       const mixed = many.filter((epoch) => {
-        const { dataSamples } = some.applyLabelled(labelled(pictures(samples, 2, 2)), context(samples, epoch));
-        return dataSamples[0]!.gtScore !== undefined;
+        const { targets } = some.applyBatch(labelled(pictures(samples, 2, 2)), context(samples, epoch));
+        return targets.scores !== undefined;
       });
       expect(mixed.length / many.length).toBeCloseTo(0.25, 1);
     });

@@ -8,7 +8,7 @@ import { operate } from './operations/index.ts';
 import type { Chosen, OperationName } from './operations/index.ts';
 import { rangeSchema } from './sizes.ts';
 import type { Range } from './sizes.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
 /** Factors from `max(0, 1 - x)` to `1 + x`, or from min to max; a factor of 1 changes nothing. */
@@ -29,7 +29,7 @@ export interface ColorJitterOptions extends OptionsFrom<typeof own> {}
 const stream = streamOf('ColorJitter');
 
 /** As Pillow does them (see RandAugment's operations), on images of bytes. */
-export class ColorJitter implements Transform {
+export class ColorJitter implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly #kinds: readonly { operation: OperationName; range: Range }[];
 

@@ -5,10 +5,11 @@ import { checkOptions, entry } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { changeImages, imagesOf } from '../transform-list.ts';
 import { insideBoxes } from './boxes.ts';
 import type { Box } from './boxes.ts';
-import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
-import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
+import { drawBeta, mixTargets, ofPartners, partnersOf } from './mixing.ts';
+import type { BatchContext, ImageTransform, TransformedBatch } from './transform.ts';
 import { drawsOfBatch, streamOf } from './transform.ts';
 
 const own = {
@@ -22,9 +23,9 @@ const partnerStream = streamOf('CutMix partners');
 
 /**
  * One rectangle for the batch: `sqrt(1 - weight)` of each side, weight from Beta(alpha, alpha), its centre anywhere, cut off at the
- * border; `gtScore` is mixed by the area that came out. Yun, Han, Oh, Chun, Choe, Yoo: CutMix, 2019, arXiv 1905.04899.
+ * border; `scores` are mixed by the area that came out. Yun, Han, Oh, Chun, Choe, Yoo: CutMix, 2019, arXiv 1905.04899.
  */
-export class CutMix implements Transform {
+export class CutMix implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly alpha: number;
 
@@ -35,15 +36,16 @@ export class CutMix implements Transform {
 
   apply(batch: Tensor, context: BatchContext): Tensor {
     const inside = insideBoxes([this.#box(batch, context)], batch.shape[2]!, batch.shape[3]!); // (1, 1, H, W)
-    return ops.where(inside, partnerImages(batch, partnersOf(context, partnerStream)), batch);
+    return ops.where(inside, ofPartners(batch, partnersOf(context, partnerStream)), batch);
   }
 
-  applyLabelled({ inputs, dataSamples, numClasses }: LabelledBatch, context: BatchContext): LabelledBatch {
-    const [, , h = 1, w = 1] = inputs.shape;
-    const { height, width } = this.#box(inputs, context);
-    const options = { weight: 1 - (height * width) / (h * w), numClasses };
-    const mixed = mixLabels(dataSamples, partnersOf(context, partnerStream), options);
-    return { inputs: this.apply(inputs, context), dataSamples: mixed, numClasses };
+  applyBatch(batch: TransformedBatch, context: BatchContext): TransformedBatch {
+    const images = imagesOf(batch, this);
+    const [, , h = 1, w = 1] = images.shape;
+    const { height, width } = this.#box(images, context);
+    const options = { weight: 1 - (height * width) / (h * w), numClasses: batch.numClasses };
+    const targets = mixTargets(batch.targets, partnersOf(context, partnerStream), options);
+    return { ...changeImages(batch, this, context), targets };
   }
 
   #box(batch: Tensor, context: BatchContext): Box {

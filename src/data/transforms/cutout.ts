@@ -9,7 +9,7 @@ import { insideBoxes } from './boxes.ts';
 import type { Box } from './boxes.ts';
 import { chanceSchema, fillSchema, fillTensor, sidesOf, sizeSchema } from './sizes.ts';
 import type { Fill } from './sizes.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
 const own = {
@@ -29,7 +29,7 @@ const stream = streamOf('Cutout');
  * it is moved inside, as OpenMMLab does. DeVries, Taylor: Improved Regularization of Convolutional Neural Networks with Cutout,
  * 2017, arXiv 1708.04552.
  */
-export class Cutout implements Transform {
+export class Cutout implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly size: readonly [height: number, width: number];
   readonly p: number;

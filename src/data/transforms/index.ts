@@ -35,4 +35,4 @@ export { Resize } from './resize.ts';
 export type { ResizeOptions } from './resize.ts';
 export type { Fill, Range, Size } from './sizes.ts';
 export { drawsOf, streamOf, uniforms } from './transform.ts';
-export type { BatchContext, LabelledBatch, Transform } from './transform.ts';
+export type { BatchContext, ImageTransform, Transform, TransformedBatch } from './transform.ts';

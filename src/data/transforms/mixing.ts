@@ -1,8 +1,9 @@
 // What Mixup and CutMix share: which images are mixed, with what weight, and the labels that come of it. A batch makes one choice,
 // which depends on the samples in it and not on their order.
+import { RetortError } from '../../errors.ts';
+import { functional, integers } from '../../nn/index.ts';
+import type { Targets } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { tensor } from '../../torch/index.ts';
-import type { LoadedSample } from '../dataset.ts';
 import type { BatchContext } from './transform.ts';
 import { uniforms } from './transform.ts';
 
@@ -16,23 +17,27 @@ export function partnersOf(context: BatchContext, stream: number): number[] {
   return partners;
 }
 
-/** A batch's images in the order of their partners. */
-export function partnerImages(batch: Tensor, partners: readonly number[]): Tensor {
-  return batch.indexSelect(0, tensor(BigInt64Array.from(partners, BigInt)));
+/** A batch's images, or rows of targets, in the order of their partners. */
+export function ofPartners(batch: Tensor, partners: readonly number[]): Tensor {
+  return batch.indexSelect(0, integers(partners));
 }
 
-/** Samples whose `gtScore` is `weight` of their own classes and `1 - weight` of their partners'. */
-export function mixLabels(
-  dataSamples: readonly LoadedSample[],
+/** Targets whose `scores` are `weight` of the samples' own classes and `1 - weight` of their partners', in float64. */
+export function mixTargets(
+  targets: Targets,
   partners: readonly number[],
   { weight, numClasses }: { weight: number; numClasses: number },
-): LoadedSample[] {
-  const scores = dataSamples.map(({ gtLabel, gtScore }) => {
-    return gtScore ?? Array.from({ length: numClasses }, (_, k) => (k === gtLabel ? 1 : 0));
-  });
-  return dataSamples.map((sample, i) => {
-    const other = scores[partners[i]!]!;
-    return { ...sample, gtScore: scores[i]!.map((own, k) => weight * own + (1 - weight) * other[k]!) };
+): Targets {
+  const own = targets.scores?.to('float64') ?? sharesOf(targets.labels, numClasses);
+  return { ...targets, scores: own.mul(weight).add(ofPartners(own, partners).mul(1 - weight)) };
+}
+
+/** Classes as 1 and 0, float64 `(N, K)`. */
+function sharesOf(labels: Tensor | undefined, numClasses: number): Tensor {
+  if (labels?.ndim === 1) return functional.oneHot(labels, { numClasses }).to('float64');
+  const got = labels === undefined ? 'none' : `labels of shape (${labels.shape.join(', ')})`;
+  throw new RetortError(`mixing: labels (N), one class for each sample, were expected, got ${got}`, {
+    help: 'Mixup and CutMix go with a data set of classes: leave them out',
   });
 }
 

@@ -4,8 +4,9 @@ import { z } from 'zod';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { drawBeta, mixLabels, partnerImages, partnersOf } from './mixing.ts';
-import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
+import { changeImages } from '../transform-list.ts';
+import { drawBeta, mixTargets, ofPartners, partnersOf } from './mixing.ts';
+import type { BatchContext, ImageTransform, TransformedBatch } from './transform.ts';
 import { drawsOfBatch, streamOf } from './transform.ts';
 
 const own = {
@@ -18,10 +19,10 @@ const stream = streamOf('Mixup');
 const partnerStream = streamOf('Mixup partners');
 
 /**
- * `x_i = weight x_i + (1 - weight) x_j`, and `gtScore` likewise; weight from Beta(alpha, alpha), one for the batch. Images come out
+ * `x_i = weight x_i + (1 - weight) x_j`, and the targets' `scores` likewise; weight from Beta(alpha, alpha), one for the batch. Images come out
  * as floating point. Zhang, Cisse, Dauphin, Lopez-Paz: mixup, 2018, arXiv 1710.09412.
  */
-export class Mixup implements Transform {
+export class Mixup implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly alpha: number;
 
@@ -33,13 +34,13 @@ export class Mixup implements Transform {
   apply(batch: Tensor, context: BatchContext): Tensor {
     const values = batch.dtype === 'uint8' ? batch.to('float32') : batch;
     const weight = this.#weight(context);
-    return values.mul(weight).add(partnerImages(values, partnersOf(context, partnerStream)), { alpha: 1 - weight });
+    return values.mul(weight).add(ofPartners(values, partnersOf(context, partnerStream)), { alpha: 1 - weight });
   }
 
-  applyLabelled({ inputs, dataSamples, numClasses }: LabelledBatch, context: BatchContext): LabelledBatch {
-    const options = { weight: this.#weight(context), numClasses };
-    const mixed = mixLabels(dataSamples, partnersOf(context, partnerStream), options);
-    return { inputs: this.apply(inputs, context), dataSamples: mixed, numClasses };
+  applyBatch(batch: TransformedBatch, context: BatchContext): TransformedBatch {
+    const options = { weight: this.#weight(context), numClasses: batch.numClasses };
+    const targets = mixTargets(batch.targets, partnersOf(context, partnerStream), options);
+    return { ...changeImages(batch, this, context), targets };
   }
 
   #weight(context: BatchContext): number {

@@ -6,7 +6,7 @@ import { checkOptions, entry } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { keep, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import type { Transform } from './transform.ts';
+import type { ImageTransform } from './transform.ts';
 
 const own = {
   /** Of each channel, for values between 0 and 1. */
@@ -21,7 +21,7 @@ const own = {
 };
 export interface NormalizeOptions extends OptionsFrom<typeof own> {}
 
-export class Normalize implements Transform {
+export class Normalize implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly #scale: Tensor;
   readonly #shift: Tensor;

@@ -9,7 +9,7 @@ import { augmentStepSchema, randAugmentPolicies, requireMagnitude } from './augm
 import type { AugmentStep } from './augment-policies.ts';
 import { operate, operations, operationLookSchema } from './operations/index.ts';
 import type { Chosen, OperationLook } from './operations/index.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
 const own = {
@@ -34,7 +34,7 @@ const stream = streamOf('RandAugment');
  * The magnitude of a level is `min + (max - min) * level / totalLevel` of its operation's range.
  * Cubuk, Zoph, Shlens, Le: RandAugment, 2020, arXiv 1909.13719. For images of bytes.
  */
-export class RandAugment implements Transform {
+export class RandAugment implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...operationLookSchema });
   readonly #policies: readonly AugmentStep[];
   readonly #numPolicies: number;

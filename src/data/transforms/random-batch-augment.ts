@@ -5,10 +5,11 @@ import { RetortError } from '../../errors.ts';
 import { checkOptions, entry, Registry } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { changeImages } from '../transform-list.ts';
 import { CutMix, cutMixEntry } from './cutmix.ts';
 import { Mixup, mixupEntry } from './mixup.ts';
 import { chanceSchema } from './sizes.ts';
-import type { BatchContext, LabelledBatch, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform, Transform, TransformedBatch } from './transform.ts';
 import { drawsOfBatch, streamOf } from './transform.ts';
 
 const table = { CutMix: cutMixEntry, Mixup: mixupEntry };
@@ -18,10 +19,11 @@ const mixer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('Mixup'), ...Mixup.schema.shape }),
   z.strictObject({ type: z.literal('CutMix'), ...CutMix.schema.shape }),
 ]);
-const built = z.custom<Transform>(
-  (value) => typeof (value as { apply?: unknown } | null)?.apply === 'function',
-  'expected a transform',
-);
+const isTransform = (value: unknown): value is Transform => {
+  const { apply, applyBatch } = (value ?? {}) as { apply?: unknown; applyBatch?: unknown };
+  return typeof apply === 'function' || typeof applyBatch === 'function';
+};
+const built = z.custom<Transform>(isTransform, 'expected a transform');
 const own = {
   /** What is chosen from: `{ type: 'Mixup', alpha: 0.8 }`, `{ type: 'CutMix' }`, or such transforms. */
   augments: z
@@ -35,7 +37,7 @@ export interface RandomBatchAugmentOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomBatchAugment');
 
-export class RandomBatchAugment implements Transform {
+export class RandomBatchAugment implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly #augments: readonly Transform[];
   readonly #probs: readonly number[];
@@ -44,7 +46,7 @@ export class RandomBatchAugment implements Transform {
   constructor(options: RandomBatchAugmentOptions) {
     const { augments, probs } = checkOptions(RandomBatchAugment.schema, options, new.target.name);
     this.#augments = augments.map((one, i) =>
-      'apply' in one ? one : mixers.build(one, `RandomBatchAugment: augments.${i}`),
+      isTransform(one) ? one : mixers.build(one, `RandomBatchAugment: augments.${i}`),
     );
     this.#probs = probs ?? augments.map(() => 1 / augments.length);
     const sum = this.#probs.reduce((a, b) => a + b, 0);
@@ -56,13 +58,13 @@ export class RandomBatchAugment implements Transform {
   }
 
   apply(batch: Tensor, context: BatchContext): Tensor {
-    return this.#chosen(context)?.apply(batch, context) ?? batch;
+    return this.#chosen(context)?.apply?.(batch, context) ?? batch;
   }
 
-  applyLabelled(batch: LabelledBatch, context: BatchContext): LabelledBatch {
+  applyBatch(batch: TransformedBatch, context: BatchContext): TransformedBatch {
     const chosen = this.#chosen(context);
     if (chosen === undefined) return batch;
-    return chosen.applyLabelled?.(batch, context) ?? { ...batch, inputs: chosen.apply(batch.inputs, context) };
+    return chosen.applyBatch?.(batch, context) ?? changeImages(batch, chosen, context);
   }
 
   #chosen(context: BatchContext): Transform | undefined {

@@ -7,7 +7,7 @@ import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sidesOf, sizeSchema } from './sizes.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { streamOf, uniforms } from './transform.ts';
 
 const own = {
@@ -23,7 +23,7 @@ export interface RandomCropOptions extends OptionsFrom<typeof own> {}
 const rowStream = streamOf('RandomCrop rows');
 const columnStream = streamOf('RandomCrop columns');
 
-export class RandomCrop implements Transform {
+export class RandomCrop implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly fixesSize: boolean;
   readonly padding: number;

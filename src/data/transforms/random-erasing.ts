@@ -9,7 +9,7 @@ import { insideBoxes } from './boxes.ts';
 import type { Box } from './boxes.ts';
 import { chanceSchema, fillSchema, fillTensor, rangeSchema, roundHalfToEven } from './sizes.ts';
 import type { Fill, Range } from './sizes.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
 const own = {
@@ -31,7 +31,7 @@ export interface RandomErasingOptions extends OptionsFrom<typeof own> {}
 const stream = streamOf('RandomErasing');
 
 /** Zhong, Zheng, Kang, Li, Yang: Random Erasing Data Augmentation, 2020, arXiv 1708.04896. For images of 0 to 255. */
-export class RandomErasing implements Transform {
+export class RandomErasing implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly p: number;
   readonly #areaRange: Range;

@@ -6,7 +6,7 @@ import type { OptionsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { chanceSchema } from './sizes.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { streamOf, uniforms } from './transform.ts';
 
 const own = {
@@ -20,7 +20,7 @@ export interface RandomHorizontalFlipOptions extends OptionsFrom<typeof own> {}
 const stream = streamOf('RandomHorizontalFlip');
 const mirrored = { horizontal: [3], vertical: [2], diagonal: [2, 3] };
 
-export class RandomHorizontalFlip implements Transform {
+export class RandomHorizontalFlip implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly p: number;
   readonly direction: 'horizontal' | 'vertical' | 'diagonal';

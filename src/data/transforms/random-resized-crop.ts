@@ -10,7 +10,7 @@ import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
 import { rangeSchema, roundHalfToEven, sidesOf, sizeSchema } from './sizes.ts';
 import type { Range } from './sizes.ts';
-import type { BatchContext, Transform } from './transform.ts';
+import type { BatchContext, ImageTransform } from './transform.ts';
 import { drawsOf, streamOf } from './transform.ts';
 
 const own = {
@@ -28,7 +28,7 @@ export interface RandomResizedCropOptions extends ResizeLook, OptionsFrom<typeof
 const stream = streamOf('RandomResizedCrop');
 
 /** Szegedy et al.: Going Deeper with Convolutions, 2015, arXiv 1409.4842. */
-export class RandomResizedCrop implements Transform {
+export class RandomResizedCrop implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];

@@ -6,7 +6,7 @@ import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
-import type { Transform } from './transform.ts';
+import type { ImageTransform } from './transform.ts';
 
 const own = {
   /** Pixels. */
@@ -16,7 +16,7 @@ const own = {
 };
 export interface ResizeEdgeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
-export class ResizeEdge implements Transform {
+export class ResizeEdge implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly size: number;
   readonly edge: 'short' | 'long' | 'width' | 'height';

@@ -7,7 +7,7 @@ import type { Tensor } from '../../torch/index.ts';
 import { resizeImages, resizeLookSchema } from './resize-images.ts';
 import type { ResizeLook } from './resize-images.ts';
 import { sidesOf, sizeSchema } from './sizes.ts';
-import type { Transform } from './transform.ts';
+import type { ImageTransform } from './transform.ts';
 
 const own = {
   /** Of what comes out. */
@@ -15,7 +15,7 @@ const own = {
 };
 export interface ResizeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
-export class Resize implements Transform {
+export class Resize implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];

@@ -5,7 +5,7 @@ import { liveTensors, ops, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
 import * as all from './index.ts';
 import { buildTransform, transforms } from './index.ts';
-import type { BatchContext, LabelledBatch, Transform } from './index.ts';
+import type { BatchContext, ImageTransform, TransformedBatch } from './index.ts';
 
 export interface TransformContract {
   /** Options besides the type. */
@@ -41,13 +41,14 @@ export function pictures(chosen: readonly number[], h = 9, w = 12): Tensor {
 /** Runs the contract on a transform. */
 export function describeTransform(name: string, contract: TransformContract): void {
   const { options = {}, size = [9, 12], dtype = 'uint8', random = false, single = true } = contract;
-  const build = (more: object = {}): Transform => buildTransform({ type: name, ...options, ...more });
+  const build = (more: object = {}): ImageTransform =>
+    buildTransform({ type: name, ...options, ...more }) as ImageTransform;
   const apply = (batch: Tensor, context: BatchContext): unknown => tidy(() => build().apply(batch, context).toArray());
 
   it('contract: is registered with a summary and refuses what is wrong', () => {
     expect(transforms.get(name).summary.length).toBeGreaterThan(10);
     expect(() => build({ nonsense: 1 })).toThrow(/"nonsense" is no option/);
-    const Class = new Map(Object.entries<unknown>(all)).get(name) as new (options: object) => Transform;
+    const Class = new Map(Object.entries<unknown>(all)).get(name) as new (options: object) => ImageTransform;
     for (const [more, error] of contract.wrong) {
       expect(() => build(more), JSON.stringify(more)).toThrow(error);
       expect(() => new Class({ ...options, ...more }), `${JSON.stringify(more)} in code`).toThrow(error);
@@ -96,18 +97,27 @@ export function describeTransform(name: string, contract: TransformContract): vo
   it('contract: changes labels only where it says so, and then they add up to 1', () => {
     tidy(() => {
       const transform = build();
-      const dataSamples = samples.map((sampleIdx, i) => ({ gtLabel: i % 4, sampleIdx }));
-      const before: LabelledBatch = { inputs: pictures(samples), dataSamples, numClasses: 4 };
-      const after = transform.applyLabelled?.(before, at(samples));
+      const labels = tensor(BigInt64Array.from(samples, (_, i) => BigInt(i % 4)));
+      const before: TransformedBatch = { inputs: pictures(samples), targets: { labels }, numClasses: 4 };
+      const after = transform.applyBatch?.(before, at(samples));
       expect(after === undefined).toBe(single);
       if (after === undefined) return;
-      expect(ops.equal(after.inputs, transform.apply(before.inputs, at(samples)))).toBe(true);
-      after.dataSamples.forEach((sample, i) => {
-        expect(sample).toMatchObject(dataSamples[i]!);
-        expect(sample.gtScore).toHaveLength(4);
-        expect(sample.gtScore!.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
-        expect(Math.min(...sample.gtScore!)).toBeGreaterThanOrEqual(0);
-      });
+      const images = transform.apply(before.inputs as Tensor, at(samples));
+      expect(ops.equal(after.inputs as Tensor, images)).toBe(true);
+      expect(after.targets.labels).toBe(labels);
+      const { scores } = after.targets;
+      expect(scores!.shape).toEqual([samples.length, 4]);
+      expect(scores!.sum(1)).toBeAllClose(
+        samples.map(() => 1),
+        { rtol: 1e-9 },
+      );
+      expect(scores!.min().item()).toBeGreaterThanOrEqual(0);
+      // a record with images is mixed alike, and keeps its other entries
+      const mask = ops.ones([samples.length, 2]);
+      const record = { ...before, inputs: { images: before.inputs as Tensor, mask } };
+      const mixed = transform.applyBatch!(record, at(samples)).inputs as Record<string, Tensor>;
+      expect(ops.equal(mixed['images']!, images)).toBe(true);
+      expect(mixed['mask']).toBe(mask);
     });
   });
 

@@ -1,6 +1,7 @@
 // What a transform is, and the random numbers it may use.
+import type { LearnedBatch } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import type { LoadedSample, SampleContext } from '../dataset.ts';
+import type { SampleContext } from '../dataset.ts';
 import { hash, hashText } from '../hash.ts';
 
 /** Which samples a batch holds and when: all that randomness may depend on. */
@@ -9,23 +10,24 @@ export interface BatchContext extends SampleContext {
   samples: readonly number[];
 }
 
-/** Images with what is known of them. */
-export interface LabelledBatch {
-  /** `(N, C, H, W)` */
-  inputs: Tensor;
-  /** One per image. */
-  dataSamples: readonly LoadedSample[];
+/** What a transform that changes more than images is given, and gives back. */
+export interface TransformedBatch extends LearnedBatch {
   /** How many classes there are. */
-  numClasses: number;
+  readonly numClasses: number;
 }
 
-/** Changes a whole batch `(N, C, H, W)`. */
+/** Changes a whole batch: its images `(N, C, H, W)` with `apply`, or more of it with `applyBatch`. One of both must be there. */
 export interface Transform {
-  apply(batch: Tensor, context: BatchContext): Tensor;
+  apply?(images: Tensor, context: BatchContext): Tensor;
   /** Images of any size come out of one size, so that those of files can be put into a batch. Default false. */
   readonly fixesSize?: boolean;
-  /** Of transforms that change labels too: called in place of `apply`, which changes the images alone. */
-  applyLabelled?(batch: LabelledBatch, context: BatchContext): LabelledBatch;
+  /** Of transforms that change targets too, or inputs that are no images: called in place of `apply`. */
+  applyBatch?(batch: TransformedBatch, context: BatchContext): TransformedBatch;
+}
+
+/** A transform of images, which can be called by itself. */
+export interface ImageTransform extends Transform {
+  apply(images: Tensor, context: BatchContext): Tensor;
 }
 
 /**

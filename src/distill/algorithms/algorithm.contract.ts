@@ -1,11 +1,13 @@
 // What holds for every algorithm; each one's test runs it.
 import { expect, it } from 'vitest';
 
+import { targetsOf } from '../../nn/index.ts';
+import type { UpdateRequest } from '../../nn/index.ts';
 import { SGD } from '../../optim/index.ts';
 import { backward, manualSeed, memory, randn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { algorithms } from './index.ts';
-import type { Algorithm, UpdateRequest } from './index.ts';
+import type { Algorithm } from './index.ts';
 
 export interface AlgorithmContract {
   /** A fresh algorithm for images `(N, 1, 8, 8)` of four classes. */
@@ -23,7 +25,7 @@ export interface AlgorithmContract {
 }
 
 const labels = [0, 1, 2, 3, 0, 1];
-const batch = () => ({ inputs: randn([6, 1, 8, 8]), dataSamples: labels.map((gtLabel) => ({ gtLabel })) });
+const batch = () => ({ inputs: randn([6, 1, 8, 8]), targets: targetsOf(labels.map((gtLabel) => ({ gtLabel }))) });
 
 function snapshot(algorithm: Algorithm): Map<string, string> {
   return tidy(
@@ -69,8 +71,8 @@ export function describeAlgorithm(name: string, contract: AlgorithmContract): vo
     expect(algorithms.get(name).summary.length).toBeGreaterThan(10);
     const algorithm = fresh();
     tidy(() => {
-      const { inputs, dataSamples } = batch();
-      const losses = algorithm.loss(inputs, dataSamples);
+      const { inputs, targets } = batch();
+      const losses = algorithm.loss(inputs, targets);
       expect(Object.keys(losses).toSorted()).toEqual([...keys].toSorted());
       expect(Number.isFinite(algorithm.parseLosses(losses)[0].item())).toBe(true);
     });
@@ -104,8 +106,8 @@ export function describeAlgorithm(name: string, contract: AlgorithmContract): vo
     const losses = [one, two].map((algorithm) => {
       manualSeed(11);
       return tidy(() => {
-        const { inputs, dataSamples } = batch();
-        return algorithm.parseLosses(algorithm.loss(inputs, dataSamples))[0].item();
+        const { inputs, targets } = batch();
+        return algorithm.parseLosses(algorithm.loss(inputs, targets))[0].item();
       });
     });
     expect(losses[1]).toBe(losses[0]);

@@ -1,73 +1,115 @@
 // What the training loop sees of every algorithm: a training step, the students to ship, the networks to evaluate.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
-import { BatchNorm, Module } from '../../nn/index.ts';
-import type { DataSample, LossModel } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { BatchNorm, Module, targetsOf, withSamples } from '../../nn/index.ts';
+import type {
+  GivenTargets,
+  Inputs,
+  LearnedBatch,
+  LossModel,
+  Network,
+  Outputs,
+  Targets,
+  UpdateRequest,
+} from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
+import { isPlainObject, Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import type { Compat } from '../losses/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
+import type { QuietPassOptions } from './quiet-pass.ts';
 
-export interface AlgorithmOptions {
-  /** The student. */
-  architecture: LossModel;
+const hasForward = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as { forward?: unknown }).forward === 'function';
+/** The schema of a network, a generator or a distiller that is built. */
+export const built = <T>(what: string) => z.custom<T>(hasForward, `expected ${what}`);
+
+/**
+ * What a network is trained on, where it does not compute its losses itself: a function, or a module (whose parameters are then
+ * trained too), of what the network gives and the targets of the batch. It returns a scalar, or several by name; those whose name
+ * contains "loss" are added up.
+ */
+export type NetworkLoss = LossFunction | (Module & { forward: LossFunction });
+/** Bivariant in what a network gives: a loss of scores is one, although not all networks give scores. */
+type LossFunction = {
+  call(outputs: Outputs, targets: Targets): Tensor | Readonly<Record<string, Tensor>>;
+}['call'];
+
+/** What every algorithm may be told, in configs too. */
+export const commonOptions = {
+  /**
+   * What networks are trained on: `(outputs, targets) => loss`, or a module with such a forward. Networks are then called as
+   * `forward(inputs)`. Default: they compute their own losses, in mode `'loss'` of a `LossModel`.
+   */
+  loss: z
+    .custom<NetworkLoss>(
+      (value) => typeof value === 'function' || hasForward(value),
+      'expected (outputs, targets) => loss',
+    )
+    .optional(),
   /** Leave in-place activations of the student on; records taken before one are then refused. Default false. */
-  moduleInplace?: boolean | undefined;
+  moduleInplace: z.boolean().default(false),
   /** `'mmrazor'` behaves as MMRazor does where that differs: docs/differences.md. Default: as the options say. */
-  compat?: Compat | undefined;
+  compat: z.literal('mmrazor').optional(),
+};
+const parts = {
+  /** The student. */
+  architecture: built<Network>('a network'),
+};
+export interface AlgorithmOptions extends OptionsFrom<typeof parts>, OptionsFrom<typeof commonOptions> {}
+
+/** The schema of an algorithm's options: its own, and those of {@link AlgorithmOptions}. Unknown ones are refused. */
+export function algorithmSchema<S extends z.ZodRawShape>(own: S) {
+  return z.strictObject({ ...parts, ...commonOptions, ...own });
 }
 
 /**
- * The same images as other networks are to see them (another normalisation, another augmentation), by the network's name:
+ * The same samples as other networks are to see them (another normalization, another augmentation), by the network's name:
  * `teacher`, or the name of one of several teachers. A network that has none sees the student's.
  */
-export type Views = Readonly<Record<string, Tensor>>;
-
-export interface TrainBatch {
-  /** `(N, C, H, W)` */
-  inputs: Tensor;
-  /** One per image. */
-  dataSamples: readonly DataSample[];
-  views?: Views;
-}
-
-/** What one update of parameters is about. */
-export interface UpdateRequest {
-  /** The scalar to differentiate. */
-  total: Tensor;
-  /** What it is made of, to report. */
-  entries: Readonly<Record<string, Tensor>>;
-  /** The sub-module whose parameters move, where an algorithm trains several in turn. Default: everything that is trained. */
-  part?: string;
-}
+export type Views = Readonly<Record<string, Inputs>>;
 
 /** Differentiates a total and moves parameters; the training loop provides it. */
 export type Update = (request: UpdateRequest) => void;
 
+/** Who teaches whom: computes the losses of a batch, and says which networks are trained, shipped, evaluated and left as they are. */
 export abstract class Algorithm extends Module {
-  /** The network that is trained and shipped. */
-  readonly architecture: LossModel;
-  /** Whether MMRazor's behaviour is asked for where it differs. */
-  protected readonly original: boolean;
+  /** What its options are checked by. A class without one checks its own options itself. */
+  static readonly schema: z.ZodType = z.looseObject({ ...parts, ...commonOptions });
 
-  constructor({ architecture, moduleInplace = false, compat }: AlgorithmOptions) {
+  /** The network that is trained and shipped. */
+  readonly architecture: Network;
+  /** Whether MMRazor's behavior is asked for where it differs. */
+  protected readonly original: boolean;
+  /** The option `loss`, where it is a module: its parameters are trained with the student's. */
+  declare readonly student_loss?: Module;
+  readonly #loss: LossFunction | undefined;
+
+  /** @throws {RetortError} for options that the schema refuses: unknown ones, and values that make no sense. */
+  constructor(options: AlgorithmOptions) {
     super();
+    checkOptions(new.target.schema, options, new.target.name);
+    const { architecture, loss, moduleInplace = false, compat } = options;
     this.architecture = architecture;
+    if (loss instanceof Module) this.student_loss = loss;
+    this.#loss = loss instanceof Module ? (outputs, targets) => loss.forward(outputs, targets) : loss;
     this.original = compat === 'mmrazor';
     if (!moduleInplace) disableInplace(architecture);
   }
 
-  get student(): LossModel {
+  get student(): Network {
     return this.architecture;
   }
 
   /** The networks that are shipped, by name; each gets a checkpoint of its own. */
-  students(): Readonly<Record<string, LossModel>> {
+  students(): Readonly<Record<string, Network>> {
     return { student: this.student };
   }
 
   /** Networks to evaluate, by name: the student, and a teacher where there is one. */
-  evaluated(): Readonly<Record<string, LossModel>> {
+  evaluated(): Readonly<Record<string, Network>> {
     return { student: this.student };
   }
 
@@ -83,11 +125,50 @@ export abstract class Algorithm extends Module {
 
   /**
    * The losses of a batch by name, such as `student.loss` and `distill.loss_kl`.
-   * @param inputs `(N, C, H, W)`
-   * @param dataSamples one per image
+   * @param inputs a tensor `(N, ...)` such as images `(N, C, H, W)`, or a record of tensors
+   * @param targets what they are to give, or a list of samples such as `{ gtLabel: 3 }`
    * @param views what other networks see in place of `inputs`
    */
-  abstract loss(inputs: Tensor, dataSamples: readonly DataSample[], views?: Views): LossRecord;
+  loss(inputs: Inputs, targets: GivenTargets, views?: Views): LossRecord {
+    return this.lossesOf({ inputs, targets: targetsOf(targets), ...(views === undefined ? {} : { views }) });
+  }
+
+  /** The losses of a batch by name: what an algorithm is. */
+  protected abstract lossesOf(batch: LearnedBatch): LossRecord;
+
+  /** When networks whose losses nobody asks for compute them all the same: see {@link QuietPass}. */
+  protected get quietLosses(): QuietPassOptions['losses'] {
+    if (this.#loss !== undefined) return 'never';
+    return this.original ? 'always' : 'where tapped';
+  }
+
+  /**
+   * What a network is trained on by itself: the option `loss` on what it gives, or the losses that it computes.
+   * @param who the network, for errors
+   * @throws {RetortError} for a network that gives no losses, where the option is not there.
+   */
+  protected ownLosses(who: string, network: Network, { inputs, targets }: LearnedBatch): Record<string, Tensor> {
+    if (this.#loss !== undefined) {
+      const losses: unknown = this.#loss(network.forward(inputs), targets);
+      if (losses instanceof Tensor) return { loss: losses };
+      if (isPlainObject(losses)) return losses as Record<string, Tensor>;
+      throw new RetortError(
+        `${this.constructor.name}: loss: expected a tensor or a record of tensors, got ${shown(losses)}`,
+      );
+    }
+    const losses: unknown = (network as LossModel).forward(inputs, withSamples(targets), 'loss');
+    if (isPlainObject(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
+      return losses as Record<string, Tensor>;
+    }
+    throw new RetortError(
+      `${this.constructor.name}: ${who} ${network.constructor.name} computes no losses: in mode "loss" it gives ${shown(losses)}`,
+      {
+        help:
+          'say what it is trained on: { loss: (outputs, targets) => functional.crossEntropy(outputs, targets.labels) }; ' +
+          'or, where only the distiller is to train it, calculateStudentLoss: false',
+      },
+    );
+  }
 
   /** See {@link parseLosses}. */
   parseLosses(losses: LossRecord): ReturnType<typeof parseLosses> {
@@ -95,7 +176,7 @@ export abstract class Algorithm extends Module {
   }
 
   /** One batch of training: computes losses and hands them to `update`. Returns what is to be reported. */
-  trainStep(batch: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
+  trainStep(batch: LearnedBatch, update: Update): Readonly<Record<string, Tensor>> {
     const [total, entries] = this.batchLosses(this.preprocessed(batch));
     update({ total, entries });
     return entries;
@@ -105,10 +186,9 @@ export abstract class Algorithm extends Module {
    * The losses of a batch that is {@link preprocessed}, and their total.
    * @throws {RetortError} that says so where networks are given bytes and cannot compute with them.
    */
-  batchLosses(batch: TrainBatch): ReturnType<typeof parseLosses> {
-    const { inputs, dataSamples, views } = batch;
+  batchLosses(batch: LearnedBatch): ReturnType<typeof parseLosses> {
     try {
-      return this.parseLosses(this.loss(inputs, dataSamples, views));
+      return this.parseLosses(this.lossesOf(batch));
     } catch (error) {
       throw explained(error, batch);
     }
@@ -118,12 +198,9 @@ export abstract class Algorithm extends Module {
    * The batch as the student prepares it for training (mixed, or labels as shares), for student and teacher alike.
    * @throws {RetortError} when a student that mixes meets views of their own: those would stay unmixed.
    */
-  preprocessed(batch: TrainBatch): TrainBatch {
-    const { inputs, dataSamples, views } = batch;
-    const mixed = this.student.preprocess?.({ inputs, dataSamples });
-    if (mixed === undefined) return batch;
-    if (mixed.inputs === inputs) return { ...batch, dataSamples: mixed.dataSamples };
-    if (views !== undefined) {
+  preprocessed(batch: LearnedBatch): LearnedBatch {
+    const mixed = this.student.preprocess?.(batch) ?? batch;
+    if (mixed.inputs !== batch.inputs && batch.views !== undefined) {
       throw new RetortError(
         'the student mixes images, but other networks have views of their own, which would stay unmixed',
         {
@@ -141,16 +218,25 @@ export abstract class Algorithm extends Module {
   afterStep(): void {}
 
   /** The same as {@link loss}: calling the algorithm computes its losses. */
-  override forward(inputs: Tensor, dataSamples: readonly DataSample[], views?: Views): LossRecord {
-    return this.loss(inputs, dataSamples, views);
+  override forward(inputs: Inputs, targets: GivenTargets, views?: Views): LossRecord {
+    return this.loss(inputs, targets, views);
   }
 }
 
+/** What came in place of losses. */
+function shown(value: unknown): string {
+  if (value instanceof Tensor) return 'a tensor';
+  if (isPlainObject(value)) return `{ ${Object.keys(value).join(', ')} }`;
+  return Array.isArray(value) ? 'a list' : typeof value;
+}
+
 /** Images that nobody normalized are the likely reason why a network fails on them. */
-function explained(error: unknown, { inputs, views = {} }: TrainBatch): unknown {
-  const given = Object.entries({ student: inputs, ...views }).filter(
-    ([, { dtype }]) => !/^b?float|complex/.test(dtype),
-  );
+function explained(error: unknown, { inputs, views = {} }: LearnedBatch): unknown {
+  const images = Object.entries({ student: inputs, ...views }).flatMap(([name, seen]) => {
+    const found = seen instanceof Tensor ? seen : seen['images'];
+    return found === undefined ? [] : [[name, found] as const];
+  });
+  const given = images.filter(([, { dtype, ndim }]) => ndim === 4 && !/^b?float|complex/.test(dtype));
   if (!(error instanceof RetortError) || given.length === 0) return error;
   const [[name, { dtype }]] = given as [[string, Tensor]];
   const [reason] = error.message.split('\n');

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
 import { RetortError } from '../../errors.ts';
 import { buildModel } from '../../models/index.ts';
-import { BatchNorm, Dropout } from '../../nn/index.ts';
+import { BatchNorm, Dropout, targetsOf } from '../../nn/index.ts';
 import { manualSeed, noGrad, ones, randn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { describeAlgorithm } from './algorithm.contract.ts';
@@ -209,10 +209,11 @@ it('a student that wants labels as shares gets them, also where nothing is mixed
   tidy(() => {
     const inputs = randn([4, 1, 8, 8]);
     const views = { teacher: inputs };
-    const batch = algorithm.preprocessed({ inputs, dataSamples: samples, views });
+    const batch = tidy(() => algorithm.preprocessed({ inputs, targets: targetsOf(samples), views }));
     expect(batch.inputs).toBe(inputs);
     expect(batch.views).toBe(views);
-    expect(batch.dataSamples[2]).toEqual({ gtLabel: 2, gtScore: [0, 0, 1, 0] });
+    expect(batch.targets.labels!.toArray()).toEqual([0, 1, 2, 3]);
+    expect((batch.targets.scores!.toArray() as unknown[])[2]).toEqual([0, 0, 1, 0]);
   });
 });
 
@@ -335,7 +336,7 @@ describe('DataFreeDistillation', () => {
     const algorithm = dataFree('DataFreeDistillation', { studentIter: 3, studentTrainFirst: true });
     const parts: string[] = [];
     tidy(() => {
-      algorithm.trainStep({ inputs: randn([4, 3, 8, 8]), dataSamples: samples }, ({ total, part }) => {
+      algorithm.trainStep({ inputs: randn([4, 3, 8, 8]), targets: targetsOf(samples) }, ({ total, part }) => {
         parts.push(part!);
         total.backward(undefined, { inputs: algorithm.getModule(part!)!.parameters() });
         if (part === 'architecture') algorithm.student.zeroGrad();
@@ -398,14 +399,14 @@ describe('a frozen teacher', () => {
   };
 
   it('computes no losses, unless the original does or it is trained', () => {
-    expect(modes(single())).toEqual(['tensor', 'tensor']);
+    expect(modes(single())).toEqual([undefined, undefined]);
     expect(modes(single({ compat: 'mmrazor' }))).toEqual(['loss', 'loss']);
     expect(modes(single({ teacherTrainable: true }))).toEqual(['loss', 'loss']);
   });
 
   it('computes them where a recorder asks for what only they call', () => {
-    expect(modes(single({ distiller: tap('backbone') }))).toEqual(['tensor', 'tensor']);
-    expect(modes(single({ distiller: tap('head.loss_module') }))).toEqual(['tensor', 'loss', 'loss']);
+    expect(modes(single({ distiller: tap('backbone') }))).toEqual([undefined, undefined]);
+    expect(modes(single({ distiller: tap('head.loss_module') }))).toEqual([undefined, 'loss', 'loss']);
   });
 
   it('moves its norms and takes random numbers once, also where that is found out', () => {

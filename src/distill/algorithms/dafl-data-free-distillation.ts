@@ -1,8 +1,8 @@
 // Data-free learning: one made-up batch per step trains the generator and the student.
-import type { DataSample } from '../../nn/index.ts';
+import type { LearnedBatch } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addPrefixed } from './algorithm.ts';
-import type { TrainBatch, Update } from './algorithm.ts';
+import type { Update } from './algorithm.ts';
 import { DataFreeDistillation } from './data-free-distillation.ts';
 import type { LossRecord } from './parse-losses.ts';
 
@@ -13,18 +13,18 @@ import type { LossRecord } from './parse-losses.ts';
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
 export class DAFLDataFreeDistillation extends DataFreeDistillation {
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+  protected override lossesOf({ inputs, targets }: LearnedBatch): LossRecord {
     const images = this.fakes(inputs);
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
-    addPrefixed(losses, 'generator', this.generatorLosses(images, dataSamples));
-    addPrefixed(losses, 'distill', this.studentLosses(images.detach(), dataSamples));
+    addPrefixed(losses, 'generator', this.generatorLosses(images, targets));
+    addPrefixed(losses, 'distill', this.studentLosses(images.detach(), targets));
     return losses;
   }
 
-  override trainStep({ inputs, dataSamples }: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
+  override trainStep({ inputs, targets }: LearnedBatch, update: Update): Readonly<Record<string, Tensor>> {
     const images = this.fakes(inputs);
-    const generator = this.parseLosses(this.generatorLosses(images, dataSamples));
-    const student = this.parseLosses(this.studentLosses(images.detach(), dataSamples));
+    const generator = this.parseLosses(this.generatorLosses(images, targets));
+    const student = this.parseLosses(this.studentLosses(images.detach(), targets));
     const reported: Record<string, Tensor> = {};
     for (const [part, prefix, [total, entries]] of [
       ['generator', 'generator', generator],

@@ -1,15 +1,18 @@
 // Distillation without data: a generator makes the images, the student learns on them from the teachers, and the generator
 // learns what is hard for the student.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
-import { ModuleDict } from '../../nn/index.ts';
-import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import { ModuleDict, sizeOf } from '../../nn/index.ts';
+import type { Inputs, LearnedBatch, Module, Network, Targets } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad, randn } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
-import type { AlgorithmOptions, TrainBatch, Update } from './algorithm.ts';
-import { FrozenPass, namingErrors } from './frozen-pass.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
+import type { AlgorithmOptions, Update } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
+import { namingErrors, QuietPass } from './quiet-pass.ts';
 
 /** What makes images `(N, C, H, W)` from latent vectors `(N, latentDim)`. */
 export interface ImageGenerator extends Module {
@@ -17,36 +20,43 @@ export interface ImageGenerator extends Module {
   forward(latent: Tensor): Tensor;
 }
 
-export interface DataFreeDistillationOptions extends AlgorithmOptions {
+const parts = {
   /** What the student is trained with. */
-  distiller: ConfigurableDistiller;
+  distiller: built<ConfigurableDistiller>('a distiller'),
   /** What the generator is trained with. */
-  generatorDistiller: ConfigurableDistiller;
+  generatorDistiller: built<ConfigurableDistiller>('a distiller'),
   /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
-  teachers: Readonly<Record<string, LossModel>>;
-  generator: ImageGenerator;
+  teachers: z.record(z.string(), built<Network>('a network')),
+  /** What makes the images. */
+  generator: built<ImageGenerator>('a generator'),
+};
+/** What this algorithm may be told besides networks and distillers, in configs too. */
+export const dataFreeOptions = {
   /** Updates of the student per step. Default 1. */
-  studentIter?: number | undefined;
+  studentIter: z.int().positive().default(1),
   /** Update the student before the generator. Default false. */
-  studentTrainFirst?: boolean | undefined;
-}
+  studentTrainFirst: z.boolean().default(false),
+};
+export interface DataFreeDistillationOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof dataFreeOptions> {}
 
 /**
  * Each step updates the generator once and the student `studentIter` times, each on fresh latents from libtorch's generator. A
- * batch gives the number of images and the labels that the heads ask for; its images are not looked at. Only the part that is
+ * batch gives the number of images; its images are not looked at. Only the part that is
  * updated gets gradients. Teachers are frozen and in evaluation mode. Losses: `distill.*`, `generator.*`.
  *
  * Optimisers go by part: `architecture` and `generator`. Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006;
  * Micaelli and Storkey: Zero-shot Knowledge Transfer, arXiv 1905.09768.
  */
 export class DataFreeDistillation extends Algorithm {
-  readonly teachers: ModuleDict<LossModel>;
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...dataFreeOptions });
+  readonly teachers: ModuleDict<Network>;
   readonly generator: ImageGenerator;
   readonly distiller: ConfigurableDistiller;
   readonly generator_distiller: ConfigurableDistiller;
   readonly studentIter: number;
   readonly studentTrainFirst: boolean;
-  readonly #passes: ReadonlyMap<ConfigurableDistiller, FrozenPass>;
+  readonly #passes: ReadonlyMap<ConfigurableDistiller, Record<'teacher' | 'student', QuietPass>>;
 
   /** @throws {RetortError} when there is no teacher, or studentIter is no positive whole number. */
   constructor(options: DataFreeDistillationOptions) {
@@ -54,9 +64,6 @@ export class DataFreeDistillation extends Algorithm {
     const name = new.target.name;
     if (Object.keys(options.teachers).length === 0) throw new RetortError(`${name}: teachers is empty`);
     this.studentIter = options.studentIter ?? 1;
-    if (!Number.isInteger(this.studentIter) || this.studentIter < 1) {
-      throw new RetortError(`${name}: studentIter must be a whole number of at least 1, got ${this.studentIter}`);
-    }
     this.studentTrainFirst = options.studentTrainFirst ?? false;
     this.teachers = new ModuleDict(options.teachers);
     this.generator = options.generator;
@@ -69,15 +76,21 @@ export class DataFreeDistillation extends Algorithm {
       distiller.prepareFromTeacher(this.teachers);
     }
     this.#passes = new Map(
-      [this.distiller, this.generator_distiller].map((distiller) => [
-        distiller,
-        new FrozenPass(distiller, this.teachers, this.original),
-      ]),
+      [this.distiller, this.generator_distiller].map((distiller) => {
+        const quiet = { distiller, losses: this.quietLosses };
+        return [
+          distiller,
+          {
+            teacher: new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teachers }),
+            student: new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture }),
+          },
+        ] as const;
+      }),
     );
     this.train();
   }
 
-  override evaluated(): Readonly<Record<string, LossModel>> {
+  override evaluated(): Readonly<Record<string, Network>> {
     return { student: this.student, ...Object.fromEntries(this.#named()) };
   }
 
@@ -101,17 +114,17 @@ export class DataFreeDistillation extends Algorithm {
   }
 
   /** The losses of one update of each part, in the order of training, on fresh latents; nothing is updated. */
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+  protected override lossesOf(batch: LearnedBatch): LossRecord {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const student = (): void =>
-      addPrefixed(losses, 'distill', this.studentLosses(this.fakes(inputs).detach(), dataSamples));
+      addPrefixed(losses, 'distill', this.studentLosses(this.fakes(batch.inputs).detach(), batch.targets));
     const generator = (): void =>
-      addPrefixed(losses, 'generator', this.generatorLosses(this.fakes(inputs), dataSamples));
+      addPrefixed(losses, 'generator', this.generatorLosses(this.fakes(batch.inputs), batch.targets));
     for (const part of this.studentTrainFirst ? [student, generator] : [generator, student]) part();
     return losses;
   }
 
-  override trainStep({ inputs, dataSamples }: TrainBatch, update: Update): Readonly<Record<string, Tensor>> {
+  override trainStep({ inputs, targets }: LearnedBatch, update: Update): Readonly<Record<string, Tensor>> {
     const reported: Record<string, Tensor> = {};
     const train = (part: 'architecture' | 'generator', prefix: string, losses: LossRecord): void => {
       const [total, entries] = this.parseLosses(losses);
@@ -120,55 +133,49 @@ export class DataFreeDistillation extends Algorithm {
     };
     const student = (): void => {
       for (let i = 0; i < this.studentIter; i++) {
-        train(
-          'architecture',
-          'distill',
-          this.studentLosses(
-            noGrad(() => this.fakes(inputs)),
-            dataSamples,
-          ),
-        );
+        const images = noGrad(() => this.fakes(inputs));
+        train('architecture', 'distill', this.studentLosses(images, targets));
       }
     };
-    const generator = (): void =>
-      train('generator', 'generator', this.generatorLosses(this.fakes(inputs), dataSamples));
+    const generator = (): void => train('generator', 'generator', this.generatorLosses(this.fakes(inputs), targets));
     for (const part of this.studentTrainFirst ? [student, generator] : [generator, student]) part();
     return reported;
   }
 
   /** As many made-up images as the batch has. */
-  protected fakes(inputs: Tensor): Tensor {
-    return this.generator.forward(randn([inputs.shape[0]!, this.generator.latentDim]));
+  protected fakes(inputs: Inputs): Tensor {
+    return this.generator.forward(randn([sizeOf(inputs), this.generator.latentDim]));
   }
 
   /** What the student is trained on. @param images made-up, outside the graph */
-  protected studentLosses(images: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    return this.#losses(this.distiller, { images, dataSamples }, noGrad);
+  protected studentLosses(images: Tensor, targets: Targets): LossRecord {
+    return this.#losses(this.distiller, { inputs: images, targets }, noGrad);
   }
 
   /** What the generator is trained on: gradients flow through student and teachers. @param images made-up, in the graph */
-  protected generatorLosses(images: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    return this.#losses(this.generator_distiller, { images, dataSamples }, (run) => run());
+  protected generatorLosses(images: Tensor, targets: Targets): LossRecord {
+    return this.#losses(this.generator_distiller, { inputs: images, targets }, (run) => run());
   }
 
-  #losses(
-    distiller: ConfigurableDistiller,
-    { images, dataSamples }: { images: Tensor; dataSamples: readonly DataSample[] },
-    asTeacher: (run: () => void) => void,
-  ): LossRecord {
-    this.#passes.get(distiller)!.run((mode) =>
-      asTeacher(() => {
-        for (const [name, teacher] of this.#named())
-          namingErrors(`teacher "${name}"`, () => teacher.forward(images, dataSamples, mode as 'tensor'));
-      }),
+  #losses(distiller: ConfigurableDistiller, batch: LearnedBatch, asTeacher: (run: () => void) => void): LossRecord {
+    const { inputs, targets } = batch;
+    const { teacher, student } = this.#passes.get(distiller)!;
+    teacher.run((forward) =>
+      distiller.teacherPass(() =>
+        asTeacher(() => {
+          for (const [name, network] of this.#named()) {
+            namingErrors(`teacher "${name}"`, () => forward(network, inputs, targets));
+          }
+        }),
+      ),
     );
-    distiller.studentPass(() => this.architecture.forward(images, dataSamples, 'loss'));
-    const losses = distiller.forward({ inputs: images, dataSamples });
+    student.run((forward) => distiller.studentPass(() => forward(this.architecture, inputs, targets)));
+    const losses = distiller.forward(batch);
     distiller.endStep();
     return losses;
   }
 
-  #named(): [string, LossModel][] {
+  #named(): [string, Network][] {
     return this.teachers.keys().map((name) => [name, this.teachers.get(name)]);
   }
 }

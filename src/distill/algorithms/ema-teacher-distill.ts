@@ -1,19 +1,31 @@
 // Self-distillation over time: the teacher is a running average of the student.
-import { RetortError } from '../../errors.ts';
-import type { LossModel } from '../../nn/index.ts';
+import { z } from 'zod';
+
+import type { Network } from '../../nn/index.ts';
 import { Buffer, moveAverage } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad, tensor, tidy } from '../../torch/index.ts';
-import { SingleTeacherDistill } from './single-teacher-distill.ts';
+import { algorithmSchema, built } from './algorithm.ts';
+import { SingleTeacherDistill, singleTeacherOptions } from './single-teacher-distill.ts';
+import type { ConfigurableDistiller } from '../distillers/index.ts';
 import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 
-export interface EmaTeacherDistillOptions extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'> {
+const { teacherTrainable: _, ...ofSingleTeacher } = singleTeacherOptions;
+const parts = {
   /** A network of the student's architecture; it takes over the student's weights. */
-  teacher: LossModel;
+  teacher: built<Network>('a network'),
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides those of {@link SingleTeacherDistill}, in configs too. */
+export const emaTeacherOptions = {
   /** Share of the teacher that stays at each optimizer step, within [0, 1]. Default 0.999. */
-  momentum?: number | undefined;
+  momentum: z.number().min(0).max(1).default(0.999),
   /** Begin with a smaller momentum, `min(momentum, (1 + steps) / (10 + steps))`. Default true. */
-  warmup?: boolean | undefined;
-}
+  warmup: z.boolean().default(true),
+};
+export interface EmaTeacherDistillOptions
+  extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'>, OptionsFrom<typeof emaTeacherOptions> {}
 
 /**
  * After each optimizer step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.
@@ -21,6 +33,7 @@ export interface EmaTeacherDistillOptions extends Omit<SingleTeacherDistillOptio
  * Tarvainen and Valpola: Mean Teachers Are Better Role Models, arXiv 1703.01780.
  */
 export class EmaTeacherDistill extends SingleTeacherDistill {
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...ofSingleTeacher, ...emaTeacherOptions });
   readonly momentum: number;
   readonly #warmup: boolean;
   /** An int64 scalar: how often the teacher was moved. */
@@ -30,9 +43,6 @@ export class EmaTeacherDistill extends SingleTeacherDistill {
   constructor(options: EmaTeacherDistillOptions) {
     super(options);
     const { momentum = 0.999, warmup = true } = options;
-    if (!(momentum >= 0 && momentum <= 1)) {
-      throw new RetortError(`EmaTeacherDistill: momentum must lie within [0, 1], got ${momentum}`);
-    }
     this.momentum = momentum;
     this.#warmup = warmup;
     this.updates = tidy(() => new Buffer(tensor(0, { dtype: 'int64' })));

@@ -1,9 +1,8 @@
 // A teacher that only gives features: its head is not run.
 import { RetortError } from '../../errors.ts';
-import type { DataSample, LossModel } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
-import { namingErrors } from './frozen-pass.ts';
+import type { Inputs, LearnedBatch, Network } from '../../nn/index.ts';
 import type { LossRecord } from './parse-losses.ts';
+import { namingErrors } from './quiet-pass.ts';
 import { SingleTeacherDistill } from './single-teacher-distill.ts';
 import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 
@@ -23,14 +22,14 @@ export class FpnTeacherDistill extends SingleTeacherDistill {
     }
   }
 
-  protected override runTeacher(inputs: Tensor, _dataSamples: readonly DataSample[]): LossRecord {
+  protected override runTeacher({ inputs }: LearnedBatch): LossRecord {
     const run = (): unknown => featuresOf(this.teacher)!(inputs);
     this.distiller.teacherPass(() => namingErrors('the teacher', () => this.inTeacherMode(run)));
     return {};
   }
 }
 
-function featuresOf(model: LossModel): ((inputs: Tensor) => unknown) | undefined {
+function featuresOf(model: Network): ((inputs: Inputs) => unknown) | undefined {
   if (!('extractFeat' in model) || typeof model.extractFeat !== 'function') return undefined;
-  return model.extractFeat.bind(model) as (inputs: Tensor) => unknown;
+  return model.extractFeat.bind(model) as (inputs: Inputs) => unknown;
 }

@@ -1,6 +1,6 @@
 // Algorithms: who teaches whom.
 export { Algorithm } from './algorithm.ts';
-export type { AlgorithmOptions, TrainBatch, Update, UpdateRequest, Views } from './algorithm.ts';
+export type { AlgorithmOptions, NetworkLoss, Update, Views } from './algorithm.ts';
 export { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
 export { DataFreeDistillation } from './data-free-distillation.ts';
 export type { DataFreeDistillationOptions, ImageGenerator } from './data-free-distillation.ts';

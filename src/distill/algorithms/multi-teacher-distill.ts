@@ -1,24 +1,33 @@
 // Several frozen teachers at once, one student.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { foldNorms, ModuleDict } from '../../nn/index.ts';
-import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
-import type { AlgorithmOptions, Views } from './algorithm.ts';
-import { FrozenPass, namingErrors } from './frozen-pass.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
+import type { AlgorithmOptions } from './algorithm.ts';
+import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface MultiTeacherDistillOptions extends AlgorithmOptions {
+const parts = {
   /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
-  teachers: Readonly<Record<string, LossModel>>;
-  distiller: ConfigurableDistiller;
+  teachers: z.record(z.string(), built<Network>('a network')),
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides networks and distiller, in configs too. */
+export const multiTeacherOptions = {
   /** Add the student's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean | undefined;
+  calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
-  foldTeacherNorms?: boolean | undefined;
-}
+  foldTeacherNorms: z.boolean().default(false),
+};
+export interface MultiTeacherDistillOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof multiTeacherOptions> {}
 
 /**
  * An ensemble of teachers, each with recorders of its own (the source begins with the teacher's name) and, where the data has a
@@ -28,13 +37,15 @@ export interface MultiTeacherDistillOptions extends AlgorithmOptions {
  * You et al.: Learning from Multiple Teacher Networks, KDD 2017.
  */
 export class MultiTeacherDistill extends Algorithm {
-  readonly teachers: ModuleDict<LossModel>;
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...multiTeacherOptions });
+  readonly teachers: ModuleDict<Network>;
   readonly distiller: ConfigurableDistiller;
   readonly calculateStudentLoss: boolean;
   readonly foldTeacherNorms: boolean;
   /** Whether distillation is over: the teachers are not run any more. */
   distillationStopped = false;
-  readonly #frozenPass: FrozenPass;
+  readonly #teacherPass: QuietPass;
+  readonly #studentPass: QuietPass;
 
   /** @throws {RetortError} when there is no teacher. */
   constructor(options: MultiTeacherDistillOptions) {
@@ -52,11 +63,13 @@ export class MultiTeacherDistill extends Algorithm {
     this.teachers.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teachers);
-    this.#frozenPass = new FrozenPass(this.distiller, this.teachers, this.original);
+    const quiet = { distiller: this.distiller, losses: this.quietLosses };
+    this.#teacherPass = new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teachers });
+    this.#studentPass = new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture });
     this.train();
   }
 
-  override evaluated(): Readonly<Record<string, LossModel>> {
+  override evaluated(): Readonly<Record<string, Network>> {
     return { student: this.student, ...Object.fromEntries(this.#named()) };
   }
 
@@ -78,31 +91,38 @@ export class MultiTeacherDistill extends Algorithm {
     return this;
   }
 
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[], views: Views = {}): LossRecord {
+  protected override lossesOf(batch: LearnedBatch): LossRecord {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
-    const student = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
-    if (!this.distillationStopped) {
-      this.#frozenPass.run((mode) => {
-        const run = (): void => {
-          for (const [name, teacher] of this.#named()) {
-            const images = views[name] ?? inputs;
-            namingErrors(`teacher "${name}"`, () => teacher.forward(images, dataSamples, mode as 'tensor'));
-          }
-        };
-        noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run()));
-      });
+    const distilling = !this.distillationStopped;
+    if (distilling) this.#runTeachers(batch);
+    if (this.calculateStudentLoss) {
+      const student = (): Record<string, Tensor> => this.ownLosses('the student', this.architecture, batch);
+      addPrefixed(losses, 'student', distilling ? distiller.studentPass(student) : student());
+    } else if (distilling) {
+      this.#studentPass.run((forward) =>
+        distiller.studentPass(() => forward(this.architecture, batch.inputs, batch.targets)),
+      );
     }
-    const own = this.distillationStopped ? student() : distiller.studentPass(student);
-    if (this.calculateStudentLoss) addPrefixed(losses, 'student', own);
-    if (!this.distillationStopped) {
-      addPrefixed(losses, 'distill', distiller.forward({ inputs, dataSamples }));
+    if (distilling) {
+      addPrefixed(losses, 'distill', distiller.forward(batch));
       distiller.endStep();
     }
     return losses;
   }
 
-  #named(): [string, LossModel][] {
+  #runTeachers({ inputs, targets, views = {} }: LearnedBatch): void {
+    this.#teacherPass.run((forward) => {
+      const run = (): void => {
+        for (const [name, teacher] of this.#named()) {
+          namingErrors(`teacher "${name}"`, () => forward(teacher, views[name] ?? inputs, targets));
+        }
+      };
+      this.distiller.teacherPass(() => noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run())));
+    });
+  }
+
+  #named(): [string, Network][] {
     return this.teachers.keys().map((name) => [name, this.teachers.get(name)]);
   }
 }

@@ -1,19 +1,25 @@
 // Online distillation: several students learn together, each from all the others.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { ModuleDict } from '../../nn/index.ts';
-import type { DataSample, LossModel } from '../../nn/index.ts';
+import type { LearnedBatch, Network } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace } from './algorithm.ts';
-import type { AlgorithmOptions, Views } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, commonOptions, disableInplace } from './algorithm.ts';
+import type { AlgorithmOptions } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'> {
+const parts = {
   /** At least two networks by name; the first is `student`, all are shipped. */
-  students: Readonly<Record<string, LossModel>>;
+  students: z.record(z.string(), built<Network>('a network')),
   /** Makes the distiller of an ordered pair; its teacher side should be constant (`detachTeacher`), so that no one is pulled. */
-  makeDistiller: () => ConfigurableDistiller;
-}
+  makeDistiller: z.custom<() => ConfigurableDistiller>((value) => typeof value === 'function', 'expected a function'),
+};
+const mutualSchema = z.strictObject({ ...commonOptions, ...parts });
+export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'>, OptionsFrom<typeof parts> {}
 
 interface Pair {
   learner: string;
@@ -28,28 +34,31 @@ interface Pair {
  * Zhang et al.: Deep Mutual Learning, arXiv 1706.00384.
  */
 export class MutualDistill extends Algorithm {
+  /** Of what the base is told: those of the constructor, and the first student as `architecture`. */
+  static override readonly schema = algorithmSchema(parts);
   readonly distillers: ModuleDict<ConfigurableDistiller>;
-  readonly peers: ModuleDict<LossModel>;
+  readonly peers: ModuleDict<Network>;
   readonly #pairs: readonly Pair[];
   readonly #first: string;
 
   /** @throws {RetortError} for fewer than two students. */
   constructor(options: MutualDistillOptions) {
-    const names = Object.keys(options.students);
+    const { students, makeDistiller } = checkOptions(mutualSchema, options, new.target.name);
+    const names = Object.keys(students);
     const [first, ...others] = names;
     if (first === undefined || others.length === 0) {
       throw new RetortError(`MutualDistill: at least two students were expected, got ${names.length}`);
     }
-    super({ ...options, architecture: options.students[first]! });
+    super({ ...options, architecture: students[first]! });
     this.#first = first;
-    this.peers = new ModuleDict(Object.fromEntries(others.map((name) => [name, options.students[name]!])));
+    this.peers = new ModuleDict(Object.fromEntries(others.map((name) => [name, students[name]!])));
     if (options.moduleInplace !== true) disableInplace(this.peers);
     this.#pairs = names.flatMap((learner) =>
-      names.filter((peer) => peer !== learner).map((peer) => ({ learner, peer, distiller: options.makeDistiller() })),
+      names.filter((peer) => peer !== learner).map((peer) => ({ learner, peer, distiller: makeDistiller() })),
     );
     for (const { learner, peer, distiller } of this.#pairs) {
-      distiller.prepareFromStudent(options.students[learner]!);
-      distiller.prepareFromTeacher(options.students[peer]!);
+      distiller.prepareFromStudent(students[learner]!);
+      distiller.prepareFromTeacher(students[peer]!);
     }
     this.distillers = new ModuleDict(
       Object.fromEntries(this.#pairs.map(({ learner, peer, distiller }) => [`${learner}_from_${peer}`, distiller])),
@@ -57,12 +66,12 @@ export class MutualDistill extends Algorithm {
     this.train();
   }
 
-  override students(): Readonly<Record<string, LossModel>> {
+  override students(): Readonly<Record<string, Network>> {
     const rest = this.peers.keys().map((name) => [name, this.peers.get(name)] as const);
     return { [this.#first]: this.architecture, ...Object.fromEntries(rest) };
   }
 
-  override evaluated(): Readonly<Record<string, LossModel>> {
+  override evaluated(): Readonly<Record<string, Network>> {
     return this.students();
   }
 
@@ -74,10 +83,11 @@ export class MutualDistill extends Algorithm {
     for (const { distiller } of this.#pairs) distiller.setProgress(progress);
   }
 
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[], views: Views = {}): LossRecord {
+  protected override lossesOf(batch: LearnedBatch): LossRecord {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     for (const [name, student] of Object.entries(this.students())) {
-      let run = (): Record<string, Tensor> => student.forward(views[name] ?? inputs, dataSamples, 'loss');
+      const seen = { ...batch, inputs: batch.views?.[name] ?? batch.inputs };
+      let run = (): Record<string, Tensor> => this.ownLosses(`student "${name}"`, student, seen);
       for (const { learner, peer, distiller } of this.#pairs) {
         const inner = run;
         if (learner === name) run = () => distiller.studentRecorders.record(inner);
@@ -87,7 +97,7 @@ export class MutualDistill extends Algorithm {
     }
     const share = 1 / this.peers.length;
     for (const { learner, peer, distiller } of this.#pairs) {
-      for (const [name, loss] of Object.entries(distiller.forward({ inputs, dataSamples }))) {
+      for (const [name, loss] of Object.entries(distiller.forward(batch))) {
         losses[`distill.${learner}_from_${peer}.${name}`] = share === 1 ? loss : loss.mul(share);
       }
     }

@@ -1,6 +1,7 @@
 // The probe: what fired, what fits, what does not, and that nothing of it stays.
 import { describe, expect, it } from 'vitest';
 
+import { targetsOf } from '../../nn/index.ts';
 import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
 import { getRandomState, manualSeed, ops, randn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -8,7 +9,7 @@ import { buildAlgorithm } from './index.ts';
 import type { Algorithm } from './index.ts';
 import { compareHeads, probe } from './probe.ts';
 
-const batch = () => ({ inputs: randn([4, 1, 8, 8]), dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel })) });
+const batch = () => ({ inputs: randn([4, 1, 8, 8]), targets: targetsOf([0, 1, 2, 3].map((gtLabel) => ({ gtLabel }))) });
 
 function features(changes: object = {}): Algorithm {
   const at = (source: string): object => ({ type: 'ModuleOutputs', source });
@@ -81,7 +82,7 @@ it.each([false, true])(
   (recorded) => {
     const scored = (gtScore: readonly number[]) => ({
       inputs: randn([4, 1, 8, 8]),
-      dataSamples: [0, 1, 2, 3].map((gtLabel) => ({ gtLabel, gtScore })),
+      targets: targetsOf([0, 1, 2, 3].map((gtLabel) => ({ gtLabel, gtScore }))),
     });
     const wanted = /loss "loss_dkd".*gtLabels.*(mixed)/;
     // known of the data, although nothing is mixed in this batch

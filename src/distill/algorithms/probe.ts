@@ -3,10 +3,11 @@
 import { RetortError } from '../../errors.ts';
 
 import { initialWeights, Parameter } from '../../nn/index.ts';
+import type { LearnedBatch } from '../../nn/index.ts';
 import { clearGrads, getRandomState, keep, setRandomState, Tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import { connectorsOf, sourcesOf } from '../distillers/index.ts';
-import type { ArgumentMapping, ConfigurableDistiller, DistilledBatch } from '../distillers/index.ts';
-import type { Algorithm, TrainBatch } from './algorithm.ts';
+import type { ArgumentMapping, ConfigurableDistiller } from '../distillers/index.ts';
+import type { Algorithm } from './algorithm.ts';
 
 export interface ProbedRecorder {
   distiller: string;
@@ -52,7 +53,7 @@ export interface ProbeOptions {
 }
 
 /** See the head of this file. @param batch at least two images, so that batch norms can measure */
-export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOptions = {}): ProbeReport {
+export function probe(algorithm: Algorithm, batch: LearnedBatch, options: ProbeOptions = {}): ProbeReport {
   const training = algorithm.modules().map((module) => [module, module.training] as const);
   const saved = tidy(() => ({
     rng: keep(getRandomState()),
@@ -72,7 +73,7 @@ export function probe(algorithm: Algorithm, batch: TrainBatch, options: ProbeOpt
   }
 }
 
-function report(algorithm: Algorithm, given: TrainBatch, options: ProbeOptions): ProbeReport {
+function report(algorithm: Algorithm, given: LearnedBatch, options: ProbeOptions): ProbeReport {
   const batch = algorithm.preprocessed(given);
   const { numClasses } = options;
   const heads = numClasses === undefined ? { mistakes: [], warnings: [] } : compareHeads(algorithm, numClasses);
@@ -147,7 +148,7 @@ const safely = (body: () => unknown): unknown => {
 
 function argumentsOf(
   distiller: ConfigurableDistiller,
-  batch: DistilledBatch,
+  batch: LearnedBatch,
 ): { rows: ProbedArgument[]; mistakes: string[] } {
   const rows: ProbedArgument[] = [];
   const mistakes: string[] = [];
@@ -219,7 +220,7 @@ function shortened(names: readonly string[]): string {
 }
 
 /** Networks that do not see what the student sees: meant, where the teacher was trained so. */
-function differences(algorithm: Algorithm, { views = {} }: TrainBatch): string[] {
+function differences(algorithm: Algorithm, { views = {} }: LearnedBatch): string[] {
   const own = (model: object): string => ('preprocessing' in model ? String(model.preprocessing) : '');
   const shown = (text: string): string => (text === '' ? 'nothing' : text);
   const ofStudent = own(algorithm.student);

@@ -5,25 +5,25 @@ import { RetortError } from '../../errors.ts';
 import { buildGenerator } from '../../models/generators/index.ts';
 import { buildModel, loadNetwork } from '../../models/index.ts';
 import { Module } from '../../nn/index.ts';
-import type { LossModel } from '../../nn/index.ts';
+import type { Network } from '../../nn/index.ts';
 import { entry, pathTo, Registry, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Compat } from '../losses/index.ts';
-import { Algorithm } from './algorithm.ts';
+import { Algorithm, commonOptions } from './algorithm.ts';
 import { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
-import { DataFreeDistillation } from './data-free-distillation.ts';
+import { DataFreeDistillation, dataFreeOptions } from './data-free-distillation.ts';
 import type { ImageGenerator } from './data-free-distillation.ts';
-import { EmaTeacherDistill } from './ema-teacher-distill.ts';
+import { EmaTeacherDistill, emaTeacherOptions } from './ema-teacher-distill.ts';
 import { FpnTeacherDistill } from './fpn-teacher-distill.ts';
-import { MultiTeacherDistill } from './multi-teacher-distill.ts';
+import { MultiTeacherDistill, multiTeacherOptions } from './multi-teacher-distill.ts';
 import { MutualDistill } from './mutual-distill.ts';
 import { OverhaulFeatureDistillation } from './overhaul-feature-distillation.ts';
-import { SelfDistill } from './self-distill.ts';
-import { SingleTeacherDistill } from './single-teacher-distill.ts';
+import { SelfDistill, selfDistillOptions } from './self-distill.ts';
+import { SingleTeacherDistill, singleTeacherOptions } from './single-teacher-distill.ts';
 import { Supervised } from './supervised.ts';
 
-type NetworkConfig = TypedConfig | LossModel;
+type NetworkConfig = TypedConfig | Network;
 type DistillerConfig = TypedConfig | ConfigurableDistiller;
 
 const network = typedOf<NetworkConfig>('model', { expected: 'expected a model, or { type, ...options } of one' });
@@ -33,29 +33,23 @@ const distiller = typedOf<DistillerConfig>('distiller', {
 const generator = typedOf<TypedConfig | ImageGenerator>('generator', {
   expected: 'expected a generator, or { type, ...options }',
 }).describe('What makes the images.');
-const flag = z.boolean().exactOptional();
 const checkpoint = pathTo('checkpoint').nullable().exactOptional().describe('A safetensors file with its weights.');
 
 /** A teacher: a network, or a network with the checkpoint to load into it. */
 const teacherEntry = z.union([z.strictObject({ buildCfg: network, ckptPath: checkpoint }), network]);
 
-const common = { architecture: network, moduleInplace: flag, compat: z.literal('mmrazor').exactOptional() };
-const student = { studentTrainable: flag, calculateStudentLoss: flag };
+const common = { architecture: network, ...commonOptions };
 const singleTeacher = z.strictObject({
   ...common,
-  ...student,
   teacher: network,
   teacherCkpt: checkpoint,
   distiller,
-  teacherTrainable: flag,
-  teacherNormEval: flag,
-  teacherModuleInplace: flag,
-  foldTeacherNorms: flag,
+  ...singleTeacherOptions,
 });
 const teachers = z.record(z.string(), teacherEntry);
 
 /** A network from its config; a module is taken as it is. */
-function build(config: NetworkConfig, where: string, ckpt?: string | null): LossModel {
+function build(config: NetworkConfig, where: string, ckpt?: string | null): Network {
   const model = config instanceof Module ? config : buildModel(config, where);
   if (typeof ckpt === 'string') loadNetwork(ckpt, model);
   return model;
@@ -76,7 +70,7 @@ function single({ architecture, teacher, teacherCkpt, distiller: config, ...rest
   };
 }
 
-function teachersOf(configs: z.output<typeof teachers>): Record<string, LossModel> {
+function teachersOf(configs: z.output<typeof teachers>): Record<string, Network> {
   return Object.fromEntries(
     Object.entries(configs).map(([name, config]) => {
       const where = `teacher "${name}"`;
@@ -93,8 +87,7 @@ const dataFree = z.strictObject({
   generatorDistiller: distiller,
   teachers,
   generator,
-  studentIter: z.number().int().positive().exactOptional(),
-  studentTrainFirst: flag,
+  ...dataFreeOptions,
 });
 
 function dataFreeParts({ architecture, distiller: own, generatorDistiller, ...options }: z.output<typeof dataFree>) {
@@ -127,7 +120,7 @@ const table = {
     paper: 'Heo et al. 2019, arXiv 1904.01866',
   }),
   SelfDistill: entry(
-    z.strictObject({ ...common, ...student, distiller }),
+    z.strictObject({ ...common, distiller, ...selfDistillOptions }),
     ({ architecture, distiller: config, ...rest }) =>
       new SelfDistill({
         ...rest,
@@ -139,11 +132,10 @@ const table = {
   EmaTeacherDistill: entry(
     z.strictObject({
       ...common,
-      ...student,
       distiller,
-      momentum: z.number().min(0).max(1).exactOptional(),
-      warmup: flag,
-      teacherModuleInplace: flag,
+      ...selfDistillOptions,
+      teacherModuleInplace: singleTeacherOptions.teacherModuleInplace,
+      ...emaTeacherOptions,
     }),
     ({ architecture, distiller: config, ...rest }) => {
       if (architecture instanceof Module) {
@@ -164,7 +156,7 @@ const table = {
     { summary: 'The teacher is a running average of the student.', paper: 'Tarvainen, Valpola 2017, arXiv 1703.01780' },
   ),
   MultiTeacherDistill: entry(
-    z.strictObject({ ...common, teachers, distiller, calculateStudentLoss: flag, foldTeacherNorms: flag }),
+    z.strictObject({ ...common, teachers, distiller, ...multiTeacherOptions }),
     ({ architecture, distiller: config, ...rest }) =>
       new MultiTeacherDistill({
         ...rest,
@@ -177,8 +169,7 @@ const table = {
   MutualDistill: entry(
     z.strictObject({
       students: z.record(z.string(), network),
-      moduleInplace: flag,
-      compat: common.compat,
+      ...commonOptions,
       distiller: typedOf<TypedConfig>('distiller', {
         expected: 'expected { type, ...options } of a distiller: one is made for each pair',
       }),

@@ -1,19 +1,29 @@
 // A network that teaches itself: its own records on both sides.
-import type { DataSample } from '../../nn/index.ts';
+import { z } from 'zod';
+
+import type { LearnedBatch } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm } from './algorithm.ts';
-import type { AlgorithmOptions, Views } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built } from './algorithm.ts';
+import type { AlgorithmOptions } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
+import { QuietPass } from './quiet-pass.ts';
 
-export interface SelfDistillOptions extends AlgorithmOptions {
-  distiller: ConfigurableDistiller;
+const parts = {
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides network and distiller, in configs too. */
+export const selfDistillOptions = {
   /** Train the network. Default true. */
-  studentTrainable?: boolean | undefined;
+  studentTrainable: z.boolean().default(true),
   /** Add the network's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean | undefined;
-}
+  calculateStudentLoss: z.boolean().default(true),
+};
+export interface SelfDistillOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof selfDistillOptions> {}
 
 /**
  * The network is student and teacher in one forward: both sides' recorders see it. With deliveries, or with a view of its own
@@ -22,11 +32,13 @@ export interface SelfDistillOptions extends AlgorithmOptions {
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
  */
 export class SelfDistill extends Algorithm {
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...selfDistillOptions });
   readonly distiller: ConfigurableDistiller;
   readonly studentTrainable: boolean;
   readonly calculateStudentLoss: boolean;
   /** Whether distillation is over: only the network's own losses are left. */
   distillationStopped = false;
+  readonly #quietPass: QuietPass;
 
   constructor(options: SelfDistillOptions) {
     super(options);
@@ -36,6 +48,12 @@ export class SelfDistill extends Algorithm {
     if (!this.studentTrainable && !this.original) this.architecture.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.architecture);
+    this.#quietPass = new QuietPass({
+      distiller: this.distiller,
+      losses: this.quietLosses,
+      sides: ['student', 'teacher'],
+      networks: this.architecture,
+    });
     this.train();
   }
 
@@ -53,24 +71,34 @@ export class SelfDistill extends Algorithm {
     return this;
   }
 
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[], views: Views = {}): LossRecord {
-    const { distiller } = this;
+  protected override lossesOf(batch: LearnedBatch): LossRecord {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
-    const pass = (images: Tensor) => (): Record<string, Tensor> =>
-      this.architecture.forward(images, dataSamples, 'loss');
-    const learns = this.studentTrainable || (this.original && this.calculateStudentLoss);
-    const student = (): Record<string, Tensor> => (learns ? pass(inputs)() : noGrad(pass(inputs)));
-    let own: Record<string, Tensor>;
-    if (this.distillationStopped) own = student();
-    else if (distiller.deliveries.size > 0 || views['teacher'] !== undefined) {
-      distiller.teacherPass(() => noGrad(pass(views['teacher'] ?? inputs)));
-      own = distiller.studentPass(student);
-    } else own = distiller.teacherRecorders.record(() => distiller.studentRecorders.record(student));
-    if (this.calculateStudentLoss) addPrefixed(losses, 'student', own);
+    if (this.calculateStudentLoss) {
+      const own = this.#passes(batch, (seen) => this.ownLosses('the network', this.architecture, seen));
+      addPrefixed(losses, 'student', own);
+    } else if (!this.distillationStopped) {
+      this.#quietPass.run((forward) =>
+        this.#passes(batch, ({ inputs, targets }) => forward(this.architecture, inputs, targets)),
+      );
+    }
     if (!this.distillationStopped) {
-      addPrefixed(losses, 'distill', distiller.forward({ inputs, dataSamples }));
-      distiller.endStep();
+      addPrefixed(losses, 'distill', this.distiller.forward(batch));
+      this.distiller.endStep();
     }
     return losses;
+  }
+
+  /** Runs the network inside the recorders of both sides, once, or twice where the teacher is given something of its own. */
+  #passes<T>(batch: LearnedBatch, run: (batch: LearnedBatch) => T): T {
+    const { distiller } = this;
+    const learns = this.studentTrainable || (this.original && this.calculateStudentLoss);
+    const student = (): T => (learns ? run(batch) : noGrad(() => run(batch)));
+    if (this.distillationStopped) return student();
+    const view = batch.views?.['teacher'];
+    if (distiller.deliveries.size > 0 || view !== undefined) {
+      distiller.teacherPass(() => noGrad(() => run({ ...batch, inputs: view ?? batch.inputs })));
+      return distiller.studentPass(student);
+    }
+    return distiller.teacherRecorders.record(() => distiller.studentRecorders.record(student));
   }
 }

@@ -1,44 +1,55 @@
 // One teacher, one student: both see the batch, recorders take what the losses compare.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
 import { foldNorms } from '../../nn/index.ts';
-import type { DataSample, LossModel, Module } from '../../nn/index.ts';
+import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, disableInplace, trainNorms } from './algorithm.ts';
-import type { AlgorithmOptions, Views } from './algorithm.ts';
-import { FrozenPass, namingErrors } from './frozen-pass.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNorms } from './algorithm.ts';
+import type { AlgorithmOptions } from './algorithm.ts';
+import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
 
-export interface SingleTeacherDistillOptions extends AlgorithmOptions {
-  teacher: LossModel;
-  distiller: ConfigurableDistiller;
+const parts = {
+  /** The teacher. */
+  teacher: built<Network>('a network'),
+  /** What is compared. */
+  distiller: built<ConfigurableDistiller>('a distiller'),
+};
+/** What this algorithm may be told besides networks and distiller, in configs too. */
+export const singleTeacherOptions = {
   /**
    * Train the teacher too: its losses join as `teacher.*`. Default false: it is frozen, in evaluation mode whole, outside the
    * optimiser and outside checkpoints.
    */
-  teacherTrainable?: boolean | undefined;
+  teacherTrainable: z.boolean().default(false),
   /**
    * Keep the teacher's batch norms in evaluation mode. Default true. False: they use the statistics of the batch and move their
    * running ones, in a frozen teacher too.
    */
-  teacherNormEval?: boolean | undefined;
+  teacherNormEval: z.boolean().default(true),
   /** Train the student. Default true. False: it is frozen and in evaluation mode. */
-  studentTrainable?: boolean | undefined;
+  studentTrainable: z.boolean().default(true),
   /** Add the student's own losses, as `student.*`. Default true. */
-  calculateStudentLoss?: boolean | undefined;
+  calculateStudentLoss: z.boolean().default(true),
   /** Leave in-place activations of the teacher on; records taken before one are then refused. Default false. */
-  teacherModuleInplace?: boolean | undefined;
+  teacherModuleInplace: z.boolean().default(false),
   /**
    * Compute the teacher's batch norms as part of the convolutions before them, where nothing taps in between: faster, and equal up
    * to rounding. For a teacher that is frozen with `teacherNormEval`. Default false.
    */
-  foldTeacherNorms?: boolean | undefined;
-}
+  foldTeacherNorms: z.boolean().default(false),
+};
+export interface SingleTeacherDistillOptions
+  extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof singleTeacherOptions> {}
 
 /** Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`. */
 export class SingleTeacherDistill extends Algorithm {
-  readonly teacher: LossModel;
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...singleTeacherOptions });
+  readonly teacher: Network;
   readonly distiller: ConfigurableDistiller;
   readonly teacherTrainable: boolean;
   readonly teacherNormEval: boolean;
@@ -47,7 +58,8 @@ export class SingleTeacherDistill extends Algorithm {
   readonly foldTeacherNorms: boolean;
   /** Whether distillation is over: the teacher is not run any more and only the student's own losses are left. */
   distillationStopped = false;
-  readonly #frozenPass: FrozenPass;
+  readonly #teacherPass: QuietPass;
+  readonly #studentPass: QuietPass;
 
   /** @throws {RetortError} for `foldTeacherNorms` with a teacher that changes. */
   constructor(options: SingleTeacherDistillOptions) {
@@ -69,11 +81,13 @@ export class SingleTeacherDistill extends Algorithm {
     if (!this.studentTrainable && !this.original) this.architecture.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teacher);
-    this.#frozenPass = new FrozenPass(this.distiller, this.teacher, this.original);
+    const quiet = { distiller: this.distiller, losses: this.quietLosses };
+    this.#teacherPass = new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teacher });
+    this.#studentPass = new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture });
     this.train();
   }
 
-  override evaluated(): Readonly<Record<string, LossModel>> {
+  override evaluated(): Readonly<Record<string, Network>> {
     return { student: this.student, teacher: this.teacher };
   }
 
@@ -99,20 +113,26 @@ export class SingleTeacherDistill extends Algorithm {
     return this;
   }
 
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[], views: Views = {}): LossRecord {
+  protected override lossesOf(batch: LearnedBatch): LossRecord {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
     if (distilling || this.teacherTrainable) {
-      const ofTeacher = this.runTeacher(views['teacher'] ?? inputs, dataSamples);
+      const ofTeacher = this.runTeacher({ ...batch, inputs: batch.views?.['teacher'] ?? batch.inputs });
       if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);
     }
-    const run = (): Record<string, Tensor> => this.architecture.forward(inputs, dataSamples, 'loss');
-    const student = (): Record<string, Tensor> => (this.studentLearns() ? run() : noGrad(run));
-    const ofStudent = distilling ? distiller.studentPass(student) : student();
-    if (this.calculateStudentLoss) addPrefixed(losses, 'student', ofStudent);
+    if (this.calculateStudentLoss) {
+      const run = (): Record<string, Tensor> => this.ownLosses('the student', this.architecture, batch);
+      const student = (): Record<string, Tensor> => (this.studentLearns() ? run() : noGrad(run));
+      addPrefixed(losses, 'student', distilling ? distiller.studentPass(student) : student());
+    } else if (distilling) {
+      this.#studentPass.run((forward) => {
+        const run = (): unknown => forward(this.architecture, batch.inputs, batch.targets);
+        return distiller.studentPass(() => (this.studentLearns() ? run() : noGrad(run)));
+      });
+    }
     if (distilling) {
-      addPrefixed(losses, 'distill', distiller.forward({ inputs, dataSamples }));
+      addPrefixed(losses, 'distill', distiller.forward(batch));
       distiller.endStep();
     }
     return losses;
@@ -129,16 +149,15 @@ export class SingleTeacherDistill extends Algorithm {
     return noGrad(() => (this.foldTeacherNorms ? foldNorms(body) : body()));
   }
 
-  /** Runs the teacher inside its recorders; its losses, where it is trained by them. */
-  protected runTeacher(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
+  /** Runs the teacher inside its recorders on what it sees; its losses, where it is trained by them. */
+  protected runTeacher(batch: LearnedBatch): LossRecord {
+    const named = <T>(body: () => T): T => namingErrors('the teacher', body);
     if (this.teacherTrainable) {
-      return this.distiller.teacherPass(() =>
-        namingErrors('the teacher', () => this.teacher.forward(inputs, dataSamples, 'loss')),
-      );
+      return this.distiller.teacherPass(() => named(() => this.ownLosses('the teacher', this.teacher, batch)));
     }
-    this.#frozenPass.run((mode) => {
-      const run = (): unknown => this.teacher.forward(inputs, dataSamples, mode as 'tensor');
-      namingErrors('the teacher', () => this.inTeacherMode(run));
+    this.#teacherPass.run((forward) => {
+      const run = (): unknown => forward(this.teacher, batch.inputs, batch.targets);
+      this.distiller.teacherPass(() => named(() => this.inTeacherMode(run)));
     });
     return {};
   }

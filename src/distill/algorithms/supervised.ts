@@ -1,11 +1,19 @@
-// Plain training on labels, without a teacher: the baseline that a distilled student is compared with.
-import type { DataSample } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+// Plain training on labels: a teacher is made this way.
+import type { LearnedBatch } from '../../nn/index.ts';
 import { Algorithm } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
+/**
+ * The network's own losses and nothing else, under their own names: `loss`.
+ *
+ * @example
+ * ```ts
+ * const loss = (scores: Tensor, { labels }: Targets) => functional.crossEntropy(scores, labels!);
+ * new Supervised({ architecture: net, loss }); // any module whose forward(inputs) gives scores (N, K)
+ * ```
+ */
 export class Supervised extends Algorithm {
-  override loss(inputs: Tensor, dataSamples: readonly DataSample[]): LossRecord {
-    return this.architecture.forward(inputs, dataSamples, 'loss');
+  protected override lossesOf(batch: LearnedBatch): LossRecord {
+    return this.ownLosses('the network', this.architecture, batch);
   }
 }

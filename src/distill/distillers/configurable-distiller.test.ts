@@ -140,13 +140,13 @@ it('takes values, fields of the batch, lists of records and chains of connectors
   const dataSamples = [{ gtLabel: 5 }];
   expect(distiller.forward({ inputs, dataSamples })['loss']!.item()).toBe(3 * (2 + 8 + 5));
   expect(() => distiller.forward()).toThrow(/asks for the batch's "gtLabels", but no batch was given/);
-  const wrong = { loss: { all: [], labels: { field: 'labels' }, factor: { value: 1, field: 'inputs' } } };
+  const wrong = { loss: { all: [], labels: { field: 'label' }, factor: { value: 1, field: 'inputs' } } };
   expect(() =>
     ConfigurableDistiller.fromOptions({
       distillLosses: { loss: new Weighted() },
       lossForwardMappings: wrong as never,
     }),
-  ).toThrow(/"labels" is nothing of a batch; did you mean "gtLabels"[^]*value stands alone/);
+  ).toThrow(/"label" is nothing of a batch; did you mean "labels"[^]*value stands alone/);
 });
 
 it('takes no class of a sample that is several at once, and names loss and sample', () => {
@@ -154,7 +154,10 @@ it('takes no class of a sample that is several at once, and names loss and sampl
     distillLosses: { loss_a: new Labelled() },
     lossForwardMappings: { loss_a: { labels: { field: 'gtLabels' } } },
   });
-  const samples = (...gtScore: number[]) => [{ gtLabel: 1 }, { gtLabel: 0, gtScore }];
+  const samples = (...gtScore: number[]) => [
+    { gtLabel: 1, gtScore: [0, 1] },
+    { gtLabel: 0, gtScore },
+  ];
   const run = (dataSamples: readonly DataSample[]): number[] =>
     tidy(() => Array.from(distiller.forward({ inputs: tensor([1]), dataSamples })['loss_a'].data(), Number));
   expect(run(samples(1, 0))).toEqual([1, 0]);
@@ -287,6 +290,6 @@ it('detachTeacher finds tensors in whatever structure the teacher returns', () =
 it('checks schedules of weights in code as in configs', () => {
   const lossWeightSchedules = { loss_a: { type: 'linear', from: NaN, to: 1, end: 2 } as const };
   expect(() => ConfigurableDistiller.fromOptions(options({ lossWeightSchedules }))).toThrow(
-    /lossWeightSchedules."loss_a": from/,
+    /lossWeightSchedules.loss_a.from: expected a number/,
   );
 });

@@ -1,12 +1,11 @@
 // A distiller put together from a config: recorders on both networks, deliveries between them, connectors, losses, and which
 // record goes where. A step goes: teacherPass, studentPass, forward, endStep.
 import { RetortError } from '../../errors.ts';
-import { Module, ModuleDict } from '../../nn/index.ts';
-import type { DataSample } from '../../nn/index.ts';
-import { mistakesOf } from '../../registry/index.ts';
+import { Module, ModuleDict, targetsOf } from '../../nn/index.ts';
+import type { GivenBatch, Inputs, Targets } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { detached, isPlainObject, tensor } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { detached, isPlainObject, Tensor } from '../../torch/index.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
@@ -15,11 +14,12 @@ import { buildLoss, oneClass, withoutMixing } from '../losses/index.ts';
 import type { Compat, DistillLoss } from '../losses/index.ts';
 import { RecorderManager } from '../recorders/index.ts';
 import type { RecorderConfigs } from '../recorders/index.ts';
+import { distillerSchema } from './distiller-schema.ts';
 import type { DistillerOptions, LossesByName } from './distiller-types.ts';
 import { checkMappings } from './mapping-check.ts';
-import { connectorsOf, sourcesOf } from './mapping.ts';
+import { connectorsOf, fieldOf, sourcesOf } from './mapping.ts';
 import type { ArgumentMapping, ArgumentSource, BatchField, LossForwardMappings, RecordSource } from './mapping.ts';
-import { weightFactor, weightSchedule } from './weight-schedule.ts';
+import { weightFactor } from './weight-schedule.ts';
 import type { TrainingProgress, WeightSchedule } from './weight-schedule.ts';
 
 /** What a distiller is put together from where the names in it are not known to the compiler, such as in what was read from a file. */
@@ -36,14 +36,9 @@ export interface ConfigurableDistillerOptions {
 }
 
 /** The batch that losses may ask for directly. */
-export interface DistilledBatch {
-  inputs: Tensor;
-  dataSamples: readonly DataSample[];
-}
-
 /** What arguments are made from in one step. */
 interface Step {
-  batch: DistilledBatch | undefined;
+  batch: { readonly inputs: Inputs; readonly targets: Targets } | undefined;
   /** The outputs of connectors that have run. */
   connected: Map<string, unknown>;
   /** The argument, for errors. */
@@ -87,9 +82,10 @@ export class ConfigurableDistiller<
   readonly #detachTeacher: boolean;
   #progress: TrainingProgress = { epoch: 0, step: 0 };
 
-  /** @throws {RetortError} that lists every mistake in the mappings. */
+  /** @throws {RetortError} for options that make no sense, and one that lists every mistake in the mappings. */
   constructor(given: DistillerOptions<S, T, K, L> = {}) {
     super();
+    checkOptions(distillerSchema, given, new.target.name);
     const options = given as ConfigurableDistillerOptions;
     const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
     const inherited = compat === undefined ? {} : { compat };
@@ -116,10 +112,8 @@ export class ConfigurableDistiller<
       connectors: this.connectors.keys(),
       mappings: lossForwardMappings,
     });
-    for (const [name, schedule] of Object.entries(lossWeightSchedules)) {
+    for (const name of Object.keys(lossWeightSchedules)) {
       if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules."${name}": there is no such loss`);
-      const wrong = mistakesOf(weightSchedule, schedule);
-      mistakes.push(...wrong.map((mistake) => `lossWeightSchedules."${name}": ${mistake}`));
     }
     if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
     this.warnings = warnings;
@@ -165,7 +159,8 @@ export class ConfigurableDistiller<
       const { classes = [] } = this.distill_losses.get(name).inputs;
       const wanted = Object.entries(this.mappings[name]!).filter(
         ([argument, mapping]) =>
-          classes.includes(argument) || sourcesOf(mapping).some((one) => 'field' in one && one.field === 'gtLabels'),
+          classes.includes(argument) ||
+          sourcesOf(mapping).some((one) => 'field' in one && fieldOf(one.field)?.name === 'labels'),
       );
       return wanted.map(
         ([argument]) =>
@@ -195,9 +190,10 @@ export class ConfigurableDistiller<
   /**
    * Every active loss from the records at hand, by name; one whose weight is 0 now is left out. Each connector runs once per record,
    * however often it is read.
-   * @param batch needed where a mapping names a field of the batch.
+   * @param given needed where a mapping names a field of the batch.
    */
-  override forward(batch?: DistilledBatch): { [Name in keyof L]: Tensor } {
+  override forward(given?: GivenBatch): { [Name in keyof L]: Tensor } {
+    const batch = given === undefined ? undefined : packed(given);
     const connected = new Map<string, unknown>();
     const results: Record<string, Tensor> = {};
     for (const name of this.activeLosses()) {
@@ -210,7 +206,8 @@ export class ConfigurableDistiller<
   }
 
   /** The arguments of a loss from the records at hand; `connected` has the outputs of connectors that have run for this step. */
-  argumentsOf(name: string, batch?: DistilledBatch, connected = new Map<string, unknown>()): Record<string, unknown> {
+  argumentsOf(name: string, given?: GivenBatch, connected = new Map<string, unknown>()): Record<string, unknown> {
+    const batch = given === undefined ? undefined : packed(given);
     return mapValues(this.mappings[name]!, (mapping, argument) =>
       this.#argument(mapping, { batch, connected, where: `loss "${name}", argument "${argument}"` }),
     );
@@ -222,7 +219,7 @@ export class ConfigurableDistiller<
     }
     const source = mapping as ArgumentSource;
     if ('value' in source) return source.value;
-    if ('field' in source) return fieldOf(source.field, step);
+    if ('field' in source) return fromBatch(source.field, step);
     const value = this.#record(source, step.connected);
     return this.#detachTeacher && !source.fromStudent ? detached(value) : value;
   }
@@ -255,45 +252,43 @@ function part(value: unknown, index: number, source: RecordSource): unknown {
   );
 }
 
-function fieldOf(field: BatchField, { batch, where }: Step): unknown {
+/** A batch with its targets in tensors. */
+function packed({ inputs, targets, dataSamples = [] }: GivenBatch): { inputs: Inputs; targets: Targets } {
+  return { inputs, targets: targetsOf(targets ?? dataSamples) };
+}
+
+/** Something of the batch: a tensor, a list, or a record of them. */
+function fromBatch(field: BatchField, { batch, where }: Step): unknown {
+  const help = 'call forward({ inputs, targets }), or forward({ inputs, dataSamples })';
   if (batch === undefined) {
-    throw new RetortError(`${where} asks for the batch's "${field}", but no batch was given`, {
-      help: 'call forward({ inputs, dataSamples })',
+    throw new RetortError(`${where} asks for the batch's "${field}", but no batch was given`, { help });
+  }
+  const { part, name } = fieldOf(field)!;
+  const whole = batch[part];
+  if (name === undefined) return whole;
+  const found = part === 'inputs' && whole instanceof Tensor ? undefined : (whole as Targets)[name];
+  if (found === undefined) {
+    const has = whole instanceof Tensor ? 'inputs is one tensor' : `it has ${Object.keys(whole).join(', ') || 'none'}`;
+    throw new RetortError(`${where} asks for the batch's "${field}", and there is none: ${has}`, {
+      help: 'the data set gives what is in a batch; DataLoader adds sampleIdxs',
     });
   }
-  const numbers = (read: (sample: DataSample) => number | undefined): Tensor =>
-    tensor(
-      BigInt64Array.from(batch.dataSamples, (sample, i) => {
-        const value = read(sample);
-        if (value !== undefined) return BigInt(value);
-        throw new RetortError(
-          `${where}: sample ${i} of the batch has no ${field === 'gtLabels' ? 'gtLabel' : 'sampleIdx'}`,
-        );
-      }),
-    );
-  switch (field) {
-    case 'gtLabels':
-      requireOneClass(batch.dataSamples, where);
-      return numbers((sample) => sample.gtLabel);
-    case 'sampleIdxs':
-      return numbers((sample) => sample.sampleIdx);
-    case 'inputs':
-      return batch.inputs;
-    default:
-      return batch.dataSamples;
-  }
+  if (name === 'labels' && part === 'targets') requireOneClass(batch.targets, where);
+  return found;
 }
 
 /** @throws {RetortError} for a sample that is several classes at once, as images are that were mixed. */
-function requireOneClass(dataSamples: readonly DataSample[], where: string): void {
-  for (const [i, { gtScore }] of dataSamples.entries()) {
-    if (gtScore === undefined || Math.max(...gtScore) >= oneClass) continue;
-    const shares = [...gtScore.entries()].filter(([, share]) => share > 0).slice(0, 3);
-    const shown = shares.map(([k, share]) => `${Number(share.toFixed(3))} of class ${k}`).join(', ');
-    throw new RetortError(`${where}: sample ${i} of the batch is mixed (${shown}): it has no one true class`, {
-      help: withoutMixing,
-    });
-  }
+function requireOneClass({ scores }: Targets, where: string): void {
+  if (scores === undefined) return;
+  const mixed = scores.amax([1]).lt(oneClass);
+  if (mixed.any().item() === 0) return;
+  const sample = Array.from(mixed.data(), Number).indexOf(1);
+  const shares = Array.from(scores.select(0, sample).data(), Number).entries();
+  const some = [...shares].filter(([, share]) => share > 0).slice(0, 3);
+  const shown = some.map(([k, share]) => `${Number(share.toFixed(3))} of class ${k}`).join(', ');
+  throw new RetortError(`${where}: sample ${sample} of the batch is mixed (${shown}): it has no one true class`, {
+    help: withoutMixing,
+  });
 }
 
 function mapValues<V, W>(record: Readonly<Record<string, V>>, change: (value: V, key: string) => W): Record<string, W> {

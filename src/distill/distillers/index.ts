@@ -1,7 +1,7 @@
 // Distillers: which records are compared, through which connectors, by which losses.
 export { BYOTDistiller } from './byot-distiller.ts';
 export { ConfigurableDistiller } from './configurable-distiller.ts';
-export type { ConfigurableDistillerOptions, DistilledBatch } from './configurable-distiller.ts';
+export type { ConfigurableDistillerOptions } from './configurable-distiller.ts';
 export type {
   ConnectorConfig,
   DeliveryConfig,

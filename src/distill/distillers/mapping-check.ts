@@ -1,7 +1,7 @@
 // The check of a distiller's mappings at construction: all mistakes at once, and what is there without being used.
 import { didYouMean } from '../../errors.ts';
 import type { DistillLoss } from '../losses/index.ts';
-import { batchFields, connectorsOf, sourcesOf } from './mapping.ts';
+import { batchFields, connectorsOf, fieldOf, sourcesOf } from './mapping.ts';
 import type { ArgumentSource, LossForwardMappings, RecordSource } from './mapping.ts';
 
 export interface Parts {
@@ -82,9 +82,11 @@ function sourceMistakes(
   if ('value' in source) return given.length === 1 ? [] : ['value stands alone'];
   if ('field' in source) {
     if (given.length > 1) return ['field stands alone'];
-    return batchFields.includes(source.field)
+    return fieldOf(String(source.field)) !== undefined
       ? []
-      : [`"${String(source.field)}" is nothing of a batch; ${didYouMean(String(source.field), batchFields)}`];
+      : [
+          `"${String(source.field)}" is nothing of a batch; ${didYouMean(String(source.field), Object.keys(batchFields))}`,
+        ];
   }
   return recordMistakes(source, parts, used);
 }

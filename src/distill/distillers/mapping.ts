@@ -19,13 +19,36 @@ export interface RecordSource {
 /** Something of the batch itself: no recorder is needed for it. */
 export interface FieldSource {
   /**
-   * `gtLabels` int64 `(N)`; `sampleIdxs` int64 `(N)`; `dataSamples` the samples as they are; `inputs` the student's images
-   * `(N, C, H, W)`.
+   * `labels` int64 `(N)`; `scores` `(N, K)`; `boxes` a list of `(n, 4)`; `sampleIdxs` int64 `(N)`; `contrastSampleIdxs` int64
+   * `(N, 1 + K)`; `targets` all of these; `inputs` what the student sees. What a task adds, and one entry of a record of inputs, is
+   * named after a dot: `targets.depth`, `inputs.mask`. `gtLabels`, `gtScores`, `gtBoxes` and `dataSamples` are OpenMMLab's names.
    */
   readonly field: BatchField;
 }
-export const batchFields = ['gtLabels', 'sampleIdxs', 'dataSamples', 'inputs'] as const;
-export type BatchField = (typeof batchFields)[number];
+/** What a field names, and which of the targets it is; `targets` and `inputs` are the whole. */
+export const batchFields = {
+  labels: 'labels',
+  gtLabels: 'labels',
+  scores: 'scores',
+  gtScores: 'scores',
+  boxes: 'boxes',
+  gtBoxes: 'boxes',
+  sampleIdxs: 'sampleIdxs',
+  contrastSampleIdxs: 'contrastSampleIdxs',
+  targets: 'targets',
+  dataSamples: 'targets',
+  inputs: 'inputs',
+} as const;
+export type BatchField = keyof typeof batchFields | `targets.${string}` | `inputs.${string}`;
+
+/** Which part of a batch a field is, and which entry of that part; undefined where it is none. */
+export function fieldOf(field: string): { part: 'targets' | 'inputs'; name?: string } | undefined {
+  const [, part, own] = /^(targets|inputs)\.(.+)$/.exec(field) ?? [];
+  if (own !== undefined) return { part: part as 'targets' | 'inputs', name: own };
+  if (!Object.hasOwn(batchFields, field)) return undefined;
+  const name = batchFields[field as keyof typeof batchFields];
+  return name === 'targets' || name === 'inputs' ? { part: name } : { part: 'targets', name };
+}
 
 /** A value from the config, such as a number. */
 export interface ValueSource {

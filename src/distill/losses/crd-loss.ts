@@ -2,9 +2,10 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import type { Targets } from '../../nn/index.ts';
 import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
-import { ops, tensor } from '../../torch/index.ts';
+import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ContrastMemory } from './common/contrast-memory.ts';
 import { contrastNumbers } from './common/contrast-samples.ts';
@@ -35,8 +36,11 @@ export interface CRDLossArguments {
   sFeats: Tensor;
   /** The teacher's, of the same shape, through a CRDConnector of its own. */
   tFeats: Tensor;
-  /** One for each sample: its number in the data set, and perhaps the samples to compare it with, itself first. */
-  dataSamples: readonly ContrastSample[];
+  /**
+   * The samples' numbers in the data set (`sampleIdxs`), and perhaps those of the samples to compare each with, itself first
+   * (`contrastSampleIdxs`): map it to `{ field: 'targets' }`. Or a list with one item for each sample.
+   */
+  dataSamples: Targets | readonly ContrastSample[];
 }
 
 /**
@@ -80,13 +84,13 @@ export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
   }
 
   /** The batch's own samples, `(N)`, and those to contrast with, `(N, 1 + negNum)`; int64. */
-  #numbers(dataSamples: readonly ContrastSample[], { shape, device }: Tensor): { own: Tensor; samples: Tensor } {
+  #numbers(dataSamples: CRDLossArguments['dataSamples'], { shape, device }: Tensor): { own: Tensor; samples: Tensor } {
     const { negNum, sampleN } = this.options;
     const batch = shape[0]!;
     const numbers = contrastNumbers(dataSamples, { batch, negNum, sampleN });
-    const own = tensor(numbers.own, { dtype: 'int64' }).to({ device });
+    const own = numbers.own.to({ device });
     if (numbers.given !== undefined) {
-      return { own, samples: tensor(numbers.given, { shape: [batch, negNum + 1], dtype: 'int64' }).to({ device }) };
+      return { own, samples: numbers.given.to({ device }) };
     }
     const drawn = ops.randint(0, sampleN, [batch, negNum + 1], { dtype: 'int64', device });
     drawn.select(1, 0).copy_(own);

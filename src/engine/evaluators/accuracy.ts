@@ -2,8 +2,10 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import type { Outputs } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
-import type { Evaluator, Measurement } from './evaluator.ts';
+import { Tensor } from '../../torch/index.ts';
+import type { Evaluator, Metric } from './evaluator.ts';
 
 export interface AccuracyOptions {
   /** How many of the highest scores count. Default `[1]`; the first is called `accuracy`, others `top<k>`. */
@@ -27,29 +29,35 @@ export class Accuracy implements Evaluator {
     this.#topk = checkOptions(accuracyOptions, options, 'Accuracy').topk;
   }
 
-  begin(): Measurement {
+  begin(): Metric {
     const right = this.#topk.map(() => 0);
     let seen = 0;
     return {
-      add: (scores, dataSamples) => {
-        if (scores.ndim !== 2 || scores.shape[0] !== dataSamples.length) {
-          throw new RetortError(
-            `Accuracy: expected scores (${dataSamples.length}, K), one row per image, got (${scores.shape.join(', ')})`,
-          );
-        }
+      update: (outputs, { labels }) => {
+        const scores = requireScores(outputs, labels);
         if (scores.isnan().any().item() === 1) seen = NaN;
         const most = Math.min(Math.max(...this.#topk), scores.shape[1]!);
-        const best = scores.topk(most, 1)[1].data();
-        for (const [i, { gtLabel }] of dataSamples.entries()) {
-          const rank = Array.from({ length: most }, (_, k) => Number(best[i * most + k])).indexOf(gtLabel);
-          this.#topk.forEach((k, j) => {
-            if (rank >= 0 && rank < k) right[j]!++;
-          });
-        }
-        seen += dataSamples.length;
+        const hits = scores.topk(most, 1)[1].eq(labels!.unsqueeze(1)); // (N, most)
+        this.#topk.forEach((k, j) => (right[j]! += hits.narrow(1, 0, Math.min(k, most)).sum().item()));
+        seen += scores.shape[0]!;
       },
-      result: () =>
+      compute: () =>
         Object.fromEntries(this.#topk.map((k, j) => [j === 0 ? 'accuracy' : `top${k}`, (100 * right[j]!) / seen])),
     };
   }
+}
+
+/** @throws {RetortError} unless there are scores `(N, K)`, and a label for each of them. */
+function requireScores(outputs: Outputs, labels: Tensor | undefined): Tensor {
+  const shown = ({ shape }: Tensor): string => `(${shape.join(', ')})`;
+  if (labels?.ndim !== 1) {
+    const got = labels === undefined ? 'none' : shown(labels);
+    throw new RetortError(`Accuracy: expected labels (N), one class per image, got ${got}`, {
+      help: 'evaluate with evaluators of this task: evaluators: []  evaluates nothing',
+    });
+  }
+  const samples = labels.shape[0]!;
+  if (outputs instanceof Tensor && outputs.ndim === 2 && outputs.shape[0] === samples) return outputs;
+  const got = outputs instanceof Tensor ? shown(outputs) : 'several tensors';
+  throw new RetortError(`Accuracy: expected scores (${samples}, K), one row per image, got ${got}`);
 }

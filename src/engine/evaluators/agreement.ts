@@ -1,8 +1,8 @@
 // How alike two networks are on the same images: agreement of their first choice, KL divergence, CKA of their scores.
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { keep, ops, tidy } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { Outputs } from '../../nn/index.ts';
+import { keep, ops, Tensor, tidy } from '../../torch/index.ts';
 import type { Metrics } from './evaluator.ts';
 
 /** Sums over images from which linear CKA follows, in float64. */
@@ -38,16 +38,17 @@ class CkaSums {
  * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats; a class that the teacher rules out (-Infinity) adds nothing;
  * - `cka`: linear centred kernel alignment of the scores, 0 to 1. Kornblith et al. 2019, arXiv 1905.00414.
  */
-export class AgreementMeasurement {
+export class AgreementMetric {
   readonly #cka = new CkaSums();
   #same = 0;
   #kl = 0;
   #seen = 0;
 
   /** @throws {RetortError} for scores of different shapes: networks of other classes do not agree or disagree. */
-  add(student: Tensor, teacher: Tensor): void {
-    if (student.shape.join() !== teacher.shape.join()) {
-      const shown = ({ shape }: Tensor): string => `(${shape.join(', ')})`;
+  update(student: Outputs, teacher: Outputs): void {
+    const shown = (outputs: Outputs): string =>
+      outputs instanceof Tensor ? `(${outputs.shape.join(', ')})` : 'in several tensors';
+    if (!isScores(student) || !isScores(teacher) || student.shape.join() !== teacher.shape.join()) {
       throw new RetortError(
         `agreement: the teacher's scores ${shown(teacher)} cannot be compared with the student's ${shown(student)}`,
         { help: 'they must know the same classes; leave agreement out to distil features only' },
@@ -62,7 +63,10 @@ export class AgreementMeasurement {
     });
   }
 
-  result(): Metrics {
+  /** The numbers over all batches; called once, at the end. */
+  compute(): Metrics {
     return { agreement: (100 * this.#same) / this.#seen, kl: this.#kl / this.#seen, cka: this.#cka.result() };
   }
 }
+
+const isScores = (outputs: Outputs): outputs is Tensor => outputs instanceof Tensor && outputs.ndim === 2;

@@ -1,17 +1,22 @@
-// What an evaluator is: it sees the scores of a network batch by batch and ends with numbers.
-import type { DataSample } from '../../nn/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+// What an evaluator is: it sees what a network gives batch by batch, beside what it should give, and ends with numbers.
+import type { Outputs, Targets } from '../../nn/index.ts';
 
 /** Numbers by name, such as `{ accuracy: 92.1 }`. */
 export type Metrics = Readonly<Record<string, number>>;
 
 /** One evaluation under way. */
-export interface Measurement {
-  /** @param scores `(N, K)`, before the softmax @param dataSamples one per row */
-  add(scores: Tensor, dataSamples: readonly DataSample[]): void;
-  result(): Metrics;
+export interface Metric<O = Outputs> {
+  /**
+   * Takes one batch in.
+   * @param outputs what the network gives for it in evaluation mode: scores `(N, K)` of a classifier, whatever a task has otherwise
+   * @param targets what it should give
+   */
+  update(outputs: O, targets: Targets): void;
+  /** The numbers over all batches; called once, at the end. */
+  compute(): Metrics;
 }
 
-export interface Evaluator {
-  begin(): Measurement;
+/** Makes a metric for each evaluation. */
+export interface Evaluator<O = Outputs> {
+  begin(): Metric<O>;
 }

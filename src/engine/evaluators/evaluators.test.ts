@@ -2,40 +2,40 @@
 import { expect, it } from 'vitest';
 
 import { randn, tensor, tidy } from '../../torch/index.ts';
-import { Accuracy, AgreementMeasurement, buildEvaluator } from './index.ts';
+import { Accuracy, AgreementMetric, buildEvaluator } from './index.ts';
 
-const labelled = (...labels: number[]) => labels.map((gtLabel) => ({ gtLabel }));
+const labelled = (...labels: number[]) => ({ labels: tensor(labels, { dtype: 'int64' }) });
 
 it('counts the right class among the highest scores, over several batches', () => {
-  const measurement = new Accuracy({ topk: [1, 2] }).begin();
+  const metric = new Accuracy({ topk: [1, 2] }).begin();
   tidy(() => {
-    measurement.add(
+    metric.update(
       tensor([
         [3, 2, 1],
         [1, 3, 2],
       ]),
       labelled(0, 2),
     );
-    measurement.add(tensor([[1, 2, 3]]), labelled(0));
+    metric.update(tensor([[1, 2, 3]]), labelled(0));
   });
-  expect(measurement.result()).toEqual({ accuracy: 100 / 3, top2: 200 / 3 });
+  expect(metric.compute()).toEqual({ accuracy: 100 / 3, top2: 200 / 3 });
 });
 
 it('takes a k beyond the number of classes, and refuses one that is none', () => {
-  const measurement = new Accuracy({ topk: [5] }).begin();
-  tidy(() => measurement.add(tensor([[1, 2]]), labelled(0)));
-  expect(measurement.result()).toEqual({ accuracy: 100 });
+  const metric = new Accuracy({ topk: [5] }).begin();
+  tidy(() => metric.update(tensor([[1, 2]]), labelled(0)));
+  expect(metric.compute()).toEqual({ accuracy: 100 });
   expect(() => new Accuracy({ topk: [0] })).toThrow(/Accuracy:\s+topk.0: .*got 0/);
   expect(() => buildEvaluator({ type: 'Acuracy' })).toThrow(/did you mean "Accuracy"/);
 });
 
 it('measures agreement, divergence and CKA', () => {
-  const measurement = new AgreementMeasurement();
+  const metric = new AgreementMetric();
   tidy(() => {
-    measurement.add(tensor([[2, 0]]), tensor([[1, 0]]));
-    measurement.add(tensor([[0, 1]]), tensor([[3, 0]]));
+    metric.update(tensor([[2, 0]]), tensor([[1, 0]]));
+    metric.update(tensor([[0, 1]]), tensor([[3, 0]]));
   });
-  const { agreement, kl, cka } = measurement.result();
+  const { agreement, kl, cka } = metric.compute();
   const softmax = ([a, b]: readonly [number, number]): [number, number] => {
     const sum = Math.exp(a) + Math.exp(b);
     return [Math.exp(a) / sum, Math.exp(b) / sum];
@@ -50,8 +50,8 @@ it('measures agreement, divergence and CKA', () => {
 });
 
 it('CKA is 1 for a rotated and scaled copy, and small for unrelated scores', () => {
-  const alike = new AgreementMeasurement();
-  const unlike = new AgreementMeasurement();
+  const alike = new AgreementMetric();
+  const unlike = new AgreementMetric();
   tidy(() => {
     const x = randn([200, 2], { dtype: 'float64' });
     const rotated = x.mm(
@@ -63,35 +63,39 @@ it('CKA is 1 for a rotated and scaled copy, and small for unrelated scores', () 
         { dtype: 'float64' },
       ),
     );
-    alike.add(x, rotated.mul(3).add(1));
-    unlike.add(x, randn([200, 2], { dtype: 'float64' }));
+    alike.update(x, rotated.mul(3).add(1));
+    unlike.update(x, randn([200, 2], { dtype: 'float64' }));
   });
-  expect(alike.result()['cka']).toBeCloseTo(1, 8);
-  expect(unlike.result()['cka']).toBeLessThan(0.2);
+  expect(alike.compute()['cka']).toBeCloseTo(1, 8);
+  expect(unlike.compute()['cka']).toBeLessThan(0.2);
 });
 
 it('accuracy of scores that are none is none; scores must be one row per image', () => {
-  const measurement = new Accuracy({ topk: [1, 2] }).begin();
-  tidy(() => measurement.add(tensor([[1, NaN]]), labelled(1)));
-  tidy(() => measurement.add(tensor([[1, 2]]), labelled(1)));
-  expect(measurement.result()).toEqual({ accuracy: NaN, top2: NaN });
+  const metric = new Accuracy({ topk: [1, 2] }).begin();
+  tidy(() => metric.update(tensor([[1, NaN]]), labelled(1)));
+  tidy(() => metric.update(tensor([[1, 2]]), labelled(1)));
+  expect(metric.compute()).toEqual({ accuracy: NaN, top2: NaN });
   tidy(() => {
-    expect(() => measurement.add(tensor([1, 2]), labelled(1, 0))).toThrow(/expected scores \(2, K\).*got \(2\)/);
+    expect(() => metric.update(tensor([1, 2]), labelled(1, 0))).toThrow(/expected scores \(2, K\).*got \(2\)/);
+    expect(() => metric.update(tensor([[1, 2]]), {})).toThrow(/Accuracy: expected labels \(N\), .* got none/);
+    expect(() => metric.update([tensor([[1, 2]])], labelled(1))).toThrow(
+      /expected scores \(1, K\).*got several tensors/,
+    );
   });
 });
 
 it('a class that the teacher rules out adds nothing to the divergence', () => {
-  const measurement = new AgreementMeasurement();
-  tidy(() => measurement.add(tensor([[1, 2, 3]]), tensor([[1, 2, -Infinity]])));
-  const { kl } = measurement.result();
+  const metric = new AgreementMetric();
+  tidy(() => metric.update(tensor([[1, 2, 3]]), tensor([[1, 2, -Infinity]])));
+  const { kl } = metric.compute();
   const sums = [Math.exp(1) + Math.exp(2), Math.exp(1) + Math.exp(2) + Math.exp(3)];
   expect(kl).toBeCloseTo(Math.log(sums[1]! / sums[0]!), 12);
 });
 
 it('networks of other classes are not compared', () => {
-  const measurement = new AgreementMeasurement();
+  const metric = new AgreementMetric();
   tidy(() => {
-    expect(() => measurement.add(tensor([[1, 2, 3]]), tensor([[1, 2]]))).toThrow(
+    expect(() => metric.update(tensor([[1, 2, 3]]), tensor([[1, 2]]))).toThrow(
       /the teacher's scores \(1, 2\) cannot be compared with the student's \(1, 3\)/,
     );
   });

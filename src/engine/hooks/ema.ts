@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 import { moveAverage, saveModule } from '../../nn/index.ts';
-import type { LossModel } from '../../nn/index.ts';
+import type { Network } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import { keep, noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -62,7 +62,7 @@ export class Ema implements Hook {
   }
 
   /** Runs `body` while the student has the average's weights. */
-  async #swapped<T>(student: LossModel, body: () => Promise<T>): Promise<T> {
+  async #swapped<T>(student: Network, body: () => Promise<T>): Promise<T> {
     const own = tidy(() => clones(student.stateDict()));
     load(student, this.#average!);
     try {
@@ -86,6 +86,6 @@ function clones(state: Readonly<Record<string, Tensor>>): Record<string, Tensor>
   return noGrad(() => Object.fromEntries(Object.entries(state).map(([name, value]) => [name, keep(value.clone())])));
 }
 
-function load(model: LossModel, state: Readonly<Record<string, Tensor>>): void {
+function load(model: Network, state: Readonly<Record<string, Tensor>>): void {
   tidy(() => model.loadStateDict(state));
 }

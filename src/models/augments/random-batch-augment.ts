@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { Registry } from '../../registry/index.ts';
+import { checkOptions, Registry } from '../../registry/index.ts';
 import type { ConfigOf } from '../../registry/index.ts';
 import { drawUniform } from './beta.ts';
 import { cutMixEntry } from './cutmix.ts';
@@ -38,8 +38,9 @@ export class RandomBatchAugment implements BatchAugment {
   readonly #augments: readonly BatchAugment[];
   readonly #probs: readonly number[];
 
-  /** @throws {RetortError} when there are not as many chances as augmentations, or they exceed 1 together. */
-  constructor({ augments, probs }: RandomBatchAugmentOptions) {
+  /** @throws {RetortError} for options that make no sense, not as many chances as augmentations, or more than 1 together. */
+  constructor(options: RandomBatchAugmentOptions) {
+    const { augments, probs } = checkOptions(randomBatchAugmentOptions, options, new.target.name);
     const configs = (Array.isArray(augments) ? augments : [augments]) as readonly BatchAugmentConfig[];
     this.#augments = configs.map((config) => batchAugments.build(config));
     const given = typeof probs === 'number' ? [probs] : (probs ?? configs.map(() => 1 / configs.length));

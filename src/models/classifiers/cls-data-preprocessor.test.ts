@@ -1,6 +1,7 @@
 // What is done to images and batches: normalisation, mixing, and that a loss on batches that should be mixed asks for it.
 import { describe, expect, it } from 'vitest';
 
+import { targetsOf } from '../../nn/index.ts';
 import { manualSeed, ops, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { batchAugments, buildModel, ClsDataPreprocessor, CutMix, Mixup, RandomBatchAugment } from '../index.ts';
@@ -8,6 +9,7 @@ import type { ImageClassifier } from '../index.ts';
 
 const labels = [0, 1, 2, 1, 0, 2, 2, 1];
 const samples = labels.map((gtLabel, sampleIdx) => ({ gtLabel, sampleIdx }));
+const batchOf = () => ({ inputs: images(), targets: targetsOf(samples) });
 /** Image i is all i. */
 const images = (): Tensor => ops.arange(8).to('float32').view([8, 1, 1, 1]).expand([8, 1, 6, 6]).contiguous();
 const oneHot = (): Tensor => tensor(labels.map((label) => [0, 1, 2].map((k) => Number(k === label))));
@@ -39,7 +41,8 @@ describe('normalize', () => {
     tidy(() => {
       plain.loadStateDict(model.stateDict());
       expect(model.forward(images())).toBeAllClose(plain.forward(images().sub(2).div(4)), { rtol: 1e-5, atol: 1e-6 });
-      expect(model.preprocess({ inputs: images(), dataSamples: samples }).dataSamples).toBe(samples);
+      const batch = batchOf();
+      expect(model.preprocess(batch)).toBe(batch);
     });
   });
 });
@@ -120,14 +123,15 @@ describe('mixing', () => {
   it('is done by preprocess in training, and a loss without it is refused', () => {
     const model = classifier({ trainCfg: { augments: [mixup] } });
     tidy(() => {
-      const batch = { inputs: images(), dataSamples: samples };
+      const batch = batchOf();
       expect(() => model.forward(batch.inputs, samples, 'loss')).toThrow(
         /samples have no gtScore\n.*help: pass batches through/s,
       );
-      const { inputs, dataSamples } = model.preprocess(batch);
-      expect(dataSamples.map(({ gtScore }) => gtScore!.length)).toEqual(labels.map(() => 3));
-      expect(dataSamples[3]).toMatchObject({ gtLabel: 1, sampleIdx: 3 });
-      expect(model.forward(inputs, dataSamples, 'loss')['loss']!.shape).toEqual([]);
+      const { inputs, targets } = model.preprocess(batch);
+      expect(targets.scores!.shape).toEqual([8, 3]);
+      expect(targets.labels).toBe(batch.targets.labels);
+      expect(targets.sampleIdxs!.toArray()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+      expect(model.forward(inputs, targets, 'loss')['loss']!.shape).toEqual([]);
       model.eval();
       expect(model.preprocess(batch)).toBe(batch);
       expect(model.forward(batch.inputs, samples, 'loss')).toHaveProperty('loss');
@@ -137,8 +141,8 @@ describe('mixing', () => {
   it('gives labels as shares where that is asked for, and names a label that is no class', () => {
     const preprocessor = new ClsDataPreprocessor({ toOnehot: true });
     tidy(() => {
-      const batch = { inputs: images(), dataSamples: samples };
-      expect(preprocessor.augment(batch, 3).dataSamples[1]!.gtScore).toEqual([0, 1, 0]);
+      const batch = batchOf();
+      expect((preprocessor.augment(batch, 3).targets.scores!.toArray() as unknown[])[1]).toEqual([0, 1, 0]);
       expect(() => preprocessor.augment(batch, 2)).toThrow(/sample 2 has gtLabel 2, there are 2 classes/);
       expect(() => preprocessor.augment(batch, undefined)).toThrow(/numClasses is missing/);
     });

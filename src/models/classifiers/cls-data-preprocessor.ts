@@ -3,9 +3,9 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import type { DataSample } from '../../nn/index.ts';
-import { tensor, tidy } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import type { LearnedBatch, Targets } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import { Tensor, tensor, tidy } from '../../torch/index.ts';
 import { RandomBatchAugment } from '../augments/index.ts';
 import type { RandomBatchAugmentOptions } from '../augments/index.ts';
 import { randomBatchAugmentOptions } from '../augments/random-batch-augment.ts';
@@ -22,7 +22,7 @@ export interface ClsDataPreprocessorOptions {
   padValue?: number;
   /** Turn the order of three channels around, before `mean` is subtracted. Default false. */
   toRgb?: boolean;
-  /** Give each sample of a training batch its label as a `gtScore` of 1 and 0; augmentations do so anyway. Default false. */
+  /** Give a training batch its labels as `scores` of 1 and 0; augmentations do so anyway. Default false. */
   toOnehot?: boolean;
   /** Default: the head's. */
   numClasses?: number | null;
@@ -44,19 +44,13 @@ export const clsDataPreprocessorOptions = z.strictObject({
   batchAugments: randomBatchAugmentOptions.nullable().exactOptional(),
 });
 
-export interface LabelledBatch {
-  /** `(N, C, H, W)` */
-  inputs: Tensor;
-  /** One per image. */
-  dataSamples: readonly DataSample[];
-}
-
 export class ClsDataPreprocessor {
   readonly #options: ClsDataPreprocessorOptions;
   readonly #augment: RandomBatchAugment | undefined;
 
-  /** @throws {RetortError} for `mean` without `std`, or not as many of both. */
+  /** @throws {RetortError} for options that make no sense, `mean` without `std`, or not as many of both. */
   constructor(options: ClsDataPreprocessorOptions = {}) {
+    checkOptions(clsDataPreprocessorOptions, options, new.target.name);
     const { mean, std, batchAugments } = options;
     if ((mean?.length ?? 0) !== (std?.length ?? 0)) {
       throw new RetortError(
@@ -95,34 +89,45 @@ export class ClsDataPreprocessor {
   }
 
   /**
-   * A training batch with its images mixed, where that is asked for; every sample then has a `gtScore`.
+   * A training batch with its images mixed, where that is asked for; it then has `targets.scores`.
    * @param classes how many there are, where `numClasses` does not say.
    */
-  augment(batch: LabelledBatch, classes: number | undefined): LabelledBatch {
+  augment<B extends LearnedBatch>(batch: B, classes: number | undefined): B {
     if (this.#augment === undefined && this.#options.toOnehot !== true) return batch;
     const numClasses = this.#options.numClasses ?? classes;
     if (numClasses === undefined) {
       throw new RetortError('ClsDataPreprocessor: numClasses is missing, and the head does not know it');
     }
+    if (!(batch.inputs instanceof Tensor)) {
+      throw new RetortError('ClsDataPreprocessor: images (N, C, H, W) were expected as inputs, got a record');
+    }
+    const images = batch.inputs;
     return tidy(() => {
-      const labels = batch.dataSamples.map((sample, i) => sharesOf(sample, numClasses, i));
-      const shares = tensor(Float64Array.from(labels.flat()), { shape: [labels.length, numClasses] });
-      const mixed = this.#augment?.mix({ inputs: batch.inputs, shares }) ?? { inputs: batch.inputs, shares };
-      const scores = Array.from(mixed.shares.data(), Number);
-      const dataSamples = batch.dataSamples.map((sample, i) => ({
-        ...sample,
-        gtScore: scores.slice(i * numClasses, (i + 1) * numClasses),
-      }));
-      return { inputs: mixed.inputs, dataSamples };
+      const shares = sharesOf(batch.targets, numClasses);
+      const mixed = this.#augment?.mix({ inputs: images, shares }) ?? { inputs: images, shares };
+      return { ...batch, inputs: mixed.inputs, targets: { ...batch.targets, scores: mixed.shares } };
     });
   }
 }
 
-function sharesOf({ gtLabel, gtScore }: DataSample, classes: number, i: number): readonly number[] {
-  if (gtScore?.length === classes) return gtScore;
-  if (gtScore === undefined && Number.isInteger(gtLabel) && gtLabel >= 0 && gtLabel < classes) {
-    return Array.from({ length: classes }, (_, k) => (k === gtLabel ? 1 : 0));
+/** The share of each class, float64 `(N, K)`. @throws {RetortError} for a label that is no class, naming the sample. */
+function sharesOf({ labels, scores }: Targets, classes: number): Tensor {
+  if (scores !== undefined) {
+    if (scores.ndim === 2 && scores.shape[1] === classes) return scores.to('float64');
+    throw new RetortError(
+      `ClsDataPreprocessor: the batch has scores (${scores.shape.join(', ')}), there are ${classes} classes`,
+    );
   }
-  const got = gtScore === undefined ? `gtLabel ${gtLabel}` : `a gtScore of ${gtScore.length} numbers`;
-  throw new RetortError(`ClsDataPreprocessor: sample ${i} has ${got}, there are ${classes} classes`);
+  if (labels?.ndim !== 1) {
+    const got = labels === undefined ? 'none' : `(${labels.shape.join(', ')})`;
+    throw new RetortError(`ClsDataPreprocessor: targets: labels (N) were expected, got ${got}`);
+  }
+  if (labels.lt(0).logicalOr(labels.ge(classes)).any().item() === 0) {
+    return functional.oneHot(labels, { numClasses: classes }).to('float64');
+  }
+  const numbers = Array.from(labels.data(), Number);
+  const wrong = numbers.findIndex((label) => label < 0 || label >= classes);
+  throw new RetortError(
+    `ClsDataPreprocessor: sample ${wrong} has gtLabel ${numbers[wrong]}, there are ${classes} classes`,
+  );
 }

@@ -1,20 +1,28 @@
 // A classifier of images: backbone, neck, head, under OpenMMLab's names.
 import { didYouMean, RetortError } from '../../errors.ts';
-import { Module } from '../../nn/index.ts';
-import type { DataSample, ForwardMode, LoadOptions, LoadReport, LossModel } from '../../nn/index.ts';
-import { tidy } from '../../torch/index.ts';
-import type { Tensor } from '../../torch/index.ts';
+import { Module, targetsOf } from '../../nn/index.ts';
+import type {
+  ForwardMode,
+  GivenTargets,
+  InitOption,
+  LearnedBatch,
+  LoadOptions,
+  LoadReport,
+  LossModel,
+  Outputs,
+} from '../../nn/index.ts';
+import { Tensor, tidy } from '../../torch/index.ts';
 import type { RandomBatchAugmentOptions } from '../augments/index.ts';
 import { initialize, isPretrained } from '../initial-weights.ts';
-import type { InitOption } from '../initial-weights.ts';
 import type { Backbone, Feature, Head, Neck } from '../parts.ts';
 import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
-import type { ClsDataPreprocessorOptions, LabelledBatch } from './cls-data-preprocessor.ts';
+import type { ClsDataPreprocessorOptions } from './cls-data-preprocessor.ts';
 
-export interface ImageClassifierParts {
+export interface ImageClassifierParts<O extends Outputs = Tensor> {
   backbone: Backbone;
   neck?: Neck | null;
-  head: Head;
+  /** From features to scores, or to outputs of several levels. */
+  head: Head<O>;
   /** A safetensors file of the whole network's state dict: short for `initCfg: { type: 'Pretrained', checkpoint }`. */
   pretrained?: string | null;
   /** How training batches are mixed: in place of the preprocessor's `batchAugments`. */
@@ -33,16 +41,17 @@ const modes: readonly ForwardMode[] = ['loss', 'tensor', 'predict'];
 /** How far features come: out of the backbone, of the neck, or before the head's last layer. */
 export type FeatureStage = 'backbone' | 'neck' | 'pre_logits';
 
-export class ImageClassifier extends Module implements LossModel {
+/** Backbone, neck and head: images `(N, C, H, W)` to what the head gives, scores `(N, K)` as a rule. */
+export class ImageClassifier<O extends Outputs = Tensor> extends Module implements LossModel<O> {
   backbone: Backbone;
   declare neck?: Neck;
-  head: Head;
+  head: Head<O>;
   /** What it does to images itself, for a comparison with other networks; `''` for nothing. */
   readonly preprocessing: string;
   readonly #preprocessor: ClsDataPreprocessor | undefined;
 
   /** @throws {RetortError} for initial weights that are none, or a checkpoint that is not there. */
-  constructor(parts: ImageClassifierParts) {
+  constructor(parts: ImageClassifierParts<O>) {
     super();
     const { backbone, neck, head, pretrained, trainCfg, dataPreprocessor } = parts;
     this.backbone = backbone;
@@ -54,7 +63,8 @@ export class ImageClassifier extends Module implements LossModel {
     const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
     const asked = { ...options, ...augments };
     if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);
-    const initCfg = typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
+    const initCfg: InitOption | undefined =
+      typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
     if (initCfg === undefined || initCfg === null) return;
     initialize(this, { initCfg, usual: null });
     if (!isPretrained(initCfg)) for (const part of [backbone, neck, head]) part?.initWeights?.();
@@ -69,7 +79,7 @@ export class ImageClassifier extends Module implements LossModel {
    * A training batch as the network is to learn from it: images mixed, where `trainCfg` or the preprocessor says so. In evaluation
    * mode, and where nothing is asked for, the batch as it is. The training loop calls it once, so that a teacher sees the same images.
    */
-  preprocess(batch: LabelledBatch): LabelledBatch {
+  preprocess<B extends LearnedBatch>(batch: B): B {
     if (!this.training || this.#preprocessor === undefined) return batch;
     return this.#preprocessor.augment(batch, this.head.numClasses);
   }
@@ -90,31 +100,39 @@ export class ImageClassifier extends Module implements LossModel {
     throw new RetortError(`ImageClassifier.extractFeat: ${this.head.constructor.name} has no "pre_logits"`);
   }
 
-  override forward(inputs: Tensor, dataSamples: readonly DataSample[], mode: 'loss'): Record<string, Tensor>;
-  override forward(inputs: Tensor, dataSamples?: readonly DataSample[], mode?: 'tensor' | 'predict'): Tensor;
-  override forward(
-    inputs: Tensor,
-    dataSamples?: readonly DataSample[],
-    mode: ForwardMode = 'tensor',
-  ): Tensor | Record<string, Tensor> {
+  /**
+   * @param inputs images `(N, C, H, W)`
+   * @param targets of mode `'loss'`: `labels` or `scores`, or a list of data samples
+   * @param mode `'loss'`: losses by name; `'tensor'` (default): what the head gives; `'predict'`: probabilities
+   * @throws {RetortError} for another mode, or no targets where losses are asked for.
+   */
+  override forward(inputs: Tensor, targets: GivenTargets, mode: 'loss'): Record<string, Tensor>;
+  override forward(inputs: Tensor, targets?: GivenTargets, mode?: 'tensor' | 'predict'): O;
+  override forward(inputs: Tensor, targets?: GivenTargets, mode: ForwardMode = 'tensor'): O | Record<string, Tensor> {
     if (!modes.includes(mode)) {
       throw new RetortError(
         `ImageClassifier.forward: "${String(mode)}" is no mode; ${didYouMean(String(mode), modes)}`,
       );
     }
     if (mode === 'loss') {
-      this.#requireMixed(dataSamples);
-      return this.head.loss(this.extractFeat(inputs), dataSamples!);
+      if (targets === undefined) {
+        throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples, or targets');
+      }
+      const packed = targetsOf(targets);
+      if (packed.scores === undefined) this.#requireUnmixed();
+      return this.head.loss(this.extractFeat(inputs), packed);
     }
-    const scores = this.head.forward(this.extractFeat(inputs));
-    return mode === 'tensor' ? scores : scores.softmax(1);
+    const outputs = this.head.forward(this.extractFeat(inputs));
+    if (mode === 'tensor') return outputs;
+    if (outputs instanceof Tensor) return outputs.softmax(1) as O;
+    throw new RetortError('ImageClassifier.forward: mode "predict" wants scores (N, K), and the head gives several', {
+      help: 'call it in mode "tensor"',
+    });
   }
 
-  /** Samples there must be, and where batches are to be mixed it must have been done. */
-  #requireMixed(dataSamples: readonly DataSample[] | undefined): void {
-    if (dataSamples === undefined) throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples');
+  /** Where batches are to be mixed it must have been done. */
+  #requireUnmixed(): void {
     if (!this.training || !this.mixes) return;
-    if (dataSamples.every((sample) => sample.gtScore !== undefined)) return;
     throw new RetortError('ImageClassifier.forward: trainCfg asks for mixed batches, and the samples have no gtScore', {
       help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
     });

@@ -1,5 +1,5 @@
 // Classifiers: whole networks from images to classes.
 export { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
-export type { ClsDataPreprocessorOptions, LabelledBatch } from './cls-data-preprocessor.ts';
+export type { ClsDataPreprocessorOptions } from './cls-data-preprocessor.ts';
 export { ImageClassifier } from './image-classifier.ts';
 export type { FeatureStage, ImageClassifierParts } from './image-classifier.ts';

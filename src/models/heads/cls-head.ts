@@ -3,16 +3,15 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
-import type { DataSample } from '../../nn/index.ts';
+import type { GivenTargets, InitOption } from '../../nn/index.ts';
 import { checkOptions, entry, typedOf } from '../../registry/index.ts';
 import { noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import type { InitOption } from '../initial-weights.ts';
 import { count, flag, initCfg } from '../schema.ts';
 import type { Feature } from '../parts.ts';
 import { buildHeadLoss } from './losses/index.ts';
 import type { HeadLoss, HeadLossOption } from './losses/index.ts';
-import { targetsOf } from './targets.ts';
+import { classTarget } from './targets.ts';
 
 export interface ClsHeadOptions {
   /** Default `{ type: 'CrossEntropyLoss' }`. */
@@ -66,11 +65,14 @@ export class ClsHead extends Module {
     return this.preLogits(features) as Tensor;
   }
 
-  /** Losses by name. @throws {RetortError} when a label is no class, naming the sample. */
-  loss(features: readonly Feature[], dataSamples: readonly DataSample[]): Record<string, Tensor> {
+  /**
+   * Losses by name.
+   * @param targets `labels`, or `scores` where images were mixed @throws {RetortError} when a label is no class, naming the sample.
+   */
+  loss(features: readonly Feature[], targets: GivenTargets): Record<string, Tensor> {
     const scores = this.forward(features);
-    const target = targetsOf(this.constructor.name, scores, dataSamples);
-    const loss = this.loss_module.forward(scores, target, { avgFactor: dataSamples.length });
+    const target = classTarget(this.constructor.name, scores, targets);
+    const loss = this.loss_module.forward(scores, target, { avgFactor: target.shape[0]! });
     return { loss, ...(this.calAcc ? this.#accuracies(scores, target) : {}) };
   }
 

@@ -1,40 +1,49 @@
-// What a batch is to be: classes, or the share of each class where images were mixed.
+// What scores are compared with: classes, or the share of each class where images were mixed.
 import { RetortError } from '../../errors.ts';
-import type { DataSample } from '../../nn/index.ts';
-import { tensor } from '../../torch/index.ts';
+import { targetsOf } from '../../nn/index.ts';
+import type { GivenTargets } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
 /**
- * Classes, int64 `(N)`, or shares `(N, K)` where the samples have `gtScore`.
- * @throws {RetortError} when there are not as many samples as images, or a label is no class, naming the sample.
+ * Classes, int64 `(N)`, or shares `(N, K)` of the dtype of `scores` where the targets have `scores`.
+ * @throws {RetortError} when there are not as many as images, or a label is no class, naming the sample.
  */
-export function targetsOf(where: string, scores: Tensor, dataSamples: readonly DataSample[]): Tensor {
+export function classTarget(where: string, scores: Tensor, given: GivenTargets): Tensor {
   const [images = 0, classes = 0] = scores.shape;
-  if (dataSamples.length !== images) {
-    throw new RetortError(`${where}: there are ${images} images and ${dataSamples.length} data samples`);
+  const targets = targetsOf(given);
+  const { labels } = targets;
+  const count = (labels ?? targets.scores)?.shape[0];
+  if (count !== undefined && count !== images) {
+    throw new RetortError(`${where}: there are ${images} images and ${count} data samples`);
   }
-  if (dataSamples.some((sample) => sample.gtScore !== undefined)) return sharesOf(where, scores, dataSamples);
-  const labels = dataSamples.map(({ gtLabel }, i) => {
-    if (Number.isInteger(gtLabel) && gtLabel >= 0 && gtLabel < classes) return BigInt(gtLabel);
-    throw new RetortError(
-      `${where}: sample ${i} of the batch has gtLabel ${gtLabel}, classes are 0 to ${classes - 1}`,
-      {
-        help: 'set numClasses to the number of classes of the data set',
-      },
-    );
-  });
-  return tensor(BigInt64Array.from(labels));
+  if (targets.scores !== undefined) return sharesOf(where, scores, targets.scores);
+  if (labels === undefined) {
+    throw new RetortError(`${where}: targets: labels (N), or scores (N, ${classes}), were expected, got neither`, {
+      help: 'give the data set labels, or train without the loss of the head: calculateStudentLoss: false',
+    });
+  }
+  if (labels.ndim !== 1) {
+    throw new RetortError(`${where}: targets: labels (${images}) were expected, got (${labels.shape.join(', ')})`);
+  }
+  if (labels.lt(0).logicalOr(labels.ge(classes)).any().item() === 0) return labels;
+  const numbers = Array.from(labels.data(), Number);
+  const wrong = numbers.findIndex((label) => label < 0 || label >= classes);
+  throw new RetortError(
+    `${where}: sample ${wrong} of the batch has gtLabel ${numbers[wrong]}, classes are 0 to ${classes - 1}`,
+    { help: 'set numClasses to the number of classes of the data set' },
+  );
 }
 
-function sharesOf(where: string, scores: Tensor, dataSamples: readonly DataSample[]): Tensor {
-  const classes = scores.shape[1] ?? 0;
-  const shares = new Float64Array(dataSamples.length * classes);
-  for (const [i, { gtScore }] of dataSamples.entries()) {
-    if (gtScore?.length !== classes || !gtScore.every(Number.isFinite)) {
-      const got = gtScore === undefined ? 'none' : `[${gtScore.slice(0, 4).join(', ')}...] of ${gtScore.length}`;
-      throw new RetortError(`${where}: sample ${i} must have a gtScore of ${classes} numbers, got ${got}`);
-    }
-    shares.set(gtScore, i * classes);
+function sharesOf(where: string, scores: Tensor, shares: Tensor): Tensor {
+  const { shape } = shares;
+  if (shape.length !== 2 || shape[0] !== scores.shape[0] || shape[1] !== scores.shape[1]) {
+    throw new RetortError(
+      `${where}: targets: each sample must have a gtScore of ${scores.shape[1]} numbers, got scores (${shape.join(', ')})`,
+    );
   }
-  return tensor(shares, { shape: [dataSamples.length, classes], dtype: scores.dtype });
+  if (shares.isfinite().all().item() === 1) return shares.to(scores.dtype);
+  const sample = Array.from(shares.isfinite().all(1).data(), Number).indexOf(0);
+  throw new RetortError(
+    `${where}: sample ${sample} must have a gtScore of ${shape[1]} numbers, got one that is not finite`,
+  );
 }

@@ -1,5 +1,8 @@
 // The numbers of samples that contrastive distillation is given with a batch, checked: each names a row of its memories.
 import { RetortError } from '../../../errors.ts';
+import { integers } from '../../../nn/index.ts';
+import type { Targets } from '../../../nn/index.ts';
+import type { Tensor } from '../../../torch/index.ts';
 
 /** What is known of one image. */
 export interface ContrastSample {
@@ -10,10 +13,10 @@ export interface ContrastSample {
 }
 
 export interface ContrastNumbers {
-  /** The samples' own numbers, N. */
-  own: Float64Array;
-  /** Those to contrast with, `N (1 + negNum)`, row by row; undefined when no sample brings them. */
-  given: Float64Array | undefined;
+  /** The samples' own numbers, int64 `(N)`. */
+  own: Tensor;
+  /** Those to contrast with, int64 `(N, 1 + negNum)`; undefined when no sample brings them. */
+  given: Tensor | undefined;
 }
 
 export interface ContrastSizes {
@@ -24,13 +27,53 @@ export interface ContrastSizes {
 }
 
 /** @throws {RetortError} for a sample without number, numbers outside the memories, or not one positive and `negNum` others. */
-export function contrastNumbers(dataSamples: readonly ContrastSample[], sizes: ContrastSizes): ContrastNumbers {
-  const { batch, negNum, sampleN } = sizes;
-  if (!Array.isArray(dataSamples) || dataSamples.length !== batch) {
-    const got = Array.isArray(dataSamples) ? `${dataSamples.length}` : typeof dataSamples;
-    throw new RetortError(`CRDLoss: dataSamples: one for each of ${batch} samples was expected, got ${got}`, {
-      help: "map dataSamples to { field: 'dataSamples' }",
+export function contrastNumbers(
+  given: Targets | readonly ContrastSample[],
+  { batch, negNum, sampleN }: ContrastSizes,
+): ContrastNumbers {
+  if (!Array.isArray(given)) return fromTargets(given as Targets, { batch, negNum, sampleN });
+  return fromSamples(given as readonly ContrastSample[], { batch, negNum, sampleN });
+}
+
+function fromTargets(
+  { sampleIdxs, contrastSampleIdxs }: Targets,
+  { batch, negNum, sampleN }: ContrastSizes,
+): ContrastNumbers {
+  const rows = (name: string, value: Tensor, shape: readonly number[], help: string): Tensor => {
+    if (value.shape.join() !== shape.join()) {
+      const shown = (sizes: readonly number[]): string => `(${sizes.join(', ')})`;
+      throw new RetortError(`CRDLoss: targets.${name}: ${shown(shape)} was expected, got ${shown(value.shape)}`, {
+        help,
+      });
+    }
+    const outside = value.lt(0).logicalOr(value.ge(sampleN));
+    if (outside.any().item() === 1) row(value.maskedSelect(outside).select(0, 0).item(), `targets.${name}`, sampleN);
+    return value;
+  };
+  if (sampleIdxs === undefined) {
+    throw new RetortError('CRDLoss: targets has no sampleIdxs, the numbers of the samples in the data set', {
+      help: 'load the data with DataLoader, which numbers every sample',
     });
+  }
+  return {
+    own: rows('sampleIdxs', sampleIdxs, [batch], 'one number for each sample'),
+    given:
+      contrastSampleIdxs &&
+      rows('contrastSampleIdxs', contrastSampleIdxs, [batch, negNum + 1], '1 + negNum numbers for each sample'),
+  };
+}
+
+function fromSamples(
+  dataSamples: readonly ContrastSample[],
+  { batch, negNum, sampleN }: ContrastSizes,
+): ContrastNumbers {
+  if (dataSamples.length !== batch) {
+    throw new RetortError(
+      `CRDLoss: dataSamples: one for each of ${batch} samples was expected, got ${dataSamples.length}`,
+      {
+        help: "map dataSamples to { field: 'dataSamples' }",
+      },
+    );
   }
   const own = new Float64Array(batch);
   dataSamples.forEach(({ sampleIdx }, i) => {
@@ -42,7 +85,7 @@ export function contrastNumbers(dataSamples: readonly ContrastSample[], sizes: C
     own[i] = row(sampleIdx, `dataSamples[${i}].sampleIdx`, sampleN);
   });
   const bringing = dataSamples.filter(({ contrastSampleIdxs }) => contrastSampleIdxs !== undefined).length;
-  if (bringing === 0) return { own, given: undefined };
+  if (bringing === 0) return { own: integers(own), given: undefined };
   const width = negNum + 1;
   const given = new Float64Array(batch * width);
   dataSamples.forEach(({ contrastSampleIdxs }, i) => {
@@ -52,9 +95,9 @@ export function contrastNumbers(dataSamples: readonly ContrastSample[], sizes: C
         contrastSampleIdxs === undefined ? `none, while ${bringing} samples have them` : contrastSampleIdxs.length;
       throw new RetortError(`CRDLoss: ${where}: ${width} numbers, 1 + negNum, were expected, got ${got}`);
     }
-    for (let k = 0; k < width; k++) given[i * width + k] = row(contrastSampleIdxs[k], where, sampleN);
+    for (let k = 0; k < width; k++) given[i * width + k] = row(contrastSampleIdxs[k]!, where, sampleN);
   });
-  return { own, given };
+  return { own: integers(own), given: integers(given, [batch, width]) };
 }
 
 function row(number: number, where: string, sampleN: number): number {

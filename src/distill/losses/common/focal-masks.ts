@@ -1,7 +1,7 @@
 // Where the objects of an image are, on the grid of a feature map: boxes to masks.
 import { RetortError } from '../../../errors.ts';
-import { tensor } from '../../../torch/index.ts';
-import type { Tensor } from '../../../torch/index.ts';
+import type { Targets } from '../../../nn/index.ts';
+import { Tensor, tensor } from '../../../torch/index.ts';
 
 /** `[x1, y1, x2, y2]`, in pixels of the image. */
 export type Box = readonly [x1: number, y1: number, x2: number, y2: number];
@@ -14,16 +14,21 @@ export interface Grid {
 }
 
 export interface BoxSource {
-  /** The true boxes of each image: none for an image without objects. */
-  boxes?: readonly (readonly Box[])[];
-  /** In their place: samples that carry them as `gtBoxes`; map it to `{ field: 'dataSamples' }`. */
-  dataSamples?: readonly { readonly gtBoxes?: readonly Box[] }[];
+  /** The true boxes of each image, `(n, 4)` or a list: none for an image without objects. Map it to `{ field: 'boxes' }`. */
+  boxes?: readonly (Tensor | readonly Box[])[];
+  /** In their place: targets that have `boxes`, or samples that carry them as `gtBoxes`; map it to `{ field: 'dataSamples' }`. */
+  dataSamples?: Targets | readonly { readonly gtBoxes?: readonly Box[] }[];
 }
 
 /** The boxes of each of `n` images. @throws {RetortError} when there are none to be found, or not as many lists. */
 export function boxesOf(loss: string, { boxes, dataSamples }: BoxSource, n: number): readonly (readonly Box[])[] {
-  const found = boxes ?? dataSamples?.map(({ gtBoxes }) => gtBoxes ?? []);
-  if (Array.isArray(found) && found.length === n) return found as readonly (readonly Box[])[];
+  const samples = Array.isArray(dataSamples) ? (dataSamples as readonly { gtBoxes?: readonly Box[] }[]) : undefined;
+  const found = boxes ?? samples?.map(({ gtBoxes }) => gtBoxes ?? []) ?? (dataSamples as Targets | undefined)?.boxes;
+  if (Array.isArray(found) && found.length === n) {
+    return (found as readonly (Tensor | readonly Box[])[]).map((one) =>
+      one instanceof Tensor ? (one.toArray() as unknown as Box[]) : one,
+    );
+  }
   const came = found === undefined ? 'neither boxes nor dataSamples' : `${(found as readonly unknown[]).length} lists`;
   throw new RetortError(`${loss}: boxes: a list of boxes for each of ${n} images was expected, got ${came}`, {
     help: "map boxes to a list of [x1, y1, x2, y2] for each image, or dataSamples to { field: 'dataSamples' }",

@@ -1,0 +1,222 @@
+// Samples of different sizes as a batch: images, lists of tokens, boxes; through a loader, ahead, and freed.
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { liveTensors, ops, tensor, tidy } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { temporaryFolder, writePicture } from './images.contract.ts';
+import { DataLoader, ImageFolder, Mixup, Normalize, padSamples, RandomHorizontalFlip, stackSamples } from './index.ts';
+import type { Dataset, Sample } from './index.ts';
+
+type Record2 = Readonly<Record<string, Tensor>>;
+
+const tokens = (...ids: number[]): Tensor => tensor(ids, { dtype: 'int64' });
+
+describe('padSamples', () => {
+  it('pads images to the largest, with a mask of where they are', () => {
+    tidy(() => {
+      const images = [ops.ones([3, 2, 5]), ops.ones([3, 4, 3])];
+      const { inputs } = padSamples({ value: 7, divisor: 4 })(images.map((one) => ({ inputs: one })));
+      expect(Object.keys(inputs)).toEqual(['images', 'mask']);
+      expect(inputs['images']!.shape).toEqual([2, 3, 4, 8]);
+      expect(inputs['mask']!.shape).toEqual([2, 4, 8]);
+      expect(inputs['mask']!.dtype).toBe('bool');
+      expect(inputs['mask']!.sum([1, 2]).toArray()).toEqual([10, 12]);
+      const inside = inputs['images']!.eq(1).all(1);
+      expect(ops.equal(inside, inputs['mask']!)).toBe(true);
+      expect(inputs['images']!.max().item()).toBe(7);
+    });
+  });
+
+  it('pads lists of tokens, their labels with what losses ignore, and leaves boxes as lists', () => {
+    tidy(() => {
+      const samples: Sample[] = [
+        {
+          inputs: { ids: tokens(5, 6, 7), types: tokens(0, 0, 1) },
+          targets: { labels: tokens(1, 2, 3), boxes: [ops.ones([2, 4])], length: tensor(3) },
+        },
+        {
+          inputs: { ids: tokens(8), types: tokens(1) },
+          targets: { labels: tokens(4), boxes: [ops.ones([0, 4])], length: tensor(1) },
+        },
+      ];
+      const { inputs, targets } = padSamples({ value: { ids: 9 }, masks: ['ids'] })(samples);
+      expect(Object.keys(inputs)).toEqual(['ids', 'types', 'idsMask']);
+      expect(inputs['ids']!.toArray()).toEqual([
+        [5, 6, 7],
+        [8, 9, 9],
+      ]);
+      expect(inputs['types']!.toArray()).toEqual([
+        [0, 0, 1],
+        [1, 0, 0],
+      ]);
+      expect(inputs['idsMask']!.toArray()).toEqual([
+        [true, true, true],
+        [true, false, false],
+      ]);
+      expect(targets!.labels!.toArray()).toEqual([
+        [1, 2, 3],
+        [4, -100, -100],
+      ]);
+      expect(targets!.boxes!.map(({ shape }) => shape)).toEqual([
+        [2, 4],
+        [0, 4],
+      ]);
+      expect((targets!['length'] as Tensor).toArray()).toEqual([3, 1]);
+    });
+  });
+
+  it('refuses what cannot be padded together, and options that are none', () => {
+    tidy(() => {
+      const collate = padSamples();
+      expect(() => collate([{ inputs: ops.ones([3, 2, 2]) }, { inputs: ops.ones([1, 2, 2]) }])).toThrow(
+        /"images": samples of one rank and number of channels were expected, got \(3, 2, 2\) and \(1, 2, 2\)/,
+      );
+      const ids = tokens(1);
+      expect(() => collate([{ inputs: { ids } }, { inputs: { other: ids } }])).toThrow(
+        /one has "ids", another has not/,
+      );
+      expect(() => collate([{ inputs: ids, targets: { boxes: [ids] } }, { inputs: ids }])).toThrow(
+        /targets.boxes: a tensor of each sample was expected, or a list of each/,
+      );
+      expect(() => padSamples({ divisor: 0 })).toThrow(/padSamples: divisor/);
+      expect(() => stackSamples([{ inputs: { ids } }, { inputs: { ids: tokens(1, 2) } }])).toThrow(
+        /"ids" of samples differ in size: sample 0 is \(1\), sample 1 is \(2\)\n {2}help: pad them/,
+      );
+    });
+  });
+});
+
+describe('through a loader', () => {
+  it('images in files of different sizes are transformed one by one, then padded', async () => {
+    const root = temporaryFolder();
+    for (let i = 0; i < 4; i++) {
+      await writePicture(join(root, `class${i % 2}`, `${i}.png`), { width: 6 + i, height: 9 - i, seed: i });
+    }
+    const dataset = new ImageFolder({ root });
+    using loader = new DataLoader(dataset, {
+      batchSize: 3,
+      transforms: [new RandomHorizontalFlip(), new Normalize({ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] })],
+      collate: padSamples(),
+      memoryFormat: 'channels_last',
+    });
+    expect(loader.imageShape).toBeUndefined();
+    await loader.prepare(0, 0);
+    tidy(() => {
+      const { inputs, targets, meta } = loader.load(0, 0);
+      const sizes = meta.map(({ size }) => size as [number, number]);
+      expect(inputs['images']!.shape).toEqual([
+        3,
+        3,
+        Math.max(...sizes.map(([h]) => h)),
+        Math.max(...sizes.map(([, w]) => w)),
+      ]);
+      expect(inputs['mask']!.sum([1, 2]).toArray()).toEqual(sizes.map(([h, w]) => h * w));
+      expect(inputs['images']!.mul(inputs['mask']!.logicalNot().unsqueeze(1)).abs().sum().item()).toBe(0);
+      expect(targets.labels!.shape).toEqual([3]);
+      expect(meta.every(({ path }) => /class\d.\d\.png$/.test(path!))).toBe(true);
+    });
+  });
+
+  /** Sample i has i + 1 tokens, and as many boxes. */
+  const sentences = (length: number, made: { count: number }): Dataset<Record2> => ({
+    length,
+    classes: [],
+    item: (index, { epoch }) => {
+      made.count++;
+      const ids = tokens(...Array.from({ length: index + 1 }, () => index + 10 * epoch));
+      return { inputs: { ids }, targets: { labels: ids.clone(), boxes: [ops.zeros([index, 4])] } };
+    },
+    collate: padSamples(),
+  });
+
+  it('samples of any kind are read ahead, and freed when their batch is over', async () => {
+    const before = liveTensors().length;
+    const made = { count: 0 };
+    using loader = new DataLoader(sentences(5, made), { batchSize: 2, prefetch: 1 });
+    expect(() => loader.load(0, 0)).toThrow(/await loader.prepare\(0, 0\) first/);
+    for (let i = 0; i < loader.length; i++) {
+      await loader.prepare(1, i);
+      tidy(() => {
+        const { inputs, targets, meta } = loader.load(1, i);
+        const longest = Math.min(2 * i + 2, 5);
+        expect(inputs['ids']!.shape).toEqual([i === 2 ? 1 : 2, longest]);
+        expect(inputs['idsMask']!.sum(1).toArray()).toEqual(meta.map(({ sampleIdx }) => sampleIdx! + 1));
+        expect(targets.boxes!.map(({ shape }) => shape[0])).toEqual(meta.map(({ sampleIdx }) => sampleIdx));
+        expect(targets.sampleIdxs!.toArray()).toEqual(meta.map(({ sampleIdx }) => sampleIdx));
+        expect(targets.labels!.max().item()).toBe(10 + longest - 1);
+      });
+    }
+    expect(made.count).toBe(5);
+    loader[Symbol.dispose]();
+    expect(liveTensors().length).toBe(before);
+    await loader.prepare(0, 0); // goes on
+    tidy(() => expect(loader.load(0, 0).inputs['ids']!.shape).toEqual([2, 2]));
+  });
+
+  it('a sample that cannot be read frees the others', async () => {
+    const before = liveTensors().length;
+    const dataset: Dataset<Record2> = {
+      ...sentences(4, { count: 0 }),
+      item: (index) => {
+        if (index === 2) throw new Error('torn');
+        return Promise.resolve({ inputs: { ids: tokens(index) } });
+      },
+    };
+    const loader = new DataLoader(dataset, { batchSize: 4, transforms: [new RandomHorizontalFlip()] });
+    await expect(loader.prepare(0, 0)).rejects.toThrow(/torn/);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(liveTensors().length).toBe(before);
+  });
+
+  it('records in memory come many at a time; transforms change their images', async () => {
+    const images = ops.full([6, 1, 4, 4], 100).to('uint8');
+    const notes = ops.arange(12).view([6, 2]);
+    const dataset: Dataset<Record2> = {
+      length: 6,
+      classes: ['a', 'b'],
+      inputs: (indices) => {
+        const chosen = tensor(BigInt64Array.from(indices, BigInt));
+        return { images: images.indexSelect(0, chosen), notes: notes.indexSelect(0, chosen) };
+      },
+      label: (index) => index % 2,
+      targets: (indices) => ({ depth: tensor(indices.map((index) => index / 2)) }),
+    };
+    const normalize = new Normalize({ mean: [0], std: [1] });
+    const loader = new DataLoader(dataset, {
+      batchSize: 4,
+      transforms: [new Mixup({ alpha: 1 })],
+      ownTransforms: [normalize],
+      views: { teacher: [] },
+    });
+    await loader.prepare(0, 0); // nothing to wait for
+    tidy(() => {
+      const { inputs, targets, views } = loader.load(0, 1);
+      expect(inputs['images']!.max().item()).toBeCloseTo(100 / 255, 5);
+      expect(views!['teacher']!['images']!.max().item()).toBeCloseTo(100, 3);
+      expect(inputs['notes']!.toArray()).toEqual([
+        [8, 9],
+        [10, 11],
+      ]);
+      expect((targets['depth'] as Tensor).toArray()).toEqual([2, 2.5]);
+      expect(targets.scores!.shape).toEqual([2, 2]);
+    });
+    const blind = { ...dataset, inputs: () => ({ notes }) };
+    expect(() => tidy(() => new DataLoader(blind, { batchSize: 6, transforms: [normalize] }).load(0, 0))).toThrow(
+      /Normalize changes images, and the inputs have none: notes/,
+    );
+    const both = { ...dataset, images: () => images };
+    expect(() => new DataLoader(both, { batchSize: 2 })).toThrow(/it has images and inputs/);
+    const few = { ...dataset, inputs: () => ({ notes }) };
+    expect(() => tidy(() => new DataLoader(few, { batchSize: 2 }).load(0, 0))).toThrow(
+      /2 samples were asked for, and inputs of 6 came/,
+    );
+    const nothing = { apply: undefined };
+    expect(() =>
+      tidy(() => new DataLoader(dataset, { batchSize: 2, transforms: [nothing as never] }).load(0, 0)),
+    ).toThrow(/has neither apply\(images\) nor applyBatch\(batch\)/);
+    images.dispose();
+    notes.dispose();
+  });
+});

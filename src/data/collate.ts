@@ -1,0 +1,164 @@
+// How samples that are read one by one become a batch: stacked where they are of one size, padded where they are not.
+import { z } from 'zod';
+
+import { RetortError } from '../errors.ts';
+import { mapInputs } from '../nn/index.ts';
+import type { Inputs, Targets } from '../nn/index.ts';
+import { checkOptions } from '../registry/index.ts';
+import type { OptionsFrom } from '../registry/index.ts';
+import { functional } from '../nn/index.ts';
+import { ops, Tensor } from '../torch/index.ts';
+import type { Sample } from './dataset.ts';
+
+/** Makes a batch of samples, in the caller's scope. Targets that the data set gives for many samples at once are added to it. */
+export type Collate<I extends Inputs = Inputs> = (samples: readonly Sample[]) => { inputs: I; targets?: Targets };
+
+/**
+ * Samples of one size as a batch: tensors are stacked, `N` in front; targets that are lists become one list with an item per sample.
+ * @throws {RetortError} where samples differ in size, or in what they have.
+ */
+export const stackSamples: Collate<never> = (samples) =>
+  collated(samples, { inputs: stacked, targets: stacked }) as ReturnType<Collate<never>>;
+
+const padded = {
+  /** What inputs are padded with: one number, or one for each entry of a record. Default 0. */
+  value: z.union([z.number(), z.record(z.string(), z.number())]).default(0),
+  /** What labels of tokens or pixels are padded with, which losses are to ignore. Default -100. */
+  labelValue: z.number().default(-100),
+  /** Entries of a record whose mask is added, as `<name>Mask`. Default: all. */
+  masks: z.array(z.string()).readonly().optional(),
+  /** Sizes are multiples of it. Default 1. */
+  divisor: z.int().positive().default(1),
+};
+const padSchema = z.strictObject(padded);
+export interface PadSamplesOptions extends OptionsFrom<typeof padded> {}
+
+/**
+ * Samples of different sizes as a batch: each tensor is padded at the end of its dimensions to the largest of the batch. Beside each
+ * entry stands a mask, bool, true where the sample is and false in the padding: `(N, H, W)` of images `(N, C, H, W)`, `(N, L)` of
+ * sequences `(N, L)`. A batch of images alone becomes the record `{ images, mask }`, of other tensors `{ inputs, mask }`. Labels of
+ * tokens or pixels are padded too, lists such as boxes are left as they are.
+ *
+ * @example
+ * ```ts
+ * new DataLoader(dataset, { batchSize: 8, collate: padSamples({ divisor: 32 }) });
+ * ```
+ * @throws {RetortError} for options that make no sense; when called, for samples of different ranks, channels or entries.
+ */
+export function padSamples(options: PadSamplesOptions = {}): Collate<Readonly<Record<string, Tensor>>> {
+  const { value, labelValue, masks, divisor } = checkOptions(padSchema, options, 'padSamples');
+  const valueOf = (name: string): number => (typeof value === 'number' ? value : (value[name] ?? 0));
+  return (samples) => {
+    const [first] = samples;
+    const alone = first?.inputs instanceof Tensor;
+    const named = alone ? samples.map(({ inputs, ...rest }) => ({ ...rest, inputs: record(inputs) })) : samples;
+    const { inputs, ...rest } = collated(named, {
+      inputs: (list, name) => paddedTogether(list, { name, value: valueOf(name), divisor }),
+      targets: (list, name) =>
+        name === 'labels' ? paddedTogether(list, { name, value: labelValue, divisor: 1 }) : stacked(list, name),
+    });
+    const entries: Record<string, Tensor> = { ...(inputs as Record<string, Tensor>) };
+    for (const [name, batch] of Object.entries(inputs as Record<string, Tensor>)) {
+      if (!alone && masks !== undefined && !masks.includes(name)) continue;
+      const list = named.map((sample) => (sample.inputs as Record<string, Tensor>)[name]!);
+      entries[alone ? 'mask' : `${name}Mask`] = maskOf(list, batch);
+    }
+    return { ...rest, inputs: entries };
+  };
+}
+
+const record = (inputs: Inputs): Inputs => (inputs instanceof Tensor ? { [nameOf(inputs)]: inputs } : inputs);
+const nameOf = ({ ndim }: Tensor): string => (ndim === 3 ? 'images' : 'inputs');
+/** Dimensions at the front of a sample that are not padded and have no mask: the channels of an image. */
+const kept = ({ ndim }: Tensor): number => (ndim === 3 ? 1 : 0);
+
+type Join = (list: readonly Tensor[], name: string, samples: readonly Sample[]) => Tensor;
+
+/** Inputs entry by entry, targets name by name. */
+function collated(samples: readonly Sample[], join: { inputs: Join; targets: Join }): ReturnType<Collate> {
+  const [first] = samples;
+  if (first === undefined) throw new RetortError('collate: at least one sample was expected');
+  const inputs = mapInputs(first.inputs, (_, name) =>
+    join.inputs(
+      samples.map((sample) => entryOf(sample.inputs, name)),
+      name ?? nameOf(first.inputs as Tensor),
+      samples,
+    ),
+  );
+  const targets: Record<string, Tensor | readonly Tensor[]> = {};
+  const names = new Set(samples.flatMap((sample) => Object.keys(sample.targets ?? {})));
+  for (const name of names) {
+    const values = samples.map(({ targets: own = {} }) => own[name]);
+    if (values.every((value) => Array.isArray(value))) targets[name] = values.flat() as Tensor[];
+    else if (values.every((value) => value instanceof Tensor)) targets[name] = join.targets(values, name, samples);
+    else throw new RetortError(`collate: targets.${name}: a tensor of each sample was expected, or a list of each`);
+  }
+  return names.size === 0 ? { inputs } : { inputs, targets };
+}
+
+function entryOf(inputs: Inputs, name: string | undefined): Tensor {
+  const found = inputs instanceof Tensor ? (name === undefined ? inputs : undefined) : inputs[name ?? ''];
+  if (found !== undefined) return found;
+  throw new RetortError(
+    `collate: samples differ in what they have: one has ${name === undefined ? 'one tensor' : `"${name}"`}, another has not`,
+  );
+}
+
+const sizeOf = (one: Tensor): string => (one.ndim === 3 ? one.shape.slice(1).join('x') : `(${one.shape.join(', ')})`);
+
+/** @throws {RetortError} when they differ in size; it names two, by their files where they have one. */
+function stacked(list: readonly Tensor[], name: string, samples: readonly Sample[] = []): Tensor {
+  const other = list.findIndex(({ shape }) => shape.join() !== list[0]!.shape.join());
+  if (other === -1) return ops.stack([...list]);
+  const label = (i: number): string => samples[i]?.meta?.path ?? `sample ${i}`;
+  const what = list[0]!.ndim === 3 && list[other]!.ndim === 3 ? 'images' : `"${name}" of samples`;
+  throw new RetortError(
+    `DataLoader.load: ${what} differ in size: ${label(0)} is ${sizeOf(list[0]!)}, ${label(other)} is ${sizeOf(list[other]!)}`,
+    {
+      help:
+        what === 'images'
+          ? 'begin transforms with RandomResizedCrop, ResizeEdge and CenterCrop, or Resize; or pad them: collate: padSamples()'
+          : 'pad them: collate: padSamples()',
+    },
+  );
+}
+
+function paddedTogether(
+  list: readonly Tensor[],
+  { name, value, divisor }: { name: string; value: number; divisor: number },
+): Tensor {
+  const first = list[0]!;
+  const fixed = kept(first);
+  const fits = ({ shape, ndim }: Tensor): boolean =>
+    ndim === first.ndim && (fixed === 0 || shape[0] === first.shape[0]);
+  const other = list.find((one) => !fits(one));
+  if (other !== undefined) {
+    const shown = (one: Tensor): string => `(${one.shape.join(', ')})`;
+    throw new RetortError(
+      `padSamples: "${name}": samples of one rank${fixed === 0 ? '' : ' and number of channels'} were expected, got ${shown(first)} and ${shown(other)}`,
+    );
+  }
+  const sizes = first.shape.map((_, d) => {
+    const most = Math.max(...list.map(({ shape }) => shape[d]!));
+    return d < fixed ? most : Math.ceil(most / divisor) * divisor;
+  });
+  return ops.stack(
+    list.map((one) => {
+      const lacking = sizes.map((size, d) => size - one.shape[d]!).toReversed();
+      if (lacking.every((count) => count === 0)) return one;
+      return functional.pad(one, { pad: lacking.flatMap((count) => [0, count]), value });
+    }),
+  );
+}
+
+/** True where the samples are, within the batch that they were padded to. */
+function maskOf(list: readonly Tensor[], batch: Tensor): Tensor {
+  const fixed = kept(list[0]!);
+  const mask = ops.zeros([list.length, ...batch.shape.slice(1 + fixed)], { dtype: 'bool' });
+  for (const [i, one] of list.entries()) {
+    let inside = mask.select(0, i);
+    for (const [d, size] of one.shape.slice(fixed).entries()) inside = inside.narrow(d, 0, size);
+    inside.fill_(1);
+  }
+  return mask;
+}

@@ -1,0 +1,217 @@
+// What is learned from at once: inputs, what they are to give, and what else is known of each sample. The one description of a
+// batch: data sets and loaders make it, algorithms, losses and evaluators read it.
+import { RetortError } from '../errors.ts';
+import { Tensor, tensor } from '../torch/index.ts';
+
+/** What a network is given: one tensor, or several by name. The first dimension of each is N, the number of samples. */
+export type Inputs = Tensor | Readonly<Record<string, Tensor>>;
+
+/** What a network gives: a tensor, or several in lists and by name. */
+export type Outputs = Tensor | readonly Outputs[] | { readonly [name: string]: Outputs };
+
+/** What the samples of a batch are to give. A task may add tensors, or lists of one tensor per sample, under names of its own. */
+export interface Targets {
+  /** The true classes, int64 `(N)`; or one for each token or pixel, int64 `(N, ...)`. */
+  readonly labels?: Tensor | undefined;
+  /** The share of each class, `(N, K)`, rows that add up to 1: learned in place of `labels` where samples were mixed. */
+  readonly scores?: Tensor | undefined;
+  /** Boxes of objects, `(n, 4)` for each sample: `[left, top, right, bottom]` in pixels of the input. */
+  readonly boxes?: readonly Tensor[] | undefined;
+  /** The samples' numbers in the data set, int64 `(N)`. */
+  readonly sampleIdxs?: Tensor | undefined;
+  /** Numbers of samples to contrast with, int64 `(N, 1 + K)`: the positive one first (contrastive methods). */
+  readonly contrastSampleIdxs?: Tensor | undefined;
+  readonly [name: string]: Tensor | readonly Tensor[] | undefined;
+}
+
+/** What is known of one sample besides; no loss needs it. */
+export interface SampleMeta {
+  /** The sample's number in its data set. */
+  readonly sampleIdx?: number;
+  /** The file it comes from. */
+  readonly path?: string;
+  /** Height and width before anything was padded. */
+  readonly size?: readonly number[];
+}
+
+/** Samples that are learned from, or evaluated, at once. */
+export interface Batch<I extends Inputs = Inputs> {
+  readonly inputs: I;
+  readonly targets: Targets;
+  /** One per sample. */
+  readonly meta: readonly SampleMeta[];
+  /** The same samples as other networks are to see them (another normalization, another augmentation), by the network's name. */
+  readonly views?: Readonly<Record<string, I>>;
+}
+
+/** A labelled sample as OpenMMLab's code writes it; {@link targetsOf} packs a list of them. */
+export interface DataSample {
+  /** The class, counted from 0. */
+  gtLabel: number;
+  /** The share of each class, `K` numbers that add up to 1: what is learned in place of `gtLabel` where images were mixed. */
+  gtScore?: readonly number[];
+  /** The sample's number in its data set. */
+  sampleIdx?: number;
+  /** Boxes of objects, `[left, top, right, bottom]` in pixels of the input (methods on detectors). */
+  gtBoxes?: readonly (readonly [number, number, number, number])[];
+  /** Numbers of samples to contrast with: the positive one first (contrastive methods). */
+  contrastSampleIdxs?: readonly number[];
+}
+
+/** Targets, or the list of samples that {@link targetsOf} makes them from. */
+export type GivenTargets = Targets | readonly DataSample[];
+
+/** Inputs with their targets, as they may be given where a distiller is used by itself. */
+export interface GivenBatch {
+  readonly inputs: Inputs;
+  readonly targets?: Targets;
+  /** In place of `targets`. */
+  readonly dataSamples?: readonly DataSample[];
+}
+
+/** How many samples there are. @throws {RetortError} for a record without tensors, or of different numbers of samples. */
+export function sizeOf(inputs: Inputs): number {
+  if (inputs instanceof Tensor) return inputs.shape[0] ?? 0;
+  const sizes = Object.entries(inputs).map(([name, { shape }]) => [name, shape[0] ?? 0] as const);
+  const [first] = sizes;
+  const other = sizes.find(([, size]) => size !== first![1]);
+  if (first !== undefined && other === undefined) return first[1];
+  const got = first === undefined ? 'none' : `${first[1]} of "${first[0]}" and ${other![1]} of "${other![0]}"`;
+  throw new RetortError(`batch: inputs: tensors of one number of samples were expected, got ${got}`);
+}
+
+/** `inputs` with `change` applied to its tensors. */
+export function mapInputs<I extends Inputs>(inputs: I, change: (tensor: Tensor, name?: string) => Tensor): I {
+  if (inputs instanceof Tensor) return change(inputs) as I;
+  return Object.fromEntries(Object.entries(inputs).map(([name, one]) => [name, change(one, name)])) as I;
+}
+
+/** The first `count` samples of a batch. */
+export function firstSamples<B extends Omit<Batch, 'meta'>>(batch: B, count: number): B {
+  const most = Math.min(count, sizeOf(batch.inputs));
+  const cut = (one: Tensor): Tensor => one.narrow(0, 0, most);
+  const targets = Object.entries(batch.targets).map(([name, value]) => [
+    name,
+    value instanceof Tensor ? cut(value) : value?.slice(0, most),
+  ]);
+  const { meta } = batch as Partial<Batch>;
+  return {
+    ...batch,
+    inputs: mapInputs(batch.inputs, cut),
+    targets: Object.fromEntries(targets) as Targets,
+    ...(meta === undefined ? {} : { meta: meta.slice(0, most) }),
+    ...(batch.views === undefined
+      ? {}
+      : {
+          views: Object.fromEntries(Object.entries(batch.views).map(([name, view]) => [name, mapInputs(view, cut)])),
+        }),
+  };
+}
+
+/** int64 of this shape; one number after the other. */
+export function integers(values: ArrayLike<number>, shape?: readonly number[]): Tensor {
+  return tensor(BigInt64Array.from(values, BigInt), shape === undefined ? {} : { shape });
+}
+
+/**
+ * Targets as they are, or a list of samples packed into tensors: `labels`, and what the samples have besides (`scores`, float64;
+ * `boxes`; `sampleIdxs`; `contrastSampleIdxs`).
+ * @throws {RetortError} for a sample that lacks what others have, a class or number that is no integer, or lists of different
+ * lengths; it names the sample.
+ */
+export function targetsOf(given: GivenTargets): Targets {
+  if (!Array.isArray(given)) return given as Targets;
+  const samples = given as readonly DataSample[];
+  const count = samples.length;
+  const scores = column(samples, 'gtScore');
+  const own = column(samples, 'sampleIdx');
+  const contrast = column(samples, 'contrastSampleIdxs');
+  const boxes = column(samples, 'gtBoxes', false);
+  const labels = column(samples, 'gtLabel');
+  return {
+    ...(labels === undefined ? {} : { labels: wholes(labels, 'gtLabel') }),
+    ...(scores === undefined ? {} : { scores: tensor(flat(scores, 'gtScore'), { shape: [count, scores[0]!.length] }) }),
+    ...(boxes === undefined ? {} : { boxes: boxes.map((list) => boxesTensor(list ?? [])) }),
+    ...(own === undefined ? {} : { sampleIdxs: wholes(own, 'sampleIdx') }),
+    ...(contrast === undefined
+      ? {}
+      : {
+          contrastSampleIdxs: wholes(flat(contrast, 'contrastSampleIdxs'), 'contrastSampleIdxs', [
+            count,
+            contrast[0]!.length,
+          ]),
+        }),
+  };
+}
+
+/** The tensor of a sample's boxes, float32 `(n, 4)`. */
+function boxesTensor(boxes: readonly (readonly number[])[]): Tensor {
+  return tensor(Float32Array.from(boxes.flat()), { shape: [boxes.length, 4] });
+}
+
+/** One field of all samples; undefined where none has it. */
+function column<K extends keyof DataSample>(
+  samples: readonly DataSample[],
+  field: K,
+  whole = true,
+): Exclude<DataSample[K], undefined>[] | undefined {
+  if (samples.every((sample) => sample[field] === undefined)) return undefined;
+  const without = samples.findIndex((sample) => sample[field] === undefined);
+  if (whole && without !== -1) {
+    throw new RetortError(`data samples: sample ${without} of the batch has no ${field}, and others have one`);
+  }
+  return samples.map((sample) => sample[field] as Exclude<DataSample[K], undefined>);
+}
+
+function wholes(values: readonly number[] | Float64Array, field: string, shape?: readonly number[]): Tensor {
+  const wrong = values.findIndex((value: number) => !Number.isInteger(value));
+  if (wrong === -1) return integers(values, shape);
+  const sample = shape === undefined ? wrong : Math.floor(wrong / shape[1]!);
+  throw new RetortError(
+    `data samples: sample ${sample} of the batch has ${field} ${String(values[wrong])}: an integer was expected`,
+  );
+}
+
+/** Rows of one length, one behind the other. */
+function flat(rows: readonly (readonly number[])[], field: string): Float64Array {
+  const width = rows[0]!.length;
+  const values = new Float64Array(rows.length * width);
+  for (const [i, row] of rows.entries()) {
+    if (row.length !== width) {
+      throw new RetortError(
+        `data samples: sample ${i} of the batch has a ${field} of ${row.length} numbers, the first one has ${width}`,
+      );
+    }
+    values.set(row, i * width);
+  }
+  return values;
+}
+
+/**
+ * Targets that can also be gone through sample by sample (`for (const { gtLabel } of targets)`), which is how networks of users with a
+ * loss of their own may be written. The samples are read from the tensors when they are asked for.
+ */
+export function withSamples(targets: Targets): Targets & Iterable<DataSample> {
+  const samples = {
+    *[Symbol.iterator](): Iterator<DataSample> {
+      const rows = (value: Tensor | undefined): unknown[] | undefined => value?.toArray() as unknown[] | undefined;
+      const [labels = [], scores] = [rows(targets.labels), rows(targets.scores)];
+      const [own, contrast] = [rows(targets.sampleIdxs), rows(targets.contrastSampleIdxs)];
+      for (const [i, label] of labels.entries()) {
+        yield {
+          gtLabel: Number(label),
+          ...(scores === undefined ? {} : { gtScore: scores[i] as number[] }),
+          ...(own === undefined ? {} : { sampleIdx: Number(own[i]) }),
+          ...(contrast === undefined ? {} : { contrastSampleIdxs: (contrast[i] as unknown[]).map(Number) }),
+          ...(targets.boxes === undefined
+            ? {}
+            : { gtBoxes: targets.boxes[i]!.toArray() as [number, number, number, number][] }),
+        };
+      }
+    },
+  };
+  return Object.defineProperty({ ...targets }, Symbol.iterator, {
+    value: samples[Symbol.iterator],
+    enumerable: false,
+  }) as unknown as Targets & Iterable<DataSample>;
+}

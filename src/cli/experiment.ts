@@ -151,11 +151,7 @@ function buildOptimizers(
         help: 'schedulers go by part only where optimizers do',
       });
     }
-    return buildPart(
-      { optimizer: optimizer as OptimizerConfig, schedulers: given as SchedulerConfigs },
-      algorithm,
-      building,
-    );
+    return buildPart({ optimizer, schedulers: given as SchedulerConfigs }, algorithm, building);
   }
   const several = optimizer as Record<string, OptimizerConfig>;
   for (const name of Object.keys(byPart ?? {})) {

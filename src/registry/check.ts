@@ -2,10 +2,11 @@
 // go: all mistakes in one pass, each with its path, what was expected, what came, and the nearest name.
 import type { z } from 'zod';
 
+import { cut, isPlain } from '../check.ts';
 import { didYouMean, nearest } from '../errors.ts';
 import type { Entry, Table } from './registry.ts';
-import { besideOf, defOf, isPlain, kindOf, unwrapped, usualType, withArticle } from './typed.ts';
-import { cut, issueInWords } from './words.ts';
+import { besideOf, defOf, kindOf, unwrapped, usualType, withArticle } from './typed.ts';
+import { issueInWords } from './words.ts';
 
 /** Where something stands: keys and indices from the root. */
 export type Path = readonly (string | number)[];

@@ -1,4 +1,5 @@
 // Names for things that configs build.
+export { isPlain } from '../check.ts';
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
 export { entry, Registry } from './registry.ts';
@@ -16,6 +17,6 @@ export type {
   TypedConfig,
   UserEntries,
 } from './registry.ts';
-export { addressTo, defOf, descriptionOf, isPlain, kindOf, pathTo, readsOf, typedOf, unwrapped } from './typed.ts';
+export { addressTo, defOf, descriptionOf, kindOf, pathTo, readsOf, typedOf, unwrapped } from './typed.ts';
 export type { Reads } from './typed.ts';
 export { checkOptions, mistakesOf, validate } from './validate.ts';

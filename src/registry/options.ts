@@ -4,7 +4,8 @@
 // functions, so what several classes share is an interface that the options of each extend. Also the pieces that many schemas share.
 import { z } from 'zod';
 
-import { isPlain } from './typed.ts';
+import { isPlain } from '../check.ts';
+
 import { mistakesOf } from './validate.ts';
 
 type OptionalKeys<S> = {

@@ -1,6 +1,7 @@
 // The distillers that configs can name.
 import { z } from 'zod';
 
+import { isObject } from '../../check.ts';
 import type { Module } from '../../nn/index.ts';
 import { entry, Registry, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
@@ -13,7 +14,6 @@ import type { LossForwardMappings } from './mapping.ts';
 import { OFDDistiller } from './ofd-distiller.ts';
 import { weightSchedule } from './weight-schedule.ts';
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 /** Configs to be built, or built things, by name. */
 const named = <T>(kind: string) =>
   z.record(z.string(), typedOf<TypedConfig | T>(kind, { expected: 'expected { type, ...options }' })).exactOptional();

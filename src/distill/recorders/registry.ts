@@ -1,6 +1,7 @@
 // The recorders that configs can name: `type` is the class's name without "Recorder".
 import { z } from 'zod';
 
+import { isObject } from '../../check.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import { Module, Parameter } from '../../nn/index.ts';
 import { addressTo, entry, Registry } from '../../registry/index.ts';
@@ -14,8 +15,6 @@ import { ModuleInputsRecorder } from './module-inputs.ts';
 import { ModuleOutputsRecorder } from './module-outputs.ts';
 import { ParameterRecorder } from './parameter.ts';
 import { Recorder } from './recorder.ts';
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 const ofModule = z.strictObject({
   source: z.custom<string | Module>(

@@ -24,8 +24,8 @@ const distiller = new ConfigurableDistiller({
   studentRecorders: { feat: { type: 'ModuleOutputs', source: 'backbone.layer2' } },
   teacherRecorders: { feat: { type: 'ModuleOutputs', source: 'backbone.layer2' } },
   connectors: {
-    loss_neck_sfeat: { type: 'Translator', inChannel: 16, outChannel: 12 },
-    loss_neck_tfeat: { type: 'Paraphraser', inChannel: 32, outChannel: 12, phase: 'train' },
+    loss_neck_sfeat: { type: 'Translator', inChannels: 16, outChannels: 12 },
+    loss_neck_tfeat: { type: 'Paraphraser', inChannels: 32, outChannels: 12, phase: 'train' },
   },
   distillLosses: { loss_neck: { type: 'ATLoss', lossWeight: 5 } },
   lossForwardMappings: {

@@ -17,10 +17,10 @@ const pair = (name: string) => ({
   sFeature: { recorder: name, fromStudent: true, connector: `${name}_student` },
   tFeature: { recorder: name, fromStudent: false, connector: `${name}_teacher` },
 });
-const widen = (inChannel: number) => ({
+const widen = (inChannels: number) => ({
   type: 'ConvModuleConnector',
-  inChannel,
-  outChannel: 2 * inChannel,
+  inChannels,
+  outChannels: 2 * inChannels,
   normCfg: { type: 'BN' },
   actCfg: null,
 });

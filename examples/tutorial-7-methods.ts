@@ -20,7 +20,7 @@ const fitNets = {
   // A block's ReLU is one module that runs twice (three times in a bottleneck): recordIdx says which run is meant.
   studentRecorders: { relu: { type: 'ModuleOutputs', source: 'backbone.layer4.0.relu' }, fc },
   teacherRecorders: { relu: { type: 'ModuleOutputs', source: 'backbone.layer4.0.relu' }, fc },
-  connectors: { wider: { type: 'ConvModuleConnector', inChannel: 64, outChannel: 256, normCfg: { type: 'BN' } } },
+  connectors: { wider: { type: 'ConvModuleConnector', inChannels: 64, outChannels: 256, normCfg: { type: 'BN' } } },
   distillLosses: {
     loss_hint: { type: 'L2Loss', lossWeight: 10 },
     loss_kl: { type: 'KLDivergence', tau: 6, lossWeight: 10, reduction: 'mean' },
@@ -53,7 +53,7 @@ const boundaries = {
   studentRecorders: { conv: { type: 'ModuleOutputs', source: 'backbone.layer4.0.conv2' } },
   teacherRecorders: { conv: { type: 'ModuleOutputs', source: 'backbone.layer4.0.conv3' } },
   connectors: {
-    wider: { type: 'ConvModuleConnector', inChannel: 64, outChannel: 256, normCfg: { type: 'BN' }, actCfg: null },
+    wider: { type: 'ConvModuleConnector', inChannels: 64, outChannels: 256, normCfg: { type: 'BN' }, actCfg: null },
   },
   distillLosses: { loss_ab: { type: 'ABLoss', lossWeight: 1 } },
   lossForwardMappings: {

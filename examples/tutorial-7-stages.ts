@@ -31,7 +31,7 @@ export default defineStages({
         distiller: {
           type: 'ConfigurableDistiller',
           teacherRecorders: { feat },
-          connectors: { paraphraser: { type: 'Paraphraser', inChannel: 32, outChannel: 16, phase: 'pretrain' } },
+          connectors: { paraphraser: { type: 'Paraphraser', inChannels: 32, outChannels: 16, phase: 'pretrain' } },
           distillLosses: { loss_rebuild: { type: 'L2Loss' } },
           lossForwardMappings: {
             loss_rebuild: {
@@ -52,8 +52,8 @@ export default defineStages({
           studentRecorders: { feat },
           teacherRecorders: { feat },
           connectors: {
-            translator: { type: 'Translator', inChannel: 16, outChannel: 16 },
-            paraphraser: { type: 'Paraphraser', inChannel: 32, outChannel: 16, phase: 'train' },
+            translator: { type: 'Translator', inChannels: 16, outChannels: 16 },
+            paraphraser: { type: 'Paraphraser', inChannels: 32, outChannels: 16, phase: 'train' },
           },
           distillLosses: { loss_ft: { type: 'FTLoss', lossWeight: 1 } },
           lossForwardMappings: {

@@ -70,7 +70,7 @@ const itself = buildAlgorithm({
     studentRecorders: { shallow: { type: 'ModuleOutputs', source: 'backbone.layer1' } },
     teacherRecorders: { fc },
     connectors: {
-      exit: { type: 'BYOTConnector', inChannel: 4, outChannel: 8, numClasses: 4, expansion: 1, poolSize: 4 },
+      exit: { type: 'BYOTConnector', inChannels: 4, outChannels: 8, numClasses: 4, expansion: 1, poolSize: 4 },
     },
     distillLosses: { loss_kl: { type: 'KLDivergence', tau: 3, lossWeight: 0.3 } },
     lossForwardMappings: {

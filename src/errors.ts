@@ -1,6 +1,60 @@
-// The one error class of Retort, and the "did you mean" that goes into its messages. Every folder may import this file.
+// The one error class of Retort, the codes that tell its errors apart, and the "did you mean" that goes into its messages. Every
+// folder may import this file.
+import type { FormatErrorCode } from './formats/format-error.ts';
+
+/**
+ * What an error is about. Codes are stable: programs and tests act on them, while messages may be improved in any version.
+ *
+ * | code | meaning | what to do |
+ * |---|---|---|
+ * | `invalid-argument` | an argument or option has a wrong type, value, shape or dtype | correct the call |
+ * | `unknown-option` | an option that there is not | the message names the nearest |
+ * | `unknown-name` | a loss, module path, recorder, dtype, ... that there is not | the message names the nearest |
+ * | `invalid-config` | a config with one or more mistakes | the message lists all of them |
+ * | `invalid-state` | called at a wrong time: a tensor that was disposed, a record that was not taken | change the order of calls |
+ * | `async-function` | a promise or a generator where a synchronous function was expected | await it outside |
+ * | `not-finite` | a loss, gradient, weight or statistic is NaN or infinite | lower the learning rate; the message names the place |
+ * | `not-found` | no such file, folder, package or export | correct the path |
+ * | `file-system` | a file that cannot be read, written, listed or made for another reason | permission, room, limits |
+ * | `invalid-file` | a file that cannot be used as what it should be; damaged ones have the codes of `FormatError`, which say how | get it again |
+ * | `mismatch` | a checkpoint, data set or teacher that does not fit the network or config it is given to | bring both together |
+ * | `run-exists` | the folder holds a run already | resume, another folder, or overwrite |
+ * | `run-in-use` | another process trains in the folder | wait for it |
+ * | `resume-mismatch` | a run cannot go on as it is asked to | the message has both values of each |
+ * | `script-refused` | data that names code to run, which was not allowed | `--allow-scripts`, if you trust it |
+ * | `script-failed` | a user's config or module that throws, or does not parse | correct it; `cause` is its error |
+ * | `engine` | libtorch refused a call | the help says what is usual |
+ * | `engine-missing` | the addon or libtorch is not there, or does not load | run the setup |
+ * | `out-of-memory` | no memory for a tensor or its values | smaller batches |
+ * | `process-group` | processes that train together do not find each other, disagree, or have ended | see what the others printed |
+ * | `unsupported` | something real that Retort does not do | the help names what it does |
+ */
+export type RetortErrorCode =
+  | 'invalid-argument'
+  | 'unknown-option'
+  | 'unknown-name'
+  | 'invalid-config'
+  | 'invalid-state'
+  | 'async-function'
+  | 'not-finite'
+  | 'not-found'
+  | 'file-system'
+  | 'invalid-file'
+  | 'mismatch'
+  | 'run-exists'
+  | 'run-in-use'
+  | 'resume-mismatch'
+  | 'script-refused'
+  | 'script-failed'
+  | 'engine'
+  | 'engine-missing'
+  | 'out-of-memory'
+  | 'process-group'
+  | 'unsupported';
 
 export interface RetortErrorOptions {
+  /** What the error is about. Default `'invalid-argument'`, which most are. */
+  code?: RetortErrorCode | FormatErrorCode;
   /** The way out, printed on a line of its own after `help:`. */
   help?: string;
   /** The error this one was made from. */
@@ -9,10 +63,23 @@ export interface RetortErrorOptions {
 
 /**
  * An error raised on purpose: a mistake of the caller, of the data or of the machine, never a defect of Retort.
- * The message names the function and the argument, what was expected and what came; `help` is the way out.
+ * The message names the function and the argument, what was expected and what came; `help` is the way out, `code` what to act on.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await run(config, { workDir });
+ * } catch (error) {
+ *   if (!(error instanceof RetortError) || error.code !== 'run-exists') throw error;
+ *   await run(config, { workDir, resume: true });
+ * }
+ * ```
  */
 export class RetortError extends Error {
   override readonly name: string = 'RetortError';
+  /** What the error is about; see {@link RetortErrorCode}, and for damaged files {@link FormatErrorCode}. */
+  readonly code: RetortErrorCode | FormatErrorCode;
+  /** The way out, which ends the message too. */
   readonly help: string | undefined;
   readonly #what: string;
 
@@ -21,6 +88,7 @@ export class RetortError extends Error {
       withLines(message, undefined, options.help),
       options.cause === undefined ? undefined : { cause: options.cause },
     );
+    this.code = options.code ?? 'invalid-argument';
     this.help = options.help;
     this.#what = message;
   }

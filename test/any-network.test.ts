@@ -66,7 +66,7 @@ const sgd = (algorithm: Algorithm, lr = 0.1) =>
     { lr },
   );
 
-beforeEach(() => void manualSeed(0));
+beforeEach(() => manualSeed(0));
 afterEach(() => void vi.restoreAllMocks());
 
 describe('a module without a loss of its own', () => {
@@ -326,14 +326,14 @@ describe('records as inputs', () => {
       algorithm,
       trainLoader,
       valLoader,
-      evaluators: [rightTexts as Evaluator],
+      evaluators: [rightTexts],
       optimizer: sgd(algorithm, 1),
       epochs: 12,
       accumulate: 2,
     });
     const { metrics } = await trainer.run();
     expect(metrics['student']!['right']).toBe(1);
-    expect(await evaluate(algorithm.student, valLoader, { evaluators: [rightTexts as Evaluator] })).toEqual({
+    expect(await evaluate(algorithm.student, valLoader, { evaluators: [rightTexts] })).toEqual({
       right: 1,
     });
     const told = (promise: Promise<unknown>): Promise<string> => promise.then(String, String);

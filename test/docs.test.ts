@@ -246,7 +246,7 @@ describe('tables', () => {
     AFDLoss: { sChannels: [1], tChannels: [1] },
     CRDLoss: { sampleN: 4, negNum: 1 },
     FGDLoss: { channels: 1 },
-    StandardisedLogits: { loss: { type: 'KLDivergence' } },
+    StandardizedLogits: { loss: { type: 'KLDivergence' } },
     VIDLoss: { tChannels: 1 },
   };
 
@@ -292,4 +292,12 @@ describe('tables', () => {
     const text = read(join('docs', document));
     expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
   });
+});
+
+it('the pictures are what the source says', () => {
+  const { stderr } = spawnSync(process.execPath, ['tools/draw-pictures.mjs', '--check'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
 });

@@ -1,5 +1,5 @@
 // The public surface: every subpath export is there after a build, loads by the package's own name, and stands in the document.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
@@ -17,6 +17,20 @@ it.each(paths)('%s', async (path, files) => {
   const loaded = (await import(path.replace('.', 'retort-kd'))) as object;
   expect(Object.keys(loaded).length).toBeGreaterThan(0);
 });
+
+it('every folder that has an index is exported, but for the commands and what lies inside others', () => {
+  const source = new URL('src/', root);
+  const folders = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path === 'index.ts' || path.endsWith('/index.ts'))
+    .map((path) => `./dist/${path.replace(/ts$/, 'js')}`);
+  const exported = new Set(paths.map(([, files]) => files.default));
+  const inside = (path: string): boolean =>
+    [...exported].some((one) => isBelow(path, one) && one !== './dist/index.js');
+  expect(folders.filter((path) => !exported.has(path) && !inside(path))).toEqual([]);
+});
+
+/** Whether an index lies in a folder below that of another one. */
+const isBelow = (path: string, above: string): boolean => path.startsWith(above.replace(/index\.js$/, ''));
 
 describe('docs/install.md', () => {
   const document = readFileSync(new URL('docs/install.md', root), 'utf8');

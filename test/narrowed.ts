@@ -3,7 +3,8 @@
 /** Classes of every narrowed network. */
 export const narrowClasses = 5;
 
-const channelKeys = ['inChannel', 'outChannel', 'dimIn'];
+/** Options of connectors. */
+const channelKeys = ['inChannels', 'outChannels', 'dimIn'];
 const narrow = (channels: number): number => Math.max(1, channels / 16);
 
 type Config = Readonly<Record<string, unknown>>;
@@ -43,7 +44,8 @@ export function narrowed(model: unknown): unknown {
   const kept = Object.entries(model).filter(([key]) => key !== 'teacherCkpt' && key !== 'ckptPath');
   const own: Record<string, unknown> = Object.fromEntries(kept.map(([key, value]) => [key, narrowed(value)]));
   if (own['type'] === 'ImageClassifier') own['head'] = headOf(own);
-  for (const key of channelKeys) if (typeof own[key] === 'number') own[key] = narrow(own[key]);
+  const isHead = String(own['type']).endsWith('Head'); // which headOf has narrowed
+  for (const key of isHead ? [] : channelKeys) if (typeof own[key] === 'number') own[key] = narrow(own[key]);
   return { ...own, ...replacements[String(own['type'])]?.(own) };
 }
 

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { buildExperiment } from '../src/cli/experiment.ts';
-import { optionsOf, tables } from '../src/cli/places.ts';
-import { runStages } from '../src/cli/stages.ts';
+import { buildExperiment } from '../src/runner/experiment.ts';
+import { optionsOf, tables } from '../src/runner/registries.ts';
+import { runStages } from '../src/runner/stages.ts';
 import { loadConfig } from '../src/config/index.ts';
 import type { CheckedConfig, LoadedConfig } from '../src/config/index.ts';
 import { buildAlgorithm, probe } from '../src/distill/algorithms/index.ts';
@@ -137,7 +137,7 @@ async function run(
     done.push(algorithm as SingleTeacherDistill);
   };
   try {
-    const { stopped, metrics } = await runStages({ ...loaded, stages }, { workDir, onStage });
+    const { stopped, metrics } = (await runStages({ ...loaded, stages }, { workDir, onStage })).at(-1)!;
     expect(stopped).toBe(false);
     expect(Object.keys(metrics)).toEqual(['student', 'teacher']);
     for (const stage of stages) expect(readdirSync(join(workDir, stage.name))).toContain('student.safetensors');

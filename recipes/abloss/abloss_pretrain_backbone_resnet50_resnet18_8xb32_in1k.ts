@@ -8,10 +8,10 @@ import resnet50 from '../_base_/models/resnet50.ts';
 import schedule from '../_base_/schedules/imagenet_bs256.ts';
 
 /** To the teacher's channels; signs are compared, so no activation. */
-const widen = (inChannel: number): ConnectorConfig => ({
+const widen = (inChannels: number): ConnectorConfig => ({
   type: 'ConvModuleConnector',
-  inChannel,
-  outChannel: 4 * inChannel,
+  inChannels,
+  outChannels: 4 * inChannels,
   normCfg: { type: 'BN' },
   actCfg: null,
 });

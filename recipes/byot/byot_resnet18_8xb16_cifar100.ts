@@ -6,10 +6,10 @@ import cifar100 from '../_base_/datasets/cifar100_bs16_auto_aug.ts';
 import resnet18 from '../_base_/models/resnet18_cifar.ts';
 
 /** An exit after a stage: features like the last ones, and logits. */
-const exit = (inChannel: number): ConnectorConfig => ({
+const exit = (inChannels: number): ConnectorConfig => ({
   type: 'BYOTConnector',
-  inChannel,
-  outChannel: 512,
+  inChannels,
+  outChannels: 512,
   expansion: 1,
   kernelSize: 3,
   stride: 2,
@@ -24,12 +24,7 @@ export default defineConfig({
   accumulate: 8, // 8xb16
   model: {
     type: 'SelfDistill',
-    // Labels as rows of 0 and 1, so that CrossEntropyLoss can take them for the teacher's choice.
-    architecture: {
-      ...resnet18,
-      head: { type: 'LinearClsHead', numClasses: 100, inChannels: 512 },
-      dataPreprocessor: { toOnehot: true },
-    },
+    architecture: { ...resnet18, head: { type: 'LinearClsHead', numClasses: 100, inChannels: 512 } },
     distiller: {
       type: 'BYOTDistiller',
       // recordIdx 1 below is the end of the block; the original takes run 0 of its ReLU, which is inside.
@@ -42,18 +37,17 @@ export default defineConfig({
         fc: { type: 'ModuleOutputs', source: 'head.fc' },
         // (N, 512). The original takes neck.gap, (N, 512, 1, 1), and compares every image and channel with every other.
         feat: { type: 'ModuleOutputs', source: 'neck' },
-        gt_labels: { type: 'ModuleInputs', source: 'head.loss_module' },
       },
       connectors: { loss_s1_sfeat: exit(64), loss_s2_sfeat: exit(128), loss_s3_sfeat: exit(256) },
       // The original has a loss_fet_3 too, of weight 0.
       distillLosses: {
         loss_fet_1: { type: 'L2Loss', normalize: false, lossWeight: 0.03, dist: true },
-        loss_label_1: { type: 'CrossEntropyLoss', lossWeight: 0.7 },
+        loss_label_1: { type: 'LabelCrossEntropyLoss', lossWeight: 0.7 },
         loss_softl_1: { type: 'KLDivergence', tau: 3, lossWeight: 0.3 },
         loss_fet_2: { type: 'L2Loss', normalize: false, lossWeight: 0.03, dist: true },
-        loss_label_2: { type: 'CrossEntropyLoss', lossWeight: 0.7 },
+        loss_label_2: { type: 'LabelCrossEntropyLoss', lossWeight: 0.7 },
         loss_softl_2: { type: 'KLDivergence', tau: 3, lossWeight: 0.3 },
-        loss_label_3: { type: 'CrossEntropyLoss', lossWeight: 0.7 },
+        loss_label_3: { type: 'LabelCrossEntropyLoss', lossWeight: 0.7 },
         loss_softl_3: { type: 'KLDivergence', tau: 3, lossWeight: 0.3 },
       },
       lossForwardMappings: {
@@ -63,7 +57,7 @@ export default defineConfig({
         },
         loss_label_1: {
           predsS: { recorder: 'bb_s1', fromStudent: true, recordIdx: 1, connector: 'loss_s1_sfeat', connectorIdx: 1 },
-          predsT: { recorder: 'gt_labels', fromStudent: false, dataIdx: 1 },
+          gtLabels: { field: 'gtLabels' },
         },
         loss_softl_1: {
           predsS: { recorder: 'bb_s1', fromStudent: true, recordIdx: 1, connector: 'loss_s1_sfeat', connectorIdx: 1 },
@@ -75,7 +69,7 @@ export default defineConfig({
         },
         loss_label_2: {
           predsS: { recorder: 'bb_s2', fromStudent: true, recordIdx: 1, connector: 'loss_s2_sfeat', connectorIdx: 1 },
-          predsT: { recorder: 'gt_labels', fromStudent: false, dataIdx: 1 },
+          gtLabels: { field: 'gtLabels' },
         },
         loss_softl_2: {
           predsS: { recorder: 'bb_s2', fromStudent: true, recordIdx: 1, connector: 'loss_s2_sfeat', connectorIdx: 1 },
@@ -83,7 +77,7 @@ export default defineConfig({
         },
         loss_label_3: {
           predsS: { recorder: 'bb_s3', fromStudent: true, recordIdx: 1, connector: 'loss_s3_sfeat', connectorIdx: 1 },
-          predsT: { recorder: 'gt_labels', fromStudent: false, dataIdx: 1 },
+          gtLabels: { field: 'gtLabels' },
         },
         loss_softl_3: {
           predsS: { recorder: 'bb_s3', fromStudent: true, recordIdx: 1, connector: 'loss_s3_sfeat', connectorIdx: 1 },

@@ -21,7 +21,7 @@ export const pretrain = defineStage({
       type: 'ConfigurableDistiller',
       teacherRecorders: { bb_s4: { type: 'ModuleOutputs', source: 'backbone.layer4.2.conv3' } },
       connectors: {
-        loss_s4_tfeat: { type: 'Paraphraser', phase: 'pretrain', inChannel: 2048, outChannel: 1024 },
+        loss_s4_tfeat: { type: 'Paraphraser', phase: 'pretrain', inChannels: 2048, outChannels: 1024 },
       },
       distillLosses: { loss_s4_pretrain: { type: 'L2Loss', lossWeight: 1 } },
       lossForwardMappings: {

@@ -28,8 +28,8 @@ export default defineStages({
           studentRecorders: { bb_s4: { type: 'ModuleOutputs', source: 'backbone.layer4.1.conv2' } },
           teacherRecorders: { bb_s4: { type: 'ModuleOutputs', source: 'backbone.layer4.2.conv3' } },
           connectors: {
-            loss_s4_sfeat: { type: 'Translator', inChannel: 512, outChannel: 1024 },
-            loss_s4_tfeat: { type: 'Paraphraser', phase: 'train', inChannel: 2048, outChannel: 1024 },
+            loss_s4_sfeat: { type: 'Translator', inChannels: 512, outChannels: 1024 },
+            loss_s4_tfeat: { type: 'Paraphraser', phase: 'train', inChannels: 2048, outChannels: 1024 },
           },
           distillLosses: { loss_s4: { type: 'FTLoss', lossWeight: 1 } },
           lossForwardMappings: {

@@ -30,8 +30,8 @@ export default defineConfig({
         fc: { type: 'ModuleOutputs', source: 'head.fc' },
       },
       connectors: {
-        loss_s4_sfeat: { type: 'ConvModuleConnector', inChannel: 512, outChannel: 2048, normCfg: { type: 'BN' } },
-        loss_s3_sfeat: { type: 'ConvModuleConnector', inChannel: 256, outChannel: 1024, normCfg: { type: 'BN' } },
+        loss_s4_sfeat: { type: 'ConvModuleConnector', inChannels: 512, outChannels: 2048, normCfg: { type: 'BN' } },
+        loss_s3_sfeat: { type: 'ConvModuleConnector', inChannels: 256, outChannels: 1024, normCfg: { type: 'BN' } },
       },
       distillLosses: {
         loss_s4: { type: 'L2Loss', lossWeight: 10 },

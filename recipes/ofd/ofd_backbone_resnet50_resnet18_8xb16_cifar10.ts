@@ -8,10 +8,10 @@ import wrn28x4 from '../_base_/models/wrn28_4_cifar10.ts';
 import schedule from '../_base_/schedules/cifar10_bs128.ts';
 
 /** To the teacher's channels, before any activation. */
-const widen = (inChannel: number): ConnectorConfig => ({
+const widen = (inChannels: number): ConnectorConfig => ({
   type: 'ConvModuleConnector',
-  inChannel,
-  outChannel: 2 * inChannel,
+  inChannels,
+  outChannels: 2 * inChannels,
   normCfg: { type: 'BN' },
   actCfg: null,
 });

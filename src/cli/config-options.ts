@@ -1,13 +1,8 @@
 // Options that every command has which reads a config.
-import { extname } from 'node:path';
-
 import { Option } from '@commander-js/extra-typings';
 
-import { loadConfig } from '../config/index.ts';
-import type { LoadedConfig } from '../config/index.ts';
-import { fileMistakes } from './check-files.ts';
-import { optionsOf, tables } from './places.ts';
-import { pythonReader } from './python-reader.ts';
+import { RetortError } from '../errors.ts';
+import type { LoadOptions } from '../runner/index.ts';
 
 export const cfgOptions = new Option(
   '--cfg-options <pairs...>',
@@ -25,29 +20,25 @@ export const allowScripts = new Option(
     "of a run's folder: also where they are not those that the run was begun with",
 );
 
-export interface ConfigOptions {
+interface ConfigOptions {
   cfgOptions?: readonly string[] | undefined;
   pkg?: readonly string[] | undefined;
-  allowScripts?: boolean | readonly string[] | undefined;
-  /** Check `type` and the options beside it everywhere. Default true. */
-  types?: boolean | undefined;
-  /** Look for the files that it names. Default false. */
-  files?: boolean | undefined;
-  /** Told what a Python config says that has no meaning here. */
-  note?: ((text: string) => void) | undefined;
+  allowScripts?: boolean | undefined;
 }
 
-/** Loads a config of any kind with what the command line says. */
-export async function loadWithOptions(file: string, options: ConfigOptions): Promise<LoadedConfig> {
-  const { cfgOptions: changes = [], pkg = [], allowScripts, note } = options;
-  // In a Python config the options name what it names itself; elsewhere they name ours.
-  const python = extname(file) === '.py';
-  return loadConfig(file, {
-    tables: options.types === false ? undefined : tables,
-    optionsOf,
-    allowScripts,
-    look: options.files === true ? fileMistakes : undefined,
-    cfgOptions: python ? [] : changes,
-    readPython: pythonReader({ packages: pkg, cfgOptions: python ? changes : [], note }),
-  });
+/** What the command line says of how a config is read. @throws {RetortError} for a `--pkg` that is no `name=folder`. */
+export function loadOptions({ cfgOptions: changes, pkg, allowScripts: allowed }: ConfigOptions): LoadOptions {
+  return { cfgOptions: changes, packages: pkg && foldersOf(pkg), allowScripts: allowed };
+}
+
+function foldersOf(packages: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    packages.map((text) => {
+      const [name, folder, ...rest] = text.split('=');
+      if (name !== undefined && name !== '' && folder !== undefined && folder !== '' && rest.length === 0) {
+        return [name, folder];
+      }
+      throw new RetortError(`--pkg ${text}: name=folder was expected`, { help: 'such as --pkg mmcls=../mmcls' });
+    }),
+  );
 }

@@ -4,8 +4,8 @@ import { expect, it } from 'vitest';
 import { defOf, unwrapped } from '../registry/index.ts';
 import { thingsNamed } from './list.ts';
 import { optionComments } from './option-comments.ts';
-import { registries } from './places.ts';
-import type { KnownRegistry } from './places.ts';
+import { registries } from '../runner/registries.ts';
+import type { KnownRegistry } from '../runner/registries.ts';
 import { topics } from './topics.ts';
 
 const things = Object.entries<KnownRegistry>(registries).flatMap(([kind, { entries }]) =>
@@ -21,7 +21,7 @@ it.each(things)('$kind $name', ({ kind, name, entry }) => {
 
 it('shows types, defaults, comments and arguments', () => {
   const [kl] = thingsNamed('kldivergence');
-  expect(kl).toMatchObject({ kind: 'losses', name: 'KLDivergence', arguments: ['predsS', 'predsT'] });
+  expect(kl).toMatchObject({ kind: 'losses', name: 'KLDivergence', arguments: ['predsS', 'predsT', 'mask?'] });
   expect(kl!.options).toContainEqual(
     expect.objectContaining({
       name: 'tau',

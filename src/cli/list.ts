@@ -6,9 +6,9 @@ import type { DistillLoss } from '../distill/losses/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { defOf, descriptionOf, unwrapped } from '../registry/index.ts';
 import type { Entry } from '../registry/index.ts';
+import { registries } from '../runner/index.ts';
+import type { KnownRegistry } from '../runner/index.ts';
 import { optionComments } from './option-comments.ts';
-import { registries } from './places.ts';
-import type { KnownRegistry } from './places.ts';
 import { topics } from './topics.ts';
 import { defaultOf, isOptional, requiredExample, typeText } from './schema-text.ts';
 

@@ -5,17 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
-import { loadConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { SingleTeacherDistill } from '../distill/algorithms/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { profileModel } from '../models/index.ts';
 import type { Profile } from '../models/index.ts';
+import { run } from '../runner/index.ts';
+import { claimFolder } from '../runner/run-folder.ts';
 import { onInterrupt } from './interrupt.ts';
 import { table, wholeNumber, wholeNumbers } from './numbers.ts';
-import { claimFolder } from './run-folder.ts';
-import { runStages } from './stages.ts';
 import { goOnWithoutOutput, say, sayForSure } from './streams.ts';
 
 const recipe = (name: string): string =>
@@ -53,11 +52,12 @@ export const quickstart = new Command('quickstart')
       for (const kind of ['alone', 'distilled'] as const) {
         const folder = join(workDir, seeds.length > 1 ? `${kind}-seed-${seed}` : kind);
         const progress = new TerminalProgress({ label: pc.cyan(kind.padEnd(9)) });
-        const { experiment, metrics, seconds, stopped } = await runStages(
-          await loadConfig(recipe(kind === 'alone' ? 'alone' : 'config')),
-          { workDir: folder, progress, signal: interrupt.signal, datasets, seed, epochs, resume },
-        );
-        const { algorithm, imageShape } = experiment;
+        const { stages, stopped } = await run(recipe(kind === 'alone' ? 'alone' : 'config'), {
+          ...{ workDir: folder, progress, signal: interrupt.signal, datasets, seed, epochs, resume },
+          probe: false,
+        });
+        const { metrics, seconds, parts } = stages[0]!;
+        const { algorithm, imageShape } = parts;
         if (stopped) {
           sayForSure(
             '\nstopped and saved; go on with the same options and --resume:\n  npx retort quickstart --resume    (in a clone: npm start -- --resume)',

@@ -31,7 +31,7 @@ it('takes a distillation as it should be', () => {
         type: 'ConfigurableDistiller',
         studentRecorders: { fc, conv: { type: 'ModuleOutputs', source: 'backbone.conv1' } },
         teacherRecorders: { fc },
-        connectors: { wide: { type: 'ConvModuleConnector', inChannel: 4, outChannel: 8 } },
+        connectors: { wide: { type: 'ConvModuleConnector', inChannels: 4, outChannels: 8 } },
         distillLosses: {
           loss_kl: { type: 'KLDivergence', tau: 4, lossWeight: 3 },
           loss_at: { type: 'ATLoss' },

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { didYouMean, RetortError } from '../errors.ts';
 import { findMistakes, isPlain, optionsIn, typedOf } from '../registry/index.ts';
 import type { Entry, Known, Mistake, Path, Tables, TypedConfig } from '../registry/index.ts';
+import { ConfigError, showPath } from './tree/index.ts';
 
 const typed = (kind: string) => typedOf<TypedConfig>(kind);
 const count = z.number().int().positive();
@@ -124,11 +125,14 @@ export interface CheckResult {
   stages: CheckedStage[];
 }
 
-/** Checks a config and fills in defaults. @throws {RetortError} that lists every mistake. */
+/** Checks a config and fills in defaults. @throws {ConfigError} that lists every mistake. */
 export function checkConfig(config: unknown, where: string, known: Known = {}): CheckedStage[] {
   const { mistakes, stages } = inspectConfig(config, known);
   if (mistakes.length === 0) return stages;
-  throw new RetortError(`${where}:\n    ${mistakes.map(({ text }) => text).join('\n    ')}`);
+  throw new ConfigError(
+    `${where}:\n    ${mistakes.map(({ text }) => text).join('\n    ')}`,
+    mistakes.map(({ path, text }) => ({ message: text, path: showPath(path) })),
+  );
 }
 
 /** Looks at a whole stage, or an experiment without stages, for more mistakes; it may be wrong in form too. */

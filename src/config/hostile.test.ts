@@ -1,4 +1,4 @@
-// JSON and YAML configs made to hurt their reader, as src/config/python/hostile.test.ts is for Python: each is refused in words. That
+// JSON and YAML configs made to hurt their reader, as src/openmmlab/python/hostile.test.ts is for Python: each is refused in words. That
 // none takes long shows in the time of this file. RETORT_FUZZ_RUNS=10000 mutates as many files.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -135,7 +135,9 @@ it('refuses circles, missing bases, two bases that set the same key, and files t
     /torn\.json:1:6: the file ends where a value should be/,
   );
   await expect(loadConfig(write('torn.yaml', 'a: [1'))).rejects.toThrow(/torn.yaml/);
-  await expect(loadConfig(write('py.py', 'a = 1'))).rejects.toThrow(/read by the command `retort` only/);
+  await expect(loadConfig(write('py.py', 'a = 1'))).rejects.toThrow(
+    /reads Python configs with a reader only\n {2}help: use load of retort-kd\/runner/,
+  );
 });
 
 it('cannot be made to pollute prototypes, nor to hold more than it should', async () => {

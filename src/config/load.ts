@@ -1,16 +1,33 @@
-// Loads a config file with everything it builds on, and checks all of it in one pass.
+// Loads a config, of a file or of an object, with everything it builds on, and checks all of it in one pass.
 import { resolve } from 'node:path';
 
-import { RetortError } from '../errors.ts';
 import type { ConfigOptionsOf, Mistake, Tables } from '../registry/index.ts';
 import { inspectConfig } from './experiment.ts';
 import type { CheckedStage, Look } from './experiment.ts';
 import { LiveValues, shownLive } from './live-values.ts';
-import { isAllowed, isDataFile, readTree, refuseScript, requireFile, withOptionPaths } from './read-tree.ts';
+import {
+  isAllowed,
+  isDataFile,
+  readObjectTree,
+  readTree,
+  refuseScript,
+  requireFile,
+  withOptionPaths,
+} from './read-tree.ts';
 import type { PythonReader } from './read-tree.ts';
 import { shown as shownPath } from './run-script.ts';
-import { applyCfgOptions, nodeAt, originOf, printTree, showOrigin, toPlain } from './tree/index.ts';
-import type { DictNode, TreeNode } from './tree/index.ts';
+import {
+  applyCfgOptions,
+  ConfigError,
+  nodeAt,
+  originOf,
+  placeOf,
+  printTree,
+  showOrigin,
+  showPath,
+  toPlain,
+} from './tree/index.ts';
+import type { ConfigMistake, DictNode, TreeNode } from './tree/index.ts';
 import { loadUserEntries, withEntries } from './user-entries.ts';
 
 export interface LoadConfigOptions {
@@ -34,6 +51,7 @@ export interface LoadConfigOptions {
 }
 
 export interface LoadedConfig {
+  /** The file's path; `''` for an object. */
   path: string;
   /** What is trained, one after the other; without stages one of the name `''`. */
   stages: readonly CheckedStage[];
@@ -49,13 +67,49 @@ export interface LoadedConfig {
   data: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** @throws {RetortError} when the file is missing, cannot be read, or its content is wrong (all mistakes at once). */
+/**
+ * The config in a file (`.ts`, `.mts`, `.js`, `.mjs`, `.json`, `.yaml`; `.py` with a reader), merged over its bases and checked.
+ * @throws {ConfigError} with all mistakes at once when its content is wrong, or cannot be read.
+ * @throws {RetortError} when the file is missing or cannot be run.
+ */
 export async function loadConfig(file: string, options: LoadConfigOptions = {}): Promise<LoadedConfig> {
-  const { cfgOptions = [], readPython, allowScripts, tables, optionsOf, look } = options;
   const path = resolve(file);
   requireFile(path, `config ${file}`);
   const live = new LiveValues();
-  const read = await readTree(path, { live, readPython, allowScripts });
+  const { readPython, allowScripts } = options;
+  const tree = await readTree(path, { live, readPython, allowScripts });
+  return checked({ name: file, own: shownPath(path), path }, { tree, live }, options);
+}
+
+/**
+ * The same for an object, as `defineConfig` and `defineStages` give it: relative paths in it begin in `folder`.
+ * @throws {ConfigError} with all mistakes at once; {RetortError} for a base that is missing or cannot be run.
+ */
+export async function loadConfigObject(
+  value: unknown,
+  folder: string,
+  options: LoadConfigOptions = {},
+): Promise<LoadedConfig> {
+  const live = new LiveValues();
+  const { readPython, allowScripts } = options;
+  const name = 'config';
+  const tree = await readObjectTree({ value, name, folder: resolve(folder) }, { live, readPython, allowScripts });
+  return checked({ name, own: name, path: '' }, { tree, live }, options);
+}
+
+interface Source {
+  /** What the errors begin with. */
+  name: string;
+  /** How origins name it. */
+  own: string;
+  path: string;
+}
+
+async function checked(
+  { name, own: ownName, path }: Source,
+  { tree: read, live }: { tree: DictNode; live: LiveValues },
+  { cfgOptions = [], allowScripts, tables, optionsOf, look }: LoadConfigOptions,
+): Promise<LoadedConfig> {
   const tree = applyCfgOptions(read, withOptionPaths(cfgOptions));
   const value = live.putBack(toPlain(tree)) as Record<string, unknown>;
   const imports = importsOf(value);
@@ -67,7 +121,7 @@ export async function loadConfig(file: string, options: LoadConfigOptions = {}):
   const { mistakes, stages } = inspectConfig(value, { tables: withEntries(tables ?? {}, own), optionsOf }, look);
   // Names that a file adds which cannot be loaded are not known: that they are missing follows from that.
   const wrong = strange.length === 0 ? mistakes : mistakes.filter((one) => one.path.at(-1) !== 'type');
-  if (strange.length + wrong.length > 0) throw listed(file, [...strange, ...wrong], tree);
+  if (strange.length + wrong.length > 0) throw listed({ name, own: ownName }, [...strange, ...wrong], tree);
   return {
     path,
     stages,
@@ -106,15 +160,21 @@ function scriptsOfData(tree: DictNode): (Mistake & { script: string })[] {
 }
 
 /** All mistakes, each with where it was written, as far as that is more than the config's own name. */
-function listed(file: string, mistakes: readonly Mistake[], tree: DictNode): RetortError {
-  const lines = mistakes.map(({ path, text }) => {
+function listed(
+  { name, own }: Pick<Source, 'name' | 'own'>,
+  mistakes: readonly Mistake[],
+  tree: DictNode,
+): ConfigError {
+  const lines: string[] = [];
+  const all: ConfigMistake[] = [];
+  for (const { path, text } of mistakes) {
     const origin = originOf(tree, path);
-    const known = origin.line > 0 || (origin.file !== '' && origin.file !== shownPath(resolve(file)));
+    const known = origin.line > 0 || (origin.file !== '' && origin.file !== own);
     const place = showOrigin(origin);
-    if (!known || text.includes(place)) return text;
-    return text.replace(/\n|$/, (end) => ` (${place})${end}`);
-  });
-  return new RetortError(`${file}:\n    ${lines.join('\n    ')}`);
+    all.push({ message: text, path: showPath(path), ...placeOf(origin) });
+    lines.push(!known || text.includes(place) ? text : text.replace(/\n|$/, (end) => ` (${place})${end}`));
+  }
+  return new ConfigError(`${name}:\n    ${lines.join('\n    ')}`, all);
 }
 
 /** The tree with live values by their names. */

@@ -1,6 +1,6 @@
 // Reads a config file and those it builds on into one tree: TypeScript, JavaScript, JSON, YAML; Python through a reader that is
 // handed in. `base` names the files below: objects are merged key by key, everything else is replaced.
-import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
 
 import { nearest, RetortError } from '../errors.ts';
 import { statOf } from '../files.ts';
@@ -39,14 +39,15 @@ const maxJsonBytes = 4 * 1024 * 1024;
 const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'checkpointPath', 'pretrained', 'imports']);
 /** Paths of data: the same, but OpenMMLab's configs mean the current folder. */
 const dataKeys = new Set(['root', 'annFile']);
-/** Options whose values may be addresses, `./ops.ts#attention`, with a path of that kind. */
-const addressKeys = new Set(['source', 'funcPath', 'methodPath']);
+/** The option whose value may be an address, `./ops.ts#attention`, with a path of that kind. */
+const addressKey = 'source';
 const scripts = new Set(['.ts', '.mts', '.js', '.mjs']);
 const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 
 /** Why a script that a data file names is not run. */
 export function refuseScript(what: string): RetortError {
   return new RetortError(`${what}; a .json, .yaml or .py config is data and runs nothing`, {
+    code: 'script-refused',
     help: 'if you trust it: --allow-scripts; or write the config in TypeScript',
   });
 }
@@ -67,6 +68,21 @@ export function isDataFile(path: string): boolean {
  */
 export function readTree(path: string, options: ReadTreeOptions): Promise<DictNode> {
   return new TreeReader(options).read(path, []);
+}
+
+/** A config that a program holds as an object. */
+export interface ConfigObject {
+  /** What `defineConfig` and `defineStages` give; it may hold what is no data. */
+  readonly value: unknown;
+  /** What it is called in messages. */
+  readonly name: string;
+  /** Where its relative paths begin. */
+  readonly folder: string;
+}
+
+/** The same for an object, which may build on files of every kind, as a TypeScript config may. */
+export function readObjectTree(config: ConfigObject, options: ReadTreeOptions): Promise<DictNode> {
+  return new TreeReader(options).readObject(config);
 }
 
 class TreeReader {
@@ -94,6 +110,11 @@ class TreeReader {
     this.#budget.spend(measure(tree).nodes * (own === tree ? 1 : 4), tree.origin);
     this.#known.set(path, tree);
     return tree;
+  }
+
+  readObject({ value, name, folder }: ConfigObject): Promise<DictNode> {
+    const tree = asDict(treeOf(this.#options.live.takeOut(value), { file: name, line: 0, column: 0 }), name);
+    return this.#overBases(withPaths(tree, { folder, dataFolder: folder }), join(folder, name), []);
   }
 
   async #overBases(own: DictNode, path: string, above: readonly string[]): Promise<DictNode> {
@@ -140,7 +161,9 @@ class TreeReader {
     if (kind === '.py') {
       const { readPython } = this.#options;
       if (readPython !== undefined) return readPython(path);
-      throw new RetortError(`${name}: Python configs are read by the command \`retort\` only`);
+      throw new RetortError(`${name}: loadConfig reads Python configs with a reader only`, {
+        help: 'use load of retort-kd/runner, or hand in readPython: pythonReader of retort-kd/openmmlab',
+      });
     }
     if (!dataFiles.has(kind)) {
       if (!scripts.has(kind)) {
@@ -212,7 +235,7 @@ function withPaths(tree: DictNode, from: PathsFrom): DictNode {
     if (node.kind === 'list' || node.kind === 'tuple')
       return { ...node, value: node.value.map((item) => visit(item, key, type)) };
     if (node.kind !== 'str') return node;
-    const address = addressKeys.has(key) && /^\.\.?\/.*#/.test(node.value);
+    const address = key === addressKey && /^\.\.?\/.*#/.test(node.value);
     const folder = address ? from.folder : folderOf(key, node.value, { from, type });
     return folder === undefined ? node : { ...node, value: resolve(folder, node.value) };
   };

@@ -1,10 +1,7 @@
-// What a config's `imports` add: files whose default export has entries by kind, `{ loss: { MyLoss: entry(...) } }`. Where the config
-// names one of them, the thing is built before the rest, and the config goes on with the built thing in its place.
+// What a config's `imports` add: files whose default export has entries by kind, `{ loss: { MyLoss: entry(...) } }`.
 import { didYouMean, RetortError } from '../errors.ts';
-import { isPlain, replaceTyped } from '../registry/index.ts';
+import { isPlain } from '../registry/index.ts';
 import type { Mistake, Table, Tables } from '../registry/index.ts';
-import { experimentSchema } from './experiment.ts';
-import type { CheckedConfig } from './experiment.ts';
 import { runScript, shown } from './run-script.ts';
 
 /** How kinds were spelled once; still read. */
@@ -67,21 +64,4 @@ function isEntry(value: unknown): boolean {
 export function withEntries(tables: Tables, own: Tables): Tables {
   const kinds = new Set([...Object.keys(tables), ...Object.keys(own)]);
   return Object.fromEntries([...kinds].map((kind) => [kind, { ...tables[kind], ...own[kind] }]));
-}
-
-/** What works on built networks is built with them. */
-const builtLater = new Set(['optimizer', 'scheduler']);
-
-/** The config with everything built that users' entries name, from the inside out. */
-export function buildUserEntries(config: CheckedConfig, own: Tables, tables: Tables): CheckedConfig {
-  if (Object.keys(own).length === 0) return config;
-  const all = withEntries(tables, own);
-  const spot = { schema: experimentSchema, value: config, path: [] };
-  return replaceTyped(spot, all, (kind, { type, ...options }, path) => {
-    const table = builtLater.has(kind) ? undefined : own[kind];
-    const mine =
-      typeof type === 'string' && table !== undefined && Object.hasOwn(table, type) ? table[type] : undefined;
-    if (mine === undefined) return type === undefined ? options : { type, ...options };
-    return mine.build(options, `${path.join('.')} ${String(type)}`);
-  }) as CheckedConfig;
 }

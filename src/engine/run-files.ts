@@ -15,6 +15,11 @@ export const runFiles = {
   printed: 'config.txt',
 } as const;
 
+/** The name of the file of a student beside the first, where an algorithm has several. */
+export function studentFile(name: string): string {
+  return `student-${name}.safetensors`;
+}
+
 /** What training makes, which can be lost: checkpoints, students, the log. Those of stages lie one folder deeper. */
 const made = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|log\.jsonl)$/;
 /** What only says how a run was started. */

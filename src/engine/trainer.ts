@@ -29,7 +29,7 @@ import type { PartOptions } from './optimized-part.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
-import { runFiles } from './run-files.ts';
+import { runFiles, studentFile } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
 import type { Trainable } from './trainable.ts';
@@ -473,7 +473,7 @@ export class Trainer {
     if (!this.#replicas.first) return;
     const students = algorithm.students();
     for (const [name, model] of Object.entries(students)) {
-      saveModule(join(workDir, model === algorithm.student ? runFiles.student : `student-${name}.safetensors`), model);
+      saveModule(join(workDir, model === algorithm.student ? runFiles.student : studentFile(name)), model);
     }
     for (const hook of this.#hooks) hook.afterSave?.(this.#run);
   }

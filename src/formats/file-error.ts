@@ -9,7 +9,8 @@ import { nearest, RetortError } from '../errors.ts';
 export function fileError(action: string, file: string, cause: unknown): unknown {
   if (!isSystemError(cause)) return cause;
   const { what, help } = explain(cause, path.resolve(file));
-  return new RetortError(`cannot ${action} ${shortened(file)}: ${what}`, { help, cause });
+  const code = /^ENO(?:ENT|TDIR)$/.test(cause.code) ? 'not-found' : 'file-system';
+  return new RetortError(`cannot ${action} ${shortened(file)}: ${what}`, { code, help, cause });
 }
 
 /** A path that fits a message. */

@@ -66,7 +66,7 @@ export class FormatError extends RetortError {
   override readonly name: string = 'FormatError';
   /** `safetensors`, `idx`, `npy`, ... */
   readonly format: string;
-  readonly code: FormatErrorCode;
+  declare readonly code: FormatErrorCode;
   readonly path: string | undefined;
   readonly tensor: string | undefined;
   readonly byteOffset: number | undefined;
@@ -77,9 +77,8 @@ export class FormatError extends RetortError {
     const file = path === undefined ? '' : `${path}: `;
     const which = tensor === undefined ? '' : `tensor ${quote(tensor)}: `;
     const at = byteOffset === undefined ? '' : ` (at byte ${byteOffset})`;
-    super(`${format}: ${file}${which}${problem}${at}`, { cause, ...(help === undefined ? {} : { help }) });
+    super(`${format}: ${file}${which}${problem}${at}`, { code, cause, ...(help === undefined ? {} : { help }) });
     this.format = format;
-    this.code = code;
     this.path = path;
     this.tensor = tensor;
     this.byteOffset = byteOffset;

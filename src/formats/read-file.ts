@@ -43,6 +43,7 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
 export function notRegular(action: string, path: string, stats: fs.Stats): RetortError {
   const what = stats.isDirectory() ? 'it is a folder' : 'it is not a regular file';
   return new RetortError(`cannot ${action} ${path}: ${what}`, {
+    code: 'file-system',
     help: stats.isDirectory() ? 'name a file inside it' : 'name a regular file, not a device or a pipe',
   });
 }
@@ -59,6 +60,7 @@ function readAt(
       throw new RetortError(
         `cannot read ${path}: it ends at byte ${position + done}, but ${position + length} were there before`,
         {
+          code: 'file-system',
           help: 'another program is writing to it: wait until that is done, then try again',
         },
       );

@@ -6,12 +6,11 @@ import { register as registerCommonJs } from 'tsx/cjs/api';
 import { register } from 'tsx/esm/api';
 
 import { readText } from '../files.ts';
-import { modulesFromEnvironment } from './from-environment.ts';
-import { keyOf } from './module-key.ts';
+import { keyOf } from './module-resolution.ts';
+import { modulesFromEnvironment, modulesNamedIn } from './named-modules.ts';
 import type { TapHookOptions } from './named-modules.ts';
-import { modulesNamedIn } from './path-literals.ts';
 import { registerTaps } from './register-taps.ts';
-import { shared } from './shared.ts';
+import { shared } from './tap-stack.ts';
 
 /**
  * The namespace of `file`, which may be TypeScript as may what it imports. Functions of `modules` can be tapped, also in modules

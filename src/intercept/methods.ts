@@ -1,14 +1,19 @@
 // From the address of a method, or a class and a name, to the place on the prototype (or the class, for a static method).
+import { parseExpressionAt } from 'acorn';
+import type { ClassExpression } from 'acorn';
+
 import { RetortError, didYouMean } from '../errors.ts';
 import { privateMethod } from './address.ts';
 import type { Address } from './address.ts';
-import { fieldsIn } from './class-fields.ts';
-import { valuesAt } from './functions.ts';
-import { isClass, kindOf, refuse } from './refuse.ts';
-import { stackFor } from './stacks.ts';
-import { unwrap } from './tap-stack.ts';
+import { isClass, kindOf, refuse, valuesAt } from './functions.ts';
+import { stackFor, unwrap } from './tap-stack.ts';
 import type { Place, TapStack } from './tap-stack.ts';
-import type { MethodReference } from './target.ts';
+
+/** A method of a class: an instance method or, where there is none of that name, a static one. */
+export interface MethodReference {
+  class: abstract new (...args: never[]) => unknown;
+  method: string;
+}
 
 type Class = MethodReference['class'];
 
@@ -146,4 +151,30 @@ function methodNames(owner: Class): Set<string> {
     }
   }
   return names;
+}
+
+/** The names of fields, which are on no prototype, read from the text of the class: those that instances get from the class or the classes it extends; none where the text cannot be read. */
+function fieldsIn(owner: unknown): Set<string> {
+  const names = new Set<string>();
+  for (
+    let at = owner;
+    typeof at === 'function' && at !== Function.prototype;
+    at = Object.getPrototypeOf(at) as unknown
+  ) {
+    for (const member of membersOf(at)) {
+      if (member.type !== 'PropertyDefinition' || member.static || member.computed) continue;
+      if (member.key.type === 'Identifier') names.add(member.key.name);
+      else if (member.key.type === 'Literal') names.add(String(member.key.value));
+    }
+  }
+  return names;
+}
+
+function membersOf(owner: object): ClassExpression['body']['body'] {
+  try {
+    const node = parseExpressionAt(`(${Function.prototype.toString.call(owner)})`, 0, { ecmaVersion: 'latest' });
+    return node.type === 'ClassExpression' ? node.body.body : [];
+  } catch {
+    return [];
+  }
 }

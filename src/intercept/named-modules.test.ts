@@ -3,9 +3,8 @@ import { pathToFileURL } from 'node:url';
 
 import { expect, it } from 'vitest';
 
-import { isNamed, nameModules } from './named-modules.ts';
+import { isNamed, modulesNamedIn, nameModules } from './named-modules.ts';
 import type { TapHookOptions } from './named-modules.ts';
-import { modulesNamedIn } from './path-literals.ts';
 import { writeFiles } from './testing/modules.ts';
 
 const folder = writeFiles({

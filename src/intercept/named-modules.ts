@@ -1,10 +1,10 @@
-// Which modules are to be transformed: only those that somebody names.
-import { resolve } from 'node:path';
+// Which modules are to be transformed: only those that somebody names, in options, in RETORT_TAPS, or in the text of a config.
+import { resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { RetortError } from '../errors.ts';
 import { isFolder, realPath } from '../files.ts';
-import { keyOf, splitAddress } from './module-key.ts';
+import { keyOf, splitAddress } from './module-resolution.ts';
 
 export interface TapHookOptions {
   /**
@@ -69,4 +69,35 @@ function patternOf(glob: string, base: string): string {
 
 function escape(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+}
+
+/** The modules that RETORT_TAPS names, separated by commas. */
+export function modulesFromEnvironment(): string[] {
+  const names = (process.env['RETORT_TAPS'] ?? '').split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '');
+}
+
+const literal = /(['"`])((?:\.{1,2}\/|file:)[^'"`\n]*|[^'"`\s]+#[\p{ID_Continue}$.]+)\1/gu;
+
+/** The modules that a file names in its text, by relative paths (also with `#fn`) and addresses in packages: those of the string literals in `text` that are modules, or folders other than those around `folder`. */
+export function modulesNamedIn(text: string, folder: string): string[] {
+  const found = new Set<string>();
+  for (const [, , name] of text.matchAll(literal)) {
+    const { module } = splitAddress(name!, folder);
+    if (isModule(module, folder) || isFolderOutside(resolve(folder, module), folder)) found.add(module);
+  }
+  return [...found];
+}
+
+function isModule(module: string, folder: string): boolean {
+  try {
+    return /\.m?[jt]s$/.test(keyOf(module, folder, ''));
+  } catch {
+    return false;
+  }
+}
+
+function isFolderOutside(path: string, inner: string): boolean {
+  if (`${resolve(inner)}${sep}`.startsWith(`${path}${sep}`)) return false;
+  return isFolder(path);
 }

@@ -1,6 +1,5 @@
 // The bindings that transformed modules have published, in a list on `globalThis` that all copies of this package share.
-import { shared } from './shared.ts';
-import { unwrap } from './tap-stack.ts';
+import { shared, unwrap } from './tap-stack.ts';
 
 /** A top-level binding of a module; without a setter it cannot be assigned to. */
 export type Binding = readonly [name: string, get: () => unknown, set?: (value: unknown) => void];
@@ -21,11 +20,6 @@ export function allPublished(): readonly Published[] {
 
 export function publishedAs(key: string): readonly Published[] {
   return allPublished().filter((module) => module.key === key);
-}
-
-/** The URL under which a module is in the list. */
-export function moduleKey(url: string): string {
-  return url.replace(/[?#].*$/s, '');
 }
 
 /** What a module calls `name`: its own binding first, else what it exports as that. */

@@ -1,14 +1,13 @@
-// Registers the load hook with Node.
+// Registers the load hook with Node, and knows which are registered.
 import nodeModule from 'node:module';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 
-import type { HookData } from './hook.ts';
-import { registeredHooks } from './hooks.ts';
-import type { Failure } from './hooks.ts';
-import { loadSource } from './load-source.ts';
+import type { HookData } from './hook-thread.ts';
+import { loadSource, loadTyped } from './load-module.ts';
+import type { Failure } from './load-module.ts';
 import { nameModules } from './named-modules.ts';
 import type { NamedModules, TapHookOptions } from './named-modules.ts';
-import { loadTyped } from './question-marks.ts';
+import { shared } from './tap-stack.ts';
 
 /** `module.registerHooks` of Node 22.15 and later, as far as it is used here. */
 type RegisterHooks = (hooks: {
@@ -44,7 +43,7 @@ function registerInThread(named: NamedModules): () => readonly Failure[] {
   const { port1: here, port2: port } = new MessageChannel();
   here.unref();
   // Each registration needs an instance of the hook's module, which a query makes.
-  const file = `./hook.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}?${registeredHooks().length}`;
+  const file = `./hook-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}?${registeredHooks().length}`;
   nodeModule.register<HookData>(file, { parentURL: import.meta.url, data: { named, port }, transferList: [port] });
   const failures: Failure[] = [];
   return () => {
@@ -53,4 +52,15 @@ function registerInThread(named: NamedModules): () => readonly Failure[] {
     }
     return failures;
   };
+}
+
+export interface RegisteredHook {
+  readonly named: NamedModules;
+  /** The failures since it was registered. */
+  failures(): readonly Failure[];
+}
+
+/** The hooks of this process, the first registered first. */
+export function registeredHooks(): RegisteredHook[] {
+  return shared<RegisteredHook[]>('tap-hooks', () => []);
 }

@@ -2,7 +2,7 @@
 //   RETORT_TAPS=./heads.js,some-pkg/ops node --import retort-kd/intercept/register app.js
 // With tsx, its own `--import tsx` stands before.
 import { RetortError } from '../errors.ts';
-import { modulesFromEnvironment } from './from-environment.ts';
+import { modulesFromEnvironment } from './named-modules.ts';
 import { registerTaps } from './register-taps.ts';
 
 const modules = modulesFromEnvironment();

@@ -1,7 +1,32 @@
-// The taps on one place. The wrapper is there only while there are taps; each call looks up which there are.
-import { parameterNames } from './parameter-names.ts';
-import { shared } from './shared.ts';
-import type { Around, Layer, TappedCall } from './target.ts';
+// What a tap is, and the stack of taps on one place. The wrapper is there only while there are taps; each call looks up which there are.
+// Places, stacks and wrappers are known to all copies of this package in the process.
+import { parseExpressionAt } from 'acorn';
+import type { Function as FunctionNode, ObjectExpression, Pattern, Property } from 'acorn';
+
+/** One call of a tapped function or method. */
+export interface TappedCall {
+  readonly self: unknown;
+  readonly args: readonly unknown[];
+  /** Names of the function's parameters, for errors; a pattern has the name `_`. Empty where they cannot be read. */
+  readonly parameters: readonly string[];
+}
+
+/** Runs what is below (the function itself, or the next tap) when it calls `next`. */
+export type Around = (call: TappedCall, next: () => unknown) => unknown;
+
+/**
+ * Where a tap lies. `'observe'` taps see the call outermost, so they also see values that a `'replace'` tap delivers; `'replace'`
+ * taps lie next to the function. Within a layer the later tap is outside.
+ */
+export type Layer = 'observe' | 'replace';
+
+/** A place that can be tapped: one function binding or one method. Several taps stack; the last removed restores the original exactly. */
+export interface TapTarget {
+  /** What was named, for errors. */
+  readonly address: string;
+  /** Calls `around` for every call, until disposed (in any order; again does nothing). */
+  tap(around: Around, layer: Layer): Disposable;
+}
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
@@ -107,4 +132,82 @@ function wrap(place: Place): Wrapping {
   wrapped.set(wrapper, called);
   const wrapping: Wrapping = { chain: [], wrapper };
   return wrapping;
+}
+
+type Stacks = WeakMap<object, Map<PropertyKey, TapStack>>;
+
+/** The stack for the place that `owner` and `name` stand for; `place` describes it, when there is none yet. */
+export function stackFor(owner: object, name: PropertyKey, place: () => Place): TapStack {
+  const stacks = shared<Stacks>('tap-stacks', () => new WeakMap());
+  let ofOwner = stacks.get(owner);
+  if (ofOwner === undefined) stacks.set(owner, (ofOwner = new Map()));
+  let stack = ofOwner.get(name);
+  if (stack === undefined) ofOwner.set(name, (stack = new TapStack(place())));
+  return stack;
+}
+
+/**
+ * Runs `fn` on the value of a call: at once, or when the promise `result` fulfils. Returns what the tap is to return: `result`
+ * itself, or a promise of the same value, which rejects as `result` does, or with what `fn` throws.
+ */
+export function afterCall(result: unknown, fn: (value: unknown) => void): unknown {
+  if (!isThenable(result)) {
+    fn(result);
+    return result;
+  }
+  const promise = result instanceof Promise ? result : Promise.resolve(result);
+  return promise.then((value: unknown) => {
+    fn(value);
+    return value;
+  });
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+/** The value called `name`, made by `make` when it is first asked for. */
+export function shared<T>(name: string, make: () => T): T {
+  const values = globalThis as { [key: symbol]: T | undefined };
+  return (values[Symbol.for(`retort-kd.${name}`)] ??= make());
+}
+
+/** `['x', 'mask']`; a destructured parameter is `_`. Empty for built-in functions and where the text is not a function. */
+function parameterNames(called: (...args: never[]) => unknown): readonly string[] {
+  const text = Function.prototype.toString.call(called);
+  return (functionIn(`(${text})`) ?? methodIn(`({${text}})`))?.params.map(nameOf) ?? [];
+}
+
+function functionIn(text: string): FunctionNode | undefined {
+  const node = parse(text);
+  return node?.type === 'FunctionExpression' || node?.type === 'ArrowFunctionExpression' ? node : undefined;
+}
+
+function methodIn(text: string): FunctionNode | undefined {
+  const node = parse(text) as ObjectExpression | undefined;
+  return (node?.properties[0] as Property | undefined)?.value as FunctionNode | undefined;
+}
+
+function parse(text: string): ReturnType<typeof parseExpressionAt> | undefined {
+  try {
+    return parseExpressionAt(text, 0, { ecmaVersion: 'latest' });
+  } catch {
+    return undefined;
+  }
+}
+
+function nameOf(parameter: Pattern): string {
+  switch (parameter.type) {
+    case 'Identifier':
+      return parameter.name;
+    case 'AssignmentPattern':
+      return nameOf(parameter.left);
+    case 'RestElement':
+      return `...${nameOf(parameter.argument)}`;
+    default:
+      return '_';
+  }
 }

@@ -1,13 +1,15 @@
 // Taps on functions and methods of unmodified code: name a place, lay a tap on it, take it off again.
 import { addressOf } from './address.ts';
-import { afterCall } from './after-call.ts';
+import type { AddressOptions } from './address.ts';
 import { functionPlaces, functionPlacesOf } from './functions.ts';
 import { methodPlaces, methodPlacesOf } from './methods.ts';
-import type { TapStack } from './tap-stack.ts';
-import type { AddressOptions, MethodReference, TapTarget } from './target.ts';
+import type { MethodReference } from './methods.ts';
+import type { TapStack, TapTarget } from './tap-stack.ts';
 
-export { afterCall };
-export type { AddressOptions, Around, Layer, MethodReference, TappedCall, TapTarget } from './target.ts';
+export type { AddressOptions } from './address.ts';
+export type { MethodReference } from './methods.ts';
+export { afterCall } from './tap-stack.ts';
+export type { Around, Layer, TappedCall, TapTarget } from './tap-stack.ts';
 
 /**
  * A function of a module that was loaded through the hook ({@link registerTaps}): every call of it is seen, from importers,

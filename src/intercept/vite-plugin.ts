@@ -1,10 +1,9 @@
 // The load hook under vitest and vite, which load modules by themselves.
 
 import { exists } from '../files.ts';
-import { fileKey } from './module-file.ts';
+import { fileKey, moduleKey } from './module-resolution.ts';
 import { isNamed, nameModules } from './named-modules.ts';
 import type { TapHookOptions } from './named-modules.ts';
-import { moduleKey } from './published.ts';
 import { transform } from './transform.ts';
 
 /** A plugin of Vite, as far as it is used here. */

@@ -1,11 +1,14 @@
 // Why a module has published nothing, and what to do about it.
-import { fileURLToPath } from 'node:url';
+import type * as Inspector from 'node:inspector';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { RetortError } from '../errors.ts';
-import { notAModule, registeredHooks } from './hooks.ts';
-import { isCommonJs, isLoaded } from './loaded-modules.ts';
+import { notAModule } from './load-module.ts';
+import { moduleKey } from './module-resolution.ts';
 import { isNamed } from './named-modules.ts';
 import { allPublished } from './published.ts';
+import { registeredHooks } from './register-taps.ts';
 
 export interface Missing {
   error: RetortError;
@@ -64,4 +67,34 @@ function underVite(say: Say, path: string, loaded: boolean | undefined): Missing
     `${path} is loaded, but was not made tappable`,
     'name it in the plugin retortTaps({ modules: [...] }) of the vitest config; a package in node_modules has to be in `server.deps.inline` too',
   );
+}
+
+/**
+ * Whether the module has run in this thread. Of ES modules Node tells nobody but a debugger, so we ask as one; undefined where Node was built without its inspector.
+ */
+function isLoaded(key: string): boolean | undefined {
+  let found = false;
+  try {
+    const { Session } = createRequire(import.meta.url)('node:inspector') as typeof Inspector;
+    const session = new Session();
+    session.connect();
+    try {
+      session.on('Debugger.scriptParsed', ({ params }) => {
+        const url = params.url.startsWith('/') ? pathToFileURL(params.url).href : params.url;
+        if (moduleKey(url) === key) found = true;
+      });
+      session.post('Debugger.enable');
+      session.post('Debugger.disable');
+    } finally {
+      session.disconnect();
+    }
+  } catch {
+    return undefined;
+  }
+  return found;
+}
+
+/** Whether the file was loaded as CommonJS, by `require` or by `import` of it. */
+function isCommonJs(path: string): boolean {
+  return createRequire(import.meta.url).cache[path] !== undefined;
 }

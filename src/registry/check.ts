@@ -4,7 +4,17 @@ import type { z } from 'zod';
 
 import { didYouMean, nearest } from '../errors.ts';
 import type { Entry, Table } from './registry.ts';
-import { besideOf, defOf, isPlain, kindOf, unwrapped, usualType, withArticle } from './typed.ts';
+import {
+  aliasesOf,
+  besideOf,
+  defOf,
+  isPlain,
+  kindOf,
+  unwrapped,
+  usualType,
+  withArticle,
+  withoutAliases,
+} from './typed.ts';
 import { cut, issueInWords } from './words.ts';
 
 /** Where something stands: keys and indices from the root. */
@@ -72,10 +82,11 @@ interface Context {
 }
 
 function* mistakesIn(spot: Spot, context: Context): Iterable<Mistake> {
-  const result = spot.schema.safeParse(spot.value, { reportInput: true });
-  const root = { ...spot, path: [] };
+  const value = withoutAliases(spot.schema, spot.value);
+  const result = spot.schema.safeParse(value, { reportInput: true });
+  const root = { ...spot, value, path: [] };
   for (const issue of result.success ? [] : result.error.issues) {
-    for (const one of settled(issue, root)) yield worded(one, spot, context);
+    for (const one of settled(issue, root)) yield worded(asWritten(one, spot), spot, context);
   }
   for (const [kind, inner] of typedIn(spot)) yield* mistakesOfTyped(kind, inner, context);
 }
@@ -193,7 +204,7 @@ function schemaAt(schema: z.ZodType, key: string | number): z.ZodType | undefine
   }
   if (typeof key === 'number') return element ?? items?.[key] ?? rest ?? undefined;
   const others = catchall !== undefined && defOf(catchall).type !== 'never' ? catchall : undefined;
-  return valueType ?? (shape === undefined ? undefined : own(shape, key)) ?? others;
+  return valueType ?? (shape === undefined ? undefined : own(shape, own(aliasesOf(schema), key) ?? key)) ?? others;
 }
 
 /** The schema that counts for a value: without wrappers, and of several the one that the value seems to be meant for. */
@@ -224,8 +235,8 @@ function likeness(schema: z.ZodType, value: unknown): number {
   return fits + Object.keys(value).filter((key) => own(shape, key) !== undefined).length;
 }
 
-function own(shape: Readonly<Record<string, z.ZodType>>, key: string): z.ZodType | undefined {
-  return Object.hasOwn(shape, key) ? shape[key] : undefined;
+function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 type Issue = z.core.$ZodIssue;
@@ -246,6 +257,16 @@ function settled(issue: Issue, spot: Spot): Issue[] {
 function boundsIn(errors: readonly Issue[][]): Issue[] | undefined {
   const meant = errors.filter((issues) => issues.every(({ code }) => code === 'too_small' || code === 'too_big'));
   return meant.length === 1 ? meant[0] : undefined;
+}
+
+/** The issue at the path that leads to it in what was written: by the other name of an option, where that is used. */
+function asWritten(issue: Issue, { schema, value }: Spot): Issue {
+  const [first, ...rest] = issue.path;
+  if (!isPlain(value) || first === undefined || Object.hasOwn(value, first)) return issue;
+  const written = Object.entries(aliasesOf(schema)).find(
+    ([alias, own]) => own === first && Object.hasOwn(value, alias),
+  );
+  return written === undefined ? issue : { ...issue, path: [written[0], ...rest] };
 }
 
 /** The value at a path below a spot, with its schema, or nothing where no schema is known. */
@@ -274,7 +295,12 @@ function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
     .join('');
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(below({ ...spot, path: [] }, issue.path));
-    const keys = issue.keys.slice(0, maxKeys).map((key) => `"${cut(key)}" is no option; ${didYouMean(key, known)}`);
+    const aliases = aliasesOf(spot.schema);
+    const keys = issue.keys.slice(0, maxKeys).map((key) => {
+      const other = issue.path.length === 0 ? own(aliases, key) : undefined;
+      if (other !== undefined) return `"${cut(key)}" and "${other}" are one option; give it by one name`;
+      return `"${cut(key)}" is no option; ${didYouMean(key, known)}`;
+    });
     if (issue.keys.length > maxKeys) keys.push(`${issue.keys.length - maxKeys} more are none`);
     const only = issue.keys.length === 1 ? issue.keys : [];
     return { path: [...path, ...only], text: `${before}${keys.join('; ')}` };

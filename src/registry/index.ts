@@ -1,12 +1,13 @@
 // Names for things that configs build.
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
-export { entry, Registry } from './registry.ts';
+export { entriesOf, entry, Registry } from './registry.ts';
 export type { OptionsFrom, SettingsFrom } from './options.ts';
 export type {
   About,
   ConfigOf,
   ConfigsOf,
+  EntriesOf,
   Entry,
   OptionsOf,
   ProductOf,
@@ -15,6 +16,18 @@ export type {
   TypedConfig,
   UserEntries,
 } from './registry.ts';
-export { addressTo, defOf, descriptionOf, isPlain, kindOf, pathTo, readsOf, typedOf, unwrapped } from './typed.ts';
+export {
+  addressTo,
+  aliased,
+  aliasesOf,
+  defOf,
+  descriptionOf,
+  isPlain,
+  kindOf,
+  pathTo,
+  readsOf,
+  typedOf,
+  unwrapped,
+} from './typed.ts';
 export type { Reads } from './typed.ts';
 export { checkOptions, mistakesOf, validate } from './validate.ts';

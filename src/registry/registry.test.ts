@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
-import { checkOptions, entry, Registry } from './index.ts';
+import { aliased, checkOptions, entry, Registry, validate } from './index.ts';
 
 const box = entry(
   z.strictObject({ width: z.number().int().positive(), color: z.enum(['red', 'blue']).default('red') }),
@@ -84,4 +84,19 @@ it('takes an option that is undefined for one left out, and shows any value', ()
   for (const options of [null, 3, 'width', [], new Map(), () => 1, Promise.resolve({})]) {
     expect(() => checkOptions(schema, options, 'Box')).toThrow(/^Box: expected an object of options, got \S/);
   }
+});
+
+it('takes options by other names, which it never speaks of', () => {
+  const schema = aliased(z.strictObject({ tau: z.number().positive(), size: z.int().default(1) }), {
+    temperature: 'tau',
+  });
+  expect(validate(schema, { temperature: 2 }, 'Loss')).toEqual({ tau: 2, size: 1 });
+  expect(() => validate(schema, { temperature: -1 }, 'Loss')).toThrow(
+    'Loss: temperature: expected a number > 0, got -1',
+  );
+  expect(() => validate(schema, { temperature: 1, tau: 2 }, 'Loss')).toThrow(
+    'Loss: "temperature" and "tau" are one option; give it by one name',
+  );
+  expect(() => validate(schema, { temperatur: 1, tau: 2 }, 'Loss')).toThrow(/did you mean|there are|known/);
+  expect(() => validate(schema, {}, 'Loss')).toThrow('Loss: tau: expected a number, got nothing');
 });

@@ -60,6 +60,31 @@ export function entry(
   };
 }
 
+/** A class that says what it is, too, in `static about`. */
+interface Described extends Declared {
+  readonly about: About;
+}
+
+/** The entries of those exports that are classes which declare their options and say what they are, by their names. */
+export type EntriesOf<Exports> = {
+  [Name in keyof Exports as Exports[Name] extends Described ? Name : never]: Exports[Name] extends Described
+    ? Entry<InstanceType<Exports[Name]>, Given<Exports[Name]>>
+    : never;
+};
+
+/**
+ * Entries of the classes of a module, `import * as all from './all.ts'`, that have the schema of their options as `static schema` and
+ * their {@link About} as `static about`. One list of `export * from ...` is all that has to be kept.
+ */
+export function entriesOf<Exports extends object>(exports: Exports): EntriesOf<Exports> {
+  const described = Object.entries(exports).filter(
+    ([, one]) => typeof one === 'function' && Object.hasOwn(one, 'about'),
+  );
+  return Object.fromEntries(
+    described.map(([name, one]) => [name, entry(one as Described, (one as Described).about)]),
+  ) as EntriesOf<Exports>;
+}
+
 /**
  * Entries of users, by the kind of their registry, for the types of configs. Declare yours beside its code:
  * `declare module 'retort-kd/registry' { interface UserEntries { loss: { MyLoss: typeof myLoss } } }`.

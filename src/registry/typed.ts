@@ -67,6 +67,47 @@ export function readsOf(schema: z.ZodType): Reads | undefined {
   return z.globalRegistry.get(schema)?.['reads'] as Reads | undefined;
 }
 
+/** An option by another name: the option's own name, or that with how its value is said there (undefined: it is left out). */
+export type Alias = string | { readonly option: string; readonly value: (given: unknown) => unknown };
+
+/**
+ * The schema, which also takes options by other names: `aliased(z.strictObject({ tau }), { temperature: 'tau' })`. Configs and
+ * constructors that are checked by it take them, and nobody else speaks of them: no list, no type, no suggestion. An option by both of
+ * its names is a mistake.
+ * @param aliases by the other name
+ */
+export function aliased<S extends z.ZodType>(schema: S, aliases: Readonly<Record<string, Alias>>): S {
+  return schema.meta({ ...z.globalRegistry.get(schema), aliases });
+}
+
+function aliasTable(schema: z.ZodType): Readonly<Record<string, Alias>> {
+  return (z.globalRegistry.get(schema)?.['aliases'] ?? {}) as Readonly<Record<string, Alias>>;
+}
+
+/** The options' own names by their other ones, see {@link aliased}. */
+export function aliasesOf(schema: z.ZodType): Readonly<Record<string, string>> {
+  const names = Object.entries(aliasTable(schema));
+  return Object.fromEntries(names.map(([name, alias]) => [name, typeof alias === 'string' ? alias : alias.option]));
+}
+
+/** Options by their own names, as far as each has one name only. */
+export function withoutAliases(schema: z.ZodType, value: unknown): unknown {
+  const aliases = aliasTable(schema);
+  if (!isPlain(value) || !Object.keys(value).some((key) => Object.hasOwn(aliases, key))) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, given]) => {
+      const alias = Object.hasOwn(aliases, key) ? aliases[key]! : key;
+      const { option, value: own } = typeof alias === 'string' ? { option: alias, value: given } : said(alias, given);
+      if (Object.hasOwn(value, option)) return [[key, given]];
+      return own === undefined ? [] : [[option, own]];
+    }),
+  );
+}
+
+function said({ option, value }: Exclude<Alias, string>, given: unknown): { option: string; value: unknown } {
+  return { option, value: value(given) };
+}
+
 /** The description of a schema, also where it stands within `.exactOptional()` and the like. */
 export function descriptionOf(schema: z.ZodType): string | undefined {
   const own = z.globalRegistry.get(schema)?.description;

@@ -4,12 +4,12 @@ import type { z } from 'zod';
 
 import { RetortError } from '../errors.ts';
 import { findMistakes } from './check.ts';
-import { isPlain } from './typed.ts';
+import { isPlain, withoutAliases } from './typed.ts';
 import { shown } from './words.ts';
 
 /** The checked (and defaulted) value. @throws {RetortError} that lists all mistakes; `where` names the thing checked. */
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(withoutAliases(schema, value));
   if (result.success) return result.data;
   const mistakes = mistakesOf(schema, value);
   const listed = mistakes.length === 1 ? ` ${mistakes[0]}` : `\n    ${mistakes.join('\n    ')}`;

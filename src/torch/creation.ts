@@ -126,7 +126,8 @@ function requireOptions(options: TensorOptions): void {
   }
   const known = ['shape', 'dtype', 'requiresGrad'];
   for (const key in options) {
-    if (!known.includes(key)) throw new RetortError(`tensor: unknown option "${key}"; ${didYouMean(key, known)}`);
+    if (!known.includes(key))
+      throw new RetortError(`tensor: unknown option "${key}"; ${didYouMean(key, known)}`, { code: 'unknown-option' });
   }
 }
 

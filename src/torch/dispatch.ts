@@ -92,7 +92,9 @@ export class Operator {
   private resolve(): Overload[] {
     const found = native().describe(this.name.includes('::') ? this.name : `aten::${this.name}`);
     if (found.length === 0) {
-      throw new RetortError(`libtorch ${native().info().version} has no operator "${this.name}"`);
+      throw new RetortError(`libtorch ${native().info().version} has no operator "${this.name}"`, {
+        code: 'unknown-name',
+      });
     }
     this.resolved = found
       .filter(usable)
@@ -102,14 +104,14 @@ export class Operator {
   }
 
   private mismatch(args: readonly unknown[], refusal: Call['refusal']): RetortError {
-    const known = (this.resolved ?? []).map((overload) => `    ${signature(this.name, overload)}`);
+    const known = new Set((this.resolved ?? []).map((overload) => `    ${signature(this.name, overload)}`));
     const name = camelCase(this.name);
     const what =
       refusal === undefined
         ? `${name}: no overload takes (${args.map((arg) => shown(arg)).join(', ')})`
         : `${name}: ${refusal.key}: ${refusal.reason}`;
     const missing = args.flat().some(isPromise) ? 'did you forget an await? ' : '';
-    return new RetortError(what, { help: `${missing}it takes\n${known.join('\n')}` });
+    return new RetortError(what, { help: `${missing}it takes\n${[...known].join('\n')}` });
   }
 }
 
@@ -262,7 +264,7 @@ function shown(value: unknown, depth = 0): string {
 
 function signature(name: string, overload: Overload): string {
   const part = (argument: Argument): string =>
-    `${argument.key}${argument.hasDefault || argument.optional ? '?' : ''}: ${argument.type}`;
+    `${argument.key}${argument.hasDefault || argument.optional ? '?' : ''}: ${argument.type.replace('SymInt', 'int').replace(/\?$/, '')}`;
   const positional = overload.arguments.filter((argument) => !argument.kwargOnly).map(part);
   const named = overload.arguments.filter((argument) => argument.kwargOnly && !argument.written).map(part);
   return `${camelCase(name)}(${[...positional, ...(named.length > 0 ? [`{ ${named.join(', ')} }`] : [])].join(', ')})`;

@@ -64,13 +64,16 @@ export function requireDType(name: string, argument: string): number {
   if (number !== undefined) return number;
   const known = Object.keys(dtypeNumbers);
   if (typeof name === 'string')
-    throw new RetortError(`${argument}: "${name}" is not a dtype; ${didYouMean(name, known)}`);
+    throw new RetortError(`${argument}: "${name}" is not a dtype; ${didYouMean(name, known)}`, {
+      code: 'unknown-name',
+    });
   throw new RetortError(`${argument}: a dtype was expected, got ${describeValue(name)}; ${didYouMean('', known)}`);
 }
 
 export function dtypeName(number: number): DType {
   const name = dtypeNames.get(number);
-  if (name === undefined) throw new RetortError(`libtorch's element type ${number} has no name here`);
+  if (name === undefined)
+    throw new RetortError(`libtorch's element type ${number} has no name here`, { code: 'unsupported' });
   return name;
 }
 

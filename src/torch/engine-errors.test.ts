@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { RetortError } from '../errors.ts';
 import { BatchNorm2d, Conv2d, Linear, Sequential } from '../nn/index.ts';
-import { inferenceMode, grad, ops, setData, tensor, tidy } from './index.ts';
+import { engineInfo, grad, inferenceMode, ops, setData, tensor, tidy } from './index.ts';
 import type { DType, Tensor } from './index.ts';
 import { engineError } from './engine-errors.ts';
 
@@ -12,7 +12,10 @@ const of = (dtype: DType, ...shape: number[]): Tensor => ones(shape, { dtype });
 const parameter = (...shape: number[]): Tensor => ones(shape, { requiresGrad: true });
 const indices = (...values: number[]): Tensor => tensor(values, { dtype: 'int64' });
 
-const mistakes: [string, () => unknown, RegExp][] = [
+/** Newer libtorch computes on a CPU what 1.13 has no kernel for: there it is no mistake. */
+const since2 = Number(engineInfo().version.split('.')[0]) >= 2;
+
+const mistakes: [what: string, make: () => unknown, way: RegExp, not2?: 'computed since 2.0'][] = [
   // Images without Normalize, and other dtypes that do not fit
   [
     'bytes into a convolution',
@@ -32,7 +35,7 @@ const mistakes: [string, () => unknown, RegExp][] = [
     () => ops.batchNorm(of('uint8', 2, 3), ones([3]), ones([3]), ones([3]), ones([3]), true, 0.1, 1e-5, false),
     /Normalize/,
   ],
-  ['bytes into a pool', () => ops.maxPool2d(of('uint8', 1, 1, 4, 4), 2), /Normalize/],
+  ['bytes into a pool', () => ops.maxPool2d(of('uint8', 1, 1, 4, 4), 2), /Normalize/, 'computed since 2.0'],
   ['bytes into a softmax', () => of('uint8', 2, 3).softmax(1), /Normalize/],
   [
     'int64 into a linear layer',
@@ -50,11 +53,17 @@ const mistakes: [string, () => unknown, RegExp][] = [
     /\.to\('float32'\)/,
   ],
   ['float64 into an einsum', () => ops.einsum('ij,jk->ik', [of('float64', 2, 2), ones([2, 2])]), /\.to\('float32'\)/],
-  ['float16 into a product', () => of('float16', 2, 3).matmul(of('float16', 3, 2)), /on a CPU float16 is for storage/],
+  [
+    'float16 into a product',
+    () => of('float16', 2, 3).matmul(of('float16', 3, 2)),
+    /on a CPU float16 is for storage/,
+    'computed since 2.0',
+  ],
   [
     'float16 into a convolution',
     () => ops.conv2d(of('float16', 1, 3, 4, 4), of('float16', 2, 3, 3, 3)),
     /float16 is for storage/,
+    'computed since 2.0',
   ],
   ['bfloat16 beside float32', () => ops.linear(of('bfloat16', 2, 3), ones([4, 3])), /input is bfloat16/],
   [
@@ -83,6 +92,11 @@ const mistakes: [string, () => unknown, RegExp][] = [
   ],
   ['a sum that would grow in place', () => ones([1, 3]).add_(ones([4, 3])), /use the one without _/],
   ['cat', () => ops.cat([ones([2, 3]), ones([2, 4])]), /all tensors must have the same sizes/],
+  [
+    'a size of another number of dimensions',
+    () => ops.upsampleNearest2d(ones([1, 1, 4, 4]), [1, 2, 3]),
+    /height and width of an image are two numbers/,
+  ],
   ['stack', () => ops.stack([ones([2]), ones([3])]), /all tensors must have the same sizes/],
   ['a view of what is transposed', () => ones([2, 3]).t().view([6]), /use reshape/],
   ['a reshape', () => ones([2, 3]).reshape([4]), /must multiply to 6/],
@@ -179,17 +193,18 @@ const mistakes: [string, () => unknown, RegExp][] = [
 ];
 
 describe('errors of libtorch', () => {
-  it.each(mistakes)('%s', (_, make, way) => {
+  it.each(mistakes)('%s', (_, make, way, not2) => {
     let error: unknown;
     try {
       tidy(() => void make());
     } catch (thrown) {
       error = thrown;
     }
+    if (since2 && not2 !== undefined) return expect(error).toBeUndefined();
     expect(error).toBeInstanceOf(RetortError);
     const { message, help } = error as RetortError;
     expect(help).toMatch(way);
-    expect(message).not.toMatch(/frame #|\.cpp|registered at|report a bug|facebook/);
+    expect(message).not.toMatch(/frame #|\.cpp|registered at|report a bug|facebook|static_cast/);
   });
 
   it('have the path of the module', () => {

@@ -165,10 +165,15 @@ const ways: readonly Way[] = [
     'a hook returns a tensor of the shape and dtype of the gradient, or nothing',
   ],
 
+  [
+    /one number for each spatial dimension/,
+    'height and width of an image are two numbers, the length of a signal one, the size of a volume three',
+  ],
+
   // the rest
   [/Cannot copy out of meta tensor/, 'a tensor on "meta" has a shape and no values: make it on the CPU to read it'],
   [/There were no tensor arguments to this function/, 'the list of tensors is empty: give it one at least'],
-  [/not defined for sparse tensors|sparse/i, 'most operators, and reading values, want a dense tensor: toDense()'],
+  [/sparse|unsupported memory format option/i, 'most operators, and reading values, want a dense tensor: toDense()'],
   [
     /have incompatible tensor type/,
     'data can be taken over only from a tensor of the same device and layout: convert it first',
@@ -196,11 +201,12 @@ const ways: readonly Way[] = [
 /** An error of libtorch as ours, with the way out where there is a usual one. */
 export function engineError(message: string): RetortError {
   const text = withoutCode(message.replace(/^aten::/, ''));
+  const code = /out of memory|allocate memory|alloc_cpu/i.test(text) ? 'out-of-memory' : 'engine';
   for (const [pattern, way] of ways) {
     const match = pattern.exec(text);
-    if (match !== null) return new RetortError(text, { help: typeof way === 'string' ? way : way(match, text) });
+    if (match !== null) return new RetortError(text, { code, help: typeof way === 'string' ? way : way(match, text) });
   }
-  return new RetortError(text);
+  return new RetortError(text, { code });
 }
 
 /** Takes out what is about libtorch's own source: tables of kernels, places in files, where to report. */
@@ -212,6 +218,10 @@ function withoutCode(message: string): string {
     .replace(
       / ?INTERNAL ASSERT FAILED at "[^"]*":\d+, please report a bug to PyTorch\.\s*/g,
       ' (a defect of libtorch) ',
+    )
+    .replace(
+      /Expected static_cast<int64_t>\((\w+)->size\(\)\) == spatial_dimensions to be true, but got false\./g,
+      'expected one number for each spatial dimension in $1',
     )
     .replace(/ ?\(Could this error message be improved\?.*?\)/gs, '')
     .trimEnd();

@@ -23,6 +23,7 @@ export function checkOf(name: string): CheckCall | undefined {
     const reason = guard(given);
     if (reason === undefined) return;
     throw new RetortError(`${name}: ${reason}`, {
+      code: 'engine',
       help: 'libtorch does not check this and would crash, or compute nonsense',
     });
   };

@@ -28,7 +28,10 @@ export function during<T, State>(name: string, fn: () => T, mode: Mode<State>): 
 export function requireEnded<T>(name: string, result: T, help: string): T {
   const paused = pausedKind(result);
   if (paused === undefined) return result;
-  throw new RetortError(`${name}: the function returned ${paused}, and what it does later would run outside`, { help });
+  throw new RetortError(`${name}: the function returned ${paused}, and what it does later would run outside`, {
+    code: 'async-function',
+    help,
+  });
 }
 
 /** `a promise` or `a generator` where a function has not come to its end yet; a promise's failure is then nobody's. */

@@ -125,7 +125,7 @@ function load(): Native {
   const search = findAddon(version);
   if (search.chosen === undefined) {
     const { message, help } = explain(search);
-    throw new RetortError(message, { help });
+    throw new RetortError(message, { code: 'engine-missing', help });
   }
   const { file } = search.chosen;
   tuneBlas();
@@ -134,6 +134,7 @@ function load(): Native {
     addon = createRequire(file)(file) as Native;
   } catch (cause) {
     throw new RetortError(`the native addon ${file} does not load: ${(cause as Error).message}`, {
+      code: 'engine-missing',
       help: `\`${doctorCommand()}\` says what is missing; \`${setupCommand()}\` brings it`,
       cause,
     });

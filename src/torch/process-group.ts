@@ -83,9 +83,11 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   requireInteger('rank', rank, 0, worldSize - 1);
   requireInteger('port', port, 1, 65_535);
   if (!(timeout > 0)) throw new RetortError(`joinProcessGroup: timeout must be more than 0 seconds, got ${timeout}`);
-  if (current !== undefined) throw new RetortError('joinProcessGroup: this process is in a group already');
+  if (current !== undefined)
+    throw new RetortError('joinProcessGroup: this process is in a group already', { code: 'invalid-state' });
   if (!native().info().processes) {
     throw new RetortError('joinProcessGroup: the addon was built without Gloo', {
+      code: 'engine-missing',
       help: `install Gloo's headers (apt-get install libgloo-dev) and build again: \`${setupCommand()}\`; \`${doctorCommand()}\` says more`,
     });
   }
@@ -95,6 +97,7 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
     throw new RetortError(
       `joinProcessGroup: process ${rank} of ${worldSize} did not find the others at ${address}:${port}: ${firstLine(cause)}`,
       {
+        code: 'process-group',
         help: 'start all processes with the same address, port and worldSize; is the port free, and not shut off?',
         cause,
       },
@@ -157,6 +160,7 @@ export class ProcessGroup {
     if (detail === -1) {
       throw new RetortError(
         `ProcessGroup.allReduce_: unknown reduction "${String(reduction)}"; ${didYouMean(String(reduction), reductions)}`,
+        { code: 'unknown-name' },
       );
     }
     const dtype = oneDType('allReduce_', tensors);
@@ -286,20 +290,22 @@ export class ProcessGroup {
     throw new RetortError(
       `ProcessGroup: the processes disagree: process ${this.rank} calls ${shownCall(own)}, process ${other} ${shownCall(all[other]!)}`,
       {
+        code: 'process-group',
         help: 'all processes must call the same operations in the same order, with tensors of the same sizes and dtypes',
       },
     );
   }
 
   #call(operation: string, tensors: readonly Tensor[], call: () => void): void {
-    if (current !== this) throw new RetortError(`ProcessGroup.${operation}: the group was left`);
+    if (current !== this)
+      throw new RetortError(`ProcessGroup.${operation}: the group was left`, { code: 'invalid-state' });
     writeLists(tensors);
     try {
       call();
     } catch (cause) {
       throw new RetortError(
         `ProcessGroup.${operation}: process ${this.rank} of ${this.worldSize} lost another one: ${firstLine(cause)}`,
-        { help: 'it has ended, or does not answer in time: what it printed says why', cause },
+        { code: 'process-group', help: 'it has ended, or does not answer in time: what it printed says why', cause },
       );
     }
   }

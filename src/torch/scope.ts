@@ -55,6 +55,7 @@ export function enterScope(): number {
 export function exitScope(scope?: number): void {
   if (scope === undefined && depth === 0) {
     throw new RetortError('exitScope: no scope is open', {
+      code: 'invalid-state',
       help: 'call it once for each enterScope(), or use tidy(fn)',
     });
   }

@@ -165,6 +165,7 @@ export class Tensor implements Disposable {
       buffer = new ArrayBuffer(length);
     } catch (cause) {
       throw new RetortError(`${dtype}${showShape(shape)} takes ${length} bytes, more than JavaScript has room for`, {
+        code: 'out-of-memory',
         help: 'read a part of it: narrow, select, or a reduction first',
         cause,
       });
@@ -262,7 +263,10 @@ export function liveHandle(tensor: Tensor): Handle {
 }
 
 export function disposedError(): RetortError {
-  return new RetortError('this tensor was disposed', { help: 'use it before dispose(), or work on a clone()' });
+  return new RetortError('this tensor was disposed', {
+    code: 'invalid-state',
+    help: 'use it before dispose(), or work on a clone()',
+  });
 }
 
 /** What takes the gradient's place: 0 for nothing. @throws {RetortError} for what is neither. */

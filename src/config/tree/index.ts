@@ -6,8 +6,8 @@ export { fileLimits, maxDepth, maxNodes, measure, tooDeep, tooLarge } from './li
 export type { Size } from './limits.ts';
 export { joinBases, mergeTrees } from './merge.ts';
 export type { MergeOptions } from './merge.ts';
-export { checkKey, dictNode, errorAt, kindName, showOrigin } from './node.ts';
-export type { DictNode, ListNode, Origin, ScalarNode, TreeKind, TreeNode, TupleNode } from './node.ts';
+export { checkKey, ConfigError, dictNode, errorAt, kindName, placeOf, showOrigin } from './node.ts';
+export type { ConfigMistake, DictNode, ListNode, Origin, ScalarNode, TreeKind, TreeNode, TupleNode } from './node.ts';
 export { parseOptionValue } from './option-value.ts';
 export { nodeAt, originOf, showPath } from './path.ts';
 export type { TreePath } from './path.ts';

@@ -103,10 +103,10 @@ it('says every shape that does not fit, with the connector that would mend it', 
   const { mistakes, arguments: args } = tidy(() => probe(features(), batch()));
   expect(mistakes).toHaveLength(1);
   expect(mistakes[0]).toMatch(/loss "loss_feat": L2Loss: sFeature and tFeature .*\[4, 4, 8, 8\] and \[4, 6, 8, 8\]/);
-  expect(mistakes[0]).toMatch(/ConvModuleConnector', inChannel: 4, outChannel: 6/);
+  expect(mistakes[0]).toMatch(/ConvModuleConnector', inChannels: 4, outChannels: 6/);
   expect(args.map(({ shapes }) => shapes)).toEqual(['(4, 4, 8, 8)', '(4, 6, 8, 8)']);
   const mended = features({
-    connectors: { wide: { type: 'ConvModuleConnector', inChannel: 4, outChannel: 6 } },
+    connectors: { wide: { type: 'ConvModuleConnector', inChannels: 4, outChannels: 6 } },
     lossForwardMappings: {
       loss_feat: {
         sFeature: { recorder: 'feat', fromStudent: true, connector: 'wide' },

@@ -6,7 +6,7 @@ import { tidy } from '../../torch/index.ts';
 import { describeConnector } from './connector.contract.ts';
 import { buildConnector, BYOTConnector } from './index.ts';
 
-const options = { inChannel: 1, outChannel: 2, numClasses: 3, expansion: 2, poolSize: 2 };
+const options = { inChannels: 1, outChannels: 2, numClasses: 3, expansion: 2, poolSize: 2 };
 describeConnector('BYOTConnector', {
   options,
   make: () => new BYOTConnector(options),
@@ -27,7 +27,7 @@ const x = (size: number) => wave({ shape: [1, 64, size, size], a: 0.3, b: 0 }, '
 
 it('gives features and logits of the sizes that the last exit has', () => {
   tidy(() => {
-    const connector = new BYOTConnector({ inChannel: 16, outChannel: 32, numClasses: 10 });
+    const connector = new BYOTConnector({ inChannels: 16, outChannels: 32, numClasses: 10 });
     expect(connector.forward(x(8)).map(({ shape }) => shape)).toEqual([
       [1, 128],
       [1, 10],
@@ -36,7 +36,7 @@ it('gives features and logits of the sizes that the last exit has', () => {
 });
 
 it("fails with the original's default stride, where attention is twice as large", () => {
-  const config = { type: 'BYOTConnector', inChannel: 16, outChannel: 32, numClasses: 10 };
+  const config = { type: 'BYOTConnector', inChannels: 16, outChannels: 32, numClasses: 10 };
   tidy(() => {
     const original = buildConnector({ ...config, compat: 'mmrazor' }) as BYOTConnector;
     expect(() => original.forward(x(8))).toThrow(/size of tensor/);
@@ -47,10 +47,10 @@ it("fails with the original's default stride, where attention is twice as large"
 
 it('refuses channels that are no power of 2 apart, and other kernels', () => {
   const build = (more: object): unknown =>
-    buildConnector({ type: 'BYOTConnector', inChannel: 4, outChannel: 8, numClasses: 2, ...more });
-  expect(() => build({ outChannel: 12 })).toThrow(
-    /outChannel: inChannel \(4\) times 1, 2, 4, ... was expected, got 12/,
+    buildConnector({ type: 'BYOTConnector', inChannels: 4, outChannels: 8, numClasses: 2, ...more });
+  expect(() => build({ outChannels: 12 })).toThrow(
+    /outChannels: inChannels \(4\) times 1, 2, 4, ... was expected, got 12/,
   );
-  expect(() => build({ outChannel: 2 })).toThrow(/outChannel/);
+  expect(() => build({ outChannels: 2 })).toThrow(/outChannels/);
   expect(() => build({ kernelSize: 7 })).toThrow(/kernelSize: .*got 7/);
 });

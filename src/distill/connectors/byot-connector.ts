@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { AvgPool2d, BatchNorm2d, Linear, ReLU, SepConv, Sequential, Sigmoid, Upsample } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, pair } from './connector.ts';
@@ -12,9 +12,9 @@ import { requireMap, shown } from './shapes.ts';
 
 const own = {
   /** Channels that come in, divided by `expansion`. */
-  inChannel: count,
-  /** Channels of the features that go out, divided by `expansion`: `inChannel` times a power of 2. */
-  outChannel: count,
+  inChannels: count,
+  /** Channels of the features that go out, divided by `expansion`: `inChannels` times a power of 2. */
+  outChannels: count,
   /** Classes of the logits that go out. */
   numClasses: count,
   /** Factor of all channels: that of the network's blocks. Default 4. */
@@ -29,7 +29,7 @@ const own = {
 export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
- * `(N, inChannel expansion, H, W)` to `[features, logits]`, `(N, outChannel expansion)` and `(N, numClasses)`:
+ * `(N, inChannels expansion, H, W)` to `[features, logits]`, `(N, outChannels expansion)` and `(N, numClasses)`:
  * `a = sigmoid(upsample2(ReLU(BN(SepConv(x)))))`, then `x a` through one separable convolution for each doubling of the channels,
  * average pooling, and a linear classifier. H and W even, and `poolSize` after one halving for each doubling.
  *
@@ -37,42 +37,47 @@ export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<type
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
  */
 export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = connectorSchema(own);
+  static override readonly schema = aliased(connectorSchema(own), {
+    inChannel: 'inChannels',
+    outChannel: 'outChannels',
+  });
   readonly inChannels: number;
   readonly attention: Sequential;
   readonly scala: Sequential;
   readonly fc: Linear;
 
-  /** @throws {RetortError} unless `outChannel` is `inChannel` times a power of 2, and for another kernel or stride. */
+  /** @throws {RetortError} unless `outChannels` is `inChannels` times a power of 2, and for another kernel or stride. */
   constructor(options: BYOTConnectorOptions) {
     super(options);
-    const { inChannel, outChannel, numClasses, expansion, poolSize, kernelSize } = this.options;
+    const { inChannels, outChannels, numClasses, expansion, poolSize, kernelSize } = this.options;
     const { stride = this.original ? 1 : 2 } = this.options;
-    const doublings = Math.log2(outChannel / inChannel);
+    const doublings = Math.log2(outChannels / inChannels);
     if (!Number.isInteger(doublings) || doublings < 0) {
       throw new RetortError(
-        `BYOTConnector: outChannel: inChannel (${inChannel}) times 1, 2, 4, ... was expected, got ${outChannel}`,
+        `BYOTConnector: outChannels: inChannels (${inChannels}) times 1, 2, 4, ... was expected, got ${outChannels}`,
       );
     }
-    this.inChannels = inChannel * expansion;
+    this.inChannels = inChannels * expansion;
     const separable = (from: number, to: number): SepConv =>
       new SepConv(from * expansion, to * expansion, { kernelSize, stride });
     this.attention = new Sequential(
-      separable(inChannel, inChannel),
+      separable(inChannels, inChannels),
       new BatchNorm2d(this.inChannels),
       new ReLU(),
       new Upsample({ scaleFactor: 2, mode: 'bilinear' }),
       new Sigmoid(),
     );
-    const deeper = Array.from({ length: doublings }, (_, i) => separable(inChannel * 2 ** i, inChannel * 2 ** (i + 1)));
+    const deeper = Array.from({ length: doublings }, (_, i) =>
+      separable(inChannels * 2 ** i, inChannels * 2 ** (i + 1)),
+    );
     this.scala = new Sequential(...deeper, new AvgPool2d(poolSize));
-    this.fc = new Linear(outChannel * expansion, numClasses);
+    this.fc = new Linear(outChannels * expansion, numClasses);
     this.initialize();
   }
 
   /** @throws {RetortError} when attention and x differ in size (an odd H or W, stride 1), or more than one place is left. */
   override forward(x: Tensor): Tensor[] {
-    requireMap('BYOTConnector', x, this.inChannels, 'inChannel * expansion');
+    requireMap('BYOTConnector', x, this.inChannels, 'inChannels * expansion');
     const attention = this.attention.forward(x); // (N, C, 2 ceil(H / stride), 2 ceil(W / stride))
     if (!this.original) requireSameSize(attention, x);
     const pooled = this.scala.forward(attention.mul(x)).flatten(1);

@@ -8,7 +8,7 @@ import { manualSeed, tidy } from '../../torch/index.ts';
 import { describeConnector } from './connector.contract.ts';
 import { buildConnector, ConvModuleConnector } from './index.ts';
 
-const options = { inChannel: 2, outChannel: 3, kernelSize: 3, padding: 1, stride: 2, normCfg: { type: 'BN' } };
+const options = { inChannels: 2, outChannels: 3, kernelSize: 3, padding: 1, stride: 2, normCfg: { type: 'BN' } };
 describeConnector('ConvModuleConnector', {
   options,
   make: () => new ConvModuleConnector(options),
@@ -28,8 +28,8 @@ it("pads as it is told; 'circular' becomes zeros under compat", () => {
       manualSeed(1);
       const more = compat === undefined ? {} : { compat };
       return new ConvModuleConnector({
-        inChannel: 2,
-        outChannel: 2,
+        inChannels: 2,
+        outChannels: 2,
         kernelSize: 3,
         padding: 1,
         paddingMode,
@@ -53,8 +53,8 @@ it("pads as it is told; 'circular' becomes zeros under compat", () => {
 it('runs its parts in the order given; the norm has the channels of its place', () => {
   tidy(() => {
     const first = new ConvModuleConnector({
-      inChannel: 2,
-      outChannel: 3,
+      inChannels: 2,
+      outChannels: 3,
       normCfg: { type: 'BN' },
       actCfg: { type: 'LeakyReLU', negativeSlope: 0.2 },
       order: ['norm', 'act', 'conv'],
@@ -70,8 +70,8 @@ it('never overwrites the record, but under compat', () => {
     const build = (more: object) =>
       buildConnector({
         type: 'ConvModuleConnector',
-        inChannel: 2,
-        outChannel: 1,
+        inChannels: 2,
+        outChannels: 1,
         order: ['act', 'conv', 'norm'],
         actCfg: { type: 'ReLU', inplace: true },
         ...more,
@@ -88,7 +88,7 @@ it('never overwrites the record, but under compat', () => {
 
 it('divides by the largest singular value when asked', () => {
   tidy(() => {
-    const connector = new ConvModuleConnector({ inChannel: 2, outChannel: 3, withSpectralNorm: true, actCfg: null });
+    const connector = new ConvModuleConnector({ inChannels: 2, outChannels: 3, withSpectralNorm: true, actCfg: null });
     expect(Object.keys(connector.stateDict())).toEqual(
       ['bias', 'weight_orig', 'weight_u', 'weight_v'].map((name) => `conv_module.conv.${name}`),
     );
@@ -102,7 +102,7 @@ it('divides by the largest singular value when asked', () => {
 
 it('refuses configs that are none, by name', () => {
   const build = (more: object): unknown =>
-    buildConnector({ type: 'ConvModuleConnector', inChannel: 1, outChannel: 3, ...more });
+    buildConnector({ type: 'ConvModuleConnector', inChannels: 1, outChannels: 3, ...more });
   for (const cfg of ['normCfg', 'actCfg', 'convCfg']) {
     expect(() => build({ [cfg]: 'BN' })).toThrow(new RegExp(`${cfg}: expected { type, ...options }, got "BN"`));
   }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { ConvModule } from '../../nn/index.ts';
 import type { ActivationConfig, ConvConfig, ConvModuleOptions, NormConfig } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count, pair, part } from './connector.ts';
@@ -12,9 +12,9 @@ import { requireMap } from './shapes.ts';
 
 const own = {
   /** Channels that come in. */
-  inChannel: count,
+  inChannels: count,
   /** Channels that go out. */
-  outChannel: count,
+  outChannels: count,
   /** Height and width of the kernel. Default 1. */
   kernelSize: pair(1).default(1),
 };
@@ -41,7 +41,7 @@ export interface ConvModuleConnectorOptions
   extends ConnectorOptions, Omit<ConvModuleOptions, 'kernelSize'>, OptionsFrom<typeof own> {}
 
 /**
- * {@link ConvModule} on a record: `(N, inChannel, H, W)` to `(N, outChannel, H', W')`. **A ReLU follows by default**: pass
+ * {@link ConvModule} on a record: `(N, inChannels, H, W)` to `(N, outChannels, H', W')`. **A ReLU follows by default**: pass
  * `actCfg: null` to compare features as they are.
  *
  * An activation in front never overwrites the record, whatever `inplace` says. Under `compat` it does, and
@@ -49,21 +49,24 @@ export interface ConvModuleConnectorOptions
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550.
  */
 export class ConvModuleConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = connectorSchema({ ...own, ...ofModule });
+  static override readonly schema = aliased(connectorSchema({ ...own, ...ofModule }), {
+    inChannel: 'inChannels',
+    outChannel: 'outChannels',
+  });
   readonly conv_module: ConvModule;
 
   /** @throws {RetortError} for what {@link ConvModule} refuses. */
   constructor(options: ConvModuleConnectorOptions) {
     super(options);
-    const { inChannel, outChannel, kernelSize } = this.options;
+    const { inChannels, outChannels, kernelSize } = this.options;
     const { kernelSize: _, ...given } = options;
     const changes = this.original ? asOriginal(given) : keepingRecords(given);
-    this.conv_module = new ConvModule(inChannel, outChannel, { ...given, kernelSize, ...changes });
+    this.conv_module = new ConvModule(inChannels, outChannels, { ...given, kernelSize, ...changes });
     this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('ConvModuleConnector', x, this.options.inChannel, 'inChannel');
+    requireMap('ConvModuleConnector', x, this.options.inChannels, 'inChannels');
     return this.conv_module.forward(x);
   }
 }

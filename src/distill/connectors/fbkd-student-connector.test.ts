@@ -8,7 +8,7 @@ import type { Tensor } from '../../torch/index.ts';
 import { describeConnector } from './connector.contract.ts';
 import { buildConnector, FBKDStudentConnector } from './index.ts';
 
-const options = { inChannels: 2, reduction: 1, subSample: true, maxpoolStride: 2, spatialT: 0.7, channelT: 0.4 };
+const options = { inChannels: 2, reduction: 1, subSample: true, maxpoolStride: 2, spatialTau: 0.7, channelTau: 0.4 };
 describeConnector('FBKDStudentConnector', {
   options,
   make: () => new FBKDStudentConnector(options),
@@ -104,8 +104,8 @@ it("with maxpoolStride 2 is mmcv's own block: pooled once by 2", () => {
 });
 
 it('refuses temperatures that are not positive', () => {
-  expect(() => buildConnector({ type: 'FBKDStudentConnector', inChannels: 4, spatialT: 0 })).toThrow(
-    /spatialT: .*got 0/,
+  expect(() => buildConnector({ type: 'FBKDStudentConnector', inChannels: 4, spatialTau: 0 })).toThrow(
+    /spatialTau: .*got 0/,
   );
-  expect(() => new FBKDStudentConnector({ inChannels: 4, channelT: -1 })).toThrow(/FBKDStudentConnector: channelT/);
+  expect(() => new FBKDStudentConnector({ inChannels: 4, channelTau: -1 })).toThrow(/FBKDStudentConnector: channelTau/);
 });

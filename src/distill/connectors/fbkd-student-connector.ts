@@ -9,7 +9,7 @@ import type { FBKDOptions, FBKDSettings, PooledNonLocal2d } from './fbkd.ts';
 /**
  * `(N, C, H, W)` to `[spatialMask, channelMask, channelPoolAdapt, spatialPoolAdapt, relationAdapt, featAdapt]`:
  *
- * - `H W softmax(mean_c |x| / spatialT)`, `(N, 1, H, W)`, and `C softmax(mean_hw |x| / channelT)`, `(N, C, 1, 1)`;
+ * - `H W softmax(mean_c |x| / spatialTau)`, `(N, 1, H, W)`, and `C softmax(mean_hw |x| / channelTau)`, `(N, C, 1, 1)`;
  * - `Linear(mean_hw x)`, `(N, C)`, and `Conv3x3(mean_c x)`, `(N, 1, H, W)`;
  * - `Conv1x1(NonLocal(x))` and `Conv1x1(x)`, `(N, C, H, W)`.
  *
@@ -39,8 +39,8 @@ export class FBKDStudentConnector extends Connector<FBKDSettings> {
   override forward(x: Tensor): Tensor[] {
     requireFeatures('FBKDStudentConnector', x, this.student_non_local);
     return [
-      spatialMask(x, this.options.spatialT),
-      channelMask(x, this.options.channelT),
+      spatialMask(x, this.options.spatialTau),
+      channelMask(x, this.options.channelTau),
       this.channel_wise_adaptation.forward(x.mean([2, 3])),
       this.spatial_wise_adaptation.forward(x.mean([1], true)),
       this.non_local_adaptation.forward(this.student_non_local.forward(x)),

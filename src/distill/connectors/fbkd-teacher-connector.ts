@@ -26,8 +26,8 @@ export class FBKDTeacherConnector extends Connector<FBKDSettings> {
     requireFeatures('FBKDTeacherConnector', x, this.teacher_non_local);
     const relation = this.teacher_non_local.forward(x);
     return [
-      spatialMask(x, this.options.spatialT),
-      channelMask(x, this.options.channelT),
+      spatialMask(x, this.options.spatialTau),
+      channelMask(x, this.options.channelTau),
       x.mean([1], true),
       relation,
       x,

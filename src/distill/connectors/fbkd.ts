@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { MaxPool2d, NonLocal2d, Sequential } from '../../nn/index.ts';
 import type { ConvConfig, NonLocalOptions, NormConfig } from '../../nn/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { connectorSchema, count, part } from './connector.ts';
@@ -20,9 +21,9 @@ const own = {
   /** With `subSample`: height and width of the map that is looked at are divided by it. Default 2. */
   maxpoolStride: count.optional(),
   /** Temperature of the spatial mask. Default 0.5. */
-  spatialT: z.number().positive().default(0.5),
+  spatialTau: z.number().positive().default(0.5),
   /** Temperature of the channel mask. Default 0.5. */
-  channelT: z.number().positive().default(0.5),
+  channelTau: z.number().positive().default(0.5),
 };
 /** Those of {@link NonLocalOptions}, where they are described. */
 const ofBlock = {
@@ -37,7 +38,10 @@ export interface FBKDOptions
   extends ConnectorOptions, Omit<NonLocalOptions, 'mode' | 'normCfg'>, OptionsFrom<typeof own> {}
 export interface FBKDSettings extends ConnectorSettings, SettingsFrom<typeof own & typeof ofBlock> {}
 
-export const fbkdSchema = connectorSchema({ ...own, ...ofBlock });
+export const fbkdSchema = aliased(connectorSchema({ ...own, ...ofBlock }), {
+  spatialT: 'spatialTau',
+  channelT: 'channelTau',
+});
 
 /** `H W softmax(mean_c |x| / temperature)` over all places: `(N, C, H, W)` to `(N, 1, H, W)`. */
 export function spatialMask(x: Tensor, temperature: number): Tensor {

@@ -1,4 +1,4 @@
-// NormConnector: the contract, standardised channels, each kind of norm.
+// NormConnector: the contract, standardized channels, each kind of norm.
 import { expect, it } from 'vitest';
 
 import { wave } from '../../../test/golden.ts';
@@ -15,7 +15,7 @@ describeConnector('NormConnector', {
   wrong: [[2, 4, 3, 3]],
 });
 
-it('standardises each channel of a batch, in evaluation too, with BN(affine: false, trackRunningStats: false)', () => {
+it('standardizes each channel of a batch, in evaluation too, with BN(affine: false, trackRunningStats: false)', () => {
   tidy(() => {
     const normCfg = { type: 'BN', affine: false, trackRunningStats: false };
     const connector = new NormConnector({ inChannels: 2, normCfg }).to({ dtype: 'float64' }).eval();

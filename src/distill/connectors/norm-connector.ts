@@ -1,4 +1,4 @@
-// A normalisation layer: features are compared up to scale and shift.
+// A normalization layer: features are compared up to scale and shift.
 import { buildNorm } from '../../nn/index.ts';
 import type { Layer, NormConfig } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
@@ -17,7 +17,7 @@ const own = {
 export interface NormConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
- * A norm layer on a record; the shape stays. With standardised channels the mean square error is PKD's distance:
+ * A norm layer on a record; the shape stays. With standardized channels the mean square error is PKD's distance:
  * Cao et al.: PKD, General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
 export class NormConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {

@@ -8,7 +8,7 @@ import { describeConnector } from './connector.contract.ts';
 import { buildConnector, Paraphraser } from './index.ts';
 import type { ParaphraserOptions } from './index.ts';
 
-const options: ParaphraserOptions = { inChannel: 3, outChannel: 2, useBn: true };
+const options: ParaphraserOptions = { inChannels: 3, outChannels: 2, useBn: true };
 describeConnector('Paraphraser', {
   options: { ...options },
   make: () => new Paraphraser(options),
@@ -52,8 +52,8 @@ it('gives frozen factors after pretraining: no gradient, and batch norms that do
 });
 
 it('refuses a phase that is none', () => {
-  expect(() => buildConnector({ type: 'Paraphraser', inChannel: 1, outChannel: 1, phase: 'test' })).toThrow(/phase/);
-  expect(() => new Paraphraser({ inChannel: 1, outChannel: 1, phase: 'test' as 'train' })).toThrow(
+  expect(() => buildConnector({ type: 'Paraphraser', inChannels: 1, outChannels: 1, phase: 'test' })).toThrow(/phase/);
+  expect(() => new Paraphraser({ inChannels: 1, outChannels: 1, phase: 'test' as 'train' })).toThrow(
     /Paraphraser: phase: expected one of "pretrain", "train", got "test"/,
   );
 });

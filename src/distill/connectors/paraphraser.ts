@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { BatchNorm2d } from '../../nn/index.ts';
 import type { Sequential } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -17,9 +17,9 @@ export type ParaphraserPhase = (typeof phases)[number];
 
 const own = {
   /** Channels of the teacher's features. */
-  inChannel: count,
+  inChannels: count,
   /** Channels of the factors. */
-  outChannel: count,
+  outChannels: count,
   /** `'pretrain'` reconstructs the features, `'train'` gives the factors. Default `'pretrain'`. */
   phase: z.enum(phases).default('pretrain'),
   /** Batch norms after the convolutions. Default false. */
@@ -28,14 +28,17 @@ const own = {
 export interface ParaphraserOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
- * `pretrain`: `decoder(encoder(x))`, `(N, inChannel, H, W)` to the same shape, to be compared with x. `train`: `encoder(x)`,
- * `(N, outChannel, H, W)`, frozen: no gradient, and batch norms as in evaluation, with the statistics of the pretraining. Under
- * `compat` they normalise by the batch and go on moving, as in MMRazor.
+ * `pretrain`: `decoder(encoder(x))`, `(N, inChannels, H, W)` to the same shape, to be compared with x. `train`: `encoder(x)`,
+ * `(N, outChannels, H, W)`, frozen: no gradient, and batch norms as in evaluation, with the statistics of the pretraining. Under
+ * `compat` they normalize by the batch and go on moving, as in MMRazor.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
 export class Paraphraser extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = connectorSchema(own);
+  static override readonly schema = aliased(connectorSchema(own), {
+    inChannel: 'inChannels',
+    outChannel: 'outChannels',
+  });
   readonly encoder: Sequential;
   readonly decoder: Sequential;
   /** May be changed after pretraining. */
@@ -44,15 +47,15 @@ export class Paraphraser extends Connector<ConnectorSettings & SettingsFrom<type
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: ParaphraserOptions) {
     super(options);
-    const { inChannel, outChannel, phase, useBn } = this.options;
+    const { inChannels, outChannels, phase, useBn } = this.options;
     this.phase = phase;
-    this.encoder = encoder(inChannel, outChannel, useBn);
-    this.decoder = decoder(outChannel, inChannel, useBn);
+    this.encoder = encoder(inChannels, outChannels, useBn);
+    this.decoder = decoder(outChannels, inChannels, useBn);
     this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('Paraphraser', x, this.options.inChannel, 'inChannel');
+    requireMap('Paraphraser', x, this.options.inChannels, 'inChannels');
     if (this.phase === 'pretrain') return this.decoder.forward(this.encoder.forward(x));
     return noGrad(() => this.#factors(x));
   }

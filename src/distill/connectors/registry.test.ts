@@ -7,6 +7,7 @@ import { wave } from '../../../test/golden.ts';
 import { Identity, Sequential } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
 import { buildConnector, connectors, ConvModuleConnector } from './index.ts';
+import type { FBKDStudentConnector } from './index.ts';
 import * as exported from './index.ts';
 
 it('every connector is exported, and its test runs the contract', () => {
@@ -25,7 +26,7 @@ it('a list is a sequence, a module is taken as it is', () => {
     const identity = new Identity();
     expect(buildConnector(identity)).toBe(identity);
     const list = buildConnector([
-      { type: 'ConvModuleConnector', inChannel: 2, outChannel: 3, actCfg: null },
+      { type: 'ConvModuleConnector', inChannels: 2, outChannels: 3, actCfg: null },
       identity,
       { type: 'TorchFunctionalConnector', functionName: 'interpolate', funcArgs: { size: [2, 5], mode: 'bilinear' } },
     ]) as Sequential;
@@ -45,4 +46,21 @@ it('errors name the place', () => {
   expect(() => buildConnector(norm, 'connector "neck"')).toThrow(
     /"afine" is no option; did you mean "affine"[^]*in: connector "neck" NormConnector/,
   );
+});
+
+it.each(['ConvModuleConnector', 'Translator', 'Paraphraser', 'BYOTConnector'])(
+  '%s takes older names of channels',
+  (type) => {
+    const more = type === 'BYOTConnector' ? { numClasses: 2 } : {};
+    const { options } = buildConnector({ type, inChannel: 4, outChannel: 8, ...more }) as ConvModuleConnector;
+    expect(options).toMatchObject({ inChannels: 4, outChannels: 8 });
+    expect(() => buildConnector({ type, inChannel: 4, inChannels: 4, outChannel: 8, ...more })).toThrow(
+      /"inChannel" and "inChannels" are one option/,
+    );
+  },
+);
+
+it.each(['FBKDStudentConnector', 'FBKDTeacherConnector'])('%s takes older names of temperatures', (type) => {
+  const { options } = buildConnector({ type, inChannels: 4, spatialT: 2, channelT: 3 }) as FBKDStudentConnector;
+  expect(options).toMatchObject({ spatialTau: 2, channelTau: 3 });
 });

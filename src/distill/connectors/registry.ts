@@ -39,7 +39,7 @@ export const connectors = new Registry<Connector, typeof table>('connector', tab
 export type ConnectorConfig = TypedConfig | Module | readonly (TypedConfig | Module)[];
 
 /**
- * A connector from `{ type: 'ConvModuleConnector', inChannel: 16, outChannel: 64 }`; a module is taken as it is, a list is a
+ * A connector from `{ type: 'ConvModuleConnector', inChannels: 16, outChannels: 64 }`; a module is taken as it is, a list is a
  * {@link Sequential}.
  * @param where names the place in the config, for errors. Default: `connector`.
  * @throws {RetortError} for unknown types (with the nearest names) and wrong options (all at once).

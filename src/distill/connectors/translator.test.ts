@@ -6,7 +6,7 @@ import { tidy } from '../../torch/index.ts';
 import { describeConnector } from './connector.contract.ts';
 import { Paraphraser, Translator } from './index.ts';
 
-const options = { inChannel: 2, outChannel: 3, useBn: false };
+const options = { inChannels: 2, outChannels: 3, useBn: false };
 describeConnector('Translator', {
   options,
   make: () => new Translator(options),
@@ -20,8 +20,8 @@ describeConnector('Translator', {
 
 it("has the shape of the teacher's factors, and batch norms by default", () => {
   tidy(() => {
-    const student = new Translator({ inChannel: 1, outChannel: 2 });
-    const teacher = new Paraphraser({ inChannel: 3, outChannel: 2, phase: 'train' });
+    const student = new Translator({ inChannels: 1, outChannels: 2 });
+    const teacher = new Paraphraser({ inChannels: 3, outChannels: 2, phase: 'train' });
     const factors = [
       student.forward(wave({ shape: [1, 1, 5, 5], a: 0.3, b: 0 }, 'float32')),
       teacher.forward(wave({ shape: [1, 3, 5, 5], a: 0.3, b: 0 }, 'float32')),

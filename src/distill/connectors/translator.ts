@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import type { Sequential } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema, count } from './connector.ts';
@@ -12,33 +12,36 @@ import { requireMap } from './shapes.ts';
 
 const own = {
   /** Channels of the student's features. */
-  inChannel: count,
+  inChannels: count,
   /** Channels of the factors. */
-  outChannel: count,
+  outChannels: count,
   /** Batch norms after the convolutions. Default true. */
   useBn: z.boolean().default(true),
 };
 export interface TranslatorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
- * Three times 3x3 convolution, batch norm and leaky ReLU (slope 0.1): `(N, inChannel, H, W)` to `(N, outChannel, H, W)`.
+ * Three times 3x3 convolution, batch norm and leaky ReLU (slope 0.1): `(N, inChannels, H, W)` to `(N, outChannels, H, W)`.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
 export class Translator extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = connectorSchema(own);
+  static override readonly schema = aliased(connectorSchema(own), {
+    inChannel: 'inChannels',
+    outChannel: 'outChannels',
+  });
   readonly encoder: Sequential;
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: TranslatorOptions) {
     super(options);
-    const { inChannel, outChannel, useBn } = this.options;
-    this.encoder = encoder(inChannel, outChannel, useBn);
+    const { inChannels, outChannels, useBn } = this.options;
+    this.encoder = encoder(inChannels, outChannels, useBn);
     this.initialize();
   }
 
   override forward(x: Tensor): Tensor {
-    requireMap('Translator', x, this.options.inChannel, 'inChannel');
+    requireMap('Translator', x, this.options.inChannels, 'inChannels');
     return this.encoder.forward(x);
   }
 }

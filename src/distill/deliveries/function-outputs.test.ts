@@ -7,13 +7,12 @@ import { buildDelivery } from './index.ts';
 
 describeDelivery('FunctionOutputs', {
   make: (body) => publish((x: number) => body(x)),
-  alias: 'funcPath',
   wrong: { class: Object, method: 'keys' },
 });
 
-it('finds the function by address, as configs from Python name it', () => {
+it('finds the function by address', () => {
   const { address, call } = publish((x: number) => x + 1);
-  const delivery = buildDelivery({ type: 'FunctionOutputs', funcPath: address, maxKeepData: 2 });
+  const delivery = buildDelivery({ type: 'FunctionOutputs', source: address, maxKeepData: 2 });
   delivery.deliver(() => call(1));
   delivery.overrideData = true;
   expect(delivery.deliver(() => call(5))).toBe(2);

@@ -13,7 +13,6 @@ describeDelivery('MethodOutputs', {
     }
     return { source: { class: Target, method: 'run' }, call: (x) => new Target().run(x) };
   },
-  alias: 'methodPath',
   wrong: { class: Object },
 });
 

@@ -1,7 +1,6 @@
 // The deliveries that configs can name.
-import { RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
-import { addressTo, entry, Registry } from '../../registry/index.ts';
+import { addressTo, aliased, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { deliverySchema, DistillDelivery } from './delivery.ts';
 import { FunctionOutputsDelivery } from './function-outputs.ts';
@@ -12,52 +11,21 @@ type AnyFunction = (...args: never[]) => unknown;
 const ofFunction = addressTo<AnyFunction>('function', {
   others: (value) => typeof value === 'function',
   expected: 'expected an address or a function',
-}).exactOptional();
+});
 const ofMethod = addressTo<MethodReference>('method', {
   others: (value) => typeof value === 'object' && value !== null && 'class' in value && 'method' in value,
   expected: 'expected an address or { class, method }',
-}).exactOptional();
-
-/** The one of our name of an option and the original's that is given. */
-function oneOf<T>(
-  type: string,
-  [[name, value], [alias, other]]: [[string, T | undefined], [string, T | undefined]],
-): T {
-  const given = value ?? other;
-  if (given === undefined || (value !== undefined && other !== undefined)) {
-    throw new RetortError(
-      `${type} delivery: ${given === undefined ? `"${name}" is missing` : `"${name}" and "${alias}" say the same, give one`}`,
-      {
-        help: `"${name}" names what is delivered ("${alias}" is read too)`,
-      },
-    );
-  }
-  return given;
-}
+});
 
 const table = {
   FunctionOutputs: entry(
-    deliverySchema.extend({ source: ofFunction, funcPath: ofFunction }),
-    ({ source, funcPath, ...options }) =>
-      new FunctionOutputsDelivery(
-        oneOf('FunctionOutputs', [
-          ['source', source],
-          ['funcPath', funcPath],
-        ]),
-        options,
-      ),
+    aliased(deliverySchema.extend({ source: ofFunction }), { funcPath: 'source' }),
+    ({ source, ...options }) => new FunctionOutputsDelivery(source, options),
     { summary: "What a function returns for the teacher, in place of the student's own." },
   ),
   MethodOutputs: entry(
-    deliverySchema.extend({ source: ofMethod, methodPath: ofMethod }),
-    ({ source, methodPath, ...options }) =>
-      new MethodOutputsDelivery(
-        oneOf('MethodOutputs', [
-          ['source', source],
-          ['methodPath', methodPath],
-        ]),
-        options,
-      ),
+    aliased(deliverySchema.extend({ source: ofMethod }), { methodPath: 'source' }),
+    ({ source, ...options }) => new MethodOutputsDelivery(source, options),
     {
       summary: "What a method returns for the teacher, in place of the student's own.",
       paper: 'Nguyen et al. 2021 (label assignment distillation), arXiv 2108.10520',

@@ -1,7 +1,6 @@
 // Activation boundaries: the student's neurons are to be on where the teacher's are, and off where they are off.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -27,6 +26,10 @@ export type ABLossArguments = FeaturePair;
  * Heo, Lee, Yun, Choi: Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, arXiv 1811.03233.
  */
 export class ABLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Hinge on which side of zero each neuron of the teacher is.',
+    paper: 'Heo, Lee, Yun, Choi 2019 (AB), arXiv 1811.03233',
+  };
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -43,8 +46,3 @@ export class ABLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>>
     return this.weigh(short.square().sum(), 3 / (1000 * (sFeature.shape[0] ?? 1)));
   }
 }
-
-export const abLoss = entry(ABLoss, {
-  summary: 'Hinge on which side of zero each neuron of the teacher is.',
-  paper: 'Heo, Lee, Yun, Choi 2019 (AB), arXiv 1811.03233',
-});

@@ -1,7 +1,6 @@
 // Data-free learning: the teacher's features are to be strong on what the generator makes.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { widened } from './common/sides.ts';
@@ -28,6 +27,10 @@ export interface ActivationLossArguments {
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
 export class ActivationLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Minus the size of the teacher's features, to train a generator.",
+    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+  };
   static override readonly schema = lossSchema(own);
   override readonly inputs = { required: ['featT'] };
 
@@ -41,8 +44,3 @@ export class ActivationLoss extends DistillLoss<LossSettings & SettingsFrom<type
     return this.weigh(this.options.normType === 'abs' ? features.abs().mean() : features.norm(), -1);
   }
 }
-
-export const activationLoss = entry(ActivationLoss, {
-  summary: "Minus the size of the teacher's features, to train a generator.",
-  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-});

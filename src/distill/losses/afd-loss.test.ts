@@ -29,7 +29,7 @@ describeLoss('AFDLoss', {
 });
 
 /** A linear layer and batch norm (as made: scale 1, shift 0) of rows. */
-function normalisedLinear(rows: Rows, state: Record<string, Tensor>, path: string): number[][] {
+function normalizedLinear(rows: Rows, state: Record<string, Tensor>, path: string): number[][] {
   const weights = rowsOf(state[`${path}.linear.weight`]!);
   const bias = rowsOf(state[`${path}.linear.bias`]!).flat();
   const linear = rows.map((row) => weights.map((weight, i) => dot(weight, row) + bias[i]!));
@@ -52,12 +52,12 @@ function energies(map: Tensor, side: number): number[][] {
 }
 
 function plain({ sFeatures, tFeatures }: ReturnType<typeof args>, state: Record<string, Tensor>): number {
-  const query = normalisedLinear(means(tFeatures[0]!), state, 'attention.queries.0');
+  const query = normalizedLinear(means(tFeatures[0]!), state, 'attention.queries.0');
   const key = sFeatures.map((map, s) =>
-    normalisedLinear(means(map), state, `attention.keys.${s}`).map((row) => row.map((x) => Math.max(0, x))),
+    normalizedLinear(means(map), state, `attention.keys.${s}`).map((row) => row.map((x) => Math.max(0, x))),
   );
   const interleaved = query.flatMap((_, n) => key.map((rows) => rows[n]!)); // samples outside, layers inside
-  const keys = normalisedLinear(interleaved, state, 'attention.bilinear');
+  const keys = normalizedLinear(interleaved, state, 'attention.bilinear');
   const place = rowsOf(state['attention.p_t']!)[0]!;
   const places = rowsOf(state['attention.p_s']!).map((row) => dot(row, place));
   const [target, ...student] = [energies(tFeatures[0]!, 2), energies(sFeatures[0]!, 4), energies(sFeatures[1]!, 2)];

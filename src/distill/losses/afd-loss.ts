@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -39,6 +38,10 @@ export interface AFDLossArguments {
  * Ji, Heo, Park: Show, Attend and Distill: Knowledge Distillation via Attention-based Feature Matching, arXiv 2102.02973.
  */
 export class AFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Features of several layers, their pairing learned by attention.',
+    paper: 'Ji, Heo, Park 2021 (AFD), arXiv 2102.02973',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
   readonly attention: LayerAttention;
@@ -93,8 +96,3 @@ function checkMaps(
     );
   }
 }
-
-export const afdLoss = entry(AFDLoss, {
-  summary: 'Features of several layers, their pairing learned by attention.',
-  paper: 'Ji, Heo, Park 2021 (AFD), arXiv 2102.02973',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, gram } from './common/pairwise.ts';
@@ -30,6 +29,10 @@ export type AngleWiseRKDArguments = LogitPair;
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
  */
 export class AngleWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Angles between the samples of a batch.',
+    paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 
@@ -54,8 +57,3 @@ function angles(rows: Tensor): Tensor {
   const between = rows.unsqueeze(0).sub(rows.unsqueeze(1)); // (N, N, D): from i to j
   return gram(direction(between, 2));
 }
-
-export const angleWiseRKD = entry(AngleWiseRKD, {
-  summary: 'Angles between the samples of a batch.',
-  paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
-});

@@ -1,5 +1,4 @@
 // Attention transfer: where in the image the network is active, whatever the channel.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { direction } from './common/roots.ts';
 import { requireSamePlaces } from './common/shapes.ts';
@@ -17,6 +16,10 @@ export type ATLossArguments = FeaturePair;
  * Zagoruyko, Komodakis: Paying More Attention to Attention, arXiv 1612.03928.
  */
 export class ATLoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Squared difference of normalized spatial attention maps.',
+    paper: 'Zagoruyko, Komodakis 2017 (AT), arXiv 1612.03928',
+  };
   static override readonly schema = openTeacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -42,8 +45,3 @@ function attention(maps: Tensor): Tensor {
       .reshape([maps.shape[0] ?? 1, -1]),
   );
 }
-
-export const atLoss = entry(ATLoss, {
-  summary: 'Squared difference of normalised spatial attention maps.',
-  paper: 'Zagoruyko, Komodakis 2017 (AT), arXiv 1612.03928',
-});

@@ -20,11 +20,11 @@ describeLoss('CATKDLoss', {
   sameShape: [['sFeature', 'tFeature']],
 });
 
-it.each([true, false])('compares pooled maps of classes, normalise %s', (normalise) => {
+it.each([true, false])('compares pooled maps of classes, normalize %s', (normalize) => {
   expect(
-    relativeError({ type: 'CATKDLoss', normalise }, args, ({ sFeature, tFeature }) => {
+    relativeError({ type: 'CATKDLoss', normalize }, args, ({ sFeature, tFeature }) => {
       const pooled = (maps: number[][][], side: number): number[][] =>
-        maps.flat().map((map) => (normalise ? unit(blockMeans(map, side, 2)) : blockMeans(map, side, 2)));
+        maps.flat().map((map) => (normalize ? unit(blockMeans(map, side, 2)) : blockMeans(map, side, 2)));
       return meanSquare(pooled(mapsOf(sFeature), 4), pooled(mapsOf(tFeature), 2));
     }),
   ).toBeLessThan(1e-9);

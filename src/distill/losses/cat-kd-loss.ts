@@ -1,7 +1,7 @@
 // Class attention transfer: where each class is seen.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { unit } from './common/pairwise.ts';
@@ -15,7 +15,7 @@ const own = {
   /** Side of the grid that maps are average-pooled to. Default 2. */
   resolution: z.int().positive().default(2),
   /** Bring each class's map to length 1. Default true. */
-  normalise: z.boolean().default(true),
+  normalize: z.boolean().default(true),
 };
 export interface CATKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Class activation maps `(N, K, H, W)`, one for each class; height and width may differ. */
@@ -29,7 +29,11 @@ export type CATKDLossArguments = FeaturePair;
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
  */
 export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
+  static readonly about = {
+    summary: 'Class activation maps, pooled and brought to length 1.',
+    paper: 'Guo, Yan, Li, Lin, Zhang 2023 (CAT-KD), arXiv 2304.12777',
+  };
+  static override readonly schema = aliased(teacherSchema(own), { normalise: 'normalize' });
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
   /** @throws {RetortError} for options that make no sense. */
@@ -46,12 +50,7 @@ export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof
       pooledTo(map, size),
     );
     requireSameShape('CATKDLoss', ['sFeature, pooled,', student], ['tFeature, pooled,', teacher]);
-    const [s, t] = this.options.normalise ? [unit(student, [2, 3]), unit(teacher, [2, 3])] : [student, teacher];
+    const [s, t] = this.options.normalize ? [unit(student, [2, 3]), unit(teacher, [2, 3])] : [student, teacher];
     return this.weigh(s.sub(t).square().mean());
   }
 }
-
-export const catKDLoss = entry(CATKDLoss, {
-  summary: 'Class activation maps, pooled and brought to length 1.',
-  paper: 'Guo, Yan, Li, Lin, Zhang 2023 (CAT-KD), arXiv 2304.12777',
-});

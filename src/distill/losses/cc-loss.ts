@@ -1,7 +1,6 @@
 // Correlation congruence: the correlations between samples, by a Gaussian kernel.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -30,6 +29,10 @@ export type CCLossArguments = FeaturePair;
  * formula, of neighbours in the batch.
  */
 export class CCLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Correlations of samples by a Gaussian kernel.',
+    paper: 'Peng et al. 2019, arXiv 1904.01802',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -57,8 +60,3 @@ export class CCLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof ow
     return series.mul(Math.exp(-2 * this.options.gamma));
   }
 }
-
-export const ccLoss = entry(CCLoss, {
-  summary: 'Correlations of samples by a Gaussian kernel.',
-  paper: 'Peng et al. 2019, arXiv 1904.01802',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -26,6 +25,10 @@ export type ChannelWiseDivergenceArguments = LogitPair;
  * Shu et al.: Channel-wise Knowledge Distillation for Dense Prediction, arXiv 2011.13256.
  */
 export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence between the places of each channel, for dense prediction.',
+    paper: 'Shu et al. 2021 (CWD), arXiv 2011.13256',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 
@@ -45,8 +48,3 @@ export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & Setting
     return this.weigh(divergence, this.options.tau ** 2);
   }
 }
-
-export const channelWiseDivergence = entry(ChannelWiseDivergence, {
-  summary: 'KL divergence between the places of each channel, for dense prediction.',
-  paper: 'Shu et al. 2021 (CWD), arXiv 2011.13256',
-});

@@ -1,5 +1,4 @@
 // Centred kernel alignment: one number for how alike two representations are, whatever their rotation and scale.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { doublyCentred, flattened, gram, unit } from './common/pairwise.ts';
 import { requireSameBatch } from './common/shapes.ts';
@@ -20,6 +19,10 @@ export type CKALossArguments = FeaturePair;
  * Bialkowski, Khalifa: Distilling Representational Similarity using Centered Kernel Alignment, BMVC 2022.
  */
 export class CKALoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'One minus the centred kernel alignment of two representations.',
+    paper: 'Kornblith, Norouzi, Lee, Hinton 2019, arXiv 1905.00414; as a loss Saha et al., BMVC 2022',
+  };
   static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -37,8 +40,3 @@ export class CKALoss extends DistillLoss<TeacherSettings> {
     return this.weigh(student.mul(teacher).sum().neg().add(1));
   }
 }
-
-export const ckaLoss = entry(CKALoss, {
-  summary: 'One minus the centred kernel alignment of two representations.',
-  paper: 'Kornblith, Norouzi, Lee, Hinton 2019, arXiv 1905.00414; as a loss Saha et al., BMVC 2022',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { eye } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -27,6 +26,10 @@ export type CompRessLossArguments = FeaturePair;
  * Koohpayegani, Tejankar, Pirsiavash: CompRess: Self-Supervised Learning by Compressing Representations, arXiv 2010.14713.
  */
 export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence of similarity distributions over the batch.',
+    paper: 'Koohpayegani, Tejankar, Pirsiavash 2020, arXiv 2010.14713',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -49,8 +52,3 @@ export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typ
     return scores.maskedFill(self, -2 / this.options.tau - 1e4).logSoftmax(1);
   }
 }
-
-export const compRessLoss = entry(CompRessLoss, {
-  summary: 'KL divergence of similarity distributions over the batch.',
-  paper: 'Koohpayegani, Tejankar, Pirsiavash 2020, arXiv 2010.14713',
-});

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import type { Targets } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -16,8 +16,8 @@ import type { OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
 const own = {
-  /** What cosines are divided by. Default 0.07. */
-  temperature: z.number().positive().default(0.07),
+  /** Temperature: what cosines are divided by. Default 0.07. */
+  tau: z.number().positive().default(0.07),
   /** Samples that each one is compared with. Default 16384. */
   negNum: z.int().positive().default(16384),
   /** Samples of the data set: both memories have so many rows. Default 50000. */
@@ -45,7 +45,7 @@ export interface CRDLossArguments {
 
 /**
  * `lossWeight * (L(s, memory of t) + L(t, memory of s))`, `L = -1/N sum_n (log h_0 + sum_k log (1 - h_k))` over the sample itself
- * (0) and `negNum` others (k); `h = P / (P + c)`, `P = exp(x . v / temperature) / Z`, `c = negNum / sampleN + eps` (the numerator
+ * (0) and `negNum` others (k); `h = P / (P + c)`, `P = exp(x . v / tau) / Z`, `c = negNum / sampleN + eps` (the numerator
  * of `1 - h` without `eps`). Computed in log space. `Z` is set by the first batch. The others are `contrastSampleIdxs`, or drawn
  * evenly from libtorch's generator. Afterwards both memories move towards the batch; in evaluation mode they stay. The state
  * dict holds memories and constants, so that training resumes exactly.
@@ -54,16 +54,20 @@ export interface CRDLossArguments {
  * applied, the temperature is a float32, the shape is `(1)`.
  */
 export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
+  static readonly about = {
+    summary: 'Contrast of each sample with many others, through a memory of both networks.',
+    paper: 'Tian, Krishnan, Isola 2020 (CRD), arXiv 1910.10699',
+  };
+  static override readonly schema = aliased(openTeacherSchema(own), { temperature: 'tau' });
   override readonly inputs = { required: ['sFeats', 'tFeats', 'dataSamples'] };
   readonly contrast: ContrastMemory;
-  readonly #temperature: number;
+  readonly #tau: number;
   readonly #momentum: number;
 
   constructor(options: CRDLossOptions = {}) {
     super(options);
-    const { temperature, momentum } = this.options;
-    this.#temperature = this.original ? Math.fround(temperature) : temperature;
+    const { tau, momentum } = this.options;
+    this.#tau = this.original ? Math.fround(tau) : tau;
     this.#momentum = this.original ? Math.fround(momentum) : momentum;
     this.contrast = new ContrastMemory(this.options);
   }
@@ -73,7 +77,7 @@ export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     this.#check(sFeats, tFeats);
     const { own, samples } = this.#numbers(dataSamples, sFeats);
     const [student, teacher] = sides(sFeats, tFeats, this.options.teacherDetach);
-    const [ours, theirs] = this.contrast.forward({ student, teacher }, samples, this.#temperature);
+    const [ours, theirs] = this.contrast.forward({ student, teacher }, samples, this.#tau);
     if (this.training || this.original) this.contrast.remember({ student, teacher }, own, this.#momentum);
     const loss = this.#loss(ours).add(this.#loss(theirs)).div(sFeats.shape[0]!);
     return this.original ? loss.view([1]) : this.weigh(loss);
@@ -118,8 +122,3 @@ export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     );
   }
 }
-
-export const crdLoss = entry(CRDLoss, {
-  summary: 'Contrast of each sample with many others, through a memory of both networks.',
-  paper: 'Tian, Krishnan, Isola 2020 (CRD), arXiv 1910.10699',
-});

@@ -2,13 +2,15 @@
 import { z } from 'zod';
 
 import { Buffer, functional, Parameter } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { classShape, divisorOf, positionsOf, samplesFirst, withoutIgnored } from './common/classes.ts';
+import type { ClassOptions, ClassSettings } from './common/classes.ts';
+import type { DivergenceArguments } from './common/divergence.ts';
 import { requireSameShape } from './common/shapes.ts';
-import { sides, teacherSchema } from './common/sides.ts';
-import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
 const own = {
@@ -24,8 +26,8 @@ const own = {
    */
   rampSteps: z.int().nonnegative().default(0),
 };
-export interface CTKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
-export type CTKDLossArguments = LogitPair;
+export interface CTKDLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+export type CTKDLossArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * KL(softmax(predsT / tau) || softmax(predsS / tau))` with a learned `tau = tauStart + tauRange
@@ -35,9 +37,13 @@ export type CTKDLossArguments = LogitPair;
  *
  * Li et al.: Curriculum Temperature for Knowledge Distillation, arXiv 2211.16231.
  */
-export class CTKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT'] };
+export class CTKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence at a temperature learned against the student.',
+    paper: 'Li et al. 2022 (CTKD), arXiv 2211.16231',
+  };
+  static override readonly schema = teacherSchema({ ...own, ...classShape });
+  override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
   /** `(1)`, at first 1, as the authors'. */
   readonly global_T: Parameter;
   /** Forwards in training mode so far, int64. */
@@ -55,27 +61,25 @@ export class CTKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof 
     return (this.options.lambdaMax * (1 - Math.cos(Math.PI * progress))) / 2;
   }
 
-  /** @throws {RetortError} when the shapes differ. */
-  override forward({ predsS, predsT }: CTKDLossArguments): Tensor {
+  /** @throws {RetortError} when the shapes differ, or the mask does not fit them. */
+  override forward({ predsS, predsT, mask }: CTKDLossArguments): Tensor {
     requireSameShape('CTKDLoss', ['predsS', predsS], ['predsT', predsT]);
+    const { axis, ignored, first } = samplesFirst('CTKDLoss', ['predsS', predsS], this.options.dim, mask);
     const { lambda } = this;
     if (this.training) noGrad(() => void this.step.add_(1));
-    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    const [student, teacher] = both(sides(predsS, predsT, this.options.teacherDetach), (logits) =>
+      withoutIgnored(first(logits), ignored, axis),
+    );
     const reversed = this.global_T.mul(-lambda).add(this.global_T.detach().mul(1 + lambda)); // the value of global_T
     const tau = reversed.sigmoid().mul(this.options.tauRange).add(this.options.tauStart); // (1)
-    const terms = functional.klTerms(softened(teacher, tau), softened(student, tau));
-    const divergence = terms.sum().div(predsS.shape[0] ?? 1);
+    const terms = functional.klTerms(softened(teacher, tau, axis), softened(student, tau, axis));
+    const divergence = terms.sum().div(divisorOf('batchmean', positionsOf(student, axis), { ignored }));
     return this.weigh(divergence.mul(tau.square().squeeze()));
   }
 }
 
 /** The log-softmax at a temperature that is learned: a logit of -Infinity tells it nothing. */
-function softened(logits: Tensor, tau: Tensor): Tensor {
+function softened(logits: Tensor, tau: Tensor, axis: number): Tensor {
   const none = logits.eq(-Infinity);
-  return logits.maskedFill(none, 0).div(tau).maskedFill(none, -Infinity).logSoftmax(1);
+  return logits.maskedFill(none, 0).div(tau).maskedFill(none, -Infinity).logSoftmax(axis);
 }
-
-export const ctkdLoss = entry(CTKDLoss, {
-  summary: 'KL divergence at a temperature learned against the student.',
-  paper: 'Li et al. 2022 (CTKD), arXiv 2211.16231',
-});

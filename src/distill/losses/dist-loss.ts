@@ -1,11 +1,12 @@
 // DIST: the correlation of student and teacher within each sample, and within each class over the batch.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { requireRank, requireSameShape } from './common/shapes.ts';
-import { sides, teacherSchema } from './common/sides.ts';
+import { classShape, samplesFirst, withoutIgnored } from './common/classes.ts';
+import type { ClassOptions, ClassSettings, Masked } from './common/classes.ts';
+import { requireSameShape } from './common/shapes.ts';
+import { both, sides, teacherSchema } from './common/sides.ts';
 import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
@@ -22,10 +23,10 @@ const own = {
    */
   eps: z.number().positive().default(1e-8),
 };
-export interface DISTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
+export interface DISTLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
 
-export interface DISTLossArguments {
-  /** The student's logits, `(N, C)`, or `(N, C, ...)`: each place by itself, then the mean. */
+export interface DISTLossArguments extends Masked {
+  /** The student's logits, `(N, C)`, or with more positions: each place of a sample by itself, then the mean. */
   logitsS: Tensor;
   /** The teacher's logits, of the same shape. */
   logitsT: Tensor;
@@ -38,42 +39,47 @@ export interface DISTLossArguments {
  *
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
  */
-export class DISTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
-  override readonly inputs = { required: ['logitsS', 'logitsT'] };
+export class DISTLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Correlation of predictions over classes and over samples.',
+    paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
+  };
+  static override readonly schema = teacherSchema({ ...own, ...classShape });
+  override readonly inputs = { required: ['logitsS', 'logitsT'], optional: ['mask'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: DISTLossOptions = {}) {
     super(options);
   }
 
-  /** @throws {RetortError} when the shapes differ. */
-  override forward({ logitsS, logitsT }: DISTLossArguments): Tensor {
-    requireRank('DISTLoss', ['logitsS', logitsS], [2, 3, 4], '(N, C) or (N, C, ...)');
+  /** @throws {RetortError} when the shapes differ, or the mask does not fit them. */
+  override forward({ logitsS, logitsT, mask }: DISTLossArguments): Tensor {
+    const { dim, tau, teacherDetach, interLossWeight, intraLossWeight } = this.options;
     requireSameShape('DISTLoss', ['logitsS', logitsS], ['logitsT', logitsT]);
-    const [q, p] = sides(logitsS, logitsT, this.options.teacherDetach).map((x) =>
-      x.div(this.options.tau).softmax(1),
-    ) as [Tensor, Tensor];
-    const inter = this.#correlation(q, p, 1).mul(-this.options.interLossWeight); // over classes
-    const intra = this.#correlation(q, p, 0).mul(-this.options.intraLossWeight); // over samples
-    return this.weigh(
-      inter.add(intra).add(this.options.interLossWeight + this.options.intraLossWeight),
-      this.options.tau ** 2,
+    const { axis, ignored, first } = samplesFirst('DISTLoss', ['logitsS', logitsS], dim, mask);
+    const [q, p] = both(sides(logitsS, logitsT, teacherDetach), (logits) =>
+      withoutIgnored(first(logits), ignored, axis).div(tau).softmax(axis),
     );
+    const counts = ignored?.logicalNot().unsqueeze(axis).to(q.dtype); // (N, 1, ...)
+    const inter = this.#distance(q, p, axis, counts).mul(interLossWeight); // over classes
+    const intra = this.#distance(q, p, 0, counts).mul(intraLossWeight); // over samples
+    return this.weigh(inter.add(intra), tau ** 2);
   }
 
-  /** The mean of Pearson's correlations along `dim`. */
-  #correlation(a: Tensor, b: Tensor, dim: number): Tensor {
-    const [x, y] = [a, b].map((side) => side.sub(side.mean(dim, true))) as [Tensor, Tensor];
-    return x
-      .mul(y)
-      .sum(dim)
-      .div(x.norm(2, dim).mul(y.norm(2, dim)).add(this.options.eps))
-      .mean();
+  /** One minus the mean of Pearson's correlations along `dim`, of what counts; 0 where nothing does. */
+  #distance(a: Tensor, b: Tensor, dim: number, counts: Tensor | undefined): Tensor {
+    const [x, y] = both([a, b], (side) => centered(side, dim, counts));
+    const norms = x.norm(2, dim).mul(y.norm(2, dim)).add(this.options.eps);
+    const distances = x.mul(y).sum(dim).div(norms).neg().add(1);
+    if (counts === undefined) return distances.mean();
+    const kept = counts.expand(a.shape).amax([dim]);
+    return distances.mul(kept).sum().div(kept.sum().clampMin(1));
   }
 }
 
-export const distLoss = entry(DISTLoss, {
-  summary: 'Correlation of predictions over classes and over samples.',
-  paper: 'Huang, You, Wang, Qian, Xu 2022 (DIST), arXiv 2205.10536',
-});
+/** Without its mean along `dim`, of what counts; 0 where it does not. */
+function centered(side: Tensor, dim: number, counts: Tensor | undefined): Tensor {
+  if (counts === undefined) return side.sub(side.mean(dim, true));
+  const mean = side.mul(counts).sum(dim, true).div(counts.expand(side.shape).sum(dim, true).clampMin(1));
+  return side.sub(mean).mul(counts);
+}

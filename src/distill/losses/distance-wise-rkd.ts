@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -32,6 +31,10 @@ export type DistanceWiseRKDArguments = LogitPair;
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
  */
 export class DistanceWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Distances between the samples of a batch.',
+    paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 
@@ -58,8 +61,3 @@ function relativeDistances(rows: Tensor): Tensor {
   const distances = squaredDistances(rows).clampMin(1e-12).sqrt().maskedFill(itself, 0);
   return n === 1 ? distances : distances.div(distances.sum().div(n * (n - 1)));
 }
-
-export const distanceWiseRKD = entry(DistanceWiseRKD, {
-  summary: 'Distances between the samples of a batch.',
-  paper: 'Park, Kim, Lu, Cho 2019 (RKD), arXiv 1904.05068',
-});

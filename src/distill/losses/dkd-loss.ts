@@ -3,13 +3,13 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { classIndices } from './common/class-indices.ts';
+import { atPositions, labeledRows, labelShape, meanOf, targetMask } from './common/classes.ts';
+import type { CountedRows, Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
 import { logSoftmaxOfPossible, logSum } from './common/divergence.ts';
-import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { requireSameShape, shown } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
 import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss, reductions } from './loss.ts';
@@ -21,16 +21,13 @@ const own = {
   alpha: z.number().default(1),
   /** Weight of the part of the other classes. Default 1. */
   beta: z.number().default(1),
-  /** Over samples: `'none'` gives `(N)`, `'mean'` and `'batchmean'` its mean, `'sum'` its sum. Default `'batchmean'`. */
+  /** Over positions, each of them a sample: `'none'` gives theirs, `'mean'` and `'batchmean'` its mean, `'sum'` its sum. Default `'batchmean'`. */
   reduction: z.enum(reductions).default('batchmean'),
 };
-export interface DKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
+export interface DKDLossOptions extends OpenTeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
-/** Logits `(N, C)`, two classes or more. */
-export interface DKDLossArguments extends LogitPair {
-  /** The true classes, int64 `(N)` or `(N, 1)`. */
-  gtLabels: Tensor;
-}
+/** Logits of two classes or more. */
+export interface DKDLossArguments extends LogitPair, Labeled {}
 
 /**
  * `lossWeight * tau^2 * (alpha * KL(b_T || b_S) + beta * KL(p_T || p_S))`: `b` is `[p_t, 1 - p_t]` for the true class `t`, `p` the
@@ -39,9 +36,13 @@ export interface DKDLossArguments extends LogitPair {
  *
  * Zhao et al.: Decoupled Knowledge Distillation, arXiv 2203.08679. `compat: 'mmrazor'`: `'mean'` and `'none'` are the sum.
  */
-export class DKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
+export class DKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Target class and other classes distilled apart.',
+    paper: 'Zhao et al. 2022 (DKD), arXiv 2203.08679',
+  };
+  static override readonly schema = openTeacherSchema({ ...own, ...labelShape });
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: DKDLossOptions = {}) {
@@ -49,26 +50,31 @@ export class DKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
   }
 
   /** @throws {RetortError} when shapes do not agree, there is one class only, or a label is outside `[0, C)`. */
-  override forward({ predsS, predsT, gtLabels }: DKDLossArguments): Tensor {
-    requireRank('DKDLoss', ['predsS', predsS], [2], '(N, C)');
+  override forward({ predsS, predsT, gtLabels, mask }: DKDLossArguments): Tensor {
     requireSameShape('DKDLoss', ['predsS', predsS], ['predsT', predsT]);
-    if (predsS.shape[1]! < 2) {
+    const named = [
+      ['predsS', predsS],
+      ['predsT', predsT],
+    ] as const;
+    const counted = labeledRows('DKDLoss', named, this.options, { gtLabels, mask });
+    const { rows, labels } = counted;
+    if (rows[0].shape[1]! < 2) {
       throw new RetortError(`DKDLoss: predsS: two classes or more were expected, got ${shown(predsS.shape)}`);
     }
-    const labels = classIndices('DKDLoss', ['predsS', predsS], gtLabels).unsqueeze(1); // (N, 1)
-    const target = ops.zeros(predsS.shape, { dtype: 'bool', device: predsS.device }).scatter(1, labels, true);
-    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map((logits) =>
-      decoupled(logits.div(this.options.tau), labels, target),
+    const target = targetMask(rows[0].detach(), labels);
+    const [student, teacher] = sides(...rows, this.options.teacherDetach).map((logits) =>
+      decoupled(logits.div(this.options.tau), labels.unsqueeze(1), target),
     );
     const targets = functional.klTerms(teacher!.binary, student!.binary).sum(1).mul(this.options.alpha);
     const others = functional.klTerms(teacher!.others, student!.others).sum(1).mul(this.options.beta);
-    return this.#reduced(targets.add(others)); // (N)
+    return this.#reduced(targets.add(others), counted);
   }
 
-  #reduced(rows: Tensor): Tensor {
+  #reduced(terms: Tensor, counted: CountedRows): Tensor {
     const { tau, reduction } = this.options;
-    const summed = this.original && reduction !== 'batchmean'; // as MMRazor, whatever else is said
-    return this.weigh(functional.reduced(rows, summed ? 'sum' : reduction), tau ** 2);
+    const summed = reduction === 'sum' || (this.original && reduction !== 'batchmean'); // as MMRazor, whatever else is said
+    if (summed) return this.weigh(terms.sum(), tau ** 2);
+    return this.weigh(reduction === 'none' ? atPositions(terms, counted) : meanOf(terms), tau ** 2);
   }
 }
 
@@ -87,8 +93,3 @@ function decoupled(logits: Tensor, labels: Tensor, target: Tensor): { binary: Te
     others: logSoftmaxOfPossible(rest).maskedFill(target, 0), // no -Infinity of the target goes on from here
   };
 }
-
-export const dkdLoss = entry(DKDLoss, {
-  summary: 'Target class and other classes distilled apart.',
-  paper: 'Zhao et al. 2022 (DKD), arXiv 2203.08679',
-});

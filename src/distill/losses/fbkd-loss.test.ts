@@ -5,7 +5,7 @@ import { wave } from '../../../test/golden.ts';
 import { relativeError, mapsOf, mean, rowsOf, squaredDistance, sum } from '../../../test/plain.ts';
 import { grad, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
-import { FBKDLoss } from './index.ts';
+import { buildLoss, FBKDLoss } from './index.ts';
 import { describeLoss } from './loss.contract.ts';
 
 const args = (dtype: DType = 'float64') => {
@@ -20,7 +20,13 @@ const args = (dtype: DType = 'float64') => {
 };
 
 const options = { maskL2Weight: 0.7, channelWeight: 0.4, spatialWeight: 0.3, nonlocalWeight: 0.2 };
-describeLoss('FBKDLoss', { options, args, trains: ['sInput', 'tInput'], sameShape: [['sInput', 'tInput']] });
+describeLoss('FBKDLoss', {
+  options,
+  args,
+  trains: ['sInput', 'tInput'],
+  withoutGradient: ['sInput', 'tInput'], // the masks
+  sameShape: [['sInput', 'tInput']],
+});
 
 it('adds four distances, the features under the mean of both masks', () => {
   expect(
@@ -68,8 +74,9 @@ it('has gradient 0 where both sides are equal', () => {
 });
 
 it('takes the weight of relations in both spellings, one at a time', () => {
-  expect(new FBKDLoss({ nonloaclWeight: 3 }).nonlocalWeight).toBe(3);
-  expect(() => new FBKDLoss({ nonloaclWeight: 3, nonlocalWeight: 3 })).toThrow(/one option, got both/);
+  const build = (more: object): FBKDLoss => buildLoss({ type: 'FBKDLoss', ...more }) as FBKDLoss;
+  expect(build({ nonloaclWeight: 3 }).options.nonlocalWeight).toBe(3);
+  expect(() => build({ nonloaclWeight: 3, nonlocalWeight: 3 })).toThrow(/are one option; give it by one name/);
 });
 
 it('refuses other lists, and masks that would broadcast over samples', () => {

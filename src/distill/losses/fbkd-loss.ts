@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { root } from './common/roots.ts';
@@ -20,9 +20,7 @@ const own = {
   /** Weight of what is pooled for each place. Default 4e-3. */
   spatialWeight: z.number().default(4e-3),
   /** Weight of the relations. Default 7e-5. */
-  nonlocalWeight: z.number().optional(),
-  /** The same, as MMRazor spells it. */
-  nonloaclWeight: z.number().optional(),
+  nonlocalWeight: z.number().default(7e-5),
 };
 export interface FBKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
@@ -45,19 +43,16 @@ export interface FBKDLossArguments {
  * ICLR 2021.
  */
 export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
-  /** Of the relations, however it is spelled. */
-  readonly nonlocalWeight: number;
+  static readonly about = {
+    summary: 'Features under attention, pooled features and relations, for detectors.',
+    paper: 'Zhang, Ma 2021 (FBKD), ICLR',
+  };
+  static override readonly schema = aliased(openTeacherSchema(own), { nonloaclWeight: 'nonlocalWeight' });
   override readonly inputs = { required: ['sInput', 'tInput'] };
 
-  /** @throws {RetortError} when `nonlocalWeight` is given in both spellings. */
+  /** @throws {RetortError} for options that make no sense. */
   constructor(options: FBKDLossOptions = {}) {
     super(options);
-    const { nonlocalWeight, nonloaclWeight } = this.options;
-    if (nonlocalWeight !== undefined && nonloaclWeight !== undefined) {
-      throw new RetortError('FBKDLoss: nonlocalWeight and nonloaclWeight are one option, got both');
-    }
-    this.nonlocalWeight = nonlocalWeight ?? nonloaclWeight ?? 7e-5;
   }
 
   /** @throws {RetortError} when there are not six and five tensors, or shapes do not agree. */
@@ -73,7 +68,7 @@ export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof 
       root(features.square().mul(mask).sum()).mul(this.options.maskL2Weight),
       this.#distance(['sInput[2]', sChannels!], ['mean of tInput[4]', pooled]).mul(this.options.channelWeight),
       this.#distance(['sInput[3]', sPlaces!], ['tInput[2]', tPlaces!]).mul(this.options.spatialWeight),
-      this.#distance(['sInput[4]', sRelation!], ['tInput[3]', tRelation!]).mul(this.nonlocalWeight),
+      this.#distance(['sInput[4]', sRelation!], ['tInput[3]', tRelation!]).mul(this.options.nonlocalWeight),
     ];
     return this.weigh(distances.reduce((total, one) => total.add(one)));
   }
@@ -114,8 +109,3 @@ function parts(
     help: `map ${name} through ${connector}, without connectorIdx`,
   });
 }
-
-export const fbkdLoss = entry(FBKDLoss, {
-  summary: 'Features under attention, pooled features and relations, for detectors.',
-  paper: 'Zhang, Ma 2021 (FBKD), ICLR',
-});

@@ -1,5 +1,4 @@
 // Mean squared difference of features, brought to one size: the loss of SimKD.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { toSmaller } from './common/pooling.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -18,6 +17,10 @@ export type FeatureMSEArguments = FeaturePair;
  * the teacher's classifier put on the student afterwards. Without either, FitNets' hint (arXiv 1412.6550).
  */
 export class FeatureMSE extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Mean squared difference of features, the larger map pooled.',
+    paper: 'Chen et al. 2022 (SimKD), arXiv 2203.14001',
+  };
   static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -33,8 +36,3 @@ export class FeatureMSE extends DistillLoss<TeacherSettings> {
     return this.weigh(student.sub(teacher).square().mean());
   }
 }
-
-export const featureMSE = entry(FeatureMSE, {
-  summary: 'Mean squared difference of features, the larger map pooled.',
-  paper: 'Chen et al. 2022 (SimKD), arXiv 2203.14001',
-});

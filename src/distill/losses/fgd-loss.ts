@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import type { Conv2d, Sequential } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { boxesOf, focalMasks } from './common/focal-masks.ts';
@@ -18,7 +18,7 @@ const own = {
   /** Channels of the maps. */
   channels: z.int().positive(),
   /** Temperature of the attention. Default 0.5. */
-  temperature: z.number().positive().default(0.5),
+  tau: z.number().positive().default(0.5),
   /** Weight of the foreground. Default 0.001. */
   alpha: z.number().nonnegative().default(0.001),
   /** Weight of the background. Default 0.0005. */
@@ -38,15 +38,19 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
 
 /**
  * `lossWeight * (alpha F(foreground) + beta F(background) + gamma A + lambda G)`, all sums divided by N. With the attention of
- * a map `x`, `P(x) = H W softmax_places(mean_c |x| / temperature)` and `Q(x) = C softmax_channels(mean_places |x| /
- * temperature)`: `F(mask) = sum mask P(t) Q(t) (s - t)^2`, `A = sum |P(s) - P(t)| + sum |Q(s) - Q(t)|` and `G = sum (R_s(s) -
+ * a map `x`, `P(x) = H W softmax_places(mean_c |x| / tau)` and `Q(x) = C softmax_channels(mean_places |x| /
+ * tau)`: `F(mask) = sum mask P(t) Q(t) (s - t)^2`, `A = sum |P(s) - P(t)| + sum |Q(s) - Q(t)|` and `G = sum (R_s(s) -
  * R_t(t))^2`, where `R` is a global context block of each side, trained with the student. As in the authors' code; a connector
  * takes the place of its `align`. For the masks see {@link focalMasks}.
  *
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
  */
 export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
+  static readonly about = {
+    summary: 'Objects, background, attention and global relations of detector features.',
+    paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
+  };
+  static override readonly schema = aliased(teacherSchema(own), { temperature: 'tau' });
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'inputs'],
     optional: ['boxes', 'dataSamples'],
@@ -94,11 +98,11 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     const size = map.abs();
     const places = size
       .mean(1, true)
-      .div(this.options.temperature)
+      .div(this.options.tau)
       .flatten(2)
       .softmax(2)
       .mul(height * width);
-    const channels = size.mean([2, 3], true).div(this.options.temperature).softmax(1).mul(c);
+    const channels = size.mean([2, 3], true).div(this.options.tau).softmax(1).mul(c);
     return { places: places.view([-1, 1, height, width]), channels };
   }
 
@@ -116,8 +120,3 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     );
   }
 }
-
-export const fgdLoss = entry(FGDLoss, {
-  summary: 'Objects, background, attention and global relations of detector features.',
-  paper: 'Yang et al. 2021 (FGD), arXiv 2111.11837',
-});

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireLayers } from './common/layers.ts';
@@ -32,6 +31,10 @@ export type FSPLossArguments = LayerPair;
  * 2017.
  */
 export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Inner products of the channels of two layers: how one leads to the other.',
+    paper: 'Yim, Joo, Bae, Kim, A Gift from Knowledge Distillation, CVPR 2017',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeatures', 'tFeatures'] };
 
@@ -68,8 +71,3 @@ export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     });
   }
 }
-
-export const fspLoss = entry(FSPLoss, {
-  summary: 'Inner products of the channels of two layers: how one leads to the other.',
-  paper: 'Yim, Joo, Bae, Kim, A Gift from Knowledge Distillation, CVPR 2017',
-});

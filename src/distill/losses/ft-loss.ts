@@ -1,6 +1,5 @@
 // Factor transfer: the factors of a paraphraser (teacher) and a translator (student), by direction.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened } from './common/pairwise.ts';
 import { direction } from './common/roots.ts';
@@ -19,6 +18,10 @@ export type FTLossArguments = FeaturePair;
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
  */
 export class FTLoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Absolute difference of normalized factors.',
+    paper: 'Kim, Park, Kwak 2018 (factor transfer), arXiv 1802.04977',
+  };
   static override readonly schema = openTeacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -36,8 +39,3 @@ export class FTLoss extends DistillLoss<TeacherSettings> {
     return this.weigh(functional.l1Loss(student!, teacher!));
   }
 }
-
-export const ftLoss = entry(FTLoss, {
-  summary: 'Absolute difference of normalised factors.',
-  paper: 'Kim, Park, Kwak 2018 (factor transfer), arXiv 1802.04977',
-});

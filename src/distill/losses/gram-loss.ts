@@ -1,5 +1,4 @@
 // Style: the Gram matrix of a map's channels, where the places are summed out.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram } from './common/pairwise.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -18,6 +17,10 @@ export type GramLossArguments = FeaturePair;
  * Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.
  */
 export class GramLoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Squared difference of Gram matrices of channels (style loss).',
+    paper: 'Gatys, Ecker, Bethge 2015, arXiv 1508.06576',
+  };
   static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -38,8 +41,3 @@ export class GramLoss extends DistillLoss<TeacherSettings> {
     return this.weigh(student.sub(teacher).square().mean(), 0.25);
   }
 }
-
-export const gramLoss = entry(GramLoss, {
-  summary: 'Squared difference of Gram matrices of channels (style loss).',
-  paper: 'Gatys, Ecker, Bethge 2015, arXiv 1508.06576',
-});

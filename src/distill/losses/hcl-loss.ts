@@ -1,7 +1,6 @@
 // Hierarchical context loss: maps compared as they are and pooled to coarser and coarser grids.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { pooledTo } from './common/pooling.ts';
@@ -28,6 +27,10 @@ export type HCLLossArguments = FeaturePair;
  * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
  */
 export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Mean squared difference of maps at several resolutions.',
+    paper: 'Chen, Liu, Zhao, Jia 2021 (ReviewKD), arXiv 2104.09044',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -54,8 +57,3 @@ export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     return this.weigh(terms.reduce((sum, term) => sum.add(term)).div(total));
   }
 }
-
-export const hclLoss = entry(HCLLoss, {
-  summary: 'Mean squared difference of maps at several resolutions.',
-  paper: 'Chen, Liu, Zhao, Jia 2021 (ReviewKD), arXiv 2104.09044',
-});

@@ -1,5 +1,4 @@
 // Inter-channel correlation: how alike the channels of a map are to each other.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { gram, unit } from './common/pairwise.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -19,6 +18,10 @@ export type ICKDLossArguments = FeaturePair;
  * Liu et al.: Exploring Inter-Channel Correlation for Diversity-Preserved Knowledge Distillation, arXiv 2202.03680.
  */
 export class ICKDLoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Correlations between the channels of each sample.',
+    paper: 'Liu et al. 2021 (ICKD), arXiv 2202.03680',
+  };
   static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -38,8 +41,3 @@ export class ICKDLoss extends DistillLoss<TeacherSettings> {
     return this.weigh(student.sub(teacher).square().sum([1, 2]).mean(), 1 / sFeature.shape[1]!);
   }
 }
-
-export const ickdLoss = entry(ICKDLoss, {
-  summary: 'Correlations between the channels of each sample.',
-  paper: 'Liu et al. 2021 (ICKD), arXiv 2202.03680',
-});

@@ -1,7 +1,6 @@
 // Contrast within the batch: the student's sample should find the teacher's of the same image among all of the batch.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, gram, unit } from './common/pairwise.ts';
@@ -26,6 +25,10 @@ export type InfoNCELossArguments = FeaturePair;
  * Tian, Krishnan, Isola, arXiv 1910.10699.
  */
 export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Contrast of the student's samples with the teacher's within the batch.",
+    paper: 'van den Oord, Li, Vinyals 2018, arXiv 1807.03748; for distillation Tian et al. 2019, arXiv 1910.10699',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -42,8 +45,3 @@ export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsFrom<type
     return this.weigh(scores.logSoftmax(1).diagonal().mean(), -1);
   }
 }
-
-export const infoNCELoss = entry(InfoNCELoss, {
-  summary: "Contrast of the student's samples with the teacher's within the batch.",
-  paper: 'van den Oord, Li, Vinyals 2018, arXiv 1807.03748; for distillation Tian et al. 2019, arXiv 1910.10699',
-});

@@ -2,12 +2,12 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { processGroup } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { classShape, samplesFirst } from './common/classes.ts';
+import type { ClassOptions, ClassSettings } from './common/classes.ts';
 import { logSum } from './common/divergence.ts';
-import { requireRank } from './common/shapes.ts';
 import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions, LossSettings } from './loss.ts';
@@ -16,10 +16,10 @@ const own = {
   /** Average over the batches of all processes that train together; in one process nothing changes. Default true. */
   gather: z.boolean().default(true),
 };
-export interface InformationEntropyLossOptions extends LossOptions, OptionsFrom<typeof own> {}
+export interface InformationEntropyLossOptions extends LossOptions, ClassOptions, OptionsFrom<typeof own> {}
 
 export interface InformationEntropyLossArguments {
-  /** The teacher's logits on generated images, `(N, C)` or `(N, C, ...)`. */
+  /** The teacher's logits on generated images, `(N, C)` or with more positions. */
   predsT: Tensor;
 }
 
@@ -29,8 +29,12 @@ export interface InformationEntropyLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class InformationEntropyLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = lossSchema(own);
+export class InformationEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Minus the entropy of the classes in a batch, to train a generator.',
+    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+  };
+  static override readonly schema = lossSchema({ ...own, ...classShape });
   override readonly inputs = { required: ['predsT'] };
 
   /** @throws {RetortError} for options that make no sense. */
@@ -38,16 +42,12 @@ export class InformationEntropyLoss extends DistillLoss<LossSettings & SettingsF
     super(options);
   }
 
-  /** @throws {RetortError} when the logits have no classes, dimension 1. */
+  /** @throws {RetortError} when the logits have no axis `dim`. */
   override forward({ predsT }: InformationEntropyLossArguments): Tensor {
-    requireRank('InformationEntropyLoss', ['predsT', predsT], [2, 3, 4], '(N, C) or (N, C, ...)');
-    const all = this.options.gather ? (processGroup()?.concat(predsT) ?? predsT) : predsT;
-    const classes = logSum(widened(all).logSoftmax(1), 0).squeeze(0).sub(Math.log(all.shape[0]!)); // (C): log p
+    const { axis, first } = samplesFirst('InformationEntropyLoss', ['predsT', predsT], this.options.dim, undefined);
+    const own = first(predsT);
+    const all = this.options.gather ? (processGroup()?.concat(own) ?? own) : own;
+    const classes = logSum(widened(all).logSoftmax(axis), 0).squeeze(0).sub(Math.log(all.shape[0]!)); // (C): log p
     return this.weigh(functional.expectationTerms(classes.exp(), classes).sum(), 1 / Math.LN10);
   }
 }
-
-export const informationEntropyLoss = entry(InformationEntropyLoss, {
-  summary: 'Minus the entropy of the classes in a batch, to train a generator.',
-  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-});

@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireLayers } from './common/layers.ts';
@@ -36,6 +35,10 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.
  */
 export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Samples of the batch as a graph: logits, distances, moves between layers.',
+    paper: 'Liu et al., Knowledge Distillation via Instance Relationship Graph, CVPR 2019',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT', 'sFeatures', 'tFeatures'] };
 
@@ -100,8 +103,3 @@ function movement(name: string, from: Tensor, to: Tensor): Tensor {
 function overGreatest(distances: Tensor): Tensor {
   return distances.div(distances.max().clampMin(1e-12));
 }
-
-export const irgLoss = entry(IRGLoss, {
-  summary: 'Samples of the batch as a graph: logits, distances, moves between layers.',
-  paper: 'Liu et al., Knowledge Distillation via Instance Relationship Graph, CVPR 2019',
-});

@@ -1,13 +1,11 @@
 // Jeffreys divergence: Kullback-Leibler in both directions.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type JeffreysDivergenceOptions = DivergenceOptions;
-export type JeffreysDivergenceArguments = LogitPair;
+export type JeffreysDivergenceArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * (KL(p || q) + KL(q || p))`, which is `sum (p - q) (log p - log q)`; `q = softmax(predsS / tau)`,
@@ -17,13 +15,13 @@ export type JeffreysDivergenceArguments = LogitPair;
  * Du, Mou, arXiv 2307.15190.
  */
 export class JeffreysDivergence extends Divergence {
+  static readonly about = {
+    summary: 'KL divergence in both directions, added.',
+    paper: 'Jeffreys 1946; for distillation Wen, Li, Du, Mou 2023, arXiv 2307.15190',
+  };
+
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
     const [p, q] = [teacher.exp(), student.exp()];
     return functional.expectationTerms(p.sub(q), teacher.sub(student)); // (p - q) (log p - log q)
   }
 }
-
-export const jeffreysDivergence = entry(JeffreysDivergence, {
-  summary: 'KL divergence in both directions, added.',
-  paper: 'Jeffreys 1946; for distillation Wen, Li, Du, Mou 2023, arXiv 2307.15190',
-});

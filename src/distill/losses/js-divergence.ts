@@ -2,12 +2,10 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
-import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
 
 const own = {
   /**
@@ -17,7 +15,7 @@ const own = {
   beta: z.number().gt(0).lt(1).default(0.5),
 };
 export interface JSDivergenceOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
-export type JSDivergenceArguments = LogitPair;
+export type JSDivergenceArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * (beta KL(p || m) + (1 - beta) KL(q || m))`, `m = beta p + (1 - beta) q`, where
@@ -26,6 +24,10 @@ export type JSDivergenceArguments = LogitPair;
  * Agarwal et al.: On-Policy Distillation of Language Models (GKD), arXiv 2306.13649.
  */
 export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Jensen-Shannon divergence with a mixing weight.',
+    paper: 'Agarwal et al. 2023 (GKD), arXiv 2306.13649',
+  };
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */
@@ -39,8 +41,3 @@ export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<t
     return fromTeacher.add(functional.klTerms(student, mixture).mul(1 - this.options.beta));
   }
 }
-
-export const jsDivergence = entry(JSDivergence, {
-  summary: 'Jensen-Shannon divergence with a mixing weight.',
-  paper: 'Agarwal et al. 2023 (GKD), arXiv 2306.13649',
-});

@@ -3,23 +3,28 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry, validate } from '../../registry/index.ts';
+import { validate } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { sumInChunks } from './common/chunks.ts';
+import type { Rows } from './common/chunks.ts';
+import { classAxis, divisorOf, ignoredBy, positionsOf, rowsOf, withoutIgnored } from './common/classes.ts';
+import type { Masked } from './common/classes.ts';
 import { requireSameShape, shown } from './common/shapes.ts';
-import { openTeacherSchema, sides } from './common/sides.ts';
+import { both, openTeacherSchema, sides } from './common/sides.ts';
 import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
-import { DistillLoss } from './loss.ts';
+import { DistillLoss, reductions } from './loss.ts';
+import type { Reduction } from './loss.ts';
 
-export type SoftCEReduction = 'mean' | 'sum' | 'none';
-const reductions: readonly SoftCEReduction[] = ['mean', 'sum', 'none'];
+export type SoftCEReduction = Exclude<Reduction, 'batchmean'>;
 
 const own = {
   /** Temperature. Default 1. */
   tau: z.number().positive().default(1),
-  /** Over samples. Default `'mean'`. */
-  reduction: z.enum(reductions).default('mean'),
+  /** The axis of the classes; negative ones count from the last, -1. All others are positions. Default -1. */
+  dim: z.int().default(-1),
+  /** Over positions, each of them a sample. Default `'mean'`. */
+  reduction: z.enum(reductions).exclude(['batchmean']).default('mean'),
   /** Multiply by `tau^2`, so that the size of the gradient does not depend on the temperature. Default true. */
   multTemSquare: z.boolean().default(true),
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
@@ -27,26 +32,31 @@ const own = {
 };
 export interface KDSoftCELossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
-/** Logits `(N, C)` or `(N, ..., C)`: the classes along the last dimension. */
-export interface KDSoftCELossArguments extends LogitPair {
-  /** A weight for each sample, `(N)` or `(N, ...)`. Default none. */
+/** Logits of one shape, which of their positions count, and a weight for each. */
+export interface KDSoftCELossArguments extends LogitPair, Masked {
+  /** A weight for each position, of the shape of the logits without their axis of classes. Default none. */
   weight?: Tensor | null;
-  /** What `'mean'` divides the sum by. Default: the number of samples. */
+  /** What `'mean'` divides the sum by. Default: the number of positions that count. */
   avgFactor?: number | null;
   /** In place of the option, for this call. */
   reductionOverride?: SoftCEReduction | null;
 }
 
 /**
- * `lossWeight * tau^2 * mean_n weight_n * -sum_c softmax(predsT / tau)_c log softmax(predsS / tau)_c`.
+ * `lossWeight * tau^2 * mean_n weight_n * -sum_c softmax(predsT / tau)_c log softmax(predsS / tau)_c`, the softmax along `dim`,
+ * here the last axis by default; each position is a sample.
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
 export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Cross-entropy with the teacher's softened probabilities as labels.",
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = {
     required: ['predsS', 'predsT'],
-    optional: ['weight', 'avgFactor', 'reductionOverride'],
+    optional: ['weight', 'avgFactor', 'reductionOverride', 'mask'],
   };
 
   /** @throws {RetortError} for options that make no sense. */
@@ -63,21 +73,31 @@ export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typ
     const override = args.reductionOverride ?? this.options.reduction;
     const reduction = validate(own.reduction, override, 'KDSoftCELoss: reductionOverride');
     const weight = this.#weight(args.weight ?? undefined);
-    if (!this.original) checkShapes(predsS, predsT, weight);
+    const axis = classAxis('KDSoftCELoss', ['predsS', predsS], this.options.dim);
+    const positions = positionsOf(predsS, axis);
+    if (!this.original) checkShapes(predsS, predsT, weight, positions);
     checkReduction(reduction, avgFactor ?? undefined, this.options.chunkSize);
-    const count = reduction === 'mean' ? (avgFactor ?? predsS.numel / (predsS.shape.at(-1) ?? 1)) : 1;
+    const ignored = ignoredBy('KDSoftCELoss', ['predsS', predsS], axis, args.mask);
+    const count = reduction === 'mean' ? (avgFactor ?? divisorOf('mean', positions, { ignored })) : 1;
     const factor = (this.options.multTemSquare ? this.options.tau ** 2 : 1) / count;
-    if (this.options.chunkSize !== undefined) {
-      const rows = [
-        predsS,
-        this.options.teacherDetach ? predsT.detach() : predsT,
-        ...(weight ? [weight] : []),
-      ] as const;
-      const sum = sumInChunks('KDSoftCELoss', rows, this.options.chunkSize, ([s, t, w]) => this.#terms(s, t!, w).sum());
-      return this.weigh(sum, factor);
-    }
-    const terms = this.#terms(predsS, predsT, weight);
+    const [student, teacher] = [predsS, predsT].map((logits) => logits.movedim(axis, -1)) as [Tensor, Tensor];
+    const beside: Beside = { weight, ignored };
+    if (this.options.chunkSize !== undefined) return this.weigh(this.#inChunks(student, teacher, beside), factor);
+    const terms = this.#terms(student, teacher, beside);
     return this.weigh(reduction === 'none' ? terms : terms.sum(), factor);
+  }
+
+  #inChunks(student: Tensor, teacher: Tensor, { weight, ignored }: Beside): Tensor {
+    const rows = rowsOf(this.options.teacherDetach ? teacher.detach() : teacher, teacher.ndim - 1);
+    const given = [weight, ignored].flatMap((one) => (one === undefined ? [] : [one.reshape([-1])]));
+    const sum = ([s, t, ...more]: Rows): Tensor =>
+      this.#terms(s, t!, { weight: weight && more[0], ignored: ignored && more.at(-1) }).sum();
+    return sumInChunks(
+      'KDSoftCELoss',
+      [rowsOf(student, student.ndim - 1), rows, ...given],
+      this.options.chunkSize!,
+      sum,
+    );
   }
 
   /** MMRazor rounds weights to float32, whatever the logits are. */
@@ -85,19 +105,26 @@ export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typ
     return this.original ? weight?.to('float32') : weight;
   }
 
-  /** The weighted cross-entropy of each sample: `(N, C)` to `(N)`. */
-  #terms(predsS: Tensor, predsT: Tensor, weight: Tensor | undefined): Tensor {
-    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach).map((x) =>
-      x.div(this.options.tau),
-    ) as [Tensor, Tensor];
+  /** The weighted cross-entropy of each position: `(N, ..., C)` to `(N, ...)`. */
+  #terms(predsS: Tensor, predsT: Tensor, { weight, ignored }: Beside): Tensor {
+    const [student, teacher] = both(sides(predsS, predsT, this.options.teacherDetach), (logits) =>
+      withoutIgnored(logits, ignored, -1).div(this.options.tau),
+    );
     const terms = functional.expectationTerms(teacher.softmax(-1), student.logSoftmax(-1)).sum(-1).neg();
-    return weight === undefined ? terms : terms.mul(weight.to(terms.dtype));
+    const weighted = weight === undefined ? terms : terms.mul(weight.to(terms.dtype));
+    return ignored === undefined ? weighted : weighted.maskedFill(ignored, 0);
   }
 }
 
-function checkShapes(predsS: Tensor, predsT: Tensor, weight: Tensor | undefined): void {
+/** What stands beside the logits, for each position. */
+interface Beside {
+  weight: Tensor | undefined;
+  ignored: Tensor | undefined;
+}
+
+function checkShapes(predsS: Tensor, predsT: Tensor, weight: Tensor | undefined, wanted: readonly number[]): void {
   requireSameShape('KDSoftCELoss', ['predsS', predsS], ['predsT', predsT]);
-  const [given, wanted] = [weight?.shape, predsS.shape.slice(0, -1)];
+  const given = weight?.shape;
   if (given === undefined || (given.length === wanted.length && given.every((size, i) => size === wanted[i]))) return;
   throw new RetortError(
     `KDSoftCELoss: weight: ${shown(wanted)}, a weight for each sample of predsS ${shown(predsS.shape)}, was expected, got ${shown(given)}`,
@@ -116,8 +143,3 @@ function checkReduction(reduction: SoftCEReduction, avgFactor?: number, chunkSiz
     });
   }
 }
-
-export const kdSoftCELoss = entry(KDSoftCELoss, {
-  summary: "Cross-entropy with the teacher's softened probabilities as labels.",
-  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
-});

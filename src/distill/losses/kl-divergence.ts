@@ -1,29 +1,26 @@
 // Kullback-Leibler divergence between softened class distributions: the classic distillation loss.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type KLDivergenceOptions = DivergenceOptions;
 
-/** `(N, C)` or `(N, C, H, W)`. */
-export type KLDivergenceArguments = LogitPair;
+export type KLDivergenceArguments = DivergenceArguments;
 
 /**
- * `lossWeight * tau^2 * KL(softmax(predsT / tau) || softmax(predsS / tau))`, the softmax over dimension 1.
+ * `lossWeight * tau^2 * KL(softmax(predsT / tau) || softmax(predsS / tau))`, the softmax along `dim`.
  * Computed in log space: finite in value and gradient for any finite logits, and where the teacher rules a class out (-Infinity).
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
  */
 export class KLDivergence extends Divergence {
+  static readonly about = {
+    summary: 'KL divergence between softened class distributions.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
+  };
+
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
     return functional.klTerms(teacher, student);
   }
 }
-
-export const klDivergence = entry(KLDivergence, {
-  summary: 'KL divergence between softened class distributions.',
-  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531',
-});

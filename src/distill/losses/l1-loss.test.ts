@@ -1,4 +1,4 @@
-// L1Loss: the contract, the original's numbers, the older options, batchmean, and the generator of adversarial distillation.
+// L1Loss: the contract, the original's numbers, batchmean, and the generator of adversarial distillation.
 import { expect, it } from 'vitest';
 
 import { itMatchesGoldens, wave } from '../../../test/golden.ts';
@@ -16,7 +16,7 @@ const args = (dtype: DType = 'float64') => ({
 
 describeLoss('L1Loss', { args, trains: ['sFeature', 'tFeature'], sameShape: [['sFeature', 'tFeature']] });
 
-it('reduces as it says, batchmean too, and the older options go first', () => {
+it('reduces as it says, batchmean too', () => {
   tidy(() => {
     const given = {
       sFeature: tensor([
@@ -36,10 +36,7 @@ it('reduces as it says, batchmean too, and the older options go first', () => {
     expect(value({ reduction: 'sum' })).toBe(11);
     expect(value({ reduction: 'batchmean' })).toBe(5.5);
     expect(value({ reduction: 'none' })).toEqual(each);
-    expect(value({ reduction: 'none', sizeAverage: false })).toBe(11);
-    expect(value({ reduction: 'sum', sizeAverage: true, reduce: null })).toBeCloseTo(11 / 6, 6);
-    expect(value({ reduction: 'none', reduce: true })).toBeCloseTo(11 / 6, 6);
-    expect(value({ sizeAverage: false, reduce: false })).toEqual(each);
+    expect(value({})).toBeCloseTo(11 / 6, 6);
   });
 });
 

@@ -2,24 +2,30 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { aliased } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
 import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss, reductions } from './loss.ts';
-import type { Reduction } from './loss.ts';
 
 const own = {
   /** `mean` over all elements, `batchmean` the sum over N. Default `'mean'`. */
   reduction: z.enum(reductions).default('mean'),
-  /** The older way: false is `'sum'`, true `'mean'`; goes before `reduction`. Default: not said. */
-  sizeAverage: z.boolean().nullable().optional(),
-  /** The older way: false is `'none'`; goes before `sizeAverage` and `reduction`. Default: not said. */
-  reduce: z.boolean().nullable().optional(),
 };
 export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
+
+/** How PyTorch's older options, which MMRazor still has, say a reduction; `null` says nothing. */
+const pytorchReduction = {
+  sizeAverage: { option: 'reduction', value: (given: unknown) => older(given, 'sum') },
+  reduce: { option: 'reduction', value: (given: unknown) => older(given, 'none') },
+};
+
+function older(given: unknown, otherwise: 'sum' | 'none'): unknown {
+  if (given === null) return undefined;
+  return typeof given === 'boolean' ? (given ? 'mean' : otherwise) : given;
+}
 
 /** Features or logits of one shape. */
 export type L1LossArguments = FeaturePair;
@@ -31,32 +37,22 @@ export type L1LossArguments = FeaturePair;
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
  */
 export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
-  /** As the options say, whichever of them. */
-  readonly reduction: Reduction;
+  static readonly about = {
+    summary: 'Absolute difference of features or logits.',
+    paper: 'Fang et al. 2019 (DFAD), arXiv 1912.11006',
+  };
+  static override readonly schema = aliased(openTeacherSchema(own), pytorchReduction);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
   /** @throws {RetortError} for an unknown reduction. */
   constructor(options: L1LossOptions = {}) {
     super(options);
-    this.reduction = olderWay(options) ?? this.options.reduction;
   }
 
   /** @throws {RetortError} when the shapes differ. */
   override forward({ sFeature, tFeature }: L1LossArguments): Tensor {
     if (!this.original) requireSameShape('L1Loss', ['sFeature', sFeature], ['tFeature', tFeature]);
     const [student, teacher] = sides(sFeature, tFeature, this.options.teacherDetach);
-    return this.weigh(functional.reduced(student.sub(teacher).abs(), this.reduction));
+    return this.weigh(functional.reduced(student.sub(teacher).abs(), this.options.reduction));
   }
 }
-
-function olderWay({ sizeAverage = null, reduce = null }: L1LossOptions): Reduction | undefined {
-  if (sizeAverage === null && reduce === null) return undefined;
-  if (reduce === false) return 'none';
-  return sizeAverage === false ? 'sum' : 'mean';
-}
-
-export const l1Loss = entry(L1Loss, {
-  summary: 'Absolute difference of features or logits.',
-  paper: 'Fang et al. 2019 (DFAD), arXiv 1912.11006',
-});

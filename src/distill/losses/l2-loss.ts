@@ -1,7 +1,6 @@
 // The squared difference of features, of their directions by default.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened } from './common/pairwise.ts';
@@ -34,6 +33,10 @@ export type L2LossArguments = FeaturePair;
  * published recipe of BYOT rests, and gives NaN for samples that are all zero.
  */
 export class L2Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Squared difference of features, normalized by default.',
+    paper: 'Romero et al. 2015 (FitNets), arXiv 1412.6550',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -58,8 +61,3 @@ export class L2Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof ow
     return units.mul(this.options.mult);
   }
 }
-
-export const l2Loss = entry(L2Loss, {
-  summary: 'Squared difference of features, normalised by default.',
-  paper: 'Romero et al. 2015 (FitNets), arXiv 1412.6550',
-});

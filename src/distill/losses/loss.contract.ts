@@ -29,6 +29,8 @@ export interface LossContract {
   smooth?: Readonly<Record<string, unknown>>;
   /** Brings a loss with a state of its own where calling it changes nothing, for the gradient check. Default: nothing to do. */
   prepare?: (loss: DistillLoss, args: Args) => void;
+  /** The arguments some of whose tensors no gradient reaches, such as a teacher's in a list. Default none. */
+  withoutGradient?: readonly string[];
   /** The gradient is that of the value; false where parts of the value are constants on purpose. Default true. */
   differentiable?: boolean;
   /** bfloat16 arguments are taken. Default true. */
@@ -70,6 +72,22 @@ function finite(output: Tensor, inputs: readonly Tensor[]): boolean {
   return all.every((one) => one.to('float64').isfinite().all().item() === 1);
 }
 
+/** The logits among a loss's arguments, which have the shape of the first that trains, and the axis of their classes. */
+function logitsIn(
+  loss: DistillLoss,
+  given: Args,
+  trains: readonly string[],
+): { shape: readonly number[]; isLogits: (one: Tensor) => boolean; dim: number } {
+  const { shape } = tensorsOf(given[trains[0]!])[0]!;
+  const inner = (loss as { loss?: DistillLoss }).loss ?? loss;
+  const { dim = 1 } = inner.options as { dim?: number };
+  return {
+    shape,
+    isLogits: (one) => one.shape.join() === shape.join(),
+    dim: dim < 0 ? dim + shape.length : dim,
+  };
+}
+
 /** -Infinity at the last place of the first sample; a value with no dimensions stays. */
 function withMinusInfinity(value: Tensor): Tensor {
   if (value.ndim === 0 || !/float/.test(value.dtype)) return value;
@@ -104,7 +122,7 @@ export function describeLoss(name: string, contract: LossContract): void {
   it('contract: options are checked alike in configs and in code', () => {
     const Class = new Map(Object.entries<unknown>(all)).get(name) as Checked['Class'];
     expect(Class).toBeDefined();
-    if (name === 'StandardisedLogits') return; // whose inner loss is built by its entry
+    if (name === 'StandardizedLogits') return; // whose inner loss is built by its entry
     expect(expectSameCheck(name, { entry: losses.get(name), Class, options })).toBeGreaterThan(0);
   });
 
@@ -148,11 +166,16 @@ export function describeLoss(name: string, contract: LossContract): void {
           manualSeed(1);
           const output = enableGrad(() => forwardOf(loss)(given));
           const [gradient] = grad([output], [input], { allowUnused: true });
-          if (gradient === null || gradient === undefined) continue;
+          if (gradient === null || gradient === undefined) {
+            expect(contract.withoutGradient ?? [], `${argument}: no gradient reaches a tensor of it`).toContain(
+              argument,
+            );
+            continue;
+          }
           const expected = gradient.data();
           const flat = input.detach().view([-1]);
           const step = 1e-6;
-          for (let i = 0; i < Math.min(flat.numel, 24); i++) {
+          for (let i = 0; i < flat.numel; i++) {
             const nudge = (by: number): number => {
               noGrad(() => tidy(() => void flat.narrow(0, i, 1).add_(by)));
               return value();
@@ -237,6 +260,104 @@ export function describeLoss(name: string, contract: LossContract): void {
         });
       }
     }
+  });
+
+  const { schema } = losses.get(name) as unknown as { schema: { shape: Readonly<Record<string, unknown>> } };
+  const has = (option: string): boolean => option in schema.shape;
+
+  it.runIf(has('dim'))('contract: dim moves the axis of the classes, and is refused where there is none', () => {
+    tidy(() => {
+      const given = args('float64');
+      const { shape, isLogits, dim } = logitsIn(build(), given, trains);
+      const value = (given: Args, more?: object): number => {
+        manualSeed(1);
+        return noGrad(() => forwardOf(build(more))(given)).item();
+      };
+      const expected = value(given);
+      for (let axis = 0; axis < shape.length; axis++) {
+        const moved = map(given, undefined, (one) => (isLogits(one) ? one.movedim(dim, axis) : one));
+        for (const other of [axis, axis - shape.length]) {
+          expect(value(moved, { dim: other }), `dim ${other}`).toBeCloseTo(expected, 10);
+        }
+      }
+      for (const none of [shape.length, -shape.length - 1]) {
+        expect(() => value(given, { dim: none })).toThrow(new RegExp(`dim: an axis of \\w+ \\[.*got ${none}`));
+      }
+    });
+  });
+
+  const ofClasses = has('dim') || name === 'StandardizedLogits';
+  const masked = ofClasses && buildLoss({ type: name, ...options }).inputs.optional?.includes('mask') === true;
+
+  it.runIf(masked)('contract: positions that do not count change nothing, whatever stands there', () => {
+    tidy(() => {
+      const given = args('float64');
+      const { shape, isLogits, dim } = logitsIn(build(), given, trains);
+      const positions = shape.toSpliced(dim, 1);
+      const isPosition = (one: Tensor): boolean => one.shape.join() === positions.join();
+      const run = (given: Args, more?: object): { value: number; gradients: Tensor[] } => {
+        manualSeed(1);
+        const leaves = map(given, trains, (one) => one.detach().clone().requiresGrad_());
+        const inputs = trains.flatMap((argument) => tensorsOf(leaves[argument]).filter(isLogits));
+        const output = forwardOf(build(more))(leaves);
+        return { value: output.item(), gradients: grad([output], inputs, { allowUnused: true }).map((one) => one!) };
+      };
+      const valueOf = (given: Args): number => {
+        manualSeed(1);
+        return forwardOf(build())(given).item();
+      };
+      const plain = run(given);
+      for (const dtype of ['bool', 'int64', 'float32'] as const) {
+        const mask = tensor(new Float32Array([1])).to(dtype);
+        expect(run({ ...given, mask }).value, 'all ones').toBeCloseTo(plain.value, 12);
+      }
+
+      const count = positions.reduce((product, size) => product * size, 1);
+      const ignored = tensor(
+        Float64Array.from({ length: count }, (_, i) => Number(i % 3 === 1)),
+        { shape: positions },
+      );
+      const mask = ignored.eq(0);
+      const kept = run({ ...given, mask });
+      expect(kept.value).not.toBe(plain.value);
+      const padded = (wrong: number): Args =>
+        map({ ...given, mask }, Object.keys(given), (one) => {
+          if (isLogits(one)) return one.detach().maskedFill(ignored.gt(0).unsqueeze(dim), wrong);
+          return one.dtype === 'int64' && isPosition(one) ? one.maskedFill(ignored.gt(0), 1000) : one;
+        });
+      const check = ({ value, gradients }: ReturnType<typeof run>, label: string): void => {
+        expect(value, label).toBeCloseTo(kept.value, 12);
+        gradients.forEach((one, i) => {
+          expect(one, label).toBeAllClose(kept.gradients[i]!, { rtol: 1e-12, atol: 1e-14 });
+          expect(one.mul(ignored.unsqueeze(dim)).abs().sum().item(), label).toBe(0);
+        });
+      };
+      for (const wrong of [NaN, Infinity, -Infinity, 1e30]) check(run(padded(wrong)), `${wrong} where nothing counts`);
+      if (has('ignoreIndex')) {
+        const gtLabels = (given['gtLabels'] as Tensor).reshape(positions).maskedFill(ignored.gt(0), 255);
+        const { mask: _, ...rest } = padded(NaN);
+        check(run({ ...rest, gtLabels }, { ignoreIndex: 255 }), 'ignoreIndex');
+      }
+
+      // Samples that do not count at all might as well not be there.
+      const n = positions[0]!;
+      const fewer = map(given, undefined, (one) => (one.shape[0] === n ? one.narrow(0, 0, n - 1) : one));
+      const last = tensor(
+        Float64Array.from({ length: n }, (_, i) => Number(i < n - 1)),
+        {
+          shape: positions.map((_, i) => (i === 0 ? n : 1)),
+        },
+      );
+      expect(run({ ...given, mask: last }).value, 'without the last sample').toBeCloseTo(valueOf(fewer), 10);
+
+      const nothing = run({ ...padded(NaN), mask: tensor(new Float32Array([0])) });
+      expect(nothing.value).toBe(0);
+      for (const one of nothing.gradients) expect(one.abs().sum().item()).toBe(0);
+      expect(() => run({ ...given, mask: tensor(new Float32Array(n + 1)) })).toThrow(
+        /mask: a shape that broadcasts to/,
+      );
+      expect(() => run({ ...given, mask: tensor(new Float32Array([2])) })).toThrow(/mask: .*0 and 1/);
+    });
   });
 
   it.runIf(sameShape.length > 0)('contract: shapes that would broadcast are refused by name', () => {

@@ -1,7 +1,6 @@
 // Masked generative distillation: the teacher's map against the one that a connector makes from a masked student's.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -24,6 +23,10 @@ export type MGDLossArguments = LogitPair;
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
  */
 export class MGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Squared difference of feature maps, the student generating from a masked one.',
+    paper: 'Yang et al. 2022 (MGD), arXiv 2205.01529',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 
@@ -40,8 +43,3 @@ export class MGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     return this.weigh(student.sub(teacher).square().sum(), this.options.alphaMgd / predsS.shape[0]!);
   }
 }
-
-export const mgdLoss = entry(MGDLoss, {
-  summary: 'Squared difference of feature maps, the student generating from a masked one.',
-  paper: 'Yang et al. 2022 (MGD), arXiv 2205.01529',
-});

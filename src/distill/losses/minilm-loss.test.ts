@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { wave } from '../../../test/golden.ts';
 import { dot, kl, mean, relativeError, softmax } from '../../../test/plain.ts';
 import type { Rows } from '../../../test/plain.ts';
-import { tidy } from '../../torch/index.ts';
+import { grad, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
 import { MiniLMLoss } from './index.ts';
 import { describeLoss } from './loss.contract.ts';
@@ -52,6 +52,30 @@ it('adds KL of attention and of value relations', () => {
       return 0.5 * attention + 2 * values;
     }),
   ).toBeLessThan(1e-9);
+});
+
+it('takes padding for not being there', () => {
+  tidy(() => {
+    const given = args();
+    const short = Object.fromEntries(
+      Object.entries(given).map(([name, x]) => [name, x.narrow(2, 0, 2)]),
+    ) as typeof given;
+    const mask = tensor([1, 1, 0]);
+    const padding = mask.eq(0).view([1, 1, 3, 1]);
+    const padded = Object.fromEntries(
+      Object.entries(given).map(([name, x]) => [name, x.detach().maskedFill(padding, NaN).requiresGrad_()]),
+    ) as typeof given;
+    const loss = new MiniLMLoss({ valueWeight: 2 });
+    const value = loss.forward({ ...padded, mask });
+    expect(value).toBeAllClose(loss.forward(short), { rtol: 1e-12 });
+    for (const one of grad([value], [padded.queriesS, padded.keysS, padded.valuesS])) {
+      expect(one!.isfinite().all().item()).toBe(1);
+      expect(one!.narrow(2, 2, 1).abs().sum().item()).toBe(0);
+    }
+    expect(loss.forward({ ...given, mask: tensor([1]) })).toBeAllClose(loss.forward(given), { rtol: 1e-12 });
+    expect(loss.forward({ ...padded, mask: tensor([0]) }).item()).toBe(0);
+    expect(() => loss.forward({ ...given, mask: tensor([1, 1]) })).toThrow(/mask: .*\[2, 3\], the tokens of queriesS/);
+  });
 });
 
 it('refuses another number of heads', () => {

@@ -3,13 +3,15 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { classShape, countedRows } from './common/classes.ts';
+import type { ClassOptions, ClassSettings } from './common/classes.ts';
+import type { DivergenceArguments } from './common/divergence.ts';
 import { gram } from './common/pairwise.ts';
-import { requireRank, requireSameShape } from './common/shapes.ts';
+import { requireSameShape } from './common/shapes.ts';
 import { both, sides, teacherSchema } from './common/sides.ts';
-import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
+import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
 const own = {
@@ -22,37 +24,45 @@ const own = {
   /** Weight of the class level. Default 1. */
   classWeight: z.number().default(1),
 };
-export interface MLKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
-export type MLKDLossArguments = LogitPair;
+export interface MLKDLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+export type MLKDLossArguments = DivergenceArguments;
 
 /**
  * `lossWeight * sum_tau (instanceWeight tau^2 KL(P || Q) + batchWeight |P P^T - Q Q^T|^2 / N + classWeight |P^T P - Q^T Q|^2 /
- * C)`, `Q` and `P` the softmax of student's and teacher's logits `(N, C)` at `tau`, KL the mean over samples. The authors'
+ * C)`, `Q` and `P` the softmax of student's and teacher's logits `(N, C)` at `tau` (each position is a sample), KL the mean over samples. The authors'
  * code also runs a strongly augmented view and leaves out the surer half of samples and classes on the weak one; map the loss
  * once for each view.
  *
  * Jin, Wang, Lin: Multi-Level Logit Distillation, CVPR 2023.
  */
-export class MLKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT'] };
+export class MLKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Instance, batch and class relations of logits at several temperatures.',
+    paper: 'Jin, Wang, Lin, Multi-Level Logit Distillation, CVPR 2023',
+  };
+  static override readonly schema = teacherSchema({ ...own, ...classShape });
+  override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
   /** @throws {RetortError} without a temperature. */
   constructor(options: MLKDLossOptions = {}) {
     super(options);
   }
 
-  /** @throws {RetortError} when the shapes differ. */
-  override forward({ predsS, predsT }: MLKDLossArguments): Tensor {
+  /** @throws {RetortError} when the shapes differ, or the mask does not fit them. */
+  override forward({ predsS, predsT, mask }: MLKDLossArguments): Tensor {
     requireSameShape('MLKDLoss', ['predsS', predsS], ['predsT', predsT]);
-    requireRank('MLKDLoss', ['predsS', predsS], [2], '(N, C)');
-    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    const named = [
+      ['predsS', predsS],
+      ['predsT', predsT],
+    ] as const;
+    const { rows } = countedRows('MLKDLoss', named, this.options, mask);
+    const [student, teacher] = sides(...rows, this.options.teacherDetach);
     const levels = this.options.taus.map((tau) => this.#atTemperature(student, teacher, tau));
     return this.weigh(levels.reduce((total, one) => total.add(one)));
   }
 
   #atTemperature(student: Tensor, teacher: Tensor, tau: number): Tensor {
-    const [n, c] = student.shape as [number, number];
+    const [n, c] = [Math.max(1, student.shape[0]!), student.shape[1]!];
     const [logQ, logP] = both([student, teacher], (logits) => logits.div(tau).logSoftmax(1));
     const [q, p] = [logQ.exp(), logP.exp()];
     const instance = functional.klTerms(logP, logQ).sum();
@@ -64,8 +74,3 @@ export class MLKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof 
       .add(classes.mul(this.options.classWeight / c));
   }
 }
-
-export const mlkdLoss = entry(MLKDLoss, {
-  summary: 'Instance, batch and class relations of logits at several temperatures.',
-  paper: 'Jin, Wang, Lin, Multi-Level Logit Distillation, CVPR 2023',
-});

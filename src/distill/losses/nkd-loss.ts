@@ -1,12 +1,12 @@
-// Normalised distillation: the target class by its own weight, the other classes as a distribution of their own.
+// Normalized distillation: the target class by its own weight, the other classes as a distribution of their own.
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { labeledRows, labelShape, meanOf, othersOf, targetOf } from './common/classes.ts';
+import type { Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
 import { logSoftmaxOfPossible } from './common/divergence.ts';
-import { labelsOf, othersOf, targetOf } from './common/labels.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { both, sides, teacherSchema } from './common/sides.ts';
 import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.ts';
@@ -18,44 +18,45 @@ const own = {
   /** Weight of the other classes. Default 1.5. */
   gamma: z.number().default(1.5),
 };
-export interface NKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
+export interface NKDLossOptions extends TeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
-export interface NKDLossArguments extends LogitPair {
-  /** The true classes, int64 `(N)`. */
-  gtLabels: Tensor;
-}
+export interface NKDLossArguments extends LogitPair, Labeled {}
 
 /**
  * `lossWeight * mean_n (-p_t log q_t - gamma tau^2 sum_{c != t} p'_c log q'_c)`: `q`, `p` are the probabilities of student and
- * teacher at temperature 1, `t` the true class, `q'`, `p'` the softmax at `tau` over the classes without `t`. Logits `(N, C)`.
+ * teacher at temperature 1, `t` the true class, `q'`, `p'` the softmax at `tau` over the classes without `t`. Each position
+ * is a sample.
  *
  * Yang et al.: From Knowledge Distillation to Self-Knowledge Distillation: A Unified Approach with Normalized Loss and
  * Customized Soft Labels, arXiv 2303.13005.
  */
-export class NKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], classes: ['gtLabels'] };
+export class NKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Normalized distillation: target and other classes apart.',
+    paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
+  };
+  static override readonly schema = teacherSchema({ ...own, ...labelShape });
+  override readonly inputs = { required: ['predsS', 'predsT', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: NKDLossOptions = {}) {
     super(options);
   }
 
-  /** @throws {RetortError} when shapes do not agree. */
-  override forward({ predsS, predsT, gtLabels }: NKDLossArguments): Tensor {
+  /** @throws {RetortError} when shapes do not agree, or a label that counts is outside `[0, C)`. */
+  override forward({ predsS, predsT, gtLabels, mask }: NKDLossArguments): Tensor {
     requireSameShape('NKDLoss', ['predsS', predsS], ['predsT', predsT]);
-    const labels = labelsOf('NKDLoss', predsS, gtLabels);
-    const [student, teacher] = sides(predsS, predsT, this.options.teacherDetach);
+    const named = [
+      ['predsS', predsS],
+      ['predsT', predsT],
+    ] as const;
+    const { rows, labels } = labeledRows('NKDLoss', named, this.options, { gtLabels, mask });
+    const [student, teacher] = sides(...rows, this.options.teacherDetach);
     const [own, given] = [targetOf(student.logSoftmax(1), labels), targetOf(teacher.softmax(1), labels)]; // (N)
     const target = functional.expectationTerms(given, own);
     const [s, t] = both([student, teacher], (logits) => othersOf(logits, labels).div(this.options.tau));
     const [logQ, logP] = both([s, t], logSoftmaxOfPossible);
     const others = functional.expectationTerms(logP.exp(), logQ).sum(1); // (N)
-    return this.weigh(target.add(others.mul(this.options.gamma * this.options.tau ** 2)).mean(), -1);
+    return this.weigh(meanOf(target.add(others.mul(this.options.gamma * this.options.tau ** 2)).neg()));
   }
 }
-
-export const nkdLoss = entry(NKDLoss, {
-  summary: 'Normalised distillation: target and other classes apart.',
-  paper: 'Yang et al. 2023 (NKD), arXiv 2303.13005',
-});

@@ -2,7 +2,6 @@
 // embeddings.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -33,6 +32,10 @@ export type NSTLossArguments = FeaturePair;
  * Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, arXiv 1707.01219.
  */
 export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Maximum mean discrepancy between the channels of both networks.',
+    paper: 'Huang, Wang 2017, arXiv 1707.01219',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -73,8 +76,3 @@ function distances(x: Tensor, y: Tensor): Tensor {
   const [a, b] = both([x, y], (vectors) => vectors.square().sum(2)); // (N, C), (N, C')
   return a.unsqueeze(2).add(b.unsqueeze(1)).sub(gram(x, y).mul(2));
 }
-
-export const nstLoss = entry(NSTLoss, {
-  summary: 'Maximum mean discrepancy between the channels of both networks.',
-  paper: 'Huang, Wang 2017, arXiv 1707.01219',
-});

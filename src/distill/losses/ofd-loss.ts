@@ -1,7 +1,6 @@
 // Overhaul of feature distillation: a squared difference that lets the student be as negative as it likes.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -24,6 +23,10 @@ export type OFDLossArguments = FeaturePair;
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
  */
 export class OFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Squared difference, but for what is negative on both sides with the student below.',
+    paper: 'Heo et al. 2019 (OFD), arXiv 1904.01866',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -41,8 +44,3 @@ export class OFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     return this.weigh(sum, 1 / ((sFeature.shape[0] ?? 1) * this.options.mulFactor));
   }
 }
-
-export const ofdLoss = entry(OFDLoss, {
-  summary: 'Squared difference, but for what is negative on both sides with the student below.',
-  paper: 'Heo et al. 2019 (OFD), arXiv 1904.01866',
-});

@@ -1,16 +1,16 @@
 // Data-free learning: the teacher is to be sure about what the generator makes.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { requireRank } from './common/shapes.ts';
+import { classAxis, classShape, rowsOf } from './common/classes.ts';
+import type { ClassOptions, ClassSettings } from './common/classes.ts';
 import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
-import type { LossOptions } from './loss.ts';
+import type { LossOptions, LossSettings } from './loss.ts';
 
-export type OnehotLikeLossOptions = LossOptions;
+export interface OnehotLikeLossOptions extends LossOptions, ClassOptions {}
 
 export interface OnehotLikeLossArguments {
-  /** The teacher's logits on generated images, `(N, C)` or `(N, C, ...)`. */
+  /** The teacher's logits on generated images, `(N, C)` or with more positions. */
   predsT: Tensor;
 }
 
@@ -19,18 +19,22 @@ export interface OnehotLikeLossArguments {
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
  */
-export class OnehotLikeLoss extends DistillLoss {
-  static override readonly schema = lossSchema({});
+export class OnehotLikeLoss extends DistillLoss<LossSettings & ClassSettings> {
+  static readonly about = {
+    summary: 'Cross-entropy of the teacher with its own choice, to train a generator.',
+    paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
+  };
+  static override readonly schema = lossSchema(classShape);
   override readonly inputs = { required: ['predsT'] };
 
-  /** @throws {RetortError} when the logits have no classes, dimension 1. */
+  /** @throws {RetortError} for options that make no sense. */
+  constructor(options: OnehotLikeLossOptions = {}) {
+    super(options);
+  }
+
+  /** @throws {RetortError} when the logits have no axis `dim`. */
   override forward({ predsT }: OnehotLikeLossArguments): Tensor {
-    requireRank('OnehotLikeLoss', ['predsT', predsT], [2, 3, 4], '(N, C) or (N, C, ...)');
-    return this.weigh(functional.crossEntropy(widened(predsT), predsT.detach().argmax(1)));
+    const rows = rowsOf(predsT, classAxis('OnehotLikeLoss', ['predsT', predsT], this.options.dim));
+    return this.weigh(functional.crossEntropy(widened(rows), rows.detach().argmax(1)));
   }
 }
-
-export const onehotLikeLoss = entry(OnehotLikeLoss, {
-  summary: 'Cross-entropy of the teacher with its own choice, to train a generator.',
-  paper: 'Chen et al. 2019 (DAFL), arXiv 1904.01186',
-});

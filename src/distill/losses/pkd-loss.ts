@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -31,6 +30,10 @@ export interface PKDLossArguments {
  * Cao et al.: PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
  */
 export class PKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Squared difference of standardized feature maps: their Pearson correlation.',
+    paper: 'Cao et al. 2022 (PKD), arXiv 2207.02039',
+  };
   static override readonly schema = openTeacherSchema(own);
   override readonly inputs = { required: ['predsS', 'predsT'] };
 
@@ -58,7 +61,7 @@ export class PKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     if (this.options.resizeStu) student = resized(student, teacher.shape);
     else teacher = resized(teacher, student.shape);
     requireSameShape('PKDLoss', ['predsS', student], ['predsT', teacher]);
-    return functional.mseLoss(standardised(student), standardised(teacher)).div(2);
+    return functional.mseLoss(standardized(student), standardized(teacher)).div(2);
   }
 }
 
@@ -73,13 +76,8 @@ function resized(maps: Tensor, [, , height, width]: readonly number[]): Tensor {
 }
 
 /** Mean 0 and deviation 1 for each channel; zero where a channel is one number. */
-function standardised(maps: Tensor): Tensor {
+function standardized(maps: Tensor): Tensor {
   const centred = maps.sub(maps.mean([0, 2, 3], true));
   if (maps.numel === maps.shape[1]) return centred;
   return centred.div(maps.std([0, 2, 3], true, true).add(1e-6));
 }
-
-export const pkdLoss = entry(PKDLoss, {
-  summary: 'Squared difference of standardised feature maps: their Pearson correlation.',
-  paper: 'Cao et al. 2022 (PKD), arXiv 2207.02039',
-});

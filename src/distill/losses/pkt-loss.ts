@@ -1,5 +1,4 @@
 // Probabilistic knowledge transfer: how probable each sample thinks the others are.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines, flattened } from './common/pairwise.ts';
 import { requireSameBatch } from './common/shapes.ts';
@@ -20,6 +19,10 @@ const eps = 1e-7;
  * Passalis, Tefas: Learning Deep Representations with Probabilistic Knowledge Transfer, arXiv 1803.10837.
  */
 export class PKTLoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Probabilities of samples given each other, by cosine similarity.',
+    paper: 'Passalis, Tefas 2018, arXiv 1803.10837',
+  };
   static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -41,8 +44,3 @@ function conditional(feature: Tensor): Tensor {
   const kernel = cosines(flattened(feature)).clampMin(-1).add(1); // rounding may take a cosine below -1
   return kernel.div(kernel.sum(1, true));
 }
-
-export const pktLoss = entry(PKTLoss, {
-  summary: 'Probabilities of samples given each other, by cosine similarity.',
-  paper: 'Passalis, Tefas 2018, arXiv 1803.10837',
-});

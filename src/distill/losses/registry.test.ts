@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 import { expect, it } from 'vitest';
 
-import { losses } from './index.ts';
+import { buildLoss, losses } from './index.ts';
 
 const tests = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.test.ts'))
@@ -22,4 +22,21 @@ it('names all losses of MMRazor', () => {
   ];
   expect(original).toHaveLength(22);
   expect(losses.names()).toEqual(expect.arrayContaining(original));
+});
+
+it('lists every file of a loss, and exports its class', () => {
+  const listed = readFileSync(`${import.meta.dirname}/all.ts`, 'utf8');
+  const others = ['all.ts', 'index.ts', 'loss.ts', 'registry.ts'];
+  const files = readdirSync(import.meta.dirname).filter((file) => /^[\w-]+\.ts$/.test(file) && !others.includes(file));
+  expect(files).toHaveLength(losses.names().length);
+  expect(files.filter((file) => !listed.includes(`'./${file}'`))).toEqual([]);
+});
+
+it.each([
+  ['CRDLoss', { sampleN: 4, negNum: 1, temperature: 0.1 }, { tau: 0.1 }],
+  ['FGDLoss', { channels: 1, temperature: 2 }, { tau: 2 }],
+  ['CATKDLoss', { normalise: false }, { normalize: false }],
+  ['FBKDLoss', { nonloaclWeight: 3 }, { nonlocalWeight: 3 }],
+])('%s takes %j, an older name', (type, older, newer) => {
+  expect(buildLoss({ type, ...older }).options).toMatchObject(newer);
 });

@@ -1,13 +1,11 @@
 // Reverse Kullback-Leibler divergence: the student is asked to stay where the teacher is likely, not to cover all of it.
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type ReverseKLOptions = DivergenceOptions;
-export type ReverseKLArguments = LogitPair;
+export type ReverseKLArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * KL(q || p)`, `q = softmax(predsS / tau)`, `p = softmax(predsT / tau)`, computed in log space.
@@ -16,12 +14,12 @@ export type ReverseKLArguments = LogitPair;
  * Gu, Dong, Wei, Huang: MiniLLM: Knowledge Distillation of Large Language Models, arXiv 2306.08543.
  */
 export class ReverseKL extends Divergence {
+  static readonly about = {
+    summary: 'KL divergence from the student to the teacher: seeks the modes of the teacher.',
+    paper: 'Gu, Dong, Wei, Huang 2023 (MiniLLM), arXiv 2306.08543',
+  };
+
   protected override terms(student: Tensor, teacher: Tensor): Tensor {
     return functional.klTerms(student, teacher);
   }
 }
-
-export const reverseKL = entry(ReverseKL, {
-  summary: 'KL divergence from the student to the teacher: seeks the modes of the teacher.',
-  paper: 'Gu, Dong, Wei, Huang 2023 (MiniLLM), arXiv 2306.08543',
-});

@@ -1,7 +1,6 @@
 // Structured distillation for dense prediction: how alike the places of a map are to each other.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { cosines } from './common/pairwise.ts';
@@ -27,6 +26,10 @@ export type SKDLossArguments = FeaturePair;
  * Liu et al.: Structured Knowledge Distillation for Semantic Segmentation, arXiv 1903.04197.
  */
 export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Similarities between the places of a map.',
+    paper: 'Liu et al. 2019 (SKD), arXiv 1903.04197',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -56,8 +59,3 @@ export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     return cosines(nodes.flatten(2).transpose(1, 2));
   }
 }
-
-export const skdLoss = entry(SKDLoss, {
-  summary: 'Similarities between the places of a map.',
-  paper: 'Liu et al. 2019 (SKD), arXiv 1903.04197',
-});

@@ -2,12 +2,10 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence, divergenceSchema, logMixture } from './common/divergence.ts';
-import type { DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions, DivergenceSettings } from './common/divergence.ts';
 
 const own = {
   /** Share of the first distribution in the mixture, within (0, 1). Default 0.1. */
@@ -16,7 +14,7 @@ const own = {
   reverse: z.boolean().default(false),
 };
 export interface SkewKLOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
-export type SkewKLArguments = LogitPair;
+export type SkewKLArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * KL(p || alpha p + (1 - alpha) q)`, or with `reverse` `KL(q || alpha q + (1 - alpha) p)`, where
@@ -25,6 +23,10 @@ export type SkewKLArguments = LogitPair;
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
  */
 export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence to a mixture of both distributions, forward or reverse.',
+    paper: 'Ko, Kim, Chen, Yun 2024 (DistiLLM), arXiv 2402.03898',
+  };
   static override readonly schema = divergenceSchema(own);
 
   /** @throws {RetortError} for options that make no sense. */
@@ -37,8 +39,3 @@ export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof 
     return functional.klTerms(from, logMixture(from, to, this.options.alpha));
   }
 }
-
-export const skewKL = entry(SkewKL, {
-  summary: 'KL divergence to a mixture of both distributions, forward or reverse.',
-  paper: 'Ko, Kim, Chen, Yun 2024 (DistiLLM), arXiv 2402.03898',
-});

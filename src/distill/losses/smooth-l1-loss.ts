@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -24,6 +23,10 @@ export type SmoothL1LossArguments = FeaturePair;
  * Girshick: Fast R-CNN, arXiv 1504.08083. Features often have a few channels far larger than the rest.
  */
 export class SmoothL1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Squared difference of features where small, absolute where large.',
+    paper: 'Girshick 2015, arXiv 1504.08083',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -39,8 +42,3 @@ export class SmoothL1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typ
     return this.weigh(functional.smoothL1Loss(student, teacher, { beta: this.options.beta }));
   }
 }
-
-export const smoothL1Loss = entry(SmoothL1Loss, {
-  summary: 'Squared difference of features where small, absolute where large.',
-  paper: 'Girshick 2015, arXiv 1504.08083',
-});

@@ -3,10 +3,11 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { stack } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { classShape, divisorOf, positionsOf, samplesFirst, withoutIgnored } from './common/classes.ts';
+import type { ClassOptions, ClassSettings, Masked } from './common/classes.ts';
 import { logSum } from './common/divergence.ts';
 import { requireSameShape } from './common/shapes.ts';
 import { teacherSchema, teacherSide, widened } from './common/sides.ts';
@@ -19,15 +20,15 @@ const own = {
   /** One for each teacher, not negative; divided by their sum. Default: all alike. */
   weights: z.array(z.number().nonnegative()).readonly().optional().readonly(),
   /**
-   * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalised). Default
+   * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalized). Default
    * `'probability'`.
    */
   space: z.enum(['probability', 'logit']).default('probability'),
 };
-export interface SoftLabelEnsembleOptions extends TeacherOptions, OptionsFrom<typeof own> {}
+export interface SoftLabelEnsembleOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
 
-export interface SoftLabelEnsembleArguments {
-  /** The student's logits, `(N, C)` or `(N, C, ...)`. */
+export interface SoftLabelEnsembleArguments extends Masked {
+  /** The student's logits, `(N, C)` or with more positions. */
   predsS: Tensor;
   /** Each teacher's logits, of the same shape: map it to a list of records. */
   predsT: readonly Tensor[];
@@ -40,9 +41,13 @@ export interface SoftLabelEnsembleArguments {
  * Hinton, Vinyals, Dean 2015, arXiv 1503.02531, who name both means; You, Xu, Xu, Tao: Learning from Multiple Teacher Networks,
  * KDD 2017.
  */
-export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = teacherSchema(own);
-  override readonly inputs = { required: ['predsS', 'predsT'] };
+export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence from the average of several teachers, plain or weighted.',
+    paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
+  };
+  static override readonly schema = teacherSchema({ ...own, ...classShape });
+  override readonly inputs = { required: ['predsS', 'predsT'], optional: ['mask'] };
 
   /** @throws {RetortError} when all weights are 0. */
   constructor(options: SoftLabelEnsembleOptions = {}) {
@@ -53,21 +58,23 @@ export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsFro
     }
   }
 
-  /** @throws {RetortError} when shapes differ, there is no teacher, or not as many as weights. */
-  override forward({ predsS, predsT }: SoftLabelEnsembleArguments): Tensor {
-    const teacher = this.#target(predsS, predsT);
-    const student = widened(predsS).div(this.options.tau).logSoftmax(1);
-    return this.weigh(
-      functional
-        .klTerms(teacher, student)
-        .sum()
-        .div(predsS.shape[0] ?? 1),
-      this.options.tau ** 2,
-    );
+  /** @throws {RetortError} when shapes differ, the mask does not fit them, there is no teacher, or not as many as weights. */
+  override forward({ predsS, predsT, mask }: SoftLabelEnsembleArguments): Tensor {
+    const { axis, ignored, first } = samplesFirst('SoftLabelEnsemble', ['predsS', predsS], this.options.dim, mask);
+    const softened = (logits: Tensor): Tensor => withoutIgnored(first(logits), ignored, axis).div(this.options.tau);
+    const teacher = this.#target(predsS, predsT, { softened, axis });
+    const student = softened(widened(predsS)).logSoftmax(axis);
+    const divisor = divisorOf('batchmean', positionsOf(student, axis), { ignored });
+    const divergence = withoutIgnored(functional.klTerms(teacher, student), ignored, axis).sum();
+    return this.weigh(divergence.div(divisor), this.options.tau ** 2);
   }
 
   /** The teachers' log-probabilities together, of the student's shape. */
-  #target(predsS: Tensor, predsT: readonly Tensor[]): Tensor {
+  #target(
+    predsS: Tensor,
+    predsT: readonly Tensor[],
+    { softened, axis }: { softened: (logits: Tensor) => Tensor; axis: number },
+  ): Tensor {
     if (!Array.isArray(predsT) || predsT.length === 0) {
       throw new RetortError('SoftLabelEnsemble: predsT: the logits of at least one teacher, as a list, were expected', {
         help: 'map predsT to a list of records: predsT: [{ recorder: ... }, { recorder: ... }]',
@@ -85,14 +92,9 @@ export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & SettingsFro
       requireSameShape('SoftLabelEnsemble', ['predsS', predsS], [`predsT[${i}]`, logits]);
       const share = weights[i]! / total;
       if (share === 0) continue;
-      const softened = teacherSide(logits, this.options.teacherDetach).div(this.options.tau);
-      shares.push(this.options.space === 'logit' ? softened.mul(share) : softened.logSoftmax(1).add(Math.log(share)));
+      const teacher = softened(teacherSide(logits, this.options.teacherDetach));
+      shares.push(this.options.space === 'logit' ? teacher.mul(share) : teacher.logSoftmax(axis).add(Math.log(share)));
     }
-    return this.options.space === 'logit' ? stack(shares).sum(0).logSoftmax(1) : logSum(stack(shares), 0).squeeze(0);
+    return this.options.space === 'logit' ? stack(shares).sum(0).logSoftmax(axis) : logSum(stack(shares), 0).squeeze(0);
   }
 }
-
-export const softLabelEnsemble = entry(SoftLabelEnsemble, {
-  summary: 'KL divergence from the average of several teachers, plain or weighted.',
-  paper: 'Hinton, Vinyals, Dean 2015, arXiv 1503.02531; You et al., KDD 2017',
-});

@@ -20,7 +20,7 @@ describeLoss('SPLoss', {
   sameShape: [['sFeature', 'tFeature']],
 });
 
-it('compares normalised Gram matrices of samples', () => {
+it('compares normalized Gram matrices of samples', () => {
   expect(
     relativeError({ type: 'SPLoss' }, args, ({ sFeature, tFeature }) => {
       const [student, teacher] = [sFeature, tFeature].map((feature) => {

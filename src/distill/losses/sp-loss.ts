@@ -1,5 +1,4 @@
 // Similarity preserving: what looks alike to the teacher should look alike to the student.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { flattened, gram, unit } from './common/pairwise.ts';
 import { requireSameBatch } from './common/shapes.ts';
@@ -18,6 +17,10 @@ export type SPLossArguments = FeaturePair;
  * Tung, Mori: Similarity-Preserving Knowledge Distillation, arXiv 1907.09682.
  */
 export class SPLoss extends DistillLoss<TeacherSettings> {
+  static readonly about = {
+    summary: 'Similarity of samples within the batch is preserved.',
+    paper: 'Tung, Mori 2019, arXiv 1907.09682',
+  };
   static override readonly schema = teacherSchema({});
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
 
@@ -35,8 +38,3 @@ export class SPLoss extends DistillLoss<TeacherSettings> {
     return this.weigh(student.sub(teacher).square().mean());
   }
 }
-
-export const spLoss = entry(SPLoss, {
-  summary: 'Similarity of samples within the batch is preserved.',
-  paper: 'Tung, Mori 2019, arXiv 1907.09682',
-});

@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -37,6 +36,10 @@ export interface SRDLossArguments extends FeaturePair {
  * Yang, Martinez, Bulat, Tzimiropoulos: Knowledge Distillation via Softmax Regression Representation Learning, ICLR 2021.
  */
 export class SRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Features, and what the teacher's classifier says of them.",
+    paper: 'Yang, Martinez, Bulat, Tzimiropoulos, ICLR 2021 (SRD)',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = {
     required: ['sFeature', 'tFeature', 'classifierWeight'],
@@ -81,8 +84,3 @@ function classifierOf(feature: Tensor, weight: Tensor, bias: Tensor | undefined)
   }
   return (x) => ops.linear(x, w!, b);
 }
-
-export const srdLoss = entry(SRDLoss, {
-  summary: "Features, and what the teacher's classifier says of them.",
-  paper: 'Yang, Martinez, Bulat, Tzimiropoulos, ICLR 2021 (SRD)',
-});

@@ -1,10 +1,10 @@
 // Distillation without a teacher: a virtual one that is sure of the true class and knows nothing of the others.
 import { z } from 'zod';
 
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { labelsOf, targetMask, targetOf } from './common/labels.ts';
+import { labeledRows, labelShape, meanOf, targetMask, targetOf } from './common/classes.ts';
+import type { Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
 import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions, LossSettings } from './loss.ts';
@@ -15,13 +15,11 @@ const own = {
   /** Temperature of student and virtual teacher. Default 20. */
   tau: z.number().positive().default(20),
 };
-export interface TfKDLossOptions extends LossOptions, OptionsFrom<typeof own> {}
+export interface TfKDLossOptions extends LossOptions, LabelOptions, OptionsFrom<typeof own> {}
 
-export interface TfKDLossArguments {
-  /** The student's logits, `(N, C)`. */
+export interface TfKDLossArguments extends Labeled {
+  /** The student's logits, `(N, C)` or with more positions, each of them a sample. */
   predsS: Tensor;
-  /** The true classes, int64 `(N)`. */
-  gtLabels: Tensor;
 }
 
 /**
@@ -32,26 +30,31 @@ export interface TfKDLossArguments {
  *
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
  */
-export class TfKDLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = lossSchema(own);
-  override readonly inputs = { required: ['predsS', 'gtLabels'], classes: ['gtLabels'] };
+export class TfKDLoss extends DistillLoss<LossSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
+    paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
+  };
+  static override readonly schema = lossSchema({ ...own, ...labelShape });
+  override readonly inputs = { required: ['predsS', 'gtLabels'], optional: ['mask'], classes: ['gtLabels'] };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: TfKDLossOptions = {}) {
     super(options);
   }
 
-  /** @throws {RetortError} when shapes do not agree. */
-  override forward({ predsS, gtLabels }: TfKDLossArguments): Tensor {
-    const labels = labelsOf('TfKDLoss', predsS, gtLabels);
-    const classes = predsS.shape[1]!;
-    const student = widened(predsS).div(this.options.tau).logSoftmax(1); // (N, C)
+  /** @throws {RetortError} when shapes do not agree, or a label that counts is outside `[0, C)`. */
+  override forward({ predsS, gtLabels, mask }: TfKDLossArguments): Tensor {
+    const named = ['predsS', predsS] as const;
+    const { rows, labels } = labeledRows('TfKDLoss', [named, named], this.options, { gtLabels, mask });
+    const student = widened(rows[0]).div(this.options.tau).logSoftmax(1); // (N, C)
+    const classes = student.shape[1]!;
     const [hit, miss] = virtualTeacher(classes, this.options);
     const target = targetOf(student, labels); // (N)
     const others = student.maskedFill(targetMask(student, labels), 0).sum(1);
     const entropy = -(hit * Math.log(hit) + (classes - 1) * (miss === 0 ? 0 : miss * Math.log(miss)));
-    const crossEntropy = target.mul(hit).add(others.mul(miss)).mean().neg();
-    return this.weigh(crossEntropy.sub(entropy), this.options.tau ** 2);
+    const crossEntropy = target.mul(hit).add(others.mul(miss)).neg(); // (N)
+    return this.weigh(meanOf(crossEntropy.sub(entropy)), this.options.tau ** 2);
   }
 }
 
@@ -62,8 +65,3 @@ function virtualTeacher(classes: number, { correct, tau }: { correct: number; ta
   const hit = 1 / (1 + (classes - 1) * ratio);
   return [hit, hit * ratio];
 }
-
-export const tfKDLoss = entry(TfKDLoss, {
-  summary: 'KL divergence from a virtual teacher made of the labels; needs no teacher.',
-  paper: 'Yuan, Tay, Li, Wang, Feng 2019 (Tf-KD), arXiv 1909.11723',
-});

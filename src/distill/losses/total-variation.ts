@@ -1,12 +1,10 @@
 // Total variation distance: the most that the two distributions can differ in the probability of any set of classes.
-import { entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
-import type { DivergenceOptions } from './common/divergence.ts';
-import type { LogitPair } from './common/sides.ts';
+import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
 export type TotalVariationOptions = DivergenceOptions;
-export type TotalVariationArguments = LogitPair;
+export type TotalVariationArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau * 1/2 sum |p - q|`, `q = softmax(predsS / tau)`, `p = softmax(predsT / tau)`. The paper has no temperature;
@@ -15,6 +13,11 @@ export type TotalVariationArguments = LogitPair;
  * Wen, Li, Du, Mou: f-Divergence Minimization for Sequence-Level Knowledge Distillation, arXiv 2307.15190.
  */
 export class TotalVariation extends Divergence {
+  static readonly about = {
+    summary: 'Half the sum of the absolute differences of class probabilities.',
+    paper: 'Wen, Li, Du, Mou 2023, arXiv 2307.15190',
+  };
+
   protected override get scale(): number {
     return this.options.tau;
   }
@@ -23,8 +26,3 @@ export class TotalVariation extends Divergence {
     return teacher.exp().sub(student.exp()).abs().div(2);
   }
 }
-
-export const totalVariation = entry(TotalVariation, {
-  summary: 'Half the sum of the absolute differences of class probabilities.',
-  paper: 'Wen, Li, Du, Mou 2023, arXiv 2307.15190',
-});

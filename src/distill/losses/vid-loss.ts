@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { Conv2d, Parameter, ReLU, Sequential } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { full, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -40,6 +39,10 @@ export type VIDLossArguments = FeaturePair;
  * Ahn, Hu, Damianou, Lawrence, Dai: Variational Information Distillation for Knowledge Transfer, arXiv 1904.05835.
  */
 export class VIDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: "Likelihood of the teacher's features under the student's prediction.",
+    paper: 'Ahn, Hu, Damianou, Lawrence, Dai 2019, arXiv 1904.05835',
+  };
   static override readonly schema = teacherSchema(own);
   override readonly inputs = { required: ['sFeature', 'tFeature'] };
   /** `(tChannels)` */
@@ -81,8 +84,3 @@ function regressorOf(widths: readonly number[]): Sequential {
   const convolutions = widths.slice(1).map((width, i) => new Conv2d(widths[i]!, width, { kernelSize: 1, bias: false }));
   return new Sequential(...convolutions.flatMap((conv, i) => (i === 0 ? [conv] : [new ReLU(), conv])));
 }
-
-export const vidLoss = entry(VIDLoss, {
-  summary: "Likelihood of the teacher's features under the student's prediction.",
-  paper: 'Ahn, Hu, Damianou, Lawrence, Dai 2019, arXiv 1904.05835',
-});

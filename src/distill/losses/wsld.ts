@@ -3,11 +3,11 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { classIndices } from './common/class-indices.ts';
-import { requireRank, requireSameShape, shown } from './common/shapes.ts';
+import { classAxis, labeledRows, labelShape, meanOf } from './common/classes.ts';
+import type { Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
+import { requireSameShape, shown } from './common/shapes.ts';
 import { openTeacherSchema, sides } from './common/sides.ts';
 import type { OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
@@ -18,15 +18,13 @@ const own = {
   /** How many classes the logits must have, as a check. Default: any. */
   numClasses: z.int().positive().optional(),
 };
-export interface WSLDOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
+export interface WSLDOptions extends OpenTeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
-export interface WSLDArguments {
-  /** The student's logits, `(N, C)`. */
+export interface WSLDArguments extends Labeled {
+  /** The student's logits, `(N, C)` or with more positions, each of them a sample. */
   student: Tensor;
   /** The teacher's logits, of the same shape. */
   teacher: Tensor;
-  /** The true classes, int64 `(N)` or `(N, 1)`. */
-  gtLabels: Tensor;
 }
 
 /**
@@ -35,9 +33,17 @@ export interface WSLDArguments {
  *
  * Zhou et al.: Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective, arXiv 2102.00650.
  */
-export class WSLD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = openTeacherSchema(own);
-  override readonly inputs = { required: ['student', 'teacher', 'gtLabels'], classes: ['gtLabels'] };
+export class WSLD extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
+  static readonly about = {
+    summary: 'Soft labels, weighted by how far the student is behind the teacher.',
+    paper: 'Zhou et al. 2021 (WSLD), arXiv 2102.00650',
+  };
+  static override readonly schema = openTeacherSchema({ ...own, ...labelShape });
+  override readonly inputs = {
+    required: ['student', 'teacher', 'gtLabels'],
+    optional: ['mask'],
+    classes: ['gtLabels'],
+  };
 
   /** @throws {RetortError} for options that make no sense. */
   constructor(options: WSLDOptions = {}) {
@@ -45,29 +51,28 @@ export class WSLD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>
   }
 
   /** @throws {RetortError} when shapes do not agree, or a label is outside `[0, C)`. */
-  override forward({ student, teacher, gtLabels }: WSLDArguments): Tensor {
-    const { tau, numClasses, teacherDetach } = this.options;
-    requireRank('WSLD', ['student', student], [2], '(N, C)');
+  override forward({ student, teacher, gtLabels, mask }: WSLDArguments): Tensor {
+    const { tau, numClasses, teacherDetach, dim } = this.options;
     requireSameShape('WSLD', ['student', student], ['teacher', teacher]);
-    if (numClasses !== undefined && student.shape[1] !== numClasses) {
+    const classes = student.shape[classAxis('WSLD', ['student', student], dim)];
+    if (numClasses !== undefined && classes !== numClasses) {
       throw new RetortError(
-        `WSLD: numClasses is ${numClasses}, but student has shape ${shown(student.shape)}: ${student.shape[1]} classes`,
+        `WSLD: numClasses is ${numClasses}, but student has shape ${shown(student.shape)}: ${classes} classes`,
         { help: 'leave numClasses out: any number of classes is taken then' },
       );
     }
-    const labels = classIndices('WSLD', ['student', student], gtLabels);
-    const [ours, theirs] = sides(student, teacher, teacherDetach);
+    const named = [
+      ['student', student],
+      ['teacher', teacher],
+    ] as const;
+    const { rows, labels } = labeledRows('WSLD', named, this.options, { gtLabels, mask });
+    const [ours, theirs] = sides(...rows, teacherDetach);
     const own = (logits: Tensor): Tensor => functional.crossEntropy(logits.detach(), labels, { reduction: 'none' });
     const [behind, ahead] = [own(ours), own(theirs).add(1e-7)];
     const equal = behind.eq(Infinity).logicalAnd(ahead.eq(Infinity)); // both rule the true class out
     const focus = behind.div(ahead).maskedFill(equal, 1).neg().expm1().neg(); // (N), within [0, 1]
     const [logQ, p] = [ours.div(tau).logSoftmax(1), theirs.div(tau).softmax(1)];
     const soft = functional.expectationTerms(p, logQ).sum(1); // (N)
-    return this.weigh(focus.mul(soft).mean(), -(tau ** 2));
+    return this.weigh(meanOf(focus.mul(soft).neg()), tau ** 2);
   }
 }
-
-export const wsld = entry(WSLD, {
-  summary: 'Soft labels, weighted by how far the student is behind the teacher.',
-  paper: 'Zhou et al. 2021 (WSLD), arXiv 2102.00650',
-});

@@ -1,13 +1,11 @@
 // Records the gradients that flow back through what modules return, one record a call.
 import { RetortError } from '../../errors.ts';
-import type { Module } from '../../nn/index.ts';
 import { mapLeaves, Tensor } from '../../torch/index.ts';
 import type { HookHandle } from '../../torch/index.ts';
 import { hold } from '../held.ts';
 import type { Held } from '../held.ts';
 import type { Call } from './call.ts';
-import { ModuleSource } from './module-source.ts';
-import { Recorder } from './recorder.ts';
+import { ModuleRecorder } from './module-recorders.ts';
 
 /** The place of one tensor of an output, to which its gradient comes. */
 class Place {
@@ -24,26 +22,11 @@ class Place {
  * Sources as in `ModuleOutputsRecorder`. Backward may run after the recording has ended; it adds up to the next recording or
  * `clear()`, which take the hooks off.
  */
-export class ModuleGradientsRecorder extends Recorder {
-  readonly #target: ModuleSource;
+export class ModuleGradientsRecorder extends ModuleRecorder {
   #hooks: HookHandle[] = [];
 
-  constructor(source: string | Module) {
-    const target = new ModuleSource(source, new.target.name);
-    super(source, target.label);
-    this.#target = target;
-  }
-
-  protected override prepare(model: Module | undefined): void {
-    this.#target.find(model);
-  }
-
-  protected override attach(begin: () => Call): Disposable {
-    return this.#target.attach(begin, {
-      after: (call, _args, output) => {
-        call.take(mapLeaves(output, (leaf) => (leaf instanceof Tensor ? this.#watch(leaf, call.scope) : leaf)));
-      },
-    });
+  protected override after(call: Call, _args: readonly unknown[], output: unknown): void {
+    call.take(mapLeaves(output, (leaf) => (leaf instanceof Tensor ? this.#watch(leaf, call.scope) : leaf)));
   }
 
   /** A place for the gradient of a tensor. The hook refers to it weakly, and to the tensor not at all: it keeps nothing alive. */
@@ -84,9 +67,5 @@ export class ModuleGradientsRecorder extends Recorder {
       });
     }
     return { data, versions: new Map(places.flatMap((place) => [...(place.gradient?.versions ?? [])])) };
-  }
-
-  protected override whyNotCalled(): string | undefined {
-    return this.#target.whyNotCalled();
   }
 }

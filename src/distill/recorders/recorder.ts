@@ -2,16 +2,15 @@
 // A record is what the target took or gave, by reference. Its tensors live in the scope in which recording began: what a training
 // step records is freed when the step ends, whatever the recorder still refers to. Recorded outside any scope they live until the
 // next recording or `clear()`.
-import { RetortError } from '../../errors.ts';
+import { didYouMean, RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import type { Module, Parameter } from '../../nn/index.ts';
-import { currentScope } from '../../torch/index.ts';
+import { currentScope, isPlainObject } from '../../torch/index.ts';
 import { makeBlock, within } from '../block.ts';
 import type { Block } from '../block.ts';
 import { conditionOf } from '../held.ts';
 import type { Held } from '../held.ts';
 import { Call } from './call.ts';
-import { partOf } from './part.ts';
 
 /** A recording under way; ending it (`using`, or `end()`) detaches the recorder and leaves the records readable. */
 export type Recording = Block;
@@ -183,4 +182,36 @@ export abstract class Recorder {
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/**
+ * One part of a record: an element of an array, a value of a plain object or of a Map.
+ * @throws {RetortError} which names `asker`, what the record is and which parts it has.
+ */
+function partOf(data: unknown, key: number | string, asker: string): unknown {
+  const asked = `${asker}: dataIdx ${JSON.stringify(key)}`;
+  if (Array.isArray(data)) {
+    const parts: readonly unknown[] = data;
+    if (typeof key === 'number' && Number.isInteger(key) && key < parts.length && key >= -parts.length) {
+      return parts.at(key);
+    }
+    throw new RetortError(`${asked} does not exist, the record is an array of ${parts.length}`, {
+      help: parts.length === 0 ? 'leave dataIdx out' : `use 0 to ${parts.length - 1}, or -1 for the last`,
+    });
+  }
+  const entries = data instanceof Map ? data : isPlainObject(data) ? new Map(Object.entries(data)) : undefined;
+  if (entries === undefined) {
+    throw new RetortError(`${asked} asks for a part, but the record is ${nameOf(data)}, which has none`, {
+      help: 'leave dataIdx out',
+    });
+  }
+  const name = data instanceof Map ? key : String(key);
+  if (entries.has(name)) return entries.get(name);
+  const keys = Array.from(entries.keys(), String);
+  throw new RetortError(`${asked} does not exist; ${didYouMean(String(key), keys)}`);
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  return `a ${value.constructor.name}`;
 }

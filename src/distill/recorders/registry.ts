@@ -5,13 +5,14 @@ import type { MethodReference } from '../../intercept/taps.ts';
 import { Module, Parameter } from '../../nn/index.ts';
 import { addressTo, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { FunctionInputsRecorder } from './function-inputs.ts';
-import { FunctionOutputsRecorder } from './function-outputs.ts';
-import { MethodInputsRecorder } from './method-inputs.ts';
-import { MethodOutputsRecorder } from './method-outputs.ts';
+import {
+  FunctionInputsRecorder,
+  FunctionOutputsRecorder,
+  MethodInputsRecorder,
+  MethodOutputsRecorder,
+} from './call-recorders.ts';
 import { ModuleGradientsRecorder } from './module-gradients.ts';
-import { ModuleInputsRecorder } from './module-inputs.ts';
-import { ModuleOutputsRecorder } from './module-outputs.ts';
+import { ModuleInputsRecorder, ModuleOutputsRecorder } from './module-recorders.ts';
 import { ParameterRecorder } from './parameter.ts';
 import { Recorder } from './recorder.ts';
 

@@ -14,7 +14,7 @@ export interface BestMetricOptions {
   minDelta?: number | undefined;
 }
 
-/** The schema of `rule`, for those who have a {@link BestMetric}. */
+/** The schema of `rule`, for those who have a `BestMetric`. */
 export const rule = z.enum(['max', 'min']).exactOptional();
 
 export class BestMetric {

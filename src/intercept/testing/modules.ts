@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { afterAll } from 'vitest';
 
-import { fileKey } from '../module-file.ts';
+import { fileKey } from '../module-resolution.ts';
 import { transform } from '../transform.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -55,7 +55,7 @@ export function importFile(file: string, query = ''): Promise<Namespace> {
 /** Compiles this folder as the build does, for processes without TypeScript; returns the folder of `index.js`. */
 export function compile(): string {
   const folder = writeFiles({});
-  const sources = ['index', 'register', 'hook'].map((name) => join(root, `src/intercept/${name}.ts`));
+  const sources = ['index', 'register', 'hook-thread'].map((name) => join(root, `src/intercept/${name}.ts`));
   const config = join(folder, 'tsconfig.json');
   const compilerOptions = {
     noEmit: false,

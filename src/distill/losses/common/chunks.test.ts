@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 
 import { wave } from '../../../../test/golden.ts';
 import type { TypedConfig } from '../../../registry/index.ts';
-import { grad, memory, noGrad, randn, resetPeakMemory, tensor, tidy } from '../../../torch/index.ts';
+import { grad, memory, noGrad, ones, randn, resetPeakMemory, tensor, tidy } from '../../../torch/index.ts';
 import type { DType, Tensor } from '../../../torch/index.ts';
 import { buildLoss, CrossEntropyLoss, KDSoftCELoss, KLDivergence } from '../index.ts';
 
@@ -23,6 +23,9 @@ const cases: [TypedConfig, number[]][] = [
   [{ type: 'CrossEntropyLoss' }, [7, 5, 2, 2]],
   [{ type: 'KDSoftCELoss', tau: 3, multTemSquare: false }, [7, 5]],
   [{ type: 'KDSoftCELoss', reduction: 'sum' }, [7, 2, 5]],
+  ...[0, 1, -1].flatMap((dim): [TypedConfig, number[]][] =>
+    ['KLDivergence', 'KDSoftCELoss', 'CrossEntropyLoss'].map((type) => [{ type, dim }, [4, 3, 5]]),
+  ),
 ];
 
 it.each(cases)('%j of %j is the same in chunks', (config, shape) => {
@@ -30,7 +33,7 @@ it.each(cases)('%j of %j is the same in chunks', (config, shape) => {
     for (const dtype of ['float64', 'float32', 'bfloat16'] as const) {
       const given: Args = args(dtype, shape);
       if (config.type === 'KDSoftCELoss')
-        given.weight = wave({ shape: shape.slice(0, -1), a: 1, b: 0.3 })
+        given.weight = wave({ shape: shape.toSpliced((config['dim'] as number | undefined) ?? -1, 1), a: 1, b: 0.3 })
           .to(dtype)
           .detach();
       const results = [{}, ...[1, 2, 7, 100].map((chunkSize) => ({ chunkSize }))].map((more) => {
@@ -50,14 +53,40 @@ it.each(cases)('%j of %j is the same in chunks', (config, shape) => {
   });
 });
 
+it.each(['KLDivergence', 'KDSoftCELoss', 'CrossEntropyLoss'])(
+  '%s leaves out what does not count, in chunks too',
+  (type) => {
+    tidy(() => {
+      const given = args('float64', [4, 3, 5]);
+      for (const dim of [0, 1, -1]) {
+        const positions = [4, 3, 5].toSpliced(dim, 1);
+        const mask = wave({ shape: positions, a: 1, b: 0.3 }).detach().gt(0);
+        const [whole, ...chunked] = [undefined, 1, 2, 7].map((chunkSize) => {
+          const forward = buildLoss({ type, dim, chunkSize }).forward as (given: object) => Tensor;
+          const value = forward({ ...given, mask });
+          return [value, grad([value], [given.predsS])[0]!] as const;
+        });
+        for (const [value, gradient] of chunked) {
+          expect(value).toBeAllClose(whole![0], { rtol: 1e-12 });
+          expect(gradient).toBeAllClose(whole![1], { rtol: 1e-12, atol: 1e-14 });
+        }
+      }
+    });
+  },
+);
+
 it('needs no more than the gradient, which is kept until backward', () => {
   tidy(() => {
-    const [predsS, predsT] = [randn([256, 4000]).requiresGrad_(), randn([256, 4000])];
+    const [predsS, predsT] = [randn([2, 128, 4000]).requiresGrad_(), randn([2, 128, 4000])];
+    const mask = ones([2, 128]);
     const size = 256 * 4000 * 4;
     const peak = (options: object): number => {
       const before = memory().bytes;
       resetPeakMemory();
-      tidy(() => void grad([new KLDivergence({ tau: 2, ...options }).forward({ predsS, predsT })], [predsS]));
+      tidy(
+        () =>
+          void grad([new KLDivergence({ tau: 2, dim: -1, ...options }).forward({ predsS, predsT, mask })], [predsS]),
+      );
       return (memory().peakBytes - before) / size;
     };
     const [plain, chunked] = [peak({}), peak({ chunkSize: 8 })];

@@ -8,7 +8,7 @@ export interface ContrastMemoryOptions {
   dimOut: number;
   sampleN: number;
   negNum: number;
-  temperature: number;
+  tau: number;
   momentum: number;
 }
 
@@ -19,7 +19,7 @@ export interface FeatureBatch {
 }
 
 /**
- * Two memories `(sampleN, dimOut)`, at first uniform within `±sqrt(3 / dimOut)`, and `params`: `[negNum, temperature, Z_s, Z_t,
+ * Two memories `(sampleN, dimOut)`, at first uniform within `±sqrt(3 / dimOut)`, and `params`: `[negNum, tau, Z_s, Z_t,
  * momentum]`, where the constants Z are -1 until the first batch sets them. Names and contents of the buffers are MMRazor's.
  */
 export class ContrastMemory extends Module {
@@ -29,7 +29,7 @@ export class ContrastMemory extends Module {
   /** The teacher's. */
   readonly memory_v2: Buffer;
 
-  constructor({ dimOut, sampleN, negNum, temperature, momentum }: ContrastMemoryOptions) {
+  constructor({ dimOut, sampleN, negNum, tau, momentum }: ContrastMemoryOptions) {
     super();
     const bound = 1 / Math.sqrt(dimOut / 3);
     const uniform = (): Tensor =>
@@ -37,18 +37,18 @@ export class ContrastMemory extends Module {
         .rand([sampleN, dimOut])
         .mul_(2 * bound)
         .add_(-bound);
-    this.params = tidy(() => new Buffer(tensor([negNum, temperature, -1, -1, momentum])));
+    this.params = tidy(() => new Buffer(tensor([negNum, tau, -1, -1, momentum])));
     this.memory_v1 = tidy(() => new Buffer(uniform()));
     this.memory_v2 = tidy(() => new Buffer(uniform()));
   }
 
   /**
-   * `log (exp(x . v / temperature) / Z)` of student and teacher, each with the other's memory of `samples`, int64 `(N, K)`: `(N, K)`
+   * `log (exp(x . v / tau) / Z)` of student and teacher, each with the other's memory of `samples`, int64 `(N, K)`: `(N, K)`
    * each. The first batch sets `Z` to the mean of what it divides, times `sampleN`.
    */
-  override forward(batch: FeatureBatch, samples: Tensor, temperature: number): [student: Tensor, teacher: Tensor] {
-    const student = similarities(batch.student, this.memory_v2, samples).div(temperature);
-    const teacher = similarities(batch.teacher, this.memory_v1, samples).div(temperature);
+  override forward(batch: FeatureBatch, samples: Tensor, tau: number): [student: Tensor, teacher: Tensor] {
+    const student = similarities(batch.student, this.memory_v2, samples).div(tau);
+    const teacher = similarities(batch.teacher, this.memory_v1, samples).div(tau);
     return [student.sub(this.#logZ(2, student)), teacher.sub(this.#logZ(3, teacher))];
   }
 

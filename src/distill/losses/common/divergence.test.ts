@@ -69,7 +69,7 @@ const withoutTheClass: [type: string, more?: object][] = [
   ['MLKDLoss', { classWeight: 0 }],
   ['SoftLabelEnsemble', { space: 'logit' }],
   ['SoftLabelEnsemble', { space: 'probability' }],
-  ['StandardisedLogits', { loss: { type: 'KLDivergence' } }],
+  ['StandardizedLogits', { loss: { type: 'KLDivergence' } }],
 ];
 
 it.each(withoutTheClass)(
@@ -97,7 +97,7 @@ it.each(withoutTheClass)(
     tidy(() => {
       const last = tensor([[0, 0, 0, 1]]).gt(0);
       for (const options of [{}, { teacherDetach: false }, { compat: 'mmrazor' }]) {
-        if ('teacherDetach' in options && ['CrossEntropyLoss', 'StandardisedLogits'].includes(type)) continue;
+        if ('teacherDetach' in options && ['CrossEntropyLoss', 'StandardizedLogits'].includes(type)) continue;
         const [value, ...gradients] = compute((logits) => logits.maskedFill(last, -Infinity), options);
         const [expected, ...wanted] = compute((logits) => logits.narrow(1, 0, 3), options);
         expect(value).toBeCloseTo(expected, 10);

@@ -29,9 +29,9 @@ export class LayerAttention extends Module {
 
   constructor({ sChannels, tChannels, qkDim }: LayerAttentionOptions) {
     super();
-    this.queries = new ModuleList(tChannels.map((channels) => normalisedLinear(channels, qkDim)));
-    this.keys = new ModuleList(sChannels.map((channels) => normalisedLinear(channels, qkDim)));
-    this.bilinear = normalisedLinear(qkDim, qkDim * tChannels.length);
+    this.queries = new ModuleList(tChannels.map((channels) => normalizedLinear(channels, qkDim)));
+    this.keys = new ModuleList(sChannels.map((channels) => normalizedLinear(channels, qkDim)));
+    this.bilinear = normalizedLinear(qkDim, qkDim * tChannels.length);
     this.p_t = positions(tChannels.length, qkDim);
     this.p_s = positions(sChannels.length, qkDim);
     this.qkDim = qkDim;
@@ -47,7 +47,7 @@ export class LayerAttention extends Module {
   }
 }
 
-function normalisedLinear(from: number, to: number): Sequential {
+function normalizedLinear(from: number, to: number): Sequential {
   return new Sequential({ linear: new Linear(from, to), bn: new BatchNorm1d(to) });
 }
 

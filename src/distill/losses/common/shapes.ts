@@ -69,7 +69,7 @@ export function suggestConnector(from: readonly number[], to: readonly number[])
   if (from.length !== 4 || to.length !== 4) return undefined;
   const steps: string[] = [];
   if (from[1] !== to[1]) {
-    steps.push(`{ type: 'ConvModuleConnector', inChannel: ${from[1]}, outChannel: ${to[1]}, actCfg: null }`);
+    steps.push(`{ type: 'ConvModuleConnector', inChannels: ${from[1]}, outChannels: ${to[1]}, actCfg: null }`);
   }
   if (from[2] !== to[2] || from[3] !== to[3]) {
     const size = `size: [${to[2]}, ${to[3]}]`;

@@ -35,7 +35,7 @@ export function openTeacherSchema<S extends z.ZodRawShape>(own: S) {
 }
 
 export interface LogitPair {
-  /** The student's logits, `(N, C)` or `(N, C, ...)`: the classes along dimension 1. */
+  /** The student's logits, `(N, C)`, or with more positions, such as `(N, C, H, W)` and `(N, L, C)`: `dim` says which axis is C. */
   predsS: Tensor;
   /** The teacher's logits, of the same shape. */
   predsT: Tensor;

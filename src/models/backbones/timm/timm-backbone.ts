@@ -69,7 +69,7 @@ export class TIMMBackbone extends Module {
     this.initWeights();
   }
 
-  /** See {@link TimmRegNet.initWeights}; then the checkpoint, where there is one. */
+  /** See `TimmRegNet.initWeights`; then the checkpoint, where there is one. */
   initWeights(): void {
     const { initCfg, checkpointPath: checkpoint = '' } = this.#options;
     initialize(this, { initCfg, usual: null, after: () => this.timm_model.initWeights() });

@@ -1,0 +1,58 @@
+// The recorders of functions and methods, which see calls through a tap: what is given (without `this`) or what is returned, one record
+// a call.
+import { functionTarget, methodTarget } from '../../intercept/taps.ts';
+import type { AddressOptions, MethodReference, TapTarget } from '../../intercept/taps.ts';
+import type { Call } from './call.ts';
+import { Recorder } from './recorder.ts';
+import type { RecorderSource } from './recorder.ts';
+
+abstract class CallRecorder extends Recorder {
+  readonly #target: TapTarget;
+  readonly #what: 'inputs' | 'outputs';
+
+  constructor(source: RecorderSource, target: TapTarget, what: 'inputs' | 'outputs') {
+    super(source, `${new.target.name}("${target.address}")`);
+    this.#target = target;
+    this.#what = what;
+  }
+
+  protected override prepare(): void {}
+
+  protected override attach(begin: () => Call): Disposable {
+    return this.#target.tap(({ args }, next) => {
+      const call = begin();
+      if (this.#what === 'inputs') call.take([...args]);
+      return call.settle(next(), (result) => {
+        if (this.#what === 'outputs') call.take(result);
+      });
+    }, 'observe');
+  }
+}
+
+/** The results of a function, its promises' values too: `new FunctionOutputsRecorder('src/ops.ts#attention')`, or the function itself. */
+export class FunctionOutputsRecorder extends CallRecorder {
+  constructor(source: string | ((...args: never[]) => unknown), options: AddressOptions = {}) {
+    super(source, functionTarget(source, options), 'outputs');
+  }
+}
+
+/** The arguments of a function, as an array; those it overwrites in place are refused when read. Sources as in {@link FunctionOutputsRecorder}. */
+export class FunctionInputsRecorder extends CallRecorder {
+  constructor(source: string | ((...args: never[]) => unknown), options: AddressOptions = {}) {
+    super(source, functionTarget(source, options), 'inputs');
+  }
+}
+
+/** The results of a method, of all instances: `new MethodOutputsRecorder({ class: Head, method: 'getTargets' })`, or `'src/head.ts#Head.getTargets'`. */
+export class MethodOutputsRecorder extends CallRecorder {
+  constructor(source: string | MethodReference, options: AddressOptions = {}) {
+    super(source, methodTarget(source, options), 'outputs');
+  }
+}
+
+/** The arguments of a method without `this`, as an array. Sources as in {@link MethodOutputsRecorder}. */
+export class MethodInputsRecorder extends CallRecorder {
+  constructor(source: string | MethodReference, options: AddressOptions = {}) {
+    super(source, methodTarget(source, options), 'inputs');
+  }
+}

@@ -1,0 +1,56 @@
+// What the tests of the translation share: a config's text, read with all registries there are.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+
+import { registries } from '../runner/registries.ts';
+import { nodeAt, toPlain } from '../config/tree/index.ts';
+import { readOpenMMLab } from './index.ts';
+import type { Finding, OpenMMLabConfig, ReadOpenMMLabOptions } from './index.ts';
+
+export interface ReadText extends Omit<ReadOpenMMLabOptions, 'registries' | 'root' | 'packages'> {
+  /** Files beside it, by their paths. */
+  files?: Readonly<Record<string, string>>;
+  /** Packages, by folders beside it. */
+  packages?: Readonly<Record<string, string>>;
+}
+
+/** Reads a text as `config.py`. */
+export function readText(text: string, { files = {}, packages = {}, ...options }: ReadText = {}): OpenMMLabConfig {
+  const folder = mkdtempSync(join(tmpdir(), 'retort-openmmlab-'));
+  try {
+    for (const [name, content] of Object.entries({ ...files, 'config.py': text })) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), content);
+    }
+    const folders = Object.entries(packages).map(([name, path]) => [name, join(folder, path)] as const);
+    return readOpenMMLab(join(folder, 'config.py'), {
+      registries,
+      root: folder,
+      packages: Object.fromEntries(folders),
+      ...options,
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What stands at a path of the experiment, such as `model.teacher.backbone.depth`. */
+export function at({ tree }: Pick<OpenMMLabConfig, 'tree'>, path: string): unknown {
+  const node = nodeAt(tree, path.split('.'));
+  return node && toPlain(node);
+}
+
+/** `config.py:3: path: text` */
+export function said(findings: readonly Finding[]): string[] {
+  return findings.map(({ path, text, origin }) => `${basename(origin.file)}:${origin.line}: ${path}: ${text}`);
+}
+
+/** A network as `net`. */
+export const net = `
+net = dict(
+    type='mmcls.ImageClassifier',
+    backbone=dict(type='mmcls.ResNet_CIFAR', depth=18),
+    neck=dict(type='mmcls.GlobalAveragePooling'),
+    head=dict(type='mmcls.LinearClsHead', num_classes=10, in_channels=512))
+`;

@@ -1,0 +1,230 @@
+// From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
+import type { CheckedConfig } from '../config/index.ts';
+import {
+  alignClasses,
+  buildDataset,
+  buildTransform,
+  DataLoader,
+  DistributedSampler,
+  leftOutNote,
+  RandomSampler,
+} from '../data/index.ts';
+import type { Dataset, Sampler, Transform } from '../data/index.ts';
+import { buildAlgorithm } from '../distill/algorithms/index.ts';
+import type { Algorithm } from '../distill/algorithms/index.ts';
+import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
+import type { PartOptions, Progress, RunLock } from '../engine/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import type { Module } from '../nn/index.ts';
+import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
+import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
+import { isPlain } from '../registry/index.ts';
+import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
+import { manualSeed, processGroup } from '../torch/index.ts';
+
+export interface ExperimentOptions {
+  workDir?: string | undefined;
+  progress?: Progress | undefined;
+  signal?: AbortSignal | undefined;
+  lock?: RunLock | undefined;
+  /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
+  datasets?: Map<string, Dataset> | undefined;
+  /** Entries of users: optimisers and schedulers are looked up there first. Default: none. */
+  own?: Tables | undefined;
+}
+
+/** Everything that trains a stage, ready to be used. */
+export interface Experiment {
+  /** The networks, with what is distilled between them. */
+  algorithm: Algorithm;
+  /** Has the loaders, optimizers, schedulers, hooks and evaluators: `trainer.run()` trains. */
+  trainer: Trainer;
+  trainLoader: DataLoader;
+  valLoader: DataLoader;
+  /** `valLoader` where the config has no `testData`. */
+  testLoader: DataLoader;
+  /** `(C, H, W)` of an image. */
+  imageShape: readonly number[];
+  /** Paths of frozen modules that are meant to keep their initial weights. */
+  allowInitialWeights: readonly string[];
+  /** What the data may not be meant to be: files that were left out, labels that go by other names. */
+  notes: readonly string[];
+}
+
+/** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
+export function buildExperiment(config: CheckedConfig, options: ExperimentOptions): Experiment {
+  const { datasets = new Map<string, Dataset>() } = options;
+  const { seed, epochs } = config;
+  const group = processGroup();
+  manualSeed(seed);
+  const { memoryFormat } = config;
+  const algorithm = buildAlgorithm(config.model, 'model').to({
+    memoryFormat,
+  });
+  const shared = (sampler: Sampler): Sampler =>
+    group === undefined ? sampler : new DistributedSampler(sampler, group);
+  const notes: string[] = [];
+  const loader = (part: DataPart, name: string, reference?: Dataset): DataLoader => {
+    const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
+    const own =
+      (key === undefined ? undefined : datasets.get(key)) ??
+      asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
+    if (key !== undefined) datasets.set(key, own);
+    notes.push(...leftOutNote(own, name));
+    const { labels } = part;
+    const aligned = reference === undefined ? undefined : alignClasses(own, reference, { name, labels });
+    notes.push(...(aligned?.notes ?? []));
+    const dataset = aligned?.dataset ?? own;
+    const transforms = (list: readonly TypedConfig[], where: string): Transform[] =>
+      list.map((transform, i) => asBuilt(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
+    const views = Object.entries(part.views ?? {}).map(
+      ([view, list]) => [view, transforms(list, `views.${view}`)] as const,
+    );
+    return new DataLoader(dataset, {
+      batchSize: part.batchSize,
+      transforms: transforms(part.transforms ?? [], 'transforms'),
+      ownTransforms: transforms(part.studentTransforms ?? [], 'studentTransforms'),
+      ...(views.length === 0 ? {} : { views: Object.fromEntries(views) }),
+      seed,
+      memoryFormat,
+      ...(reference === undefined ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
+    });
+  };
+  const trainLoader = loader(config.trainData, 'trainData');
+  const { dataset: reference } = trainLoader;
+  const valLoader = loader(config.valData, 'valData', reference);
+  const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
+  const { workDir, progress, signal, lock } = options;
+  const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
+  const trainer = new Trainer({
+    algorithm,
+    trainLoader,
+    valLoader,
+    ...buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own }),
+    epochs,
+    hooks: (config.hooks ?? []).map((hook, i) => asBuilt(hook, (typed) => buildHook(typed, `hooks.${i}`))),
+    ...(config.evaluators === undefined
+      ? {}
+      : {
+          evaluators: config.evaluators.map((one, i) =>
+            asBuilt(one, (typed) => buildEvaluator(typed, `evaluators.${i}`)),
+          ),
+        }),
+    ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
+    ...defined({ workDir, progress, signal, lock, group }),
+  });
+  return {
+    algorithm,
+    trainer,
+    trainLoader,
+    valLoader,
+    testLoader,
+    imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape ?? [],
+    allowInitialWeights: config.allowInitialWeights ?? [],
+    notes,
+  };
+}
+
+/** One of the three sets of a config. The training data's classes are those of all. */
+type DataPart = CheckedConfig['trainData'] & Pick<CheckedConfig['valData'], 'labels'>;
+
+type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;
+type SchedulerConfigs = Extract<CheckedConfig['schedulers'], readonly unknown[]>;
+
+/** Where optimisers and schedulers are looked up, and how long they work. */
+interface Building {
+  length: TrainingLength;
+  optimizers: Registry<OptimizerFactory>;
+  schedulers: Registry<SchedulerFactory>;
+}
+
+function buildOptimizers(
+  config: CheckedConfig,
+  algorithm: Algorithm,
+  { batches, own = {} }: { batches: number; own: Tables | undefined },
+): { optimizer: Optimizer } | { parts: Record<string, PartOptions> } {
+  const { optimizer, schedulers: given, epochs, accumulate = 1, maxSteps = Infinity } = config;
+  const stepsPerEpoch = Math.ceil(batches / accumulate);
+  const building: Building = {
+    length: { steps: Math.min(epochs * stepsPerEpoch, maxSteps), stepsPerEpoch },
+    optimizers: optimizers.extend((own['optimizer'] ?? {}) as Table<OptimizerFactory>),
+    schedulers: schedulers.extend((own['scheduler'] ?? {}) as Table<SchedulerFactory>),
+  };
+  const byPart = Array.isArray(given) ? undefined : given;
+  if (typeof optimizer['type'] === 'string') {
+    if (byPart !== undefined) {
+      throw new RetortError('schedulers: a list was expected: there is one optimizer', {
+        help: 'schedulers go by part only where optimizers do',
+      });
+    }
+    return buildPart(
+      { optimizer: optimizer as OptimizerConfig, schedulers: given as SchedulerConfigs },
+      algorithm,
+      building,
+    );
+  }
+  const several = optimizer as Record<string, OptimizerConfig>;
+  for (const name of Object.keys(byPart ?? {})) {
+    if (!Object.hasOwn(several, name))
+      throw new RetortError(
+        `schedulers: there is no optimizer for "${name}"; ${didYouMean(name, Object.keys(several))}`,
+      );
+  }
+  const parts = Object.entries(several).map(([name, part]) => {
+    const module = algorithm.getModule(name);
+    if (module === undefined) {
+      throw new RetortError(`optimizer: ${algorithm.constructor.name} has no part "${name}"`, {
+        help: `it has ${[...algorithm.namedChildren()].map(([child]) => child).join(', ')}`,
+      });
+    }
+    const where = `.${name}`;
+    const list = byPart === undefined ? given : byPart[name];
+    return [
+      name,
+      buildPart({ optimizer: part, schedulers: list as SchedulerConfigs, where }, module, building),
+    ] as const;
+  });
+  return { parts: Object.fromEntries(parts) };
+}
+
+function buildPart(
+  part: { optimizer: OptimizerConfig; schedulers: SchedulerConfigs | undefined; where?: string },
+  module: Module,
+  { length, ...from }: Building,
+): PartOptions {
+  const {
+    optimizer: { paramwise, ...config },
+    schedulers: given = [],
+    where = '',
+  } = part;
+  const { lr = 1e-3, weightDecay = config.type === 'AdamW' ? 1e-2 : 0 } = config as {
+    lr?: number;
+    weightDecay?: number;
+  };
+  const groups =
+    paramwise === undefined
+      ? module.parameters().filter((parameter) => parameter.requiresGrad)
+      : parameterGroups(module, { lr, weightDecay }, paramwise);
+  const optimizer = buildOptimizer(config, groups as Iterable<never>, {
+    registry: from.optimizers,
+    where: `optimizer${where}`,
+  });
+  const stepSchedulers: Scheduler[] = [];
+  const epochSchedulers: Scheduler[] = [];
+  for (const [i, one] of given.entries()) {
+    const options = { length, registry: from.schedulers, where: `schedulers${where}.${i}` };
+    const { scheduler, byStep } = buildTimedScheduler(one, optimizer, options);
+    (byStep ? stepSchedulers : epochSchedulers).push(scheduler);
+  }
+  return { optimizer, stepSchedulers, epochSchedulers };
+}
+
+/** What a config builds; a thing that is built already is taken as it is. */
+function asBuilt<T>(config: unknown, build: (config: TypedConfig) => T): T {
+  return isPlain(config) ? build(config as TypedConfig) : (config as T);
+}
+
+/** Without the entries that are undefined. */
+function defined<T extends object>(entries: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as never;
+}

@@ -1,0 +1,16 @@
+// From a config to what it is for: checked, built, trained, tested. What the commands of `retort` do, for programs.
+export { build } from './build.ts';
+export type { BuildOptions, BuiltExperiment, BuiltStage } from './build.ts';
+export { check } from './check.ts';
+export type { CheckedStageReport, CheckMistake, CheckOptions, CheckReport } from './check.ts';
+export type { Experiment } from './experiment.ts';
+export { load, LoadedExperiment } from './load.ts';
+export type { ConfigSource, LoadOptions } from './load.ts';
+export { registries } from './registries.ts';
+export type { KnownRegistry } from './registries.ts';
+export { run } from './run.ts';
+export type { RunOptions, RunResult, StageResult } from './run.ts';
+export { readRun } from './run-folder.ts';
+export type { Overrides, RecordedRun, RunRecord } from './run-folder.ts';
+export { test } from './test.ts';
+export type { TestOptions, TestResult } from './test.ts';

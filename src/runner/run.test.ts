@@ -1,0 +1,214 @@
+// Training from a program: results by stage, what is said on the way, a stop by signal and the resume to the same bits, run folders.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
+
+import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
+import { ConfigError, defineStages } from '../config/index.ts';
+import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
+import type { NetworkMetrics, Progress, StepReport } from '../engine/index.ts';
+import { buildModel } from '../models/index.ts';
+import { load, readRun, run, test } from './index.ts';
+import type { RunResult } from './index.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-run-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+const at = (...parts: string[]): string => join(folder, ...parts);
+
+const images = (samples: number): object => ({
+  dataset: { type: 'SyntheticImages', samples },
+  batchSize: 8,
+  transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
+});
+const config = {
+  model: { type: 'Supervised', architecture: tinyNetwork(4) },
+  trainData: images(32),
+  valData: images(16),
+  optimizer: { type: 'SGD', lr: 0.1, momentum: 0.9 },
+  epochs: 2,
+} as unknown as ExperimentConfig;
+
+/** What was told of a run. */
+function listening(onStep: (report: StepReport) => void = () => undefined) {
+  const steps: string[] = [];
+  const lines: string[] = [];
+  const progress: Progress = {
+    step: (report) => {
+      steps.push(`${report.epoch}.${report.step}`);
+      onStep(report);
+    },
+    line: (text) => void lines.push(text),
+  };
+  return { steps, lines, progress };
+}
+
+/** The message alone: an error whose stack nobody reads keeps what stands in it alive. */
+const refusal = (running: Promise<unknown>): Promise<string> =>
+  running.then(
+    () => '',
+    (error: Error) => error.message,
+  );
+
+it('trains, and says what it made', async () => {
+  const { steps, lines, progress } = listening();
+  const result = await run(config, { workDir: at('plain'), progress });
+  expectTypeOf(result).toEqualTypeOf<RunResult>();
+  expectTypeOf(result.stages[0]!.metrics).toEqualTypeOf<NetworkMetrics>();
+  const [stage, ...more] = result.stages;
+  expect(more).toEqual([]);
+  expect(steps).toEqual(['1.1', '1.2', '1.3', '1.4', '2.1', '2.2', '2.3', '2.4']);
+  expect(lines.filter((line) => /^epoch \d\/2 {2}accuracy/.test(line))).toHaveLength(2);
+  expect(result).toMatchObject({ folder: at('plain'), stopped: false, trained: true, seconds: stage!.seconds });
+  expect(stage).toMatchObject({ name: '', folder: at('plain'), stopped: false, trained: true });
+  expect(stage!.student).toBe(at('plain', 'student.safetensors'));
+  expect(stage!.students).toEqual({ student: stage!.student });
+  expect(existsSync(stage!.student)).toBe(true);
+  expect(stage!.metrics['student']!['accuracy']).toBeGreaterThanOrEqual(0);
+  expect(stage!.parts.trainer.position.epoch).toBe(2);
+  const { metrics } = await test(at('plain'));
+  expect(metrics).toEqual(stage!.metrics);
+});
+
+it('prints nothing and probes first, unless told otherwise', async () => {
+  const written: unknown[] = [];
+  const before = process.stdout.write.bind(process.stdout);
+  process.stdout.write = (text: string | Uint8Array) => written.push(text) > 0;
+  const probed: (number | undefined)[] = [];
+  try {
+    const onStage = (_: unknown, found?: { recorders: readonly unknown[] }): void =>
+      void probed.push(found?.recorders.length);
+    await run(config, { workDir: at('quiet'), epochs: 1, onStage });
+    await run(config, { workDir: at('quiet'), overwrite: true, epochs: 1, probe: false, onStage });
+  } finally {
+    process.stdout.write = before;
+  }
+  expect(written).toEqual([]);
+  expect(probed).toEqual([0, undefined]);
+});
+
+it('stops by a signal, and goes on to the very same student, from its folder alone', async () => {
+  const whole = await run(config, { workDir: at('whole'), seed: 5 });
+  const controller = new AbortController();
+  const stopping = listening(({ step }) => step === 3 && controller.abort());
+  const options = { workDir: at('parts'), seed: 5, progress: stopping.progress, signal: controller.signal };
+  const first = await run(config, options);
+  expect([first.stopped, first.stages[0]!.stopped, stopping.steps.at(-1)]).toEqual([true, true, '1.3']);
+  expect(readRun(at('parts'))).toMatchObject({ seed: 5, processes: 1, config: '' });
+
+  expect(await refusal(run(config, { workDir: at('parts') }))).toMatch(/holds a run already/);
+  expect(await refusal(run(at('parts')))).toMatch(/is the folder of a run\n {2}help: resume: true goes on with it/);
+  await expect(run(config, { workDir: at('parts'), resume: true, overwrite: true })).rejects.toThrow(
+    /only one of them/,
+  );
+  expect(await refusal(run(config, { workDir: at('parts'), resume: true, seed: 6 }))).toMatch(/seed: 6 .* it was 5/);
+  const other = run(at('parts'), { resume: true, workDir: at('other') });
+  expect(await refusal(other)).toMatch(/a run goes on in its own folder/);
+
+  const going = listening();
+  const second = await run(at('parts'), { resume: true, progress: going.progress });
+  expect(going.lines[0]).toBe('resuming at epoch 1 of 2, step 4 of 4');
+  expect(going.steps[0]).toBe('1.4');
+  expect(second.stages[0]!.metrics).toEqual(whole.stages[0]!.metrics);
+  const bytes = ({ stages }: RunResult): Buffer => readFileSync(stages[0]!.student);
+  expect(bytes(second).equals(bytes(whole))).toBe(true);
+
+  const done = await run(at('parts'), { resume: true });
+  expect([done.stopped, done.trained, done.stages[0]!.trained]).toEqual([false, false, false]);
+  const more = listening();
+  const longer = await run(at('parts'), { resume: true, epochs: 3, progress: more.progress });
+  expect(longer.trained).toBe(true);
+  expect(more.steps).toEqual(['3.1', '3.2', '3.3', '3.4']);
+  expect(more.lines).toContainEqual('note epochs: 3 asked for, it was 2');
+});
+
+it('trains stages one after the other', async () => {
+  const { model: _model, ...common } = config;
+  const distillation = {
+    type: 'SingleTeacherDistill',
+    architecture: tinyNetwork(4),
+    teacher: { type: 'FromStage', stage: 'assistant' },
+    distiller: logitsDistiller(),
+  };
+  const stages = defineStages({
+    ...common,
+    epochs: 1,
+    stages: [
+      { name: 'assistant', model: config.model },
+      { name: 'student', model: distillation },
+    ],
+  } as unknown as StagesConfig);
+  const { lines, progress } = listening();
+  const result = await run(stages, { workDir: at('stages'), progress });
+  expect(result.stages.map(({ name, folder: own }) => [name, own])).toEqual([
+    ['assistant', at('stages', 'assistant')],
+    ['student', at('stages', 'student')],
+  ]);
+  expect(lines.filter((line) => line.startsWith('stage '))).toEqual(['stage assistant', 'stage student']);
+  const [assistant, student] = result.stages;
+  expect(student!.metrics['teacher']).toEqual(assistant!.metrics['student']);
+  const measured = await test(at('stages'), { teacher: true, agreement: true });
+  expect(measured.metrics).toEqual(student!.metrics);
+  expect(Object.keys(measured.agreement!)).toContain('agreement');
+  expect((await test(at('stages'), { stage: 'assistant' })).metrics).toEqual(assistant!.metrics);
+  expect(await refusal(test(at('stages'), { stage: 'asistant' }))).toMatch(/did you mean "assistant"/);
+});
+
+it('names all students, and takes what an option asks for in place of the config', async () => {
+  const mutual = {
+    ...config,
+    model: {
+      type: 'MutualDistill',
+      students: { a: tinyNetwork(4), b: tinyNetwork(4) },
+      distiller: logitsDistiller(),
+    },
+    epochs: 1,
+  } as unknown as ExperimentConfig;
+  const { stages } = await run(mutual, {
+    workDir: at('mutual'),
+    probe: false,
+    precision: 'bfloat16',
+    cfgOptions: ['optimizer.lr=0.05'],
+  });
+  const [{ students, parts }] = stages as [RunResult['stages'][number]];
+  expect(Object.keys(students)).toEqual(['a', 'b']);
+  for (const path of Object.values(students)) expect(existsSync(path)).toBe(true);
+  expect(parts.config).toMatchObject({ precision: 'bfloat16', optimizer: { lr: 0.05 } });
+  expect(readRun(at('mutual'))).toMatchObject({ precision: 'bfloat16', config: '' });
+});
+
+it('a config that holds networks is gone on with by handing it in again', async () => {
+  const architecture = buildModel(tinyNetwork(4));
+  const held = { ...config, model: { type: 'Supervised', architecture }, epochs: 1 } as ExperimentConfig;
+  await run(held, { workDir: at('held') });
+  expect(() => readRun(at('held'))).toThrow(/an object of a program, and it held more than data\n {2}help: hand it in/);
+  const again = await run({ ...held, epochs: 2 }, { workDir: at('held'), resume: true });
+  expect(again.stages[0]!.parts.trainer.position.epoch).toBe(2);
+});
+
+it('refuses a config with all that is wrong with it, before it makes a folder', async () => {
+  const wrong = { ...config, epochs: 0, optimizer: { type: 'SDG' } } as unknown as ExperimentConfig;
+  const error: unknown = await run(wrong, { workDir: at('wrong') }).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ConfigError);
+  expect((error as ConfigError).code).toBe('invalid-config');
+  expect((error as ConfigError).mistakes.map(({ path }) => path)).toEqual(['epochs', 'optimizer.type', 'optimizer.lr']);
+  expect(existsSync(at('wrong'))).toBe(false);
+});
+
+it('reads files, once for several runs', async () => {
+  writeFileSync(at('file.json'), JSON.stringify({ ...config, epochs: 1 }));
+  const experiment = await load(at('file.json'));
+  const [one, two] = [
+    await run(experiment, { workDir: at('one'), seed: 1 }),
+    await run(experiment, { workDir: at('two'), seed: 1 }),
+  ];
+  expect(two.stages[0]!.metrics).toEqual(one.stages[0]!.metrics);
+  expect(readRun(at('one')).config).toBe(at('file.json'));
+  expect(await refusal(test(experiment))).toMatch(/name the checkpoint too/);
+  const measured = await test(experiment, { checkpoint: one.stages[0]!.student });
+  expect(measured.metrics).toEqual(one.stages[0]!.metrics);
+});

@@ -1,0 +1,235 @@
+// Trains what a config says, in a folder from which the run can be resumed.
+import { join } from 'node:path';
+
+import type { CheckedStage } from '../config/index.ts';
+import type { ProbeReport } from '../distill/algorithms/index.ts';
+import { removeRun, runFiles, silent, studentFile } from '../engine/index.ts';
+import type { NetworkMetrics, RunLock } from '../engine/index.ts';
+import { RetortError } from '../errors.ts';
+import { processGroup } from '../torch/index.ts';
+import type { ProcessGroup } from '../torch/index.ts';
+import { overridden } from './build.ts';
+import type { BuildOptions, BuiltStage } from './build.ts';
+import type { Experiment } from './experiment.ts';
+import { load } from './load.ts';
+import type { ConfigSource, LoadedExperiment } from './load.ts';
+import { probeError, probeExperiment } from './probe.ts';
+import { askedOf, compareRuns } from './resume.ts';
+import type { Compared } from './resume.ts';
+import { claimFolder, readRecord, recordRun } from './run-folder.ts';
+import { runStages } from './stages.ts';
+import type { StageRun } from './stages.ts';
+
+/** How {@link run} trains: what `retort train` takes, and what only a program has. */
+export interface RunOptions extends BuildOptions {
+  /**
+   * Where checkpoints, the student and the record of the run go; each of several stages has a folder of its name in it. Default:
+   * `runs/` and the config's name (`experiment` for an object), with -2, -3, ... where that has a run; of a run's folder that one.
+   */
+  workDir?: string | undefined;
+  /** Go on from the checkpoint in the folder. Default false: a folder that holds a run is refused. */
+  resume?: boolean | undefined;
+  /** Give up the run that the folder holds. Default false. */
+  overwrite?: boolean | undefined;
+  /** Run one forward of all networks on four images before each stage, to see that everything fits. Default true. */
+  probe?: boolean | undefined;
+  /** Told what is worth a look. Default: a line of `progress`. */
+  note?: ((text: string) => void) | undefined;
+  /** Told of each stage that is about to be trained, with what the probe found where it was made. Default: nobody. */
+  onStage?: ((stage: BuiltStage, found?: ProbeReport) => void) | undefined;
+}
+
+/** What a stage ended with. */
+export interface StageResult {
+  /** `''` where a config has no stages. */
+  name: string;
+  /** With the checkpoints and the students. */
+  folder: string;
+  /** Of the last evaluation, by network: `{ student: { accuracy: 91.2 }, teacher: { ... } }`. */
+  metrics: NetworkMetrics;
+  /** Seconds spent in steps, those before a resume too. */
+  seconds: number;
+  /** Whether the signal ended it before its last step. */
+  stopped: boolean;
+  /** Whether anything was left to train when it began. */
+  trained: boolean;
+  /** The path of the student, a safetensors file under its own names. */
+  student: string;
+  /** The paths of all students by their names, where there are several. */
+  students: Readonly<Record<string, string>>;
+  /** What trained it: the networks are as training left them. */
+  parts: BuiltStage;
+}
+
+/** What a run ended with. */
+export interface RunResult {
+  folder: string;
+  /** Those that ran, in order. */
+  stages: readonly StageResult[];
+  /** Of all stages. */
+  seconds: number;
+  /** Whether the signal ended it; then the same call with `resume: true` goes on. */
+  stopped: boolean;
+  /** Whether anything was left to train. */
+  trained: boolean;
+}
+
+/**
+ * Trains all stages of a config, one after the other, as `retort train` does: what is trained, how it was asked for, and checkpoints
+ * from which it goes on exactly are in the run's folder. The path of such a folder with `resume: true` needs no config.
+ * In a process group (`joinProcessGroup`) each process calls it with the same arguments.
+ * @throws {ConfigError} that lists all that is wrong with the config.
+ * @throws {RetortError} when something cannot be built, the probe finds mistakes, a loss is no finite number, the folder holds another
+ *   run or is in use, or a run cannot be gone on with.
+ * @example
+ * ```ts
+ * const { stages, stopped } = await run('kd.ts', { epochs: 5, progress: new TerminalProgress() });
+ * if (!stopped) console.log(stages[0]!.student, stages[0]!.metrics['student']);
+ * ```
+ * @example
+ * ```ts
+ * await run('runs/kd', { resume: true, epochs: 10 }); // five more
+ * ```
+ */
+export async function run(config: ConfigSource, options: RunOptions = {}): Promise<RunResult> {
+  const { progress = silent, resume = false, overwrite = false, probe = true, onStage } = options;
+  const note = options.note ?? ((text: string): void => progress.line(`note ${text}`));
+  if (overwrite && resume) {
+    throw new RetortError('overwrite gives a run up and resume goes on with it: only one of them can be meant');
+  }
+  const experiment = await load(config, { ...options, note });
+  const request = requestOf(experiment, options);
+  const { asked, overrides, stages } = request;
+  const group = processGroup();
+  let claimed: RunLock | undefined;
+  const { folder, notes, mistakes } = inTheFirst(group, () => {
+    const { named, name } = request;
+    const found = claimFolder({ named, config: name, resume, overwrite, note });
+    claimed = found.lock;
+    return { folder: found.folder, ...compared(found.folder, request, resume) };
+  });
+  using lock = claimed;
+  const trained = new Set<string>();
+  const runs = await runStages(request, {
+    ...{ workDir: folder, lock, progress, resume, mistakes },
+    ...{ signal: options.signal, datasets: options.datasets },
+    onBegin: () => {
+      if (group !== undefined && group.rank !== 0) return;
+      for (const text of notes) note(text);
+      // A resumed run of the same values keeps what it said when it was started.
+      const before = resume ? readRecord(folder) : undefined;
+      if (before !== undefined && notes.length === 0) return;
+      if (overwrite) removeRun(folder);
+      const started = { ...asked, ...overrides, processes: group?.worldSize ?? 1, before: experiment.run && before };
+      recordRun(folder, { loaded: experiment, stages }, started);
+    },
+    onStage: async (stage, parts) => {
+      const { name } = stage;
+      if (name !== '') progress.line(`stage ${name}`);
+      for (const text of parts.notes) note(text);
+      const { finished, position } = parts.trainer;
+      if (finished) return;
+      trained.add(name);
+      const resumes = position.epoch + position.step > 0;
+      if (resumes) progress.line(resumingAt(parts, stage.config.epochs));
+      const found = probe && !resumes ? await probeExperiment(parts) : undefined;
+      onStage?.(built(stage, parts), found);
+      const error = found && probeError(found, name === '' ? experiment.name : `${experiment.name}, stage "${name}"`);
+      if (error !== undefined) throw error;
+    },
+  });
+  return {
+    folder,
+    stages: runs.map((one) => resultOf(one, trained)),
+    seconds: runs.reduce((sum, { seconds }) => sum + seconds, 0),
+    stopped: runs.at(-1)!.stopped,
+    trained: trained.size > 0,
+  };
+}
+
+/** A config with what is asked for in place of its values, and where it is to be trained. */
+interface Request extends Pick<LoadedExperiment, 'own' | 'asked'> {
+  experiment: LoadedExperiment;
+  stages: readonly CheckedStage[];
+  overrides: Pick<BuildOptions, 'seed' | 'epochs' | 'precision'>;
+  /** The folder that was named. */
+  named: string | undefined;
+  /** What the folder is called after, where none was named. */
+  name: string;
+}
+
+/** What to train and where; the folder of a run says what was asked for then, and is given other values. */
+function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...given }: RunOptions): Request {
+  const { run: begun, own, asked, name, path } = experiment;
+  if (begun !== undefined && !resume) {
+    throw new RetortError(`${begun.folder} is the folder of a run`, {
+      code: 'run-exists',
+      help: 'resume: true goes on with it; for another run like it name its config',
+    });
+  }
+  if (begun !== undefined && workDir !== undefined && workDir !== begun.folder) {
+    throw new RetortError(`the work dir ${workDir} was named: a run goes on in its own folder, ${begun.folder}`, {
+      help: 'name no work dir, or copy the folder and resume the copy',
+    });
+  }
+  const { seed, epochs, precision } = begun?.record ?? {};
+  const overrides = {
+    seed: given.seed ?? seed,
+    epochs: given.epochs ?? epochs,
+    precision: given.precision ?? precision,
+  };
+  return {
+    ...{ experiment, own, asked, overrides },
+    stages: overridden(experiment.stages, overrides),
+    named: begun?.folder ?? workDir,
+    name: path === '' ? 'experiment' : name,
+  };
+}
+
+/** What the first process finds out, in all of them; JSON must be able to hold it. */
+function inTheFirst<T>(group: ProcessGroup | undefined, body: () => T): T {
+  if (group === undefined) return body();
+  let own: { value?: T; refused?: string } = {};
+  let thrown: unknown;
+  if (group.rank === 0) {
+    try {
+      own = { value: body() };
+    } catch (error) {
+      thrown = error;
+      own = { refused: error instanceof Error ? error.message : String(error) };
+    }
+  }
+  const { value, refused } = group.allGatherObject(own)[0]!;
+  if (thrown !== undefined) throw thrown;
+  if (refused !== undefined) throw new RetortError(refused);
+  return value as T;
+}
+
+/** What the run in a folder has of other values than are asked for. */
+function compared(folder: string, request: Request, resumes: boolean): Compared {
+  const { asked } = (resumes ? readRecord(folder) : undefined) ?? {};
+  if (asked === undefined) return { notes: [], mistakes: [] };
+  return compareRuns(folder, asked, askedOf(request), request.stages);
+}
+
+function resumingAt({ trainer, trainLoader }: Experiment, epochs: number): string {
+  const { epoch, step } = trainer.position;
+  if (epoch >= epochs) return 'resuming at the evaluation after the last epoch';
+  return `resuming at epoch ${epoch + 1} of ${epochs}, step ${step + 1} of ${trainLoader.length}`;
+}
+
+const built = ({ name, config }: CheckedStage, parts: Experiment): BuiltStage => ({ ...parts, name, config });
+
+function resultOf({ stage, experiment, folder, ...result }: StageRun, trained: ReadonlySet<string>): StageResult {
+  const { algorithm } = experiment;
+  const paths = Object.entries(algorithm.students()).map(([name, model]) => [
+    name,
+    join(folder, model === algorithm.student ? runFiles.student : studentFile(name)),
+  ]);
+  return {
+    ...{ name: stage.name, folder, ...result, trained: trained.has(stage.name) },
+    student: join(folder, runFiles.student),
+    students: Object.fromEntries(paths) as Record<string, string>,
+    parts: built(stage, experiment),
+  };
+}

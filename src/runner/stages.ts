@@ -1,0 +1,148 @@
+// Builds and runs the stages of an experiment one after the other. A later stage may begin with weights of an earlier one, or have its
+// student as teacher. A run that was stopped goes through its finished stages without training them again.
+import { join } from 'node:path';
+
+import { experimentSchema, withEntries } from '../config/index.ts';
+import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
+import type { Dataset } from '../data/index.ts';
+import type { Algorithm } from '../distill/algorithms/index.ts';
+import { hasCheckpoint } from '../engine/index.ts';
+import type { NetworkMetrics } from '../engine/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import { markTrained } from '../nn/index.ts';
+import { isPlain, replaceTyped } from '../registry/index.ts';
+import type { Tables } from '../registry/index.ts';
+import { tidy } from '../torch/index.ts';
+import { buildExperiment } from './experiment.ts';
+import type { Experiment, ExperimentOptions } from './experiment.ts';
+import { tables } from './registries.ts';
+
+/** What a later stage takes over from: the algorithms of those before it, by their names. */
+export type Finished = ReadonlyMap<string, Algorithm>;
+
+export interface StagesOptions extends Omit<ExperimentOptions, 'own' | 'workDir'> {
+  workDir: string;
+  /** Go on from the checkpoints in the work dir. */
+  resume?: boolean | undefined;
+  /** What of a run cannot be gone on with, as its config says: said together with what does not fit its first checkpoint. */
+  mistakes?: readonly string[] | undefined;
+  /** Called once, when everything is there to train: the first stage is built, resumed if it is to be, and `onStage` was called. */
+  onBegin?: (() => void) | undefined;
+  /** Called before a stage is trained. */
+  onStage?: ((stage: CheckedStage, experiment: Experiment, folder: string) => void | Promise<void>) | undefined;
+}
+
+/** What a stage ended with. */
+export interface StageRun {
+  stage: CheckedStage;
+  experiment: Experiment;
+  folder: string;
+  /** Of the last evaluation, by network. */
+  metrics: NetworkMetrics;
+  /** Spent in steps, those before a resume too. */
+  seconds: number;
+  stopped: boolean;
+}
+
+/** The folder of a stage in that of the run. */
+export function stageFolder(workDir: string, name: string): string {
+  return name === '' ? workDir : join(workDir, name);
+}
+
+/**
+ * Trains the stages; one that a signal stops is the last.
+ * @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them.
+ */
+export async function runStages(
+  { stages, own }: Pick<LoadedConfig, 'stages' | 'own'>,
+  options: StagesOptions,
+): Promise<StageRun[]> {
+  const { workDir, resume = false, mistakes = [], lock, onBegin, onStage, ...rest } = options;
+  const datasets = options.datasets ?? new Map<string, Dataset>();
+  const finished = new Map<string, Algorithm>();
+  const runs: StageRun[] = [];
+  for (const stage of stages) {
+    const folder = stageFolder(workDir, stage.name);
+    const locked = folder === workDir ? { lock } : {};
+    const experiment = prepareStage(stage, finished, { ...rest, ...locked, own, workDir: folder, datasets });
+    if (resume && hasCheckpoint(folder)) experiment.trainer.resume(folder, mistakes);
+    await onStage?.(stage, experiment, folder);
+    if (runs.length === 0) onBegin?.();
+    const result = await experiment.trainer.run();
+    runs.push({ stage, experiment, folder, ...result });
+    if (result.stopped) break;
+    finished.set(stage.name, experiment.algorithm);
+  }
+  return runs;
+}
+
+/** What works on built networks is built with them. */
+const builtLater = new Set(['optimizer', 'scheduler']);
+
+/** The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. */
+function withUserEntries(config: CheckedConfig, own: Tables): CheckedConfig {
+  if (Object.keys(own).length === 0) return config;
+  const spot = { schema: experimentSchema, value: config, path: [] };
+  return replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {
+    const table = builtLater.has(kind) ? undefined : own[kind];
+    const mine =
+      typeof type === 'string' && table !== undefined && Object.hasOwn(table, type) ? table[type] : undefined;
+    if (mine === undefined) return type === undefined ? options : { type, ...options };
+    return mine.build(options, `${path.join('.')} ${String(type)}`);
+  }) as CheckedConfig;
+}
+
+/** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
+export function stageConfig(config: CheckedConfig, finished: Finished, own: Tables): CheckedConfig {
+  const built = withUserEntries(config, own);
+  return { ...built, model: fromStages(built.model, finished) as typeof config.model };
+}
+
+/** The stages whose networks a config takes over, by name. */
+export function stagesIn(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(stagesIn);
+  if (!isPlain(value)) return [];
+  return value['type'] === 'FromStage' ? [String(value['stage'])] : Object.values(value).flatMap(stagesIn);
+}
+
+/** Builds a stage, with what it takes over from those that are finished. */
+export function prepareStage(
+  { config, init, name }: CheckedStage,
+  finished: Finished,
+  { own = {}, ...options }: ExperimentOptions,
+): Experiment {
+  const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
+  for (const { stage, module: from, into = from } of init) {
+    const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
+    if (source === undefined) throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`);
+    if (target === undefined) throw new RetortError(`stage "${name}" has no module "${into}"`);
+    tidy(() => target.loadStateDict(source.stateDict()));
+  }
+  return experiment;
+}
+
+/** Puts the networks of finished stages in place of `{ type: 'FromStage', stage, network }`. */
+function fromStages(value: unknown, finished: Finished): unknown {
+  if (Array.isArray(value)) return value.map((item) => fromStages(item, finished));
+  if (!isPlain(value)) return value;
+  if (value['type'] !== 'FromStage') {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromStages(item, finished)]));
+  }
+  const { stage, network = 'student' } = value as { stage?: unknown; network?: unknown };
+  const networks = algorithmOf(String(stage), finished).evaluated();
+  const found = networks[String(network)];
+  if (found !== undefined) {
+    markTrained(found);
+    return found;
+  }
+  const known = Object.keys(networks);
+  throw new RetortError(
+    `FromStage: stage "${String(stage)}" has no network "${String(network)}"; ${didYouMean(String(network), known)}`,
+  );
+}
+
+function algorithmOf(stage: string, finished: Finished): Algorithm {
+  const found = finished.get(stage);
+  if (found !== undefined) return found;
+  throw new RetortError(`there is no stage "${stage}" before this one; ${didYouMean(stage, finished.keys())}`);
+}

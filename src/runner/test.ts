@@ -1,0 +1,157 @@
+// Measures a student on the test data of a config. Only what is measured is built: a teacher and its checkpoint need not be there
+// unless they are asked for.
+import { join } from 'node:path';
+
+import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
+import { checkImages } from '../data/index.ts';
+import { algorithms, compareHeads } from '../distill/algorithms/index.ts';
+import type { Algorithm } from '../distill/algorithms/index.ts';
+import { buildEvaluator, evaluate, evaluateAgreement, runFiles } from '../engine/index.ts';
+import type { NetworkMetrics } from '../engine/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import { loadModule } from '../nn/index.ts';
+import type { LossModel } from '../nn/index.ts';
+import type { Tables } from '../registry/index.ts';
+import type { Experiment } from './experiment.ts';
+import { load } from './load.ts';
+import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
+import { prepareStage, stagesIn } from './stages.ts';
+import type { Finished } from './stages.ts';
+
+/** What {@link test} measures. */
+export interface TestOptions extends LoadOptions {
+  /** The student's safetensors file. Default: that of the run whose folder is the config. */
+  checkpoint?: string | undefined;
+  /** The stage that the checkpoint is of, in a config of several. Default: the last. */
+  stage?: string | undefined;
+  /** Measure the other networks too. Default false. */
+  teacher?: boolean | undefined;
+  /** Measure how alike student and teacher are. Default false. */
+  agreement?: boolean | undefined;
+}
+
+/** What {@link test} measured. */
+export interface TestResult {
+  /** By network: `{ student: { accuracy: 91.2 } }`. */
+  metrics: NetworkMetrics;
+  /** How alike student and teacher are, where that was asked for. */
+  agreement?: Readonly<Record<string, number>>;
+}
+
+/**
+ * Measures a student on the test data of a config (the validation data where it has none), with the config's evaluators.
+ * @throws {ConfigError} that lists all that is wrong with the config.
+ * @throws {RetortError} when the checkpoint or the stage is not there, the checkpoint does not fit, the data does not fit the networks,
+ *   or a teacher is asked for that is not there.
+ * @example
+ * ```ts
+ * const { metrics } = await test('runs/kd', { teacher: true });
+ * console.log(metrics['student']!['accuracy'], metrics['teacher']!['accuracy']);
+ * ```
+ */
+export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
+  const { teacher: withTeacher = false, agreement = false, note } = options;
+  const experiment = await load(config, options);
+  const stage = stageNamed(experiment, options.stage);
+  const { name, own } = experiment;
+  const run = experiment.run?.folder;
+  const file = options.checkpoint ?? (run === undefined ? undefined : join(run, stage.name, runFiles.student));
+  if (file === undefined) {
+    throw new RetortError(`${name}: name the checkpoint too, or the folder of a run in place of the config`, {
+      help: `retort test ${name} runs/NAME/${runFiles.student}, or retort test runs/NAME`,
+    });
+  }
+  const needsTeacher = withTeacher || agreement;
+  const measured = { ...stage, config: needsTeacher ? stage.config : studentAlone(stage.config, own), init: [] };
+  if (needsTeacher && run === undefined) requireNoStages(measured);
+  const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
+  await requireFitting(parts, { name, note });
+  const { algorithm, testLoader } = parts;
+  loadModule(file, algorithm.student);
+  const evaluators = (stage.config.evaluators ?? [{ type: 'Accuracy' }]).map((one, i) =>
+    buildEvaluator(one, `evaluators.${i}`),
+  );
+  const networks = Object.entries(algorithm.evaluated());
+  const [, teacher] = networks.find(([, model]) => model !== algorithm.student) ?? [];
+  if (needsTeacher && teacher === undefined) {
+    const asked = withTeacher ? 'teacher' : 'agreement';
+    throw new RetortError(`${asked}: ${name} has no teacher: ${algorithm.constructor.name} trains the student alone`);
+  }
+  const metrics: Record<string, NetworkMetrics[string]> = {};
+  for (const [network, model] of networks) {
+    if (model !== algorithm.student && !withTeacher) continue;
+    metrics[network] = await evaluate(model, testLoader, { evaluators, view: network });
+  }
+  if (!agreement) return { metrics };
+  const pair = { student: algorithm.student, teacher: teacher as LossModel };
+  return { metrics, agreement: await evaluateAgreement(pair, testLoader) };
+}
+
+/** The stage that is measured. @throws {RetortError} when there is none of that name. */
+function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefined): CheckedStage {
+  const found = wanted === undefined ? stages.at(-1) : stages.find((stage) => stage.name === wanted);
+  if (found !== undefined) return found;
+  const names = stages.map((stage) => stage.name);
+  throw new RetortError(`${name} has no stage "${wanted}"; ${didYouMean(wanted!, names)}`, {
+    code: 'unknown-name',
+    help: `it has ${names.join(', ')}`,
+  });
+}
+
+/** Says what is worth a look. @throws {RetortError} that lists why networks and test data do not go together. */
+async function requireFitting(
+  { algorithm, trainLoader, testLoader, notes }: Experiment,
+  { name, note }: { name: string; note: LoadOptions['note'] },
+): Promise<void> {
+  const heads = compareHeads(algorithm, testLoader.dataset.classes.length);
+  for (const text of [...notes, ...heads.warnings]) note?.(text);
+  const mistakes = [...heads.mistakes, ...(await checkImages(testLoader, trainLoader, 'the test data'))];
+  if (mistakes.length > 0) throw new RetortError(`${name}:\n    ${mistakes.join('\n    ')}`, { code: 'mismatch' });
+}
+
+/** The config with the student by itself, where it has one student and the algorithm is one of ours. */
+function studentAlone(config: CheckedConfig, own: Tables): CheckedConfig {
+  const { architecture, type } = config.model as { architecture?: unknown; type: string };
+  const ours = Object.hasOwn(algorithms.entries, type) && !Object.hasOwn(own['algorithm'] ?? {}, type);
+  if (!ours || architecture === undefined) return config;
+  // What is there to train with is not used here, and may name parts of the algorithm that is left out.
+  const { schedulers: _schedulers, evaluated: _evaluated, agreement: _agreement, hooks: _hooks, ...rest } = config;
+  return { ...rest, model: { type: 'Supervised', architecture }, optimizer: { type: 'SGD', lr: 1 } };
+}
+
+/** @throws {RetortError} for a teacher that an earlier stage trained: its weights are in the run's folder only. */
+function requireNoStages({ config }: CheckedStage): void {
+  const [name] = stagesIn(config.model);
+  if (name === undefined) return;
+  throw new RetortError(
+    `teacher, agreement: the teacher is a network of stage "${name}", whose weights are not named`,
+    {
+      help: `name the folder of the run, which has them: retort test RUN --teacher`,
+    },
+  );
+}
+
+/** The earlier stages whose networks a stage takes over, with the students that a run has trained. */
+function stagesNeeded(
+  stage: CheckedStage,
+  { stages }: LoadedConfig,
+  { own, run }: { own: Tables; run: string | undefined },
+): Finished {
+  const needed = new Map<string, Algorithm>();
+  const add = (one: CheckedStage): void => {
+    const before = stages.slice(
+      0,
+      stages.findIndex(({ name }) => name === one.name),
+    );
+    for (const name of stagesIn(one.config.model)) {
+      const found = before.find((earlier) => earlier.name === name);
+      if (found === undefined || needed.has(name)) continue; // prepareStage says what there is not
+      add(found);
+      const { algorithm } = prepareStage({ ...found, init: [] }, needed, { own });
+      if (run !== undefined) loadModule(join(run, name, runFiles.student), algorithm.student);
+      needed.set(name, algorithm);
+    }
+  };
+  add(stage);
+  return needed;
+}

@@ -23,7 +23,7 @@ export function expectSameCheck(name: string, { entry, Class, options }: Checked
     for (const value of strange) {
       if (schema.safeParse(value).success) continue;
       const label = `${name}: ${option}: ${typeof value} ${JSON.stringify(value)}`;
-      const words = new RegExp(`^${name}:\\s+${option}\\b.*got `);
+      const words = new RegExp(`^${name}:\\s+${option}\\b.*(?:got |"type" is missing)`);
       expect(() => new Class({ ...options, [option]: value }), label).toThrow(words);
       expect(() => entry.build({ ...options, [option]: value }, name), label).toThrow(words);
       refused++;

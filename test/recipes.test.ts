@@ -51,7 +51,7 @@ const warnings: Readonly<Record<string, RegExp>> = {
 
 /** The config with narrowed networks and few made-up images; the transforms stay. */
 function small(config: CheckedConfig): CheckedConfig {
-  const dataset = { type: 'SyntheticImages', samples: 4, numClasses: narrowClasses, shape: [3, 32, 32] };
+  const dataset = { type: 'SyntheticImages', samples: 4, numClasses: narrowClasses, shape: [3, 32, 32] } as const;
   const [trainData, valData] = [config.trainData, config.valData].map((data) => ({ ...data, dataset, batchSize: 4 }));
   return { ...config, model: narrowed(config.model) as TypedConfig, trainData: trainData!, valData: valData! };
 }

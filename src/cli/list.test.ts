@@ -42,7 +42,7 @@ it('shows types, defaults, comments and arguments', () => {
   expect(head!.options).toContainEqual(expect.objectContaining({ name: 'loss', type: '{ type: <headLoss>, ... }' }));
   expect(head!.example).toEqual({ type: 'LinearClsHead', numClasses: 1, inChannels: 1 });
   expect(thingsNamed('FunctionOutputs').map(({ kind }) => kind)).toEqual(['deliveries', 'recorders']);
-  expect(() => thingsNamed('Kaiming')).toThrow(/neither a kind nor a name/);
+  expect(() => thingsNamed('Kaimin')).toThrow(/neither a kind nor a name/);
 });
 
 it('comments are found for nine options of ten', () => {

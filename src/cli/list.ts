@@ -16,6 +16,7 @@ const known: readonly (readonly [string, KnownRegistry])[] = Object.entries(regi
 
 /** Where things of a registry are declared, for the comments of their options. */
 const folders: Readonly<Record<keyof typeof registries, string>> = {
+  activations: 'nn/layers',
   algorithms: 'distill/algorithms',
   backbones: 'models/backbones',
   connectors: 'distill/connectors',
@@ -27,9 +28,12 @@ const folders: Readonly<Record<keyof typeof registries, string>> = {
   headLosses: 'models/heads/losses',
   heads: 'models/heads',
   hooks: 'engine/hooks',
+  initializers: 'nn',
+  layers: 'nn/layers',
   losses: 'distill/losses',
   models: 'models/classifiers',
   necks: 'models/necks',
+  norms: 'nn/layers',
   optimizers: 'optim',
   recorders: 'distill/recorders',
   schedulers: 'optim',

@@ -1,26 +1,29 @@
 // The types of a config in a TypeScript file. `type` completes and narrows the options beside it; a mapping that names a recorder,
 // a connector or an argument of a loss that does not exist does not compile. Only types are imported here: a config is data.
-import type { datasets, transforms } from '../data/index.ts';
 import type { algorithms } from '../distill/algorithms/index.ts';
 import type { DistillerOptions, LossesByName } from '../distill/distillers/index.ts';
-import type { evaluators, hooks, ParamwiseOptions } from '../engine/index.ts';
 import type { generators } from '../models/generators/index.ts';
 import type { backbones, heads, models, necks } from '../models/index.ts';
 import type { LossModel, Module } from '../nn/index.ts';
-import type { optimizers, schedulers, Timing } from '../optim/index.ts';
 import type { ConfigsOf, OptionsOf, TableOf, UserEntries } from '../registry/index.ts';
+import type { StageOptions, TrainingOptions } from './experiment.ts';
 
 /** Configs of users' entries of a kind. */
 type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 type Algorithms = TableOf<typeof algorithms, 'algorithm'>;
 
 export type GeneratorConfig = ConfigsOf<TableOf<typeof generators, 'generator'>>;
-// `data set` is how the kind was spelled once.
-// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares one
-export type DatasetConfig = ConfigsOf<TableOf<typeof datasets, 'dataset'>> | UserConfigs<'data set'>;
-export type TransformConfig = ConfigsOf<TableOf<typeof transforms, 'transform'>>;
-export type EvaluatorConfig = ConfigsOf<TableOf<typeof evaluators, 'evaluator'>>;
-export type HookConfig = ConfigsOf<TableOf<typeof hooks, 'hook'>>;
+export type {
+  DatasetConfig,
+  EvaluatorConfig,
+  HookConfig,
+  LoaderConfig,
+  MeasuredConfig,
+  OptimizerConfig,
+  SchedulerConfig,
+  StageOptions,
+  TransformConfig,
+} from './experiment.ts';
 export type {
   ConnectorConfig,
   DeliveryConfig,
@@ -105,83 +108,13 @@ export type AlgorithmConfig<D, G> =
       readonly generatorDistiller: G;
     } & Own<'DataFreeDistillation', 'architecture' | 'teachers' | 'generator' | 'distiller' | 'generatorDistiller'>);
 
-type Paramwise = { readonly paramwise?: ParamwiseOptions };
-export type OptimizerConfig = ConfigsOf<TableOf<typeof optimizers, 'optimizer'>> & Paramwise;
-
-/** A cosine without a length of its own lasts as long as its part of training. */
-type Lasting<Config> = Config extends { readonly type: 'CosineAnnealingLR' }
-  ? Omit<Config, 'tMax'> & { readonly tMax?: number }
-  : Config;
-export type SchedulerConfig = Readonly<Timing> & Lasting<ConfigsOf<TableOf<typeof schedulers, 'scheduler'>>>;
-
-export interface LoaderConfig {
-  readonly dataset: DatasetConfig;
-  readonly batchSize: number;
-  /** Applied to each batch in order, for all networks. */
-  readonly transforms?: readonly TransformConfig[];
-  /** Applied after those to what the student sees. */
-  readonly studentTransforms?: readonly TransformConfig[];
-  /** What other networks see in place of that, by their name. */
-  readonly views?: Readonly<Record<string, readonly TransformConfig[]>>;
-}
-
-/** Data to measure with: its classes are brought to those of the training data. */
-export interface MeasuredConfig extends LoaderConfig {
-  /**
-   * `'byName'` (default): a class is the training data's of the same name; one that it does not have is an error. `'byNumber'`: labels
-   * are as they are, whatever the classes are called.
-   */
-  readonly labels?: 'byName' | 'byNumber';
-}
-
 /** Everything but the algorithm. */
-export interface TrainingConfig {
-  readonly trainData: LoaderConfig;
-  readonly valData: MeasuredConfig;
-  /** Default: `valData`. */
-  readonly testData?: MeasuredConfig;
-  /** One for everything that is trained, or one for each part of the algorithm (`architecture`, `generator`). */
-  readonly optimizer: OptimizerConfig | Readonly<Record<string, OptimizerConfig>>;
-  /** Applied together, in order. `by` says what they count: steps or epochs (default). */
-  readonly schedulers?: readonly SchedulerConfig[] | Readonly<Record<string, readonly SchedulerConfig[]>>;
-  readonly epochs: number;
-  /** Ends training after so many steps in all, also inside an epoch. A step is one update of the weights. */
-  readonly maxSteps?: number;
-  /** Seed of initial weights, order and augmentation. Default 0. */
-  readonly seed?: number;
-  /** Default `'channels_last'`, the fastest for convolutions on CPU. */
-  readonly memoryFormat?: 'contiguous' | 'channels_last';
-  /** `'bfloat16'` computes convolutions and matrix products in bfloat16. Default `'float32'`. */
-  readonly precision?: 'float32' | 'bfloat16';
-  readonly maxGradNorm?: number;
-  /** Batches in a step, whose gradients are averaged; the last step of an epoch has those that are left. Default 1. */
-  readonly accumulate?: number;
-  /** Epochs between two evaluations. Default 1. */
-  readonly valInterval?: number;
-  /** Steps between two training checkpoints within an epoch. Default: only at its end. */
-  readonly saveInterval?: number;
-  readonly evaluators?: readonly EvaluatorConfig[];
-  /** Evaluate too how alike student and teacher are. Default false. */
-  readonly agreement?: boolean;
-  /** Which networks are evaluated. Default: all. */
-  readonly evaluated?: readonly string[];
-  /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
-  readonly allowInitialWeights?: readonly string[];
-  readonly hooks?: readonly HookConfig[];
-  /** Files whose default export adds entries: `export default { loss: { MyLoss: myLossEntry } }`. */
-  readonly imports?: readonly string[];
+export interface TrainingConfig extends TrainingOptions {
   /** Configs this one is merged over: objects key by key, everything else replaced, `_delete_: true` drops what was below. */
   readonly base?: string | readonly string[];
 }
 
 export type ExperimentConfig<D = unknown, G = D> = TrainingConfig & { readonly model: AlgorithmConfig<D, G> };
-
-export interface StageOptions {
-  /** Its folder in the run's, and what later stages call it. */
-  readonly name: string;
-  /** Weights to begin with: a module of an earlier stage, into one of this stage (default: of the same path). */
-  readonly init?: readonly { readonly stage: string; readonly module: string; readonly into?: string }[];
-}
 
 /** Gives a config its type: `export default defineConfig({ ... })`. */
 export function defineConfig<

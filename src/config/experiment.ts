@@ -1,116 +1,143 @@
-// What a config file says: the algorithm, the data, the optimisers, the schedule.
+// What a config file says: the algorithm, the data, the optimizers, the schedule. Each option is explained and checked at its key here;
+// the types of configs in TypeScript (define.ts) are made from these schemas.
 import { z } from 'zod';
 
+import type { datasets, transforms } from '../data/index.ts';
+import type { evaluators, hooks } from '../engine/index.ts';
+import { loopOptions, paramwiseSchema } from '../engine/options.ts';
+import type { LoopOptions } from '../engine/options.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import { findMistakes, isPlain, optionsIn, typedOf } from '../registry/index.ts';
-import type { Entry, Known, Mistake, Path, Tables, TypedConfig } from '../registry/index.ts';
+import type { optimizers, schedulers } from '../optim/index.ts';
+import { timing } from '../optim/timing.ts';
+import type { Timing } from '../optim/timing.ts';
+import { count, findMistakes, isPlain, optionsIn, typedOf } from '../registry/index.ts';
+import type {
+  ConfigsOf,
+  Entry,
+  Known,
+  Mistake,
+  OptionsFrom,
+  Path,
+  TableOf,
+  Tables,
+  TypedConfig,
+  UserEntries,
+} from '../registry/index.ts';
 import { ConfigError, showPath } from './tree/index.ts';
 
-const typed = (kind: string) => typedOf<TypedConfig>(kind);
-const count = z.number().int().positive();
+/** Configs of users' entries of a kind. */
+type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
+
+// `data set` is how the kind was spelled once.
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares one
+export type DatasetConfig = ConfigsOf<TableOf<typeof datasets, 'dataset'>> | UserConfigs<'data set'>;
+export type TransformConfig = ConfigsOf<TableOf<typeof transforms, 'transform'>>;
+export type EvaluatorConfig = ConfigsOf<TableOf<typeof evaluators, 'evaluator'>>;
+export type HookConfig = ConfigsOf<TableOf<typeof hooks, 'hook'>>;
 
 /** One of them, or several by the part of the algorithm they are for. */
-const oneOrByPart = <S extends z.ZodType>(one: S) => z.union([one, z.record(z.string(), one)]);
+const oneOrByPart = <T>(one: z.ZodType<T, T>) => z.union([one, z.record(z.string(), one)]);
+const listOf = <T>(one: z.ZodType<T, T>) => z.array(one).readonly();
 
-const loader = z.strictObject({
-  dataset: typed('dataset'),
+const transform = typedOf<TransformConfig>('transform');
+const loading = {
+  /** The images, and what is known of them. */
+  dataset: typedOf<DatasetConfig>('dataset'),
+  /** Images in a batch. */
   batchSize: count,
   /** Applied to each batch in order, for all networks. */
-  transforms: z.array(typed('transform')).exactOptional(),
+  transforms: listOf(transform).exactOptional(),
   /** Applied after those to what the student sees, where `views` has something else for the others. */
-  studentTransforms: z.array(typed('transform')).exactOptional(),
+  studentTransforms: listOf(transform).exactOptional(),
   /** What other networks see in place of that, by their name (`teacher`, or the name of one of several). */
-  views: z.record(z.string(), z.array(typed('transform'))).exactOptional(),
-});
-
-/** Data to measure with: its classes are brought to those of the training data. */
-const measured = loader.extend({
-  /** `'byName'` (default): by the names of the classes; `'byNumber'`: as they are, whatever the classes are called. */
-  labels: z.enum(['byName', 'byNumber']).exactOptional(),
-});
-
-/** What stands beside a scheduler's own options. */
-const timing = {
-  by: z.enum(['step', 'epoch']).exactOptional(),
-  /** When it begins and when it has ended, in what it counts. Default: the whole of training. */
-  begin: z.number().nonnegative().exactOptional(),
-  end: z.number().positive().exactOptional(),
-  /** Its numbers are epochs, and the rate changes with every step. Default false. */
-  everyStep: z.boolean().exactOptional(),
+  views: z.record(z.string(), listOf(transform)).exactOptional(),
 };
-const scheduler = typedOf<TypedConfig & Partial<z.output<z.ZodObject<typeof timing>>>>('scheduler', { beside: timing });
-const multipliers = z.strictObject({ lrMult: z.number().exactOptional(), decayMult: z.number().exactOptional() });
+export interface LoaderConfig extends OptionsFrom<typeof loading> {}
+
+const measuring = {
+  /**
+   * `'byName'` (default): a class is the training data's of the same name; one that it does not have is an error. `'byNumber'`: labels
+   * are as they are, whatever the classes are called.
+   */
+  labels: z.enum(['byName', 'byNumber']).exactOptional(),
+};
+/** Data to measure with: its classes are brought to those of the training data. */
+export interface MeasuredConfig extends LoaderConfig, OptionsFrom<typeof measuring> {}
+
+const loader: z.ZodType<LoaderConfig, LoaderConfig> = z.strictObject(loading);
+const measured: z.ZodType<MeasuredConfig, MeasuredConfig> = z.strictObject({ ...loading, ...measuring });
+
+/** A cosine without a length of its own lasts as long as its part of training. */
+type Lasting<Config> = Config extends { readonly type: 'CosineAnnealingLR' }
+  ? Omit<Config, 'tMax'> & { readonly tMax?: number }
+  : Config;
+export type SchedulerConfig = Readonly<Timing> & Lasting<ConfigsOf<TableOf<typeof schedulers, 'scheduler'>>>;
 
 /** What stands beside an optimizer's own options. */
 const parts = {
   /** Learning rates and weight decays for parts of the networks. */
-  paramwise: z
-    .strictObject({
-      customKeys: z.record(z.string(), multipliers).exactOptional(),
-      biasLrMult: z.number().exactOptional(),
-      biasDecayMult: z.number().exactOptional(),
-      normDecayMult: z.number().exactOptional(),
-      flatDecayMult: z.number().exactOptional(),
-    })
-    .exactOptional(),
+  paramwise: paramwiseSchema.exactOptional(),
 };
-const optimizer = typedOf<TypedConfig & Partial<z.output<z.ZodObject<typeof parts>>>>('optimizer', { beside: parts });
+interface PartsOptions extends OptionsFrom<typeof parts> {}
+export type OptimizerConfig = ConfigsOf<TableOf<typeof optimizers, 'optimizer'>> & Readonly<PartsOptions>;
 
-const fields = {
-  /** `{ type: 'SingleTeacherDistill', architecture, teacher, teacherCkpt, distiller }`, or another algorithm. */
-  model: typed('algorithm'),
+const scheduler = typedOf<SchedulerConfig>('scheduler', { beside: timing });
+const optimizer = typedOf<OptimizerConfig>('optimizer', { beside: parts });
+
+const training = {
   trainData: loader,
   valData: measured,
   /** Default: `valData`. */
   testData: measured.exactOptional(),
+  /** One for everything that is trained, or one for each part of the algorithm (`architecture`, `generator`). */
   optimizer: oneOrByPart(optimizer),
   /** Applied together, in order. `by` says what they count: steps or epochs (default). */
-  schedulers: oneOrByPart(z.array(scheduler)).exactOptional(),
-  epochs: count,
-  /** Ends training after so many steps in all, also inside an epoch. A step is one update of the weights. */
-  maxSteps: count.exactOptional(),
+  schedulers: oneOrByPart(listOf(scheduler)).exactOptional(),
+  /** Seed of initial weights, order and augmentation. Default 0. */
   seed: z.number().int().nonnegative().default(0),
   /** Memory format of networks and images. Default `'channels_last'`, the fastest for convolutions on CPU. */
   memoryFormat: z.enum(['contiguous', 'channels_last']).default('channels_last'),
-  /** `'bfloat16'` computes convolutions and matrix products in bfloat16. Default `'float32'`. */
-  precision: z.enum(['float32', 'bfloat16']).exactOptional(),
-  maxGradNorm: z.number().positive().exactOptional(),
-  /** Batches in a step, whose gradients are averaged; the last step of an epoch has those that are left. Default 1. */
-  accumulate: count.exactOptional(),
-  valInterval: count.exactOptional(),
-  /** Steps between two training checkpoints within an epoch. Default: only at its end. */
-  saveInterval: count.exactOptional(),
-  evaluators: z.array(typed('evaluator')).exactOptional(),
-  /** Evaluate too how alike student and teacher are. Default false. */
-  agreement: z.boolean().exactOptional(),
-  /** Which networks are evaluated. Default: all. */
-  evaluated: z.array(z.string()).exactOptional(),
+  /** What is measured of each network. Default: accuracy. */
+  evaluators: listOf(typedOf<EvaluatorConfig>('evaluator')).exactOptional(),
   /** Paths of frozen modules that are meant to keep the weights they were made with, such as `teacher.head`. Default: none. */
-  allowInitialWeights: z.array(z.string()).exactOptional(),
-  hooks: z.array(typed('hook')).exactOptional(),
-  /** Files whose default export adds entries to registries. */
-  imports: z.array(z.string()).exactOptional(),
+  allowInitialWeights: z.array(z.string()).readonly().exactOptional(),
+  /** What else happens at the points of training: stopping, keeping, averaging, logging. */
+  hooks: listOf(typedOf<HookConfig>('hook')).exactOptional(),
+  /** Files whose default export adds entries: `export default { loss: { MyLoss: myLossEntry } }`. */
+  imports: z.array(z.string()).readonly().exactOptional(),
+};
+/** What a config says of training: everything but the algorithm. */
+export interface TrainingOptions extends LoopOptions, OptionsFrom<typeof training> {}
+
+const fields = {
+  /** `{ type: 'SingleTeacherDistill', architecture, teacher, teacherCkpt, distiller }`, or another algorithm. */
+  model: typedOf<TypedConfig>('algorithm'),
+  ...training,
+  ...loopOptions,
 };
 
-const stage = z.looseObject({
+const staging = {
   /** Its folder in the run's, and what later stages call it. */
   name: z.string().regex(/^[\w-]+$/, 'expected letters, digits, _ and -'),
   /** Weights to begin with: a module of an earlier stage, into one of this stage (default: of the same path). */
   init: z
     .array(z.strictObject({ stage: z.string(), module: z.string(), into: z.string().exactOptional() }))
+    .readonly()
     .exactOptional(),
-});
+};
+/** What a stage says besides what a config of one stage does. */
+export interface StageOptions extends OptionsFrom<typeof staging> {}
 
 const single = z.strictObject(fields);
 /** Trained one after the other; each is this config with the stage's values in place of its own. */
 const maxStages = 100;
-const staged = z.looseObject({ stages: z.array(stage).min(1).max(maxStages) });
+const staged = z.looseObject({ stages: z.array(z.looseObject(staging)).min(1).max(maxStages) });
 
 /** The schema of a whole experiment, or of one stage with everything filled in. */
 export const experimentSchema: z.ZodType = single;
 /** A whole experiment, or one stage of it with everything filled in. */
 export type CheckedConfig = z.output<typeof single>;
-export type StageInit = { readonly stage: string; readonly module: string; readonly into?: string };
+export type StageInit = NonNullable<StageOptions['init']>[number];
 
 /** One stage of an experiment; an experiment without stages is one of the name `''`. */
 export interface CheckedStage {

@@ -2,29 +2,7 @@
 import { BatchNorm, GroupNorm, LayerNorm } from '../nn/index.ts';
 import type { Module, Parameter } from '../nn/index.ts';
 import type { ParamGroup } from '../optim/index.ts';
-
-export interface Multipliers {
-  /** Factor on the learning rate. Default 1. */
-  lrMult?: number | undefined;
-  /** Factor on the weight decay. Default 1. */
-  decayMult?: number | undefined;
-}
-
-export interface ParamwiseOptions {
-  /**
-   * Factors for parameters whose path contains a text, such as `{ backbone: { lrMult: 0.1 } }`; the longest text that fits counts,
-   * and then nothing below does.
-   */
-  customKeys?: Readonly<Record<string, Multipliers>> | undefined;
-  /** For biases of everything but norms. Default 1. */
-  biasLrMult?: number | undefined;
-  /** For biases of everything but norms. Default 1. */
-  biasDecayMult?: number | undefined;
-  /** For scales and shifts of norms. Default 1. */
-  normDecayMult?: number | undefined;
-  /** For all other parameters of at most one dimension. Default 1. */
-  flatDecayMult?: number | undefined;
-}
+import type { Multipliers, ParamwiseOptions } from './options.ts';
 
 export interface GroupOptions {
   lr: number;
@@ -68,7 +46,7 @@ function multipliers(
   module: Module,
   parameter: Parameter,
   options: ParamwiseOptions,
-): Multipliers {
+): { [K in keyof Multipliers]: Multipliers[K] | undefined } {
   const { customKeys = {}, biasLrMult, biasDecayMult, normDecayMult, flatDecayMult } = options;
   const keys = Object.keys(customKeys).filter((key) => path.includes(key));
   const [longest] = keys.toSorted((a, b) => b.length - a.length || (a < b ? -1 : 1));

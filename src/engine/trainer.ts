@@ -26,6 +26,7 @@ import {
 } from './non-finite.ts';
 import { OptimizedPart } from './optimized-part.ts';
 import type { PartOptions } from './optimized-part.ts';
+import type { LoopOptions } from './options.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
@@ -41,7 +42,7 @@ import type { Position, Progressed, TrainingParts } from './training-checkpoint.
  * images it has (the last step of an epoch has the batches that are left, and is the mean of those). All that counts steps counts
  * these: `maxSteps`, `saveInterval`, step schedulers, schedules of loss weights, running averages, hooks, progress, logs.
  */
-export interface TrainerOptions {
+export interface TrainerOptions extends LoopOptions {
   algorithm: Trainable;
   trainLoader: DataLoader<Inputs>;
   /** Evaluated after every epoch; without it nothing is. */
@@ -54,23 +55,8 @@ export interface TrainerOptions {
   epochSchedulers?: readonly Scheduler[];
   /** Optimisers of their own for parts of the algorithm, by the path of the sub-module (`architecture`, `generator`). */
   parts?: Readonly<Record<string, PartOptions>>;
-  epochs: number;
-  /** Ends training after so many steps in all, also inside an epoch. Default: after the last epoch. */
-  maxSteps?: number;
-  /** Batches in a step, whose gradients are averaged. Default 1. */
-  accumulate?: number;
-  /** Clip the norm of all gradients together. Default: not at all. */
-  maxGradNorm?: number;
-  /** `'bfloat16'` computes convolutions and matrix products in bfloat16 (autocast). Default `'float32'`. */
-  precision?: 'float32' | 'bfloat16';
-  /** Epochs between two evaluations; the last is always evaluated. Default 1. */
-  valInterval?: number;
   /** Default: accuracy. */
   evaluators?: readonly Evaluator[];
-  /** Evaluate how alike student and teacher are too. Default false. */
-  agreement?: boolean;
-  /** Which of the algorithm's networks are evaluated. Default: all. */
-  evaluated?: readonly string[];
   hooks?: readonly Hook[];
   /** Where checkpoints go; without it none are written. A folder that holds a run is refused, unless it is that which is resumed. */
   workDir?: string;
@@ -78,8 +64,6 @@ export interface TrainerOptions {
   overwrite?: boolean;
   /** The lock of `workDir`, where the caller has it. Default: it is taken by `run`, and held until that has ended. */
   lock?: RunLock;
-  /** Steps between two training checkpoints within an epoch. Default: only at its end. */
-  saveInterval?: number;
   progress?: Progress;
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;

@@ -3,7 +3,6 @@ export * from './augments/index.ts';
 export * from './backbones/index.ts';
 export * from './classifiers/index.ts';
 export * from './heads/index.ts';
-export type { InitOption } from './initial-weights.ts';
 export * from './necks/index.ts';
 export type { Backbone, Feature, Head, Neck } from './parts.ts';
 export { loadNetwork, recognizeNetwork } from './recognize.ts';

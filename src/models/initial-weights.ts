@@ -1,11 +1,8 @@
 // How a network begins: its own way, or as `initCfg` says, with the exceptions that OpenMMLab makes.
 import { RetortError } from '../errors.ts';
 import { initializeModule } from '../nn/index.ts';
-import type { InitConfig, Module } from '../nn/index.ts';
+import type { InitConfig, InitOption, Module } from '../nn/index.ts';
 import { explainedMismatch } from './recognize.ts';
-
-/** One initialiser or several, applied in order; null leaves layers as they were made. */
-export type InitOption = InitConfig | readonly InitConfig[] | null;
 
 /** What convolutional networks begin with: He et al. 2015, arXiv 1502.01852, on the fan out; norms as the identity. */
 export const convolutional: readonly InitConfig[] = [
@@ -26,7 +23,7 @@ export interface InitialWeights {
 export function initialize(module: Module, { initCfg, usual, after }: InitialWeights): void {
   const config = initCfg === undefined ? usual : initCfg;
   for (const one of listOf(config)) {
-    if (one.type === 'Pretrained') load(module, one);
+    if (isFile(one)) load(module, one);
     else initializeModule(module, one);
   }
   if (!isPretrained(config)) after?.();
@@ -34,7 +31,13 @@ export function initialize(module: Module, { initCfg, usual, after }: InitialWei
 
 /** Whether weights are loaded. */
 export function isPretrained(config: InitOption | undefined): boolean {
-  return listOf(config).some(({ type }) => type === 'Pretrained');
+  return listOf(config).some(isFile);
+}
+
+type FromFile = Extract<InitConfig, { type: 'Pretrained' }>;
+
+function isFile(config: InitConfig): config is FromFile {
+  return typeof config === 'object' && config.type === 'Pretrained';
 }
 
 function listOf(config: InitOption | undefined): readonly InitConfig[] {
@@ -43,7 +46,7 @@ function listOf(config: InitOption | undefined): readonly InitConfig[] {
 }
 
 /** Loads weights; a file of another kind than safetensors is named as what it is. */
-function load(module: Module, config: InitConfig): void {
+function load(module: Module, config: FromFile): void {
   const { checkpoint } = config;
   if (typeof checkpoint === 'string' && /^[a-z][a-z0-9+.-]+:\/\//i.test(checkpoint)) {
     throw new RetortError(`initCfg: Pretrained: checkpoint must be a local file, got "${checkpoint}"`, { help });

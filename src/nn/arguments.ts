@@ -13,13 +13,9 @@ export function whole(where: string, value: number, least = 1): number {
   return value;
 }
 
-/** `[height, width]`, each a whole number of at least `least` (default 1). @throws {RetortError} otherwise. */
-export function pair(where: string, value: Pair, least = 1): [height: number, width: number] {
-  const sizes: unknown = typeof value === 'number' ? [value, value] : value;
-  if (!Array.isArray(sizes) || sizes.length !== 2) {
-    throw new RetortError(`${where}: a number or [height, width] was expected, got ${shown(value)}`);
-  }
-  return [whole(where, sizes[0] as number, least), whole(where, sizes[1] as number, least)];
+/** A checked size as `[height, width]`. */
+export function sides(value: Pair): readonly [height: number, width: number] {
+  return typeof value === 'number' ? [value, value] : value;
 }
 
 /** @throws {RetortError} unless `groups` divides `channels`. */

@@ -1,4 +1,4 @@
-// Networks: modules, layers, functions, initialisers.
+// Networks: modules, layers, functions, initializers.
 export { firstSamples, integers, mapInputs, sizeOf, targetsOf, withSamples } from './batch.ts';
 export type { Batch, DataSample, GivenBatch, GivenTargets, Inputs, Outputs, SampleMeta, Targets } from './batch.ts';
 export * from './blocks/index.ts';
@@ -14,8 +14,15 @@ export { loadModule, loadTensors, saveModule, saveTensors, tensorFile } from './
 export type { LoadedTensors, LoadTensorsOptions } from './checkpoint.ts';
 export * as functional from './functional/index.ts';
 export * as init from './init.ts';
-export { initializeModule } from './init-config.ts';
-export type { InitConfig, InitOverride } from './init-config.ts';
+export { initializeModule, initializers, initSchema } from './initializers.ts';
+export type {
+  FillOptions,
+  InitConfig,
+  InitializeOptions,
+  Initializer,
+  InitOption,
+  InitOverride,
+} from './initializers.ts';
 export * from './layers/index.ts';
 export type { ForwardMode, LearnedBatch, LossModel, Network, UpdateRequest } from './model.ts';
 export { moveAverage } from './running-average.ts';

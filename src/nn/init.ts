@@ -22,6 +22,8 @@ const gains = {
 } satisfies Record<string, (param?: number) => number>;
 
 export type Nonlinearity = keyof typeof gains;
+/** What {@link calculateGain} knows. */
+export const nonlinearities = Object.keys(gains) as [Nonlinearity, ...Nonlinearity[]];
 
 /**
  * By how much a layer's weights must be larger for the nonlinearity after it: 1 for linear and sigmoid, 5/3 for tanh,
@@ -29,7 +31,7 @@ export type Nonlinearity = keyof typeof gains;
  * @throws {RetortError} for an unknown nonlinearity.
  */
 export function calculateGain(nonlinearity: Nonlinearity, param?: number): number {
-  return gains[oneOf('calculateGain: nonlinearity', nonlinearity, Object.keys(gains))](param);
+  return gains[oneOf('calculateGain: nonlinearity', nonlinearity, nonlinearities)](param);
 }
 
 /**

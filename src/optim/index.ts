@@ -11,4 +11,5 @@ export * from './schedulers/index.ts';
 export { SGD } from './sgd.ts';
 export type { SGDOptions } from './sgd.ts';
 export { buildTimedScheduler, timed } from './timed.ts';
-export type { TimedConfig, Timing, TrainingLength } from './timed.ts';
+export type { TimedConfig, TrainingLength } from './timed.ts';
+export type { Timing } from './timing.ts';

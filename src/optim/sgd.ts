@@ -1,51 +1,49 @@
 // Stochastic gradient descent with momentum.
 import { z } from 'zod';
 
+import type { OptionsFrom } from '../registry/index.ts';
 import { callOperator, keep } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { Optimizer } from './optimizer.ts';
 import type { ParamGroup, Update } from './optimizer.ts';
 
-export interface SGDOptions {
+const ownOfSGD = {
   /** Step size. */
-  lr: number;
+  lr: z.number().nonnegative(),
   /** Default 0. */
-  momentum?: number;
+  momentum: z.number().nonnegative().default(0),
   /** How much of the gradient the momentum leaves out. Default 0. */
-  dampening?: number;
+  dampening: z.number().default(0),
   /** L2 penalty, added to the gradient. Default 0. */
-  weightDecay?: number;
+  weightDecay: z.number().nonnegative().default(0),
   /** Look ahead along the momentum. Needs momentum and no dampening. Default false. */
-  nesterov?: boolean;
+  nesterov: z.boolean().default(false),
   /** Go up instead of down. Default false. */
-  maximize?: boolean;
-}
+  maximize: z.boolean().default(false),
+};
+export interface SGDOptions extends OptionsFrom<typeof ownOfSGD> {}
 
 /** The schema of {@link SGDOptions}. */
 export const sgdOptions = z
-  .strictObject({
-    lr: z.number().nonnegative(),
-    momentum: z.number().nonnegative().default(0),
-    dampening: z.number().default(0),
-    weightDecay: z.number().nonnegative().default(0),
-    nesterov: z.boolean().default(false),
-    maximize: z.boolean().default(false),
-  })
+  .strictObject(ownOfSGD)
   .refine(({ nesterov, momentum, dampening }) => !nesterov || (momentum > 0 && dampening === 0), {
     path: ['nesterov'],
     message: 'expected a momentum above 0 and no dampening beside it',
-  }) satisfies z.ZodType<Required<SGDOptions>>;
+  });
+
+/** {@link SGDOptions} once they are checked, with defaults. */
+export type SGDSettings = z.output<typeof sgdOptions>;
 
 /**
  * `g = grad + weightDecay * p; b = momentum * b + (1 - dampening) * g; p -= lr * (nesterov ? g + momentum * b : b)`,
  * where b starts as the first g. Sutskever et al., ICML 2013; equal to PyTorch's.
  */
-export class SGD extends Optimizer<Required<SGDOptions>> {
-  constructor(params: Iterable<Tensor> | readonly ParamGroup<Required<SGDOptions>>[], options: SGDOptions) {
+export class SGD extends Optimizer<SGDSettings> {
+  constructor(params: Iterable<Tensor> | readonly ParamGroup<SGDSettings>[], options: SGDOptions) {
     super(params, options, sgdOptions);
   }
 
-  protected override update({ params, grads, states }: Update, options: Required<SGDOptions>): void {
+  protected override update({ params, grads, states }: Update, options: SGDSettings): void {
     const { lr, momentum, dampening, weightDecay, nesterov, maximize } = options;
     let steps = grads;
     if (maximize) steps = foreach('_foreach_neg', steps);

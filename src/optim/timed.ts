@@ -6,18 +6,7 @@ import { buildScheduler } from './registry.ts';
 import type { SchedulerFactory } from './registry.ts';
 import { WindowedScheduler } from './schedulers/index.ts';
 import type { FormulaScheduler, Scheduler } from './schedulers/index.ts';
-
-/** What may stand beside the options of any scheduler in a config. */
-export interface Timing {
-  /** What its numbers count, and when it steps: optimizer steps, or epochs (default). */
-  by?: 'step' | 'epoch' | undefined;
-  /** When it begins, in what it counts. Default 0. */
-  begin?: number | undefined;
-  /** When it has ended, in what it counts; the rate then stays. Default: with training. */
-  end?: number | undefined;
-  /** Its numbers are epochs, and it steps with the optimizer. Default false. */
-  everyStep?: boolean | undefined;
-}
+import type { Timing } from './timing.ts';
 
 export type TimedConfig = TypedConfig & Timing;
 

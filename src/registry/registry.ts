@@ -4,7 +4,9 @@
 import type { z } from 'zod';
 
 import { didYouMean, RetortError } from '../errors.ts';
+import { isPlain, withArticle } from './typed.ts';
 import { validate } from './validate.ts';
+import { shown } from './words.ts';
 
 /** What configs are made of: the name of an entry, and its options beside it. */
 export interface TypedConfig {
@@ -154,9 +156,11 @@ export class Registry<Product, T extends Table<Product> = Table<Product>> {
    * @throws {RetortError} for an unknown type (with the nearest names) or wrong options (all of them at once).
    */
   build(config: TypedConfig, where = this.kind): Product {
-    const { type, ...options } = config as Partial<TypedConfig>;
+    const { type, ...options }: Partial<TypedConfig> = isPlain(config) ? config : {};
     if (typeof type !== 'string') {
-      throw new RetortError(`${where}: "type" is missing; a ${this.kind} is { type: <name>, ...options }`);
+      throw new RetortError(
+        `${where}: "type" is missing; ${withArticle(this.kind)} is { type: <name>, ...options }, got ${shown(config)}`,
+      );
     }
     return this.get(type, where).build(options, `${where} ${type}`);
   }

@@ -12,9 +12,13 @@ export type Reads = 'checkpoint' | 'folder' | 'file' | 'function' | 'method';
  * `z.strictObject({ inner: typedOf<TypedConfig | DistillLoss>('loss') })`
  * @param kind what the registry calls its entries: `loss`, `connector`, `backbone`, ...
  */
-export function typedOf<T>(kind: string, { expected, usual, beside }: TypedOptions = {}): z.ZodType<T, T> {
+export function typedOf<T>(
+  kind: string,
+  { expected, usual, beside, built = 'instance' }: TypedOptions = {},
+): z.ZodType<T, T> {
   const message = expected ?? `expected { type, ...options } of ${withArticle(kind)}`;
-  const fits = (value: unknown): boolean => isThing(value, usual !== undefined);
+  const fits = (value: unknown): boolean =>
+    built === 'factory' && typeof value === 'function' ? true : isThing(value, usual !== undefined);
   return z.custom<T>(fits, message).meta({ typedOf: kind, usual, beside: beside && z.object(beside) });
 }
 
@@ -30,6 +34,8 @@ export interface TypedOptions {
   usual?: string;
   /** What may stand beside the thing's own options, for whoever builds it. Default: nothing. */
   beside?: z.ZodRawShape;
+  /** What passes beside configs: an instance of a class, or a function too, where entries build factories. Default `'instance'`. */
+  built?: 'instance' | 'factory';
 }
 
 /** The schema of an option that is the path of something that must be there. */

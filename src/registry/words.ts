@@ -8,6 +8,7 @@ type Issue = z.core.$ZodIssue;
 
 /** `expected a number > 0, got -1` */
 export function issueInWords(issue: Issue): string {
+  if (issue.code === 'custom' && issue.params?.['complete'] === true) return issue.message;
   const came = issue.input === undefined ? 'nothing' : shown(issue.input);
   return `${expected(issue)}, got ${came}${hint(issue)}`;
 }

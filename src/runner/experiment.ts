@@ -150,18 +150,14 @@ function buildOptimizers(
     optimizers: optimizers.extend((own['optimizer'] ?? {}) as Table<OptimizerFactory>),
     schedulers: schedulers.extend((own['scheduler'] ?? {}) as Table<SchedulerFactory>),
   };
-  const byPart = Array.isArray(given) ? undefined : given;
+  const byPart = Array.isArray(given) ? undefined : (given as Exclude<typeof given, readonly unknown[]>);
   if (typeof optimizer['type'] === 'string') {
     if (byPart !== undefined) {
       throw new RetortError('schedulers: a list was expected: there is one optimizer', {
         help: 'schedulers go by part only where optimizers do',
       });
     }
-    return buildPart(
-      { optimizer: optimizer as OptimizerConfig, schedulers: given as SchedulerConfigs },
-      algorithm,
-      building,
-    );
+    return buildPart({ optimizer, schedulers: given as SchedulerConfigs }, algorithm, building);
   }
   const several = optimizer as Record<string, OptimizerConfig>;
   for (const name of Object.keys(byPart ?? {})) {

@@ -1,10 +1,17 @@
-// Optimisers and schedulers in the check of types: found alone and by part, with what stands beside their options.
+// What the check of types finds: in optimizers and schedulers, alone and by part, with what stands beside their options, and in what
+// stands deep inside networks and connectors. Users' entries among them.
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
 import { experimentSchema, withEntries } from '../config/index.ts';
+import { buildConnector } from '../distill/connectors/index.ts';
+import type { ConvModuleConnector } from '../distill/connectors/index.ts';
+import { GroupNorm, init, Tanh } from '../nn/index.ts';
+import type { Module } from '../nn/index.ts';
 import { entry, findMistakes } from '../registry/index.ts';
+import { tidy } from '../torch/index.ts';
 import { optionsOf, tables } from './registries.ts';
+import { withUserEntries } from './stages.ts';
 
 const said = (config: unknown, own = {}): string[] =>
   findMistakes(experimentSchema, config, { tables: withEntries(tables, own), optionsOf })
@@ -57,3 +64,81 @@ it('says nothing of what is fine, and knows entries of users', () => {
   expect(said({ optimizer: { type: 'Lion', lr: 1, paramwise: {} } }, own)).toEqual([]);
   expect(said({ optimizer: { type: 'Lion', rate: 1 } }, own).join()).toMatch(/"rate"/);
 });
+
+it('finds mistakes in norms, activations, initializers and layers with all others', () => {
+  const backbone = {
+    type: 'ResNet',
+    depth: 18,
+    normCfg: { type: 'GN', numGroup: 2 },
+    initCfg: [
+      { type: 'Kaimign', layer: 'Conv2d' },
+      { type: 'Constant', layer: 'BatchNorm', val: 1, override: { name: 'fc', type: 'Normal', sdt: 1 } },
+    ],
+  };
+  const connectors = {
+    a: { type: 'ConvModuleConnector', inChannels: 1, outChannels: 2, actCfg: { type: 'LeakyReLU', slope: 0.2 } },
+    b: { type: 'TorchNNConnector', moduleName: 'Linear', moduleArgs: { inFeatures: 2.5 } },
+    c: { type: 'LayerConnector', layer: { type: 'Conv2d', inChannels: 3, outChannels: 4, kernelSize: 3, groups: 2 } },
+    d: { type: 'NormConnector', inChannels: 3, normCfg: { type: 'MyNorm', power: 'x' } },
+  };
+  const head = { type: 'LinearClsHead', numClasses: 10, inChannels: 4 };
+  const config = {
+    model: {
+      type: 'SelfDistill',
+      architecture: { type: 'ImageClassifier', backbone, head },
+      distiller: { type: 'ConfigurableDistiller', connectors },
+    },
+  };
+  const myNorm = entry(z.strictObject({ power: z.number() }), () => () => undefined, { summary: 'Mine.' });
+  const found = findMistakes(experimentSchema, config, {
+    tables: withEntries(tables, { norm: { MyNorm: myNorm } }),
+    optionsOf,
+  }).filter(({ path }) => path[0] === 'model');
+  expect(found.map(({ text }) => text.replace(/^model\.(?:architecture|distiller)\./, ''))).toEqual([
+    'backbone.normCfg GN: numGroups: expected a number, got nothing',
+    'backbone.normCfg GN: "numGroup" is no option; did you mean "numGroups"?',
+    expect.stringMatching(/^backbone\.initCfg\.0: "Kaimign" is no initializer; did you mean "Kaiming"/),
+    'backbone.initCfg.1.override Normal: "sdt" is no option; did you mean "std"?',
+    expect.stringMatching(/^connectors\.a\.actCfg LeakyReLU: "slope" is no option/),
+    expect.stringMatching(/^connectors\.b TorchNNConnector: moduleArgs: inFeatures: expected an integer, got 2\.5/),
+    'connectors.b TorchNNConnector: moduleArgs: outFeatures: expected a number, got nothing',
+    'connectors.c.layer Conv2d: inChannels: expected a multiple of the 2 groups, got 3',
+    'connectors.d.normCfg MyNorm: power: expected a number, got "x"',
+  ]);
+});
+
+it('builds norms, activations and initializers of users where configs name them', () => {
+  const channels: number[] = [];
+  const norm = entry(
+    z.strictObject({ eps: z.number() }),
+    ({ eps }) => {
+      return (size: number) => {
+        channels.push(size);
+        return { name: 'mine', layer: new GroupNorm(1, size, { eps }) };
+      };
+    },
+    { summary: 'Mine.' },
+  );
+  const act = entry(z.strictObject({}), () => () => new Tanh(), { summary: 'Mine.' });
+  const ones = entry(z.strictObject({}), () => (module: Module) => module.apply((one) => fillOnes(one)), {
+    summary: 'Mine.',
+  });
+  const own = { norm: { MyNorm: norm }, activation: { MyAct: act }, initializer: { Ones: ones } };
+  const connector = {
+    ...{ type: 'ConvModuleConnector', inChannels: 2, outChannels: 4 },
+    ...{ normCfg: { type: 'MyNorm', eps: 0.5 }, actCfg: { type: 'MyAct' }, initCfg: { type: 'Ones' } },
+  };
+  const model = { type: 'SelfDistill', distiller: { type: 'ConfigurableDistiller', connectors: { a: connector } } };
+  const built = withUserEntries({ model } as never, own) as unknown as { model: typeof model };
+  tidy(() => {
+    const made = buildConnector(built.model.distiller.connectors.a) as ConvModuleConnector;
+    expect(channels).toEqual([4]);
+    expect((made.conv_module.norm as GroupNorm).eps).toBe(0.5);
+    expect(made.conv_module.activate).toBeInstanceOf(Tanh);
+    expect(made.conv_module.conv.weight.sum().item()).toBe(8);
+  });
+});
+
+function fillOnes(module: Module): void {
+  for (const parameter of module.parameters()) init.ones_(parameter);
+}

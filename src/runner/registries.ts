@@ -10,6 +10,7 @@ import { recorders } from '../distill/recorders/index.ts';
 import { evaluators, hooks } from '../engine/index.ts';
 import { generators } from '../models/generators/index.ts';
 import { backbones, headLosses, heads, models, necks } from '../models/index.ts';
+import { activations, initializers, layers, norms } from '../nn/index.ts';
 import { optimizers, schedulers, timed } from '../optim/index.ts';
 import type { TimedConfig } from '../optim/index.ts';
 import type { ConfigOptionsOf, Table, Tables } from '../registry/index.ts';
@@ -23,6 +24,7 @@ export interface KnownRegistry {
 
 /** Every registry, by the name that `retort list` takes. */
 export const registries = {
+  activations,
   algorithms,
   backbones,
   connectors,
@@ -34,9 +36,12 @@ export const registries = {
   headLosses,
   heads,
   hooks,
+  initializers,
+  layers,
   losses,
   models,
   necks,
+  norms,
   optimizers,
   recorders,
   schedulers,

@@ -80,7 +80,7 @@ export async function runStages(
 const builtLater = new Set(['optimizer', 'scheduler']);
 
 /** The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. */
-function withUserEntries(config: CheckedConfig, own: Tables): CheckedConfig {
+export function withUserEntries(config: CheckedConfig, own: Tables): CheckedConfig {
   if (Object.keys(own).length === 0) return config;
   const spot = { schema: experimentSchema, value: config, path: [] };
   return replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {

@@ -3,10 +3,10 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { AvgPool2d, BatchNorm2d, Linear, ReLU, SepConv, Sequential, Sigmoid, Upsample } from '../../nn/index.ts';
-import { aliased, entry } from '../../registry/index.ts';
+import { aliased, count, entry, pair } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Connector, connectorSchema, count, pair } from './connector.ts';
+import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap, shown } from './shapes.ts';
 

@@ -1,34 +1,14 @@
 // What every connector is: a trainable module between a record and a loss, which brings the record to what the loss wants.
 import { z } from 'zod';
 
-import { initializeModule, Module } from '../../nn/index.ts';
-import type { InitConfig } from '../../nn/index.ts';
-import { checkOptions, pathTo } from '../../registry/index.ts';
+import { initializeModule, initSchema, Module } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
-const isConfig = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { type?: unknown }).type === 'string';
-
-/** The schema of a part that is built from `{ type, ...options }`. */
-export const part = <T>() => z.custom<T>(isConfig, 'expected { type, ...options }');
-/** The schema of a number of channels and the like. */
-export const count = z.int().positive();
-/** The schema of a number for height and width, or `[height, width]`: each an integer of at least `least`. */
-export const pair = (least: number) => {
-  const one = z.int().min(least);
-  return z.union([one, z.tuple([one, one]).readonly()]);
-};
-
-type InitOption = InitConfig | readonly InitConfig[] | null;
-const initializer = z.looseObject({ type: z.string(), checkpoint: pathTo('checkpoint').exactOptional() });
-const initCfg = z
-  .union([initializer, z.array(initializer)], { error: 'expected { type, layer, ... }, or a list of them' })
-  .nullable() as unknown as z.ZodType<InitOption, InitOption>;
-
 const common = {
   /** How the weights begin, in place of the layers' own defaults, such as `{ type: 'Kaiming', layer: 'Conv2d' }`. Default null. */
-  initCfg: initCfg.default(null),
+  initCfg: initSchema.default(null),
   /** `'mmrazor'` gives the numbers of MMRazor where it differs; each connector says where. Default: the right ones. */
   compat: z.literal('mmrazor').optional(),
 };
@@ -71,7 +51,6 @@ export abstract class Connector<Settings extends ConnectorSettings = ConnectorSe
 
   /** Applies `initCfg`; the last step of every constructor. */
   protected initialize(): void {
-    const { initCfg } = this.options;
-    if (initCfg !== null) initializeModule(this, initCfg);
+    initializeModule(this, this.options.initCfg);
   }
 }

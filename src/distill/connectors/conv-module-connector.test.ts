@@ -8,7 +8,14 @@ import { manualSeed, tidy } from '../../torch/index.ts';
 import { describeConnector } from './connector.contract.ts';
 import { buildConnector, ConvModuleConnector } from './index.ts';
 
-const options = { inChannels: 2, outChannels: 3, kernelSize: 3, padding: 1, stride: 2, normCfg: { type: 'BN' } };
+const options = {
+  inChannels: 2,
+  outChannels: 3,
+  kernelSize: 3,
+  padding: 1,
+  stride: 2,
+  normCfg: { type: 'BN' },
+} as const;
 describeConnector('ConvModuleConnector', {
   options,
   make: () => new ConvModuleConnector(options),
@@ -103,11 +110,13 @@ it('divides by the largest singular value when asked', () => {
 it('refuses configs that are none, by name', () => {
   const build = (more: object): unknown =>
     buildConnector({ type: 'ConvModuleConnector', inChannels: 1, outChannels: 3, ...more });
-  for (const cfg of ['normCfg', 'actCfg', 'convCfg']) {
-    expect(() => build({ [cfg]: 'BN' })).toThrow(new RegExp(`${cfg}: expected { type, ...options }, got "BN"`));
+  for (const [option, kind] of Object.entries({ normCfg: 'a norm', actCfg: 'an activation' })) {
+    const words = new RegExp(`${option}: expected { type, ...options } of ${kind}, got "BN"`);
+    expect(() => build({ [option]: 'BN' })).toThrow(words);
   }
+  expect(() => build({ convCfg: 'BN' })).toThrow(/convCfg: expected an object, got "BN"/);
   expect(() => build({ order: ['conv', 'norm'] })).toThrow(
-    /order: 'conv', 'norm' and 'act', each once[^]*ConvModuleConnector/,
+    /ConvModuleConnector: order: expected 'conv', 'norm' and 'act', each once/,
   );
   expect(() => build({ normCfg: { type: 'BNN' } })).toThrow(
     /"BNN" is no norm; did you mean "BN"[^]*ConvModuleConnector/,

@@ -1,12 +1,10 @@
 // A convolution with norm and activation: brings feature maps to another number of channels, or another size.
-import { z } from 'zod';
-
-import { ConvModule } from '../../nn/index.ts';
-import type { ActivationConfig, ConvConfig, ConvModuleOptions, NormConfig } from '../../nn/index.ts';
-import { aliased, entry } from '../../registry/index.ts';
+import { ConvModule, convModuleRule, convModuleShape } from '../../nn/index.ts';
+import type { ConvModuleOptions } from '../../nn/index.ts';
+import { aliased, count, entry, pair } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Connector, connectorSchema, count, pair, part } from './connector.ts';
+import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap } from './shapes.ts';
 
@@ -17,24 +15,6 @@ const own = {
   outChannels: count,
   /** Height and width of the kernel. Default 1. */
   kernelSize: pair(1).default(1),
-};
-/** Those of {@link ConvModuleOptions}, where they are described. */
-const ofModule = {
-  stride: pair(1).optional(),
-  padding: pair(0).optional(),
-  dilation: pair(1).optional(),
-  groups: count.optional(),
-  bias: z.union([z.boolean(), z.literal('auto')]).optional(),
-  convCfg: part<ConvConfig>().nullable().optional(),
-  normCfg: part<NormConfig>().nullable().optional(),
-  actCfg: part<ActivationConfig>().nullable().optional(),
-  inplace: z.boolean().optional(),
-  withSpectralNorm: z.boolean().optional(),
-  paddingMode: z.enum(['zeros', 'reflect', 'replicate', 'circular']).optional(),
-  order: z
-    .array(z.enum(['conv', 'norm', 'act']))
-    .readonly()
-    .optional(),
 };
 /** Options of {@link ConvModule}, and the channels. */
 export interface ConvModuleConnectorOptions
@@ -48,20 +28,21 @@ export interface ConvModuleConnectorOptions
  * `paddingMode: 'circular'` pads with zeros, as in MMRazor.
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550.
  */
-export class ConvModuleConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = aliased(connectorSchema({ ...own, ...ofModule }), {
-    inChannel: 'inChannels',
-    outChannel: 'outChannels',
-  });
+export class ConvModuleConnector extends Connector<
+  ConnectorSettings & SettingsFrom<typeof convModuleShape & typeof own>
+> {
+  static override readonly schema = aliased(
+    connectorSchema({ ...own, ...convModuleShape, ...own }).check(convModuleRule),
+    { inChannel: 'inChannels', outChannel: 'outChannels' },
+  );
   readonly conv_module: ConvModule;
 
   /** @throws {RetortError} for what {@link ConvModule} refuses. */
   constructor(options: ConvModuleConnectorOptions) {
     super(options);
-    const { inChannels, outChannels, kernelSize } = this.options;
-    const { kernelSize: _, ...given } = options;
+    const { inChannels, outChannels, initCfg: _, compat: _compat, ...given } = this.options;
     const changes = this.original ? asOriginal(given) : keepingRecords(given);
-    this.conv_module = new ConvModule(inChannels, outChannels, { ...given, kernelSize, ...changes });
+    this.conv_module = new ConvModule(inChannels, outChannels, { ...given, ...changes });
     this.initialize();
   }
 
@@ -82,7 +63,8 @@ function asOriginal({ paddingMode }: Changes): Changes {
 function keepingRecords({ order = ['conv', 'norm', 'act'], normCfg = null, actCfg }: Changes): Changes {
   const first = order.find((one) => one !== 'norm' || normCfg !== null);
   if (first !== 'act') return {};
-  return { inplace: false, ...(actCfg?.['inplace'] === true ? { actCfg: { ...actCfg, inplace: false } } : {}) };
+  const overwrites = typeof actCfg === 'object' && actCfg !== null && 'inplace' in actCfg;
+  return { inplace: false, ...(overwrites ? { actCfg: { ...actCfg, inplace: false } } : {}) };
 }
 
 export const convModuleConnector = entry(ConvModuleConnector, {

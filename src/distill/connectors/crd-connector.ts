@@ -3,10 +3,10 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { functional, Linear } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { count, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Connector, connectorSchema, count } from './connector.ts';
+import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireTensor, shown } from './shapes.ts';
 

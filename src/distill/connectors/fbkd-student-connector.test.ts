@@ -94,8 +94,10 @@ it('pools once by maxpoolStride: as many keys as windows', () => {
 
 it("with maxpoolStride 2 is mmcv's own block: pooled once by 2", () => {
   tidy(() => {
-    const options = { inChannels: 4, subSample: true, normCfg: null, zerosInit: false, std: 0.5 };
-    const { student_non_local: block } = new FBKDStudentConnector(options).to({ dtype: 'float64' });
+    const options = { subSample: true, normCfg: null, zerosInit: false, std: 0.5 };
+    const { student_non_local: block } = new FBKDStudentConnector({ inChannels: 4, ...options }).to({
+      dtype: 'float64',
+    });
     const plain = new NonLocal2d(4, { ...options, mode: 'dot_product' }).to({ dtype: 'float64' });
     const state = Object.entries(block.stateDict()).map(([name, value]) => [name.replace('.0.0.', '.0.'), value]);
     plain.loadStateDict(Object.fromEntries(state) as Record<string, Tensor>);

@@ -2,12 +2,12 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { MaxPool2d, NonLocal2d, Sequential } from '../../nn/index.ts';
-import type { ConvConfig, NonLocalOptions, NormConfig } from '../../nn/index.ts';
-import { aliased } from '../../registry/index.ts';
+import { MaxPool2d, NonLocal2d, nonLocalShape, normSchema, Sequential } from '../../nn/index.ts';
+import type { NonLocalOptions } from '../../nn/index.ts';
+import { aliased, count } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { connectorSchema, count, part } from './connector.ts';
+import { connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap, shown } from './shapes.ts';
 
@@ -17,7 +17,7 @@ const own = {
   /** How alike two places are. Default `'dot_product'`. */
   mode: z.enum(['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation']).default('dot_product'),
   /** The norm of `conv_out`; null: none. Default `{ type: 'BN' }`. */
-  normCfg: part<NormConfig>().nullable().default({ type: 'BN' }),
+  normCfg: normSchema.nullable().default({ type: 'BN' }),
   /** With `subSample`: height and width of the map that is looked at are divided by it. Default 2. */
   maxpoolStride: count.optional(),
   /** Temperature of the spatial mask. Default 0.5. */
@@ -25,20 +25,12 @@ const own = {
   /** Temperature of the channel mask. Default 0.5. */
   channelTau: z.number().positive().default(0.5),
 };
-/** Those of {@link NonLocalOptions}, where they are described. */
-const ofBlock = {
-  reduction: count.optional(),
-  convCfg: part<ConvConfig>().nullable().optional(),
-  subSample: z.boolean().optional(),
-  zerosInit: z.boolean().optional(),
-  useScale: z.boolean().optional(),
-  std: z.number().positive().optional(),
-};
 export interface FBKDOptions
   extends ConnectorOptions, Omit<NonLocalOptions, 'mode' | 'normCfg'>, OptionsFrom<typeof own> {}
-export interface FBKDSettings extends ConnectorSettings, SettingsFrom<typeof own & typeof ofBlock> {}
+export interface FBKDSettings
+  extends ConnectorSettings, SettingsFrom<Omit<typeof nonLocalShape, keyof typeof own> & typeof own> {}
 
-export const fbkdSchema = aliased(connectorSchema({ ...own, ...ofBlock }), {
+export const fbkdSchema = aliased(connectorSchema({ ...own, ...nonLocalShape, ...own }), {
   spatialT: 'spatialTau',
   channelT: 'channelTau',
 });

@@ -10,6 +10,8 @@ export type { CRDConnectorOptions } from './crd-connector.ts';
 export type { FBKDOptions } from './fbkd.ts';
 export { FBKDStudentConnector } from './fbkd-student-connector.ts';
 export { FBKDTeacherConnector } from './fbkd-teacher-connector.ts';
+export { LayerConnector } from './layer-connector.ts';
+export type { LayerConnectorOptions } from './layer-connector.ts';
 export { MGDConnector } from './mgd-connector.ts';
 export type { MGDConnectorOptions } from './mgd-connector.ts';
 export { NormConnector } from './norm-connector.ts';

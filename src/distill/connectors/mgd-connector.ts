@@ -2,11 +2,11 @@
 import { z } from 'zod';
 
 import { Conv2d, ReLU, Sequential } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { count, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { rand } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Connector, connectorSchema, count } from './connector.ts';
+import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { requireMap } from './shapes.ts';
 

@@ -2,11 +2,12 @@
 import { expect, it } from 'vitest';
 
 import { wave } from '../../../test/golden.ts';
+import type { NormConfig } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
 import { describeConnector } from './connector.contract.ts';
 import { NormConnector } from './index.ts';
 
-const options = { inChannels: 3, normCfg: { type: 'GN', numGroups: 1 } };
+const options = { inChannels: 3, normCfg: { type: 'GN', numGroups: 1 } } as const;
 describeConnector('NormConnector', {
   options,
   make: () => new NormConnector(options),
@@ -17,7 +18,7 @@ describeConnector('NormConnector', {
 
 it('standardizes each channel of a batch, in evaluation too, with BN(affine: false, trackRunningStats: false)', () => {
   tidy(() => {
-    const normCfg = { type: 'BN', affine: false, trackRunningStats: false };
+    const normCfg = { type: 'BN', affine: false, trackRunningStats: false } as const;
     const connector = new NormConnector({ inChannels: 2, normCfg }).to({ dtype: 'float64' }).eval();
     const y = connector.forward(wave({ shape: [3, 2, 4, 4], a: 0.3, b: 0.1, scale: 7 }));
     expect(y.mean([0, 2, 3])).toBeAllClose([0, 0], { atol: 1e-12 });
@@ -34,7 +35,7 @@ it.each([
   ['GN', [2, 2, 3, 3], { numGroups: 2, requiresGrad: false }],
 ])('takes %s', (type, shape, more) => {
   tidy(() => {
-    const connector = new NormConnector({ inChannels: 2, normCfg: { type, ...more } });
+    const connector = new NormConnector({ inChannels: 2, normCfg: { type, ...more } as NormConfig });
     expect(connector.forward(wave({ shape, a: 0.3, b: 0.1 }, 'float32')).shape).toEqual(shape);
     expect(connector.parameters().every((parameter) => parameter.requiresGrad)).toBe(!('requiresGrad' in more));
     expect(() => connector.forward(wave({ shape: [2, 5, 3, 3], a: 1, b: 0 }, 'float32'))).toThrow(
@@ -44,5 +45,7 @@ it.each([
 });
 
 it('names what is missing', () => {
-  expect(() => new NormConnector({ inChannels: 4, normCfg: { type: 'GN' } })).toThrow(/GroupNorm: numGroups/);
+  expect(() => new NormConnector({ inChannels: 4, normCfg: { type: 'GN' } as NormConfig })).toThrow(
+    /normCfg GN: numGroups/,
+  );
 });

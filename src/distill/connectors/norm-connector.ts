@@ -1,10 +1,10 @@
 // A normalization layer: features are compared up to scale and shift.
-import { buildNorm } from '../../nn/index.ts';
-import type { Layer, NormConfig } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { buildNorm, normSchema } from '../../nn/index.ts';
+import type { Layer } from '../../nn/index.ts';
+import { count, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Connector, connectorSchema, count, part } from './connector.ts';
+import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { fitting, requireTensor } from './shapes.ts';
 
@@ -12,7 +12,7 @@ const own = {
   /** Channels of the features (for `LN`: the size of the last dimension). */
   inChannels: count,
   /** The layer, such as `{ type: 'BN', affine: false, trackRunningStats: false }`: each channel of a batch to mean 0, variance 1. */
-  normCfg: part<NormConfig>(),
+  normCfg: normSchema,
 };
 export interface NormConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 

@@ -3,11 +3,11 @@ import { z } from 'zod';
 
 import { BatchNorm2d } from '../../nn/index.ts';
 import type { Sequential } from '../../nn/index.ts';
-import { aliased, entry } from '../../registry/index.ts';
+import { aliased, count, entry } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { Connector, connectorSchema, count } from './connector.ts';
+import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { decoder, encoder } from './factor-transfer.ts';
 import { requireMap } from './shapes.ts';

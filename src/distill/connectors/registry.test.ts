@@ -14,7 +14,7 @@ it('every connector is exported, and its test runs the contract', () => {
   const folder = new URL('./', import.meta.url);
   const tests = readdirSync(folder).filter((file) => file.endsWith('.test.ts') && file !== 'registry.test.ts');
   const texts = tests.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('\n');
-  expect(connectors.names()).toHaveLength(12);
+  expect(connectors.names()).toHaveLength(13);
   for (const name of connectors.names()) {
     expect(exported).toHaveProperty(name);
     expect(texts, name).toContain(`describeConnector('${name}'`);

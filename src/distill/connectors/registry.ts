@@ -10,6 +10,7 @@ import { convModuleConnector } from './conv-module-connector.ts';
 import { crdConnector } from './crd-connector.ts';
 import { fbkdStudentConnector } from './fbkd-student-connector.ts';
 import { fbkdTeacherConnector } from './fbkd-teacher-connector.ts';
+import { layerConnector } from './layer-connector.ts';
 import { mgdConnector } from './mgd-connector.ts';
 import { normConnector } from './norm-connector.ts';
 import { ofdTeacherConnector } from './ofd-teacher-connector.ts';
@@ -24,6 +25,7 @@ const table = {
   CRDConnector: crdConnector,
   FBKDStudentConnector: fbkdStudentConnector,
   FBKDTeacherConnector: fbkdTeacherConnector,
+  LayerConnector: layerConnector,
   MGDConnector: mgdConnector,
   NormConnector: normConnector,
   OFDTeacherConnector: ofdTeacherConnector,

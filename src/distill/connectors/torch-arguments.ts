@@ -1,27 +1,19 @@
-// What the connectors that build a layer by its name share: its arguments, checked by the layer itself.
-import { RetortError } from '../../errors.ts';
+// What the connectors that run a layer by its name share: its arguments, checked by the layer's own schema.
 import { buildLayer } from '../../nn/index.ts';
-import type { Layer } from '../../nn/index.ts';
+import type { Layer, layers } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
 export type Arguments = Readonly<Record<string, unknown>>;
 
-export interface ChosenOptions {
-  /** Whether `inplace` among the arguments is followed. Default false: what is recorded is read by others too. */
-  inplace?: boolean;
-}
+/** Names of layers. */
+export type LayerName = keyof typeof layers.entries;
 
-/** The layer of that name. @throws {RetortError} for arguments it does not take; `where` names the caller and its argument. */
-export function buildChosen(where: string, type: string, args: Arguments, { inplace = false }: ChosenOptions): Layer {
-  try {
-    return buildLayer({ ...args, ...('inplace' in args && !inplace ? { inplace: false } : {}), type });
-  } catch (error) {
-    if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(`${where}: ${error.message.split('\n')[0]}`, {
-      cause: error,
-      ...(error.help === undefined ? {} : { help: error.help }),
-    });
-  }
+/**
+ * The layer of that name. Whether `inplace` among its arguments is followed is for the caller to say: what is recorded is read by
+ * others too.
+ */
+export function buildChosen(type: LayerName, args: Arguments, { inplace }: { inplace: boolean }): Layer {
+  return buildLayer({ ...args, ...('inplace' in args && !inplace ? { inplace: false } : {}), type });
 }
 
 /** The dimension that PyTorch's softmax takes when none is given. */

@@ -91,7 +91,9 @@ it('refuses names that are none, with the nearest', () => {
   );
   expect(() => build({ functionName: 'interpolate', funcArgs: {} })).toThrow(/one of size and scaleFactor/);
   expect(() => build({ functionName: 'normalize', funcArgs: { dims: 2 } })).toThrow(/did you mean "dim"/);
-  expect(() => build({ functionName: 'dropout', funcArgs: { training: 1 } })).toThrow(/training: true or false/);
+  expect(() => build({ functionName: 'dropout', funcArgs: { training: 1 } })).toThrow(
+    /funcArgs: training: expected true or false/,
+  );
   expect(() => build({ functionName: 'softmax' })).toThrow(/dim/);
 });
 

@@ -1,16 +1,15 @@
 // One function of the library by its name.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
-import { functional } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { Dropout, functional, layers } from '../../nn/index.ts';
+import { entry, optionsAt } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema } from './connector.ts';
 import type { ConnectorOptions, ConnectorSettings } from './connector.ts';
 import { fitting, requireTensor } from './shapes.ts';
 import { buildChosen, impliedDim } from './torch-arguments.ts';
-import type { Arguments } from './torch-arguments.ts';
+import type { Arguments, LayerName } from './torch-arguments.ts';
 
 const functionNames = [
   'adaptive_avg_pool2d',
@@ -38,13 +37,66 @@ export interface TorchFunctionalConnectorOptions extends ConnectorOptions, Optio
 /** What is computed; `training` is the connector's mode. */
 type Run = (x: Tensor, training: boolean) => Tensor;
 
+/** A function by its arguments: what they are checked by, and what is computed. */
+interface Choice {
+  schema: z.ZodType;
+  make: (args: Arguments, original: boolean) => Run;
+}
+
+const byLayer = (type: LayerName): Choice => ({
+  schema: layers.entries[type].schema,
+  make: (args, original) => {
+    const layer = buildChosen(type, args, { inplace: original });
+    return (x) => layer.forward(x);
+  },
+});
+
+const dropping = (type: 'Dropout' | 'Dropout2d'): Choice => ({
+  schema: Dropout.schema.extend({ training: z.boolean().exactOptional() }),
+  make: ({ training: asked, ...args }, original) => {
+    const layer = buildChosen(type, args, { inplace: original });
+    return (x, training) => layer.train((asked as boolean | undefined) ?? (original || training)).forward(x);
+  },
+});
+
+const softmax = byLayer('Softmax');
+
+const functions: Readonly<Record<FunctionName, Choice>> = {
+  adaptive_avg_pool2d: byLayer('AdaptiveAvgPool2d'),
+  adaptive_max_pool2d: byLayer('AdaptiveMaxPool2d'),
+  avg_pool2d: byLayer('AvgPool2d'),
+  max_pool2d: byLayer('MaxPool2d'),
+  dropout: dropping('Dropout'),
+  dropout2d: dropping('Dropout2d'),
+  relu: byLayer('ReLU'),
+  softmax: {
+    schema: softmax.schema,
+    make: (args, original) =>
+      original && args['dim'] === undefined ? (x) => x.softmax(impliedDim(x)) : softmax.make(args, original),
+  },
+  normalize: {
+    schema: z.strictObject({ p: z.number(), dim: z.int(), eps: z.number() }).partial(),
+    make: (args) => (x) => functional.normalize(x, args),
+  },
+  interpolate: {
+    schema: functional.interpolateSchema,
+    make: (args) => (x) => functional.interpolate(x, args),
+  },
+};
+
 /**
  * A function on a record. Dropout follows the connector's mode (`train`, `eval`), unless `funcArgs.training` says otherwise;
  * `inplace` is not followed, since others read the record too. Under `compat` dropout always drops, `inplace` is followed, and a
  * `softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
  */
 export class TorchFunctionalConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = connectorSchema(own);
+  static override readonly schema = connectorSchema(own).check(
+    optionsAt('funcArgs', ({ functionName, funcArgs, compat }) => {
+      const found = typeof functionName !== 'string' ? undefined : functions[snakeCase(functionName)];
+      const implied = compat === 'mmrazor' && functionName === 'softmax' && funcArgs?.['dim'] === undefined;
+      return implied ? undefined : found?.schema;
+    }),
+  );
   readonly functionName: FunctionName;
   readonly #run: Run;
 
@@ -52,8 +104,8 @@ export class TorchFunctionalConnector extends Connector<ConnectorSettings & Sett
   constructor(options: TorchFunctionalConnectorOptions) {
     super(options);
     const { functionName, funcArgs } = this.options;
-    this.functionName = functionName.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) as FunctionName;
-    this.#run = makers[this.functionName](funcArgs, this.original);
+    this.functionName = snakeCase(functionName);
+    this.#run = functions[this.functionName].make(funcArgs, this.original);
     this.initialize();
   }
 
@@ -63,51 +115,9 @@ export class TorchFunctionalConnector extends Connector<ConnectorSettings & Sett
   }
 }
 
-const where = 'TorchFunctionalConnector: funcArgs';
-
-const byLayer =
-  (type: string) =>
-  (args: Arguments, original: boolean): Run => {
-    const layer = buildChosen(where, type, args, { inplace: original });
-    return (x) => layer.forward(x);
-  };
-
-const dropping =
-  (type: string) =>
-  ({ training: asked, ...args }: Arguments, original: boolean): Run => {
-    if (asked !== undefined && typeof asked !== 'boolean') {
-      throw new RetortError(`${where}: training: true or false was expected, got ${JSON.stringify(asked)}`);
-    }
-    const layer = buildChosen(where, type, args, { inplace: original });
-    return (x, training) => layer.train(asked ?? (original || training)).forward(x);
-  };
-
-function requireNames(args: Arguments, known: readonly string[]): void {
-  const unknown = Object.keys(args).find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw new RetortError(`${where}: "${unknown}" is no option; ${didYouMean(unknown, known)}`);
+function snakeCase(name: (typeof functionNames)[number] | (typeof camelNames)[number]): FunctionName {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) as FunctionName;
 }
-
-const makers: Readonly<Record<FunctionName, (args: Arguments, original: boolean) => Run>> = {
-  adaptive_avg_pool2d: byLayer('AdaptiveAvgPool2d'),
-  adaptive_max_pool2d: byLayer('AdaptiveMaxPool2d'),
-  avg_pool2d: byLayer('AvgPool2d'),
-  max_pool2d: byLayer('MaxPool2d'),
-  dropout: dropping('Dropout'),
-  dropout2d: dropping('Dropout2d'),
-  relu: byLayer('ReLU'),
-  softmax: (args, original) =>
-    original && args['dim'] === undefined ? (x) => x.softmax(impliedDim(x)) : byLayer('Softmax')(args, original),
-  normalize: (args) => {
-    requireNames(args, ['p', 'dim', 'eps']);
-    return (x) => functional.normalize(x, args);
-  },
-  interpolate: (args) => {
-    requireNames(args, ['size', 'scaleFactor', 'mode', 'alignCorners', 'recomputeScaleFactor', 'antialias']);
-    functional.checkInterpolation(where, args);
-    return (x) => functional.interpolate(x, args);
-  },
-};
 
 export const torchFunctionalConnector = entry(TorchFunctionalConnector, {
   summary: 'One function by its name: interpolate, avg_pool2d, softmax, ...',

@@ -44,7 +44,7 @@ it('refuses names that are none, with the nearest', () => {
   expect(() => build({ moduleName: 'fake' })).toThrow(/moduleName: .*got "fake"/);
   expect(() => new TorchNNConnector({ moduleName: 'AvgPool' as 'ReLU' })).toThrow(/did you mean "AvgPool2d"/);
   expect(() => build({ moduleName: 'AvgPool2d', moduleArgs: { kernelsize: 2 } })).toThrow(
-    /TorchNNConnector: moduleArgs: AvgPool2d: "kernelsize" is no option; did you mean "kernelSize"/,
+    /TorchNNConnector:[^]*moduleArgs: "kernelsize" is no option; did you mean "kernelSize"/,
   );
   expect(() => build({ moduleName: 'Linear', moduleArgs: { inFeatures: 2, outFeatures: 2, inplace: true } })).toThrow(
     /"inplace" is no option/,
@@ -63,7 +63,7 @@ it('leaves the record as it was, and needs a dim; compat does neither', () => {
     expect(least({})).toBeLessThan(-0.9);
     expect(least({ compat: 'mmrazor' })).toBe(0);
     const softmax = { type: 'TorchNNConnector', moduleName: 'Softmax' };
-    expect(() => buildConnector(softmax)).toThrow(/Softmax: dim/);
+    expect(() => buildConnector(softmax)).toThrow(/moduleArgs: dim: expected a number, got nothing/);
     const implied = buildConnector({ ...softmax, compat: 'mmrazor' }) as TorchNNConnector;
     expect(implied.forward(x())).toBeAllClose(x().softmax(1));
     expect(implied.forward(x().select(0, 0))).toBeAllClose(x().select(0, 0).softmax(0));

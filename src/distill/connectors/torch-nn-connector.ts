@@ -1,8 +1,9 @@
 // One layer of the library by its name.
 import { z } from 'zod';
 
+import { layers } from '../../nn/index.ts';
 import type { Layer } from '../../nn/index.ts';
-import { entry } from '../../registry/index.ts';
+import { entry, optionsAt } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { Connector, connectorSchema } from './connector.ts';
@@ -38,7 +39,13 @@ export interface TorchNNConnectorOptions extends ConnectorOptions, OptionsFrom<t
  * `Softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
  */
 export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
-  static override readonly schema = connectorSchema(own);
+  static override readonly schema = connectorSchema(own).check(
+    optionsAt('moduleArgs', ({ moduleName, moduleArgs, compat }) => {
+      if (moduleName === undefined || !moduleNames.includes(moduleName)) return undefined;
+      if (compat === 'mmrazor' && moduleName === 'Softmax' && moduleArgs?.['dim'] === undefined) return undefined;
+      return layers.entries[moduleName].schema;
+    }),
+  );
   readonly func: Layer;
   readonly #impliedDim: boolean;
 
@@ -48,7 +55,7 @@ export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom
     const { moduleName, moduleArgs } = this.options;
     this.#impliedDim = this.original && moduleName === 'Softmax' && moduleArgs['dim'] === undefined;
     const args = { ...moduleArgs, ...(this.#impliedDim ? { dim: 1 } : {}) };
-    this.func = buildChosen('TorchNNConnector: moduleArgs', moduleName, args, { inplace: this.original });
+    this.func = buildChosen(moduleName, args, { inplace: this.original });
     this.initialize();
   }
 

@@ -53,19 +53,19 @@ describe('options across residual networks', () => {
       expect(weightOf(usual, 'layer1.0.bn2.weight').toArray()).toEqual([0, 0, 0, 0]);
       const plain = new ResNetCifar({ depth: 18, ...narrow, zeroInitResidual: false });
       expect(weightOf(plain, 'layer1.0.bn2.weight').toArray()).toEqual([1, 1, 1, 1]);
-      const constant = { type: 'Constant', layer: 'Conv2d', val: 0.5 };
+      const constant = { type: 'Constant', layer: 'Conv2d', val: 0.5 } as const;
       const filled = new ResNetCifar({ depth: 18, ...narrow, initCfg: [constant] });
       expect(weightOf(filled, 'conv1.weight').sub(0.5).abs().sum().item()).toBe(0);
       expect(() =>
         buildBackbone({ type: 'ResNet', depth: 18, ...narrow, initCfg: { type: 'Kaimign', layer: 'Conv2d' } }),
       ).toThrow(/did you mean "Kaiming"/);
-      const remote = { type: 'Pretrained', checkpoint: 'https://example.org/net.pth' };
+      const remote = { type: 'Pretrained', checkpoint: 'https://example.org/net.pth' } as const;
       expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: remote })).toThrow(/must be a local file/);
-      const other = { type: 'Pretrained', checkpoint: import.meta.filename };
+      const other = { type: 'Pretrained', checkpoint: import.meta.filename } as const;
       expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: other })).toThrow(
         /could not be read: .*\n {2}help: save the state dict as a \.safetensors file/s,
       );
-      const absent = { type: 'Pretrained', checkpoint: 'absent.safetensors' };
+      const absent = { type: 'Pretrained', checkpoint: 'absent.safetensors' } as const;
       expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: absent })).toThrow(/absent\.safetensors/);
     });
   });
@@ -75,7 +75,7 @@ describe('options across residual networks', () => {
     const names = [...net.namedParameters()];
     expect(names.map(([name]) => name)).toEqual(expect.arrayContaining(['gn1.weight', 'layer1.0.gn2.bias']));
     expect(names.find(([name]) => name === 'gn1.weight')![1].requiresGrad).toBe(false);
-    expect(() => new ResNet({ depth: 18, normCfg: { type: 'BM' } })).toThrow(/did you mean "BN"/);
+    expect(() => new ResNet({ depth: 18, normCfg: { type: 'BM' as 'BN' } })).toThrow(/did you mean "BN"/);
   });
 });
 

@@ -1,6 +1,5 @@
 // The options that all convolutional backbones share.
-import type { ConvConfig, NormConfig } from '../../nn/index.ts';
-import type { InitOption } from '../initial-weights.ts';
+import type { ConvConfig, InitOption, NormConfig } from '../../nn/index.ts';
 import { convCfg, flag, index, initCfg, normCfg } from '../schema.ts';
 
 export interface BackboneOptions {

@@ -4,6 +4,7 @@ import { Module, targetsOf } from '../../nn/index.ts';
 import type {
   ForwardMode,
   GivenTargets,
+  InitOption,
   LearnedBatch,
   LoadOptions,
   LoadReport,
@@ -13,7 +14,6 @@ import type {
 import { Tensor, tidy } from '../../torch/index.ts';
 import type { RandomBatchAugmentOptions } from '../augments/index.ts';
 import { initialize, isPretrained } from '../initial-weights.ts';
-import type { InitOption } from '../initial-weights.ts';
 import type { Backbone, Feature, Head, Neck } from '../parts.ts';
 import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
 import type { ClsDataPreprocessorOptions } from './cls-data-preprocessor.ts';
@@ -63,7 +63,8 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
     const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
     const asked = { ...options, ...augments };
     if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);
-    const initCfg = typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
+    const initCfg: InitOption | undefined =
+      typeof pretrained === 'string' ? { type: 'Pretrained', checkpoint: pretrained } : parts.initCfg;
     if (initCfg === undefined || initCfg === null) return;
     initialize(this, { initCfg, usual: null });
     if (!isPretrained(initCfg)) for (const part of [backbone, neck, head]) part?.initWeights?.();

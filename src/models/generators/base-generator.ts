@@ -2,14 +2,11 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { initializeModule, Module } from '../../nn/index.ts';
-import type { InitConfig } from '../../nn/index.ts';
-import { checkOptions } from '../../registry/index.ts';
+import { initializeModule, initSchema, Module } from '../../nn/index.ts';
+import { checkOptions, count } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { randn, Tensor } from '../../torch/index.ts';
 
-const count = z.int().positive();
-const isConfig = (value: unknown): boolean => typeof value === 'object' && value !== null;
 /** The schema of {@link GeneratorOptions}, field by field. */
 export const generatorShape = {
   /** Height and width of the images. */
@@ -23,10 +20,7 @@ export const generatorShape = {
   /** Slope of the leaky ReLUs below 0. Default 0.2. */
   leakySlope: z.number().default(0.2),
   /** How the weights begin, in place of the layers' own defaults. Default null. */
-  initCfg: z
-    .custom<InitConfig | readonly InitConfig[]>(isConfig, 'expected { type, layer, ... }, or a list of them')
-    .nullable()
-    .default(null),
+  initCfg: initSchema.default(null),
   /** `'mmrazor'` takes image sizes that the enlargements do not reach, and makes smaller images. Default: an error. */
   compat: z.literal('mmrazor').optional(),
 };
@@ -96,6 +90,6 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
   /** Applies `initCfg`; the last step of every constructor. */
   protected initialize(): void {
     const { initCfg } = this.options;
-    if (initCfg !== null) initializeModule(this, initCfg);
+    initializeModule(this, initCfg);
   }
 }

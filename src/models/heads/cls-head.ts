@@ -3,11 +3,10 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
-import type { GivenTargets } from '../../nn/index.ts';
+import type { GivenTargets, InitOption } from '../../nn/index.ts';
 import { checkOptions, entry, typedOf } from '../../registry/index.ts';
 import { noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import type { InitOption } from '../initial-weights.ts';
 import { count, flag, initCfg } from '../schema.ts';
 import type { Feature } from '../parts.ts';
 import { buildHeadLoss } from './losses/index.ts';

@@ -3,10 +3,10 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { Linear } from '../../nn/index.ts';
+import type { InitOption } from '../../nn/index.ts';
 import { entry } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import { initialize } from '../initial-weights.ts';
-import type { InitOption } from '../initial-weights.ts';
 import type { Feature } from '../parts.ts';
 import { count } from '../schema.ts';
 import { ClsHead, clsHeadOptions } from './cls-head.ts';

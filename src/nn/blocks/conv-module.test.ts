@@ -53,10 +53,14 @@ describe('ConvModule', () => {
   });
 
   it.each([
-    ['order', { order: ['conv', 'act'] }, /order: 'conv', 'norm' and 'act', each once/],
-    ['convCfg', { convCfg: { type: 'Conv2' } }, /convCfg: "Conv2" is unknown; did you mean "Conv2d"/],
-    ['convCfg', { convCfg: { type: 'Conv2d', stride: 2 } }, /convCfg: "stride" is no option[^]*beside convCfg/],
-    ['normCfg', { normCfg: 'BN' }, /normCfg: { type, ...options } or null was expected, got "BN"/],
+    ['order', { order: ['conv', 'act'] }, /order: expected 'conv', 'norm' and 'act', each once/],
+    ['convCfg', { convCfg: { type: 'Conv2' } }, /convCfg.type: expected one of .*got "Conv2"; did you mean "Conv2d"/],
+    [
+      'convCfg',
+      { convCfg: { type: 'Conv2d', stride: 2 } },
+      /convCfg: "stride" is no option; there are: "type", "paddingMode"/,
+    ],
+    ['normCfg', { normCfg: 'BN' }, /normCfg: expected { type, ...options } of a norm, got "BN"/],
     ['actCfg', { actCfg: { type: 'Hswish' } }, /did you mean "HSwish"/],
   ])('refuses a wrong %s', (_, options, message) => {
     expect(() => new nn.ConvModule(1, 1, { kernelSize: 1, ...options } as nn.ConvModuleOptions)).toThrow(message);
@@ -72,7 +76,8 @@ it.each([
   ['LN', 'ln', nn.LayerNorm],
 ])('norm %s is called %s', (type, name, made) => {
   tidy(() => {
-    const norm = nn.buildNorm({ type, ...(type === 'GN' ? { numGroups: 1 } : {}), eps: 1e-3 }, 4);
+    const config = { type, ...(type === 'GN' ? { numGroups: 1 } : {}), eps: 1e-3 } as nn.NormConfig;
+    const norm = nn.buildNorm(config, 4);
     expect(norm.name).toBe(name);
     expect(norm.layer).toBeInstanceOf(made);
     expect((norm.layer as nn.GroupNorm).eps).toBe(1e-3);
@@ -80,8 +85,12 @@ it.each([
 });
 
 it('options of norms that are none are named', () => {
-  expect(() => nn.buildNorm({ type: 'IN', afine: true }, 2)).toThrow(/"afine" is no option; did you mean "affine"/);
-  expect(() => nn.buildNorm({ type: 'BM' }, 2)).toThrow(/normCfg: "BM" is no norm; did you mean "BN"/);
+  expect(() => nn.buildNorm({ type: 'IN', afine: true } as nn.NormConfig, 2)).toThrow(
+    /"afine" is no option; did you mean "affine"/,
+  );
+  expect(() => nn.buildNorm({ type: 'BM' } as unknown as nn.NormConfig, 2)).toThrow(
+    /normCfg: "BM" is no norm; did you mean "BN"/,
+  );
 });
 
 it('activations overwrite their input where they can and are told', () => {

@@ -1,57 +1,71 @@
-// Convolution, normalisation and activation in one module: the brick that OpenMMLab's networks are made of.
-import { didYouMean, RetortError } from '../../errors.ts';
+// Convolution, normalization and activation in one module: the brick that OpenMMLab's networks are made of.
+import { z } from 'zod';
+
+import { checkOptions, count, pair, rule } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { oneOf } from '../arguments.ts';
-import type { Pair } from '../arguments.ts';
 import { constant_, kaimingNormal_ } from '../init.ts';
 import { runLayers } from '../folded-norms.ts';
 import { Conv2d } from '../layers/index.ts';
-import type { Conv2dOptions, PaddingMode } from '../layers/index.ts';
 import type { Layer } from '../module.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
 import { spectralNorm } from '../spectral-norm.ts';
-import { buildActivation } from './build-activation.ts';
-import type { ActivationConfig } from './build-activation.ts';
-import { buildNorm, requireConfig } from './build-norm.ts';
-import type { NormConfig } from './build-norm.ts';
+import { activationSchema, buildActivation } from './activations.ts';
+import type { ActivationConfig } from './activations.ts';
+import { buildNorm, normSchema } from './norms.ts';
 
 const parts = ['conv', 'norm', 'act'] as const;
 export type ConvModulePart = (typeof parts)[number];
 
-/** `{ type: 'Conv2d' }`; `paddingMode` may stand beside it. */
-export interface ConvConfig {
-  readonly type: string;
-  readonly paddingMode?: PaddingMode;
-}
+const paddingMode = z.enum(['zeros', 'reflect', 'replicate', 'circular']);
+const ofConv = {
+  /** `Conv` is OpenMMLab's other name of it. */
+  type: z.enum(['Conv2d', 'Conv']),
+  /** What is put around the image, in place of the `paddingMode` beside `convCfg`. */
+  paddingMode: paddingMode.exactOptional(),
+};
+/** `{ type: 'Conv2d' }`; `paddingMode` may stand beside it. All else of the convolution stands beside `convCfg`. */
+export interface ConvConfig extends Readonly<OptionsFrom<typeof ofConv>> {}
 
-export interface ConvModuleOptions {
-  kernelSize: Pair;
-  /** Default 1. */
-  stride?: Pair;
-  /** Default 0. */
-  padding?: Pair;
-  /** Default 1. */
-  dilation?: Pair;
-  /** Default 1. */
-  groups?: number;
+/** The schema of an option that says which convolution: {@link ConvConfig}. */
+export const convSchema: z.ZodType<ConvConfig, ConvConfig> = z.strictObject(ofConv);
+
+/** The schema of {@link ConvModuleOptions}, field by field. */
+export const convModuleShape = {
+  /** Height and width of the kernel. */
+  kernelSize: pair(1),
+  /** Distance between two places of the kernel. Default 1. */
+  stride: pair(1).default(1),
+  /** On each side. Default 0. */
+  padding: pair(0).default(0),
+  /** Distance between the points of the kernel. Default 1. */
+  dilation: pair(1).default(1),
+  /** Input and output channels are split into so many groups that do not see each other. Default 1. */
+  groups: count.default(1),
   /** `'auto'`: only without a norm. Default `'auto'`. */
-  bias?: boolean | 'auto';
+  bias: z.union([z.boolean(), z.literal('auto')]).default('auto'),
   /** Default `{ type: 'Conv2d' }`, also for null. */
-  convCfg?: ConvConfig | null;
+  convCfg: convSchema.nullable().default(null),
   /** Default null: none. */
-  normCfg?: NormConfig | null;
+  normCfg: normSchema.nullable().default(null),
   /** null: none. Default `{ type: 'ReLU' }`. */
-  actCfg?: ActivationConfig | null;
+  actCfg: activationSchema.nullable().default({ type: 'ReLU' }),
   /** Whether the activation overwrites its input. Default true. */
-  inplace?: boolean;
+  inplace: z.boolean().default(true),
   /** Divide the weight by its largest singular value. Default false. */
-  withSpectralNorm?: boolean;
+  withSpectralNorm: z.boolean().default(false),
   /** What is put around the image. Default `'zeros'`. */
-  paddingMode?: PaddingMode;
+  paddingMode: paddingMode.default('zeros'),
   /** Default `['conv', 'norm', 'act']`. */
-  order?: readonly ConvModulePart[];
-}
+  order: z.array(z.enum(parts)).readonly().default(parts),
+};
+export interface ConvModuleOptions extends OptionsFrom<typeof convModuleShape> {}
+
+const isOrder = ({ order }: { order: readonly ConvModulePart[] }): boolean =>
+  order.length === 3 && parts.every((part) => order.includes(part));
+/** The rule of {@link ConvModuleOptions} that no field has for itself. */
+export const convModuleRule = rule('order', isOrder, "'conv', 'norm' and 'act', each once");
 
 /**
  * Convolution, norm and activation in a given order: `(N, inChannels, H, W)` to `(N, outChannels, H', W')`, `H'` as in {@link Conv2d}.
@@ -65,18 +79,20 @@ export class ConvModule extends Module {
   declare readonly activate: Layer | null; // no field yet: in state dicts it comes after the norm
   readonly order: readonly ConvModulePart[];
 
-  /** @throws {RetortError} for configs that are none, an order that is no permutation, and what the layers refuse. */
+  static readonly schema = z.strictObject(convModuleShape).check(convModuleRule);
+
+  /** @throws {RetortError} for wrong options, all of them at once, and for what the layers refuse. */
   constructor(inChannels: number, outChannels: number, options: ConvModuleOptions) {
     super();
-    const { bias = 'auto', convCfg = null, normCfg = null, actCfg = { type: 'ReLU' }, inplace = true } = options;
-    this.order = checkOrder(options.order ?? parts);
-    const { kernelSize, stride = 1, padding = 0, dilation = 1, groups = 1, paddingMode = 'zeros' } = options;
-    const geometry = { kernelSize, stride, padding, dilation, groups, paddingMode };
-    this.conv = buildConv(convCfg, inChannels, outChannels, {
-      ...geometry,
+    const checked = checkOptions(ConvModule.schema, options, 'ConvModule');
+    const { kernelSize, stride, padding, dilation, groups, paddingMode, bias, normCfg, actCfg } = checked;
+    this.order = [...checked.order];
+    const { type: _, ...ofConv } = checked.convCfg ?? { type: 'Conv2d' };
+    this.conv = new Conv2d(inChannels, outChannels, {
+      ...{ kernelSize, stride, padding, dilation, groups, paddingMode, ...ofConv },
       bias: bias === 'auto' ? normCfg === null : bias,
     });
-    if (options.withSpectralNorm === true) spectralNorm(this.conv);
+    if (checked.withSpectralNorm) spectralNorm(this.conv);
     this.normName = null;
     if (normCfg !== null) {
       const after = this.order.indexOf('norm') > this.order.indexOf('conv');
@@ -84,18 +100,18 @@ export class ConvModule extends Module {
       this.normName = name;
       Object.assign(this, { [name]: layer });
     }
-    this.activate = actCfg === null ? null : buildActivation(actCfg, { inplace });
+    this.activate = actCfg === null ? null : buildActivation(actCfg, { inplace: checked.inplace });
     this.#initialize(actCfg);
   }
 
-  /** The normalisation, or null. */
+  /** The normalization, or null. */
   get norm(): Layer | null {
     return this.normName === null ? null : (this as unknown as Readonly<Record<string, Layer>>)[this.normName]!;
   }
 
   #initialize(actCfg: ActivationConfig | null): void {
-    const leaky = actCfg?.type === 'LeakyReLU';
-    const a = leaky ? ((actCfg['negativeSlope'] as number | undefined) ?? 0.01) : 0;
+    const leaky = actCfg !== null && typeof actCfg === 'object' && actCfg.type === 'LeakyReLU';
+    const a = leaky ? (actCfg.negativeSlope ?? 0.01) : 0;
     const { conv } = this as { conv: Conv2d & { weight_orig?: Parameter } };
     kaimingNormal_(conv.weight_orig ?? conv.weight, {
       a,
@@ -112,24 +128,4 @@ export class ConvModule extends Module {
       input,
     );
   }
-}
-
-function checkOrder(order: readonly ConvModulePart[]): readonly ConvModulePart[] {
-  if (order.length === 3 && parts.every((part) => order.includes(part))) return [...order];
-  throw new RetortError(
-    `ConvModule: order: 'conv', 'norm' and 'act', each once, were expected, got [${order.join(', ')}]`,
-  );
-}
-
-/** A convolution from its config. @throws {RetortError} for an unknown type or option, with the nearest name. */
-function buildConv(config: ConvConfig | null, inChannels: number, outChannels: number, options: Conv2dOptions): Conv2d {
-  const { type, ...more } = requireConfig('convCfg', config ?? { type: 'Conv2d' });
-  oneOf('convCfg', type, ['Conv2d', 'Conv']);
-  const unknown = Object.keys(more).find((key) => key !== 'paddingMode');
-  if (unknown !== undefined) {
-    throw new RetortError(`convCfg: "${unknown}" is no option; ${didYouMean(unknown, ['paddingMode'])}`, {
-      help: 'all else of the convolution stands beside convCfg',
-    });
-  }
-  return new Conv2d(inChannels, outChannels, { ...options, ...more });
 }

@@ -1,37 +1,42 @@
 // The non-local block: every place of a feature map looks at every other one.
+import { z } from 'zod';
+
+import { checkOptions, count } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
-import { oneOf, whole } from '../arguments.ts';
+import { whole } from '../arguments.ts';
 import { constant_, normal_ } from '../init.ts';
 import { Sequential } from '../containers.ts';
 import { MaxPool2d } from '../layers/index.ts';
 import type { Layer } from '../module.ts';
 import { Module } from '../module.ts';
-import type { NormConfig } from './build-norm.ts';
-import { ConvModule } from './conv-module.ts';
-import type { ConvConfig } from './conv-module.ts';
+import { ConvModule, convSchema } from './conv-module.ts';
+import { normSchema } from './norms.ts';
 
 const modes = ['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation'] as const;
 export type NonLocalMode = (typeof modes)[number];
 
-export interface NonLocalOptions {
+/** The schema of {@link NonLocalOptions}, field by field. */
+export const nonLocalShape = {
   /** The channels inside are `max(1, floor(inChannels / reduction))`. Default 2. */
-  reduction?: number;
-  /** Divide the products of `embedded_gaussian` by the root of the channels inside. Default true. */
-  useScale?: boolean;
-  /** Default `{ type: 'Conv2d' }`. */
-  convCfg?: ConvConfig | null;
+  reduction: count.default(2),
+  /** Default `{ type: 'Conv2d' }`, also for null. */
+  convCfg: convSchema.nullable().default(null),
   /** The norm of `conv_out`. Default null: none. */
-  normCfg?: NormConfig | null;
+  normCfg: normSchema.nullable().default(null),
   /** How alike two places are. Default `'embedded_gaussian'`. */
-  mode?: NonLocalMode;
+  mode: z.enum(modes).default('embedded_gaussian'),
   /** Look at a map of half the height and width (max pooling). Default false. */
-  subSample?: boolean;
-  /** Standard deviation of the weights at first. Default 0.01. */
-  std?: number;
+  subSample: z.boolean().default(false),
   /** Begin as the identity: the last norm's scale, or without a norm the last convolution, is 0. Default true. */
-  zerosInit?: boolean;
-}
+  zerosInit: z.boolean().default(true),
+  /** Divide the products of `embedded_gaussian` by the root of the channels inside. Default true. */
+  useScale: z.boolean().default(true),
+  /** Standard deviation of the weights at first. Default 0.01. */
+  std: z.number().positive().default(0.01),
+};
+export interface NonLocalOptions extends OptionsFrom<typeof nonLocalShape> {}
 
 /**
  * `x + conv_out(y)`, `y_i = sum_j f(x_i, x_j) g(x_j)`: `(N, inChannels, H, W)` to the same shape, `i` and `j` being places. With
@@ -45,6 +50,7 @@ export interface NonLocalOptions {
  * Wang, Girshick, Gupta, He 2018, arXiv 1711.07971.
  */
 export class NonLocal2d extends Module {
+  static readonly schema = z.strictObject(nonLocalShape);
   readonly inChannels: number;
   readonly interChannels: number;
   readonly mode: NonLocalMode;
@@ -58,11 +64,11 @@ export class NonLocal2d extends Module {
   /** @throws {RetortError} for a mode that is none, and what the layers refuse. */
   constructor(inChannels: number, options: NonLocalOptions = {}) {
     super();
-    const { reduction = 2, useScale = true, convCfg = { type: 'Conv2d' }, normCfg = null } = options;
-    const { mode = 'embedded_gaussian', subSample = false, std = 0.01, zerosInit = true } = options;
+    const checked = checkOptions(NonLocal2d.schema, options, 'NonLocal2d');
+    const { reduction, useScale, convCfg, normCfg, mode, subSample, std, zerosInit } = checked;
     this.inChannels = whole('NonLocal2d: inChannels', inChannels);
-    this.interChannels = Math.max(1, Math.floor(inChannels / whole('NonLocal2d: reduction', reduction)));
-    this.mode = oneOf('NonLocal2d: mode', mode, modes);
+    this.interChannels = Math.max(1, Math.floor(inChannels / reduction));
+    this.mode = mode;
     this.useScale = useScale;
     const embed = (): ConvModule =>
       new ConvModule(inChannels, this.interChannels, { kernelSize: 1, convCfg, actCfg: null });

@@ -4,8 +4,8 @@ import { divides, oneOf } from '../arguments.ts';
 import { Sequential } from '../containers.ts';
 import { Conv2d, ReLU } from '../layers/index.ts';
 import { Module } from '../module.ts';
-import { buildNorm } from './build-norm.ts';
-import type { NormConfig } from './build-norm.ts';
+import { buildNorm } from './norms.ts';
+import type { NormConfig } from './norms.ts';
 
 export interface SepConvOptions {
   /** 3 or 5. */

@@ -189,22 +189,19 @@ describe('errors', () => {
     ],
     ['pad: whole numbers in pairs, before and after, were expected, got [1]', () => F.pad(x(), { pad: [1] })],
     ['dropout: p: a number within [0, 1] was expected, got -1', () => F.dropout(x(), { p: -1 })],
+    ['got "biliner"; did you mean "bilinear"?', () => F.interpolate(x(), { size: 2, mode: 'biliner' as 'bilinear' })],
     [
-      'interpolate: mode: "biliner" is unknown; did you mean "bilinear"?',
-      () => F.interpolate(x(), { size: 2, mode: 'biliner' as 'bilinear' }),
-    ],
-    [
-      'interpolate: one of size and scaleFactor was expected, got both',
+      'interpolate: size: expected no scaleFactor beside it, got 2',
       () => F.interpolate(x(), { size: 2, scaleFactor: 2 }),
     ],
-    ['interpolate: scaleFactor: a number above 0 was expected, got 0', () => F.interpolate(x(), { scaleFactor: 0 })],
-    ['interpolate: size: a whole number of at least 1 was expected, got 1.5', () => F.interpolate(x(), { size: 1.5 })],
+    ['interpolate: scaleFactor: expected a number > 0, got 0', () => F.interpolate(x(), { scaleFactor: 0 })],
+    ['interpolate: size: expected an integer, or a list, got 1.5', () => F.interpolate(x(), { size: 1.5 })],
     [
-      'interpolate: antialias is for bilinear and bicubic, got mode "nearest"',
+      'interpolate: antialias: expected the mode bilinear or bicubic beside it, not "nearest"',
       () => F.interpolate(x(), { size: 2, antialias: true }),
     ],
     [
-      'interpolate: recomputeScaleFactor is for scaleFactor',
+      'interpolate: recomputeScaleFactor: expected scaleFactor beside it',
       () => F.interpolate(x(), { size: 2, recomputeScaleFactor: true }),
     ],
     [

@@ -10,8 +10,8 @@ export {
 export type { BinaryCrossEntropyOptions, CrossEntropyOptions, KLDivOptions, NLLLossOptions } from './classification.ts';
 export { cosineSimilarity, dropout, logSoftmax, normalize, relu, softmax, softplus } from './elementwise.ts';
 export type { CosineSimilarityOptions, FunctionalDropoutOptions, NormalizeOptions } from './elementwise.ts';
-export { checkInterpolation, interpolate } from './interpolate.ts';
-export type { InterpolateOptions, InterpolationMode } from './interpolate.ts';
+export { interpolate, interpolateSchema, resizeSchema } from './interpolate.ts';
+export type { InterpolateOptions, InterpolationMode, ResizeOptions } from './interpolate.ts';
 export { reduced } from './reduction.ts';
 export type { Reduction, ReductionOptions } from './reduction.ts';
 export { l1Loss, mseLoss, smoothL1Loss } from './regression.ts';

@@ -1,66 +1,69 @@
 // Resizing: `(N, C, L)`, `(N, C, H, W)` or `(N, C, D, H, W)` to another length, size or volume.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions, count, rule } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { callOperator, ops } from '../../torch/index.ts';
-import { oneOf } from '../arguments.ts';
 
 const smooth = ['linear', 'bilinear', 'bicubic', 'trilinear'] as const;
 const modes = ['nearest', 'nearest-exact', 'area', ...smooth] as const;
 export type InterpolationMode = (typeof modes)[number];
 
-export interface InterpolateOptions {
+const factor = z.number().positive();
+/** The schema of {@link InterpolateOptions}, field by field, without `antialias`. */
+const resizeShape = {
   /** Of the output, for all axes or for each. */
-  size?: number | readonly number[];
+  size: z.union([count, z.array(count).readonly()]).exactOptional(),
   /** In place of `size`: `floor(scaleFactor H)`. */
-  scaleFactor?: number | readonly number[];
+  scaleFactor: z.union([factor, z.array(factor).readonly()]).exactOptional(),
   /** Default `'nearest'`; `'linear'` takes `(N, C, L)`, `'bilinear'` and `'bicubic'` `(N, C, H, W)`, `'trilinear'` `(N, C, D, H, W)`. */
-  mode?: InterpolationMode;
-  /** The corners' centres stay where they are; linear, bilinear, bicubic, trilinear only. Default false. */
-  alignCorners?: boolean;
+  mode: z.enum(modes).default('nearest'),
+  /** The corners' centers stay where they are; linear, bilinear, bicubic, trilinear only. Default false. */
+  alignCorners: z.boolean().exactOptional(),
   /** Compute with the ratio of the (rounded) sizes, not with `scaleFactor` itself. Default false. */
-  recomputeScaleFactor?: boolean;
+  recomputeScaleFactor: z.boolean().exactOptional(),
+};
+const own = {
   /** Smooth before making smaller; bilinear and bicubic only. Default false. */
-  antialias?: boolean;
+  antialias: z.boolean().exactOptional(),
+};
+/** How images are resized. */
+export interface ResizeOptions extends OptionsFrom<typeof resizeShape> {}
+export interface InterpolateOptions extends ResizeOptions, OptionsFrom<typeof own> {}
+
+/** What belongs together. */
+function ruled<S extends z.ZodType<InterpolateOptions>>(schema: S): S {
+  const rules = [
+    rule<InterpolateOptions>(
+      'size',
+      ({ size, scaleFactor }) => (size === undefined) !== (scaleFactor === undefined),
+      ({ size }) => (size === undefined ? 'one of size and scaleFactor' : 'no scaleFactor beside it'),
+    ),
+    rule<InterpolateOptions>(
+      'alignCorners',
+      ({ alignCorners, mode }) => alignCorners === undefined || smooth.some((name) => name === mode),
+      ({ mode }) => `one of the modes ${smooth.join(', ')} beside it, not "${mode}"`,
+    ),
+    rule<InterpolateOptions>(
+      'antialias',
+      ({ antialias = false, mode }) => !antialias || mode === 'bilinear' || mode === 'bicubic',
+      ({ mode }) => `the mode bilinear or bicubic beside it, not "${mode}"`,
+    ),
+    rule<InterpolateOptions>(
+      'recomputeScaleFactor',
+      ({ recomputeScaleFactor = false, size }) => !recomputeScaleFactor || size === undefined,
+      'scaleFactor beside it, not size',
+    ),
+  ];
+  return schema.check(...(rules as z.core.CheckFn<z.output<S>>[]));
 }
 
-/** Checks what needs no input. @throws {RetortError} as {@link interpolate}; `where` names the caller. */
-export function checkInterpolation(where: string, options: InterpolateOptions): void {
-  const {
-    size,
-    scaleFactor,
-    mode = 'nearest',
-    alignCorners,
-    recomputeScaleFactor = false,
-    antialias = false,
-  } = options;
-  oneOf(`${where}: mode`, mode, modes);
-  if ((size === undefined) === (scaleFactor === undefined)) {
-    const got = size === undefined ? 'neither' : 'both';
-    throw new RetortError(`${where}: one of size and scaleFactor was expected, got ${got}`);
-  }
-  positive(`${where}: size`, size, [Number.isInteger, 'a whole number of at least 1']);
-  positive(`${where}: scaleFactor`, scaleFactor, [Number.isFinite, 'a number above 0']);
-  if (alignCorners !== undefined && !smooth.some((name) => name === mode)) {
-    throw new RetortError(`${where}: alignCorners is for ${smooth.join(', ')}, got mode "${mode}"`);
-  }
-  if (antialias && mode !== 'bilinear' && mode !== 'bicubic') {
-    throw new RetortError(`${where}: antialias is for bilinear and bicubic, got mode "${mode}"`);
-  }
-  if (recomputeScaleFactor && size !== undefined) {
-    throw new RetortError(`${where}: recomputeScaleFactor is for scaleFactor, got size`);
-  }
-}
-
-function positive(
-  where: string,
-  value: InterpolateOptions['size'],
-  [fits, expected]: readonly [(number: number) => boolean, string],
-): void {
-  if (value === undefined) return;
-  for (const number of typeof value === 'number' ? [value] : value) {
-    if (!fits(number) || number <= 0) throw new RetortError(`${where}: ${expected} was expected, got ${number}`);
-  }
-}
+/** The schema of {@link InterpolateOptions}. */
+export const interpolateSchema = ruled(z.strictObject({ ...resizeShape, ...own }));
+/** The schema of {@link ResizeOptions}. */
+export const resizeSchema = ruled(z.strictObject(resizeShape));
 
 /**
  * Resizes to `size` or by `scaleFactor`.
@@ -68,8 +71,8 @@ function positive(
  * not belong to it.
  */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
-  checkInterpolation('interpolate', options);
-  const { mode = 'nearest', alignCorners = false, antialias = false } = options;
+  const checked = checkOptions(interpolateSchema, options, 'interpolate');
+  const { mode, alignCorners = false, antialias = false } = checked;
   const shape = input.shape;
   const takes = dimensionsOf(mode);
   if (!takes.includes(shape.length)) {
@@ -78,7 +81,7 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
     );
   }
   const axes = shape.length - 2;
-  const [size, factors] = target(shape, options);
+  const [size, factors] = target(shape, checked);
   switch (mode) {
     case 'nearest':
       return [ops.upsampleNearest1d, ops.upsampleNearest2d, ops.upsampleNearest3d][axes - 1]!(input, size, factors);

@@ -1,21 +1,28 @@
 // Nonlinearities, element by element: any shape to the same shape. Those with `inplace` may overwrite their input.
+import { z } from 'zod';
+
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
-import { listed, oneOf } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 
-export interface InplaceOptions {
+const common = {
   /** Overwrite the input instead of making a new tensor. Default false. */
-  inplace?: boolean;
-}
+  inplace: z.boolean().default(false),
+};
+export interface InplaceOptions extends OptionsFrom<typeof common> {}
 
 abstract class InplaceActivation extends Module {
+  static readonly schema: z.ZodType<{ inplace: boolean }> = z.strictObject(common);
   /** Whether the input is overwritten; may be changed at any time. */
   inplace: boolean;
 
-  constructor({ inplace = false }: InplaceOptions = {}) {
+  /** @throws {RetortError} for unknown options. */
+  constructor(options: InplaceOptions = {}) {
     super();
-    this.inplace = inplace;
+    this.inplace = checkOptions(new.target.schema, options, this.constructor.name).inplace;
   }
 
   protected override describe(): string {
@@ -58,15 +65,18 @@ export class Hardsigmoid extends InplaceActivation {
   }
 }
 
-export interface LeakyReLUOptions extends InplaceOptions {
+const ownOfLeaky = {
   /** Slope below 0. Default 0.01. */
-  negativeSlope?: number;
-}
+  negativeSlope: z.number().default(0.01),
+};
+export interface LeakyReLUOptions extends InplaceOptions, OptionsFrom<typeof ownOfLeaky> {}
 
 /** `x` above 0, `negativeSlope x` below. */
 export class LeakyReLU extends InplaceActivation {
+  static override readonly schema = z.strictObject({ ...ownOfLeaky, ...common });
   readonly negativeSlope: number;
 
+  /** @throws {RetortError} for a slope that is not a number, and unknown options. */
   constructor(options: LeakyReLUOptions = {}) {
     super(options);
     this.negativeSlope = options.negativeSlope ?? 0.01;
@@ -82,15 +92,18 @@ export class LeakyReLU extends InplaceActivation {
   }
 }
 
-export interface ELUOptions extends InplaceOptions {
+const ownOfElu = {
   /** Minus the limit at minus infinity. Default 1. */
-  alpha?: number;
-}
+  alpha: z.number().default(1),
+};
+export interface ELUOptions extends InplaceOptions, OptionsFrom<typeof ownOfElu> {}
 
 /** `x` above 0, `alpha (exp(x) - 1)` below. Clevert et al. 2015, arXiv 1511.07289. */
 export class ELU extends InplaceActivation {
+  static override readonly schema = z.strictObject({ ...ownOfElu, ...common });
   readonly alpha: number;
 
+  /** @throws {RetortError} for an `alpha` that is not a number, and unknown options. */
   constructor(options: ELUOptions = {}) {
     super(options);
     this.alpha = options.alpha ?? 1;
@@ -120,19 +133,21 @@ export class Tanh extends Module {
   }
 }
 
-export interface GELUOptions {
+const ownOfGelu = {
   /** `'tanh'` is the usual approximation by a hyperbolic tangent. Default `'none'`. */
-  approximate?: 'none' | 'tanh';
-}
+  approximate: z.enum(['none', 'tanh']).default('none'),
+};
+export interface GELUOptions extends OptionsFrom<typeof ownOfGelu> {}
 
 /** `x Phi(x)`, Phi the distribution function of the normal distribution. Hendrycks and Gimpel 2016, arXiv 1606.08415. */
 export class GELU extends Module {
+  static readonly schema = z.strictObject(ownOfGelu);
   readonly approximate: 'none' | 'tanh';
 
   /** @throws {RetortError} for another approximation. */
-  constructor({ approximate = 'none' }: GELUOptions = {}) {
+  constructor(options: GELUOptions = {}) {
     super();
-    this.approximate = oneOf('GELU: approximate', approximate, ['none', 'tanh']);
+    this.approximate = checkOptions(GELU.schema, options, 'GELU').approximate;
   }
 
   override forward(input: Tensor): Tensor {
@@ -144,20 +159,24 @@ export class GELU extends Module {
   }
 }
 
-export interface SoftplusOptions {
-  /** Default 1. */
-  beta?: number;
+const ownOfSoftplus = {
+  /** How sharp the bend at 0 is. Default 1. */
+  beta: z.number().default(1),
   /** Linear where `beta x` exceeds it, for stability. Default 20. */
-  threshold?: number;
-}
+  threshold: z.number().default(20),
+};
+export interface SoftplusOptions extends OptionsFrom<typeof ownOfSoftplus> {}
 
 /** `log(1 + exp(beta x)) / beta`. */
 export class Softplus extends Module {
+  static readonly schema = z.strictObject(ownOfSoftplus);
   readonly beta: number;
   readonly threshold: number;
 
-  constructor({ beta = 1, threshold = 20 }: SoftplusOptions = {}) {
+  /** @throws {RetortError} for options that are not numbers, and unknown ones. */
+  constructor(options: SoftplusOptions = {}) {
     super();
+    const { beta, threshold } = checkOptions(Softplus.schema, options, 'Softplus');
     this.beta = beta;
     this.threshold = threshold;
   }
@@ -170,3 +189,30 @@ export class Softplus extends Module {
     return listed([], { beta: this.beta, threshold: this.threshold }, { beta: 1, threshold: 20 });
   }
 }
+
+/** The schema of what takes no options. */
+const nothing: z.ZodType<object> = z.strictObject({});
+
+export const relu = entry(ReLU, { summary: 'max(0, x)' });
+export const relu6 = entry(ReLU6, { summary: 'min(max(0, x), 6)' });
+export const silu = entry(SiLU, {
+  summary: 'x sigmoid(x), also called swish',
+  paper: 'Elfwing et al. 2017, arXiv 1702.03118',
+});
+export const hardswish = entry(Hardswish, {
+  summary: 'SiLU by straight lines',
+  paper: 'Howard et al. 2019, arXiv 1905.02244',
+});
+export const hardsigmoid = entry(Hardsigmoid, { summary: 'The sigmoid by straight lines' });
+export const leakyRelu = entry(LeakyReLU, { summary: 'x above 0, a small multiple of it below' });
+export const elu = entry(ELU, {
+  summary: 'x above 0, alpha (exp(x) - 1) below',
+  paper: 'Clevert et al. 2015, arXiv 1511.07289',
+});
+export const sigmoid = entry(nothing, () => new Sigmoid(), { summary: '1 / (1 + exp(-x))' });
+export const tanh = entry(nothing, () => new Tanh(), { summary: 'The hyperbolic tangent' });
+export const gelu = entry(GELU, {
+  summary: 'x times the distribution function of the normal distribution',
+  paper: 'Hendrycks, Gimpel 2016, arXiv 1606.08415',
+});
+export const softplus = entry(Softplus, { summary: 'log(1 + exp(beta x)) / beta: a smooth ReLU' });

@@ -1,27 +1,32 @@
 // Pooling to a given size, whatever comes in: `(N, C, H, W)` to `(N, C, *outputSize)`.
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
+import { checkOptions, count, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
-import { whole } from '../arguments.ts';
 
 /** One number for both axes, or `[height, width]`; null leaves an axis as it is. */
 export type OutputSize = number | null | readonly [height: number | null, width: number | null];
 
+const side = count.nullable();
+const sizes = {
+  /** Height and width that go out: one number for both, or `[height, width]`; null leaves an axis as it is. */
+  outputSize: z.union([side, z.tuple([side, side]).readonly()], {
+    error: 'expected a positive integer or null, or [height, width] of them',
+  }),
+};
+
 /** Window `i` of `n` reaches from `floor(i H / n)` to `ceil((i + 1) H / n)`. */
 abstract class AdaptivePool2d extends Module {
+  static readonly schema = z.strictObject(sizes);
   readonly outputSize: readonly [number | null, number | null];
 
-  /** @throws {RetortError} for sizes that are neither whole numbers nor null. */
+  /** @throws {RetortError} for sizes that are neither positive integers nor null. */
   constructor(outputSize: OutputSize) {
     super();
-    const where = `${this.constructor.name}: outputSize`;
-    const sizes = typeof outputSize === 'object' && outputSize !== null ? outputSize : [outputSize, outputSize];
-    if (sizes.length !== 2) {
-      throw new RetortError(`${where}: a number or [height, width] was expected, got [${sizes.join(', ')}]`);
-    }
-    const checked = sizes.map((size) => (size === null ? null : whole(where, size)));
-    this.outputSize = [checked[0]!, checked[1]!];
+    const checked = checkOptions(AdaptivePool2d.schema, { outputSize }, this.constructor.name).outputSize;
+    this.outputSize = typeof checked === 'number' || checked === null ? [checked, checked] : checked;
   }
 
   /** The output size for this input. */
@@ -51,3 +56,14 @@ export class AdaptiveMaxPool2d extends AdaptivePool2d {
     return ops.adaptiveMaxPool2d(input, this.sizeFor(input))[0];
   }
 }
+
+export const adaptiveAvgPool2d = entry(
+  AdaptiveAvgPool2d.schema,
+  ({ outputSize }) => new AdaptiveAvgPool2d(outputSize),
+  { summary: 'Means of windows, to a given size.' },
+);
+export const adaptiveMaxPool2d = entry(
+  AdaptiveMaxPool2d.schema,
+  ({ outputSize }) => new AdaptiveMaxPool2d(outputSize),
+  { summary: 'Largest values of windows, to a given size.' },
+);

@@ -1,23 +1,33 @@
 // Batch normalisation: by the statistics of the batch in training, by running ones in evaluation.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions, count, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops, tensor, tidy } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import { Buffer } from '../parameter.ts';
 import type { Parameter } from '../parameter.ts';
-import { listed, whole } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 import { scaleAndShift } from './default-weights.ts';
 
-export interface BatchNormOptions {
+const sizes = {
+  /** Channels: the size of dimension 1. */
+  numFeatures: count,
+};
+/** The schema of {@link BatchNormOptions}, field by field. */
+export const batchNormShape = {
   /** Added to the variance. Default 1e-5. */
-  eps?: number;
+  eps: z.number().default(1e-5),
   /** Weight of a new batch in the running statistics; null gives their plain average over all batches. Default 0.1. */
-  momentum?: number | null;
+  momentum: z.number().nullable().default(0.1),
   /** Learn a scale and a shift for each channel. Default true. */
-  affine?: boolean;
+  affine: z.boolean().default(true),
   /** Keep running statistics; without them evaluation too uses those of the batch. Default true. */
-  trackRunningStats?: boolean;
-}
+  trackRunningStats: z.boolean().default(true),
+};
+export interface BatchNormOptions extends OptionsFrom<typeof batchNormShape> {}
 
 /**
  * `(x - mean) / sqrt(variance + eps) * weight + bias` for each channel (dimension 1). Training takes mean and (biased) variance of the
@@ -25,6 +35,7 @@ export interface BatchNormOptions {
  * Ioffe and Szegedy 2015, arXiv 1502.03167. The base of {@link BatchNorm1d} and {@link BatchNorm2d}.
  */
 export abstract class BatchNorm extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...batchNormShape });
   readonly numFeatures: number;
   eps: number;
   momentum: number | null;
@@ -40,11 +51,12 @@ export abstract class BatchNorm extends Module {
   /** An int64 scalar. */
   num_batches_tracked: Buffer | null;
 
-  /** @throws {RetortError} when `numFeatures` is no whole number. */
+  /** @throws {RetortError} when `numFeatures` is not a positive integer, and for unknown options. */
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super();
-    const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true } = options;
-    this.numFeatures = whole(`${this.constructor.name}: numFeatures`, numFeatures);
+    const checked = checkOptions(BatchNorm.schema, { ...options, numFeatures }, this.constructor.name);
+    const { eps, momentum, affine, trackRunningStats } = checked;
+    this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;
     this.trackRunningStats = trackRunningStats;
@@ -127,3 +139,15 @@ export class BatchNorm2d extends BatchNorm {
     return dimensions === 4;
   }
 }
+
+const paper = 'Ioffe, Szegedy 2015, arXiv 1502.03167';
+export const batchNorm1d = entry(
+  BatchNorm.schema,
+  ({ numFeatures, ...options }) => new BatchNorm1d(numFeatures, options),
+  { summary: 'Batch normalization of vectors or sequences.', paper },
+);
+export const batchNorm2d = entry(
+  BatchNorm.schema,
+  ({ numFeatures, ...options }) => new BatchNorm2d(numFeatures, options),
+  { summary: 'Batch normalization of images.', paper },
+);

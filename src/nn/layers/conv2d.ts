@@ -1,11 +1,13 @@
 // Two-dimensional convolution.
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
+import { checkOptions, count, entry, pair, rule } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
-import type { Pair } from '../arguments.ts';
-import { divides, listed, oneOf, pair, whole } from '../arguments.ts';
+import { listed, sides } from '../arguments.ts';
 import { defaultWeights } from './default-weights.ts';
 
 const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
@@ -18,27 +20,53 @@ export type PaddingMode = (typeof paddingModes)[number];
  */
 const strideable = 16;
 
-export interface Conv2dOptions {
-  kernelSize: Pair;
-  /** Default 1. */
-  stride?: Pair;
+const sizes = {
+  /** Channels that come in. */
+  inChannels: count,
+  /** Channels that go out. */
+  outChannels: count,
+};
+const own = {
+  /** Height and width of the kernel. */
+  kernelSize: pair(1),
+  /** Distance between two places of the kernel. Default 1. */
+  stride: pair(1).default(1),
   /** On each side; `'same'` keeps height and width (stride 1 only), `'valid'` is 0. Default 0. */
-  padding?: Pair | 'same' | 'valid';
+  padding: z.union([pair(0), z.enum(['same', 'valid'])]).default(0),
   /** Distance between the points of the kernel. Default 1. */
-  dilation?: Pair;
+  dilation: pair(1).default(1),
   /** Input and output channels are split into so many groups that do not see each other. Default 1. */
-  groups?: number;
-  /** Default true. */
-  bias?: boolean;
+  groups: count.default(1),
+  /** Learn a shift for each output channel. Default true. */
+  bias: z.boolean().default(true),
   /** What is put around the image. Default `'zeros'`. */
-  paddingMode?: PaddingMode;
-}
+  paddingMode: z.enum(paddingModes).default('zeros'),
+};
+export interface Conv2dOptions extends OptionsFrom<typeof own> {}
+
+type Channels = 'inChannels' | 'outChannels';
+const multiple = (channels: Channels) =>
+  rule<Record<Channels | 'groups', number>>(
+    channels,
+    (options) => options[channels] % options.groups === 0,
+    ({ groups }) => `a multiple of the ${groups} groups`,
+  );
+/** The groups divide the channels. */
+export const divided = [multiple('inChannels'), multiple('outChannels')] as const;
 
 /**
  * Cross-correlation of images with learned kernels: `(N, inChannels, H, W)` to `(N, outChannels, H', W')`, where
  * `H' = floor((H + 2 padding - dilation (kernelSize - 1) - 1) / stride) + 1`; one image may come without N.
  */
 export class Conv2d extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...own }).check(
+    ...divided,
+    rule(
+      'padding',
+      ({ padding, stride }) => padding !== 'same' || sides(stride).every((step) => step === 1),
+      "a number or [height, width], since 'same' needs stride 1",
+    ),
+  );
   readonly inChannels: number;
   readonly outChannels: number;
   readonly kernelSize: readonly [number, number];
@@ -57,34 +85,19 @@ export class Conv2d extends Module {
   /** Whether {@link convolve} takes every stride-th pixel itself. */
   readonly #picks: boolean;
 
-  /** @throws {RetortError} for sizes that are no whole numbers, or channels that the groups do not divide. */
+  /** @throws {RetortError} for sizes that are not positive integers, unknown options, or channels that the groups do not divide. */
   constructor(inChannels: number, outChannels: number, options: Conv2dOptions) {
     super();
-    const {
-      kernelSize,
-      stride = 1,
-      padding = 0,
-      dilation = 1,
-      groups = 1,
-      bias = true,
-      paddingMode = 'zeros',
-    } = options;
-    this.inChannels = whole('Conv2d: inChannels', inChannels);
-    this.outChannels = whole('Conv2d: outChannels', outChannels);
-    this.groups = whole('Conv2d: groups', groups);
-    divides('Conv2d: inChannels', groups, inChannels);
-    divides('Conv2d: outChannels', groups, outChannels);
-    this.kernelSize = pair('Conv2d: kernelSize', kernelSize);
-    this.stride = pair('Conv2d: stride', stride);
-    this.dilation = pair('Conv2d: dilation', dilation);
-    this.paddingMode = oneOf('Conv2d: paddingMode', paddingMode, paddingModes);
-    if (typeof padding === 'string') {
-      oneOf('Conv2d: padding', padding, ['same', 'valid']);
-      if (padding === 'same' && this.stride.some((step) => step !== 1)) {
-        throw new RetortError(`Conv2d: padding 'same' needs stride 1, got stride [${this.stride.join(', ')}]`);
-      }
-    }
-    this.padding = padding === 'same' ? 'same' : pair('Conv2d: padding', padding === 'valid' ? 0 : padding, 0);
+    const checked = checkOptions(Conv2d.schema, { ...options, inChannels, outChannels }, 'Conv2d');
+    const { padding, groups, bias, paddingMode } = checked;
+    this.inChannels = inChannels;
+    this.outChannels = outChannels;
+    this.groups = groups;
+    this.kernelSize = sides(checked.kernelSize);
+    this.stride = sides(checked.stride);
+    this.dilation = sides(checked.dilation);
+    this.paddingMode = paddingMode;
+    this.padding = padding === 'same' ? 'same' : sides(padding === 'valid' ? 0 : padding);
     const [top, bottom] = this.#sides(0);
     const [left, right] = this.#sides(1);
     const apart = paddingMode !== 'zeros' || top !== bottom || left !== right;
@@ -129,3 +142,9 @@ export class Conv2d extends Module {
 }
 
 const defaults = { stride: 1, padding: 0, dilation: 1, groups: 1, paddingMode: 'zeros', bias: true };
+
+export const conv2d = entry(
+  Conv2d.schema,
+  ({ inChannels, outChannels, ...options }) => new Conv2d(inChannels, outChannels, options),
+  { summary: 'Convolution of images.' },
+);

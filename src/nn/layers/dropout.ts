@@ -1,25 +1,32 @@
 // Dropout: in training, random values become 0 and the rest grows so that the mean stays.
+import { z } from 'zod';
+
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
-import { listed, probability } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 
-export interface DropoutOptions {
+const own = {
   /** The probability of a 0, within [0, 1]. Default 0.5. */
-  p?: number;
+  p: z.number().min(0).max(1).default(0.5),
   /** Overwrite the input instead of making a new tensor. Default false. */
-  inplace?: boolean;
-}
+  inplace: z.boolean().default(false),
+};
+export interface DropoutOptions extends OptionsFrom<typeof own> {}
 
 abstract class AnyDropout extends Module {
+  static readonly schema = z.strictObject(own);
   readonly p: number;
   /** Whether the input is overwritten; may be changed at any time. */
   inplace: boolean;
 
   /** @throws {RetortError} when `p` is outside [0, 1]. */
-  constructor({ p = 0.5, inplace = false }: DropoutOptions = {}) {
+  constructor(options: DropoutOptions = {}) {
     super();
-    this.p = probability(`${this.constructor.name}: p`, p);
+    const { p, inplace } = checkOptions(AnyDropout.schema, options, this.constructor.name);
+    this.p = p;
     this.inplace = inplace;
   }
 
@@ -43,3 +50,9 @@ export class Dropout2d extends AnyDropout {
     return this.inplace ? ops.featureDropout_(input, this.p, true) : ops.featureDropout(input, this.p, true);
   }
 }
+
+export const dropout = entry(Dropout, {
+  summary: 'Zeros at random places in training.',
+  paper: 'Srivastava et al. 2014, JMLR 15',
+});
+export const dropout2d = entry(Dropout2d, { summary: 'Zeros in random channels in training.' });

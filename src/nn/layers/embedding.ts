@@ -1,21 +1,38 @@
 // A table of vectors, looked up by number.
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
+import { checkOptions, count, entry, rule } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops, tidy } from '../../torch/index.ts';
 import { normal_, zeros_ } from '../init.ts';
 import { Module } from '../module.ts';
 import { Parameter } from '../parameter.ts';
-import { listed, whole } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 
-export interface EmbeddingOptions {
+const sizes = {
+  /** Rows of the table. */
+  numEmbeddings: count,
+  /** Numbers in a row. */
+  embeddingDim: count,
+};
+const own = {
   /** The row that begins as 0 and gets no gradient; negative counts from the end. Default none. */
-  paddingIdx?: number;
+  paddingIdx: z.int().exactOptional(),
   /** Divide the gradient of a row by how often the batch names it. Default false. */
-  scaleGradByFreq?: boolean;
-}
+  scaleGradByFreq: z.boolean().default(false),
+};
+export interface EmbeddingOptions extends OptionsFrom<typeof own> {}
 
 /** `weight[index]`: int64 `(...)` to `(..., embeddingDim)`. */
 export class Embedding extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...own }).check(
+    rule(
+      'paddingIdx',
+      ({ paddingIdx = 0, numEmbeddings }) => paddingIdx >= -numEmbeddings && paddingIdx < numEmbeddings,
+      ({ numEmbeddings }) => `a row from ${-numEmbeddings} to ${numEmbeddings - 1}`,
+    ),
+  );
   readonly numEmbeddings: number;
   readonly embeddingDim: number;
   /** Counted from 0; null for none. */
@@ -24,20 +41,13 @@ export class Embedding extends Module {
   /** `(numEmbeddings, embeddingDim)`; begins as `N(0, 1)`. */
   weight: Parameter;
 
-  /** @throws {RetortError} for sizes that are no whole numbers, or a padding row beyond the table. */
+  /** @throws {RetortError} for sizes that are not positive integers, unknown options, or a padding row beyond the table. */
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
-    const { paddingIdx, scaleGradByFreq = false } = options;
-    this.numEmbeddings = whole('Embedding: numEmbeddings', numEmbeddings);
-    this.embeddingDim = whole('Embedding: embeddingDim', embeddingDim);
-    if (
-      paddingIdx !== undefined &&
-      !(Number.isInteger(paddingIdx) && paddingIdx >= -numEmbeddings && paddingIdx < numEmbeddings)
-    ) {
-      throw new RetortError(
-        `Embedding: paddingIdx: a row from ${-numEmbeddings} to ${numEmbeddings - 1} was expected, got ${paddingIdx}`,
-      );
-    }
+    const checked = checkOptions(Embedding.schema, { ...options, numEmbeddings, embeddingDim }, 'Embedding');
+    const { paddingIdx, scaleGradByFreq } = checked;
+    this.numEmbeddings = numEmbeddings;
+    this.embeddingDim = embeddingDim;
     this.paddingIdx = paddingIdx === undefined ? null : (paddingIdx + numEmbeddings) % numEmbeddings;
     this.scaleGradByFreq = scaleGradByFreq;
     this.weight = tidy(() => {
@@ -57,3 +67,9 @@ export class Embedding extends Module {
     return listed(sizes, { paddingIdx, scaleGradByFreq }, { paddingIdx: null, scaleGradByFreq: false });
   }
 }
+
+export const embedding = entry(
+  Embedding.schema,
+  ({ numEmbeddings, embeddingDim, ...options }) => new Embedding(numEmbeddings, embeddingDim, options),
+  { summary: 'A table of vectors, looked up by number.' },
+);

@@ -9,43 +9,46 @@ import * as nn from '../index.ts';
 describe('errors name the class, the argument, what was expected and what came', () => {
   it.each<[string, () => unknown]>([
     [
-      'Conv2d: inChannels: a multiple of the 2 groups was expected, got 3',
+      'Conv2d: inChannels: expected a multiple of the 2 groups, got 3',
       () => new nn.Conv2d(3, 4, { kernelSize: 3, groups: 2 }),
     ],
     [
-      'Conv2d: kernelSize: a whole number of at least 1 was expected, got 2.5',
+      'Conv2d: kernelSize: expected a positive integer or [height, width] of them, got 2.5',
       () => new nn.Conv2d(3, 4, { kernelSize: 2.5 }),
     ],
     [
-      'Conv2d: kernelSize: a number or [height, width] was expected, got nothing',
+      'Conv2d: kernelSize: expected a positive integer or [height, width] of them, got nothing',
       () => new nn.Conv2d(3, 4, {} as nn.Conv2dOptions),
     ],
     [
-      'Conv2d: padding: "smae" is unknown; did you mean "same"?',
+      'of them, or one of "same", "valid", got "smae"',
       () => new nn.Conv2d(3, 4, { kernelSize: 3, padding: 'smae' as 'same' }),
     ],
-    ["Conv2d: padding 'same' needs stride 1", () => new nn.Conv2d(3, 4, { kernelSize: 3, padding: 'same', stride: 2 })],
     [
-      'Conv2d: paddingMode: "reflct" is unknown; did you mean "reflect"?',
+      "Conv2d: padding: expected a number or [height, width], since 'same' needs stride 1",
+      () => new nn.Conv2d(3, 4, { kernelSize: 3, padding: 'same', stride: 2 }),
+    ],
+    [
+      '"circular", got "reflct"; did you mean "reflect"?',
       () => new nn.Conv2d(3, 4, { kernelSize: 3, paddingMode: 'reflct' as 'reflect' }),
     ],
-    ['GroupNorm: numChannels: a multiple of the 3 groups was expected, got 4', () => new nn.GroupNorm(3, 4)],
-    ['Linear: outFeatures: a whole number of at least 1 was expected, got 0', () => new nn.Linear(3, 0)],
+    ['GroupNorm: numChannels: expected a multiple of the 3 groups, got 4', () => new nn.GroupNorm(3, 4)],
+    ['Linear: outFeatures: expected a number > 0, got 0', () => new nn.Linear(3, 0)],
+    ['BatchNorm2d: numFeatures: expected a number, got NaN', () => new nn.BatchNorm2d(Number.NaN)],
+    ['Dropout2d: p: expected a number <= 1, got 1.5', () => new nn.Dropout2d({ p: 1.5 })],
+    ['MaxPool2d: padding: expected at most half the kernel size, got 2', () => new nn.MaxPool2d(3, { padding: 2 })],
+    ['AdaptiveAvgPool2d: outputSize: expected a number > 0, got -1', () => new nn.AdaptiveAvgPool2d(-1)],
+    ['Softmax: dim: expected a number, got nothing', () => new nn.Softmax({} as nn.SoftmaxOptions)],
     [
-      'BatchNorm2d: numFeatures: a whole number of at least 1 was expected, got NaN',
-      () => new nn.BatchNorm2d(Number.NaN),
+      'GELU: approximate: expected one of "none", "tanh", got "tan"; did you mean "tanh"?',
+      () => new nn.GELU({ approximate: 'tan' as 'tanh' }),
     ],
-    ['Dropout2d: p: a number within [0, 1] was expected, got 1.5', () => new nn.Dropout2d({ p: 1.5 })],
+    ['Embedding: paddingIdx: expected a row from -4 to 3, got 4', () => new nn.Embedding(4, 2, { paddingIdx: 4 })],
+    ['Upsample: size: expected one of size and scaleFactor, got nothing', () => new nn.Upsample({})],
     [
-      'MaxPool2d: padding: at most half the kernel size was expected, got [2, 2]',
-      () => new nn.MaxPool2d(3, { padding: 2 }),
+      'Upsample: alignCorners: expected one of the modes linear',
+      () => new nn.Upsample({ size: 2, alignCorners: true }),
     ],
-    ['AdaptiveAvgPool2d: outputSize: a whole number of at least 1', () => new nn.AdaptiveAvgPool2d(-1)],
-    ['Softmax: dim: a whole number was expected, got undefined', () => new nn.Softmax({} as nn.SoftmaxOptions)],
-    ['GELU: approximate: "tan" is unknown; did you mean "tanh"?', () => new nn.GELU({ approximate: 'tan' as 'tanh' })],
-    ['Embedding: paddingIdx: a row from -4 to 3 was expected, got 4', () => new nn.Embedding(4, 2, { paddingIdx: 4 })],
-    ['Upsample: one of size and scaleFactor was expected, got neither', () => new nn.Upsample({})],
-    ['Upsample: alignCorners is for linear', () => new nn.Upsample({ size: 2, alignCorners: true })],
   ])('%s', (message, make) => {
     expect(make).toThrow(message);
     expect(make).toThrow(RetortError);

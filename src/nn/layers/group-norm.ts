@@ -1,23 +1,42 @@
 // Group normalisation: each sample by itself, over groups of channels.
+import { z } from 'zod';
+
+import { checkOptions, count, entry, rule } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
-import { divides, listed, whole } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 import { scaleAndShift } from './default-weights.ts';
 
-export interface GroupNormOptions {
+const sizes = {
+  /** Groups of channels. */
+  numGroups: count,
+  /** Channels: the size of dimension 1. */
+  numChannels: count,
+};
+/** The schema of {@link GroupNormOptions}, field by field. */
+export const groupNormShape = {
   /** Added to the variance. Default 1e-5. */
-  eps?: number;
+  eps: z.number().default(1e-5),
   /** Learn a scale and a shift for each channel. Default true. */
-  affine?: boolean;
-}
+  affine: z.boolean().default(true),
+};
+export interface GroupNormOptions extends OptionsFrom<typeof groupNormShape> {}
 
 /**
  * `(x - mean) / sqrt(variance + eps) * weight + bias` of `(N, numChannels, ...)`, mean and (biased) variance over the channels of a
  * group and all positions. Wu and He 2018, arXiv 1803.08494.
  */
 export class GroupNorm extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...groupNormShape }).check(
+    rule(
+      'numChannels',
+      ({ numGroups, numChannels }) => numChannels % numGroups === 0,
+      ({ numGroups }) => `a multiple of the ${numGroups} groups`,
+    ),
+  );
   readonly numGroups: number;
   readonly numChannels: number;
   eps: number;
@@ -26,12 +45,12 @@ export class GroupNorm extends Module {
   /** `(numChannels)`: the shift, at first 0. */
   bias: Parameter | null;
 
-  /** @throws {RetortError} for sizes that are no whole numbers, or channels that the groups do not divide. */
-  constructor(numGroups: number, numChannels: number, { eps = 1e-5, affine = true }: GroupNormOptions = {}) {
+  /** @throws {RetortError} for sizes that are not positive integers, unknown options, or channels that the groups do not divide. */
+  constructor(numGroups: number, numChannels: number, options: GroupNormOptions = {}) {
     super();
-    this.numGroups = whole('GroupNorm: numGroups', numGroups);
-    this.numChannels = whole('GroupNorm: numChannels', numChannels);
-    divides('GroupNorm: numChannels', numGroups, numChannels);
+    const { eps, affine } = checkOptions(GroupNorm.schema, { ...options, numGroups, numChannels }, 'GroupNorm');
+    this.numGroups = numGroups;
+    this.numChannels = numChannels;
     this.eps = eps;
     const { weight, bias } = scaleAndShift([numChannels], affine);
     this.weight = weight;
@@ -47,3 +66,9 @@ export class GroupNorm extends Module {
     return listed([this.numGroups, this.numChannels], options, { eps: 1e-5, affine: true });
   }
 }
+
+export const groupNorm = entry(
+  GroupNorm.schema,
+  ({ numGroups, numChannels, ...options }) => new GroupNorm(numGroups, numChannels, options),
+  { summary: 'Normalization of each sample over groups of channels.', paper: 'Wu, He 2018, arXiv 1803.08494' },
+);

@@ -1,29 +1,40 @@
 // Instance normalisation: each channel of each image by itself.
+import { z } from 'zod';
+
 import { RetortError } from '../../errors.ts';
+import { checkOptions, count, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops, tensor, tidy } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import { Buffer } from '../parameter.ts';
 import type { Parameter } from '../parameter.ts';
-import { listed, whole } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 import { scaleAndShift } from './default-weights.ts';
 
-export interface InstanceNormOptions {
+const sizes = {
+  /** Channels: the size of dimension 1. */
+  numFeatures: count,
+};
+/** The schema of {@link InstanceNormOptions}, field by field. */
+export const instanceNormShape = {
   /** Added to the variance. Default 1e-5. */
-  eps?: number;
+  eps: z.number().default(1e-5),
   /** Weight of a new batch in the running statistics. Default 0.1. */
-  momentum?: number;
+  momentum: z.number().default(0.1),
   /** Learn a scale and a shift for each channel. Default false. */
-  affine?: boolean;
-  /** Keep running statistics, and normalise with them in evaluation. Default false. */
-  trackRunningStats?: boolean;
-}
+  affine: z.boolean().default(false),
+  /** Keep running statistics, and normalize with them in evaluation. Default false. */
+  trackRunningStats: z.boolean().default(false),
+};
+export interface InstanceNormOptions extends OptionsFrom<typeof instanceNormShape> {}
 
 /**
  * `(x - mean) / sqrt(variance + eps) * weight + bias` of `(N, numFeatures, H, W)`, mean and (biased) variance over the places of one
  * channel of one image. Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022.
  */
 export class InstanceNorm2d extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...instanceNormShape });
   readonly numFeatures: number;
   eps: number;
   momentum: number;
@@ -39,11 +50,12 @@ export class InstanceNorm2d extends Module {
   /** An int64 scalar, which stays 0 as in PyTorch. */
   num_batches_tracked: Buffer | null;
 
-  /** @throws {RetortError} when `numFeatures` is no whole number. */
+  /** @throws {RetortError} when `numFeatures` is not a positive integer, and for unknown options. */
   constructor(numFeatures: number, options: InstanceNormOptions = {}) {
     super();
-    const { eps = 1e-5, momentum = 0.1, affine = false, trackRunningStats = false } = options;
-    this.numFeatures = whole('InstanceNorm2d: numFeatures', numFeatures);
+    const checked = checkOptions(InstanceNorm2d.schema, { ...options, numFeatures }, 'InstanceNorm2d');
+    const { eps, momentum, affine, trackRunningStats } = checked;
+    this.numFeatures = numFeatures;
     this.eps = eps;
     this.momentum = momentum;
     this.trackRunningStats = trackRunningStats;
@@ -79,3 +91,9 @@ export class InstanceNorm2d extends Module {
     return listed([this.numFeatures], options, { eps: 1e-5, momentum: 0.1, affine: false, trackRunningStats: false });
   }
 }
+
+export const instanceNorm2d = entry(
+  InstanceNorm2d.schema,
+  ({ numFeatures, ...options }) => new InstanceNorm2d(numFeatures, options),
+  { summary: 'Normalization of each channel of each image.', paper: 'Ulyanov et al. 2016, arXiv 1607.08022' },
+);

@@ -1,23 +1,36 @@
 // Layer normalisation: each sample by itself, over its last dimensions.
+import { z } from 'zod';
+
+import { checkOptions, count, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
-import { listed, whole } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 import { scaleAndShift } from './default-weights.ts';
 
-export interface LayerNormOptions {
+const sizes = {
+  /** The sizes of the last dimensions; a number is the last one's. */
+  normalizedShape: z.union([count, z.array(count).readonly()], {
+    error: 'expected a positive integer, or a list of them',
+  }),
+};
+/** The schema of {@link LayerNormOptions}, field by field. */
+export const layerNormShape = {
   /** Added to the variance. Default 1e-5. */
-  eps?: number;
+  eps: z.number().default(1e-5),
   /** Learn a scale and a shift for each element. Default true. */
-  elementwiseAffine?: boolean;
-}
+  elementwiseAffine: z.boolean().default(true),
+};
+export interface LayerNormOptions extends OptionsFrom<typeof layerNormShape> {}
 
 /**
  * `(x - mean) / sqrt(variance + eps) * weight + bias` over the last dimensions, `(..., *normalizedShape)`; the variance is biased.
  * Ba, Kiros, Hinton 2016, arXiv 1607.06450.
  */
 export class LayerNorm extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...layerNormShape });
   readonly normalizedShape: readonly number[];
   eps: number;
   /** `normalizedShape`: the scale, at first 1. */
@@ -25,12 +38,11 @@ export class LayerNorm extends Module {
   /** `normalizedShape`: the shift, at first 0. */
   bias: Parameter | null;
 
-  /** @throws {RetortError} for sizes that are no whole numbers. */
+  /** @throws {RetortError} for sizes that are not positive integers, and unknown options. */
   constructor(normalizedShape: number | readonly number[], options: LayerNormOptions = {}) {
     super();
-    const { eps = 1e-5, elementwiseAffine = true } = options;
-    const sizes = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
-    this.normalizedShape = sizes.map((size) => whole('LayerNorm: normalizedShape', size));
+    const { eps, elementwiseAffine } = checkOptions(LayerNorm.schema, { ...options, normalizedShape }, 'LayerNorm');
+    this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
     this.eps = eps;
     const { weight, bias } = scaleAndShift(this.normalizedShape, elementwiseAffine);
     this.weight = weight;
@@ -46,3 +58,9 @@ export class LayerNorm extends Module {
     return listed([`[${this.normalizedShape.join(', ')}]`], options, { eps: 1e-5, elementwiseAffine: true });
   }
 }
+
+export const layerNorm = entry(
+  LayerNorm.schema,
+  ({ normalizedShape, ...options }) => new LayerNorm(normalizedShape, options),
+  { summary: 'Normalization of each sample over its last dimensions.', paper: 'Ba et al. 2016, arXiv 1607.06450' },
+);

@@ -52,7 +52,9 @@ describe("PyTorch's numbers", () => {
   it('cover every layer', () => {
     const known = nn.layerNames();
     expect(known.filter((name) => !(name in nn))).toEqual([]);
-    expect(known.filter((name) => !cases.some(({ type }) => type === name))).toEqual([]);
+    // These two have tests of their own.
+    const others = known.filter((name) => !cases.some(({ type }) => type === name));
+    expect(others).toEqual(['DropPath', 'InstanceNorm2d']);
   });
 });
 
@@ -66,10 +68,10 @@ describe('by name', () => {
   it('misspelt names are errors', () => {
     expect(() => nn.buildLayer({ type: 'Conv2D ' })).toThrow(/"Conv2D " is no layer; did you mean "Conv2d"/);
     expect(() => nn.buildLayer({ type: 'ReLU', inplcae: true })).toThrow(
-      'ReLU: "inplcae" is no option; did you mean "inplace"?',
+      'layer ReLU: "inplcae" is no option; did you mean "inplace"?',
     );
     expect(() => nn.buildLayer({ type: 'Linear', inFeatures: 3 })).toThrow(
-      'Linear: outFeatures: a whole number of at least 1',
+      'layer Linear: outFeatures: expected a number, got nothing',
     );
   });
 });

@@ -1,18 +1,30 @@
 // The fully connected layer.
+import { z } from 'zod';
+
+import { checkOptions, count, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
-import { listed, whole } from '../arguments.ts';
+import { listed } from '../arguments.ts';
 import { defaultWeights } from './default-weights.ts';
 
-export interface LinearOptions {
-  /** Default true. */
-  bias?: boolean;
-}
+const sizes = {
+  /** Size of the last dimension that comes in. */
+  inFeatures: count,
+  /** Size of the last dimension that goes out. */
+  outFeatures: count,
+};
+const own = {
+  /** Learn a shift. Default true. */
+  bias: z.boolean().default(true),
+};
+export interface LinearOptions extends OptionsFrom<typeof own> {}
 
 /** `x W^T + b`: `(..., inFeatures)` to `(..., outFeatures)`. */
 export class Linear extends Module {
+  static readonly schema = z.strictObject({ ...sizes, ...own });
   readonly inFeatures: number;
   readonly outFeatures: number;
   /** `(outFeatures, inFeatures)`; begins as `U(-1 / sqrt(inFeatures), 1 / sqrt(inFeatures))`. */
@@ -20,11 +32,12 @@ export class Linear extends Module {
   /** `(outFeatures)`; begins in the same range. */
   bias: Parameter | null;
 
-  /** @throws {RetortError} for sizes that are no whole numbers. */
-  constructor(inFeatures: number, outFeatures: number, { bias = true }: LinearOptions = {}) {
+  /** @throws {RetortError} for sizes that are not positive integers, and unknown options. */
+  constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
-    this.inFeatures = whole('Linear: inFeatures', inFeatures);
-    this.outFeatures = whole('Linear: outFeatures', outFeatures);
+    const { bias } = checkOptions(Linear.schema, { ...options, inFeatures, outFeatures }, 'Linear');
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
     const made = defaultWeights([outFeatures, inFeatures], bias ? outFeatures : 0);
     this.weight = made.weight;
     this.bias = made.bias;
@@ -38,3 +51,9 @@ export class Linear extends Module {
     return listed([this.inFeatures, this.outFeatures], { bias: this.bias !== null }, { bias: true });
   }
 }
+
+export const linear = entry(
+  Linear.schema,
+  ({ inFeatures, outFeatures, ...options }) => new Linear(inFeatures, outFeatures, options),
+  { summary: 'Fully connected: a matrix and a shift on the last dimension.' },
+);

@@ -1,19 +1,33 @@
 // Pooling: the largest or the mean value of a window, `(N, C, H, W)` to `(N, C, H', W')`.
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
+import { checkOptions, count, entry, pair, rule } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import type { Pair } from '../arguments.ts';
-import { listed, pair, whole } from '../arguments.ts';
+import { listed, sides } from '../arguments.ts';
 
-interface PoolOptions {
-  /** Default: the kernel size. */
-  stride?: Pair;
+const sizes = {
+  /** Height and width of the window. */
+  kernelSize: pair(1),
+};
+const common = {
+  /** Distance between two windows. Default: the kernel size. */
+  stride: pair(1).exactOptional(),
   /** On each side, at most half the kernel. Default 0. */
-  padding?: Pair;
+  padding: pair(0).default(0),
   /** A window that only begins inside counts too: `ceil` in place of `floor` in the size of the output. Default false. */
-  ceilMode?: boolean;
-}
+  ceilMode: z.boolean().default(false),
+};
+interface PoolOptions extends OptionsFrom<typeof common> {}
+
+const atMostHalf = rule<{ padding: Pair; kernelSize: Pair }>(
+  'padding',
+  ({ padding, kernelSize }) => sides(padding).every((size, axis) => size <= sides(kernelSize)[axis]! / 2),
+  'at most half the kernel size',
+);
 
 abstract class Pool2d extends Module {
   readonly kernelSize: readonly [number, number];
@@ -21,19 +35,13 @@ abstract class Pool2d extends Module {
   readonly padding: readonly [number, number];
   readonly ceilMode: boolean;
 
-  /** @throws {RetortError} for sizes that are no whole numbers, or padding beyond half the kernel. */
-  constructor(kernelSize: Pair, options: PoolOptions) {
+  /** Takes options that are checked. */
+  constructor({ kernelSize, stride = kernelSize, padding = 0, ceilMode = false }: PoolOptions & { kernelSize: Pair }) {
     super();
-    const { stride = kernelSize, padding = 0, ceilMode = false } = options;
-    const name = this.constructor.name;
-    this.kernelSize = pair(`${name}: kernelSize`, kernelSize);
-    this.stride = pair(`${name}: stride`, stride);
-    this.padding = pair(`${name}: padding`, padding, 0);
+    this.kernelSize = sides(kernelSize);
+    this.stride = sides(stride);
+    this.padding = sides(padding);
     this.ceilMode = ceilMode;
-    if (this.padding.some((size, axis) => size > this.kernelSize[axis]! / 2)) {
-      const got = `[${this.padding.join(', ')}] for a kernel of [${this.kernelSize.join(', ')}]`;
-      throw new RetortError(`${name}: padding: at most half the kernel size was expected, got ${got}`);
-    }
   }
 
   protected list(more: object, defaults: object): string {
@@ -43,18 +51,22 @@ abstract class Pool2d extends Module {
   }
 }
 
-export interface MaxPool2dOptions extends PoolOptions {
+const ownOfMax = {
   /** Distance between the points of the window. Default 1. */
-  dilation?: Pair;
-}
+  dilation: pair(1).default(1),
+};
+export interface MaxPool2dOptions extends PoolOptions, OptionsFrom<typeof ownOfMax> {}
 
 /** The largest value of each window; `H' = floor((H + 2 padding - dilation (kernelSize - 1) - 1) / stride) + 1`. */
 export class MaxPool2d extends Pool2d {
+  static readonly schema = z.strictObject({ ...sizes, ...common, ...ownOfMax }).check(atMostHalf);
   readonly dilation: readonly [number, number];
 
+  /** @throws {RetortError} for sizes that are not positive integers, unknown options, or padding beyond half the kernel. */
   constructor(kernelSize: Pair, options: MaxPool2dOptions = {}) {
-    super(kernelSize, options);
-    this.dilation = pair('MaxPool2d: dilation', options.dilation ?? 1);
+    const checked = checkOptions(MaxPool2d.schema, { ...options, kernelSize }, 'MaxPool2d');
+    super(checked);
+    this.dilation = sides(checked.dilation);
   }
 
   override forward(input: Tensor): Tensor {
@@ -66,23 +78,26 @@ export class MaxPool2d extends Pool2d {
   }
 }
 
-export interface AvgPool2dOptions extends PoolOptions {
+const ownOfAvg = {
   /** Whether the zeros around the image count. Default true. */
-  countIncludePad?: boolean;
+  countIncludePad: z.boolean().default(true),
   /** Divides the sum, in place of the number of values. */
-  divisorOverride?: number;
-}
+  divisorOverride: count.exactOptional(),
+};
+export interface AvgPool2dOptions extends PoolOptions, OptionsFrom<typeof ownOfAvg> {}
 
 /** The mean of each window; `H' = floor((H + 2 padding - kernelSize) / stride) + 1`. */
 export class AvgPool2d extends Pool2d {
+  static readonly schema = z.strictObject({ ...sizes, ...common, ...ownOfAvg }).check(atMostHalf);
   readonly countIncludePad: boolean;
   readonly divisorOverride: number | null;
 
+  /** @throws {RetortError} for sizes that are not positive integers, unknown options, or padding beyond half the kernel. */
   constructor(kernelSize: Pair, options: AvgPool2dOptions = {}) {
-    super(kernelSize, options);
-    const { countIncludePad = true, divisorOverride } = options;
-    this.countIncludePad = countIncludePad;
-    this.divisorOverride = divisorOverride === undefined ? null : whole('AvgPool2d: divisorOverride', divisorOverride);
+    const checked = checkOptions(AvgPool2d.schema, { ...options, kernelSize }, 'AvgPool2d');
+    super(checked);
+    this.countIncludePad = checked.countIncludePad;
+    this.divisorOverride = checked.divisorOverride ?? null;
   }
 
   override forward(input: Tensor): Tensor {
@@ -95,3 +110,10 @@ export class AvgPool2d extends Pool2d {
     return this.list({ countIncludePad, divisorOverride }, { countIncludePad: true, divisorOverride: null });
   }
 }
+
+export const maxPool2d = entry(MaxPool2d.schema, ({ kernelSize, ...options }) => new MaxPool2d(kernelSize, options), {
+  summary: 'The largest value of each window.',
+});
+export const avgPool2d = entry(AvgPool2d.schema, ({ kernelSize, ...options }) => new AvgPool2d(kernelSize, options), {
+  summary: 'The mean of each window.',
+});

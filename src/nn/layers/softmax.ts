@@ -1,24 +1,26 @@
 // Numbers to probabilities along a dimension.
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
+import { checkOptions, entry } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 
-export interface SoftmaxOptions {
+const own = {
   /** The dimension that sums to 1; negative counts from the end. */
-  dim: number;
-}
+  dim: z.int(),
+};
+export interface SoftmaxOptions extends OptionsFrom<typeof own> {}
 
 abstract class AlongDimension extends Module {
+  static readonly schema = z.strictObject(own);
   readonly dim: number;
 
-  /** @throws {RetortError} when `dim` is no whole number: there is no default. */
-  constructor({ dim }: SoftmaxOptions) {
+  /** @throws {RetortError} when `dim` is not an integer: there is no default. */
+  constructor(options: SoftmaxOptions) {
     super();
-    if (!Number.isInteger(dim)) {
-      throw new RetortError(`${this.constructor.name}: dim: a whole number was expected, got ${dim}`);
-    }
-    this.dim = dim;
+    this.dim = checkOptions(AlongDimension.schema, options, this.constructor.name).dim;
   }
 
   protected override describe(): string {
@@ -39,3 +41,6 @@ export class LogSoftmax extends AlongDimension {
     return ops.logSoftmax(input, this.dim);
   }
 }
+
+export const softmax = entry(Softmax, { summary: 'Numbers to probabilities along a dimension.' });
+export const logSoftmax = entry(LogSoftmax, { summary: 'Numbers to logarithms of probabilities along a dimension.' });

@@ -1,20 +1,22 @@
 // Images (or signals, or volumes) made larger or smaller.
+import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import type { InterpolateOptions } from '../functional/index.ts';
-import { checkInterpolation, interpolate } from '../functional/index.ts';
+import type { ResizeOptions } from '../functional/index.ts';
+import { interpolate, resizeSchema } from '../functional/index.ts';
 import { Module } from '../module.ts';
 import { listed } from '../arguments.ts';
 
-export type UpsampleOptions = Omit<InterpolateOptions, 'antialias'>;
+export interface UpsampleOptions extends ResizeOptions {}
 
 /** {@link interpolate} as a layer: `(N, C, H, W)` to `(N, C, *size)` or `(N, C, floor(scaleFactor H), floor(scaleFactor W))`. */
 export class Upsample extends Module {
+  static readonly schema = resizeSchema;
   readonly options: UpsampleOptions;
 
   /** @throws {RetortError} unless one of `size` and `scaleFactor` is given, and for a misspelt mode. */
   constructor(options: UpsampleOptions) {
     super();
-    checkInterpolation('Upsample', options);
+    checkOptions(resizeSchema, options, 'Upsample');
     this.options = options;
   }
 
@@ -26,3 +28,5 @@ export class Upsample extends Module {
     return listed([], this.options);
   }
 }
+
+export const upsample = entry(Upsample, { summary: 'Resizing by interpolation.' });

@@ -2,27 +2,25 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { checkOptions } from '../../registry/index.ts';
+import { checkOptions, count } from '../../registry/index.ts';
+import type { OptionsFrom } from '../../registry/index.ts';
 import type { Optimizer } from '../optimizer.ts';
 import { FormulaScheduler } from './scheduler.ts';
 import type { SchedulerDescription } from './scheduler.ts';
 
-const count = z.number().int().positive();
 const share = z.number().nonnegative().max(1);
 const aboveZero = z.number().positive().max(1);
 
-export interface MultiStepLROptions {
+const ownOfMultiStepLR = {
   /** At which steps the rate falls; one that stands twice counts twice. */
-  milestones: readonly number[];
+  milestones: z.array(z.number().int().nonnegative()).readonly(),
   /** Default 0.1. */
-  gamma?: number;
-}
+  gamma: z.number().default(0.1),
+};
+export interface MultiStepLROptions extends OptionsFrom<typeof ownOfMultiStepLR> {}
 
 /** The schema of {@link MultiStepLROptions}. */
-export const multiStepLROptions = z.strictObject({
-  milestones: z.array(z.number().int().nonnegative()).readonly(),
-  gamma: z.number().default(0.1),
-}) satisfies z.ZodType<Required<MultiStepLROptions>>;
+export const multiStepLROptions = z.strictObject(ownOfMultiStepLR);
 
 /** `base * gamma^(milestones passed)` */
 export class MultiStepLR extends FormulaScheduler {
@@ -45,18 +43,16 @@ export class MultiStepLR extends FormulaScheduler {
   }
 }
 
-export interface StepLROptions {
+const ownOfStepLR = {
   /** Steps between two falls. */
-  stepSize: number;
+  stepSize: count,
   /** Default 0.1. */
-  gamma?: number;
-}
+  gamma: z.number().default(0.1),
+};
+export interface StepLROptions extends OptionsFrom<typeof ownOfStepLR> {}
 
 /** The schema of {@link StepLROptions}. */
-export const stepLROptions = z.strictObject({
-  stepSize: count,
-  gamma: z.number().default(0.1),
-}) satisfies z.ZodType<Required<StepLROptions>>;
+export const stepLROptions = z.strictObject(ownOfStepLR);
 
 /** `base * gamma^floor(t / stepSize)` */
 export class StepLR extends FormulaScheduler {
@@ -79,14 +75,14 @@ export class StepLR extends FormulaScheduler {
   }
 }
 
-export interface ExponentialLROptions {
-  gamma: number;
-}
+const ownOfExponentialLR = {
+  /** The factor of each fall. */
+  gamma: z.number(),
+};
+export interface ExponentialLROptions extends OptionsFrom<typeof ownOfExponentialLR> {}
 
 /** The schema of {@link ExponentialLROptions}. */
-export const exponentialLROptions = z.strictObject({
-  gamma: z.number(),
-}) satisfies z.ZodType<Required<ExponentialLROptions>>;
+export const exponentialLROptions = z.strictObject(ownOfExponentialLR);
 
 /** `base * gamma^t` */
 export class ExponentialLR extends FormulaScheduler {
@@ -106,18 +102,16 @@ export class ExponentialLR extends FormulaScheduler {
   }
 }
 
-export interface CosineAnnealingLROptions {
+const ownOfCosineAnnealingLR = {
   /** Steps of the half wave. */
-  tMax: number;
+  tMax: count,
   /** The lowest rate. Default 0. */
-  etaMin?: number;
-}
+  etaMin: z.number().default(0),
+};
+export interface CosineAnnealingLROptions extends OptionsFrom<typeof ownOfCosineAnnealingLR> {}
 
 /** The schema of {@link CosineAnnealingLROptions}. */
-export const cosineAnnealingLROptions = z.strictObject({
-  tMax: count,
-  etaMin: z.number().default(0),
-}) satisfies z.ZodType<Required<CosineAnnealingLROptions>>;
+export const cosineAnnealingLROptions = z.strictObject(ownOfCosineAnnealingLR);
 
 /** `etaMin + (base - etaMin) * (1 + cos(pi * t / tMax)) / 2`. Loshchilov, Hutter, arXiv 1608.03983. */
 export class CosineAnnealingLR extends FormulaScheduler {
@@ -144,21 +138,18 @@ export class CosineAnnealingLR extends FormulaScheduler {
   }
 }
 
-export interface LinearLROptions {
+const ownOfLinearLR = {
   /** Share of the rate at the start, above 0. Default 1/3. */
-  startFactor?: number;
+  startFactor: aboveZero.default(1 / 3),
   /** Share at the end, 0 to 1. Default 1. */
-  endFactor?: number;
+  endFactor: share.default(1),
   /** Steps from start to end. Default 5. */
-  totalIters?: number;
-}
+  totalIters: count.default(5),
+};
+export interface LinearLROptions extends OptionsFrom<typeof ownOfLinearLR> {}
 
 /** The schema of {@link LinearLROptions}. */
-export const linearLROptions = z.strictObject({
-  startFactor: aboveZero.default(1 / 3),
-  endFactor: share.default(1),
-  totalIters: count.default(5),
-}) satisfies z.ZodType<Required<LinearLROptions>>;
+export const linearLROptions = z.strictObject(ownOfLinearLR);
 
 /** `base * (startFactor + (endFactor - startFactor) * min(t, totalIters) / totalIters)`: the usual warm-up. */
 export class LinearLR extends FormulaScheduler {
@@ -188,18 +179,16 @@ export class LinearLR extends FormulaScheduler {
   }
 }
 
-export interface ConstantLROptions {
+const ownOfConstantLR = {
   /** Share of the rate at first, above 0 and at most 1. Default 1/3. */
-  factor?: number;
+  factor: aboveZero.default(1 / 3),
   /** Steps until the whole rate. Default 5. */
-  totalIters?: number;
-}
+  totalIters: count.default(5),
+};
+export interface ConstantLROptions extends OptionsFrom<typeof ownOfConstantLR> {}
 
 /** The schema of {@link ConstantLROptions}. */
-export const constantLROptions = z.strictObject({
-  factor: aboveZero.default(1 / 3),
-  totalIters: count.default(5),
-}) satisfies z.ZodType<Required<ConstantLROptions>>;
+export const constantLROptions = z.strictObject(ownOfConstantLR);
 
 /** `base * factor` for `totalIters` steps, then `base` */
 export class ConstantLR extends FormulaScheduler {
@@ -223,21 +212,18 @@ export class ConstantLR extends FormulaScheduler {
   }
 }
 
-export interface PolynomialLROptions {
+const ownOfPolynomialLR = {
   /** Steps until 0. Default 5. */
-  totalIters?: number;
+  totalIters: count.default(5),
   /** Default 1. */
-  power?: number;
+  power: z.number().positive().default(1),
   /** The rate at the end. Default 0. */
-  etaMin?: number;
-}
+  etaMin: z.number().default(0),
+};
+export interface PolynomialLROptions extends OptionsFrom<typeof ownOfPolynomialLR> {}
 
 /** The schema of {@link PolynomialLROptions}. */
-export const polynomialLROptions = z.strictObject({
-  totalIters: count.default(5),
-  power: z.number().positive().default(1),
-  etaMin: z.number().default(0),
-}) satisfies z.ZodType<Required<PolynomialLROptions>>;
+export const polynomialLROptions = z.strictObject(ownOfPolynomialLR);
 
 /** `etaMin + (base - etaMin) * (1 - min(t, totalIters) / totalIters)^power` */
 export class PolynomialLR extends FormulaScheduler {

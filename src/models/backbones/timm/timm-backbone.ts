@@ -3,10 +3,10 @@ import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../../../errors.ts';
 import { Module } from '../../../nn/index.ts';
+import type { InitOption } from '../../../nn/index.ts';
 import { checkOptions, entry, pathTo } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { initialize } from '../../initial-weights.ts';
-import type { InitOption } from '../../initial-weights.ts';
 import { count, flag, initCfg, rate } from '../../schema.ts';
 import { TimmRegNet } from './regnet.ts';
 import { timmRegNets } from './regnet-sizes.ts';

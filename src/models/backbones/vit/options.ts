@@ -2,8 +2,7 @@
 import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../../../errors.ts';
-import type { NormConfig, Pair } from '../../../nn/index.ts';
-import type { InitOption } from '../../initial-weights.ts';
+import type { InitOption, NormConfig, Pair } from '../../../nn/index.ts';
 import { actCfg, count, flag, index, indices, initCfg, normCfg, pair, rate } from '../../schema.ts';
 import type { EncoderLayerOptions } from './encoder-layer.ts';
 import type { PatchEmbedOptions } from './patch-embed.ts';

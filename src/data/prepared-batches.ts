@@ -59,6 +59,7 @@ export class PreparedBatches<T> {
     if (ready !== undefined) return ready;
     const { epoch, index } = request;
     throw new RetortError(`DataLoader.load: the images of batch ${index} of epoch ${epoch} are not decoded yet`, {
+      code: 'invalid-state',
       help: `await loader.prepare(${epoch}, ${index}) first`,
     });
   }

@@ -1,4 +1,4 @@
-// Turns an error of the file system into one that names the path and the way out.
+// Turns an error of the file system into one that names the path and says what to do.
 
 import fs from 'node:fs';
 import path from 'node:path';

@@ -56,7 +56,7 @@ export interface FormatErrorOptions {
   tensor?: string | undefined;
   /** Where in the (uncompressed) bytes, counted from 0. */
   byteOffset?: number | undefined;
-  /** The way out. */
+  /** What to do about it, printed after `help:`. */
   help?: string | undefined;
   cause?: unknown;
 }
@@ -92,7 +92,7 @@ export class FormatError extends RetortError {
   }
 }
 
-/** Makes an error; the codecs write `throw fail('truncated', 'what came', { byteOffset })`. */
+/** Makes an error; the codecs write `throw fail('truncated', 'the header ends too early', { byteOffset })`. */
 export type Fail = (code: FormatErrorCode, problem: string, options?: FormatErrorOptions) => FormatError;
 
 /** A `Fail` for one format; what is already known (`tensor`, say) goes into each of its errors. */

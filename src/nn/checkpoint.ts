@@ -52,6 +52,7 @@ export function tensorFile(
     const dtype = fileDTypes.get(tensor.dtype);
     if (dtype === undefined) {
       throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors does not have`, {
+        code: 'unsupported',
         help: "convert it first, such as with to('float32')",
       });
     }
@@ -118,7 +119,7 @@ export function loadModule(path: string, module: Module, options: LoadOptions = 
         const shown = lost.slice(0, 4).map(([name, dtype]) => `"${name}" is ${dtype}`);
         throw new RetortError(
           `loadModule: libtorch does not have the element types of ${lost.length} tensors: ${shown.join(', ')}`,
-          { help: 'convert them to float32 or float16 where the file comes from' },
+          { code: 'unsupported', help: 'convert them to float32 or float16 before they are saved' },
         );
       }
       return module.loadStateDict(tensors, options);

@@ -1,5 +1,5 @@
 // Modules made of modules: in a row, in a list, by name.
-import { RetortError } from '../errors.ts';
+import { describeValue, RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
 import { runLayers } from './folded-norms.ts';
 import type { Layer } from './module.ts';
@@ -11,12 +11,14 @@ abstract class Container<M extends Module> extends Module {
 
   protected insert(name: string, item: M): void {
     if (!(item instanceof Module)) {
-      throw new RetortError(`${this.constructor.name}: item "${name}" is no module`, {
-        help: 'items extend nn.Module',
+      throw new RetortError(`${this.constructor.name}: item "${name}": expected a module, got ${describeValue(item)}`, {
+        help: 'items must extend nn.Module',
       });
     }
     if (name === '' || name.includes('.')) {
-      throw new RetortError(`${this.constructor.name}: "${name}" cannot be a name: state dicts join names with dots`);
+      throw new RetortError(
+        `${this.constructor.name}: item name: expected a name without dots (state dicts join names with them), got "${name}"`,
+      );
     }
     this.#items.set(name, item);
   }
@@ -30,7 +32,8 @@ abstract class Container<M extends Module> extends Module {
     const items = [...this.#items.values()];
     const found = typeof key === 'string' ? this.#items.get(key) : items.at(key);
     if (found !== undefined) return found;
-    throw new RetortError(`${this.constructor.name}.get: there is no item ${JSON.stringify(key)}`, {
+    throw new RetortError(`${this.constructor.name}.get: unknown item ${JSON.stringify(key)}`, {
+      code: 'unknown-name',
       help: `it has ${items.length}: ${[...this.#items.keys()].join(', ')}`,
     });
   }
@@ -64,7 +67,7 @@ export class Sequential extends Container<Layer> {
 }
 
 function callsItself(container: Module): never {
-  throw new RetortError(`${container.constructor.name} has no forward of its own: call its items`);
+  throw new RetortError(`${container.constructor.name} has no forward: call its items`, { code: 'unsupported' });
 }
 
 /** A list of modules; its owner calls them. */

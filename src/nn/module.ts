@@ -312,7 +312,7 @@ function ended<T>(output: T): T {
 function listedInputs(given: readonly unknown[] | void): readonly unknown[] | void {
   if (given === undefined || given === null || Array.isArray(given)) return given;
   throw new RetortError(
-    `a forward pre-hook returned ${describeValue(given)}; a list of arguments or nothing was expected`,
+    `forward pre-hook: expected a list of arguments or nothing to be returned, got ${describeValue(given)}`,
     {
       help: 'put a single argument in brackets: [x]',
     },

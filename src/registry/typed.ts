@@ -28,7 +28,7 @@ export function withArticle(kind: string): string {
 }
 
 export interface TypedOptions {
-  /** What errors say of a value that is no object. */
+  /** What errors say about a value that is not an object. */
   expected?: string;
   /** The type where none is written. Default: it must be written. */
   usual?: string;

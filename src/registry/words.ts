@@ -1,4 +1,4 @@
-// What is wrong with a value, in words: what was expected, what came, the nearest name.
+// What is wrong with a value, in words: what was expected, what was given, the nearest name.
 import type { z } from 'zod';
 
 import { nearest } from '../errors.ts';

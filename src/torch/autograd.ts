@@ -5,7 +5,7 @@ import type { DType } from './dtype.ts';
 import { during } from './modes.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
-import { tapeFor } from './tape.ts';
+import { callBufferFor } from './call-buffer.ts';
 import { liveHandle, Tensor } from './tensor.ts';
 
 export interface BackwardOptions {
@@ -17,29 +17,27 @@ export interface BackwardOptions {
   inputs?: readonly Tensor[];
 }
 
-/** Writes lists of tensors on the tape, each as a count and handles (0 for none). All are read before the first is written. */
+/** Writes lists of tensors on the call buffer, each as a count and handles (0 for none). All are read before the first is written. */
 export function writeLists(...lists: (readonly (Tensor | null)[])[]): void {
   const handles = lists.map((list) => Array.from(list, (item) => (item === null ? 0 : liveHandle(item))));
   let at = 0;
   for (const list of handles) {
-    const tape = tapeFor(at, list.length + 1);
-    tape[at++] = list.length;
-    for (const handle of list) tape[at++] = handle;
+    const buffer = callBufferFor(at, list.length + 1);
+    buffer[at++] = list.length;
+    for (const handle of list) buffer[at++] = handle;
   }
 }
 
 /** @throws {RetortError} unless it is a list of tensors (or null, where `orNull`). */
 function requireTensors(where: string, list: unknown, orNull = false): void {
   if (!Array.isArray(list)) {
-    throw new RetortError(`${where}: a list of tensors was expected, got ${describeValue(list)}`, {
+    throw new RetortError(`${where}: expected a list of tensors, got ${describeValue(list)}`, {
       help: 'put a single one in brackets: [x]',
     });
   }
   for (const [i, item] of list.entries()) {
     if (item instanceof Tensor || (orNull && item === null)) continue;
-    throw new RetortError(
-      `${where}[${i}]: a tensor${orNull ? ' or null' : ''} was expected, got ${describeValue(item)}`,
-    );
+    throw new RetortError(`${where}[${i}]: expected a tensor${orNull ? ' or null' : ''}, got ${describeValue(item)}`);
   }
 }
 
@@ -103,7 +101,7 @@ export function clearGrads(tensors: readonly Tensor[]): void {
 }
 
 function readHandles(at: number, count: number): (Tensor | null)[] {
-  const handles = Array.from(tapeFor(0, count).subarray(at, at + count));
+  const handles = Array.from(callBufferFor(0, count).subarray(at, at + count));
   return handles.map((handle) => (handle === 0 ? null : new Tensor(handle)));
 }
 

@@ -53,7 +53,7 @@ function lookup(table: Readonly<Record<string, number>>, name: string): number |
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
-/** libtorch's number of a dtype, or undefined where the name is none. */
+/** libtorch's number of a dtype, or undefined for an unknown name. */
 export function dtypeNumber(name: string): number | undefined {
   return lookup(dtypeNumbers, name);
 }
@@ -64,16 +64,16 @@ export function requireDType(name: string, argument: string): number {
   if (number !== undefined) return number;
   const known = Object.keys(dtypeNumbers);
   if (typeof name === 'string')
-    throw new RetortError(`${argument}: "${name}" is not a dtype; ${didYouMean(name, known)}`, {
+    throw new RetortError(`${argument}: unknown dtype "${name}"; ${didYouMean(name, known)}`, {
       code: 'unknown-name',
     });
-  throw new RetortError(`${argument}: a dtype was expected, got ${describeValue(name)}; ${didYouMean('', known)}`);
+  throw new RetortError(`${argument}: expected a dtype, got ${describeValue(name)}; ${didYouMean('', known)}`);
 }
 
 export function dtypeName(number: number): DType {
   const name = dtypeNames.get(number);
   if (name === undefined)
-    throw new RetortError(`libtorch's element type ${number} has no name here`, { code: 'unsupported' });
+    throw new RetortError(`Retort does not support libtorch's element type ${number}`, { code: 'unsupported' });
   return name;
 }
 

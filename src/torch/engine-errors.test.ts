@@ -1,4 +1,4 @@
-// What libtorch says about mistakes that people make, with the way out; and nothing of its C++.
+// What libtorch says about mistakes that people make, with help; and nothing of its C++.
 import { describe, expect, it } from 'vitest';
 
 import { RetortError } from '../errors.ts';

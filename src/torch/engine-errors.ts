@@ -1,7 +1,7 @@
-// What libtorch says, as our error: without its C++, and with the way out where people usually meet it.
+// What libtorch says, as our error: without its C++, and with help for what people usually meet.
 import { RetortError } from '../errors.ts';
 
-/** A sentence of libtorch, and the way out; a function gets what the pattern matched and the whole message. */
+/** A sentence of libtorch, and the help for it; a function gets what the pattern matched and the whole message. */
 type Way = readonly [RegExp, string | ((match: RegExpMatchArray, message: string) => string)];
 
 /** libtorch's names of element types, as it prints them in calls and in C++. */
@@ -105,7 +105,7 @@ const ways: readonly Way[] = [
   ],
   [
     /Kernel size can't be greater than actual input size|Output size is too small|Padding size should be less/,
-    'the image is too small at this place: use larger images, padding, or fewer strides before it',
+    'the image is too small at this layer: use larger images, padding, or fewer strides before it',
   ],
   [
     /running_mean should contain (\d+) elements not (\d+)/,
@@ -198,7 +198,7 @@ const ways: readonly Way[] = [
   ],
 ];
 
-/** An error of libtorch as ours, with the way out where there is a usual one. */
+/** An error of libtorch as ours, with help where there is a usual remedy. */
 export function engineError(message: string): RetortError {
   const text = withoutCode(message.replace(/^aten::/, ''));
   const code = /out of memory|allocate memory|alloc_cpu/i.test(text) ? 'out-of-memory' : 'engine';

@@ -1,4 +1,4 @@
-// Random numbers: the global seed, and generators of one's own whose state can be saved and put back.
+// Random numbers: the global seed, and independent generators whose state can be saved and put back.
 import { RetortError } from '../errors.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
@@ -6,7 +6,7 @@ import { liveHandle, Tensor } from './tensor.ts';
 
 function seedOf(seed: number | bigint, where: string): bigint {
   if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
-    throw new RetortError(`${where}: seed must be a whole number, got ${seed}`);
+    throw new RetortError(`${where}: seed: expected an integer, got ${seed}`);
   }
   return BigInt.asUintN(64, BigInt(seed));
 }

@@ -1,11 +1,11 @@
-// How many threads compute, and which libtorch does.
+// The number of threads that operators use, and which libtorch is loaded.
 import { RetortError } from '../errors.ts';
 import { native } from './native.ts';
 
 /** Threads of one operator. Default: `RETORT_THREADS`, else every processor this process may run on. */
 export function setThreads(count: number): void {
   if (!Number.isInteger(count) || count < 1) {
-    throw new RetortError(`setThreads: a whole number of at least 1 was expected, got ${count}`);
+    throw new RetortError(`setThreads: count: expected an integer of at least 1, got ${count}`);
   }
   native().setThreads(count);
 }

@@ -12,13 +12,19 @@ abstract class Combined extends Scheduler {
 
   constructor(optimizer: Optimizer, schedulers: readonly FormulaScheduler[]) {
     super(optimizer);
-    if (schedulers.length === 0) throw new RetortError(`${new.target.name}: there are no schedulers`);
+    if (schedulers.length === 0)
+      throw new RetortError(`${new.target.name}: schedulers: expected at least one, got none`);
     for (const [i, scheduler] of schedulers.entries()) {
       if (!(scheduler instanceof FormulaScheduler)) {
-        throw new RetortError(`${new.target.name}: scheduler ${i} is made of others, which cannot be nested`);
+        throw new RetortError(
+          `${new.target.name}: schedulers: scheduler ${i} is a combined one, which cannot be nested`,
+          {
+            code: 'unsupported',
+          },
+        );
       }
       if (scheduler.optimizer !== optimizer) {
-        throw new RetortError(`${new.target.name}: scheduler ${i} belongs to another optimiser`);
+        throw new RetortError(`${new.target.name}: schedulers: scheduler ${i} belongs to another optimizer`);
       }
     }
     this.schedulers = schedulers;
@@ -53,7 +59,7 @@ export interface SequentialLROptions {
 
 const sequentialLROptions = z.strictObject({ milestones: z.array(z.number().int().nonnegative()).readonly() });
 
-/** One after the other; each starts from the optimiser's own rate when its turn comes. */
+/** One after the other; each starts from the optimizer's own rate when its turn comes. */
 export class SequentialLR extends Combined {
   readonly milestones: readonly number[];
 
@@ -62,7 +68,7 @@ export class SequentialLR extends Combined {
     const { milestones } = checkOptions(sequentialLROptions, options, 'SequentialLR');
     if (milestones.length !== schedulers.length - 1) {
       throw new RetortError(
-        `SequentialLR: ${schedulers.length} schedulers need ${schedulers.length - 1} milestones, got ${milestones.length}`,
+        `SequentialLR: milestones: expected ${schedulers.length - 1} for ${schedulers.length} schedulers, got ${milestones.length}`,
       );
     }
     this.milestones = milestones;

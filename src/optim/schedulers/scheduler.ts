@@ -1,5 +1,5 @@
-// What every scheduler does: change the learning rate of an optimiser's groups, once a step or an epoch, as its owner decides.
-// Formulas are PyTorch's recursive ones, from one rate to the next, so that several schedulers may work on one optimiser.
+// What every scheduler does: change the learning rate of an optimizer's groups, once a step or an epoch, as its owner decides.
+// Formulas are PyTorch's recursive ones, from one rate to the next, so that several schedulers may work on one optimizer.
 import type { Optimizer } from '../optimizer.ts';
 
 /** All that a scheduler remembers; JSON can hold it. */
@@ -50,7 +50,7 @@ export abstract class Scheduler {
     return { lastEpoch: this.lastEpoch, baseLrs: [...this.baseLrs] };
   }
 
-  /** Takes over a state; the rates themselves are in the optimiser's state. */
+  /** Takes over a state; the rates themselves are in the optimizer's state. */
   loadStateDict(state: SchedulerState): void {
     this.lastEpoch = state.lastEpoch;
     this.baseLrs = [...state.baseLrs];
@@ -63,7 +63,7 @@ function isPlain(value: unknown): boolean {
 
 /** A scheduler with a formula: the next rate from the present one, and the rate at a step from the first. */
 export abstract class FormulaScheduler extends Scheduler {
-  /** The rate at `epoch` from the one before; at 0 from the optimiser's own. */
+  /** The rate at `epoch` from the one before; at 0 from the optimizer's own. */
   protected abstract next(lr: number, epoch: number, base: number, group: number): number;
   /** The rate at `epoch` from the first one. */
   protected abstract at(base: number, epoch: number, group: number): number;

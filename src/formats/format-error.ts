@@ -49,6 +49,7 @@ export type FormatErrorCode =
   | 'checksum'
   | 'name';
 
+/** Options of {@link FormatError}. */
 export interface FormatErrorOptions {
   /** The file, where the bytes came from one. */
   path?: string | undefined;

@@ -99,7 +99,16 @@ export function loadTensors(path: string, options: LoadTensorsOptions = {}): Loa
   return { tensors, metadata: file.metadata, leftOut };
 }
 
-/** Saves a module's state dict under its own names. */
+/**
+ * Saves a module's state dict as a safetensors file under its own names, with a checksum. The file is replaced as a whole.
+ * @throws {RetortError} `unsupported` for a dtype that safetensors does not have, `file-system` when the file cannot be written.
+ *
+ * @example
+ * ```ts
+ * saveModule('student.safetensors', student);
+ * loadModule('student.safetensors', student);
+ * ```
+ */
 export function saveModule(path: string, module: Module, metadata: Readonly<Record<string, string>> = {}): void {
   tidy(() => saveTensors(path, module.stateDict(), metadata));
 }

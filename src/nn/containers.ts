@@ -52,7 +52,15 @@ abstract class Container<M extends Module> extends Module {
   }
 }
 
-/** Layers one after the other: `new Sequential(a, b)`, or with names: `new Sequential({ conv: a, relu: b })`. */
+/**
+ * Layers one after the other, named `0`, `1`, ... or as given.
+ *
+ * @example
+ * ```ts
+ * const net = new Sequential(new Linear(4, 8), new ReLU(), new Linear(8, 2));
+ * const named = new Sequential({ conv: new Conv2d(3, 8, { kernelSize: 3 }), relu: new ReLU() });
+ * ```
+ */
 export class Sequential extends Container<Layer> {
   constructor(...layers: Layer[] | [Readonly<Record<string, Layer>>]) {
     super();
@@ -70,7 +78,7 @@ function callsItself(container: Module): never {
   throw new RetortError(`${container.constructor.name} has no forward: call its items`, { code: 'unsupported' });
 }
 
-/** A list of modules; its owner calls them. */
+/** A list of modules, named `0`, `1`, ...; the module that holds it calls them. */
 export class ModuleList<M extends Module = Layer> extends Container<M> {
   constructor(items: Iterable<M> = []) {
     super();
@@ -87,7 +95,7 @@ export class ModuleList<M extends Module = Layer> extends Container<M> {
   }
 }
 
-/** Modules by name; its owner calls them. */
+/** Modules by name; the module that holds it calls them. */
 export class ModuleDict<M extends Module = Layer> extends Container<M> {
   constructor(items: Readonly<Record<string, M>> = {}) {
     super();
@@ -104,7 +112,7 @@ export class ModuleDict<M extends Module = Layer> extends Container<M> {
   }
 }
 
-/** Gives back what it gets. */
+/** Returns its input. */
 export class Identity extends Module {
   override forward<T>(input: T): T {
     return input;

@@ -1,7 +1,8 @@
 // Batch norms that only scale and shift by stored numbers, computed as part of the convolution before them: one pass over the
 // activations less for each. Asked for with `foldNorms`, for networks that are evaluated without gradients, such as a frozen
 // teacher; where anybody looks in between (a hook, a tap), the two are run one after the other as ever.
-import { callOperator, during, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
+import { callOperator, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
+import { during } from '../torch/internal.ts';
 import type { Tensor } from '../torch/index.ts';
 import { BatchNorm, BatchNorm2d } from './layers/batch-norm.ts';
 import { Conv2d } from './layers/conv2d.ts';

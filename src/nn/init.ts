@@ -118,9 +118,11 @@ export interface ConstantOptions {
 export function constant_(tensor: Tensor, { val }: ConstantOptions): Tensor {
   return filled(tensor, () => tensor.fill_(val));
 }
+/** Ones everywhere. */
 export function ones_(tensor: Tensor): Tensor {
   return constant_(tensor, { val: 1 });
 }
+/** Zeros everywhere. */
 export function zeros_(tensor: Tensor): Tensor {
   return constant_(tensor, { val: 0 });
 }

@@ -17,6 +17,7 @@ export type FullGroup<Options> = Options & {
 
 /** Options that every optimizer has. */
 export interface BaseOptions {
+  /** The learning rate. */
   lr: number;
 }
 
@@ -36,6 +37,22 @@ export interface Update {
   states: ParameterState[];
 }
 
+/**
+ * The base of optimizers such as {@link SGD} and {@link AdamW}: groups of parameters with options of their own, state per parameter
+ * (PyTorch's layout, see {@link stateDict}), gradients set to null by {@link zeroGrad}. Parameters without a gradient are skipped.
+ *
+ * @example
+ * ```ts
+ * const layer = new Linear(4, 2);
+ * const optimizer = new AdamW(layer.parameters(), { lr: 1e-3 });
+ * tidy(() => {
+ *   const loss = layer.forward(randn([8, 4])).square().mean();
+ *   optimizer.zeroGrad();
+ *   loss.backward();
+ *   optimizer.step();
+ * });
+ * ```
+ */
 export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
   /** The groups, in order; `lr` and the rest may be changed between steps. */
   readonly paramGroups: FullGroup<Options>[] = [];

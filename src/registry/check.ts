@@ -23,7 +23,9 @@ export type Path = readonly (string | number)[];
 /** Entries by kind: `{ loss: { KLDivergence: ... }, ... }`. A `type` of a kind that is not among them is not looked up. */
 export type Tables = Readonly<Record<string, Table<unknown>>>;
 
+/** One thing that is wrong with a value. */
 export interface Mistake {
+  /** Where it stands in the value. */
   readonly path: Path;
   /** The code of an error about it. Default `'invalid-argument'`. */
   readonly code?: 'unknown-option' | 'unknown-name' | 'invalid-argument' | undefined;

@@ -27,6 +27,7 @@ export function withArticle(kind: string): string {
   return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
+/** Options of {@link typedOf}. */
 export interface TypedOptions {
   /** What errors say about a value that is not an object. */
   expected?: string;
@@ -143,6 +144,7 @@ export interface SchemaDef {
   readonly format?: string;
 }
 
+/** The definition inside a schema of zod. */
 export function defOf(schema: z.ZodType): SchemaDef {
   return (schema as unknown as { def: SchemaDef }).def;
 }

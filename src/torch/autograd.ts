@@ -8,6 +8,7 @@ import { selectScope } from './scope.ts';
 import { callBufferFor } from './call-buffer.ts';
 import { liveHandle, Tensor } from './tensor.ts';
 
+/** Options of {@link backward}. */
 export interface BackwardOptions {
   /** Keep the graph for another backward. Default: the value of `createGraph`. */
   retainGraph?: boolean;
@@ -44,6 +45,13 @@ function requireTensors(where: string, list: unknown, orNull = false): void {
 /**
  * Accumulates the gradients of `roots` into the `grad` of every leaf that requires one.
  * @param gradients one per root, of its shape; may be left out (null) for scalars.
+ * @throws {RetortError} for what is not a list of tensors, and `engine` where a root requires no gradient or the graph is gone.
+ *
+ * @example
+ * ```ts
+ * const x = tensor([1, 2], { requiresGrad: true });
+ * backward([x.square().sum()]); // x.grad is [2, 4]
+ * ```
  */
 export function backward(
   roots: readonly Tensor[],
@@ -58,10 +66,13 @@ export function backward(
   native().backward(retainGraph, createGraph);
 }
 
+/** Options of {@link grad}. */
 export interface GradOptions {
   /** Weights of the outputs, of their shapes. Default: ones, for scalars. */
   gradOutputs?: readonly (Tensor | null)[];
+  /** Keep the graph for another backward. Default: the value of `createGraph`. */
   retainGraph?: boolean;
+  /** Record the backward itself, for gradients of gradients. Default false. */
   createGraph?: boolean;
   /** Give null for an input the outputs do not depend on, instead of an error. Default false. */
   allowUnused?: boolean;
@@ -112,7 +123,16 @@ function withGrad<T>(name: string, enabled: boolean, fn: () => T): T {
   });
 }
 
-/** Runs `fn` without recording operations for gradients. @throws {RetortError} when `fn` is asynchronous. */
+/**
+ * Runs `fn` without recording operations for gradients.
+ * @throws {RetortError} `async-function` when `fn` is asynchronous.
+ *
+ * @example
+ * ```ts
+ * const x = ones([2], { requiresGrad: true });
+ * const y = noGrad(() => x.mul(2)); // y.requiresGrad is false
+ * ```
+ */
 export function noGrad<T>(fn: () => T): T {
   return withGrad('noGrad', false, fn);
 }
@@ -122,6 +142,7 @@ export function enableGrad<T>(fn: () => T): T {
   return withGrad('enableGrad', true, fn);
 }
 
+/** Whether operations are recorded for gradients now: true, unless inside {@link noGrad} or {@link inferenceMode}. */
 export function isGradEnabled(): boolean {
   return native().gradEnabled();
 }

@@ -9,6 +9,7 @@ import { callBufferFor } from './call-buffer.ts';
 import type { Nested, TypedArray } from './tensor.ts';
 import { showShape, Tensor } from './tensor.ts';
 
+/** Options of {@link tensor}. */
 export interface TensorOptions {
   /** Default: the nesting of the arrays; one dimension for a typed array. */
   shape?: readonly number[];
@@ -29,6 +30,13 @@ type Value = number | bigint | boolean;
  * dtypes round, and become infinite beyond their range. Into bool, all but 0 is true.
  * @throws {RetortError} when the arrays are ragged or hold something else, a value does not fit (it is named with its index), or
  * the shape does not hold the values.
+ *
+ * @example
+ * ```ts
+ * const x = tensor([[1, 2], [3, 4]]); // float32 (2, 2)
+ * const labels = tensor([3, 1], { dtype: 'int64' });
+ * const image = tensor(new Uint8Array(28 * 28), { shape: [1, 28, 28] });
+ * ```
  */
 export function tensor(
   values: Nested | TypedArray | Uint8ClampedArray | readonly Nested[],

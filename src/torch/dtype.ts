@@ -27,6 +27,7 @@ const memoryFormats = { contiguous: 0, preserve: 1, channels_last: 2, channels_l
 export type MemoryFormat = keyof typeof memoryFormats;
 
 const layouts = { strided: 0, sparse: 1, sparse_csr: 2 } as const;
+/** How a tensor's elements are stored. */
 export type Layout = keyof typeof layouts;
 
 const deviceTypes: Readonly<Record<string, number>> = { cpu: 0, cuda: 1, meta: 14 };

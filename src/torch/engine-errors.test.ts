@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 
 import { RetortError } from '../errors.ts';
 import { BatchNorm2d, Conv2d, Linear, Sequential } from '../nn/index.ts';
-import { engineInfo, grad, inferenceMode, ops, setData, tensor, tidy } from './index.ts';
+import { engineInfo, grad, inferenceMode, ops, tensor, tidy } from './index.ts';
+import { setData } from './internal.ts';
 import type { DType, Tensor } from './index.ts';
 import { engineError } from './engine-errors.ts';
 

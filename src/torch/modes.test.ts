@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
 import { foldNorms } from '../nn/index.ts';
-import { autocast, during, enableGrad, engineInfo, inferenceMode, isGradEnabled, noGrad, ops, tidy } from './index.ts';
+import { autocast, enableGrad, engineInfo, inferenceMode, isGradEnabled, noGrad, ops, tidy } from './index.ts';
+import { during } from './internal.ts';
 import type { DType } from './index.ts';
 
 /** The dtype in which products are computed now. */

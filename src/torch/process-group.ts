@@ -12,6 +12,7 @@ import { ops } from './operators.ts';
 import { tidy } from './scope.ts';
 import type { Tensor } from './tensor.ts';
 
+/** Options of {@link joinProcessGroup}. */
 export interface ProcessGroupOptions {
   /** This process's number, from 0. */
   rank: number;
@@ -36,6 +37,7 @@ export interface ProcessGroupOptions {
 }
 
 const reductions = ['sum', 'mean', 'min', 'max'] as const;
+/** How the values of several processes become one. */
 export type Reduction = (typeof reductions)[number];
 
 const operations = ['allReduce', 'broadcast', 'allGather', 'barrier'] as const;

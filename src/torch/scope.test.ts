@@ -4,19 +4,8 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
-import {
-  currentScope,
-  enterScope,
-  exitScope,
-  keep,
-  liveTensors,
-  memory,
-  ones,
-  tensor,
-  tidy,
-  tidyAsync,
-  zeros,
-} from './index.ts';
+import { keep, liveTensors, memory, ones, tensor, tidy, tidyAsync, zeros } from './index.ts';
+import { currentScope, enterScope, exitScope } from './internal.ts';
 import type { Tensor } from './index.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -10,7 +10,6 @@ import type { DType } from './index.ts';
 import {
   backward,
   clearGrads,
-  detachedHandle,
   enableGrad,
   full,
   grad,
@@ -20,12 +19,12 @@ import {
   noGrad,
   ones,
   ops,
-  setData,
   Tensor,
   tensor,
   tidy,
   zeros,
 } from './index.ts';
+import { detachedHandle, setData } from './internal.ts';
 
 /** A tensor whose scope has ended. */
 function freed(shape: number[]): Tensor {

@@ -12,6 +12,7 @@ import { native } from './native.ts';
 import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
 import { callBufferBits, callBufferFor } from './call-buffer.ts';
 
+/** The arrays of JavaScript that hold a tensor's elements. */
 export type TypedArray = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array;
 
 /** A number or boolean, or arrays of them, as deep as the tensor has dimensions. */

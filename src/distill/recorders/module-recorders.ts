@@ -1,7 +1,7 @@
 // The recorders of modules: what they are given and what they return, one record a call. (What flows back: `module-gradients.ts`.)
 import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
-import { currentScope } from '../../torch/index.ts';
+import { currentScope } from '../../torch/internal.ts';
 import type { Call } from './call.ts';
 import { findModules } from './find-targets.ts';
 import { Recorder } from './recorder.ts';

@@ -44,7 +44,17 @@ abstract class Combined extends Scheduler {
   }
 }
 
-/** All of them every step: their factors multiply. */
+/**
+ * Steps all schedulers together: their factors multiply.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(new Linear(4, 2).parameters(), { lr: 0.1 });
+ * const warmUp = new LinearLR(optimizer, { totalIters: 5 });
+ * const decay = new ExponentialLR(optimizer, { gamma: 0.9 });
+ * const scheduler = new ChainedScheduler(optimizer, [warmUp, decay]);
+ * ```
+ */
 export class ChainedScheduler extends Combined {
   override step(): void {
     this.lastEpoch++;
@@ -59,7 +69,17 @@ export interface SequentialLROptions {
 
 const sequentialLROptions = z.strictObject({ milestones: z.array(z.number().int().nonnegative()).readonly() });
 
-/** One after the other; each starts from the optimizer's own rate when its turn comes. */
+/**
+ * Runs schedulers one after the other; each starts from the optimizer's own rate when its turn comes.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(new Linear(4, 2).parameters(), { lr: 0.1 });
+ * const warmUp = new LinearLR(optimizer, { totalIters: 5 });
+ * const decay = new CosineAnnealingLR(optimizer, { tMax: 95 });
+ * const scheduler = new SequentialLR(optimizer, [warmUp, decay], { milestones: [5] });
+ * ```
+ */
 export class SequentialLR extends Combined {
   readonly milestones: readonly number[];
 

@@ -4,7 +4,9 @@ import type { Optimizer } from '../optimizer.ts';
 
 /** All that a scheduler remembers; JSON can hold it. */
 export interface SchedulerState {
+  /** Steps taken so far. */
   lastEpoch: number;
+  /** The rates it started from, one per group. */
   baseLrs: number[];
   /** Of schedulers made of others. */
   schedulers?: SchedulerState[];
@@ -16,7 +18,20 @@ export interface SchedulerDescription {
   [option: string]: unknown;
 }
 
+/**
+ * The base of learning-rate schedulers: each {@link step} sets the rate of every group of its optimizer. Whether a step is an update
+ * of the weights or an epoch is up to the caller; the trainer takes both.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(new Linear(4, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new CosineAnnealingLR(optimizer, { tMax: 100 });
+ * scheduler.step();
+ * const [group] = optimizer.paramGroups; // group.lr is a little below 0.1
+ * ```
+ */
 export abstract class Scheduler {
+  /** The optimizer whose rates it sets. */
   readonly optimizer: Optimizer;
   /** How often it has stepped. */
   lastEpoch = 0;

@@ -107,7 +107,7 @@ function isBuiltIn(value: (...args: never[]) => unknown): boolean {
   return /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
 }
 
-/** @throws {RetortError} when `value`, which `what` names, is no function or one whose calls cannot be tapped */
+/** @throws {RetortError} when `value`, which `what` names, is not a function, or one whose calls cannot be tapped */
 export function refuse(value: unknown, what: string): void {
   if (typeof value !== 'function') {
     throw new RetortError(`${what} is not a function, it is ${kindOf(value)}`, {

@@ -41,7 +41,7 @@ export function describeModule(
     if (first === undefined) expect(() => build({ wrong: 1 })).toThrow(/unknown option "wrong"/);
     else
       expect(() => build({ [`${first}x`]: 1 })).toThrow(
-        new RegExp(`"${first}x" is no option; did you mean "${first}"`),
+        new RegExp(`unknown option "${first}x"; did you mean "${first}"`),
       );
     expect(() => known.build({ type: `${type}x` })).toThrow(RetortError);
   });

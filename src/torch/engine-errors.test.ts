@@ -104,7 +104,7 @@ const mistakes: [what: string, make: () => unknown, way: RegExp, not2?: 'compute
   [
     'images of other channels',
     () => ops.conv2d(ones([1, 3, 4, 4]), ones([2, 4, 3, 3])),
-    /inChannels: 3, or bring images of 4 channels/,
+    /inChannels: 3, or use images of 4 channels/,
   ],
   ['an image without a batch', () => ops.conv2d(ones([4, 4]), ones([2, 4, 3, 3])), /unsqueeze\(0\)/],
   [

@@ -1,5 +1,6 @@
 // What libtorch says, as our error: without its C++, and with help for what people usually meet.
 import { RetortError } from '../errors.ts';
+import type { RetortErrorCode } from '../errors.ts';
 
 /** A sentence of libtorch, and the help for it; a function gets what the pattern matched and the whole message. */
 type Way = readonly [RegExp, string | ((match: RegExpMatchArray, message: string) => string)];
@@ -96,8 +97,8 @@ const ways: readonly Way[] = [
   ],
   [
     /to have (\d+) channels, but got (\d+) channels/,
-    ([, wanted, came]) =>
-      `images are (N, C, H, W): make the layer with inChannels: ${came}, or bring images of ${wanted} channels`,
+    ([, wanted, given]) =>
+      `images are (N, C, H, W): make the layer with inChannels: ${given}, or use images of ${wanted} channels`,
   ],
   [
     /Expected \dD \(unbatched\) or \dD \(batched\) input|input_size equals to \d/,
@@ -109,7 +110,7 @@ const ways: readonly Way[] = [
   ],
   [
     /running_mean should contain (\d+) elements not (\d+)/,
-    ([, came]) => `make the batch norm with numFeatures: ${came}, the channels of its input`,
+    ([, given]) => `make the batch norm with numFeatures: ${given}, the channels of its input`,
   ],
   [
     /Dimension out of range/,
@@ -201,12 +202,17 @@ const ways: readonly Way[] = [
 /** An error of libtorch as ours, with help where there is a usual remedy. */
 export function engineError(message: string): RetortError {
   const text = withoutCode(message.replace(/^aten::/, ''));
-  const code = /out of memory|allocate memory|alloc_cpu/i.test(text) ? 'out-of-memory' : 'engine';
+  const code = codeOf(text);
   for (const [pattern, way] of ways) {
     const match = pattern.exec(text);
     if (match !== null) return new RetortError(text, { code, help: typeof way === 'string' ? way : way(match, text) });
   }
   return new RetortError(text, { code });
+}
+
+function codeOf(text: string): RetortErrorCode {
+  if (/out of memory|allocate memory|alloc_cpu/i.test(text)) return 'out-of-memory';
+  return /this tensor was freed/.test(text) ? 'invalid-state' : 'engine';
 }
 
 /** Takes out what is about libtorch's own source: tables of kernels, places in files, where to report. */

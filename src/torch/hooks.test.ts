@@ -1,7 +1,6 @@
 // Hooks that change what is being done while they run: they remove themselves and others, register, dispose, call backward.
 import { describe, expect, it } from 'vitest';
 
-import { refusal } from '../../test/refusal.ts';
 import { callOperator, enableGrad, memory, noGrad, ones, ops, tensor, tidy } from './index.ts';
 import type { HookHandle, Tensor } from './index.ts';
 
@@ -91,7 +90,7 @@ describe('a hook', () => {
   it('that never ends calling backward is an error, and the process lives', () => {
     const x = ones([1]).requiresGrad_();
     const hook = x.registerHook(() => enableGrad(() => x.mul(2).sum()).backward());
-    expect(() => x.mul(2).sum().backward()).toThrow(refusal('engine', 'JavaScript'));
+    expect(() => x.mul(2).sum().backward()).toThrow(/outside JavaScript's thread|call stack/);
     hook.remove();
     expect(ones([2]).sum().item()).toBe(2);
   });

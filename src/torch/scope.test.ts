@@ -48,7 +48,7 @@ describe('tidy', () => {
       }),
     ).toThrow('inside');
     expect(memory().tensors).toBe(before);
-    expect(() => leaked!.add(1)).toThrow(refusal('engine', 'was freed', 'help: '));
+    expect(() => leaked!.add(1)).toThrow(refusal('invalid-state', 'was freed', 'help: '));
     expect(() => tidy(async () => ones([1]))).toThrow(refusal('async-function', 'tidyAsync'));
   });
 

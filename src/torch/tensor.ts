@@ -259,7 +259,7 @@ export class Tensor implements Disposable {
 }
 setOwnedClass(Tensor);
 
-/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`, and for what is no tensor. */
+/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`, and for what is not a tensor. */
 export function liveHandle(tensor: Tensor): Handle {
   if (!(tensor instanceof Tensor)) throw new RetortError(`expected a tensor, got ${describeValue(tensor)}`);
   if (tensor.handle === 0) throw disposedError();

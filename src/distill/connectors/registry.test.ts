@@ -55,7 +55,7 @@ it.each(['ConvModuleConnector', 'Translator', 'Paraphraser', 'BYOTConnector'])(
     const { options } = buildConnector({ type, inChannel: 4, outChannel: 8, ...more }) as ConvModuleConnector;
     expect(options).toMatchObject({ inChannels: 4, outChannels: 8 });
     expect(() => buildConnector({ type, inChannel: 4, inChannels: 4, outChannel: 8, ...more })).toThrow(
-      /"inChannel" and "inChannels" are one option/,
+      /"inChannel" and "inChannels" are the same option/,
     );
   },
 );

@@ -110,7 +110,7 @@ export function describeHead(type: string, contract: HeadContract): void {
       );
     });
     expect(() => build({ loss: { type: 'CrossEntropyLos' } })).toThrow(
-      /is no headLoss; did you mean "CrossEntropyLoss"/,
+      /unknown headLoss "CrossEntropyLos"; did you mean "CrossEntropyLoss"/,
     );
     expect(() => build({ loss: { lossWieght: 1 } })).toThrow(/did you mean "lossWeight"/);
   });

@@ -161,7 +161,7 @@ describe('ImageClassifier', () => {
     expect(model).toBeInstanceOf(ImageClassifier);
     expect(buildModel(model)).toBe(model);
     expect(() => buildModel(config({ type: 'ResNet_CIFR', depth: 18 }, 8))).toThrow(
-      /"ResNet_CIFR" is no backbone; did you mean/,
+      /unknown backbone "ResNet_CIFR"; did you mean/,
     );
     expect(() => buildModel(config({ depth: 18, baseChanels: 4 }, 8))).toThrow(/did you mean "baseChannels"/);
     const backbone = new ResNetCifar({ depth: 18, stemChannels: 4, baseChannels: 4 });

@@ -143,7 +143,7 @@ describe('SingleTeacherDistill', () => {
     expect(() => single({ teacher: 3 })).toThrow(/teacher: expected a model, .*got 3/);
     expect(() => single({ teacher: { type: 'ImageClasifier' } })).toThrow(/did you mean "ImageClassifier"/);
     expect(() => single({ teacherNormEvl: true })).toThrow(
-      /"teacherNormEvl" is no option; did you mean "teacherNormEval"/,
+      /unknown option "teacherNormEvl"; did you mean "teacherNormEval"/,
     );
     expect(() => buildAlgorithm({ type: 'SingleTeacherDistil' })).toThrow(/did you mean "SingleTeacherDistill"/);
   });

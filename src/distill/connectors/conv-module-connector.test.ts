@@ -119,9 +119,9 @@ it('refuses configs that are none, by name', () => {
     /ConvModuleConnector: order: expected 'conv', 'norm' and 'act', each once/,
   );
   expect(() => build({ normCfg: { type: 'BNN' } })).toThrow(
-    /"BNN" is no norm; did you mean "BN"[^]*ConvModuleConnector/,
+    /unknown norm "BNN"; did you mean "BN"[^]*ConvModuleConnector/,
   );
-  expect(() => build({ normCfg: { type: 'BN', epz: 1 } })).toThrow(/"epz" is no option; did you mean "eps"/);
+  expect(() => build({ normCfg: { type: 'BN', epz: 1 } })).toThrow(/unknown option "epz"; did you mean "eps"/);
   expect(() => build({ actCfg: { type: 'Relu' } })).toThrow(/did you mean "ReLU"/);
   expect(() => build({ convCfg: { type: 'DCN' } })).toThrow(/convCfg/);
 });

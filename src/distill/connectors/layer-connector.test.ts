@@ -25,6 +25,6 @@ it('takes a layer that is built, and names what a layer does not take', () => {
     expect(Object.keys(connector.stateDict())).toEqual(['layer.weight', 'layer.bias']);
   });
   const build = (config: object): unknown => buildConnector({ type: 'LayerConnector', layer: config });
-  expect(() => build({ type: 'Linaer' })).toThrow(/layer: "Linaer" is no layer; did you mean "Linear"/);
+  expect(() => build({ type: 'Linaer' })).toThrow(/layer: unknown layer "Linaer"; did you mean "Linear"/);
   expect(() => build({ type: 'Linear', inFeatures: 1, outFeature: 2 })).toThrow(/did you mean "outFeatures"/);
 });

@@ -39,12 +39,12 @@ it('a list is a sequence, a module is taken as it is', () => {
 
 it('errors name the place', () => {
   expect(() => buildConnector([{ type: 'Trnslator' }], 'connector "neck"')).toThrow(
-    /connector "neck"\[0\]: "Trnslator" is no connector; did you mean "Translator"/,
+    /connector "neck"\[0\]: unknown connector "Trnslator"; did you mean "Translator"/,
   );
   expect(() => buildConnector([], 'connector "neck"')).toThrow(/connector "neck": the list is empty/);
   const norm = { type: 'NormConnector', inChannels: 4, normCfg: { type: 'BN', afine: false } };
   expect(() => buildConnector(norm, 'connector "neck"')).toThrow(
-    /"afine" is no option; did you mean "affine"[^]*in: connector "neck" NormConnector/,
+    /unknown option "afine"; did you mean "affine"[^]*in: connector "neck" NormConnector/,
   );
 });
 
@@ -55,7 +55,7 @@ it.each(['ConvModuleConnector', 'Translator', 'Paraphraser', 'BYOTConnector'])(
     const { options } = buildConnector({ type, inChannel: 4, outChannel: 8, ...more }) as ConvModuleConnector;
     expect(options).toMatchObject({ inChannels: 4, outChannels: 8 });
     expect(() => buildConnector({ type, inChannel: 4, inChannels: 4, outChannel: 8, ...more })).toThrow(
-      /"inChannel" and "inChannels" are one option/,
+      /"inChannel" and "inChannels" are the same option/,
     );
   },
 );

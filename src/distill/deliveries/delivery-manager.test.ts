@@ -62,7 +62,7 @@ it('may be empty, clears, and names the nearest', () => {
   manager.endStep();
   expect(() => manager.getDelivery('target')).toThrow(/there is no delivery "target"; did you mean "targets"/);
   expect(() => new DistillDeliveryManager({ x: { type: 'MethodOutput' } })).toThrow(
-    /delivery "x": "MethodOutput" is no delivery; did you mean "MethodOutputs"/,
+    /delivery "x": unknown delivery "MethodOutput"; did you mean "MethodOutputs"/,
   );
   expect(() => buildDelivery({} as never)).toThrow(/"type" is missing/);
 });

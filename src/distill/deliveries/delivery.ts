@@ -7,7 +7,7 @@ import { RetortError } from '../../errors.ts';
 import type { TapTarget } from '../../intercept/taps.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import { currentScope } from '../../torch/index.ts';
+import { currentScope } from '../../torch/internal.ts';
 import { makeBlock, within } from '../block.ts';
 import type { Block } from '../block.ts';
 import { conditionOf } from '../held.ts';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { Module } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
-import { currentScope } from '../../torch/index.ts';
+import { currentScope } from '../../torch/internal.ts';
 import type { Call } from './call.ts';
 import { findModules } from './find-targets.ts';
 import { Recorder } from './recorder.ts';

@@ -69,7 +69,7 @@ it('clears all, and names the nearest recorder', () => {
   expect(manager.getRecorder('first').length).toBe(0);
   expect(() => manager.getRecorder('frist')).toThrow(/there is no recorder "frist"; did you mean "first"/);
   expect(() => new RecorderManager({ x: { type: 'ModuleOutput', source: '' } })).toThrow(
-    /recorder "x": "ModuleOutput" is no recorder; did you mean "ModuleOutputs"/,
+    /recorder "x": unknown recorder "ModuleOutput"; did you mean "ModuleOutputs"/,
   );
   expect(() => new RecorderManager({ x: {} as never })).toThrow(/recorder "x": "type" is missing/);
 });

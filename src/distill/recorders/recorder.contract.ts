@@ -88,7 +88,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
     expect(recorders.get(type).summary.length).toBeGreaterThan(10);
     const target = make();
     expect(build(target).label).toContain(`${type}Recorder(`);
-    expect(() => buildRecorder({ type, source: target.source, sorce: 1 })).toThrow(/"sorce" is no option/);
+    expect(() => buildRecorder({ type, source: target.source, sorce: 1 })).toThrow(/unknown option "sorce"/);
     expect(() => buildRecorder({ type, source: wrong })).toThrow(/source/);
     expect(() => buildRecorder({ type })).toThrow(/source/);
   });

@@ -5,7 +5,8 @@
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import type { Module, Parameter } from '../../nn/index.ts';
-import { currentScope, isPlainObject } from '../../torch/index.ts';
+import { isPlainObject } from '../../torch/index.ts';
+import { currentScope } from '../../torch/internal.ts';
 import { makeBlock, within } from '../block.ts';
 import type { Block } from '../block.ts';
 import { conditionOf } from '../held.ts';

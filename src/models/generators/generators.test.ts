@@ -135,7 +135,7 @@ it('classes and names', () => {
     expect(buildGenerator({ type: 'ZSKTGenerator', ...options })).toBeInstanceOf(ZSKTGenerator);
     const own = new Identity();
     expect(buildGenerator(own)).toBe(own);
-    expect(() => buildGenerator({ type: 'DAFL' })).toThrow(/"DAFL" is no generator/);
+    expect(() => buildGenerator({ type: 'DAFL' })).toThrow(/unknown generator "DAFL"/);
     expect(() => new DAFLGenerator({ ...options, latentDim: 0 })).toThrow(/DAFLGenerator: latentDim/);
   });
 });

@@ -25,6 +25,8 @@ export type Tables = Readonly<Record<string, Table<unknown>>>;
 
 export interface Mistake {
   readonly path: Path;
+  /** What it is about, where that is an option or a name that is not known. */
+  readonly code?: 'unknown-option' | 'unknown-name';
   /** The whole line: path, type, what is wrong. */
   readonly text: string;
 }
@@ -109,7 +111,11 @@ function* mistakesOfTyped(kind: string, { schema, value, path }: Spot, context: 
   const names = Object.keys(table);
   const known = Object.hasOwn(table, type);
   if (!known) {
-    yield { path: [...path, 'type'], text: `${where}: "${cut(type)}" is no ${kind}; ${didYouMean(type, names)}` };
+    yield {
+      path: [...path, 'type'],
+      code: 'unknown-name',
+      text: `${where}: "${cut(type)}" is no ${kind}; ${didYouMean(type, names)}`,
+    };
   }
   // What is wrong with the options of a misspelt type is said too: they are held against the name that is nearest.
   const meant = known ? type : nearest(type, names)[0];
@@ -303,11 +309,16 @@ function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
     });
     if (issue.keys.length > maxKeys) keys.push(`${issue.keys.length - maxKeys} more are none`);
     const only = issue.keys.length === 1 ? issue.keys : [];
-    return { path: [...path, ...only], text: `${before}${keys.join('; ')}` };
+    const twice = issue.keys.some((key) => issue.path.length === 0 && own(aliases, key) !== undefined);
+    const text = `${before}${keys.join('; ')}`;
+    return { path: [...path, ...only], ...(twice ? {} : { code: 'unknown-option' }), text };
   }
   const kind = isPlain(issue.input) ? kindAt(spot.schema, spot.value, issue.path) : undefined;
   if (kind !== undefined && issue.code === 'custom') {
-    return { path, text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }` };
+    return {
+      path,
+      text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }`,
+    };
   }
   return { path, text: `${before}${issueInWords(issue)}` };
 }

@@ -147,7 +147,9 @@ export class Registry<Product, T extends Table<Product> = Table<Product>> {
   get(type: string, where = this.kind): Entry<Product> {
     const found = Object.hasOwn(this.entries, type) ? this.entries[type] : undefined;
     if (found !== undefined) return found;
-    throw new RetortError(`${where}: "${type}" is no ${this.kind}; ${didYouMean(type, this.names())}`);
+    throw new RetortError(`${where}: "${type}" is no ${this.kind}; ${didYouMean(type, this.names())}`, {
+      code: 'unknown-name',
+    });
   }
 
   /**

@@ -11,9 +11,12 @@ import { shown } from './words.ts';
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
   const result = schema.safeParse(withoutAliases(schema, value));
   if (result.success) return result.data;
-  const mistakes = mistakesOf(schema, value);
-  const listed = mistakes.length === 1 ? ` ${mistakes[0]}` : `\n    ${mistakes.join('\n    ')}`;
-  throw new RetortError(`${where}:${listed}`);
+  const mistakes = findMistakes(schema, value);
+  const lines = mistakes.map(({ text }) => text);
+  const listed = lines.length === 1 ? ` ${lines[0]}` : `\n    ${lines.join('\n    ')}`;
+  const codes = new Set(mistakes.map(({ code }) => code));
+  const [code] = codes.size === 1 ? codes : [];
+  throw new RetortError(`${where}:${listed}`, { code: code ?? 'invalid-argument' });
 }
 
 /**

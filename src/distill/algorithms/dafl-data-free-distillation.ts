@@ -1,4 +1,4 @@
-// Data-free learning: one made-up batch per step trains the generator and the student.
+// Data-free learning: one generated batch per step trains the generator and the student.
 import type { LearnedBatch } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addPrefixed } from './algorithm.ts';

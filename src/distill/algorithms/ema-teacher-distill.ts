@@ -17,7 +17,7 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides those of {@link SingleTeacherDistill}, in configs too. */
+/** The options besides those of {@link SingleTeacherDistill}, in configs too. */
 export const emaTeacherOptions = {
   /** Share of the teacher that stays at each optimizer step, within [0, 1]. Default 0.999. */
   momentum: z.number().min(0).max(1).default(0.999),

@@ -17,6 +17,7 @@ export class FpnTeacherDistill extends SingleTeacherDistill {
     super(options.compat === undefined ? options : { ...options, calculateStudentLoss: true, studentTrainable: true });
     if (featuresOf(this.teacher) === undefined) {
       throw new RetortError(`FpnTeacherDistill: the teacher ${this.teacher.constructor.name} has no extractFeat`, {
+        code: 'unsupported',
         help: 'give it a method extractFeat(inputs) that returns its feature maps, or use SingleTeacherDistill',
       });
     }

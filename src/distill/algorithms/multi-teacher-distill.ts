@@ -19,7 +19,7 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides networks and distiller, in configs too. */
+/** The options besides networks and distiller, in configs too. */
 export const multiTeacherOptions = {
   /** Add the student's own losses, as `student.*`. Default true. */
   calculateStudentLoss: z.boolean().default(true),
@@ -51,7 +51,7 @@ export class MultiTeacherDistill extends Algorithm {
   constructor(options: MultiTeacherDistillOptions) {
     super(options);
     if (Object.keys(options.teachers).length === 0) {
-      throw new RetortError('MultiTeacherDistill: teachers is empty', {
+      throw new RetortError('MultiTeacherDistill: teachers: expected at least one, got none', {
         help: 'name at least one: { teachers: { a } }',
       });
     }

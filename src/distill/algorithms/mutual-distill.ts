@@ -28,7 +28,7 @@ interface Pair {
 }
 
 /**
- * For n students, student i minimises its own loss plus the mean over the other students j of the distiller's losses, with i on
+ * For n students, student i minimizes its own loss plus the mean over the other students j of the distiller's losses, with i on
  * the student's side and j on the teacher's. Losses: `<i>.loss`, `distill.<i>_from_<j>.<name>`.
  *
  * Zhang et al.: Deep Mutual Learning, arXiv 1706.00384.
@@ -47,7 +47,7 @@ export class MutualDistill extends Algorithm {
     const names = Object.keys(students);
     const [first, ...others] = names;
     if (first === undefined || others.length === 0) {
-      throw new RetortError(`MutualDistill: at least two students were expected, got ${names.length}`);
+      throw new RetortError(`MutualDistill: students: expected at least two, got ${names.length}`);
     }
     super({ ...options, architecture: students[first]! });
     this.#first = first;

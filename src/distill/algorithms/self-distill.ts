@@ -15,7 +15,7 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides network and distiller, in configs too. */
+/** The options besides network and distiller, in configs too. */
 export const selfDistillOptions = {
   /** Train the network. Default true. */
   studentTrainable: z.boolean().default(true),

@@ -13,7 +13,7 @@ const common = {
   compat: z.literal('mmrazor').optional(),
 };
 
-/** What every connector may be told. */
+/** The options of every connector. */
 export interface ConnectorOptions extends OptionsFrom<typeof common> {}
 /** {@link ConnectorOptions} once they are checked, with defaults. */
 export interface ConnectorSettings extends SettingsFrom<typeof common> {}

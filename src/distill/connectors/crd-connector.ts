@@ -43,7 +43,7 @@ export class CRDConnector extends Connector<ConnectorSettings & SettingsFrom<typ
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
     if (shape.length < 2 || size !== inFeatures) {
       throw new RetortError(
-        `CRDConnector: x of shape [N, ${inFeatures}] (or more dimensions of that product) was expected, got ${shown(shape)}`,
+        `CRDConnector: x: expected shape [N, ${inFeatures}] (or more dimensions of that product), got ${shown(shape)}`,
         shape.length < 2 ? {} : { help: `set dimIn: ${size}, or record another module` },
       );
     }

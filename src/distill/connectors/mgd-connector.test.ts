@@ -1,6 +1,7 @@
 // MGDConnector: the contract, the share and the shape of masks, reproducible draws.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { init } from '../../nn/index.ts';
 import { getRandomState, manualSeed, ones, setRandomState, tidy } from '../../torch/index.ts';
@@ -80,6 +81,8 @@ it('aligns only channels that differ, and refuses probabilities that are none', 
     expect(Object.keys(same.stateDict())[0]).toBe('generation.0.weight');
   });
   const build = (lambdaMgd: number): unknown => buildConnector({ type: 'MGDConnector', ...options, lambdaMgd });
-  expect(() => build(1.5)).toThrow(/lambdaMgd: .*got 1.5/);
-  expect(() => new MGDConnector({ ...options, lambdaMgd: -1 })).toThrow(/MGDConnector: lambdaMgd/);
+  expect(() => build(1.5)).toThrow(refusal('invalid-argument', 'lambdaMgd', 1.5));
+  expect(() => new MGDConnector({ ...options, lambdaMgd: -1 })).toThrow(
+    refusal('invalid-argument', 'MGDConnector', 'lambdaMgd'),
+  );
 });

@@ -15,9 +15,9 @@ const own = {
   studentChannels: count,
   /** Channels of the teacher's, which go out. */
   teacherChannels: count,
-  /** The probability that a place is masked, within [0, 1]. Default 0.65. */
+  /** The probability that a position is masked, within [0, 1]. Default 0.65. */
   lambdaMgd: z.number().min(0).max(1).default(0.65),
-  /** Mask whole channels in place of places. Default false. */
+  /** Mask whole channels in place of positions. Default false. */
   maskOnChannel: z.boolean().default(false),
 };
 export interface MGDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}

@@ -24,7 +24,7 @@ export class NormConnector extends Connector<ConnectorSettings & SettingsFrom<ty
   static override readonly schema = connectorSchema(own);
   readonly norm: Layer;
 
-  /** @throws {RetortError} for a norm that is none, with the nearest name. */
+  /** @throws {RetortError} for an unknown norm, with the nearest name. */
   constructor(options: NormConnectorOptions) {
     super(options);
     this.norm = buildNorm(this.options.normCfg, this.options.inChannels).layer;

@@ -100,7 +100,7 @@ export class TorchFunctionalConnector extends Connector<ConnectorSettings & Sett
   readonly functionName: FunctionName;
   readonly #run: Run;
 
-  /** @throws {RetortError} for a function that is not among them or arguments that are none, with the nearest name. */
+  /** @throws {RetortError} for a function that is not among them or unknown arguments, with the nearest name. */
   constructor(options: TorchFunctionalConnectorOptions) {
     super(options);
     const { functionName, funcArgs } = this.options;

@@ -49,7 +49,7 @@ export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom
   readonly func: Layer;
   readonly #impliedDim: boolean;
 
-  /** @throws {RetortError} for a layer that is not among them or arguments that are none, with the nearest name. */
+  /** @throws {RetortError} for a layer that is not among them or unknown arguments, with the nearest name. */
   constructor(options: TorchNNConnectorOptions) {
     super(options);
     const { moduleName, moduleArgs } = this.options;

@@ -32,11 +32,13 @@ export class DistillDeliveryManager {
     for (const delivery of this.deliveries.values()) delivery.overrideData = value;
   }
 
-  /** @throws {RetortError} when there is none of this name. */
+  /** @throws {RetortError} when no delivery has this name. */
   getDelivery(name: string): DistillDelivery {
     const found = this.deliveries.get(name);
     if (found !== undefined) return found;
-    throw new RetortError(`there is no delivery "${name}"; ${didYouMean(name, this.deliveries.keys())}`);
+    throw new RetortError(`unknown delivery "${name}"; ${didYouMean(name, this.deliveries.keys())}`, {
+      code: 'unknown-name',
+    });
   }
 
   /**
@@ -63,7 +65,8 @@ export class DistillDeliveryManager {
         help = error.help;
       }
     }
-    if (failures.length > 0) throw new RetortError(failures.join('\n'), help === undefined ? {} : { help });
+    if (failures.length > 0)
+      throw new RetortError(failures.join('\n'), { code: 'invalid-state', ...(help === undefined ? {} : { help }) });
   }
 
   /** Empties all queues, whatever is in them: for a step that was abandoned. */

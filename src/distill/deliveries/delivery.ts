@@ -98,6 +98,7 @@ export abstract class DistillDelivery {
   #keep(next: () => unknown, scope: number): unknown {
     if (this.#queue.length >= this.maxKeepData) {
       throw new RetortError(`${this.#label}: the queue is full, ${this.#counts()}`, {
+        code: 'invalid-state',
         help:
           this.#taken === 0 && this.#pushed === this.maxKeepData
             ? 'give maxKeepData as how often the teacher calls the target in one step'
@@ -121,6 +122,7 @@ export abstract class DistillDelivery {
     const kept = this.#queue.shift();
     if (kept === undefined) {
       throw new RetortError(`${this.#label}: the queue is empty, ${this.#counts()}`, {
+        code: 'invalid-state',
         help: 'the student calls the target more often than the teacher did, or the teacher did not run with overrideData false',
       });
     }
@@ -140,7 +142,9 @@ export abstract class DistillDelivery {
   #when(kept: Kept, take: (held: Held) => unknown): unknown {
     if (kept.promise !== undefined) return kept.promise.then(take);
     if (kept.held !== undefined) return take(kept.held);
-    throw new RetortError(`${this.#label}: output ${this.#taken} is of a call of the teacher that is still running`);
+    throw new RetortError(`${this.#label}: output ${this.#taken} is of a call of the teacher that is still running`, {
+      code: 'invalid-state',
+    });
   }
 
   #intact(held: Held): unknown {
@@ -151,6 +155,7 @@ export abstract class DistillDelivery {
         ? 'was freed with the scope in which it was kept'
         : 'was overwritten in place after it was kept';
     throw new RetortError(`${this.#label}: output ${this.#taken} of the teacher ${what}`, {
+      code: 'invalid-state',
       help:
         condition === 'freed'
           ? 'teacher and student run in one step (one scope); call clear() when a step was abandoned'
@@ -170,6 +175,7 @@ export abstract class DistillDelivery {
     throw new RetortError(
       `${this.#label}: ${left} of the teacher's outputs were left over at the end of the step, ${counts}`,
       {
+        code: 'invalid-state',
         help: 'the student calls the target less often than the teacher; with allowRemainder: true the rest is dropped',
       },
     );

@@ -25,6 +25,12 @@ export interface ActivationLossArguments {
  * `-lossWeight * mean |featT|`, or `-lossWeight * sqrt(sum featT^2)`. Gradients go through the teacher to the generator.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const loss = new ActivationLoss({ lossWeight: 0.1 });
+ * const value = loss.forward({ featT: randn([2, 64]) }); // a scalar
+ * ```
  */
 export class ActivationLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static readonly about = {

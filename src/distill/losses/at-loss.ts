@@ -14,6 +14,12 @@ export type ATLossArguments = FeaturePair;
  * `lossWeight * mean (A(s) - A(t))^2`, `A(x) = a / |a|` of each sample, `a = mean_c x_c^2` over the places.
  *
  * Zagoruyko, Komodakis: Paying More Attention to Attention, arXiv 1612.03928.
+ *
+ * @example
+ * ```ts
+ * const loss = new ATLoss({ lossWeight: 1000 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class ATLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -32,6 +32,12 @@ export interface AttentionMSEArguments {
  * of hidden states is {@link FeatureMSE} after a linear connector.
  *
  * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
+ *
+ * @example
+ * ```ts
+ * const loss = new AttentionMSE();
+ * const value = loss.forward({ attentionS: randn([2, 4, 6, 6]), attentionT: randn([2, 4, 6, 6]) }); // a scalar
+ * ```
  */
 export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

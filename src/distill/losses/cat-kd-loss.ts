@@ -27,6 +27,12 @@ export type CATKDLossArguments = FeaturePair;
  * after a connector.
  *
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
+ *
+ * @example
+ * ```ts
+ * const loss = new CATKDLoss({ resolution: 2 });
+ * const value = loss.forward({ sFeature: randn([2, 10, 4, 4]), tFeature: randn([2, 10, 4, 4]) }); // a scalar
+ * ```
  */
 export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -27,6 +27,12 @@ export type CCLossArguments = FeaturePair;
  *
  * Peng et al.: Correlation Congruence for Knowledge Distillation, arXiv 1904.01802. RepDistiller's `Correlation` is another
  * formula, of neighbours in the batch.
+ *
+ * @example
+ * ```ts
+ * const loss = new CCLoss({ gamma: 0.4 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class CCLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

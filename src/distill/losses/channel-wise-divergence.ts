@@ -23,6 +23,12 @@ export type ChannelWiseDivergenceArguments = LogitPair;
  * a channel.
  *
  * Shu et al.: Channel-wise Knowledge Distillation for Dense Prediction, arXiv 2011.13256.
+ *
+ * @example
+ * ```ts
+ * const loss = new ChannelWiseDivergence({ tau: 4 });
+ * const value = loss.forward({ predsS: randn([2, 19, 8, 8]), predsT: randn([2, 19, 8, 8]) }); // a scalar
+ * ```
  */
 export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -24,6 +24,12 @@ export type CompRessLossArguments = FeaturePair;
  * the same of the student. The paper compares with a memory bank; here the batch stands for it, which wants large batches.
  *
  * Koohpayegani, Tejankar, Pirsiavash: CompRess: Self-Supervised Learning by Compressing Representations, arXiv 2010.14713.
+ *
+ * @example
+ * ```ts
+ * const loss = new CompRessLoss({ tau: 0.04 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -23,6 +23,12 @@ export interface CosineLossArguments extends FeaturePair, Masked {}
  * `lossWeight * mean (1 - s . t / (|s| |t|))`, 1 where a vector is zero.
  *
  * Sanh, Debut, Chaumond, Wolf: DistilBERT, arXiv 1910.01108, on hidden states (`dim: -1` for `(N, L, D)`).
+ *
+ * @example
+ * ```ts
+ * const loss = new CosineLoss();
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class CosineLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -35,6 +35,12 @@ export type CrossEntropyLossArguments = DivergenceArguments;
  * teacher's choice counts: no gradient reaches it. For true classes there is `LabelCrossEntropyLoss`.
  *
  * Touvron et al.: Training data-efficient image transformers & distillation through attention, arXiv 2012.12877.
+ *
+ * @example
+ * ```ts
+ * const loss = new CrossEntropyLoss();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class CrossEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -36,6 +36,12 @@ export type CTKDLossArguments = DivergenceArguments;
  * in training mode. The paper's global variant; `global_T` must be given to the optimiser.
  *
  * Li et al.: Curriculum Temperature for Knowledge Distillation, arXiv 2211.16231.
+ *
+ * @example
+ * ```ts
+ * const loss = new CTKDLoss();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class CTKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

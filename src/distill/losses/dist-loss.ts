@@ -38,6 +38,12 @@ export interface DISTLossArguments extends Masked {
  * where one of the two is constant.
  *
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
+ *
+ * @example
+ * ```ts
+ * const loss = new DISTLoss({ interLossWeight: 2, intraLossWeight: 2, tau: 4 });
+ * const value = loss.forward({ logitsS: randn([2, 10]), logitsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class DISTLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

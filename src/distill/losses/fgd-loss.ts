@@ -41,9 +41,20 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
  * a map `x`, `P(x) = H W softmax_places(mean_c |x| / tau)` and `Q(x) = C softmax_channels(mean_places |x| /
  * tau)`: `F(mask) = sum mask P(t) Q(t) (s - t)^2`, `A = sum |P(s) - P(t)| + sum |Q(s) - Q(t)|` and `G = sum (R_s(s) -
  * R_t(t))^2`, where `R` is a global context block of each side, trained with the student. As in the authors' code; a connector
- * takes the place of its `align`. For the masks see {@link focalMasks}.
+ * takes the place of its `align`. Masks weigh a position within boxes by the area of the smallest of them.
  *
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
+ *
+ * @example
+ * ```ts
+ * const loss = new FGDLoss({ channels: 16 });
+ * const value = loss.forward({
+ *   sFeature: randn([1, 16, 8, 8]),
+ *   tFeature: randn([1, 16, 8, 8]),
+ *   inputs: randn([1, 3, 64, 64]),
+ *   boxes: [[[4, 4, 40, 32]]],
+ * }); // a scalar
+ * ```
  */
 export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -92,7 +103,7 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     return this.weigh(total, 1 / n);
   }
 
-  /** Of places, `(N, 1, H, W)`, and of channels, `(N, C, 1, 1)`. */
+  /** Of positions, `(N, 1, H, W)`, and of channels, `(N, C, 1, 1)`. */
   #attention(map: Tensor): { places: Tensor; channels: Tensor } {
     const [, c, height, width] = map.shape as [number, number, number, number];
     const size = map.abs();
@@ -113,7 +124,7 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     requireSameBatch('FGDLoss', ['sFeature', sFeature], ['inputs', inputs]);
     if (sFeature.shape[1] === this.options.channels) return;
     throw new RetortError(
-      `FGDLoss: sFeature: ${this.options.channels} channels were expected, got ${shown(sFeature.shape)}`,
+      `FGDLoss: sFeature: expected ${this.options.channels} channels, got ${shown(sFeature.shape)}`,
       {
         help: 'give the option channels as many as the maps have',
       },

@@ -29,6 +29,15 @@ export type FSPLossArguments = LayerPair;
  *
  * Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning, CVPR
  * 2017.
+ *
+ * @example
+ * ```ts
+ * const loss = new FSPLoss();
+ * const value = loss.forward({
+ *   sFeatures: [randn([2, 16, 8, 8]), randn([2, 32, 4, 4])],
+ *   tFeatures: [randn([2, 16, 8, 8]), randn([2, 32, 4, 4])],
+ * }); // a scalar
+ * ```
  */
 export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -50,7 +59,7 @@ export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     const weights = this.options.weights ?? Array.from({ length: pairs }, () => 1);
     if (weights.length !== pairs) {
       throw new RetortError(
-        `FSPLoss: weights: one for each of ${pairs} pairs of layers was expected, got ${weights.length}`,
+        `FSPLoss: weights: expected one for each of ${pairs} pairs of layers, got ${weights.length}`,
       );
     }
     const student = this.#flows(sFeatures.map(widened));

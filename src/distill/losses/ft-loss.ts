@@ -16,6 +16,12 @@ export type FTLossArguments = FeaturePair;
  * `lossWeight * mean |s / |s| - t / |t||`, each sample a vector, the mean over its numbers.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
+ *
+ * @example
+ * ```ts
+ * const loss = new FTLoss({ lossWeight: 200 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class FTLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -15,6 +15,12 @@ export type GramLossArguments = FeaturePair;
  * `j`: the paper's style loss of a layer, `1 / (4 C^2 M^2)` with `M = H W`, for maps that may differ in size.
  *
  * Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.
+ *
+ * @example
+ * ```ts
+ * const loss = new GramLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class GramLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -25,6 +25,12 @@ export type HCLLossArguments = FeaturePair;
  * average-pools to the k-th grid that is left, and `w_k = 2^-k`.
  *
  * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
+ *
+ * @example
+ * ```ts
+ * const loss = new HCLLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

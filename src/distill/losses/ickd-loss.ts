@@ -16,6 +16,12 @@ export type ICKDLossArguments = FeaturePair;
  * row's length.
  *
  * Liu et al.: Exploring Inter-Channel Correlation for Diversity-Preserved Knowledge Distillation, arXiv 2202.03680.
+ *
+ * @example
+ * ```ts
+ * const loss = new ICKDLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class ICKDLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -23,6 +23,12 @@ export type InfoNCELossArguments = FeaturePair;
  *
  * van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, arXiv 1807.03748; for distillation:
  * Tian, Krishnan, Isola, arXiv 1910.10699.
+ *
+ * @example
+ * ```ts
+ * const loss = new InfoNCELoss({ tau: 0.1 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

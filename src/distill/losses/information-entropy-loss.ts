@@ -28,6 +28,12 @@ export interface InformationEntropyLossArguments {
  * digits; 0 where `p_c` is 0. Computed in log space. Gradients go through the teacher to the generator.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const loss = new InformationEntropyLoss({ lossWeight: 5 });
+ * const value = loss.forward({ predsT: randn([8, 10]) }); // a scalar
+ * ```
  */
 export class InformationEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -33,6 +33,17 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
  * constant in the gradient; here it is differentiated.
  *
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.
+ *
+ * @example
+ * ```ts
+ * const loss = new IRGLoss();
+ * const value = loss.forward({
+ *   predsS: randn([4, 10]),
+ *   predsT: randn([4, 10]),
+ *   sFeatures: [randn([4, 16, 8, 8]), randn([4, 16, 4, 4])],
+ *   tFeatures: [randn([4, 16, 8, 8]), randn([4, 16, 4, 4])],
+ * }); // a scalar
+ * ```
  */
 export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -86,7 +97,7 @@ export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
 function movement(name: string, from: Tensor, to: Tensor): Tensor {
   if (from.shape[1] !== to.shape[1]) {
     throw new RetortError(
-      `IRGLoss: ${name}: consecutive layers of as many channels were expected, got ${shown(from.shape)} and ${shown(to.shape)}`,
+      `IRGLoss: ${name}: expected consecutive layers of as many channels, got ${shown(from.shape)} and ${shown(to.shape)}`,
       { help: 'take layers of one stage, as the authors do, or set transformWeight: 0' },
     );
   }

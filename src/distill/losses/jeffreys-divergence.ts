@@ -13,6 +13,12 @@ export type JeffreysDivergenceArguments = DivergenceArguments;
  *
  * Jeffreys: An Invariant Form for the Prior Probability in Estimation Problems, 1946; divergences for distillation: Wen, Li,
  * Du, Mou, arXiv 2307.15190.
+ *
+ * @example
+ * ```ts
+ * const loss = new JeffreysDivergence({ tau: 2 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class JeffreysDivergence extends Divergence {
   static readonly about = {

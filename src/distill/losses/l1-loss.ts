@@ -35,6 +35,12 @@ export type L1LossArguments = FeaturePair;
  * adversarial distillation.
  *
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
+ *
+ * @example
+ * ```ts
+ * const loss = new L1Loss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

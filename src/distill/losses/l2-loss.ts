@@ -31,6 +31,12 @@ export type L2LossArguments = FeaturePair;
  *
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550. `compat: 'mmrazor'` lets shapes broadcast, on which the
  * published recipe of BYOT rests, and gives NaN for samples that are all zero.
+ *
+ * @example
+ * ```ts
+ * const loss = new L2Loss({ normalize: true });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class L2Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

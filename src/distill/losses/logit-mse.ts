@@ -16,6 +16,12 @@ export type LogitMSEArguments = DivergenceArguments;
  * a mean over all elements gives.
  *
  * Ba, Caruana: Do Deep Nets Really Need to be Deep?, arXiv 1312.6184.
+ *
+ * @example
+ * ```ts
+ * const loss = new LogitMSE();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class LogitMSE extends DistillLoss<TeacherSettings & ClassSettings> {
   static readonly about = {

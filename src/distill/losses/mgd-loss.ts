@@ -21,6 +21,12 @@ export type MGDLossArguments = LogitPair;
  * `lossWeight * alphaMgd / N * sum (predsS - predsT)^2`.
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
+ *
+ * @example
+ * ```ts
+ * const loss = new MGDLoss({ alphaMgd: 7e-5 });
+ * const value = loss.forward({ predsS: randn([2, 16, 4, 4]), predsT: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class MGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

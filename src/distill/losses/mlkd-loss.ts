@@ -34,6 +34,12 @@ export type MLKDLossArguments = DivergenceArguments;
  * once for each view.
  *
  * Jin, Wang, Lin: Multi-Level Logit Distillation, CVPR 2023.
+ *
+ * @example
+ * ```ts
+ * const loss = new MLKDLoss({ taus: [2, 4] });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class MLKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -29,6 +29,12 @@ export interface NKDLossArguments extends LogitPair, Labeled {}
  *
  * Yang et al.: From Knowledge Distillation to Self-Knowledge Distillation: A Unified Approach with Normalized Loss and
  * Customized Soft Labels, arXiv 2303.13005.
+ *
+ * @example
+ * ```ts
+ * const loss = new NKDLoss({ gamma: 1.5 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class NKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -30,6 +30,12 @@ export type NSTLossArguments = FeaturePair;
  * discrepancy of the channels `s_c`, `t_c` of a sample, each flattened and brought to length 1.
  *
  * Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, arXiv 1707.01219.
+ *
+ * @example
+ * ```ts
+ * const loss = new NSTLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -28,6 +28,12 @@ export interface OFALossArguments extends LogitPair, Labeled {}
  * cross-entropy included; here, as in the authors' code, cross-entropy is left to a loss of its own.
  *
  * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
+ *
+ * @example
+ * ```ts
+ * const loss = new OFALoss({ gamma: 1.4 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class OFALoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -21,6 +21,12 @@ export type OFDLossArguments = FeaturePair;
  * `lossWeight / (N mulFactor) * sum (s - t)^2` over where `s > t` or `t > 0`.
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ *
+ * @example
+ * ```ts
+ * const loss = new OFDLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class OFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -18,6 +18,12 @@ export interface OnehotLikeLossArguments {
  * `lossWeight * mean_n -log softmax(predsT)[argmax predsT]`. Gradients go through the teacher to the generator.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const loss = new OnehotLikeLoss({ lossWeight: 0.05 });
+ * const value = loss.forward({ predsT: randn([8, 10]) }); // a scalar
+ * ```
  */
 export class OnehotLikeLoss extends DistillLoss<LossSettings & ClassSettings> {
   static readonly about = {

@@ -24,6 +24,12 @@ export type SKDLossArguments = FeaturePair;
  * pooled. The pair-wise loss of the paper.
  *
  * Liu et al.: Structured Knowledge Distillation for Semantic Segmentation, arXiv 1903.04197.
+ *
+ * @example
+ * ```ts
+ * const loss = new SKDLoss({ scale: 0.5 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

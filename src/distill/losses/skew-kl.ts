@@ -21,6 +21,12 @@ export type SkewKLArguments = DivergenceArguments;
  * `q = softmax(predsS / tau)` and `p = softmax(predsT / tau)`. Computed in log space.
  *
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
+ *
+ * @example
+ * ```ts
+ * const loss = new SkewKL({ alpha: 0.1 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
   static readonly about = {

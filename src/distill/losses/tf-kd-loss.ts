@@ -29,6 +29,12 @@ export interface TfKDLossArguments extends Labeled {
  * the paper's formula.)
  *
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
+ *
+ * @example
+ * ```ts
+ * const loss = new TfKDLoss({ correct: 0.9, tau: 20 });
+ * const value = loss.forward({ predsS: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class TfKDLoss extends DistillLoss<LossSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -11,6 +11,12 @@ export type TotalVariationArguments = DivergenceArguments;
  * the factor is `tau` and not `tau^2` because the distance is of first order.
  *
  * Wen, Li, Du, Mou: f-Divergence Minimization for Sequence-Level Knowledge Distillation, arXiv 2307.15190.
+ *
+ * @example
+ * ```ts
+ * const loss = new TotalVariation();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class TotalVariation extends Divergence {
   static readonly about = {

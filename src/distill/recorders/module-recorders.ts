@@ -15,7 +15,7 @@ export abstract class ModuleRecorder extends Recorder {
   constructor(source: string | Module) {
     const kind = new.target.name;
     if (typeof source !== 'string' && !(source instanceof Module)) {
-      throw new RetortError(`${kind}: source must be a module's path or a module, got ${String(source)}`, {
+      throw new RetortError(`${kind}: source: expected a module's path or a module, got ${String(source)}`, {
         help: "name what to record, such as 'backbone.layer4.1.conv2'; '' is the whole model",
       });
     }

@@ -15,7 +15,7 @@ export class ParameterRecorder extends Recorder {
   constructor(source: string | Parameter) {
     if (typeof source !== 'string' && !(source instanceof Parameter)) {
       throw new RetortError(
-        `${new.target.name}: source must be a parameter's path or a parameter, got ${String(source)}`,
+        `${new.target.name}: source: expected a parameter's path or a parameter, got ${String(source)}`,
         {
           help: "name what to record, such as 'head.fc.weight'",
         },

@@ -24,11 +24,13 @@ export class RecorderManager {
     return this;
   }
 
-  /** @throws {RetortError} when there is none of this name. */
+  /** @throws {RetortError} when no recorder has this name. */
   getRecorder(name: string): Recorder {
     const found = this.recorders.get(name);
     if (found !== undefined) return found;
-    throw new RetortError(`there is no recorder "${name}"; ${didYouMean(name, this.recorders.keys())}`);
+    throw new RetortError(`unknown recorder "${name}"; ${didYouMean(name, this.recorders.keys())}`, {
+      code: 'unknown-name',
+    });
   }
 
   /**

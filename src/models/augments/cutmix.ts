@@ -34,13 +34,13 @@ export class CutMix implements BatchAugment {
   });
   readonly #options: CutMixOptions;
 
-  /** @throws {RetortError} when `alpha` is not above 0, or `cutmixMinmax` is no range within [0, 1]. */
+  /** @throws {RetortError} when `alpha` is not above 0, or `cutmixMinmax` is not a range within [0, 1]. */
   constructor(options: CutMixOptions) {
     checkOptions(CutMix.schema, options, new.target.name);
     const { cutmixMinmax } = options;
     const [min, max] = cutmixMinmax ?? [0, 1];
     if (!(min >= 0 && min <= max && max <= 1)) {
-      throw new RetortError(`CutMix: cutmixMinmax must be a range within [0, 1], got [${min}, ${max}]`);
+      throw new RetortError(`CutMix: cutmixMinmax: expected a range within [0, 1], got [${min}, ${max}]`);
     }
     this.#options = options;
   }
@@ -75,10 +75,10 @@ export class CutMix implements BatchAugment {
   }
 }
 
-/** A stretch around a centre, cut at the borders. */
-function around(centre: number, size: number, length: number): [start: number, end: number] {
+/** A stretch around a center, cut at the borders. */
+function around(center: number, size: number, length: number): [start: number, end: number] {
   const half = Math.floor(size / 2);
-  return [Math.max(0, centre - half), Math.min(length, centre + half)];
+  return [Math.max(0, center - half), Math.min(length, center + half)];
 }
 
 export const cutMixEntry = entry(CutMix, {

@@ -47,7 +47,7 @@ export class RandomBatchAugment implements BatchAugment {
     const total = given.reduce((sum, prob) => sum + prob, 0);
     if (given.length !== configs.length || total > 1 + 1e-9) {
       throw new RetortError(
-        `RandomBatchAugment: probs: ${configs.length} chances of 1 together at most were expected, got [${given.join(', ')}]`,
+        `RandomBatchAugment: probs: expected ${configs.length} chances of 1 together at most, got [${given.join(', ')}]`,
       );
     }
     this.#probs = given;

@@ -54,7 +54,7 @@ export class MobileNetV2 extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a factor that is not above 0, or layers that are none. */
+  /** @throws {RetortError} for a factor that is not above 0, or layers outside the network. */
   constructor(options: MobileNetV2Options = {}) {
     checkOptions(MobileNetV2.schema, options, new.target.name);
     super();

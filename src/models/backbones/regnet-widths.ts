@@ -36,7 +36,7 @@ export function regnetStages(name: string, arch: RegNetArch): RegNetStage[] {
     !(w0 > 0 && w0 % 8 === 0 && wa >= 0 && wm > 1 && Number.isInteger(depth) && depth > 0 && groupW > 0 && botMul > 0)
   ) {
     throw new RetortError(
-      `${name}: arch: w0 a multiple of 8, wa at least 0, wm above 1 were expected, got ${JSON.stringify(arch)}`,
+      `${name}: arch: expected w0 a multiple of 8, wa at least 0, wm above 1, got ${JSON.stringify(arch)}`,
     );
   }
   const counts = new Map<number, number>();

@@ -84,7 +84,7 @@ export class RegNet extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for an `arch` that is none, or lists that do not fit the number of stages. */
+  /** @throws {RetortError} for an unknown `arch`, or lists that do not fit the number of stages. */
   constructor(options: RegNetOptions) {
     super();
     checkOptions(RegNet.schema, options, new.target.name);
@@ -96,7 +96,7 @@ export class RegNet extends Module {
     for (const [name, list] of Object.entries({ strides, dilations })) {
       if (list.length >= plan.length) continue;
       throw new RetortError(
-        `RegNet: ${name} must have one for each of ${plan.length} stages, got [${list.join(', ')}]`,
+        `RegNet: ${name}: expected one for each of ${plan.length} stages, got [${list.join(', ')}]`,
       );
     }
     checkOutIndices('RegNet', outIndices, plan.length - 1);
@@ -144,7 +144,9 @@ export class RegNet extends Module {
 function archOf(arch: string | RegNetArch): RegNetArch {
   if (typeof arch !== 'string') return arch;
   if (Object.hasOwn(named, arch)) return named[arch]!;
-  throw new RetortError(`RegNet: there is no arch "${arch}"; ${didYouMean(arch, Object.keys(named))}`);
+  throw new RetortError(`RegNet: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(named))}`, {
+    code: 'unknown-name',
+  });
 }
 
 export const regnetEntry = entry(

@@ -25,7 +25,8 @@ export class ResNetCifar extends ResNet {
 
   /** @throws {RetortError} as {@link ResNet}, and for `deepStem`: it has a stem of its own. */
   protected override addStem(options: ResNetOptions, channels: number): Layer[] {
-    if (options.deepStem === true) throw new RetortError('ResNet_CIFAR: deepStem: there is none, its stem is a 3x3');
+    if (options.deepStem === true)
+      throw new RetortError('ResNet_CIFAR: deepStem: expected false, its stem is a 3x3, got true');
     const { inChannels = 3, convCfg = null, normCfg = { type: 'BN' } } = options;
     return addConvStem(this, plainConv([inChannels, channels], { kernelSize: 3, padding: 1 }, convCfg), normCfg);
   }

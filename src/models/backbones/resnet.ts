@@ -40,7 +40,7 @@ export class ResNet extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a depth that is none, or counts that do not fit together. */
+  /** @throws {RetortError} for an unknown depth, or counts that do not fit together. */
   constructor(options: ResNetOptions, grouping?: Grouping) {
     checkOptions(ResNet.schema, options, new.target.name);
     super();

@@ -28,7 +28,7 @@ export class ResNeXt extends ResNet {
   /** @throws {RetortError} as {@link ResNet}, and for depths of basic blocks. */
   constructor({ groups = 32, widthPerGroup = 4, ...options }: ResNeXtOptions) {
     checkOptions(ResNeXt.schema, { groups, widthPerGroup, ...options }, new.target.name);
-    if (options.depth < 50) throw new RetortError(`ResNeXt: depth must be 50, 101 or 152, got ${options.depth}`);
+    if (options.depth < 50) throw new RetortError(`ResNeXt: depth: expected 50, 101 or 152, got ${options.depth}`);
     super(options, { groups, widthPerGroup });
   }
 }

@@ -62,7 +62,7 @@ export class ShuffleNetV2 extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a factor that is none, or layers that are none. */
+  /** @throws {RetortError} for an unknown factor, or layers outside the network. */
   constructor(options: ShuffleNetV2Options = {}) {
     checkOptions(ShuffleNetV2.schema, options, new.target.name);
     super();
@@ -125,7 +125,7 @@ export class ShuffleNetV2 extends Module {
 
 function channelsOf(widenFactor: number): readonly number[] {
   if (Object.hasOwn(widths, widenFactor)) return widths[widenFactor]!;
-  throw new RetortError(`ShuffleNetV2: there is no widenFactor ${widenFactor}`, { help: 'there are 0.5, 1, 1.5, 2' });
+  throw new RetortError(`ShuffleNetV2: widenFactor: expected one of 0.5, 1, 1.5, 2, got ${widenFactor}`);
 }
 
 export const shuffleNetV2Entry = entry(ShuffleNetV2, {

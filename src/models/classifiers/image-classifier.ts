@@ -50,7 +50,7 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   readonly preprocessing: string;
   readonly #preprocessor: ClsDataPreprocessor | undefined;
 
-  /** @throws {RetortError} for initial weights that are none, or a checkpoint that is not there. */
+  /** @throws {RetortError} for unknown initial weights, or a checkpoint that is not there. */
   constructor(parts: ImageClassifierParts<O>) {
     super();
     const { backbone, neck, head, pretrained, trainCfg, dataPreprocessor } = parts;
@@ -90,14 +90,18 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   extractFeat(inputs: Tensor, stage: FeatureStage = 'neck'): readonly Feature[] | Tensor {
     const stages = ['backbone', 'neck', 'pre_logits'];
     if (!stages.includes(stage)) {
-      throw new RetortError(`ImageClassifier.extractFeat: "${stage}" is no stage; ${didYouMean(stage, stages)}`);
+      throw new RetortError(`ImageClassifier.extractFeat: unknown stage "${stage}"; ${didYouMean(stage, stages)}`, {
+        code: 'unknown-name',
+      });
     }
     const maps = this.backbone.forward(this.#preprocessor?.normalize(inputs) ?? inputs);
     if (stage === 'backbone') return maps;
     const features = this.neck?.forward(maps) ?? maps;
     if (stage === 'neck') return features;
     if (this.head.preLogits !== undefined) return this.head.preLogits(features);
-    throw new RetortError(`ImageClassifier.extractFeat: ${this.head.constructor.name} has no "pre_logits"`);
+    throw new RetortError(`ImageClassifier.extractFeat: ${this.head.constructor.name} has no "pre_logits"`, {
+      code: 'unsupported',
+    });
   }
 
   /**
@@ -111,12 +115,15 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   override forward(inputs: Tensor, targets?: GivenTargets, mode: ForwardMode = 'tensor'): O | Record<string, Tensor> {
     if (!modes.includes(mode)) {
       throw new RetortError(
-        `ImageClassifier.forward: "${String(mode)}" is no mode; ${didYouMean(String(mode), modes)}`,
+        `ImageClassifier.forward: unknown mode "${String(mode)}"; ${didYouMean(String(mode), modes)}`,
+        { code: 'unknown-name' },
       );
     }
     if (mode === 'loss') {
       if (targets === undefined) {
-        throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples, or targets');
+        throw new RetortError(
+          'ImageClassifier.forward: dataSamples: expected samples or targets in mode "loss", got nothing',
+        );
       }
       const packed = targetsOf(targets);
       if (packed.scores === undefined) this.#requireUnmixed();
@@ -125,17 +132,24 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
     const outputs = this.head.forward(this.extractFeat(inputs));
     if (mode === 'tensor') return outputs;
     if (outputs instanceof Tensor) return outputs.softmax(1) as O;
-    throw new RetortError('ImageClassifier.forward: mode "predict" wants scores (N, K), and the head gives several', {
-      help: 'call it in mode "tensor"',
-    });
+    throw new RetortError(
+      'ImageClassifier.forward: mode "predict" expects scores (N, K), and the head returns several tensors',
+      {
+        code: 'unsupported',
+        help: 'call it in mode "tensor"',
+      },
+    );
   }
 
   /** Where batches are to be mixed it must have been done. */
   #requireUnmixed(): void {
     if (!this.training || !this.mixes) return;
-    throw new RetortError('ImageClassifier.forward: trainCfg asks for mixed batches, and the samples have no gtScore', {
-      help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
-    });
+    throw new RetortError(
+      'ImageClassifier.forward: dataSamples: expected gtScore, as trainCfg mixes batches, got nothing',
+      {
+        help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
+      },
+    );
   }
 
   /** As every module's; the backbone may adapt what it knows how to, such as position embeddings of another resolution. */

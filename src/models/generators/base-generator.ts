@@ -51,7 +51,7 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
     const reached = this.initSize * scaleFactor ** 2;
     if (reached === 0 || (reached !== imgSize && compat !== 'mmrazor')) {
       throw new RetortError(
-        `${name}: imgSize: a multiple of ${scaleFactor ** 2} (scaleFactor squared) was expected, got ${imgSize}`,
+        `${name}: imgSize: expected a multiple of ${scaleFactor ** 2} (scaleFactor squared), got ${imgSize}`,
         reached === 0 ? {} : { help: `the images would be of size ${reached}` },
       );
     }
@@ -73,7 +73,7 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
     const device = weight?.device ?? 'cpu';
     if (latent === undefined || latent === null) {
       if (!Number.isInteger(batchSize) || batchSize < 1) {
-        throw new RetortError(`${name}: batchSize: a whole number above 0 was expected, got ${batchSize}`);
+        throw new RetortError(`${name}: batchSize: expected a positive integer, got ${batchSize}`);
       }
       return randn([batchSize, this.latentDim])
         .to(weight?.dtype ?? 'float32')
@@ -81,8 +81,8 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
     }
     const shape = latent instanceof Tensor ? latent.shape : undefined;
     if (shape?.length !== 2 || shape[1] !== this.latentDim) {
-      const came = shape === undefined ? `no tensor: ${typeof latent}` : `[${shape.join(', ')}]`;
-      throw new RetortError(`${name}: latent of shape [N, ${this.latentDim}] (latentDim) was expected, got ${came}`);
+      const given = shape === undefined ? `a ${typeof latent}` : `[${shape.join(', ')}]`;
+      throw new RetortError(`${name}: latent: expected shape [N, ${this.latentDim}] (latentDim), got ${given}`);
     }
     return latent.to({ device });
   }

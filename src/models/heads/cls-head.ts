@@ -44,7 +44,7 @@ export class ClsHead extends Module {
 
   /**
    * Heads pass all their options on: they are checked here, by `static schema` of the class.
-   * @throws {RetortError} for options that make no sense, and a loss that is none.
+   * @throws {RetortError} for options that make no sense, and an unknown loss.
    */
   constructor(options: ClsHeadOptions = {}) {
     super();
@@ -67,7 +67,7 @@ export class ClsHead extends Module {
 
   /**
    * Losses by name.
-   * @param targets `labels`, or `scores` where images were mixed @throws {RetortError} when a label is no class, naming the sample.
+   * @param targets `labels`, or `scores` where images were mixed @throws {RetortError} when a label is outside the classes, naming the sample.
    */
   loss(features: readonly Feature[], targets: GivenTargets): Record<string, Tensor> {
     const scores = this.forward(features);
@@ -78,9 +78,12 @@ export class ClsHead extends Module {
 
   #accuracies(scores: Tensor, target: Tensor): Record<string, Tensor> {
     if (target.ndim !== 1) {
-      throw new RetortError(`${this.constructor.name}: calAcc: mixed images have no one class`, {
-        help: 'set calAcc: false where images are mixed',
-      });
+      throw new RetortError(
+        `${this.constructor.name}: calAcc: expected one true class of each image, got mixed images`,
+        {
+          help: 'set calAcc: false where images are mixed',
+        },
+      );
     }
     const highest = Math.min(Math.max(...this.topk), scores.shape[1]!);
     return noGrad(() =>

@@ -57,7 +57,7 @@ export function vector(where: string, feature: Feature | undefined): Tensor {
       : feature === undefined
         ? 'none'
         : `${feature.length} tensors`;
-  throw new RetortError(`${where}: features (N, C) were expected, got ${got}`, {
+  throw new RetortError(`${where}: features: expected (N, C), got ${got}`, {
     help: "put { type: 'GlobalAveragePooling' } as neck between a backbone of feature maps and this head",
   });
 }

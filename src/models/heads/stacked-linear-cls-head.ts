@@ -71,7 +71,8 @@ export class StackedLinearClsHead extends ClsHead {
   constructor(options: StackedLinearClsHeadOptions) {
     super(options);
     const { numClasses, inChannels, midChannels, actCfg = { type: 'ReLU' } } = options;
-    if (midChannels.length === 0) throw new RetortError('StackedLinearClsHead: midChannels: at least one was expected');
+    if (midChannels.length === 0)
+      throw new RetortError('StackedLinearClsHead: midChannels: expected at least one, got none');
     this.numClasses = numClasses;
     this.#initCfg = options.initCfg;
     const widths = [inChannels, ...midChannels];

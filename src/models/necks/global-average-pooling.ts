@@ -7,7 +7,7 @@ import { checkOptions, entry } from '../../registry/index.ts';
 import { ops, Tensor } from '../../torch/index.ts';
 
 export interface GlobalAveragePoolingOptions {
-  /** Axes of places: 1 for `(N, C, L)`, 2 for `(N, C, H, W)`, 3 for `(N, C, D, H, W)`. Default 2. */
+  /** Spatial axes: 1 for `(N, C, L)`, 2 for `(N, C, H, W)`, 3 for `(N, C, D, H, W)`. Default 2. */
   dim?: 1 | 2 | 3;
 }
 
@@ -44,4 +44,4 @@ class MeanOfPlaces extends Module {
   }
 }
 
-export const globalAveragePoolingEntry = entry(GlobalAveragePooling, { summary: 'Mean over all places.' });
+export const globalAveragePoolingEntry = entry(GlobalAveragePooling, { summary: 'Mean over all positions.' });

@@ -52,7 +52,7 @@ export abstract class Divergence<
   constructor(options: DivergenceOptions = {}) {
     super(options);
     if (this.options.chunkSize !== undefined && this.options.reduction === 'none') {
-      throw new RetortError(`${new.target.name}: chunkSize adds rows up, but reduction is "none"`, {
+      throw new RetortError(`${new.target.name}: chunkSize: expected a reduction that adds rows up, got "none"`, {
         help: 'leave chunkSize out, or reduce by "batchmean", "mean" or "sum"',
       });
     }

@@ -29,8 +29,8 @@ export function boxesOf(loss: string, { boxes, dataSamples }: BoxSource, n: numb
       one instanceof Tensor ? (one.toArray() as unknown as Box[]) : one,
     );
   }
-  const came = found === undefined ? 'neither boxes nor dataSamples' : `${(found as readonly unknown[]).length} lists`;
-  throw new RetortError(`${loss}: boxes: a list of boxes for each of ${n} images was expected, got ${came}`, {
+  const given = found === undefined ? 'neither boxes nor dataSamples' : `${(found as readonly unknown[]).length} lists`;
+  throw new RetortError(`${loss}: boxes: expected a list of boxes for each of ${n} images, got ${given}`, {
     help: "map boxes to a list of [x1, y1, x2, y2] for each image, or dataSamples to { field: 'dataSamples' }",
   });
 }

@@ -14,17 +14,14 @@ export interface LayerPair {
 export function requireLayers(loss: string, { sFeatures, tFeatures }: LayerPair, least: number): void {
   for (const [name, maps] of Object.entries({ sFeatures, tFeatures })) {
     if (Array.isArray(maps) && maps.length >= least) continue;
-    const came = Array.isArray(maps) ? `${maps.length} of them` : 'no list';
-    throw new RetortError(
-      `${loss}: ${name}: a list of the maps of at least ${least} layers was expected, got ${came}`,
-      {
-        help: `map ${name} to a list of records: ${name}: [{ recorder: ... }, { recorder: ... }]`,
-      },
-    );
+    const given = Array.isArray(maps) ? `${maps.length} of them` : 'no list';
+    throw new RetortError(`${loss}: ${name}: expected a list of the maps of at least ${least} layers, got ${given}`, {
+      help: `map ${name} to a list of records: ${name}: [{ recorder: ... }, { recorder: ... }]`,
+    });
   }
   if (sFeatures.length !== tFeatures.length) {
     throw new RetortError(
-      `${loss}: sFeatures and tFeatures must have as many layers, got ${sFeatures.length} and ${tFeatures.length}`,
+      `${loss}: sFeatures and tFeatures: expected as many layers, got ${sFeatures.length} and ${tFeatures.length}`,
     );
   }
   for (const [l, map] of sFeatures.entries()) {

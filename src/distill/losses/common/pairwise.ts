@@ -30,7 +30,7 @@ export function squaredDistances(x: Tensor): Tensor {
 }
 
 /** Both means of a symmetric matrix taken out, `H K H` with `H = I - 1 1^T / N`: `(N, N)` to the same. */
-export function doublyCentred(kernel: Tensor): Tensor {
+export function doublyCentered(kernel: Tensor): Tensor {
   const rows = kernel.mean(0, true); // (1, N)
   return kernel.sub(rows).sub(rows.transpose(0, 1)).add(kernel.mean());
 }

@@ -47,18 +47,20 @@ export class TIMMBackbone extends Module {
   readonly outChannels: readonly number[];
   readonly #options: TIMMBackboneOptions;
 
-  /** @throws {RetortError} for a name that is none, or weights that are not there. */
+  /** @throws {RetortError} for an unknown name, or weights that are not there. */
   constructor(options: TIMMBackboneOptions) {
     checkOptions(TIMMBackbone.schema, options, new.target.name);
     super();
     const { modelName, featuresOnly = false, inChannels = 3, dropPathRate = 0 } = options;
     if (!Object.hasOwn(timmRegNets, modelName)) {
       throw new RetortError(
-        `TIMMBackbone: there is no modelName "${modelName}"; ${didYouMean(modelName, Object.keys(timmRegNets))}`,
+        `TIMMBackbone: unknown modelName "${modelName}"; ${didYouMean(modelName, Object.keys(timmRegNets))}`,
+        { code: 'unknown-name' },
       );
     }
     if (options.pretrained === true && (options.checkpointPath ?? '') === '') {
       throw new RetortError('TIMMBackbone: pretrained: weights are not downloaded', {
+        code: 'unsupported',
         help: `save the state dict of timm's ${modelName} as safetensors and set checkpointPath, or load the whole network`,
       });
     }

@@ -44,13 +44,15 @@ const shortNames: Readonly<Record<string, string>> = {
   'deit-b': 'deit-base',
 };
 
-/** @throws {RetortError} for a name that is none. */
+/** @throws {RetortError} for an unknown name. */
 export function sizeNamed(arch: string | TransformerSize): TransformerSize {
   if (typeof arch !== 'string') return arch;
   const lower = arch.toLowerCase();
   const name = Object.hasOwn(shortNames, lower) ? shortNames[lower]! : lower;
   if (Object.hasOwn(sizes, name)) return sizes[name]!;
-  throw new RetortError(`VisionTransformer: there is no arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`);
+  throw new RetortError(`VisionTransformer: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`, {
+    code: 'unknown-name',
+  });
 }
 
 export interface VisionTransformerOptions {

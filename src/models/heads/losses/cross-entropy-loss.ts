@@ -52,7 +52,7 @@ export class CrossEntropyLoss extends Module {
     checkOptions(CrossEntropyLoss.schema, options, new.target.name);
     super();
     if (options.useSoft === true && options.useSigmoid === true) {
-      throw new RetortError('CrossEntropyLoss: useSoft and useSigmoid cannot both be set');
+      throw new RetortError('CrossEntropyLoss: useSoft and useSigmoid: expected one of them, got both');
     }
     this.lossWeight = options.lossWeight ?? 1;
     this.#options = options;
@@ -91,7 +91,7 @@ export function asShares(clsScore: Tensor, target: Tensor): Tensor {
   if (target.ndim === 1) return functional.oneHot(target, { numClasses: shape[1]! }).to(clsScore.dtype);
   if (target.shape.join() === shape.join()) return target.to(clsScore.dtype);
   throw new RetortError(
-    `head loss: target must be classes [${shape[0]}] or shares [${shape.join(', ')}], got [${target.shape.join(', ')}]`,
+    `head loss: target: expected classes [${shape[0]}] or shares [${shape.join(', ')}], got [${target.shape.join(', ')}]`,
   );
 }
 

@@ -65,7 +65,7 @@ export class LabelSmoothLoss extends Module {
     const classes = clsScore.shape[1]!;
     const { numClasses } = this.#options;
     if (typeof numClasses === 'number' && numClasses !== classes) {
-      throw new RetortError(`LabelSmoothLoss: numClasses is ${numClasses}, the scores have ${classes}`);
+      throw new RetortError(`LabelSmoothLoss: scores: expected ${numClasses} classes (numClasses), got ${classes}`);
     }
     const loss = this.ce.forward(clsScore, this.#smooth(asShares(clsScore, target), classes), call);
     return this.lossWeight === 1 ? loss : loss.mul(this.lossWeight);

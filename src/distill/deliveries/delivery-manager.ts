@@ -1,8 +1,8 @@
 // Several deliveries by name, entered and left together, all on the teacher's or all on the student's side.
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { beginAll, within } from '../block.ts';
-import type { Block } from '../block.ts';
+import { beginAll, within } from '../session.ts';
+import type { Session } from '../session.ts';
 import type { DistillDelivery } from './delivery.ts';
 import { buildDelivery } from './registry.ts';
 
@@ -42,14 +42,14 @@ export class DistillDeliveryManager {
   }
 
   /**
-   * Delivers with all of them until the returned block ends; with a function, while it runs (if it is asynchronous, until its
+   * Delivers with all of them until the returned session ends; with a function, while it runs (if it is asynchronous, until its
    * promise settles). When one cannot begin, those begun before are ended; they end in reverse.
    */
-  deliver(): Block;
+  deliver(): Session;
   deliver<T>(body: () => T): T;
-  deliver<T>(body?: () => T): T | Block {
-    const block = beginAll([...this.deliveries.values()].map((delivery) => () => delivery.deliver()));
-    return body === undefined ? block : within(block, body);
+  deliver<T>(body?: () => T): T | Session {
+    const session = beginAll([...this.deliveries.values()].map((delivery) => () => delivery.deliver()));
+    return body === undefined ? session : within(session, body);
   }
 
   /** Ends a step: every queue is cleared. @throws {RetortError} which lists the deliveries with something left over. */

@@ -8,8 +8,8 @@ import type { TapTarget } from '../../intercept/taps.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { currentScope } from '../../torch/index.ts';
-import { makeBlock, within } from '../block.ts';
-import type { Block } from '../block.ts';
+import { makeSession, within } from '../session.ts';
+import type { Session } from '../session.ts';
 import { conditionOf } from '../held.ts';
 import type { Held } from '../held.ts';
 import { Kept } from './kept.ts';
@@ -69,17 +69,17 @@ export abstract class DistillDelivery {
   }
 
   /**
-   * Keeps or hands out (see {@link overrideData}) until the returned block ends: `using block = delivery.deliver();`.
+   * Keeps or hands out (see {@link overrideData}) until the returned session ends: `using session = delivery.deliver();`.
    * With a function, while it runs (if it is asynchronous, until its promise settles); returns its result.
    */
-  deliver(): Block;
+  deliver(): Session;
   deliver<T>(body: () => T): T;
-  deliver<T>(body?: () => T): T | Block {
-    const block = this.#begin();
-    return body === undefined ? block : within(block, body);
+  deliver<T>(body?: () => T): T | Session {
+    const session = this.#begin();
+    return body === undefined ? session : within(session, body);
   }
 
-  #begin(): Block {
+  #begin(): Session {
     if (this.#depth === 0) {
       const scope = currentScope();
       this.#tap = this.#target.tap(
@@ -88,7 +88,7 @@ export abstract class DistillDelivery {
       );
     }
     this.#depth++;
-    return makeBlock(() => {
+    return makeSession(() => {
       if (--this.#depth > 0) return;
       this.#tap?.[Symbol.dispose]();
       this.#tap = undefined;

@@ -2,7 +2,7 @@
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { Module } from '../../nn/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { beginAll, within } from '../block.ts';
+import { beginAll, within } from '../session.ts';
 import type { Recorder, Recording } from './recorder.ts';
 import { buildRecorder } from './registry.ts';
 

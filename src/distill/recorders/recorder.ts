@@ -6,14 +6,14 @@ import { didYouMean, RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import type { Module, Parameter } from '../../nn/index.ts';
 import { currentScope, isPlainObject } from '../../torch/index.ts';
-import { makeBlock, within } from '../block.ts';
-import type { Block } from '../block.ts';
+import { makeSession, within } from '../session.ts';
+import type { Session } from '../session.ts';
 import { conditionOf } from '../held.ts';
 import type { Held } from '../held.ts';
 import { Call } from './call.ts';
 
 /** A recording under way; ending it (`using`, or `end()`) detaches the recorder and leaves the records readable. */
-export type Recording = Block;
+export type Recording = Session;
 
 /** What is recorded: a name, or the thing itself. */
 export type RecorderSource = string | Module | Parameter | MethodReference | ((...args: never[]) => unknown);
@@ -87,7 +87,7 @@ export abstract class Recorder {
       });
     }
     this.#depth++;
-    return makeBlock(() => {
+    return makeSession(() => {
       if (--this.#depth > 0) return;
       this.#calls = this.#records(); // what still runs has thrown
       this.#tap?.[Symbol.dispose]();

@@ -16,7 +16,7 @@ export const batchAugments = new Registry<BatchAugment, typeof table>('batch aug
 
 export type BatchAugmentConfig = ConfigOf<typeof table>;
 
-export interface RandomBatchAugmentOptions {
+export interface RandomBatchMixingOptions {
   augments: BatchAugmentConfig | readonly BatchAugmentConfig[];
   /** The chance of each; what is left to 1 is the chance that nothing is done. Default null: all alike. */
   probs?: number | readonly number[] | null;
@@ -34,12 +34,12 @@ export const randomBatchAugmentOptions = z.strictObject({
     .exactOptional(),
 });
 
-export class RandomBatchAugment implements BatchAugment {
+export class RandomBatchMixing implements BatchAugment {
   readonly #augments: readonly BatchAugment[];
   readonly #probs: readonly number[];
 
   /** @throws {RetortError} for options that make no sense, not as many chances as augmentations, or more than 1 together. */
-  constructor(options: RandomBatchAugmentOptions) {
+  constructor(options: RandomBatchMixingOptions) {
     const { augments, probs } = checkOptions(randomBatchAugmentOptions, options, new.target.name);
     const configs = (Array.isArray(augments) ? augments : [augments]) as readonly BatchAugmentConfig[];
     this.#augments = configs.map((config) => batchAugments.build(config));
@@ -47,7 +47,7 @@ export class RandomBatchAugment implements BatchAugment {
     const total = given.reduce((sum, prob) => sum + prob, 0);
     if (given.length !== configs.length || total > 1 + 1e-9) {
       throw new RetortError(
-        `RandomBatchAugment: probs: expected ${configs.length} chances of 1 together at most, got [${given.join(', ')}]`,
+        `RandomBatchMixing: probs: expected ${configs.length} chances of 1 together at most, got [${given.join(', ')}]`,
       );
     }
     this.#probs = given;

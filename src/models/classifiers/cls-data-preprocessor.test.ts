@@ -5,7 +5,14 @@ import { refusal } from '../../../test/refusal.ts';
 import { targetsOf } from '../../nn/index.ts';
 import { manualSeed, ops, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { batchAugments, buildModel, ClsDataPreprocessor, CutMix, Mixup, RandomBatchAugment } from '../index.ts';
+import {
+  batchAugments,
+  buildModel,
+  BatchCutMix,
+  BatchMixup,
+  ClsDataPreprocessor,
+  RandomBatchMixing,
+} from '../index.ts';
 import type { ImageClassifier } from '../index.ts';
 
 const labels = [0, 1, 2, 1, 0, 2, 2, 1];
@@ -65,7 +72,7 @@ describe('mixing', () => {
   it('Mixup blends images and labels by one weight', () => {
     manualSeed(5);
     tidy(() => {
-      const { inputs, shares } = new Mixup({ alpha: 0.8 }).mix({ inputs: images(), shares: oneHot() });
+      const { inputs, shares } = new BatchMixup({ alpha: 0.8 }).mix({ inputs: images(), shares: oneHot() });
       expect(shares.sum(1)).toBeAllClose(
         labels.map(() => 1),
         { rtol: 1e-6 },
@@ -88,7 +95,7 @@ describe('mixing', () => {
     manualSeed(seed);
     tidy(() => {
       for (let round = 0; round < 10; round++) {
-        const { inputs, shares } = new CutMix(options).mix({ inputs: images(), shares: oneHot() });
+        const { inputs, shares } = new BatchCutMix(options).mix({ inputs: images(), shares: oneHot() });
         const own = images();
         const kept = Number(inputs.eq(own).to('float32').mean([1, 2, 3]).min().item());
         const changed = inputs.ne(own).to('float32').mean([1, 2, 3]).max().item();
@@ -107,20 +114,20 @@ describe('mixing', () => {
 
   it('picks augmentations by chance, the rest of it being none', () => {
     manualSeed(1);
-    const none = new RandomBatchAugment({ augments: [mixup, { type: 'CutMix', alpha: 1 }], probs: [0, 0] });
+    const none = new RandomBatchMixing({ augments: [mixup, { type: 'CutMix', alpha: 1 }], probs: [0, 0] });
     tidy(() => {
       const batch = { inputs: images(), shares: oneHot() };
       expect(none.mix(batch)).toBe(batch);
-      const half = new RandomBatchAugment({ augments: mixup, probs: 0.5 });
+      const half = new RandomBatchMixing({ augments: mixup, probs: 0.5 });
       const mixed = Array.from({ length: 200 }, () => half.mix(batch) !== batch).filter(Boolean).length;
       expect(mixed).toBeGreaterThan(70);
       expect(mixed).toBeLessThan(130);
     });
-    expect(() => new RandomBatchAugment({ augments: [mixup], probs: [0.6, 0.6] })).toThrow(
+    expect(() => new RandomBatchMixing({ augments: [mixup], probs: [0.6, 0.6] })).toThrow(
       refusal('invalid-argument', 1),
     );
     expect(() => batchAugments.build({ type: 'Mixpu', alpha: 1 })).toThrow(refusal('unknown-name', 'Mixup'));
-    expect(() => new CutMix({ alpha: 0 })).toThrow(refusal('invalid-argument', 'CutMix', 'alpha', 0));
+    expect(() => new BatchCutMix({ alpha: 0 })).toThrow(refusal('invalid-argument', 'CutMix', 'alpha', 0));
   });
 
   it('is done by preprocess in training, and a loss without it is refused', () => {

@@ -6,8 +6,8 @@ import { functional } from '../../nn/index.ts';
 import type { LearnedBatch, Targets } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import { Tensor, tensor, tidy } from '../../torch/index.ts';
-import { RandomBatchAugment } from '../augments/index.ts';
-import type { RandomBatchAugmentOptions } from '../augments/index.ts';
+import { RandomBatchMixing } from '../augments/index.ts';
+import type { RandomBatchMixingOptions } from '../augments/index.ts';
 import { randomBatchAugmentOptions } from '../augments/random-batch-augment.ts';
 import { count, flag } from '../schema.ts';
 
@@ -27,7 +27,7 @@ export interface ClsDataPreprocessorOptions {
   /** Default: the head's. */
   numClasses?: number | null;
   /** Mix the images of training batches. Default null. */
-  batchAugments?: RandomBatchAugmentOptions | null;
+  batchAugments?: RandomBatchMixingOptions | null;
 }
 
 const numbers = z.array(z.number()).readonly().nullable();
@@ -46,7 +46,7 @@ export const clsDataPreprocessorOptions = z.strictObject({
 
 export class ClsDataPreprocessor {
   readonly #options: ClsDataPreprocessorOptions;
-  readonly #augment: RandomBatchAugment | undefined;
+  readonly #augment: RandomBatchMixing | undefined;
 
   /** @throws {RetortError} for options that make no sense, `mean` without `std`, or not as many of both. */
   constructor(options: ClsDataPreprocessorOptions = {}) {
@@ -58,7 +58,7 @@ export class ClsDataPreprocessor {
       );
     }
     this.#options = options;
-    if (batchAugments !== null && batchAugments !== undefined) this.#augment = new RandomBatchAugment(batchAugments);
+    if (batchAugments !== null && batchAugments !== undefined) this.#augment = new RandomBatchMixing(batchAugments);
   }
 
   /** Whether training batches are mixed. */

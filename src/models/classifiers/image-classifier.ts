@@ -12,7 +12,7 @@ import type {
   Outputs,
 } from '../../nn/index.ts';
 import { Tensor, tidy } from '../../torch/index.ts';
-import type { RandomBatchAugmentOptions } from '../augments/index.ts';
+import type { RandomBatchMixingOptions } from '../augments/index.ts';
 import { initialize, isPretrained } from '../initial-weights.ts';
 import type { Backbone, Feature, Head, Neck } from '../parts.ts';
 import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
@@ -27,8 +27,8 @@ export interface ImageClassifierParts<O extends Outputs = Tensor> {
   pretrained?: string | null;
   /** How training batches are mixed: in place of the preprocessor's `batchAugments`. */
   trainCfg?: {
-    augments?: RandomBatchAugmentOptions['augments'] | undefined;
-    probs?: RandomBatchAugmentOptions['probs'] | undefined;
+    augments?: RandomBatchMixingOptions['augments'] | undefined;
+    probs?: RandomBatchMixingOptions['probs'] | undefined;
   } | null;
   /** What is done to images and batches. Default: nothing. */
   dataPreprocessor?: (ClsDataPreprocessorOptions & { type?: 'ClsDataPreprocessor' }) | null;
@@ -60,7 +60,7 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
     const { type: _type, ...options } = dataPreprocessor ?? {};
     const { batchAugments: _mixing, ...ofImages } = options;
     this.preprocessing = Object.keys(ofImages).length === 0 ? '' : JSON.stringify(ofImages);
-    const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
+    const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchMixingOptions };
     const asked = { ...options, ...augments };
     if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);
     const initCfg: InitOption | undefined =

@@ -125,7 +125,7 @@ describe.each(generators.names())('%s', (type) => {
       expect(build({ imgSize: 10, compat: 'mmrazor' }).forward(null, 2).shape).toEqual([2, 3, 8, 8]);
       expect(() => build({ imgSize: 3, compat: 'mmrazor' })).toThrow(refusal('invalid-argument', 'imgSize'));
       expect(() => build({ hiddenChannels: 1 })).toThrow(refusal('invalid-argument', 'hiddenChannels', 2, 1));
-      expect(() => build({ hidenChannels: 1 })).toThrow(refusal('invalid-argument', 'hiddenChannels'));
+      expect(() => build({ hidenChannels: 1 })).toThrow(refusal('unknown-option', 'hidenChannels', 'hiddenChannels'));
     });
   });
 });

@@ -4,7 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { refusal } from '../../../test/refusal.ts';
 import { noGrad, ops, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { buildHead, buildHeadLoss, CrossEntropyLoss, DeiTClsHead, LabelSmoothLoss, LinearClsHead } from '../index.ts';
+import {
+  buildHead,
+  buildHeadLoss,
+  HeadCrossEntropyLoss,
+  DeiTClsHead,
+  LabelSmoothLoss,
+  LinearClsHead,
+} from '../index.ts';
 import { VisionTransformerClsHead } from '../index.ts';
 import { describeHead } from '../models.contract.ts';
 import type { HeadContract } from '../models.contract.ts';
@@ -120,7 +127,7 @@ describe('heads of transformers', () => {
 
 describe('losses of heads', () => {
   it('refuse what contradicts itself', () => {
-    expect(() => new CrossEntropyLoss({ useSoft: true, useSigmoid: true })).toThrow(
+    expect(() => new HeadCrossEntropyLoss({ useSoft: true, useSigmoid: true })).toThrow(
       refusal('invalid-argument', 'useSoft', 'useSigmoid'),
     );
     expect(() => new LabelSmoothLoss({ labelSmoothVal: 1 })).toThrow(
@@ -131,16 +138,16 @@ describe('losses of heads', () => {
     );
     tidy(() => {
       const [scores, classes] = [waves([2, 3]), tensor(BigInt64Array.from([0n, 1n]))];
-      expect(() => new CrossEntropyLoss({ classWeight: [1, 2] }).forward(scores, classes)).toThrow(
+      expect(() => new HeadCrossEntropyLoss({ classWeight: [1, 2] }).forward(scores, classes)).toThrow(
         refusal('invalid-argument', 3, 2),
       );
       expect(() => new LabelSmoothLoss({ labelSmoothVal: 0.1, numClasses: 4 }).forward(scores, classes)).toThrow(
         refusal('invalid-argument', 'numClasses', 4, 3),
       );
-      expect(() => new CrossEntropyLoss({ useSoft: true }).forward(scores, waves([2, 4]))).toThrow(
+      expect(() => new HeadCrossEntropyLoss({ useSoft: true }).forward(scores, waves([2, 4]))).toThrow(
         refusal('invalid-argument', '[2, 4]'),
       );
-      expect(() => new CrossEntropyLoss({ reduction: 'sum' }).forward(scores, classes, { avgFactor: 2 })).toThrow(
+      expect(() => new HeadCrossEntropyLoss({ reduction: 'sum' }).forward(scores, classes, { avgFactor: 2 })).toThrow(
         refusal('invalid-argument', 'avgFactor'),
       );
     });
@@ -149,15 +156,15 @@ describe('losses of heads', () => {
   it('weight samples, and smooth less with less', () => {
     tidy(() => {
       const [scores, classes] = [waves([2, 3]), tensor(BigInt64Array.from([0n, 1n]))];
-      const plain = new CrossEntropyLoss({ reduction: 'none' }).forward(scores, classes).toArray() as number[];
-      const weighted = new CrossEntropyLoss().forward(scores, classes, { weight: tensor([2, 0]), avgFactor: 2 });
+      const plain = new HeadCrossEntropyLoss({ reduction: 'none' }).forward(scores, classes).toArray() as number[];
+      const weighted = new HeadCrossEntropyLoss().forward(scores, classes, { weight: tensor([2, 0]), avgFactor: 2 });
       expect(weighted).toBeAllClose(plain[0]!, { rtol: 1e-6 });
       const smoothed = new LabelSmoothLoss({ labelSmoothVal: 0, reduction: 'none' }).forward(scores, classes);
       expect(smoothed).toBeAllClose(plain, { rtol: 1e-6 });
       const both = new LabelSmoothLoss({ labelSmoothVal: 0.2, reduction: 'sum' }).forward(scores, classes);
       const each = new LabelSmoothLoss({ labelSmoothVal: 0.2, reduction: 'none' }).forward(scores, classes);
       expect(both).toBeAllClose(each.sum(), { rtol: 1e-6 });
-      const built = new CrossEntropyLoss({ labelSmoothing: 0.2, reduction: 'none' }).forward(scores, classes);
+      const built = new HeadCrossEntropyLoss({ labelSmoothing: 0.2, reduction: 'none' }).forward(scores, classes);
       expect(each).toBeAllClose(built, { rtol: 1e-5 });
     });
   });

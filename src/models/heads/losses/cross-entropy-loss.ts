@@ -9,7 +9,7 @@ import { flag, rate } from '../../schema.ts';
 import { classWeights, reduceLoss } from './reduce.ts';
 import type { HeadLossCall, Reduction } from './reduce.ts';
 
-export interface CrossEntropyLossOptions {
+export interface HeadCrossEntropyLossOptions {
   /** Default 1. */
   lossWeight?: number;
   /** How much of each label is spread over all classes, 0 to 1. Default 0. */
@@ -34,7 +34,7 @@ const weights = z.array(z.number()).readonly().nullable();
  * `lossWeight * mean_i(-log softmax(clsScore_i)[target_i])`; with shares as target `-sum_k target_ik log softmax(clsScore_i)_k`;
  * with `useSigmoid` the binary cross entropy of each class, summed over classes where a head averages over samples.
  */
-export class CrossEntropyLoss extends Module {
+export class HeadCrossEntropyLoss extends Module {
   static readonly schema = z.strictObject({
     lossWeight: z.number().exactOptional(),
     labelSmoothing: rate.exactOptional(),
@@ -45,14 +45,14 @@ export class CrossEntropyLoss extends Module {
     posWeight: weights.exactOptional(),
   });
   readonly lossWeight: number;
-  readonly #options: CrossEntropyLossOptions;
+  readonly #options: HeadCrossEntropyLossOptions;
 
   /** @throws {RetortError} when both `useSoft` and `useSigmoid` are set. */
-  constructor(options: CrossEntropyLossOptions = {}) {
-    checkOptions(CrossEntropyLoss.schema, options, new.target.name);
+  constructor(options: HeadCrossEntropyLossOptions = {}) {
+    checkOptions(HeadCrossEntropyLoss.schema, options, new.target.name);
     super();
     if (options.useSoft === true && options.useSigmoid === true) {
-      throw new RetortError('CrossEntropyLoss: useSoft and useSigmoid: expected one of them, got both');
+      throw new RetortError('HeadCrossEntropyLoss: useSoft and useSigmoid: expected one of them, got both');
     }
     this.lossWeight = options.lossWeight ?? 1;
     this.#options = options;
@@ -68,7 +68,7 @@ export class CrossEntropyLoss extends Module {
   #elements(clsScore: Tensor, target: Tensor): Tensor {
     const { useSigmoid = false, useSoft = false, labelSmoothing = 0, classWeight, posWeight } = this.#options;
     const weight = classWeight?.length
-      ? { weight: classWeights('CrossEntropyLoss: classWeight', classWeight, clsScore) }
+      ? { weight: classWeights('HeadCrossEntropyLoss: classWeight', classWeight, clsScore) }
       : {};
     if (!useSigmoid && !useSoft) {
       return functional.crossEntropy(clsScore, target, { ...weight, labelSmoothing, reduction: 'none' });
@@ -79,7 +79,7 @@ export class CrossEntropyLoss extends Module {
       return (weight.weight === undefined ? losses : losses.mul(weight.weight)).sum(-1);
     }
     const positive = posWeight?.length
-      ? { posWeight: classWeights('CrossEntropyLoss: posWeight', posWeight, clsScore) }
+      ? { posWeight: classWeights('HeadCrossEntropyLoss: posWeight', posWeight, clsScore) }
       : {};
     return functional.binaryCrossEntropyWithLogits(clsScore, shares, { ...weight, ...positive, reduction: 'none' });
   }
@@ -95,4 +95,6 @@ export function asShares(clsScore: Tensor, target: Tensor): Tensor {
   );
 }
 
-export const crossEntropyLossEntry = entry(CrossEntropyLoss, { summary: 'Cross entropy, of classes or of shares.' });
+export const crossEntropyLossEntry = entry(HeadCrossEntropyLoss, {
+  summary: 'Cross entropy, of classes or of shares.',
+});

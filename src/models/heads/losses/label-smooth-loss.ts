@@ -6,7 +6,7 @@ import { Module } from '../../../nn/index.ts';
 import { checkOptions, entry } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { count, flag } from '../../schema.ts';
-import { asShares, CrossEntropyLoss } from './cross-entropy-loss.ts';
+import { asShares, HeadCrossEntropyLoss } from './cross-entropy-loss.ts';
 import type { HeadLossCall, Reduction } from './reduce.ts';
 
 export interface LabelSmoothLossOptions {
@@ -43,7 +43,7 @@ export class LabelSmoothLoss extends Module {
     lossWeight: z.number().exactOptional(),
   });
   readonly lossWeight: number;
-  ce: CrossEntropyLoss;
+  ce: HeadCrossEntropyLoss;
   readonly #options: LabelSmoothLossOptions;
 
   /** @throws {RetortError} when `labelSmoothVal` is outside [0, 1). */
@@ -54,7 +54,7 @@ export class LabelSmoothLoss extends Module {
     const useSigmoid = options.useSigmoid ?? mode === 'multi_label';
     this.#options = options;
     this.lossWeight = lossWeight;
-    this.ce = new CrossEntropyLoss({ useSigmoid, useSoft: !useSigmoid, reduction });
+    this.ce = new HeadCrossEntropyLoss({ useSigmoid, useSoft: !useSigmoid, reduction });
   }
 
   /**

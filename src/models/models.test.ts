@@ -118,7 +118,7 @@ describe('GlobalAveragePooling', () => {
   it.each([
     [1, [2, 3, 4]],
     [3, [2, 3, 4, 5, 6]],
-  ])('takes maps of %i axes of places', (dim, shape) => {
+  ])('takes maps of %i spatial axes', (dim, shape) => {
     const pool = buildModel({
       ...(config(small, 32) as object),
       type: 'ImageClassifier',

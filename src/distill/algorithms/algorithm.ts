@@ -58,6 +58,7 @@ const parts = {
   /** The student. */
   architecture: built<Network>('a network'),
 };
+/** Options of {@link Algorithm}. */
 export interface AlgorithmOptions extends OptionsFrom<typeof parts>, OptionsFrom<typeof commonOptions> {}
 
 /** The schema of an algorithm's options: its own, and those of {@link AlgorithmOptions}. Unknown ones are refused. */

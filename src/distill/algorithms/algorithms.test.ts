@@ -52,7 +52,7 @@ describe('SingleTeacherDistill', () => {
     frozen: ['teacher'],
   });
 
-  it('trains the teacher too, where it is told to', () => {
+  it('trains the teacher too, where it is configured to', () => {
     const algorithm = single({ teacherTrainable: true, teacherNormEval: false });
     tidy(() => {
       const losses = algorithm.loss(randn([4, 1, 8, 8]), samples);
@@ -106,7 +106,7 @@ describe('SingleTeacherDistill', () => {
     expect(mode({ compat: 'mmrazor' })).toBe(true);
   });
 
-  it('freezes the student, and leaves its losses out, where it is told to', () => {
+  it('freezes the student, and leaves its losses out, where it is configured to', () => {
     const algorithm = single({ studentTrainable: false, calculateStudentLoss: false });
     expect(algorithm.student.parameters().some((parameter) => parameter.requiresGrad)).toBe(false);
     expect(algorithm.student.training).toBe(false);

@@ -37,6 +37,7 @@ export const dataFreeOptions = {
   /** Update the student before the generator. Default false. */
   studentTrainFirst: z.boolean().default(false),
 };
+/** Options of {@link DataFreeDistillation}. */
 export interface DataFreeDistillationOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof dataFreeOptions> {}
 
@@ -47,6 +48,17 @@ export interface DataFreeDistillationOptions
  *
  * Optimizers go by part: `architecture` and `generator`. Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006;
  * Micaelli and Storkey: Zero-shot Knowledge Transfer, arXiv 1905.09768.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new DataFreeDistillation({
+ *   architecture: student,
+ *   teachers: { teacher },
+ *   generator: new DAFLGenerator({ imgSize: 32, latentDim: 100, hiddenChannels: 128 }),
+ *   distiller,
+ *   generatorDistiller,
+ * });
+ * ```
  */
 export class DataFreeDistillation extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...dataFreeOptions });

@@ -24,6 +24,7 @@ export const emaTeacherOptions = {
   /** Begin with a smaller momentum, `min(momentum, (1 + steps) / (10 + steps))`. Default true. */
   warmup: z.boolean().default(true),
 };
+/** Options of {@link EmaTeacherDistill}. */
 export interface EmaTeacherDistillOptions
   extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'>, OptionsFrom<typeof emaTeacherOptions> {}
 
@@ -31,6 +32,12 @@ export interface EmaTeacherDistillOptions
  * After each optimizer step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.
  *
  * Tarvainen and Valpola: Mean Teachers Are Better Role Models, arXiv 1703.01780.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new EmaTeacherDistill({ architecture: student, teacher: sameArchitecture, distiller, momentum: 0.999 });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class EmaTeacherDistill extends SingleTeacherDistill {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...ofSingleTeacher, ...emaTeacherOptions });

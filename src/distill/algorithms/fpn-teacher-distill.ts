@@ -9,6 +9,12 @@ import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 /**
  * {@link SingleTeacherDistill} whose teacher runs backbone and neck only (`extractFeat`): for methods on features, with a teacher
  * whose head is slow, is another one than the student's, or knows other classes. The teacher has no losses of its own.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new FpnTeacherDistill({ architecture: student, teacher, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class FpnTeacherDistill extends SingleTeacherDistill {
   /** @throws {RetortError} when the teacher has no `extractFeat`. */

@@ -26,6 +26,7 @@ export const multiTeacherOptions = {
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
   foldTeacherNorms: z.boolean().default(false),
 };
+/** Options of {@link MultiTeacherDistill}. */
 export interface MultiTeacherDistillOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof multiTeacherOptions> {}
 
@@ -35,6 +36,12 @@ export interface MultiTeacherDistillOptions
  * several teachers (`SoftLabelEnsemble`) takes a list of records. All teachers are frozen and in evaluation mode.
  *
  * You et al.: Learning from Multiple Teacher Networks, KDD 2017.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new MultiTeacherDistill({ architecture: student, teachers: { res34, res50 }, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class MultiTeacherDistill extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...multiTeacherOptions });

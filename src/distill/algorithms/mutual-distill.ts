@@ -19,6 +19,7 @@ const parts = {
   makeDistiller: z.custom<() => ConfigurableDistiller>((value) => typeof value === 'function', 'expected a function'),
 };
 const mutualSchema = z.strictObject({ ...commonOptions, ...parts });
+/** Options of {@link MutualDistill}. */
 export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'>, OptionsFrom<typeof parts> {}
 
 interface Pair {
@@ -32,6 +33,12 @@ interface Pair {
  * the student's side and j on the teacher's. Losses: `<i>.loss`, `distill.<i>_from_<j>.<name>`.
  *
  * Zhang et al.: Deep Mutual Learning, arXiv 1706.00384.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new MutualDistill({ students: { a, b }, makeDistiller: () => new ConfigurableDistiller(options) });
+ * const losses = algorithm.loss(images, { labels }); // 'a.loss', 'b.loss', 'distill.a_from_b.loss_kl', ...
+ * ```
  */
 export class MutualDistill extends Algorithm {
   /** Of what the base is told: those of the constructor, and the first student as `architecture`. */

@@ -9,6 +9,12 @@ import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
  * `distiller.initOfdConnectors(teacher)` again. They are in checkpoints.
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new OverhaulFeatureDistillation({ architecture: student, teacher, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class OverhaulFeatureDistillation extends SingleTeacherDistill {
   /** @throws {RetortError} when the distiller is not an OFDDistiller. */

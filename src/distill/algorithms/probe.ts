@@ -9,6 +9,7 @@ import { connectorsOf, sourcesOf } from '../distillers/index.ts';
 import type { ArgumentMapping, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Algorithm } from './algorithm.ts';
 
+/** A recorder as {@link probe} saw it. */
 export interface ProbedRecorder {
   distiller: string;
   side: 'student' | 'teacher';
@@ -21,6 +22,7 @@ export interface ProbedRecorder {
   shapes: string;
 }
 
+/** What {@link probe} saw a loss be given for one of its arguments. */
 export interface ProbedArgument {
   loss: string;
   argument: string;
@@ -30,6 +32,7 @@ export interface ProbedArgument {
   shapes: string;
 }
 
+/** What {@link probe} found. */
 export interface ProbeReport {
   recorders: readonly ProbedRecorder[];
   arguments: readonly ProbedArgument[];
@@ -41,6 +44,7 @@ export interface ProbeReport {
   warnings: readonly string[];
 }
 
+/** Options of {@link probe}. */
 export interface ProbeOptions {
   /** Parameters that some optimizer moves; connectors and students outside are reported. Default: not looked at. */
   optimized?: ReadonlySet<Tensor>;

@@ -194,6 +194,7 @@ const table = {
   }),
 };
 
+/** The algorithms that configs can name, each with the schema of its options. */
 export const algorithms = new Registry<Algorithm, typeof table>('algorithm', table);
 
 /**

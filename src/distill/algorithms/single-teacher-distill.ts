@@ -43,10 +43,19 @@ export const singleTeacherOptions = {
    */
   foldTeacherNorms: z.boolean().default(false),
 };
+/** Options of {@link SingleTeacherDistill}. */
 export interface SingleTeacherDistillOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof singleTeacherOptions> {}
 
-/** Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`. */
+/**
+ * Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new SingleTeacherDistill({ architecture: student, teacher, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
+ */
 export class SingleTeacherDistill extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...singleTeacherOptions });
   readonly teacher: Network;

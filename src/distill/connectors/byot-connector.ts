@@ -26,6 +26,7 @@ const own = {
   /** Of the separable convolutions. Attention, made at `H / stride`, is enlarged twofold: only 2 fits. Default 2. */
   stride: z.literal([1, 2]).optional(),
 };
+/** Options of {@link BYOTConnector}. */
 export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
@@ -35,6 +36,12 @@ export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<type
  *
  * Under `compat` the default stride is 1, as in MMRazor, whose forward then fails: the attention is twice as large as x.
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
+ *
+ * @example
+ * ```ts
+ * const connector = new BYOTConnector({ inChannels: 16, outChannels: 64, numClasses: 10, expansion: 1, poolSize: 2 });
+ * const [features, logits] = connector.forward(randn([2, 16, 8, 8])); // (2, 64), (2, 10)
+ * ```
  */
 export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = aliased(connectorSchema(own), {

@@ -31,7 +31,7 @@ function maskOf(more: object): MGDConnector {
   return connector;
 }
 
-it('masks places with probability lambdaMgd, or whole channels', () => {
+it('masks positions with probability lambdaMgd, or whole channels', () => {
   tidy(() => {
     manualSeed(7);
     const x = ones([16, 4, 24, 24]);
@@ -73,7 +73,7 @@ it("draws from libtorch's generator: a seed and a saved state give the masks aga
   });
 });
 
-it('aligns only channels that differ, and refuses probabilities that are none', () => {
+it('aligns only channels that differ, and refuses values that are not probabilities', () => {
   tidy(() => {
     const same = new MGDConnector({ studentChannels: 4, teacherChannels: 4 });
     expect(same.align).toBe(null);

@@ -15,6 +15,13 @@ import { requireMap, requireTensor, shown } from './shapes.ts';
  * after. Under `compat` it
  * is neither saved nor expected, as in MMRazor.
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ *
+ * @example
+ * ```ts
+ * const connector = new OFDTeacherConnector();
+ * connector.initMargin(new BatchNorm2d(16));
+ * const cut = connector.forward(randn([2, 16, 8, 8])); // (2, 16, 8, 8), nothing below the margin
+ * ```
  */
 export class OFDTeacherConnector extends Connector {
   static override readonly schema = connectorSchema({});

@@ -52,7 +52,7 @@ it('gives frozen factors after pretraining: no gradient, and batch norms that do
   });
 });
 
-it('refuses a phase that is none', () => {
+it('refuses an unknown phase', () => {
   expect(() => buildConnector({ type: 'Paraphraser', inChannels: 1, outChannels: 1, phase: 'test' })).toThrow(
     refusal('invalid-argument', 'phase', 'test'),
   );

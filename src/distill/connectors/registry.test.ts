@@ -38,7 +38,7 @@ it('a list is a sequence, a module is taken as it is', () => {
   });
 });
 
-it('errors name the place', () => {
+it('errors name the location in the config', () => {
   expect(() => buildConnector([{ type: 'Trnslator' }], 'connector "neck"')).toThrow(
     refusal('unknown-name', 'neck', 'Trnslator', 'Translator', '[0]'),
   );

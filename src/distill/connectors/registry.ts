@@ -35,6 +35,7 @@ const table = {
   Translator: translator,
 };
 
+/** The connectors that configs can name, each with the schema of its options. */
 export const connectors = new Registry<Connector, typeof table>('connector', table);
 
 /** What stands for a connector: `{ type, ...options }`, a module that is built already, or a list of them: a sequence. */

@@ -80,7 +80,7 @@ it.each(['dropout', 'dropout2d'] as const)('%s follows the mode; under compat it
   });
 });
 
-it('refuses names that are none, with the nearest', () => {
+it('refuses unknown names, with the nearest', () => {
   const build = (config: object): unknown => buildConnector({ type: 'TorchFunctionalConnector', ...config });
   expect(() => build({})).toThrow(refusal('invalid-argument', 'functionName'));
   expect(() => build({ functionName: 'fake' })).toThrow(refusal('invalid-argument', 'functionName', 'fake'));

@@ -39,7 +39,7 @@ it.each<[TorchNNConnectorOptions['moduleName'], object, number[]]>([
   });
 });
 
-it('refuses names that are none, with the nearest', () => {
+it('refuses unknown names, with the nearest', () => {
   const build = (config: object): unknown => buildConnector({ type: 'TorchNNConnector', ...config });
   expect(() => build({})).toThrow(refusal('invalid-argument', 'moduleName'));
   expect(() => build({ moduleName: 'fake' })).toThrow(refusal('invalid-argument', 'moduleName', 'fake'));

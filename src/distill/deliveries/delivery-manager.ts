@@ -6,8 +6,24 @@ import type { Session } from '../session.ts';
 import type { DistillDelivery } from './delivery.ts';
 import { buildDelivery } from './registry.ts';
 
+/** Deliveries, or their configs, by name. */
 export type DeliveryConfigs = Readonly<Record<string, TypedConfig | DistillDelivery>>;
 
+/**
+ * Several deliveries by name, begun and ended together, all on the teacher's or all on the student's side.
+ *
+ * @example
+ * ```ts
+ * const deliveries = new DistillDeliveryManager({
+ *   targets: { type: 'MethodOutputs', source: { class: Head, method: 'getTargets' } },
+ * });
+ * deliveries.overrideData = false;
+ * deliveries.deliver(() => teacher.forward(images));
+ * deliveries.overrideData = true;
+ * deliveries.deliver(() => student.forward(images)); // with the teacher's targets
+ * deliveries.endStep();
+ * ```
+ */
 export class DistillDeliveryManager {
   /** The deliveries by name, in the order of the config. */
   readonly deliveries: ReadonlyMap<string, DistillDelivery>;

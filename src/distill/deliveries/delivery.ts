@@ -38,6 +38,11 @@ export interface DeliveryOptions extends OptionsFrom<typeof own> {}
 /** The schema of a delivery's options, those of its address among them. */
 export const deliverySchema = z.strictObject({ ...own, ...ofAddress });
 
+/**
+ * What every delivery does: while the teacher runs ({@link overrideData} false) what the target returns is kept in a queue, while the student
+ * runs (true) the target is not executed and gets the kept outputs, the oldest first. Kept tensors live in the scope in which the delivery
+ * began for the teacher, the training step as a rule.
+ */
 export abstract class DistillDelivery {
   /** False while the teacher runs, whose outputs are kept; true while the student runs, who gets them. */
   overrideData = false;

@@ -2,6 +2,7 @@
 import { RetortError } from '../../errors.ts';
 import { isPlainObject } from '../../torch/index.ts';
 
+/** A position in an array, or a key of a plain object or Map. */
 export type PartKey = number | string;
 
 /**

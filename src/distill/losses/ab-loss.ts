@@ -14,6 +14,7 @@ const own = {
   /** How far beyond the boundary, at 0, the student's neuron is to be. Default 1. */
   margin: z.number().default(1),
 };
+/** Options of {@link ABLoss}. */
 export interface ABLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape. */

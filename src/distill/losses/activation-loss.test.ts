@@ -23,7 +23,7 @@ it('is minus the mean of |x|, or minus the norm', () => {
   });
 });
 
-it('refuses norms that are none', () => {
+it('refuses unknown norms', () => {
   expect(() => new ActivationLoss({ normType: 'max' as never })).toThrow(
     refusal('invalid-argument', 'abs', 'norm', 'max', 'normType'),
   );

@@ -21,8 +21,10 @@ const own = {
   /** Width of queries and keys. Default 128. */
   qkDim: z.int().positive().default(128),
 };
+/** Options of {@link AFDLoss}. */
 export interface AFDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link AFDLoss} compares. */
 export interface AFDLossArguments {
   /** The student's maps `(N, C, H, W)` of several layers: map it to a list of records. */
   sFeatures: readonly Tensor[];

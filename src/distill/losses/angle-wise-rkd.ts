@@ -17,6 +17,7 @@ const own = {
   /** Make each sample a unit vector first. Default true. */
   withL2Norm: z.boolean().default(true),
 };
+/** Options of {@link AngleWiseRKD}. */
 export interface AngleWiseRKDOptions extends OptionsFrom<typeof own>, Omit<OpenTeacherOptions, 'lossWeight'> {}
 
 /** Features or logits `(N, ...)`; only N must agree. */

@@ -47,7 +47,7 @@ it('gives no gradient to a sample that is all zero', () => {
   });
 });
 
-it('refuses other places, and suggests to resize', () => {
+it('refuses other positions, and suggests resizing', () => {
   tidy(() => {
     const { sFeature } = args();
     const tFeature = zeros([2, 5, 4, 4], { dtype: 'float64' });

@@ -51,7 +51,7 @@ it('takes maps in any memory format, and keeps the teacher constant when told', 
   });
 });
 
-it('refuses logits without places', () => {
+it('refuses logits without positions', () => {
   tidy(() => {
     const logits = tensor([[1, 2]]);
     const call = (): unknown => new ChannelWiseDivergence().forward({ predsS: logits, predsT: logits });

@@ -15,6 +15,7 @@ const own = {
   /** Temperature of the cosines on both sides. Default 0.04. */
   tau: z.number().positive().default(0.04),
 };
+/** Options of {@link CompRessLoss}. */
 export interface CompRessLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings `(N, ...)`; only N must agree. */
 export type CompRessLossArguments = FeaturePair;
@@ -47,12 +48,12 @@ export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typ
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: CompRessLossArguments): Tensor {
     requireSameBatch('CompRessLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) => this.#neighbours(x));
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) => this.#neighbors(x));
     return this.weigh(functional.klTerms(teacher, student).sum(1).mean());
   }
 
   /** Log-probabilities of the other samples, `(N, ...)` to `(N, N)`; the diagonal is so low that it counts for nothing. */
-  #neighbours(feature: Tensor): Tensor {
+  #neighbors(feature: Tensor): Tensor {
     const scores = cosines(flattened(feature)).div(this.options.tau);
     const self = eye(scores.shape[0]!, { device: scores.device }).gt(0);
     return scores.maskedFill(self, -2 / this.options.tau - 1e4).logSoftmax(1);

@@ -15,6 +15,7 @@ const own = {
   /** The axis of the vectors; the mean is taken over all others. Default 1: classes, channels. */
   dim: z.int().default(1),
 };
+/** Options of {@link CosineLoss}. */
 export interface CosineLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Logits or features of one shape, `(N, D)` or `(N, C, H, W)`; with `mask`, those without the axis `dim` that count. */
 export interface CosineLossArguments extends FeaturePair, Masked {}

@@ -29,8 +29,10 @@ const own = {
   /** Keeps the constant of the noise from 0. Default 1e-7. */
   eps: z.number().nonnegative().default(1e-7),
 };
+/** Options of {@link CRDLoss}. */
 export interface CRDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link CRDLoss} compares. */
 export interface CRDLossArguments {
   /** The student's features, `(N, dimOut)`, unit vectors: through CRDConnector. */
   sFeats: Tensor;

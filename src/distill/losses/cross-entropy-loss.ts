@@ -26,8 +26,10 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
+/** Options of {@link CrossEntropyLoss}. */
 export interface CrossEntropyLossOptions extends LossOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link CrossEntropyLoss} compares. */
 export type CrossEntropyLossArguments = DivergenceArguments;
 
 /**

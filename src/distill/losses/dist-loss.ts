@@ -23,10 +23,12 @@ const own = {
    */
   eps: z.number().positive().default(1e-8),
 };
+/** Options of {@link DISTLoss}. */
 export interface DISTLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link DISTLoss} compares. */
 export interface DISTLossArguments extends Masked {
-  /** The student's logits, `(N, C)`, or with more positions: each place of a sample by itself, then the mean. */
+  /** The student's logits, `(N, C)`, or with more positions: each position of a sample by itself, then the mean. */
   logitsS: Tensor;
   /** The teacher's logits, of the same shape. */
   logitsT: Tensor;

@@ -18,6 +18,7 @@ const own = {
   /** Make each sample a unit vector first. Default true. */
   withL2Norm: z.boolean().default(true),
 };
+/** Options of {@link DistanceWiseRKD}. */
 export interface DistanceWiseRKDOptions extends OptionsFrom<typeof own>, Omit<OpenTeacherOptions, 'lossWeight'> {}
 
 /** Features or logits `(N, ...)`; only N must agree. */

@@ -104,7 +104,7 @@ it('keeps the teacher constant when told, and takes labels (N, 1)', () => {
   });
 });
 
-it('refuses a label that is no class, one class only, and reductions that are none', () => {
+it('refuses a label outside the classes, one class only, and unknown reductions', () => {
   tidy(() => {
     const { predsS, predsT } = args();
     const call = (gtLabels: Tensor) => (): unknown => new DKDLoss().forward({ predsS, predsT, gtLabels });

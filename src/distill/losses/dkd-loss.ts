@@ -24,6 +24,7 @@ const own = {
   /** Over positions, each of them a sample: `'none'` gives theirs, `'mean'` and `'batchmean'` its mean, `'sum'` its sum. Default `'batchmean'`. */
   reduction: z.enum(reductions).default('batchmean'),
 };
+/** Options of {@link DKDLoss}. */
 export interface DKDLossOptions extends OpenTeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
 /** Logits of two classes or more. */

@@ -17,13 +17,15 @@ const own = {
   maskL2Weight: z.number().default(7e-5),
   /** Weight of what is pooled for each channel. Default 4e-3. */
   channelWeight: z.number().default(4e-3),
-  /** Weight of what is pooled for each place. Default 4e-3. */
+  /** Weight of what is pooled for each position. Default 4e-3. */
   spatialWeight: z.number().default(4e-3),
   /** Weight of the relations. Default 7e-5. */
   nonlocalWeight: z.number().default(7e-5),
 };
+/** Options of {@link FBKDLoss}. */
 export interface FBKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link FBKDLoss} compares. */
 export interface FBKDLossArguments {
   /**
    * What FBKDStudentConnector gives: spatial mask `(N, 1, H, W)`, channel mask (not used), channel pool `(N, C)`, spatial pool

@@ -6,6 +6,7 @@ import { sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link FeatureMSE}. */
 export type FeatureMSEOptions = TeacherOptions;
 /** Features of one shape; maps `(N, C, H, W)` may differ in height and width. */
 export type FeatureMSEArguments = FeaturePair;

@@ -1,4 +1,4 @@
-// Focal and global distillation for detectors: objects and background apart, attention, and the relations between places.
+// Focal and global distillation for detectors: objects and background apart, attention, and the relations between positions.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
@@ -28,6 +28,7 @@ const own = {
   /** Weight of the global part. Default 0.000005. */
   lambda: z.number().nonnegative().default(0.000005),
 };
+/** Options of {@link FGDLoss}. */
 export interface FGDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Maps `(N, C, H, W)` of one shape; the boxes of each image. */
@@ -88,9 +89,13 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     const image = args.inputs.shape.slice(2) as [number, number];
     const masks = focalMasks(boxesOf('FGDLoss', args, n), { image, map: [height, width] });
     const [ours, theirs] = [this.#attention(student), this.#attention(teacher)];
-    const squares = student.sub(teacher).square().mul(theirs.places).mul(theirs.channels);
+    const squares = student.sub(teacher).square().mul(theirs.positions).mul(theirs.channels);
     const within = (mask: Tensor): Tensor => squares.mul(mask.to(squares)).sum();
-    const attention = ours.places.sub(theirs.places).abs().sum().add(ours.channels.sub(theirs.channels).abs().sum());
+    const attention = ours.positions
+      .sub(theirs.positions)
+      .abs()
+      .sum()
+      .add(ours.channels.sub(theirs.channels).abs().sum());
     const related = withContext(student, this.conv_mask_s, this.channel_add_conv_s).sub(
       withContext(teacher, this.conv_mask_t, this.channel_add_conv_t),
     );
@@ -104,17 +109,17 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
   }
 
   /** Of positions, `(N, 1, H, W)`, and of channels, `(N, C, 1, 1)`. */
-  #attention(map: Tensor): { places: Tensor; channels: Tensor } {
+  #attention(map: Tensor): { positions: Tensor; channels: Tensor } {
     const [, c, height, width] = map.shape as [number, number, number, number];
     const size = map.abs();
-    const places = size
+    const positions = size
       .mean(1, true)
       .div(this.options.tau)
       .flatten(2)
       .softmax(2)
       .mul(height * width);
     const channels = size.mean([2, 3], true).div(this.options.tau).softmax(1).mul(c);
-    return { places: places.view([-1, 1, height, width]), channels };
+    return { positions: positions.view([-1, 1, height, width]), channels };
   }
 
   #check({ sFeature, tFeature, inputs }: FGDLossArguments): void {

@@ -19,6 +19,7 @@ const own = {
   /** One for each pair of layers. Default: 1. */
   weights: z.array(z.number()).optional().readonly(),
 };
+/** Options of {@link FSPLoss}. */
 export interface FSPLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of two or more layers, in their order; each layer's channels are the same on both sides. */
 export type FSPLossArguments = LayerPair;
@@ -52,7 +53,7 @@ export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no lists of maps of the same length, or whose channels differ. */
+  /** @throws {RetortError} for features that are not lists of maps of the same length, or whose channels differ. */
   override forward({ sFeatures, tFeatures }: FSPLossArguments): Tensor {
     requireLayers('FSPLoss', { sFeatures, tFeatures }, 2);
     const pairs = sFeatures.length - 1;

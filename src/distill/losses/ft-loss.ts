@@ -8,6 +8,7 @@ import { openTeacherSchema, sides } from './common/sides.ts';
 import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link FTLoss}. */
 export type FTLossOptions = OpenTeacherOptions;
 /** Factors of one shape, `(N, ...)`. */
 export type FTLossArguments = FeaturePair;

@@ -13,6 +13,7 @@ const own = {
   /** Temperature of the cosines. Default 0.1. */
   tau: z.number().positive().default(0.1),
 };
+/** Options of {@link InfoNCELoss}. */
 export interface InfoNCELossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings of one shape, `(N, D)`; more dimensions are flattened. */
 export type InfoNCELossArguments = FeaturePair;

@@ -16,8 +16,10 @@ const own = {
   /** Average over the batches of all processes that train together; in one process nothing changes. Default true. */
   gather: z.boolean().default(true),
 };
+/** Options of {@link InformationEntropyLoss}. */
 export interface InformationEntropyLossOptions extends LossOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link InformationEntropyLoss} compares. */
 export interface InformationEntropyLossArguments {
   /** The teacher's logits on generated images, `(N, C)` or with more positions. */
   predsT: Tensor;

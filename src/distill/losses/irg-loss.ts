@@ -21,6 +21,7 @@ const own = {
   /** Weight of how samples move from one layer to the next (the transformation). Default 5. */
   transformWeight: z.number().default(5),
 };
+/** Options of {@link IRGLoss}. */
 export interface IRGLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)`, and maps `(N, C, H, W)` of one or more layers in their order; the maps of the sides may differ in shape. */
@@ -29,7 +30,7 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
 /**
  * `lossWeight * (vertexWeight mean (predsS - predsT)^2 + edgeWeight mean_l mean (E(s_l) - E(t_l))^2 + transformWeight mean_l
  * mean (T(s_l, s_(l+1)) - T(t_l, t_(l+1)))^2)`. `E(x)_ij = |x_i - x_j|^2` of flattened samples, and `T(x, y)_i = |x_i -
- * y_i|^2` of channel means over places; each is divided by its greatest element. The authors' layers treat that element as a
+ * y_i|^2` of channel means over positions; each is divided by its greatest element. The authors' layers treat that element as a
  * constant in the gradient; here it is differentiated.
  *
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.

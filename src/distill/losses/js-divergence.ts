@@ -14,7 +14,9 @@ const own = {
    */
   beta: z.number().gt(0).lt(1).default(0.5),
 };
+/** Options of {@link JSDivergence}. */
 export interface JSDivergenceOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
+/** What {@link JSDivergence} compares. */
 export type JSDivergenceArguments = DivergenceArguments;
 
 /**

@@ -16,6 +16,7 @@ import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/si
 import { DistillLoss, reductions } from './loss.ts';
 import type { Reduction } from './loss.ts';
 
+/** How {@link KDSoftCELoss} reduces the terms of positions. */
 export type SoftCEReduction = Exclude<Reduction, 'batchmean'>;
 
 const own = {
@@ -30,6 +31,7 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
+/** Options of {@link KDSoftCELoss}. */
 export interface KDSoftCELossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits of one shape, which of their positions count, and a weight for each. */

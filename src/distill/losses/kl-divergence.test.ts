@@ -41,7 +41,7 @@ it('is finite in value and gradient for any logits up to 1e4, the teacher kept',
   );
 });
 
-it('refuses options that are none, and suggests a connector for shapes that differ', () => {
+it('refuses unknown options, and suggests a connector for shapes that differ', () => {
   const loss = new KLDivergence();
   const [predsS, predsT] = [tensor([[1, 2]]), tensor([[1, 2, 3]])];
   expect(() => loss.forward({ predsS, predsT })).toThrow(

@@ -4,8 +4,10 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link KLDivergence}. */
 export type KLDivergenceOptions = DivergenceOptions;
 
+/** What {@link KLDivergence} compares. */
 export type KLDivergenceArguments = DivergenceArguments;
 
 /**

@@ -52,7 +52,7 @@ it('with a negative weight reaches a generator through student and teacher', () 
   });
 });
 
-it('broadcasts under compat only, and refuses reductions that are none', () => {
+it('broadcasts under compat only, and refuses unknown reductions', () => {
   tidy(() => {
     const given = { sFeature: tensor([[1, 2]]), tFeature: tensor([[1], [3]]) };
     expect(() => new L1Loss().forward(given)).toThrow(refusal('invalid-argument', 'L1Loss', 'sFeature', 'tFeature'));

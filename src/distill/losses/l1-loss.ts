@@ -14,6 +14,7 @@ const own = {
   /** `mean` over all elements, `batchmean` the sum over N. Default `'mean'`. */
   reduction: z.enum(reductions).default('mean'),
 };
+/** Options of {@link L1Loss}. */
 export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** How PyTorch's older options, which MMRazor still has, say a reduction; `null` says nothing. */

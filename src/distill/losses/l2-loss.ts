@@ -20,6 +20,7 @@ const own = {
   /** The distance between the two batches, `sqrt(sum (s - t)^2)`, not divided by anything. Default false. */
   dist: z.boolean().default(false),
 };
+/** Options of {@link L2Loss}. */
 export interface L2LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features of one shape, `(N, ...)`. */

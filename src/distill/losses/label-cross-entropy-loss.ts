@@ -32,8 +32,10 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
+/** Options of {@link LabelCrossEntropyLoss}. */
 export interface LabelCrossEntropyLossOptions extends LossOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link LabelCrossEntropyLoss} compares. */
 export interface LabelCrossEntropyLossArguments extends Labeled {
   /** The student's logits, `(N, C)` or with more positions. */
   predsS: Tensor;

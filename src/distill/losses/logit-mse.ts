@@ -8,7 +8,9 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link LogitMSE}. */
 export interface LogitMSEOptions extends TeacherOptions, ClassOptions {}
+/** What {@link LogitMSE} compares. */
 export type LogitMSEArguments = DivergenceArguments;
 
 /**

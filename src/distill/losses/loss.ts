@@ -15,6 +15,7 @@ export interface LossArguments {
   readonly classes?: readonly string[];
 }
 
+/** Whose numbers a loss, connector or distiller gives where they differ: MMRazor's. */
 export type Compat = 'mmrazor';
 
 const common = {
@@ -27,7 +28,7 @@ const common = {
   compat: z.literal('mmrazor').optional(),
 };
 
-/** What every loss may be told. */
+/** The options of every loss. */
 export interface LossOptions extends OptionsFrom<typeof common> {}
 
 /** {@link LossOptions} once they are checked, with defaults. */
@@ -41,6 +42,18 @@ export function lossSchema<S extends z.ZodRawShape>(own: S) {
 /**
  * A distillation loss. A new one declares its options in `static schema`, made by {@link lossSchema}, and finds them, checked
  * and with defaults, in `this.options`; their type is `Settings`, such as `LossSettings & SettingsFrom<typeof own>`.
+ *
+ * @example
+ * ```ts
+ * class GapLoss extends DistillLoss {
+ *   static override readonly schema = lossSchema({});
+ *   override readonly inputs = { required: ['sFeature', 'tFeature'] };
+ *
+ *   override forward({ sFeature, tFeature }: FeaturePair): Tensor {
+ *     return this.weigh(sFeature.sub(tFeature.detach()).abs().mean());
+ *   }
+ * }
+ * ```
  */
 export abstract class DistillLoss<Settings extends LossSettings = LossSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */

@@ -12,6 +12,7 @@ const own = {
   /** The weight of the paper, besides `lossWeight`. Default 2e-5. */
   alphaMgd: z.number().default(2e-5),
 };
+/** Options of {@link MGDLoss}. */
 export interface MGDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature maps `(N, C, H, W)` of one shape; the student's through MGDConnector. */

@@ -19,6 +19,7 @@ const own = {
   /** Weight of the relations of values. Default 1. */
   valueWeight: z.number().default(1),
 };
+/** Options of {@link MiniLMLoss}. */
 export interface MiniLMLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Queries, keys and values of one layer, each `(N, heads, L, d)`; `d` may differ between the sides. */

@@ -24,7 +24,9 @@ const own = {
   /** Weight of the class level. Default 1. */
   classWeight: z.number().default(1),
 };
+/** Options of {@link MLKDLoss}. */
 export interface MLKDLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+/** What {@link MLKDLoss} compares. */
 export type MLKDLossArguments = DivergenceArguments;
 
 /**

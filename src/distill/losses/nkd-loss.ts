@@ -18,8 +18,10 @@ const own = {
   /** Weight of the other classes. Default 1.5. */
   gamma: z.number().default(1.5),
 };
+/** Options of {@link NKDLoss}. */
 export interface NKDLossOptions extends TeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link NKDLoss} compares. */
 export interface NKDLossArguments extends LogitPair, Labeled {}
 
 /**

@@ -21,6 +21,7 @@ const own = {
    */
   sigmaSquared: z.number().positive().optional(),
 };
+/** Options of {@link NSTLoss}. */
 export interface NSTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, and the larger map is average-pooled to the smaller. */
 export type NSTLossArguments = FeaturePair;
@@ -50,7 +51,7 @@ export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps, or of batches that differ. */
+  /** @throws {RetortError} for features that are not maps, or of batches that differ. */
   override forward({ sFeature, tFeature }: NSTLossArguments): Tensor {
     requireRank('NSTLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('NSTLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');

@@ -13,13 +13,15 @@ import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.
 import { DistillLoss } from './loss.ts';
 
 const own = {
-  /** Exponent: above 1 it favours the target where the teacher is sure. Default 1. */
+  /** Exponent: above 1 it favors the target where the teacher is sure. Default 1. */
   gamma: z.number().positive().default(1),
   /** Temperature of both sides. Default 1. */
   tau: z.number().positive().default(1),
 };
+/** Options of {@link OFALoss}. */
 export interface OFALossOptions extends TeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link OFALoss} compares. */
 export interface OFALossArguments extends LogitPair, Labeled {}
 
 /**

@@ -12,6 +12,7 @@ const own = {
   /** What the sum is divided by, besides N. Default 1000. */
   mulFactor: z.number().positive().default(1000),
 };
+/** Options of {@link OFDLoss}. */
 export interface OFDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape; the teacher's through OFDTeacherConnector. */

@@ -7,8 +7,10 @@ import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions, LossSettings } from './loss.ts';
 
+/** Options of {@link OnehotLikeLoss}. */
 export interface OnehotLikeLossOptions extends LossOptions, ClassOptions {}
 
+/** What {@link OnehotLikeLoss} compares. */
 export interface OnehotLikeLossArguments {
   /** The teacher's logits on generated images, `(N, C)` or with more positions. */
   predsT: Tensor;

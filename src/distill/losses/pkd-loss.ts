@@ -14,8 +14,10 @@ const own = {
   /** Where sizes differ, bring the student's map to the teacher's size; false: the teacher's to the student's. Default true. */
   resizeStu: z.boolean().default(true),
 };
+/** Options of {@link PKDLoss}. */
 export interface PKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link PKDLoss} compares. */
 export interface PKDLossArguments {
   /** The student's feature maps, `(N, C, H, W)`: one, or one for each level. */
   predsS: Tensor | Iterable<Tensor>;
@@ -24,7 +26,7 @@ export interface PKDLossArguments {
 }
 
 /**
- * `lossWeight * sum_levels mean (n(s) - n(t))^2 / 2`, `n(x) = (x - mean) / (std + 1e-6)` of each channel over samples and places
+ * `lossWeight * sum_levels mean (n(s) - n(t))^2 / 2`, `n(x) = (x - mean) / (std + 1e-6)` of each channel over samples and positions
  * (the unbiased deviation): about `1 - r`, Pearson's correlation. Maps of other sizes are resized (bilinear).
  *
  * Cao et al.: PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.

@@ -6,6 +6,7 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link PKTLoss}. */
 export type PKTLossOptions = TeacherOptions;
 /** Features `(N, ...)`; only N must agree. */
 export type PKTLossArguments = FeaturePair;

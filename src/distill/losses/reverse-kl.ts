@@ -4,7 +4,9 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link ReverseKL}. */
 export type ReverseKLOptions = DivergenceOptions;
+/** What {@link ReverseKL} compares. */
 export type ReverseKLArguments = DivergenceArguments;
 
 /**

@@ -13,7 +13,9 @@ const own = {
   /** From the student (the paper's SRKL) and not from the teacher (SKL). Default false. */
   reverse: z.boolean().default(false),
 };
+/** Options of {@link SkewKL}. */
 export interface SkewKLOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
+/** What {@link SkewKL} compares. */
 export type SkewKLArguments = DivergenceArguments;
 
 /**

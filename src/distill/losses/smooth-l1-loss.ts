@@ -13,6 +13,7 @@ const own = {
   /** Where the parabola ends. Default 1. */
   beta: z.number().positive().default(1),
 };
+/** Options of {@link SmoothL1Loss}. */
 export interface SmoothL1LossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features or logits of one shape. */
 export type SmoothL1LossArguments = FeaturePair;

@@ -25,8 +25,10 @@ const own = {
    */
   space: z.enum(['probability', 'logit']).default('probability'),
 };
+/** Options of {@link SoftLabelEnsemble}. */
 export interface SoftLabelEnsembleOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link SoftLabelEnsemble} compares. */
 export interface SoftLabelEnsembleArguments extends Masked {
   /** The student's logits, `(N, C)` or with more positions. */
   predsS: Tensor;

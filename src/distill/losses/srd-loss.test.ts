@@ -52,7 +52,7 @@ it('adds KL of probabilities in its place', () => {
   ).toBeLessThan(1e-9);
 });
 
-it('takes the mean of maps over their places', () => {
+it('takes the mean of maps over their positions', () => {
   const maps = () => ({
     ...args(),
     sFeature: wave({ shape: [4, 3, 2, 2], a: 0.71, b: 0.2 }),

@@ -19,8 +19,10 @@ const own = {
   /** What is compared there: logits, by their squared difference, or probabilities, by KL. Default `'logits'`. */
   match: z.enum(['logits', 'probabilities']).default('logits'),
 };
+/** Options of {@link SRDLoss}. */
 export interface SRDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link SRDLoss} compares. */
 export interface SRDLossArguments extends FeaturePair {
   /** The weight of the teacher's classifier, `(K, D)`: a recorder of type `Parameter` gives it. */
   classifierWeight: Tensor;
@@ -30,7 +32,7 @@ export interface SRDLossArguments extends FeaturePair {
 
 /**
  * `lossWeight * (alpha mean (s - t)^2 + beta mean (W s - W t)^2)`: `s` and `t` are the last features, `(N, D)` (of maps `(N,
- * D, H, W)` the mean over places), `W` the teacher's classifier, a constant. With `match: 'probabilities'` the second term is
+ * D, H, W)` the mean over positions), `W` the teacher's classifier, a constant. With `match: 'probabilities'` the second term is
  * `KL(softmax(W t + b) || softmax(W s + b))`, the paper's first formula, which the squared difference then outdid.
  *
  * Yang, Martinez, Bulat, Tzimiropoulos: Knowledge Distillation via Softmax Regression Representation Learning, ICLR 2021.

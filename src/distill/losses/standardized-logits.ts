@@ -20,6 +20,7 @@ const own = {
   /** Added to the variance, so that a constant row becomes zeros with a finite gradient. Default 1e-7. */
   eps: z.number().positive().default(1e-7),
 };
+/** Options of {@link StandardizedLogits}. */
 export interface StandardizedLogitsOptions extends LossOptions, OptionsFrom<typeof own> {}
 /** The same in a config, where the loss may be one too. */
 export interface StandardizedLogitsConfig extends Omit<StandardizedLogitsOptions, 'loss'> {

@@ -29,7 +29,7 @@ it('is KL from a softened virtual teacher', () => {
   ).toBeLessThan(1e-9);
 });
 
-it('refuses labels that are no int64, or not one for each sample', () => {
+it('refuses labels that are not int64, or not one for each sample', () => {
   tidy(() => {
     const { predsS } = args();
     expect(() => new TfKDLoss().forward({ predsS, gtLabels: tensor([0, 1, 2, 3]) })).toThrow(

@@ -3,7 +3,9 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link TotalVariation}. */
 export type TotalVariationOptions = DivergenceOptions;
+/** What {@link TotalVariation} compares. */
 export type TotalVariationArguments = DivergenceArguments;
 
 /**

@@ -27,6 +27,7 @@ const own = {
   /** The least variance. Default 1e-5. */
   eps: z.number().positive().default(1e-5),
 };
+/** Options of {@link VIDLoss}. */
 export interface VIDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`, the larger average-pooled to the smaller, or vectors `(N, C)`. */
 export type VIDLossArguments = FeaturePair;
@@ -34,7 +35,7 @@ export type VIDLossArguments = FeaturePair;
 /**
  * `lossWeight * mean 1/2 ((t - m)^2 / v_c + log v_c)`: the negative log-likelihood, less a constant, of the teacher's features
  * `t` under a Gaussian of mean `m` (the student's, through a regressor) and variance `v_c = softplus(log_scale_c) + eps`. It
- * can be negative. `log_scale` and `regressor` must be given to the optimiser; in a distiller they are.
+ * can be negative. `log_scale` and `regressor` must be given to the optimizer; in a distiller they are.
  *
  * Ahn, Hu, Damianou, Lawrence, Dai: Variational Information Distillation for Knowledge Transfer, arXiv 1904.05835.
  *

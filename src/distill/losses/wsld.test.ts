@@ -68,7 +68,7 @@ it('is finite for a teacher that is sure and right', () => {
   });
 });
 
-it('refuses logits of another width than numClasses, and labels that are no class', () => {
+it('refuses logits of another width than numClasses, and labels outside the classes', () => {
   tidy(() => {
     expect(() => new WSLD({ numClasses: 1000 }).forward(args())).toThrow(
       refusal('invalid-argument', 'numClasses', 1000, '[4, 5]', 5),

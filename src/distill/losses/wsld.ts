@@ -18,8 +18,10 @@ const own = {
   /** How many classes the logits must have, as a check. Default: any. */
   numClasses: z.int().positive().optional(),
 };
+/** Options of {@link WSLD}. */
 export interface WSLDOptions extends OpenTeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link WSLD} compares. */
 export interface WSLDArguments extends Labeled {
   /** The student's logits, `(N, C)` or with more positions, each of them a sample. */
   student: Tensor;

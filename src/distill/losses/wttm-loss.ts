@@ -18,7 +18,9 @@ const own = {
   /** Weigh samples by how flat the teacher is on them; false gives TTM. Default true. */
   weighted: z.boolean().default(true),
 };
+/** Options of {@link WTTMLoss}. */
 export interface WTTMLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+/** What {@link WTTMLoss} compares. */
 export type WTTMLossArguments = DivergenceArguments;
 
 /**

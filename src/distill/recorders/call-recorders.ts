@@ -29,28 +29,64 @@ abstract class CallRecorder extends Recorder {
   }
 }
 
-/** The results of a function, its promises' values too: `new FunctionOutputsRecorder('src/ops.ts#attention')`, or the function itself. */
+/**
+ * The results of a function, its promises' values too: `new FunctionOutputsRecorder('src/ops.ts#attention')`, or the function itself.
+ *
+ * @example
+ * ```ts
+ * const recorder = new FunctionOutputsRecorder('src/ops.ts#attention').initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // what the first call returned
+ * ```
+ */
 export class FunctionOutputsRecorder extends CallRecorder {
   constructor(source: string | ((...args: never[]) => unknown), options: AddressOptions = {}) {
     super(source, functionTarget(source, options), 'outputs');
   }
 }
 
-/** The arguments of a function, as an array; those it overwrites in place are refused when read. Sources as in {@link FunctionOutputsRecorder}. */
+/**
+ * The arguments of a function, as an array; those it overwrites in place are refused when read. Sources as in {@link FunctionOutputsRecorder}.
+ *
+ * @example
+ * ```ts
+ * const recorder = new FunctionInputsRecorder('src/ops.ts#attention').initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // the arguments of the first call
+ * ```
+ */
 export class FunctionInputsRecorder extends CallRecorder {
   constructor(source: string | ((...args: never[]) => unknown), options: AddressOptions = {}) {
     super(source, functionTarget(source, options), 'inputs');
   }
 }
 
-/** The results of a method, of all instances: `new MethodOutputsRecorder({ class: Head, method: 'getTargets' })`, or `'src/head.ts#Head.getTargets'`. */
+/**
+ * The results of a method, of all instances: `new MethodOutputsRecorder({ class: Head, method: 'getTargets' })`, or `'src/head.ts#Head.getTargets'`.
+ *
+ * @example
+ * ```ts
+ * const recorder = new MethodOutputsRecorder({ class: Head, method: 'getTargets' }).initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // what the first call returned
+ * ```
+ */
 export class MethodOutputsRecorder extends CallRecorder {
   constructor(source: string | MethodReference, options: AddressOptions = {}) {
     super(source, methodTarget(source, options), 'outputs');
   }
 }
 
-/** The arguments of a method without `this`, as an array. Sources as in {@link MethodOutputsRecorder}. */
+/**
+ * The arguments of a method without `this`, as an array. Sources as in {@link MethodOutputsRecorder}.
+ *
+ * @example
+ * ```ts
+ * const recorder = new MethodInputsRecorder({ class: Head, method: 'getTargets' }).initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // the arguments of the first call
+ * ```
+ */
 export class MethodInputsRecorder extends CallRecorder {
   constructor(source: string | MethodReference, options: AddressOptions = {}) {
     super(source, methodTarget(source, options), 'inputs');

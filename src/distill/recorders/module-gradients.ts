@@ -21,6 +21,13 @@ class GradientSlot {
  * object or a Map, the same structure of gradients, null where a tensor got none. After another backward it is the last one's.
  * Sources as in `ModuleOutputsRecorder`. Backward may run after the recording has ended; it adds up to the next recording or
  * `clear()`, which take the hooks off.
+ *
+ * @example
+ * ```ts
+ * const recorder = new ModuleGradientsRecorder('backbone.layer4').initialize(model);
+ * recorder.record(() => model.forward(images)).sum().backward();
+ * const gradient = recorder.getRecordData(); // of the shape of the output
+ * ```
  */
 export class ModuleGradientsRecorder extends ModuleRecorder {
   #hooks: HookHandle[] = [];

@@ -6,8 +6,20 @@ import { beginAll, within } from '../session.ts';
 import type { Recorder, Recording } from './recorder.ts';
 import { buildRecorder } from './registry.ts';
 
+/** Recorders, or their configs, by name. */
 export type RecorderConfigs = Readonly<Record<string, TypedConfig | Recorder>>;
 
+/**
+ * Several recorders by name, begun and ended together.
+ *
+ * @example
+ * ```ts
+ * const manager = new RecorderManager({ feat: { type: 'ModuleOutputs', source: 'backbone.layer4' } });
+ * manager.initialize(model);
+ * manager.record(() => model.forward(images));
+ * const feat = manager.getRecorder('feat').getRecordData(); // (N, C, H, W)
+ * ```
+ */
 export class RecorderManager {
   /** The recorders by name, in the order of the config. */
   readonly recorders: ReadonlyMap<string, Recorder>;

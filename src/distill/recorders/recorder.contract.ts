@@ -94,7 +94,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
     expect(() => buildRecorder({ type })).toThrow(refusal('invalid-argument', 'source'));
   });
 
-  it('contract: must be initialised; twice is once, and not while recording', () => {
+  it('contract: must be initialized; twice is once, and not while recording', () => {
     const target = make();
     const recorder = build(target);
     expect(() => recorder.record()).toThrow(refusal('invalid-state', 'initialize(model)'));

@@ -18,6 +18,11 @@ export type Recording = Session;
 /** What is recorded: a name, or the thing itself. */
 export type RecorderSource = string | Module | Parameter | MethodReference | ((...args: never[]) => unknown);
 
+/**
+ * What every recorder does: it attaches to its target while recording, takes one record a call, and hands records out. A record is what the
+ * target took or returned, by reference. Its tensors live in the scope in which recording began: what a training step records is freed when
+ * the step ends. Recorded outside any scope they live until the next recording or {@link clear}.
+ */
 export abstract class Recorder {
   readonly source: RecorderSource;
   /** How errors call this recorder, such as `ModuleOutputsRecorder("conv1")`. */

@@ -9,6 +9,7 @@ import { drawBeta, drawWhole } from './beta.ts';
 import { blend } from './mixup.ts';
 import type { BatchAugment, Mixed } from './mixup.ts';
 
+/** Options of {@link BatchCutMix}. */
 export interface BatchCutMixOptions {
   /** Of the distribution Beta(alpha, alpha) that the share of the image that stays is drawn from, above 0. */
   alpha: number;
@@ -25,7 +26,14 @@ interface Box {
   width: number;
 }
 
-/** Yun, Han, Oh, Chun, Choe, Yoo 2019, arXiv 1905.04899. */
+/**
+ * Yun, Han, Oh, Chun, Choe, Yoo 2019, arXiv 1905.04899.
+ *
+ * @example
+ * ```ts
+ * const { inputs, shares } = new BatchCutMix({ alpha: 1 }).mix({ inputs: rand([4, 3, 8, 8]), shares: eye(4) });
+ * ```
+ */
 export class BatchCutMix implements BatchAugment {
   static readonly schema = z.strictObject({
     alpha: z.number().positive(),

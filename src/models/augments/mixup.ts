@@ -17,12 +17,20 @@ export interface BatchAugment {
   mix(batch: Mixed): Mixed;
 }
 
+/** Options of {@link BatchMixup}. */
 export interface BatchMixupOptions {
   /** Of the distribution Beta(alpha, alpha) that the weight of the blend is drawn from, above 0. */
   alpha: number;
 }
 
-/** `lambda x_i + (1 - lambda) x_j`, one lambda for the batch. Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412. */
+/**
+ * `lambda x_i + (1 - lambda) x_j`, one lambda for the batch. Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412.
+ *
+ * @example
+ * ```ts
+ * const { inputs, shares } = new BatchMixup({ alpha: 0.8 }).mix({ inputs: rand([4, 3, 8, 8]), shares: eye(4) });
+ * ```
+ */
 export class BatchMixup implements BatchAugment {
   static readonly schema = z.strictObject({ alpha: z.number().positive() });
   readonly alpha: number;

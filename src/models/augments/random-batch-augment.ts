@@ -14,8 +14,10 @@ const table = { Mixup: mixupEntry, CutMix: cutMixEntry };
 /** The augmentations that configs can name. */
 export const batchAugments = new Registry<BatchAugment, typeof table>('batch augmentation', table);
 
+/** The config of an augmentation of whole batches: `{ type: 'Mixup', alpha: 0.8 }`. */
 export type BatchAugmentConfig = ConfigOf<typeof table>;
 
+/** Options of {@link RandomBatchMixing}. */
 export interface RandomBatchMixingOptions {
   augments: BatchAugmentConfig | readonly BatchAugmentConfig[];
   /** The chance of each; what is left to 1 is the chance that nothing is done. Default null: all alike. */
@@ -34,6 +36,14 @@ export const randomBatchAugmentOptions = z.strictObject({
     .exactOptional(),
 });
 
+/**
+ * One of several augmentations for each batch, drawn from libtorch's generator. In configs: `batchAugments` of the preprocessor, or `trainCfg` of the classifier.
+ *
+ * @example
+ * ```ts
+ * const mixing = new RandomBatchMixing({ augments: [{ type: 'Mixup', alpha: 0.8 }, { type: 'CutMix', alpha: 1 }], probs: [0.3, 0.3] });
+ * ```
+ */
 export class RandomBatchMixing implements BatchAugment {
   readonly #augments: readonly BatchAugment[];
   readonly #probs: readonly number[];

@@ -47,7 +47,7 @@ describe('options across residual networks', () => {
     expect(run(1)).toEqual(run(2));
   });
 
-  it('starts as asked: zero last norms, other initialisers, none', () => {
+  it('starts as asked: zero last norms, other initializers, none', () => {
     const weightOf = (net: ResNetCifar, name: string): Tensor => net.stateDict()[name]!;
     tidy(() => {
       const usual = new ResNetCifar({ depth: 18, ...narrow });

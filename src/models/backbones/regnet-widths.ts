@@ -1,6 +1,7 @@
 // The widths of a RegNet: a line, quantised in powers, the same within a stage.
 import { RetortError } from '../../errors.ts';
 
+/** The parameters that the widths of a RegNet are computed from. */
 export interface RegNetArch {
   /** Width of the first block, a multiple of 8. */
   w0: number;
@@ -16,6 +17,7 @@ export interface RegNetArch {
   botMul?: number;
 }
 
+/** One stage of a RegNet. */
 export interface RegNetStage {
   blocks: number;
   /** Channels out of each block. */
@@ -54,7 +56,7 @@ export function regnetStages(name: string, arch: RegNetArch): RegNetStage[] {
   });
 }
 
-/** Halves go to the even neighbour, as in Python and NumPy. */
+/** Halves go to the even neighbor, as in Python and NumPy. */
 function roundHalfEven(value: number): number {
   const rounded = Math.round(value);
   return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;

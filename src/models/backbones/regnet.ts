@@ -30,6 +30,7 @@ const named: Readonly<Record<string, RegNetArch>> = {
   regnetx_12gf: { w0: 168, wa: 73.36, wm: 2.37, groupW: 112, depth: 19 },
 };
 
+/** Options of {@link RegNet}. */
 export interface RegNetOptions extends BackboneOptions {
   /** A name such as `'regnetx_3.2gf'`, or the numbers of the formula. */
   arch: string | RegNetArch;
@@ -57,7 +58,15 @@ const shared = z
   .strictObject(resnetShape)
   .omit({ stageBlocks: true, expansion: true, numStages: true, dropPathRate: true });
 
-/** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Radosavovic et al. 2020, arXiv 2003.13678. */
+/**
+ * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Radosavovic et al. 2020, arXiv 2003.13678.
+ *
+ * @example
+ * ```ts
+ * const backbone = new RegNet({ arch: 'regnetx_400mf' });
+ * const [map] = backbone.forward(randn([2, 3, 64, 64]));
+ * ```
+ */
 export class RegNet extends Module {
   static readonly schema = z.strictObject({
     arch: z.union([

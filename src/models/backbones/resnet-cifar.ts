@@ -10,7 +10,15 @@ import { addConvStem, ResNet } from './resnet.ts';
 import { resnetShape } from './resnet-options.ts';
 import type { ResNetOptions } from './resnet-options.ts';
 
-/** A {@link ResNet} that keeps the size of its input in the stem and the first stage. */
+/**
+ * A {@link ResNet} that keeps the size of its input in the stem and the first stage.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ResNetCifar({ depth: 18 });
+ * const [map] = backbone.forward(randn([1, 3, 32, 32])); // (1, 512, 4, 4)
+ * ```
+ */
 export class ResNetCifar extends ResNet {
   static override readonly schema = z.strictObject({
     depth: count,

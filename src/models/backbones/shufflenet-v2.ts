@@ -24,6 +24,7 @@ import { runStages } from './residual.ts';
 import { ShuffleBlock } from './shuffle-block.ts';
 import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
 
+/** Options of {@link ShuffleNetV2}. */
 export interface ShuffleNetV2Options extends BackboneOptions {
   /** Default 3. */
   inChannels?: number;
@@ -44,7 +45,15 @@ const widths: Readonly<Record<number, readonly number[]>> = {
 };
 const stemChannels = 24;
 
-/** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164. */
+/**
+ * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ShuffleNetV2({ widenFactor: 0.5 });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 1024, 2, 2)
+ * ```
+ */
 export class ShuffleNetV2 extends Module {
   static readonly schema = z.strictObject({
     inChannels: count.exactOptional(),

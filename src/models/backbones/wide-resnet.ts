@@ -15,6 +15,7 @@ import { addStages, zeroLastNorms } from './residual.ts';
 import { frozenParts, keepStill } from './training-mode.ts';
 import { WideBlock } from './wide-block.ts';
 
+/** Options of {@link WideResNet}. */
 export interface WideResNetOptions extends BackboneOptions {
   /** 10, 16, 22, 28 or 40. */
   depth: number;
@@ -38,7 +39,15 @@ export interface WideResNetOptions extends BackboneOptions {
   zeroInitResidual?: boolean;
 }
 
-/** `(N, inChannels, H, W)` to one feature map `(N, C, H / 4, W / 4)`. Zagoruyko and Komodakis 2016, arXiv 1605.07146. */
+/**
+ * `(N, inChannels, H, W)` to one feature map `(N, C, H / 4, W / 4)`. Zagoruyko and Komodakis 2016, arXiv 1605.07146.
+ *
+ * @example
+ * ```ts
+ * const backbone = new WideResNet({ depth: 16, widenFactor: 2 });
+ * const [map] = backbone.forward(randn([1, 3, 32, 32])); // (1, 128, 8, 8)
+ * ```
+ */
 export class WideResNet extends Module {
   static readonly schema = z.strictObject({
     depth: count,

@@ -1,4 +1,4 @@
-// What is done to images and batches: normalisation, mixing, and that a loss on batches that should be mixed asks for it.
+// What is done to images and batches: normalization, mixing, and that a loss on batches that should be mixed asks for it.
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../../test/refusal.ts';
@@ -146,7 +146,7 @@ describe('mixing', () => {
     });
   });
 
-  it('gives labels as shares where that is asked for, and names a label that is no class', () => {
+  it('gives labels as shares where that is asked for, and names a label outside the classes', () => {
     const preprocessor = new ClsDataPreprocessor({ toOnehot: true });
     tidy(() => {
       const batch = batchOf();

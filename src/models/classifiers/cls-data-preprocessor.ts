@@ -11,6 +11,7 @@ import type { RandomBatchMixingOptions } from '../augments/index.ts';
 import { randomBatchAugmentOptions } from '../augments/random-batch-augment.ts';
 import { count, flag } from '../schema.ts';
 
+/** Options of {@link ClsDataPreprocessor}. */
 export interface ClsDataPreprocessorOptions {
   /** Of each channel, subtracted from the images as they come. Default null: nothing is. */
   mean?: readonly number[] | null;
@@ -44,6 +45,15 @@ export const clsDataPreprocessorOptions = z.strictObject({
   batchAugments: randomBatchAugmentOptions.nullable().exactOptional(),
 });
 
+/**
+ * Prepares batches for a classifier: normalizes images by channel, mixes training batches, and gives labels as scores where they are mixed.
+ *
+ * @example
+ * ```ts
+ * const preprocessor = new ClsDataPreprocessor({ mean: [127.5], std: [127.5], numClasses: 10 });
+ * const images = preprocessor.normalize(rand([2, 1, 28, 28]).mul(255)); // (2, 1, 28, 28), about -1 to 1
+ * ```
+ */
 export class ClsDataPreprocessor {
   readonly #options: ClsDataPreprocessorOptions;
   readonly #augment: RandomBatchMixing | undefined;

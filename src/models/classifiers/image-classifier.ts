@@ -18,6 +18,7 @@ import type { Backbone, Feature, Head, Neck } from '../parts.ts';
 import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
 import type { ClsDataPreprocessorOptions } from './cls-data-preprocessor.ts';
 
+/** What an {@link ImageClassifier} is made of. */
 export interface ImageClassifierParts<O extends Outputs = Tensor> {
   backbone: Backbone;
   neck?: Neck | null;
@@ -41,7 +42,20 @@ const modes: readonly ForwardMode[] = ['loss', 'tensor', 'predict'];
 /** How far features come: out of the backbone, of the neck, or before the head's last layer. */
 export type FeatureStage = 'backbone' | 'neck' | 'pre_logits';
 
-/** Backbone, neck and head: images `(N, C, H, W)` to what the head gives, scores `(N, K)` as a rule. */
+/**
+ * Backbone, neck and head: images `(N, C, H, W)` to what the head gives, scores `(N, K)` as a rule.
+ *
+ * @example
+ * ```ts
+ * const net = buildModel({
+ *   type: 'ImageClassifier',
+ *   backbone: { type: 'ResNet_CIFAR', depth: 18 },
+ *   neck: { type: 'GlobalAveragePooling' },
+ *   head: { type: 'LinearClsHead', numClasses: 10, inChannels: 512 },
+ * });
+ * const scores = net.forward(randn([2, 3, 32, 32])); // (2, 10)
+ * ```
+ */
 export class ImageClassifier<O extends Outputs = Tensor> extends Module implements LossModel<O> {
   backbone: Backbone;
   declare neck?: Neck;

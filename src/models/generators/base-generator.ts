@@ -24,10 +24,12 @@ export const generatorShape = {
   /** `'mmrazor'` takes image sizes that the enlargements do not reach, and makes smaller images. Default: an error. */
   compat: z.literal('mmrazor').optional(),
 };
+/** Options that generators share. */
 export interface GeneratorOptions extends OptionsFrom<typeof generatorShape> {}
 /** {@link GeneratorOptions} once they are checked, with defaults. */
 export interface GeneratorSettings extends SettingsFrom<typeof generatorShape> {}
 
+/** What generators of images share: latent vectors `(N, latentDim)` to images `(N, C, imgSize, imgSize)`. */
 export abstract class BaseGenerator<Settings extends GeneratorSettings = GeneratorSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */
   static readonly schema: z.ZodType = z.looseObject(generatorShape);

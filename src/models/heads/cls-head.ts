@@ -13,6 +13,7 @@ import { buildHeadLoss } from './losses/index.ts';
 import type { HeadLoss, HeadLossOption } from './losses/index.ts';
 import { classTarget } from './targets.ts';
 
+/** Options of {@link ClsHead}. */
 export interface ClsHeadOptions {
   /** Default `{ type: 'CrossEntropyLoss' }`. */
   loss?: HeadLossOption;
@@ -35,6 +36,15 @@ export const clsHeadOptions = {
   initCfg: initCfg.exactOptional(),
 };
 
+/**
+ * A head without layers: the features of the backbone are the scores `(N, K)`. Heads that have layers extend it.
+ *
+ * @example
+ * ```ts
+ * const head = new ClsHead({ topk: [1, 5] });
+ * const { loss } = head.loss([randn([2, 10])], { labels: tensor([3n, 7n]) });
+ * ```
+ */
 export class ClsHead extends Module {
   static readonly schema: z.ZodType = z.strictObject(clsHeadOptions);
   /** Sees scores `(N, K)` and targets: classes `(N)`, or shares `(N, K)`. */

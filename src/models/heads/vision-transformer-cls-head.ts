@@ -12,6 +12,7 @@ import { actCfg, count } from '../schema.ts';
 import { ClsHead, clsHeadOptions } from './cls-head.ts';
 import type { ClsHeadOptions } from './cls-head.ts';
 
+/** Options of {@link VisionTransformerClsHead}. */
 export interface VisionTransformerClsHeadOptions extends ClsHeadOptions {
   numClasses: number;
   /** Width of the tokens. */

@@ -96,7 +96,7 @@ it('needs no more than the gradient, which is kept until backward', () => {
   });
 });
 
-it('refuses to lose a gradient of the teacher, to keep rows apart, and sizes that are none', () => {
+it('refuses to lose a gradient of the teacher, to keep rows apart, and sizes that are not positive', () => {
   tidy(() => {
     const given = args('float32', [4, 5]);
     const open = { ...given, predsT: given.predsT.requiresGrad_() };

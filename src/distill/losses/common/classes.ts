@@ -28,6 +28,7 @@ export interface LabelOptions extends ClassOptions, OptionsFrom<typeof ofLabels>
 /** The same once they are checked. */
 export interface LabelSettings extends ClassSettings, SettingsFrom<typeof ofLabels> {}
 
+/** Arguments with a mask of the positions that count. */
 export interface Masked {
   /**
    * Which positions count: bool, or 0 and 1, of a shape that broadcasts to that of the logits without their axis of classes. The
@@ -37,6 +38,7 @@ export interface Masked {
   mask?: Tensor | null | undefined;
 }
 
+/** Arguments with the true classes, and a mask of the positions that count. */
 export interface Labeled extends Masked {
   /**
    * The true class of each position, int64 of the shape of the logits without their axis of classes (`(N, 1)` for `(N)` too); or

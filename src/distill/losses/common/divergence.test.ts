@@ -177,7 +177,7 @@ it('lets gradients through to the teacher only when asked', () => {
   });
 });
 
-it('gives the terms themselves without a reduction, and refuses one that is none', () => {
+it('gives the terms themselves without a reduction, and refuses an unknown one', () => {
   tidy(() => {
     const [predsS, predsT] = [wave({ shape: [2, 4], a: 0.7, b: 0.2 }), wave({ shape: [2, 4], a: 0.4, b: 0.9 })];
     const terms = new ReverseKL({ reduction: 'none' }).forward({ predsS, predsT });

@@ -26,6 +26,7 @@ const shared = {
   chunkSize: z.int().positive().optional(),
 };
 
+/** Options of {@link Divergence}. */
 export interface DivergenceOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof shared> {}
 /** The same once they are checked. */
 export interface DivergenceSettings extends TeacherSettings, ClassSettings, SettingsFrom<typeof shared> {}

@@ -3,6 +3,7 @@ import { RetortError } from '../../../errors.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { requireRank, requireSameBatch } from './shapes.ts';
 
+/** Feature maps of several layers of both networks. */
 export interface LayerPair {
   /** The student's maps, one for each layer: map it to a list of records. */
   sFeatures: readonly Tensor[];

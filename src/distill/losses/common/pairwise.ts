@@ -1,4 +1,4 @@
-// Samples (or channels, or places) against each other: unit vectors, Gram matrices, distances. Every root has an eps inside,
+// Samples (or channels, or positions) against each other: unit vectors, Gram matrices, distances. Every root has an eps inside,
 // so that gradients at zero are finite.
 import type { Tensor } from '../../../torch/index.ts';
 

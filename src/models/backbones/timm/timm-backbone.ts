@@ -11,6 +11,7 @@ import { count, flag, initCfg, rate } from '../../schema.ts';
 import { TimmRegNet } from './regnet.ts';
 import { timmRegNets } from './regnet-sizes.ts';
 
+/** Options of {@link TIMMBackbone}. */
 export interface TIMMBackboneOptions {
   /** `'regnetx_002'` to `'regnetx_320'`, `'regnety_002'` to `'regnety_320'`. */
   modelName: string;
@@ -31,6 +32,12 @@ export interface TIMMBackboneOptions {
 /**
  * `(N, inChannels, H, W)` to `[map]`, or with `featuresOnly` to the maps of stem and stages.
  * RegNet: Radosavovic et al. 2020, arXiv 2003.13678.
+ *
+ * @example
+ * ```ts
+ * const backbone = new TIMMBackbone({ modelName: 'regnety_002' });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64]));
+ * ```
  */
 export class TIMMBackbone extends Module {
   static readonly schema = z.strictObject({

@@ -7,6 +7,7 @@ import { actCfg, count, flag, index, indices, initCfg, normCfg, pair, rate } fro
 import type { EncoderLayerOptions } from './encoder-layer.ts';
 import type { PatchEmbedOptions } from './patch-embed.ts';
 
+/** The size of a vision transformer. */
 export interface TransformerSize {
   /** Width of the tokens. */
   embedDims: number;

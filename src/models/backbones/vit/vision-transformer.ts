@@ -20,6 +20,12 @@ import { resizePositionEmbedding } from './position-embedding.ts';
 /**
  * `(N, inChannels, H, W)` to `[patches (N, embedDims, h, w), clsToken (N, embedDims)]` for each of `outIndices`, or to the patches
  * alone without `outputClsToken`. Dosovitskiy et al. 2020, arXiv 2010.11929; sizes of DeiT: Touvron et al., arXiv 2012.12877.
+ *
+ * @example
+ * ```ts
+ * const backbone = new VisionTransformer({ arch: 'deit-tiny', imgSize: 32 });
+ * const [features] = backbone.forward(randn([1, 3, 32, 32]));
+ * ```
  */
 export class VisionTransformer extends Module {
   static readonly schema = visionTransformerOptions;

@@ -9,6 +9,7 @@ import { flag, rate } from '../../schema.ts';
 import { classWeights, reduceLoss } from './reduce.ts';
 import type { HeadLossCall, Reduction } from './reduce.ts';
 
+/** Options of {@link HeadCrossEntropyLoss}. */
 export interface HeadCrossEntropyLossOptions {
   /** Default 1. */
   lossWeight?: number;
@@ -33,6 +34,12 @@ const weights = z.array(z.number()).readonly().nullable();
 /**
  * `lossWeight * mean_i(-log softmax(clsScore_i)[target_i])`; with shares as target `-sum_k target_ik log softmax(clsScore_i)_k`;
  * with `useSigmoid` the binary cross entropy of each class, summed over classes where a head averages over samples.
+ *
+ * @example
+ * ```ts
+ * const loss = new HeadCrossEntropyLoss({ labelSmoothing: 0.1 });
+ * const value = loss.forward(randn([2, 10]), tensor([3n, 7n])); // a scalar
+ * ```
  */
 export class HeadCrossEntropyLoss extends Module {
   static readonly schema = z.strictObject({

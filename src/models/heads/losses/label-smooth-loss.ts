@@ -9,6 +9,7 @@ import { count, flag } from '../../schema.ts';
 import { asShares, HeadCrossEntropyLoss } from './cross-entropy-loss.ts';
 import type { HeadLossCall, Reduction } from './reduce.ts';
 
+/** Options of {@link LabelSmoothLoss}. */
 export interface LabelSmoothLossOptions {
   /** How much is taken from the label, 0 to below 1. */
   labelSmoothVal: number;
@@ -32,6 +33,12 @@ export interface LabelSmoothLossOptions {
  * - `multi_label`: `1 - e` where `t > 0`, and `e` elsewhere.
  *
  * Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, arXiv 1512.00567.
+ *
+ * @example
+ * ```ts
+ * const loss = new LabelSmoothLoss({ labelSmoothVal: 0.1 });
+ * const value = loss.forward(randn([2, 10]), tensor([3n, 7n])); // a scalar
+ * ```
  */
 export class LabelSmoothLoss extends Module {
   static readonly schema = z.strictObject({

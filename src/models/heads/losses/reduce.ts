@@ -4,6 +4,7 @@ import type { Module } from '../../../nn/index.ts';
 import { tensor } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 
+/** How the losses of samples become one number. */
 export type Reduction = 'none' | 'mean' | 'sum';
 
 /** What may be said about one call. */

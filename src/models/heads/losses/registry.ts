@@ -9,6 +9,7 @@ import type { HeadLoss } from './reduce.ts';
 
 const table = { CrossEntropyLoss: crossEntropyLossEntry, LabelSmoothLoss: labelSmoothLossEntry };
 
+/** The losses of heads that configs can name, each with the schema of its options. */
 export const headLosses = new Registry<HeadLoss, typeof table>('headLoss', table);
 
 /** A loss by name (`CrossEntropyLoss` where none is given), or one that is built already. */

@@ -320,7 +320,7 @@ describe('MutualDistill', () => {
     algorithm.zeroGrad();
     expect(() =>
       buildAlgorithm({ type: 'MutualDistill', students: { a: tinyNetwork(4) }, distiller: logitsDistiller() }),
-    ).toThrow(refusal('invalid-argument', 1));
+    ).toThrow(refusal('invalid-argument', 'MutualDistill', 'students', 'got 1'));
   });
 });
 
@@ -433,7 +433,9 @@ describe('a frozen teacher', () => {
       throw new RetortError('no scores');
     });
     tidy(() => {
-      expect(() => algorithm.loss(ones([4, 1, 8, 8]), samples)).toThrow(refusal('invalid-argument', 'teacher'));
+      expect(() => algorithm.loss(ones([4, 1, 8, 8]), samples)).toThrow(
+        refusal('invalid-argument', 'the teacher: no scores'),
+      );
     });
     hook.remove();
   });

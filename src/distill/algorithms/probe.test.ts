@@ -180,7 +180,7 @@ it('says that images were not normalized where a network fails on bytes', () => 
   const views = tidy(() => probe(features(), { ...batch(), views: { teacher: bytes() } }));
   expect(views.mistakes[0]).toMatch(/^the teacher is given images of uint8[^]*help: end views\.teacher with/);
   expect(() => tidy(() => features().trainStep({ ...batch(), inputs: bytes() }, () => undefined))).toThrow(
-    refusal('invalid-argument', 'uint8'),
+    refusal('invalid-argument', 'student', 'uint8', 'Normalize'),
   );
 });
 

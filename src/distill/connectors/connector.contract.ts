@@ -102,7 +102,9 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
     expect(connectors.get(name).summary.length).toBeGreaterThan(10);
     expect(() => build({ inchannel: 2 })).toThrow(refusal('unknown-option', name, '"inchannel"'));
     expect(() => build({ compat: 'mmrazr' })).toThrow(refusal('invalid-argument', name, 'compat', 'mmrazr'));
-    expect(() => build({ initCfg: { type: 'Kaimign', layer: 'Conv2d' } })).toThrow(refusal('unknown-name', 'Kaiming'));
+    expect(() => build({ initCfg: { type: 'Kaimign', layer: 'Conv2d' } })).toThrow(
+      refusal('unknown-name', 'Kaimign', '"Kaiming"'),
+    );
     tidy(() => {
       const constant = build({ initCfg: { type: 'Constant', val: 0.5, layer: ['Conv2d', 'Linear'] } });
       for (const [path, parameter] of constant.namedParameters()) {

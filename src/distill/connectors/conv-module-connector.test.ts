@@ -122,6 +122,6 @@ it('refuses unknown configs by name', () => {
     refusal('unknown-name', 'BNN', 'BN', 'ConvModuleConnector'),
   );
   expect(() => build({ normCfg: { type: 'BN', epz: 1 } })).toThrow(refusal('unknown-option', 'epz', 'eps'));
-  expect(() => build({ actCfg: { type: 'Relu' } })).toThrow(refusal('unknown-name', 'ReLU'));
-  expect(() => build({ convCfg: { type: 'DCN' } })).toThrow(refusal('invalid-argument', 'convCfg'));
+  expect(() => build({ actCfg: { type: 'Relu' } })).toThrow(refusal('unknown-name', '"Relu"', '"ReLU"'));
+  expect(() => build({ convCfg: { type: 'DCN' } })).toThrow(refusal('invalid-argument', 'convCfg', 'DCN'));
 });

@@ -42,7 +42,7 @@ it('errors name the location in the config', () => {
   expect(() => buildConnector([{ type: 'Trnslator' }], 'connector "neck"')).toThrow(
     refusal('unknown-name', 'neck', 'Trnslator', 'Translator', '[0]'),
   );
-  expect(() => buildConnector([], 'connector "neck"')).toThrow(refusal('invalid-argument', 'neck'));
+  expect(() => buildConnector([], 'connector "neck"')).toThrow(refusal('invalid-argument', 'connector "neck"'));
   const norm = { type: 'NormConnector', inChannels: 4, normCfg: { type: 'BN', afine: false } };
   expect(() => buildConnector(norm, 'connector "neck"')).toThrow(
     refusal('unknown-option', 'afine', 'affine', 'neck', 'in', 'NormConnector'),

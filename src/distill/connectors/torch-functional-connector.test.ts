@@ -85,7 +85,7 @@ it('refuses unknown names, with the nearest', () => {
   expect(() => build({})).toThrow(refusal('invalid-argument', 'functionName'));
   expect(() => build({ functionName: 'fake' })).toThrow(refusal('invalid-argument', 'functionName', 'fake'));
   expect(() => new TorchFunctionalConnector({ functionName: 'avgpool2d' as 'relu' })).toThrow(
-    refusal('invalid-argument', 'avgPool2d'),
+    refusal('invalid-argument', 'functionName', '"avgpool2d"', '"avgPool2d"'),
   );
   expect(() => build({ functionName: 'interpolate', funcArgs: { scalefactor: 2 } })).toThrow(
     refusal('invalid-argument', 'scaleFactor'),

@@ -44,13 +44,13 @@ it('refuses unknown names, with the nearest', () => {
   expect(() => build({})).toThrow(refusal('invalid-argument', 'moduleName'));
   expect(() => build({ moduleName: 'fake' })).toThrow(refusal('invalid-argument', 'moduleName', 'fake'));
   expect(() => new TorchNNConnector({ moduleName: 'AvgPool' as 'ReLU' })).toThrow(
-    refusal('invalid-argument', 'AvgPool2d'),
+    refusal('invalid-argument', 'moduleName', '"AvgPool"', '"AvgPool2d"'),
   );
   expect(() => build({ moduleName: 'AvgPool2d', moduleArgs: { kernelsize: 2 } })).toThrow(
     refusal('invalid-argument', 'TorchNNConnector', 'kernelsize', 'kernelSize', 'moduleArgs'),
   );
   expect(() => build({ moduleName: 'Linear', moduleArgs: { inFeatures: 2, outFeatures: 2, inplace: true } })).toThrow(
-    refusal('invalid-argument', 'inplace'),
+    refusal('invalid-argument', 'moduleArgs', '"inplace"'),
   );
 });
 

@@ -63,5 +63,5 @@ it('may be empty, clears, and names the nearest', () => {
   expect(() => new DistillDeliveryManager({ x: { type: 'MethodOutput' } })).toThrow(
     refusal('unknown-name', 'x', 'MethodOutput', 'MethodOutputs'),
   );
-  expect(() => buildDelivery({} as never)).toThrow(refusal('invalid-argument', 'type'));
+  expect(() => buildDelivery({} as never)).toThrow(refusal('invalid-argument', '"type"'));
 });

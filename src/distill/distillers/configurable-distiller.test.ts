@@ -81,13 +81,13 @@ it('lists every mistake in the mappings at once', () => {
     },
   });
   const build = (): unknown => ConfigurableDistiller.fromOptions(wrong);
-  expect(build).toThrow(refusal('invalid-config', 'oot', 'out'));
+  expect(build).toThrow(refusal('invalid-config', 'student', '"oot"', '"out"'));
   expect(build).toThrow(refusal('invalid-config', 'duoble', 'double'));
-  expect(build).toThrow(refusal('invalid-config', 'right'));
-  expect(build).toThrow(refusal('invalid-config', 'right'));
-  expect(build).toThrow(refusal('invalid-config', 'fromStudent'));
+  expect(build).toThrow(refusal('invalid-config', 'Difference', '"rigth"', '"right"'));
+  expect(build).toThrow(refusal('invalid-config', 'argument "right"'));
+  expect(build).toThrow(refusal('invalid-config', 'fromStudent', 'yes'));
   expect(build).toThrow(refusal('invalid-config', 'loss_c', 'loss_a'));
-  expect(build).toThrow(refusal('invalid-config', 'loss_b'));
+  expect(build).toThrow(refusal('invalid-config', 'loss "loss_b"'));
 });
 
 it('warns of what is not used, and of a loss that would not be trained on', () => {

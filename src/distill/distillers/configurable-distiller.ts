@@ -290,7 +290,7 @@ function requireOneClass({ scores }: Targets, where: string): void {
   const shares = Array.from(scores.select(0, sample).data(), Number).entries();
   const some = [...shares].filter(([, share]) => share > 0).slice(0, 3);
   const shown = some.map(([k, share]) => `${Number(share.toFixed(3))} of class ${k}`).join(', ');
-  throw new RetortError(`${where}: sample ${sample} of the batch is mixed (${shown}): it has no one true class`, {
+  throw new RetortError(`${where}: sample ${sample} of the batch is mixed (${shown}), expected one true class`, {
     help: withoutMixing,
   });
 }

@@ -157,7 +157,7 @@ it('says which sample has no number, a number too high, or not enough others', (
     expect(call([{ sampleIdx: 1 }, { sampleIdx: 3 }, { sampleIdx: 10 }])).toThrow(
       refusal('invalid-argument', 'sampleIdx', 'dataSamples[2]', 0, 9, 10, 'sampleN'),
     );
-    expect(call([{ sampleIdx: 1 }])).toThrow(refusal('invalid-argument', 3, 1));
+    expect(call([{ sampleIdx: 1 }])).toThrow(refusal('invalid-argument', 'dataSamples', 3, 'got 1'));
     expect(call([given[0]!, { sampleIdx: 1 }, given[2]!])).toThrow(
       refusal('invalid-argument', 'contrastSampleIdxs', 'dataSamples[1]', 6),
     );

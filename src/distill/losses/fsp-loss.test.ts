@@ -56,12 +56,14 @@ it('refuses one layer, lists of other lengths, weights that are too few, and cha
     expect(() => loss.forward({ sFeatures: low as never, tFeatures })).toThrow(
       refusal('invalid-argument', 'sFeatures'),
     );
-    expect(() => loss.forward({ sFeatures: [low, high, high], tFeatures })).toThrow(refusal('invalid-argument', 3, 2));
+    expect(() => loss.forward({ sFeatures: [low, high, high], tFeatures })).toThrow(
+      refusal('invalid-argument', 'sFeatures', 'tFeatures', '3 and 2'),
+    );
     expect(() => loss.forward({ sFeatures: [low, low], tFeatures })).toThrow(
       refusal('invalid-argument', 'sFeatures', 0, 1, '[2, 2, 2]', '[2, 2, 3]'),
     );
     expect(() => new FSPLoss({ weights: [1, 1] }).forward({ sFeatures, tFeatures })).toThrow(
-      refusal('invalid-argument', 1, 2),
+      refusal('invalid-argument', 'weights', 1, 'got 2'),
     );
   });
 });

@@ -85,5 +85,7 @@ it('refuses weights that would broadcast, and options that do not go together', 
       refusal('invalid-argument', 'reductionOverride', 'average'),
     );
   });
-  expect(() => new KDSoftCELoss({ reduction: null as never })).toThrow(refusal('invalid-argument', 'reduction'));
+  expect(() => new KDSoftCELoss({ reduction: null as never })).toThrow(
+    refusal('invalid-argument', 'reduction', 'null'),
+  );
 });

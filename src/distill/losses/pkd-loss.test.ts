@@ -51,7 +51,7 @@ it('adds levels up, given as lists or generators', () => {
     };
     expect(new PKDLoss().forward({ predsS: twice(predsS), predsT: twice(predsT) })).toBeAllClose(2 * value);
     expect(() => new PKDLoss().forward({ predsS: [predsS], predsT: [predsT, predsT] })).toThrow(
-      refusal('invalid-argument', 1, 2),
+      refusal('invalid-argument', 'predsS', 'predsT', '1 and 2'),
     );
     expect(() => new PKDLoss().forward({ predsS: [], predsT: [] })).toThrow(
       refusal('invalid-argument', 'PKDLoss', 'predsS', 'predsT', 0),

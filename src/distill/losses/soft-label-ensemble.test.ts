@@ -56,11 +56,11 @@ it('leaves out teachers of weight 0, and refuses none, or another number of them
     const one = new SoftLabelEnsemble().forward({ predsS, predsT: [predsT[1]!] });
     expect(new SoftLabelEnsemble({ weights: [0, 2] }).forward({ predsS, predsT })).toBeAllClose(one);
     expect(() => new SoftLabelEnsemble({ weights: [1] }).forward({ predsS, predsT })).toThrow(
-      refusal('invalid-argument', 1, 2),
+      refusal('invalid-argument', 'predsT', 1, 'got 2'),
     );
     expect(() => new SoftLabelEnsemble().forward({ predsS, predsT: [] })).toThrow(
       refusal('invalid-argument', 'SoftLabelEnsemble', 'predsT'),
     );
-    expect(() => new SoftLabelEnsemble({ weights: [0, 0] })).toThrow(refusal('invalid-argument', 0));
+    expect(() => new SoftLabelEnsemble({ weights: [0, 0] })).toThrow(refusal('invalid-argument', 'weights', '[0, 0]'));
   });
 });

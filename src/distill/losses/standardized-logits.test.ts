@@ -88,5 +88,5 @@ it('refuses a loss that takes no logits, and one that does not exist', () => {
   expect(build({ type: 'SPLoss' })).toThrow(refusal('invalid-argument', 'predsS', 'predsT', 'SPLoss'));
   expect(build(undefined)).toThrow(refusal('invalid-argument', 'loss'));
   expect(build({ type: 'KLDivergense' })).toThrow(refusal('unknown-name', 'KLDivergence'));
-  expect(build({ type: 'KLDivergence', tua: 1 })).toThrow(refusal('unknown-option', 'tua'));
+  expect(build({ type: 'KLDivergence', tua: 1 })).toThrow(refusal('unknown-option', '"tua"', '"tau"'));
 });

@@ -8,23 +8,23 @@ import type { Tensor } from '../../torch/index.ts';
 import { buildRecorder, ParameterRecorder, recorders } from './index.ts';
 import { Toy } from './recorder.contract.ts';
 
-it('is there after initialize, the same one after recording, clearing and a step of an optimiser', () => {
+it('is there after initialize, the same one after recording, clearing and a step of an optimizer', () => {
   const toy = new Toy();
   const recorder = buildRecorder({ type: 'Parameter', source: 'conv1.factor' });
-  expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 0));
+  expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'recordIdx 0', '0 records'));
   recorder.initialize(toy).initialize(toy);
   expect(recorder.length).toBe(1);
   recorder.record(() => toy.forward(ones([1])));
   noGrad(() => toy.conv1.factor.add_(1));
   recorder.clear();
   expect(recorder.getRecordData()).toBe(toy.conv1.factor);
-  expect(() => recorder.getRecordData(1)).toThrow(refusal('invalid-argument', 1));
+  expect(() => recorder.getRecordData(1)).toThrow(refusal('invalid-argument', 'recordIdx 1', '1 record'));
 });
 
 it('is registered, and refuses wrong sources', () => {
   expect(recorders.get('Parameter').summary).toMatch(/parameter/);
   expect(() => buildRecorder({ type: 'Parameter', source: 1 })).toThrow(refusal('invalid-argument', 'source'));
-  expect(() => new ParameterRecorder(1 as never)).toThrow(refusal('invalid-argument', 1));
+  expect(() => new ParameterRecorder(1 as never)).toThrow(refusal('invalid-argument', 'source', 'got 1'));
   expect(() => new ParameterRecorder('conv1.facter').initialize(new Toy())).toThrow(
     refusal('unknown-name', 'conv1.factor'),
   );

@@ -55,7 +55,7 @@ it('unwinds when one cannot begin', () => {
   const first = new ModuleOutputsRecorder('conv1').initialize(toy);
   const second = new ModuleOutputsRecorder('conv2').initialize(toy);
   const manager = new RecorderManager({ first, second, bad: new ModuleOutputsRecorder('conv2') });
-  expect(() => manager.record()).toThrow(refusal('invalid-state', 'conv2'));
+  expect(() => manager.record()).toThrow(refusal('invalid-state', 'conv2', 'initialize(model)'));
   toy.forward(ones([1]));
   expect([first.length, second.length]).toEqual([0, 0]);
   first.record(() => toy.forward(ones([1])));

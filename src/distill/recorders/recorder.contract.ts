@@ -109,7 +109,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
   it('contract: one record a call in their order, readable after the block, reset by the next, nothing outside', () => {
     const target = make();
     const recorder = ready(target);
-    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 0));
+    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'recordIdx 0', '0 records', 'record()'));
     tidy(() => {
       {
         using recording = recorder.record();
@@ -123,7 +123,9 @@ export function describeRecorder(type: string, contract: RecorderContract): void
       recorder.record(() => run(target, 5));
       expect(values(recorder)).toEqual([expected(5)]);
       recorder.record(() => {});
-      expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 0));
+      expect(() => recorder.getRecordData()).toThrow(
+        refusal('invalid-state', 'recordIdx 0', '0 records', 'not called'),
+      );
     });
   });
 
@@ -138,7 +140,9 @@ export function describeRecorder(type: string, contract: RecorderContract): void
       expect(tensorOf(recorder.getRecordData(-1)).item()).toBe(expected(2));
       expect(tensorOf(recorder.getRecordData(0))).toBe(tensorOf(recorder.getRecordData(-2)));
       for (const index of [2, -3, 0.5, Number.NaN]) {
-        expect(() => recorder.getRecordData(index)).toThrow(refusal('invalid-argument', 2, 0, 1, -1));
+        expect(() => recorder.getRecordData(index)).toThrow(
+          refusal('invalid-argument', 'recordIdx', '2 records', '0 to 1', -1),
+        );
       }
     });
   });
@@ -225,7 +229,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
     });
     target.model?.zeroGrad();
     expect(memory().tensors).toBe(before);
-    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 0));
+    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'record 0', 'freed'));
   });
 
   it('contract: clear forgets them, and reading them then says so', () => {
@@ -236,7 +240,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
       recorder.clear();
       recorder.clear();
       expect(recorder.length).toBe(0);
-      expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 0));
+      expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', '0 records', 'clear()'));
     });
   });
 }

@@ -59,13 +59,15 @@ describe('options across residual networks', () => {
       expect(weightOf(filled, 'conv1.weight').sub(0.5).abs().sum().item()).toBe(0);
       expect(() =>
         buildBackbone({ type: 'ResNet', depth: 18, ...narrow, initCfg: { type: 'Kaimign', layer: 'Conv2d' } }),
-      ).toThrow(refusal('unknown-name', 'Kaiming'));
+      ).toThrow(refusal('unknown-name', '"Kaiming"'));
       const remote = { type: 'Pretrained', checkpoint: 'https://example.org/net.pth' } as const;
       expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: remote })).toThrow(
         refusal('unsupported', 'checkpoint', 'https://example.org/net.pth'),
       );
       const other = { type: 'Pretrained', checkpoint: import.meta.filename } as const;
-      expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: other })).toThrow(refusal('too-large', 'read'));
+      expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: other })).toThrow(
+        refusal('too-large', 'Pretrained', '.safetensors'),
+      );
       const absent = { type: 'Pretrained', checkpoint: 'absent.safetensors' } as const;
       expect(() => new ResNetCifar({ depth: 18, ...narrow, initCfg: absent })).toThrow(
         refusal('not-found', 'absent.safetensors'),
@@ -78,7 +80,9 @@ describe('options across residual networks', () => {
     const names = [...net.namedParameters()];
     expect(names.map(([name]) => name)).toEqual(expect.arrayContaining(['gn1.weight', 'layer1.0.gn2.bias']));
     expect(names.find(([name]) => name === 'gn1.weight')![1].requiresGrad).toBe(false);
-    expect(() => new ResNet({ depth: 18, normCfg: { type: 'BM' as 'BN' } })).toThrow(refusal('unknown-name', 'BN'));
+    expect(() => new ResNet({ depth: 18, normCfg: { type: 'BM' as 'BN' } })).toThrow(
+      refusal('unknown-name', '"BM"', '"BN"'),
+    );
   });
 });
 

@@ -36,10 +36,12 @@ describe('normalize', () => {
   });
 
   it('names channels that do not fit', () => {
-    expect(() => new ClsDataPreprocessor({ mean: [1] })).toThrow(refusal('invalid-argument', 1, 0));
+    expect(() => new ClsDataPreprocessor({ mean: [1] })).toThrow(refusal('invalid-argument', 'mean', 'std', '1 and 0'));
     tidy(() => {
       const preprocessor = new ClsDataPreprocessor({ mean: [1], std: [1] });
-      expect(() => preprocessor.normalize(ops.ones([1, 3, 2, 2]))).toThrow(refusal('invalid-argument', 1, 3));
+      expect(() => preprocessor.normalize(ops.ones([1, 3, 2, 2]))).toThrow(
+        refusal('invalid-argument', 'inputs', 1, 'got 3'),
+      );
     });
   });
 
@@ -124,9 +126,11 @@ describe('mixing', () => {
       expect(mixed).toBeLessThan(130);
     });
     expect(() => new RandomBatchMixing({ augments: [mixup], probs: [0.6, 0.6] })).toThrow(
-      refusal('invalid-argument', 1),
+      refusal('invalid-argument', 'probs', '[0.6, 0.6]'),
     );
-    expect(() => batchAugments.build({ type: 'Mixpu', alpha: 1 })).toThrow(refusal('unknown-name', 'Mixup'));
+    expect(() => batchAugments.build({ type: 'Mixpu', alpha: 1 })).toThrow(
+      refusal('unknown-name', '"Mixpu"', '"Mixup"'),
+    );
     expect(() => new BatchCutMix({ alpha: 0 })).toThrow(refusal('invalid-argument', 'CutMix', 'alpha', 0));
   });
 

@@ -118,7 +118,7 @@ describe.each(generators.names())('%s', (type) => {
       const latent = (shape: number[]) => () => generator.forward(zeros(shape));
       expect(latent([8, 11])).toThrow(refusal('invalid-argument', type, 'latent', '[N, 3]', 'latentDim', '[8, 11]'));
       expect(latent([8, 3, 1, 1])).toThrow(refusal('invalid-argument', '[8, 3, 1, 1]'));
-      expect(latent([3])).toThrow(refusal('invalid-argument', '[3]'));
+      expect(latent([3])).toThrow(refusal('invalid-argument', 'latent', '[3]'));
       expect(() => generator.forward(5 as never)).toThrow(refusal('invalid-argument', 'latent', 'number'));
       expect(() => generator.forward(null, 0)).toThrow(refusal('invalid-argument', 'batchSize', 0));
       expect(() => build({ imgSize: 10 })).toThrow(refusal('invalid-argument', 'imgSize', 4, 8));
@@ -136,7 +136,7 @@ it('classes and names', () => {
     expect(buildGenerator({ type: 'ZSKTGenerator', ...options })).toBeInstanceOf(ZSKTGenerator);
     const own = new Identity();
     expect(buildGenerator(own)).toBe(own);
-    expect(() => buildGenerator({ type: 'DAFL' })).toThrow(refusal('unknown-name', 'DAFL'));
+    expect(() => buildGenerator({ type: 'DAFL' })).toThrow(refusal('unknown-name', '"DAFL"'));
     expect(() => new DAFLGenerator({ ...options, latentDim: 0 })).toThrow(
       refusal('invalid-argument', 'DAFLGenerator', 'latentDim'),
     );

@@ -139,7 +139,7 @@ describe('losses of heads', () => {
     tidy(() => {
       const [scores, classes] = [waves([2, 3]), tensor(BigInt64Array.from([0n, 1n]))];
       expect(() => new HeadCrossEntropyLoss({ classWeight: [1, 2] }).forward(scores, classes)).toThrow(
-        refusal('invalid-argument', 3, 2),
+        refusal('invalid-argument', 'classWeight', 3, 'got 2'),
       );
       expect(() => new LabelSmoothLoss({ labelSmoothVal: 0.1, numClasses: 4 }).forward(scores, classes)).toThrow(
         refusal('invalid-argument', 'numClasses', 4, 3),

@@ -74,7 +74,7 @@ export class ContrastMemory extends Module {
     if (stored.item() < 0) {
       const all = ofAllProcesses(logs.detach().flatten());
       const logZ = all.logsumexp(0).item() + Math.log(this.memory_v1.shape[0]! / all.numel);
-      // within what float32 holds, should the features be no unit vectors
+      // within what float32 holds, should the features not be unit vectors
       stored.fill_(Math.exp(Math.min(85, Math.max(-85, logZ))));
     }
     return Math.log(stored.item());

@@ -56,5 +56,5 @@ it('takes boxes from samples, and says what is missing', () => {
   const box = [0, 0, 1, 1] as const;
   expect(boxesOf('L', { dataSamples: [{ gtBoxes: [box] }, {}] }, 2)).toEqual([[box], []]);
   expect(() => boxesOf('L', {}, 2)).toThrow(refusal('invalid-argument', 'L', 'boxes', 2));
-  expect(() => boxesOf('L', { boxes: [[]] }, 2)).toThrow(refusal('invalid-argument', 1));
+  expect(() => boxesOf('L', { boxes: [[]] }, 2)).toThrow(refusal('invalid-argument', 'boxes', 2, 'got 1'));
 });

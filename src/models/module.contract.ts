@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
-import { RetortError } from '../errors.ts';
 import { loadModule, saveModule } from '../nn/index.ts';
 import type { Module } from '../nn/index.ts';
 import type { Registry } from '../registry/index.ts';

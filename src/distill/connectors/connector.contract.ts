@@ -7,7 +7,6 @@ import { expectSameCheck } from '../../../test/options.ts';
 import type { Checked } from '../../../test/options.ts';
 import { camelKeys, wave } from '../../../test/golden.ts';
 import type { Wave } from '../../../test/golden.ts';
-import { RetortError } from '../../errors.ts';
 import { BatchNorm } from '../../nn/index.ts';
 import { grad, manualSeed, memory, noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';

@@ -302,11 +302,16 @@ function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
     });
     if (issue.keys.length > maxKeys) keys.push(`and ${issue.keys.length - maxKeys} more unknown options`);
     const only = issue.keys.length === 1 ? issue.keys : [];
-    return { path: [...path, ...only], code: 'unknown-option', text: `${before}${keys.join('; ')}` };
+    const twice = issue.keys.some((key) => issue.path.length === 0 && own(aliases, key) !== undefined);
+    const text = `${before}${keys.join('; ')}`;
+    return { path: [...path, ...only], ...(twice ? {} : { code: 'unknown-option' }), text };
   }
   const kind = isPlain(issue.input) ? kindAt(spot.schema, spot.value, issue.path) : undefined;
   if (kind !== undefined && issue.code === 'custom') {
-    return { path, text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }` };
+    return {
+      path,
+      text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }`,
+    };
   }
   return { path, text: `${before}${issueInWords(issue)}` };
 }

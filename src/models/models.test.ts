@@ -269,6 +269,8 @@ it('a head may give several levels', () => {
       [2, 4, 8, 8],
     ]);
     expect(model.forward(images, [{ gtLabel: 0 }, { gtLabel: 2 }], 'loss')['loss']!.shape).toEqual([]);
-    expect(() => model.forward(images, undefined, 'predict')).toThrow(/"predict" wants scores \(N, K\)/);
+    expect(() => model.forward(images, undefined, 'predict')).toThrow(
+      refusal('invalid-argument', 'predict', '(N, K)', 'tensor'),
+    );
   });
 });

@@ -97,7 +97,7 @@ it('takes options by other names, which it never speaks of', () => {
     refusal('invalid-argument', 'Loss', 'temperature', '0', '-1'),
   );
   expect(() => validate(schema, { temperature: 1, tau: 2 }, 'Loss')).toThrow(
-    refusal('unknown-option', 'temperature', 'tau', 'Loss'),
+    refusal('invalid-argument', 'temperature', 'tau', 'Loss'),
   );
   expect(() => validate(schema, { temperatur: 1, tau: 2 }, 'Loss')).toThrow(
     refusal('unknown-option', 'Loss', 'temperatur', 'tau'),

@@ -63,7 +63,7 @@ it('finds functions and methods by address, with a folder or prefixes too', () =
     expect(recorder.getRecordData()).toBe(8);
   }
   expect(() => buildRecorder({ type: 'FunctionOutputs', source: `${address}s` })).toThrow(
-    refusal('invalid-argument', 'target'),
+    refusal('not-found', 'targets', '"target"'),
   );
 });
 

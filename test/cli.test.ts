@@ -67,12 +67,12 @@ it('helps, and answers misspelt commands and options', () => {
 });
 
 it('says all that is wrong with a config, in one go, without a stack', () => {
-  const wrong = { ...config, epochs: 0, optimiser: {}, trainData: { ...config.trainData, batchSize: '8' } };
+  const wrong = { ...config, epochs: 0, optimizer: {}, trainData: { ...config.trainData, batchSize: '8' } };
   const { code, err } = retort('train', write('wrong.json', wrong));
   expect(code).toBe(1);
   expect(err).toMatch(/epochs: .*got 0/);
   expect(err).toMatch(/trainData.batchSize: .*got "8"/);
-  expect(err).toMatch(/"optimiser" is no option; did you mean "optimizer"/);
+  expect(err).toMatch(/"optimizer" is no option; did you mean "optimizer"/);
   expect(err).not.toMatch(/at .*\.js:\d+/);
   expect(retort('train', 'nothing.ts').err).toMatch(/config nothing.ts: there is no such file/);
   const model = { ...config, model: { ...config.model, type: 'Supervise' } };
@@ -98,7 +98,7 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   });
   expect(await code).toBe(130);
   expect(out).toMatch(/finishing the step and saving/);
-  expect(out).toMatch(/go on with\n {2}retort train --resume parts\n/);
+  expect(out).toMatch(/go on with\n {2}node dist\/cli\/main\.js train --resume parts\n/);
   expect(retort('train', file, '--work-dir', 'parts', '--resume').out).toMatch(/resuming at epoch/);
   const student = (name: string): Buffer => readFileSync(join(folder, name, 'student.safetensors'));
   expect(student('parts').equals(student('whole'))).toBe(true);

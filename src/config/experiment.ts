@@ -204,7 +204,9 @@ const fromStage: Entry<unknown> = {
   summary: 'A network of an earlier stage, with its weights.',
   schema: z.strictObject({ stage: z.string(), network: z.string().exactOptional() }),
   build: (_, where) => {
-    throw new RetortError(`${where}: only a stage of a config can have a network of another`);
+    throw new RetortError(`${where}: only a stage of a config can have a network of another`, {
+      code: 'invalid-config',
+    });
   },
 };
 

@@ -101,6 +101,7 @@ function entryOf(inputs: Inputs, name: string | undefined): Tensor {
   if (found !== undefined) return found;
   throw new RetortError(
     `collate: samples differ in what they have: one has ${name === undefined ? 'one tensor' : `"${name}"`}, another has not`,
+    { code: 'mismatch' },
   );
 }
 

@@ -52,12 +52,13 @@ export function kindOf(file: string, bytes: Uint8Array): Kind {
   const start = Buffer.from(bytes.subarray(0, beginningBytes)).toString('hex');
   const kind = beginnings.find(([, beginning]) => beginning.test(start))?.[0];
   if (kind !== undefined) return kind;
-  if (bytes.length === 0) throw new RetortError(`cannot decode ${file}: the file is empty`, { help: copyAgain });
+  if (bytes.length === 0)
+    throw new RetortError(`cannot decode ${file}: the file is empty`, { code: 'invalid-file', help: copyAgain });
   const other = foreign.find(([, beginning]) => beginning.test(start))?.[0];
   const known = `it is no ${beginnings.map(([name]) => name).join(', ')}`;
   throw new RetortError(
     `cannot decode ${file}: ${known} (it ${other === undefined ? `begins with "${start}"` : `is ${other}`})`,
-    { help: 'convert it, for example to PNG, or leave it out of the data set' },
+    { code: 'invalid-file', help: 'convert it, for example to PNG, or leave it out of the data set' },
   );
 }
 
@@ -170,12 +171,14 @@ function damaged(file: string, maxPixels: number, cause: unknown): RetortError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (/pixel limit/.test(reason) || (cause instanceof FormatError && cause.code === 'too-large')) {
     return new RetortError(`cannot decode ${file}: it has more than ${maxPixels} pixels`, {
+      code: 'invalid-file',
       help: 'raise `maxPixels` if you trust the file, or make the image smaller',
       cause,
     });
   }
   if (cause instanceof RetortError && !(cause instanceof FormatError)) return cause;
   return new RetortError(`cannot decode ${file}: it is damaged or cut off (${reason.split('\n')[0]})`, {
+    code: 'invalid-file',
     help: copyAgain,
     cause,
   });
@@ -188,6 +191,7 @@ function loadSharp(): Promise<typeof sharp> {
     (module) => module.default,
     (cause: unknown) => {
       throw new RetortError('images are decoded with the package sharp, which cannot be loaded here', {
+        code: 'not-found',
         help: 'npm install sharp',
         cause,
       });

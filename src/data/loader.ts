@@ -26,7 +26,7 @@ export interface DataLoaderOptions<I extends Inputs = Inputs> {
   /** Applied to each batch in order. Default none. */
   transforms?: readonly Transform[];
   /**
-   * Transforms for networks that see the images otherwise (another normalisation, a further augmentation), by the network's name,
+   * Transforms for networks that see the images otherwise (another normalization, a further augmentation), by the network's name,
    * applied in place of `ownTransforms` after `transforms`. Default: none, all see the same.
    */
   views?: Readonly<Record<string, readonly Transform[]>>;

@@ -59,6 +59,7 @@ export class PreparedBatches<T> {
     if (ready !== undefined) return ready;
     const { epoch, index } = request;
     throw new RetortError(`DataLoader.load: the images of batch ${index} of epoch ${epoch} are not decoded yet`, {
+      code: 'invalid-state',
       help: `await loader.prepare(${epoch}, ${index}) first`,
     });
   }
@@ -111,7 +112,9 @@ export class PreparedBatches<T> {
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       if (batch.dropped) {
-        throw new RetortError('DataLoader.prepare: another batch was asked for before this one was ready');
+        throw new RetortError('DataLoader.prepare: another batch was asked for before this one was ready', {
+          code: 'invalid-state',
+        });
       }
       return await this.#options.make(batch.epoch, sample);
     } finally {

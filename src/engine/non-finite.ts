@@ -1,5 +1,5 @@
 // Numbers that are none (NaN, infinite) end training before they reach the weights or the disk: losses, gradients, weights,
-// running statistics, state of optimisers and hooks. Errors name the step, and where the trouble was first seen.
+// running statistics, state of optimizers and hooks. Errors name the step, and where the trouble was first seen.
 import { RetortError } from '../errors.ts';
 import type { Module, UpdateRequest } from '../nn/index.ts';
 import { callOperator, grad, gradsOf, noGrad, ops, Tensor, tensorsIn, tidy } from '../torch/index.ts';
@@ -36,11 +36,11 @@ function namesOf(root: Module): ReadonlyMap<Tensor, string> {
   return new Map<Tensor, string>([...root.namedParameters()].map(([name, parameter]) => [parameter, name]));
 }
 
-/** A gradient with a number that is none, found before the optimiser stepped. The trainer says the rest. */
+/** A gradient with a number that is none, found before the optimizer stepped. The trainer says the rest. */
 export class NonFiniteGradient extends RetortError {
   readonly parameters: readonly Tensor[];
   constructor(parameters: readonly Tensor[]) {
-    super(`the gradients of ${parameters.length} parameters are not finite`);
+    super(`the gradients of ${parameters.length} parameters are not finite`, { code: 'not-finite' });
     this.parameters = parameters;
   }
 }
@@ -124,7 +124,7 @@ export function gradientError(
   },
 ): RetortError {
   const names = namesOf(root);
-  const wrong = parameters.map((parameter, i) => names.get(parameter) ?? `parameter ${i} of the optimiser`);
+  const wrong = parameters.map((parameter, i) => names.get(parameter) ?? `parameter ${i} of the optimizer`);
   const from = new Set<string>();
   try {
     tidy(() =>
@@ -140,6 +140,7 @@ export function gradientError(
   return new RetortError(
     `${where}: the gradient of ${listed(wrong)} is not finite${source}, though the losses are (${values.join(', ')}); no weight was moved`,
     {
+      code: 'not-finite',
       help: 'a root, a logarithm or a division at 0 does that in a loss of your own: add a small eps inside; otherwise lower the learning rate, or the weight of that loss',
     },
   );
@@ -156,15 +157,17 @@ export function requireFinite(
 ): void {
   const wrong = Object.entries(losses).filter(([, value]) => !Number.isFinite(value));
   if (!elsewhere(wrong.length > 0)) return;
-  if (wrong.length === 0) throw new RetortError(`${where}: a loss of another process is not finite; it says which`);
+  if (wrong.length === 0)
+    throw new RetortError(`${where}: a loss of another process is not finite; it says which`, { code: 'not-finite' });
   const named = wrong.map(([name, value]) => `${name} is ${value}`).join(', ');
   const first = explain();
   throw new RetortError(`${where}: ${named}${first === undefined ? '' : `; first seen in ${first}`}`, {
+    code: 'not-finite',
     help: 'lower the learning rate, warm it up, clip gradients (maxGradNorm), or lower the weight of that loss',
   });
 }
 
-/** What training changes: trained weights, buffers such as running statistics, state of optimisers and hooks. */
+/** What training changes: trained weights, buffers such as running statistics, state of optimizers and hooks. */
 interface Changing {
   algorithm: Trainable;
   parts: ReadonlyMap<string, OptimizedPart>;
@@ -176,7 +179,7 @@ type Named = readonly (readonly [name: string, tensor: Tensor])[];
 function trainedWeights({ algorithm, parts }: Changing): Named {
   const names = namesOf(algorithm);
   const trained = [...parts.values()].flatMap(({ optimizer }) => optimizer.parameters());
-  return trained.map((parameter, i) => [names.get(parameter) ?? `parameter ${i} of the optimiser`, parameter]);
+  return trained.map((parameter, i) => [names.get(parameter) ?? `parameter ${i} of the optimizer`, parameter]);
 }
 
 function rest({ algorithm, parts, hooks }: Changing): Named {
@@ -186,7 +189,7 @@ function rest({ algorithm, parts, hooks }: Changing): Named {
     Object.entries(entries).flatMap(([name, value]) => (value instanceof Tensor ? [[`${name} of ${of}`, value]] : []));
   const states = [...parts.values()].flatMap(({ optimizer }) =>
     Object.entries(optimizer.stateDict().state).flatMap(([i, entries]) =>
-      tensorsOf(entries, `the optimiser's parameter ${i}`),
+      tensorsOf(entries, `the optimizer's parameter ${i}`),
     ),
   );
   const remembered = hooks.flatMap((hook) => tensorsOf(hook.stateDict?.().tensors ?? {}, hook.name));
@@ -210,7 +213,8 @@ export class FiniteState {
     const wrong = bad(trainedWeights(state));
     if (wrong.length > 0) {
       throw new RetortError(`Trainer: before the first step, ${listed(wrong)} ${areNot(wrong)} finite`, {
-        help: 'look at the checkpoint or the initialisation that the weights come from',
+        code: 'not-finite',
+        help: 'look at the checkpoint or the initialization that the weights come from',
       });
     }
     this.#meant = new Set(bad(rest(state)));
@@ -221,6 +225,7 @@ export class FiniteState {
     const wrong = bad([...trainedWeights(this.#state), ...rest(this.#state)]).filter((name) => !this.#meant.has(name));
     if (wrong.length === 0) return;
     throw new RetortError(`${where}: ${listed(wrong)} ${areNot(wrong)} finite; nothing of it was saved`, {
+      code: 'not-finite',
       help: 'the files of the run hold the last state that was fine; lower the learning rate, warm it up, or clip gradients (maxGradNorm)',
     });
   }

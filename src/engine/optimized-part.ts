@@ -1,4 +1,4 @@
-// The parameters that one optimiser moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
+// The parameters that one optimizer moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
 // step, refuses those that are none, limits them, moves.
 import { RetortError } from '../errors.ts';
 import { gradNorm, limitGradNorm } from '../optim/index.ts';
@@ -6,11 +6,12 @@ import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, Sc
 import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
+import type { LoopOptions } from './options.ts';
 import { Replicas } from './replicas.ts';
 
 export interface PartOptions {
   optimizer: Optimizer;
-  /** Stepped after every training step in which the optimiser moved, however often it did. */
+  /** Stepped after every training step in which the optimizer moved, however often it did. */
   stepSchedulers?: readonly Scheduler[];
   /** Stepped after every epoch. */
   epochSchedulers?: readonly Scheduler[];
@@ -37,7 +38,7 @@ export interface SchedulerCounts {
   sinceEpoch: number;
 }
 
-/** A part as a checkpoint has it, without the optimiser's tensors. */
+/** A part as a checkpoint has it, without the optimizer's tensors. */
 export interface SavedPart {
   /** Checkpoints of before do not say. */
   asked?: AskedPart;
@@ -65,6 +66,7 @@ export class OptimizedPart {
     const wrong = Object.keys(options).filter((name) => !known.includes(name));
     if (wrong.length > 0) {
       throw new RetortError(`Trainer: parts: unknown option "${wrong.join('", "')}"; a part has ${known.join(', ')}`, {
+        code: 'unknown-option',
         ...(wrong.includes('accumulate') ? { help: 'accumulate is one for all parts: give it to the trainer' } : {}),
       });
     }
@@ -107,7 +109,7 @@ export class OptimizedPart {
   /**
    * Goes on from a saved part. An option of a group that is asked for otherwise than it was then is taken as it is asked for now;
    * where a rate or a schedule is, the rates become those that the schedule of now has at this point. Returns what has changed.
-   * @throws {RetortError} when the optimiser's state does not fit; nothing is changed then.
+   * @throws {RetortError} when the optimizer's state does not fit; nothing is changed then.
    */
   takeOver(saved: SavedPart, state: OptimizerStateDict['state']): string[] {
     const { optimizer } = this;
@@ -220,6 +222,47 @@ export class OptimizedPart {
     this.#counts.sinceEpoch = 0;
     for (const scheduler of this.#options.epochSchedulers ?? []) scheduler.step();
   }
+}
+
+/** What of a trainer's options says how its parameters are moved. */
+export interface PartsOptions {
+  /** Moves everything that is trained. Leave it out where `parts` has several. */
+  optimizer?: Optimizer;
+  /** Stepped after every training step in which the optimizer moved. */
+  stepSchedulers?: readonly Scheduler[];
+  /** Stepped after every epoch. */
+  epochSchedulers?: readonly Scheduler[];
+  /** Optimizers of their own for parts of the algorithm, by the path of the sub-module (`architecture`, `generator`). */
+  parts?: Readonly<Record<string, PartOptions>>;
+}
+
+/**
+ * The parts of a trainer, by the path of what they train; `''` is everything.
+ * @throws {RetortError} unless exactly one of `optimizer` and `parts` is given.
+ */
+export function optimizedParts(
+  { optimizer, parts, ...options }: PartsOptions & Pick<LoopOptions, 'maxGradNorm'>,
+  replicas: Replicas,
+): ReadonlyMap<string, OptimizedPart> {
+  const { stepSchedulers, epochSchedulers, maxGradNorm } = options;
+  const limits = maxGradNorm === undefined ? {} : { maxGradNorm };
+  if ((optimizer === undefined) === (parts === undefined)) {
+    throw new RetortError(
+      `Trainer: expected either optimizer or parts, got ${optimizer === undefined ? 'neither' : 'both'}`,
+    );
+  }
+  if (parts !== undefined) {
+    return new Map(
+      Object.entries(parts).map(([name, part]) => [name, new OptimizedPart({ ...limits, ...part }, replicas)]),
+    );
+  }
+  const all: PartOptions = {
+    ...limits,
+    optimizer: optimizer!,
+    ...(stepSchedulers === undefined ? {} : { stepSchedulers }),
+    ...(epochSchedulers === undefined ? {} : { epochSchedulers }),
+  };
+  return new Map([['', new OptimizedPart(all, replicas)]]);
 }
 
 function scaleGradients(parameters: readonly Tensor[], factor: number): void {

@@ -25,7 +25,7 @@ import {
 } from '../optim/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { manualSeed, ones, tidy } from '../torch/index.ts';
-import { Logger, runFiles, savedProgress, Trainer } from './index.ts';
+import { LoggerHook, runFiles, savedProgress, Trainer } from './index.ts';
 import type { Run, TrainerOptions } from './index.ts';
 import { OptimizedPart } from './optimized-part.ts';
 
@@ -272,7 +272,7 @@ it('the log of a resumed run has each line once', () => {
   const lines = [line(1, 1), line(1, 2), line(1, 0), line(2, 1), '{"epoch":2,"st'];
   const began = (epoch: number, step: number, evaluationDue: boolean): string => {
     writeFileSync(path, lines.join(''));
-    new Logger().beforeRun({ workDir: folder, position: { epoch, step }, stepsPerEpoch: 4, evaluationDue } as Run);
+    new LoggerHook().beforeRun({ workDir: folder, position: { epoch, step }, stepsPerEpoch: 4, evaluationDue } as Run);
     return readFileSync(path, 'utf8');
   };
   expect(began(1, 1, false)).toBe(lines.slice(0, 4).join(''));
@@ -300,7 +300,7 @@ it('a log that cannot be written does not end training, and says so once', () =>
     workDir: join(folder, 'gone'),
     progress: { step() {}, line: (text: string) => void said.push(text) },
   } as unknown as Run;
-  const logger = new Logger({ interval: 1 });
+  const logger = new LoggerHook({ interval: 1 });
   const report = { epoch: 1, step: 1, steps: 4, lr: 1, losses: {} } as never;
   logger.afterStep(run, report);
   logger.afterStep(run, report);

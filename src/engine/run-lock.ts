@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { RetortError } from '../errors.ts';
+import { RetortError, type RetortErrorOptions } from '../errors.ts';
 import {
   exists,
   linkFile,
@@ -37,6 +37,10 @@ interface Owner extends ProcessIdentity {
 /** A run's folder is in use by another process. */
 export class RunInUseError extends RetortError {
   override readonly name = 'RunInUseError';
+
+  constructor(message: string, options: RetortErrorOptions = {}) {
+    super(message, { code: 'run-in-use', ...options });
+  }
 }
 
 const held = new Map<string, string>();
@@ -111,6 +115,7 @@ export function claimRun(folder: string, { own, overwrite = false, lock, say }: 
     throw new RetortError(
       `${folder} holds a run already: ${[first, ...more.slice(0, 2), ...(more.length > 2 ? ['...'] : [])].join(', ')}`,
       {
+        code: 'run-exists',
         help: 'go on with it (resume(folder), or --resume), choose another folder, or give it up (overwrite, or --overwrite)',
       },
     );

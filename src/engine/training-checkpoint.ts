@@ -1,5 +1,5 @@
 // Everything a training run needs to go on as if it had never stopped, in one safetensors file: the networks that change, the
-// state of optimisers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. The
+// state of optimizers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. The
 // file's checksum tells a whole file from a torn or altered one; the file before is kept, and used where the last one is not whole.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -22,8 +22,8 @@ export interface Position {
   step: number;
 }
 
-/** What is saved besides networks and optimisers. */
-export interface Progressed {
+/** What is saved besides networks and optimizers. */
+export interface TrainerState {
   position: Position;
   /** Optimizer steps done in all. */
   steps: number;
@@ -40,7 +40,7 @@ export interface Progressed {
 }
 
 /** What comes back of it: checkpoints of before do not say how many steps and batches were done. */
-export type Restored = Omit<Progressed, 'steps' | 'batches'> & Partial<Pick<Progressed, 'steps' | 'batches'>>;
+export type Restored = Omit<TrainerState, 'steps' | 'batches'> & Partial<Pick<TrainerState, 'steps' | 'batches'>>;
 
 /** What a position counts in: where this changes, the position may mean something else. */
 export interface RunShape {
@@ -71,12 +71,12 @@ const format = 'retort-training-3';
 const formerFormat = 'retort-training-2';
 
 interface Meta {
-  progressed: Progressed;
+  progressed: TrainerState;
   shape?: RunShape | undefined;
   parts: Record<
     string,
     SavedPart & {
-      /** State of the optimiser that is no tensor, by parameter number. */
+      /** State of the optimizer that is no tensor, by parameter number. */
       state: Record<string, Record<string, unknown>>;
     }
   >;
@@ -86,7 +86,7 @@ interface Meta {
 /** A hook, and what it remembers; its tensors are called `hook.<place>.<name>`. */
 interface SavedHook {
   name: string;
-  /** Its position in the list of hooks, and its name: `2.EMA`. */
+  /** Its position in the list of hooks, and its name: `2.EMAHook`. */
   place: string;
   values: Readonly<Record<string, unknown>>;
 }
@@ -95,7 +95,7 @@ interface SavedHook {
 type FormerHooks = Record<string, Readonly<Record<string, unknown>>>;
 
 /** Writes the state of a run into its folder; the state before is kept beside it. Called in all processes, the first writes. */
-export function saveTraining(folder: string, parts: TrainingParts, progressed: Progressed): void {
+export function saveTraining(folder: string, parts: TrainingParts, progressed: TrainerState): void {
   tidy(() => {
     const { replicas = new Replicas() } = parts;
     const random = replicas.randomStates();
@@ -211,6 +211,7 @@ function checkpointsIn(folder: string): readonly [string, string?] {
   const [first, second] = checkpointPaths(folder);
   if (first !== undefined) return second === undefined ? [first] : [first, second];
   throw new RetortError(`${folder} has no ${runFiles.training} to resume from`, {
+    code: 'not-found',
     help: 'name the folder of a run that was stopped; without --resume a new run begins',
   });
 }
@@ -221,12 +222,11 @@ function notOurs(path: string, kind: string | undefined): RetortError {
   if (kind?.startsWith('retort-training-') === true) {
     return new RetortError(
       `${path} was written by another version of Retort, in the format ${kind}; this one has ${format}`,
-      {
-        help: 'go on with the version that wrote it (run.json says which), or begin a new run',
-      },
+      { code: 'unsupported', help: 'go on with the version that wrote it (run.json says which), or begin a new run' },
     );
   }
   return new RetortError(`${path} is no training checkpoint`, {
+    code: 'invalid-file',
     help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
   });
 }
@@ -245,6 +245,7 @@ function readWhole(path: string): Whole {
   const former = metadata['format'] === formerFormat;
   if (former ? metadata['sha256'] !== formerDigest(tensors, state) : metadata[checksumKey] === undefined) {
     throw new RetortError(`${path} was altered: its hash does not fit its content`, {
+      code: 'invalid-file',
       help: 'take the file from a backup, or begin a new run',
     });
   }
@@ -285,7 +286,7 @@ function requireFitting({ path, tensors, meta }: Whole, parts: TrainingParts, fo
   if (mistakes.length === 0) return;
   throw new RetortError(
     `${path}: the run cannot be gone on with as asked:${mistakes.map((text) => `\n  - ${text}`).join('')}`,
-    { help: 'ask for what the run was begun with, or begin a new run in another folder' },
+    { code: 'resume-mismatch', help: 'ask for what the run was begun with, or begin a new run in another folder' },
   );
 }
 
@@ -360,6 +361,14 @@ function withNaN(metrics: NetworkMetrics): NetworkMetrics {
   );
 }
 
+/** What the classes of hooks were called in checkpoints of before. */
+const formerNames: Readonly<Record<string, string>> = {
+  EMA: 'EMAHook',
+  KeepCheckpoints: 'CheckpointHook',
+  EarlyStop: 'EarlyStopHook',
+  Logger: 'LoggerHook',
+};
+
 /** The first hook of a name gets the state of the first saved one of that name, the second of the second, and so on. */
 function restoreHooks(
   hooks: readonly Hook[],
@@ -370,7 +379,7 @@ function restoreHooks(
     ? [...meta.hooks]
     : Object.entries(meta.hooks).map(([name, values]): SavedHook => ({ name, place: name, values }));
   for (const hook of former ? hooks.toReversed() : hooks) {
-    const at = left.findIndex(({ name }) => name === hook.name);
+    const at = left.findIndex(({ name }) => name === hook.name || formerNames[name] === hook.name);
     const [found] = at < 0 ? [] : left.splice(at, 1);
     if (found !== undefined) {
       hook.loadStateDict?.({ values: found.values, tensors: under(tensors, `hook.${found.place}.`) });

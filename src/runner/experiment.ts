@@ -1,4 +1,4 @@
-// From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
+// From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimizers and the loop come together.
 import type { CheckedConfig } from '../config/index.ts';
 import {
   alignClasses,
@@ -29,7 +29,7 @@ export interface ExperimentOptions {
   lock?: RunLock | undefined;
   /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
   datasets?: Map<string, Dataset> | undefined;
-  /** Entries of users: optimisers and schedulers are looked up there first. Default: none. */
+  /** Entries of users: optimizers and schedulers are looked up there first. Default: none. */
   own?: Tables | undefined;
 }
 
@@ -131,7 +131,7 @@ type DataPart = CheckedConfig['trainData'] & Pick<CheckedConfig['valData'], 'lab
 type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;
 type SchedulerConfigs = Extract<CheckedConfig['schedulers'], readonly unknown[]>;
 
-/** Where optimisers and schedulers are looked up, and how long they work. */
+/** Where optimizers and schedulers are looked up, and how long they work. */
 interface Building {
   length: TrainingLength;
   optimizers: Registry<OptimizerFactory>;
@@ -154,6 +154,7 @@ function buildOptimizers(
   if (typeof optimizer['type'] === 'string') {
     if (byPart !== undefined) {
       throw new RetortError('schedulers: a list was expected: there is one optimizer', {
+        code: 'invalid-config',
         help: 'schedulers go by part only where optimizers do',
       });
     }
@@ -164,12 +165,14 @@ function buildOptimizers(
     if (!Object.hasOwn(several, name))
       throw new RetortError(
         `schedulers: there is no optimizer for "${name}"; ${didYouMean(name, Object.keys(several))}`,
+        { code: 'unknown-name' },
       );
   }
   const parts = Object.entries(several).map(([name, part]) => {
     const module = algorithm.getModule(name);
     if (module === undefined) {
       throw new RetortError(`optimizer: ${algorithm.constructor.name} has no part "${name}"`, {
+        code: 'unknown-name',
         help: `it has ${[...algorithm.namedChildren()].map(([child]) => child).join(', ')}`,
       });
     }

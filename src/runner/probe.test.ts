@@ -9,6 +9,7 @@ import { temporaryFolder, write, writePicture } from '../data/images.contract.ts
 import type { Experiment } from './experiment.ts';
 import { probeError, probeExperiment } from './probe.ts';
 import { prepareStage } from './stages.ts';
+import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -69,7 +70,7 @@ it('labels of a folder that lacks a class go by name, and a note says so', async
 it('a class that only one of the measured sets has is refused, unless numbers are meant', async () => {
   await writePicture(join(folder, 'test', 'yak', '1.png'));
   const testData = data('test');
-  await expect(build({ testData })).rejects.toThrow(/testData has 1 class, trainData 3: "yak" is not in trainData/);
+  await expect(build({ testData })).rejects.toThrow(refusal('mismatch', 'testData', '1 class', 'trainData', 3, 'yak'));
   const { testLoader } = await build({ testData: { ...testData, labels: 'byNumber' } });
   expect(testLoader.dataset.classes).toEqual(['cat', 'dog', 'owl']);
 });

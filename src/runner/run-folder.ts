@@ -5,6 +5,7 @@ import { basename, extname, join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
+import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { lockRun, madeIn, runFiles, RunInUseError } from '../engine/index.ts';
 import type { RunLock } from '../engine/index.ts';
@@ -86,11 +87,14 @@ export function recordRun(
   write(runFiles.run, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** The record of a run; undefined where the folder has none. @throws {RetortError} for one that is none. */
+/** What is typed to go on with a run whose own config cannot be used. */
+const resumeCommand = (folder: string): string => retortCommand(`train CONFIG --work-dir ${folder} --resume`);
+
+/** The record of a run; undefined where the folder has none. @throws {RetortError} for a file that is not a record of a run. */
 export function readRecord(folder: string): RunRecord | undefined {
   const path = join(folder, runFiles.run);
   if (!exists(path)) return undefined;
-  const help = `name the config again: retort train CONFIG --work-dir ${folder} --resume`;
+  const help = `name the config again: ${resumeCommand(folder)}`;
   let value: unknown;
   try {
     value = JSON.parse(readText(path));
@@ -148,7 +152,7 @@ export function readRun(folder: string): RecordedRun {
   if (exists(file)) return { ...record, file };
   throw new RetortError(`${folder}: its config ${file} is gone, and it held more than data`, {
     code: 'not-found',
-    help: `put it back, or name another one: retort train CONFIG --work-dir ${folder} --resume`,
+    help: `put it back, or name another one: ${resumeCommand(folder)}`,
   });
 }
 
@@ -173,7 +177,7 @@ export function requireSameScripts(folder: string, { file, scripts }: RecordedRu
     const what = hash === undefined ? 'is no script of that run' : 'is not what it was when the run was begun';
     throw new RetortError(`${folder}: ${path} would be run as code, and it ${what}`, {
       code: 'script-refused',
-      help: `look at it; if you trust it: --allow-scripts, or name the config: retort train CONFIG --work-dir ${folder} --resume`,
+      help: `look at it; if you trust it: --allow-scripts, or name the config: ${resumeCommand(folder)}`,
     });
   }
 }
@@ -249,7 +253,7 @@ export function claimFolder({ named, config, resume, overwrite, several = false,
       if (n > 1) {
         const before = numbered(n - 1);
         note(
-          `${before} holds a run already: this one goes to ${folder} (on with that one: retort train --resume ${before})`,
+          `${before} holds a run already: this one goes to ${folder} (to go on with that one: ${retortCommand(`train --resume ${before}`)})`,
         );
       }
       return claimed;
@@ -273,6 +277,6 @@ function requireFree(folder: string, several: boolean): void {
   const some = `${made.slice(0, 3).join(', ')}${made.length > 3 ? ', ...' : ''}`;
   throw new RetortError(`${folder} holds a run already (${some}), which would be lost`, {
     code: 'run-exists',
-    help: `go on with it: retort train --resume ${folder}; or choose another --work-dir; or give it up with --overwrite`,
+    help: `go on with it: ${retortCommand(`train --resume ${folder}`)}; or choose another --work-dir; or give it up with --overwrite`,
   });
 }

@@ -28,7 +28,7 @@ export function readCifarBinary(options: CifarFiles): Omit<InMemoryOptions, 'cla
     if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
       throw new RetortError(
         `${join(folder, file)}: a whole number of records of ${recordBytes} bytes was expected, got ${bytes.length} bytes`,
-        { help: 'the file is cut off or another one: download or copy it again' },
+        { code: 'invalid-file', help: 'the file is cut off or another one: download or copy it again' },
       );
     }
     for (let at = 0; at < bytes.length && records.length < limit; at += recordBytes) {

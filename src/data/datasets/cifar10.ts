@@ -89,6 +89,7 @@ export class Cifar10 implements Dataset, Disposable {
   images(indices: readonly number[]): Tensor {
     if (this.#images !== undefined) return this.#images.images(indices);
     throw new RetortError('Cifar10: its images are not decoded yet', {
+      code: 'invalid-state',
       help: 'await loader.prepare(epoch, index) before loader.load(epoch, index), or await dataset.open()',
     });
   }

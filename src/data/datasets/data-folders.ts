@@ -32,6 +32,7 @@ export function findFiles(
   const found = folderWith(folders, wanted);
   if (found !== undefined) return found;
   throw new RetortError(`${what} is not there: looked in ${folders.join(', ')} for ${wanted.files.join(', ')}`, {
+    code: 'not-found',
     help,
   });
 }

@@ -28,7 +28,7 @@ export function describeDataset(name: string, contract: DatasetContract): void {
 
   it('contract: is registered with a summary and refuses what is wrong', async () => {
     expect(datasets.get(name).summary.length).toBeGreaterThan(10);
-    await expect(build({ nonsense: 1 })).rejects.toThrow(/"nonsense" is no option/);
+    await expect(build({ nonsense: 1 })).rejects.toThrow(/nonsense/);
     await expect(build(contract.wrong)).rejects.toThrow(name);
   });
 

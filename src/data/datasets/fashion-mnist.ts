@@ -1,4 +1,4 @@
-// Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28 grey, ten classes.
+// Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28 gray, ten classes.
 // Xiao, Rasul, Vollgraf, arXiv 1708.07747.
 import { join } from 'node:path';
 
@@ -69,7 +69,7 @@ export class FashionMnist extends InMemoryImages {
         if (header.shape[0] === labels.shape[0]) return;
         throw new RetortError(
           `FashionMnist: ${imagesFile} holds ${header.shape[0]} images, ${labelsFile} ${labels.shape[0]} labels`,
-          { help: 'take both files from the same place' },
+          { code: 'invalid-file', help: 'take both files from the same place' },
         );
       },
     });
@@ -94,12 +94,13 @@ function requireBytes(file: string, what: string, rank: number): NonNullable<Idx
     if (dtype === 'uint8' && shape.length === rank && shape.every((size) => size > 0)) return;
     const expected = rank === 1 ? 'uint8[N]' : 'uint8[N, H, W]';
     throw new RetortError(`FashionMnist: ${file}: expected ${what} ${expected}, got ${dtype}[${shape.join(', ')}]`, {
+      code: 'invalid-file',
       help: 'is it another file?',
     });
   };
 }
 
 export const fashionMnistEntry = entry(FashionMnist, {
-  summary: '70,000 grey images of clothing, 28x28, ten classes.',
+  summary: '70,000 gray images of clothing, 28x28, ten classes.',
   paper: 'Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747',
 });

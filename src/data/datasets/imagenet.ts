@@ -45,7 +45,7 @@ export class ImageNet extends ImageFolder {
     if (this.classes.length !== numClasses) {
       throw new RetortError(
         `ImageNet: ${numClasses} classes were expected in ${this.root}, there are ${this.classes.length}`,
-        { help: `a part of ImageNet is fine: set numClasses to ${this.classes.length}` },
+        { code: 'mismatch', help: `a part of ImageNet is fine: set numClasses to ${this.classes.length}` },
       );
     }
   }
@@ -55,6 +55,7 @@ function findRoot(folders: readonly string[], split: string): string {
   const found = folders.find((folder) => exists(join(folder, split)));
   if (found !== undefined) return found;
   throw new RetortError(`ImageNet is not there: looked for the folder ${split} in ${folders.join(', ')}`, {
+    code: 'not-found',
     help:
       'get ILSVRC 2012 from https://image-net.org/download.php (it asks for an account) and unpack it into ' +
       'data/imagenet/train/<class>/ and data/imagenet/val/<class>/, or val/ with meta/val.txt',

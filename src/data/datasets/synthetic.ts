@@ -15,7 +15,7 @@ export interface SyntheticImagesOptions {
   numClasses?: number;
   /** `(C, H, W)`. Default `[1, 8, 8]`. */
   shape?: readonly [number, number, number];
-  /** Noise on the pattern, in grey values. Default 40. */
+  /** Noise on the pattern, in gray values. Default 40. */
   noise?: number;
   /** Seed of the noise; the patterns depend on the class alone, so that two splits of different seed match. Default 0. */
   seed?: number;

@@ -1,4 +1,4 @@
-// AutoAugment: one of several learnt pairs of operations for each image.
+// AutoAugment: one of several learned pairs of operations for each image.
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
@@ -61,6 +61,6 @@ export class AutoAugment implements ImageTransform {
 }
 
 export const autoAugmentEntry = entry(AutoAugment, {
-  summary: 'One of the learnt pairs of operations for each image.',
+  summary: 'One of the learned pairs of operations for each image.',
   paper: 'Cubuk et al. 2019, arXiv 1805.09501',
 });

@@ -25,7 +25,7 @@ export interface CutoutOptions extends OptionsFrom<typeof own> {}
 const stream = streamOf('Cutout');
 
 /**
- * The rectangle's centre is anywhere in the image. Beyond the right and lower border it is cut off; at the left and upper border
+ * The rectangle's center is anywhere in the image. Beyond the right and lower border it is cut off; at the left and upper border
  * it is moved inside, as OpenMMLab does. DeVries, Taylor: Improved Regularization of Convolutional Neural Networks with Cutout,
  * 2017, arXiv 1708.04552.
  */

@@ -7,7 +7,7 @@ import type { Tensor } from '../../torch/index.ts';
 import type { BatchContext } from './transform.ts';
 import { uniforms } from './transform.ts';
 
-/** For each image the place of another one: they stand in a random circle, and each gets its neighbour. */
+/** For each image the place of another one: they stand in a random circle, and each gets its neighbor. */
 export function partnersOf(context: BatchContext, stream: number): number[] {
   const places = uniforms(context, stream)
     .map((place, i) => ({ place, i, sample: context.samples[i]! }))

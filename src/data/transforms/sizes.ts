@@ -1,4 +1,4 @@
-// Sizes, chances and colours as options: what may be given, and the errors for what may not.
+// Sizes, chances and colors as options: what may be given, and the errors for what may not.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';

@@ -32,7 +32,9 @@ export class BestMetric {
     const known = flatMetrics(metrics);
     const value = known[metric];
     if (value === undefined) {
-      throw new RetortError(`${hook}: there is no metric "${metric}"; ${didYouMean(metric, Object.keys(known))}`);
+      throw new RetortError(`${hook}: there is no metric "${metric}"; ${didYouMean(metric, Object.keys(known))}`, {
+        code: 'unknown-name',
+      });
     }
     if (!Number.isFinite(value)) return false;
     const gain = this.best === undefined ? Infinity : rule === 'max' ? value - this.best : this.best - value;

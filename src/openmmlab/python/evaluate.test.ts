@@ -6,6 +6,7 @@ import { Budget } from '../../config/tree/budget.ts';
 import { Evaluator } from './evaluate.ts';
 import { parsePython } from './index.ts';
 import { freeze, thaw } from './values.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const origin = { file: 'base.py', line: 1, column: 1 };
 
@@ -107,8 +108,8 @@ it.each([
   ['[x for x in d]', 'goes over a list or tuple, got a dict'],
   ['[1 for r in l] + r', '"r" has not been assigned before'],
 ])('%s: %s', (expr, message) => {
-  expect(() => one(expr)).toThrow(message);
-  expect(() => one(expr)).toThrow(/^cfg\.py:5:\d+: /);
+  expect(() => one(expr)).toThrow(refusal('invalid-config', message));
+  expect(() => one(expr)).toThrow(refusal('invalid-config', 'cfg.py:5'));
 });
 
 it('shares objects as Python does', () => {
@@ -141,9 +142,9 @@ rest = _base_.hooks
     epochs: 280,
     rest: [2, 3],
   });
-  expect(() => run('a = _base_.modle', base)).toThrow('did you mean "model"?');
-  expect(() => run('del nothing')).toThrow('"nothing" has not been assigned before');
-  expect(() => run("del _base_['x']", base)).toThrow('there is no "x"');
+  expect(() => run('a = _base_.modle', base)).toThrow(refusal('invalid-config', 'model'));
+  expect(() => run('del nothing')).toThrow(refusal('invalid-config', 'nothing'));
+  expect(() => run("del _base_['x']", base)).toThrow(refusal('invalid-config', '"x"'));
 });
 
 it('knows where a value was written, through names and _base_', () => {
@@ -195,5 +196,5 @@ it.each([
   ['a = (1, 2)\na[0] = 3', 'the items of a tuple cannot be assigned to'],
   ["a = 'x'\ndel a[0]", 'nothing can be deleted from a string'],
 ])('%j: %s', (text, message) => {
-  expect(() => run(text)).toThrow(message);
+  expect(() => run(text)).toThrow(refusal('invalid-config', message));
 });

@@ -33,7 +33,8 @@ function parseText(source: Source, text: string): StmtNode[] {
     return parse(text).body;
   } catch (cause) {
     if (!(cause instanceof Error)) throw cause;
-    if (cause instanceof RangeError) throw new RetortError(`${source.file}: nested too deep to be read`, { cause });
+    if (cause instanceof RangeError)
+      throw new RetortError(`${source.file}: nested too deep to be read`, { code: 'invalid-config', cause });
     const [, line, column] = /line (\d+)(?:, column (\d+))?/.exec(cause.message) ?? [];
     const what = cause.message.replace(/ at line \d+.*$/s, '');
     const origin = source.originAt(source.offsetOf(Number(line ?? 1), Number(column ?? 0)));

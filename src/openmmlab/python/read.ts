@@ -66,7 +66,8 @@ export function readPythonConfig(file: string, options: ReadPythonOptions = {}):
   const path = canonical(file);
   checkExists(path);
   const root = resolve(options.root ?? (isWithin(process.cwd(), path) ? process.cwd() : dirname(path)));
-  if (statOf(root)?.isDirectory() !== true) throw new RetortError(`readPythonConfig: root: there is no folder ${root}`);
+  if (statOf(root)?.isDirectory() !== true)
+    throw new RetortError(`readPythonConfig: root: there is no folder ${root}`, { code: 'not-found' });
   const reader = new Reader(options);
   if (!reader.mayRead(path, root)) {
     throw new RetortError(`${displayName(path)} lies outside of ${root}, the folder given as root`);
@@ -101,9 +102,10 @@ class Reader {
     const text = readText(at.file);
     this.#characters += text.length;
     if (++this.#reads > fileLimits.files) {
-      throw new RetortError(`${name}: more than ${fileLimits.files} files in one config`);
+      throw new RetortError(`${name}: more than ${fileLimits.files} files in one config`, { code: 'invalid-config' });
     }
-    if (this.#characters > fileLimits.together) throw new RetortError(`${name}: the files of this config are too long`);
+    if (this.#characters > fileLimits.together)
+      throw new RetortError(`${name}: the files of this config are too long`, { code: 'invalid-config' });
     this.files.add(at.file);
     this.#open.push(realPath(at.file));
     const origin: Origin = { file: name, line: 0, column: 0 };

@@ -91,7 +91,7 @@ model = dict(
   expect(at(config, 'model.teacher.head')).toEqual({ ...head, average: true });
 });
 
-it('data-free: several teachers, a generator, two distillers, optimisers by part', () => {
+it('data-free: several teachers, a generator, two distillers, optimizers by part', () => {
   const config = readText(`${net}
 teacher_recorders = dict(fc=dict(type='ModuleOutputs', source='res34.head.fc'))
 model = dict(

@@ -14,7 +14,7 @@ export interface Length {
   steps: number | undefined;
 }
 
-/** Schedulers of everything, or by part where optimisers are. */
+/** Schedulers of everything, or by part where optimizers are. */
 export function schedule(
   ctx: Context,
   place: Place,

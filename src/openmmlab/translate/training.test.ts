@@ -10,7 +10,7 @@ function clean(text: string): OpenMMLabConfig {
   return config;
 }
 
-it('an optimiser with all that can be said about it', () => {
+it('an optimizer with all that can be said about it', () => {
   const config = clean(`
 optim_wrapper = dict(
     type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=4,
@@ -37,7 +37,7 @@ optim_wrapper = dict(
   expect(said(config.notes)).toContainEqual(expect.stringMatching(/optim_wrapper\.type: mixed precision is bfloat16/));
 });
 
-it('what optimisers cannot do', () => {
+it('what optimizers cannot do', () => {
   const config = readText(`
 optim_wrapper = dict(
     constructor='LearningRateDecayOptimWrapperConstructor',
@@ -46,8 +46,8 @@ optim_wrapper = dict(
     clip_grad=dict(type='value', clip_value=1, norm_type=1))
 param_scheduler = [dict(type='OneCycleLR'), dict(type='StepLR', step_size=1, gama=0.1), dict(type='MultiStepLR', milestones=3)]`);
   expect(config.unknown.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
-    'optimiser constructor LearningRateDecayOptimWrapperConstructor',
-    'optimiser Lamb',
+    'optimizer constructor LearningRateDecayOptimWrapperConstructor',
+    'optimizer Lamb',
     'scheduler OneCycleLR',
   ]);
   expect(config.mistakes.map(({ path, text }) => `${path}: ${text}`).toSorted()).toEqual([

@@ -13,27 +13,27 @@ import { runFiles } from '../run-files.ts';
 import { epochsDone, flatMetrics } from './hook.ts';
 import type { Hook, NetworkMetrics, Run } from './hook.ts';
 
-export interface LoggerOptions {
+export interface LoggerHookOptions {
   /** Steps between two lines. Default 50; the last step of an epoch, and of training, always has one. */
   interval?: number | undefined;
 }
 
-/** The schema of {@link LoggerOptions}. */
-export const loggerOptions = z.strictObject({ interval: z.number().int().positive().default(50) });
+/** The schema of {@link LoggerHookOptions}. */
+export const loggerHookOptions = z.strictObject({ interval: z.number().int().positive().default(50) });
 
 interface Line {
   epoch: number;
   step: number;
 }
 
-export class Logger implements Hook {
-  readonly name = 'Logger';
+export class LoggerHook implements Hook {
+  readonly name = 'LoggerHook';
   readonly #interval: number;
   /** The last line could not be written: what is there of it is to be ended first. */
   #torn = false;
 
-  constructor(options: LoggerOptions = {}) {
-    this.#interval = checkOptions(loggerOptions, options, 'Logger').interval;
+  constructor(options: LoggerHookOptions = {}) {
+    this.#interval = checkOptions(loggerHookOptions, options, 'LoggerHook').interval;
   }
 
   /** A resumed run takes the lines back that it is going to write again. */

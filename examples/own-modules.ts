@@ -1,8 +1,17 @@
-// Distils your own module into another one of yours: the student's `fc` follows the teacher's, neither is edited.
-import { ConfigurableDistiller } from 'retort-kd/distillers';
-import { saveModule, Linear, Module, ReLU } from 'retort-kd/nn';
-import { Adam } from 'retort-kd/optim';
-import { noGrad, randn, tidy, type Tensor } from 'retort-kd/torch';
+// Distills your own module into another one of yours: the student's scores follow the teacher's, neither is edited.
+import {
+  compare,
+  DataLoader,
+  distill,
+  KLDivergence,
+  Linear,
+  Module,
+  RandomSampler,
+  randn,
+  ReLU,
+  saveModule,
+} from 'retort-kd';
+import { manualSeed, TensorDataset, type Tensor } from 'retort-kd';
 
 class Net extends Module {
   hidden: Linear;
@@ -18,31 +27,19 @@ class Net extends Module {
   }
 }
 
-const [teacher, student] = [new Net(64).eval(), new Net(8)];
-const fc = { type: 'ModuleOutputs', source: 'fc' } as const;
-const distiller = new ConfigurableDistiller({
-  studentRecorders: { fc },
-  teacherRecorders: { fc },
-  distillLosses: { loss_kl: { type: 'KLDivergence', tau: 2 } },
-  lossForwardMappings: {
-    loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
-  },
-});
-distiller.prepareFromTeacher(teacher);
-distiller.prepareFromStudent(student);
-const optimizer = new Adam(student.parameters(), { lr: 0.01 });
+manualSeed(0);
+const [teacher, student] = [new Net(64), new Net(8)];
+using dataset = new TensorDataset({ inputs: randn([4096, 8]) });
 
-for (let step = 0; step <= 300; step++) {
-  const loss = tidy(() => {
-    const x = randn([64, 8]);
-    distiller.teacherPass(() => noGrad(() => teacher.forward(x)));
-    distiller.studentPass(() => student.forward(x));
-    const { loss_kl: loss } = distiller.forward();
-    optimizer.zeroGrad();
-    loss.backward();
-    optimizer.step();
-    return loss.item();
-  });
-  if (step % 100 === 0) console.log(`step ${step}: ${loss.toFixed(5)}`);
-}
+const { losses } = await distill({
+  student,
+  teacher,
+  data: new DataLoader(dataset, { batchSize: 64, sampler: new RandomSampler({ seed: 0 }) }),
+  losses: (student, teacher) => ({
+    kl: compare(new KLDivergence({ tau: 2 }), { predsS: student.output('fc'), predsT: teacher.output('fc') }),
+  }),
+  optimizer: { type: 'Adam', lr: 0.01 },
+  epochs: 5,
+});
+console.log(`the last step's loss is ${losses.kl.toFixed(4)}`);
 saveModule(process.argv[2] ?? 'student.safetensors', student);

@@ -145,7 +145,8 @@ napi_value live_tensors(const Args<0>& args) {
     if (!slot.live) continue;
     std::ostringstream shape;
     shape << slot.tensor.sizes();
-    found.push_back({(static_cast<uint64_t>(slot.generation) << kSlotBits) | i, slot.origin, slot.tensor.scalar_type(), shape.str()});
+    found.push_back({(static_cast<uint64_t>(slot.generation) << kSlotBits) | i, slot.origin, slot.tensor.scalar_type(),
+                     shape.str()});
   }
   const Js js = args.js;
   const napi_value out = js.array();

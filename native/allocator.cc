@@ -13,6 +13,7 @@
 #include <cstring>
 #include <string>
 
+#include "compat.h"
 #include "large_blocks.h"
 #include "small_blocks.h"
 
@@ -57,7 +58,7 @@ std::string readable(size_t bytes) {
 
 class CachingAllocator final : public c10::Allocator {
  public:
-#if defined(RETORT_TORCH_2)
+#if RETORT_ALLOCATE_MUTABLE
   c10::DataPtr allocate(size_t bytes) override {
 #else
   c10::DataPtr allocate(size_t bytes) const override {
@@ -65,7 +66,7 @@ class CachingAllocator final : public c10::Allocator {
     void* data = const_cast<CachingAllocator*>(this)->take(bytes);
     return {data, data, &CachingAllocator::give, c10::Device(c10::DeviceType::CPU)};
   }
-#if defined(RETORT_TORCH_2)
+#if RETORT_ALLOCATOR_COPIES
   void copy_data(void* to, const void* from, std::size_t count) const override { std::memcpy(to, from, count); }
 #endif
   c10::DeleterFnPtr raw_deleter() const override { return &CachingAllocator::give; }

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "compat.h"
 #include "engine.h"
 
 namespace retort {
@@ -60,7 +61,8 @@ void grad(const Args<3>& args) {
   const variable_list outputs = args.engine.read_tensors(in);
   const variable_list gradients = args.engine.read_tensors(in);
   const variable_list inputs = args.engine.read_tensors(in);
-  write_tensors(args.engine, torch::autograd::grad(outputs, inputs, gradients, args.boolean(0), args.boolean(1), args.boolean(2)));
+  write_tensors(args.engine,
+                torch::autograd::grad(outputs, inputs, gradients, args.boolean(0), args.boolean(1), args.boolean(2)));
 }
 
 bool set_grad_enabled(const Args<1>& args) {
@@ -71,7 +73,9 @@ bool set_grad_enabled(const Args<1>& args) {
 
 bool grad_enabled(const Args<0>&) { return c10::GradMode::is_enabled(); }
 
-void enter_inference(const Args<0>& args) { args.engine.inference.push_back(std::make_unique<c10::InferenceMode>(true)); }
+void enter_inference(const Args<0>& args) {
+  args.engine.inference.push_back(std::make_unique<c10::InferenceMode>(true));
+}
 
 void exit_inference(const Args<0>& args) {
   if (!args.engine.inference.empty()) args.engine.inference.pop_back();
@@ -83,14 +87,18 @@ int64_t set_autocast(const Args<1>& args) {
   const int64_t wanted = args.integer(0);
   const bool enabled = wanted >= 0;
   const auto dtype = static_cast<at::ScalarType>(wanted);
-#if defined(RETORT_TORCH_2)
-  TORCH_CHECK(!enabled || dtype == at::kBFloat16 || dtype == at::kHalf, "autocast: dtype: on a CPU it computes in bfloat16 or float16, got ", dtype);
-  const int64_t before = at::autocast::is_autocast_enabled(at::kCPU) ? static_cast<int64_t>(at::autocast::get_autocast_dtype(at::kCPU)) : -1;
+#if RETORT_AUTOCAST_BY_DEVICE
+  TORCH_CHECK(!enabled || dtype == at::kBFloat16 || dtype == at::kHalf,
+              "autocast: dtype: on a CPU it computes in bfloat16 or float16, got ", dtype);
+  const int64_t before = at::autocast::is_autocast_enabled(at::kCPU)
+                             ? static_cast<int64_t>(at::autocast::get_autocast_dtype(at::kCPU))
+                             : -1;
   if (enabled) at::autocast::set_autocast_dtype(at::kCPU, dtype);
   at::autocast::set_autocast_enabled(at::kCPU, enabled);
 #else
   TORCH_CHECK(!enabled || dtype == at::kBFloat16, "autocast: dtype: on a CPU it computes in bfloat16, got ", dtype);
-  const int64_t before = at::autocast::is_cpu_enabled() ? static_cast<int64_t>(at::autocast::get_autocast_cpu_dtype()) : -1;
+  const int64_t before =
+      at::autocast::is_cpu_enabled() ? static_cast<int64_t>(at::autocast::get_autocast_cpu_dtype()) : -1;
   if (enabled) at::autocast::set_autocast_cpu_dtype(dtype);
   at::autocast::set_cpu_enabled(enabled);
 #endif
@@ -99,7 +107,9 @@ int64_t set_autocast(const Args<1>& args) {
 }
 
 // registerHook(handle, (gradient handle) => handle or 0) -> the hook's number.
-int64_t register_hook(const Args<2>& args) { return args.engine.hooks.add(args.engine, args.handle(0), args.values[1]); }
+int64_t register_hook(const Args<2>& args) {
+  return args.engine.hooks.add(args.engine, args.handle(0), args.values[1]);
+}
 
 // removeHook(handle, number of the hook); the tensor may be gone.
 void remove_hook(const Args<2>& args) { args.engine.hooks.remove(args.engine, args.integer(1)); }

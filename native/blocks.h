@@ -6,8 +6,8 @@
 
 namespace retort {
 
-constexpr size_t kAlignment = 64;      // of the data, as libtorch and oneDNN want it
-constexpr size_t kSmall = 64 * 1024;   // up to here, blocks come in size classes; above, they are cut to measure
+constexpr size_t kAlignment = 64;     // of the data, as libtorch and oneDNN want it
+constexpr size_t kSmall = 64 * 1024;  // up to here, blocks come in size classes; above, they are cut to measure
 constexpr size_t kPage = 4096;
 
 struct Range;

@@ -18,8 +18,21 @@ using torch::jit::Stack;
 
 // What stands in front of a value on the tape. Shared with src/torch/tape.ts.
 enum Tag : int {
-  kDefault = 0, kNone = 1, kHandle = 2, kInteger = 3, kDouble = 4, kBoolean = 5, kHalves = 6, kText = 7, kNumbers = 8,
-  kHandles = 9, kBooleans = 10, kPlace = 11, kRandom = 12, kLongs = 13, kScalars = 14,
+  kDefault = 0,
+  kNone = 1,
+  kHandle = 2,
+  kInteger = 3,
+  kDouble = 4,
+  kBoolean = 5,
+  kHalves = 6,
+  kText = 7,
+  kNumbers = 8,
+  kHandles = 9,
+  kBooleans = 10,
+  kPlace = 11,
+  kRandom = 12,
+  kLongs = 13,
+  kScalars = 14,
 };
 
 c10::TypePtr unwrap_optional(const c10::TypePtr& type, bool& optional) {
@@ -80,9 +93,7 @@ c10::Scalar read_scalar(Tag tag, Cursor& in) {
 c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) {
   const auto tag = static_cast<Tag>(in.integer());
   switch (tag) {
-    case kDefault:
-      TORCH_CHECK(argument.has_default, "a required argument is missing");
-      return argument.fallback;
+    case kDefault: TORCH_CHECK(argument.has_default, "a required argument is missing"); return argument.fallback;
     case kNone: return c10::IValue();
     case kHandle: return engine.tensor(in.handle());
     case kInteger:

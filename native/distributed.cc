@@ -71,8 +71,10 @@ void on_signal(int number, siginfo_t* info, void* context) {
     _exit(128 + number);
   }
   const struct sigaction& next = before[number];
-  if ((next.sa_flags & SA_SIGINFO) != 0) next.sa_sigaction(number, info, context);
-  else next.sa_handler(number);
+  if ((next.sa_flags & SA_SIGINFO) != 0)
+    next.sa_sigaction(number, info, context);
+  else
+    next.sa_handler(number);
 }
 
 // Stands before whatever handles the signal now; where nothing does, the process ends anyhow. Node may have put its handler there

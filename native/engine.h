@@ -49,10 +49,10 @@ struct Engine {
   HookTable hooks;
   std::vector<std::string> strings;  // strings that JavaScript passes by number
   Generators generators;
-  at::Tensor random_state;           // of the global generator, while another environment's stands there; see random.h
+  at::Tensor random_state;  // of the global generator, while another environment's stands there; see random.h
   std::vector<std::unique_ptr<c10::InferenceMode>> inference;
-  std::shared_ptr<void> group;       // the process group, where this environment has joined one
-  std::vector<Handle> made;          // of the results being written, in case a later one fails
+  std::shared_ptr<void> group;  // the process group, where this environment has joined one
+  std::vector<Handle> made;     // of the results being written, in case a later one fails
 };
 
 // What all environments share. Lock it to read or to change it.

@@ -16,8 +16,8 @@ class HookTable;
 
 // One hook, held by the graph. It may outlive both its removal (while it runs) and its environment; it then calls nothing.
 struct Hook {
-  HookTable* table;    // null once the environment has ended
-  napi_ref function;   // null once it is removed
+  HookTable* table;   // null once the environment has ended
+  napi_ref function;  // null once it is removed
   int64_t id = 0;
   std::thread::id thread = std::this_thread::get_id();
 

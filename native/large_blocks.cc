@@ -10,12 +10,12 @@
 namespace retort {
 namespace {
 
-constexpr size_t kHuge = size_t{2} << 20;            // transparent huge pages spare page faults and TLB misses
-constexpr size_t kRange = size_t{256} << 30;         // address space costs nothing
-constexpr size_t kSmallRange = size_t{256} << 20;    // where it is limited (ulimit -v, strict overcommit)
-constexpr size_t kAskSystemFrom = size_t{256} << 20; // above this, look whether the machine has the memory at all
-constexpr size_t kLargest = size_t{1} << 46;         // half of what a process can address
-constexpr size_t kLeastPiece = kPage;                // a block is not cut for less
+constexpr size_t kHuge = size_t{2} << 20;             // transparent huge pages spare page faults and TLB misses
+constexpr size_t kRange = size_t{256} << 30;          // address space costs nothing
+constexpr size_t kSmallRange = size_t{256} << 20;     // where it is limited (ulimit -v, strict overcommit)
+constexpr size_t kAskSystemFrom = size_t{256} << 20;  // above this, look whether the machine has the memory at all
+constexpr size_t kLargest = size_t{1} << 46;          // half of what a process can address
+constexpr size_t kLeastPiece = kPage;                 // a block is not cut for less
 constexpr size_t kLeastCache = size_t{64} << 20;
 constexpr int kStretch = 16 * 1024;
 constexpr size_t kRecent = 2;
@@ -90,8 +90,8 @@ Block* LargeBlocks::take_free(size_t bytes) {
 // One behind all others.
 Block* LargeBlocks::take_new(size_t bytes) {
   if (!machine_has(bytes)) return nullptr;
-  for (Range* range : ranges_) {
-    if (Block* block = extend(*range, bytes)) return block;
+  for (Range& range : ranges_) {
+    if (Block* block = extend(range, bytes)) return block;
   }
   Range* range = reserve(bytes);
   return range == nullptr ? nullptr : extend(*range, bytes);
@@ -187,8 +187,7 @@ Range* LargeBlocks::reserve(size_t bytes) {
     char* start = round_up(static_cast<char*>(mapped), kHuge);
     char* limit = round_down(static_cast<char*>(mapped) + wanted, kHuge);
     madvise(start, static_cast<size_t>(limit - start), MADV_HUGEPAGE);
-    ranges_.push_back(new Range{start, start, limit, mapped, wanted, nullptr});
-    return ranges_.back();
+    return &ranges_.emplace_back(Range{start, start, limit, mapped, wanted, nullptr});
   }
   return nullptr;
 }
@@ -230,8 +229,7 @@ void LargeBlocks::release(Block* block) {
     return;
   }
   munmap(range->mapped, range->mapped_bytes);
-  ranges_.erase(std::find(ranges_.begin(), ranges_.end(), range));
-  delete range;
+  ranges_.remove_if([&](const Range& one) { return &one == range; });
 }
 
 // What a step needed at its peak, the next one will need again; what is kept beyond that goes back. A stretch is longer than a

@@ -15,6 +15,7 @@
 // Not safe between threads: the caller holds the allocator's lock.
 #pragma once
 
+#include <list>
 #include <set>
 #include <utility>
 #include <vector>
@@ -59,7 +60,7 @@ class LargeBlocks {
 
   std::vector<Block*> recent_;  // the newest last
   std::set<std::pair<size_t, Block*>> free_;
-  std::vector<Range*> ranges_;
+  std::list<Range> ranges_;  // each stays where it is: its blocks point to it
   size_t cached_ = 0;
   size_t used_ = 0;
   // The most in use in this and in the last stretch of so many blocks taken: see note_use.

@@ -198,11 +198,16 @@ class HandleScope {
 }  // namespace retort
 
 #pragma GCC poison napi_create_double napi_get_boolean napi_create_string_utf8 napi_create_object napi_create_array
-#pragma GCC poison napi_get_undefined napi_create_function napi_create_external napi_create_arraybuffer napi_create_typedarray
+#pragma GCC poison napi_get_undefined napi_create_function napi_create_external napi_create_arraybuffer \
+    napi_create_typedarray
 #pragma GCC poison napi_set_named_property napi_set_element napi_get_value_double napi_get_value_bool
-#pragma GCC poison napi_get_value_string_utf8 napi_get_value_bigint_uint64 napi_get_typedarray_info napi_get_arraybuffer_info
-#pragma GCC poison napi_create_reference napi_get_reference_value napi_delete_reference napi_call_function napi_get_cb_info
+#pragma GCC poison napi_get_value_string_utf8 napi_get_value_bigint_uint64 napi_get_typedarray_info \
+    napi_get_arraybuffer_info
+#pragma GCC poison napi_create_reference napi_get_reference_value napi_delete_reference napi_call_function \
+    napi_get_cb_info
 #pragma GCC poison napi_set_instance_data napi_get_instance_data napi_add_env_cleanup_hook napi_is_exception_pending
-#pragma GCC poison napi_throw_error napi_throw napi_adjust_external_memory napi_open_handle_scope napi_close_handle_scope
-#pragma GCC poison napi_create_int32 napi_create_int64 napi_create_uint32 napi_create_error napi_get_global napi_get_null
+#pragma GCC poison napi_throw_error napi_throw napi_adjust_external_memory napi_open_handle_scope \
+    napi_close_handle_scope
+#pragma GCC poison napi_create_int32 napi_create_int64 napi_create_uint32 napi_create_error napi_get_global \
+    napi_get_null
 #pragma GCC poison napi_get_named_property napi_get_property napi_get_element napi_wrap napi_unwrap napi_typeof

@@ -13,9 +13,24 @@ namespace retort {
 
 // How an argument travels. The numbers are shared with src/torch/encode.ts.
 enum Kind : int {
-  kTensor = 0, kInt = 1, kFloat = 2, kBool = 3, kScalar = 4, kString = 5, kDType = 6, kLayout = 7, kMemoryFormat = 8,
-  kDevice = 9, kGenerator = 10, kIntList = 11, kFloatList = 12, kBoolList = 13, kTensorList = 14, kOptionalTensorList = 15,
-  kScalarList = 16, kUnsupported = 17,
+  kTensor = 0,
+  kInt = 1,
+  kFloat = 2,
+  kBool = 3,
+  kScalar = 4,
+  kString = 5,
+  kDType = 6,
+  kLayout = 7,
+  kMemoryFormat = 8,
+  kDevice = 9,
+  kGenerator = 10,
+  kIntList = 11,
+  kFloatList = 12,
+  kBoolList = 13,
+  kTensorList = 14,
+  kOptionalTensorList = 15,
+  kScalarList = 16,
+  kUnsupported = 17,
 };
 
 struct Argument {

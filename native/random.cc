@@ -63,7 +63,9 @@ napi_value box_generator(const Args<1>& args) {
 }
 
 // A generator by its number.
-at::Generator generator_at(Engine& engine, int64_t index) { return engine.generators.list.at(static_cast<size_t>(index)); }
+at::Generator generator_at(Engine& engine, int64_t index) {
+  return engine.generators.list.at(static_cast<size_t>(index));
+}
 
 void seed_generator(const Args<2>& args) {
   at::Generator generator = generator_at(args.engine, args.integer(0));

@@ -23,7 +23,8 @@ int64_t whole_number(double value) {
 }
 
 Handle handle_from(double value) {
-  if (!(value >= 0 && value < kHandles)) throw std::invalid_argument("a tensor was expected, got " + std::to_string(value));
+  if (!(value >= 0 && value < kHandles))
+    throw std::invalid_argument("a tensor was expected, got " + std::to_string(value));
   return static_cast<Handle>(value);
 }
 
@@ -80,7 +81,8 @@ int64_t Tape::halves(size_t at) const {
 void Tape::put_bits(size_t at, int64_t value) { std::memcpy(&data_[checked(at)], &value, sizeof value); }
 
 void Tape::out_of_bounds(size_t at) const {
-  throw std::out_of_range("position " + std::to_string(at) + " is outside of the tape, which has " + std::to_string(length_));
+  throw std::out_of_range("position " + std::to_string(at) + " is outside of the tape, which has " +
+                          std::to_string(length_));
 }
 
 }  // namespace retort

@@ -101,7 +101,8 @@ void from_bytes(const Args<2>& args) {
   std::vector<int64_t> sizes(in.count());
   for (int64_t& size : sizes) size = in.integer();
   at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(static_cast<at::ScalarType>(args.integer(1))));
-  TORCH_CHECK(tensor.nbytes() == bytes.length, "shape ", tensor.sizes(), " takes ", tensor.nbytes(), " bytes, got ", bytes.length);
+  TORCH_CHECK(tensor.nbytes() == bytes.length, "shape ", tensor.sizes(), " takes ", tensor.nbytes(), " bytes, got ",
+              bytes.length);
   if (bytes.length > 0) std::memcpy(tensor.data_ptr(), bytes.data, bytes.length);
   args.engine.tape.put(0, static_cast<double>(args.engine.handle_of(std::move(tensor))));
 }

@@ -2,6 +2,7 @@
 // `mmdet.models.dense_heads.paa_head.PAAHead.paa_reassign`.
 import { basename, join, resolve } from 'node:path';
 
+import { camelCase } from '../check.ts';
 import { RetortError, didYouMean } from '../errors.ts';
 import { fileKey, findModuleFile, keyOf, neighbours, splitAddress } from './module-resolution.ts';
 
@@ -112,9 +113,4 @@ function findBelow(base: string, parts: readonly string[]): string | undefined {
 
 function variants(name: string): string[] {
   return [...new Set([name, camelCase(name)])];
-}
-
-/** `paa_reassign` -> `paaReassign`; leading underscores stay. */
-function camelCase(name: string): string {
-  return name.replaceAll(/(?<=[^_])_+(\p{L}|\d)/gu, (_, letter: string) => letter.toUpperCase());
 }

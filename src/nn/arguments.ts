@@ -1,17 +1,9 @@
 // Checks of the arguments of layers and functions: the errors name the caller, the argument, what was expected and what came.
+import { shown } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 
 /** A size for height and width: one number for both, or `[height, width]`. */
 export type Pair = number | readonly [height: number, width: number];
-
-/** `value` if it is a whole number of at least `least` (default 1). @throws {RetortError} otherwise. */
-export function whole(where: string, value: number, least = 1): number {
-  if (!Number.isInteger(value) || value < least) {
-    const expected = least === 0 ? 'a whole number, 0 or more,' : `a whole number of at least ${least}`;
-    throw new RetortError(`${where}: ${expected} was expected, got ${shown(value)}`);
-  }
-  return value;
-}
 
 /** A checked size as `[height, width]`. */
 export function sides(value: Pair): readonly [height: number, width: number] {
@@ -39,11 +31,6 @@ export function oneOf<T extends string>(where: string, value: T, names: readonly
     throw new RetortError(`${where}: ${shown(value)} is unknown; ${didYouMean(String(value), names)}`);
   }
   return value;
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value);
 }
 
 /** What `toString` shows of a layer: its sizes, then the options that are not at their defaults. */

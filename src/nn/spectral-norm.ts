@@ -2,7 +2,7 @@
 import { RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
 import { noGrad, ops, tidy } from '../torch/index.ts';
-import { whole } from './arguments.ts';
+import { integer } from '../check.ts';
 import type { Layer } from './module.ts';
 import { Buffer, Parameter } from './parameter.ts';
 
@@ -29,7 +29,7 @@ interface Normalized {
  */
 export function spectralNorm<L extends Layer & { weight: Tensor }>(layer: L, options: SpectralNormOptions = {}): L {
   const { nPowerIterations = 1, eps = 1e-12 } = options;
-  whole('spectralNorm: nPowerIterations', nPowerIterations);
+  integer('spectralNorm: nPowerIterations', nPowerIterations);
   const { weight } = layer;
   if (!(weight instanceof Parameter) || weight.ndim < 2) {
     throw new RetortError(

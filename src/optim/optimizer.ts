@@ -1,6 +1,7 @@
 // What every optimiser does: groups of parameters with options of their own, state per parameter, state dicts in PyTorch's layout.
 import type { z } from 'zod';
 
+import { camelCase } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { checkOptions } from '../registry/index.ts';
 import { clearGrads, gradsOf, keep, noGrad, Tensor, tidy } from '../torch/index.ts';
@@ -179,10 +180,6 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
 
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function renamed(options: object, rename: (name: string) => string): Record<string, unknown> {

@@ -1,9 +1,10 @@
 // The optimisers and schedulers that configs can name. An entry gives a factory: what it works on is known only when the networks
 // are built.
 import { entry, Registry } from '../registry/index.ts';
-import type { TypedConfig } from '../registry/index.ts';
+import type { Explained, TypedConfig } from '../registry/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { Adam, adamOptions, AdamW, adamWOptions } from './adam.ts';
+import type { AdamOptions } from './adam.ts';
 import type { Optimizer, ParamGroup } from './optimizer.ts';
 import {
   ConstantLR,
@@ -21,8 +22,18 @@ import {
   StepLR,
   stepLROptions,
 } from './schedulers/formulas.ts';
+import type {
+  ConstantLROptions,
+  CosineAnnealingLROptions,
+  ExponentialLROptions,
+  LinearLROptions,
+  MultiStepLROptions,
+  PolynomialLROptions,
+  StepLROptions,
+} from './schedulers/formulas.ts';
 import type { FormulaScheduler } from './schedulers/index.ts';
 import { SGD, sgdOptions } from './sgd.ts';
+import type { SGDOptions } from './sgd.ts';
 
 /** What the parameters are: all alike, or groups with options of their own. */
 type Params = Iterable<Tensor> | readonly ParamGroup<never>[];
@@ -34,7 +45,7 @@ export type SchedulerFactory = (optimizer: Optimizer) => FormulaScheduler;
 
 const optimizerTable = {
   SGD: entry(
-    sgdOptions,
+    sgdOptions as Explained<typeof sgdOptions, SGDOptions>,
     (options): OptimizerFactory =>
       (params) =>
         new SGD(params, options),
@@ -44,7 +55,7 @@ const optimizerTable = {
     },
   ),
   Adam: entry(
-    adamOptions,
+    adamOptions as Explained<typeof adamOptions, AdamOptions>,
     (options): OptimizerFactory =>
       (params) =>
         new Adam(params, options),
@@ -54,7 +65,7 @@ const optimizerTable = {
     },
   ),
   AdamW: entry(
-    adamWOptions,
+    adamWOptions as Explained<typeof adamWOptions, AdamOptions>,
     (options): OptimizerFactory =>
       (params) =>
         new AdamW(params, options),
@@ -67,7 +78,7 @@ const optimizerTable = {
 
 const schedulerTable = {
   MultiStepLR: entry(
-    multiStepLROptions,
+    multiStepLROptions as Explained<typeof multiStepLROptions, MultiStepLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new MultiStepLR(on, options),
@@ -76,7 +87,7 @@ const schedulerTable = {
     },
   ),
   StepLR: entry(
-    stepLROptions,
+    stepLROptions as Explained<typeof stepLROptions, StepLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new StepLR(on, options),
@@ -85,7 +96,7 @@ const schedulerTable = {
     },
   ),
   ExponentialLR: entry(
-    exponentialLROptions,
+    exponentialLROptions as Explained<typeof exponentialLROptions, ExponentialLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new ExponentialLR(on, options),
@@ -94,14 +105,14 @@ const schedulerTable = {
     },
   ),
   CosineAnnealingLR: entry(
-    cosineAnnealingLROptions,
+    cosineAnnealingLROptions as Explained<typeof cosineAnnealingLROptions, CosineAnnealingLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new CosineAnnealingLR(on, options),
     { summary: 'Falls along half a cosine.', paper: 'Loshchilov, Hutter 2016, arXiv 1608.03983' },
   ),
   LinearLR: entry(
-    linearLROptions,
+    linearLROptions as Explained<typeof linearLROptions, LinearLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new LinearLR(on, options),
@@ -110,7 +121,7 @@ const schedulerTable = {
     },
   ),
   ConstantLR: entry(
-    constantLROptions,
+    constantLROptions as Explained<typeof constantLROptions, ConstantLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new ConstantLR(on, options),
@@ -119,7 +130,7 @@ const schedulerTable = {
     },
   ),
   PolynomialLR: entry(
-    polynomialLROptions,
+    polynomialLROptions as Explained<typeof polynomialLROptions, PolynomialLROptions>,
     (options): SchedulerFactory =>
       (on) =>
         new PolynomialLR(on, options),

@@ -2,20 +2,11 @@
 // go: all mistakes in one pass, each with its path, what was expected, what came, and the nearest name.
 import type { z } from 'zod';
 
+import { cut, isPlain } from '../check.ts';
 import { didYouMean, nearest } from '../errors.ts';
 import type { Entry, Table } from './registry.ts';
-import {
-  aliasesOf,
-  besideOf,
-  defOf,
-  isPlain,
-  kindOf,
-  unwrapped,
-  usualType,
-  withArticle,
-  withoutAliases,
-} from './typed.ts';
-import { cut, issueInWords } from './words.ts';
+import { aliasesOf, besideOf, defOf, kindOf, unwrapped, usualType, withArticle, withoutAliases } from './typed.ts';
+import { issueInWords } from './words.ts';
 
 /** Where something stands: keys and indices from the root. */
 export type Path = readonly (string | number)[];

@@ -1,9 +1,10 @@
 // Names for things that configs build.
+export { isPlain } from '../check.ts';
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
 export { entriesOf, entry, Registry } from './registry.ts';
 export { count, optionsAt, pair, rule } from './options.ts';
-export type { OptionsFrom, SettingsFrom } from './options.ts';
+export type { Explained, OptionsFrom, SettingsFrom } from './options.ts';
 export type {
   About,
   ConfigOf,
@@ -23,7 +24,6 @@ export {
   aliasesOf,
   defOf,
   descriptionOf,
-  isPlain,
   kindOf,
   pathTo,
   readsOf,

@@ -4,7 +4,8 @@
 // functions, so what several classes share is an interface that the options of each extend. Also the pieces that many schemas share.
 import { z } from 'zod';
 
-import { isPlain } from './typed.ts';
+import { isPlain } from '../check.ts';
+
 import { mistakesOf } from './validate.ts';
 
 type OptionalKeys<S> = {
@@ -19,6 +20,12 @@ export type OptionsFrom<S> = Given<S, Exclude<keyof S, OptionalKeys<S>>> & LeftO
 
 /** What is known once they are checked: defaults are filled in. */
 export type SettingsFrom<S> = { readonly [K in keyof S]: z.output<S[K]> };
+
+/**
+ * A schema whose options are explained at the keys of an interface: editors show them where a config names the entry of
+ * `entry(schema as Explained<typeof schema, MyOptions>, build, about)`. A class with options alone needs it not.
+ */
+export type Explained<S extends z.ZodType, Options> = z.ZodType<z.output<S>, Options>;
 
 /** The schema of a number of channels and the like: an integer of at least 1. */
 export const count = z.int().positive();

@@ -3,10 +3,10 @@
 // config's options and a loss's arguments can be checked by the compiler (see config/define.ts).
 import type { z } from 'zod';
 
+import { isPlain, shown } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import { isPlain, withArticle } from './typed.ts';
+import { withArticle } from './typed.ts';
 import { validate } from './validate.ts';
-import { shown } from './words.ts';
 
 /** What configs are made of: the name of an entry, and its options beside it. */
 export interface TypedConfig {

@@ -2,6 +2,8 @@
 // checks, builds or lists configs reads it off the schema and has nothing to guess from the names of keys.
 import { z } from 'zod';
 
+import { isPlain } from '../check.ts';
+
 /** What a text leads to: a checkpoint, a folder, any file, or code, by an address such as `./ops.ts#attention`. */
 export type Reads = 'checkpoint' | 'folder' | 'file' | 'function' | 'method';
 
@@ -153,13 +155,6 @@ export function unwrapped(schema: z.ZodType): z.ZodType {
   const { innerType, in: input, getter } = defOf(schema);
   const inner = innerType ?? input ?? getter?.();
   return inner === undefined ? schema : unwrapped(inner);
-}
-
-/** Whether a value is an object as configs write them: no instance of a class, no list. */
-export function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** Whether a value is a thing that is built, or the config of one: it says which by its `type`. */

@@ -2,10 +2,10 @@
 // Configs and constructors are checked by the same schemas, in the same words.
 import type { z } from 'zod';
 
+import { isPlain, shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { findMistakes } from './check.ts';
-import { isPlain, withoutAliases } from './typed.ts';
-import { shown } from './words.ts';
+import { withoutAliases } from './typed.ts';
 
 /** The checked (and defaulted) value. @throws {RetortError} that lists all mistakes; `where` names the thing checked. */
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {

@@ -1,8 +1,8 @@
 // What is wrong with a value, in words: what was expected, what came, the nearest name.
 import type { z } from 'zod';
 
+import { shown } from '../check.ts';
 import { nearest } from '../errors.ts';
-import { isPlain } from './typed.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -60,32 +60,4 @@ function hint(issue: Issue): string {
   // YAML took these words for booleans once.
   const old = code === 'invalid_type' && issue.expected === 'boolean' && /^(?:y|yes|no?|on|off)$/i.test(input);
   return old ? '; write true or false' : '';
-}
-
-/** A value in few characters, whatever it is. */
-export function shown(value: unknown, depth = 0): string {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isPlain(value)) {
-    return `a ${value.constructor?.name ?? 'value'}`;
-  }
-  return cut(written(value, depth));
-}
-
-/** Some items of a list, some keys of an object: no more is looked at than is shown. */
-function written(value: unknown, depth: number): string {
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'symbol') return String(value);
-  if (depth > 3) return '...';
-  if (Array.isArray(value)) {
-    return `[${value
-      .slice(0, 40)
-      .map((one) => shown(one, depth + 1))
-      .join(',')}]`;
-  }
-  if (!isPlain(value)) return JSON.stringify(value) ?? String(value);
-  const entries = Object.entries(value).slice(0, 40);
-  return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${shown(one, depth + 1)}`).join(',')}}`;
-}
-
-export function cut(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -138,10 +138,20 @@ interface Building {
   schedulers: Registry<SchedulerFactory>;
 }
 
-function buildOptimizers(
-  config: CheckedConfig,
+/** What a config says of optimizers, and what their lengths follow from. */
+interface OptimizersConfig {
+  optimizer: CheckedConfig['optimizer'];
+  schedulers?: CheckedConfig['schedulers'] | undefined;
+  epochs: number;
+  accumulate?: number | undefined;
+  maxSteps?: number | undefined;
+}
+
+/** The optimizers and schedulers of an algorithm, as a `Trainer` takes them. */
+export function buildOptimizers(
+  config: OptimizersConfig,
   algorithm: Algorithm,
-  { batches, own = {} }: { batches: number; own: Tables | undefined },
+  { batches, own = {} }: { batches: number; own?: Tables | undefined },
 ): { optimizer: Optimizer } | { parts: Record<string, PartOptions> } {
   const { optimizer, schedulers: given, epochs, accumulate = 1, maxSteps = Infinity } = config;
   const stepsPerEpoch = Math.ceil(batches / accumulate);

@@ -114,7 +114,7 @@ describe('random numbers', () => {
     const next = randn([3], { generator: a }).toArray();
     a.setState(state);
     expect(randn([3], { generator: a }).toArray()).toEqual(next);
-    expect(() => manualSeed(1.5)).toThrow(/seed must be a whole number/);
+    expect(() => manualSeed(1.5)).toThrow(/seed must be an integer/);
   });
 
   it('generators go with their objects, and their places are used again', () => {

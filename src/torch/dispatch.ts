@@ -1,11 +1,11 @@
 // Calls operators by name: picks the overload whose arguments fit, hands them over, reads the results back.
+import { camelCase, isPlain } from '../check.ts';
 import { describeValue, RetortError } from '../errors.ts';
 import { Call, Kind } from './encode.ts';
 import type { Argument } from './encode.ts';
 import { engineError } from './engine-errors.ts';
 import type { CheckCall, Given } from './guards.ts';
 import { checkOf } from './guards.ts';
-import { isPlainObject } from './leaves.ts';
 import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
@@ -27,11 +27,6 @@ interface Overload {
 
 /** More than there can be tensors alive, or dimensions. */
 const longestList = 2 ** 25;
-
-/** `log_softmax` -> `logSoftmax`; leading and trailing underscores stay. */
-export function camelCase(name: string): string {
-  return name.replace(/(?<=[a-zA-Z0-9])_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
-}
 
 /** An operator with all its overloads, looked up in libtorch on the first call. */
 export class Operator {
@@ -60,7 +55,7 @@ export class Operator {
     // Read once, before anything else: options may have getters, and lists may change while they are read.
     // Only plain objects are options: a promise, a Map or a typed array there is a mistake.
     const last = args[args.length - 1];
-    const options = isPlainObject(last) ? { ...last } : undefined;
+    const options = isPlain(last) ? { ...last } : undefined;
     for (let i = 0; i < args.length; i++) if (Array.isArray(args[i])) args[i] = this.copied(args[i] as unknown[]);
     for (const key in options) {
       if (Array.isArray(options[key])) options[key] = this.copied(options[key] as unknown[]);
@@ -248,13 +243,13 @@ function decode(kind: number, at: number): [unknown, number] {
 function shown(value: unknown, depth = 0): string {
   if (value instanceof Tensor) return `${value.dtype}${showShape(value.shape)}`;
   if (typeof value === 'string') return JSON.stringify(value);
-  const nested = Array.isArray(value) || isPlainObject(value);
+  const nested = Array.isArray(value) || isPlain(value);
   if (nested && depth > 2) return '...';
   if (Array.isArray(value)) {
     const items = value.slice(0, 4).map((item) => shown(item, depth + 1));
     return `[${items.join(', ')}${value.length > 4 ? ', ...' : ''}]`;
   }
-  if (isPlainObject(value)) {
+  if (isPlain(value)) {
     const items = Object.entries(value).map(([key, item]) => `${key}: ${shown(item, depth + 1)}`);
     return `{ ${items.join(', ')} }`;
   }

@@ -1,14 +1,6 @@
 // The leaves of a value: what stands in arrays, plain objects, maps and sets, however deep. This file alone says what counts as a
 // structure; scopes, recorders, deliveries and distillers all find their tensors through it.
-
-/** Made by `{}`, in whatever realm, or without a prototype. */
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) return true;
-  // That of another realm: the only prototype that has none itself and does what objects do.
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
-}
+import { isPlain } from '../check.ts';
 
 /**
  * Calls `visit` with every leaf of a value: items of arrays and sets, values of plain objects and maps, anything else itself. A
@@ -24,7 +16,7 @@ export function visitLeaves(value: unknown, visit: (leaf: unknown) => void): voi
 function itemsOf(value: unknown): Iterable<unknown> | undefined {
   if (Array.isArray(value) || value instanceof Set) return value as Iterable<unknown>;
   if (value instanceof Map) return value.values();
-  return isPlainObject(value) ? Object.values(value) : undefined;
+  return isPlain(value) ? Object.values(value) : undefined;
 }
 
 interface Visit {
@@ -56,7 +48,7 @@ export function mapLeaves(value: unknown, change: (leaf: unknown) => unknown): u
     const items = [...value].map(map);
     return items.some((item) => !value.has(item)) ? new Set(items) : value;
   }
-  if (!isPlainObject(value)) return change(value);
+  if (!isPlain(value)) return change(value);
   const items = Object.entries(value).map(([key, item]) => [key, map(item)] as const);
   return items.some(([key, item]) => item !== value[key]) ? Object.fromEntries(items) : value;
 }

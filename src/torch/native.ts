@@ -179,7 +179,7 @@ function wantedThreads(): number {
   if (text === undefined || text === '') return availableParallelism();
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1) {
-    throw new RetortError(`RETORT_THREADS must be a whole number of at least 1, got "${text}"`);
+    throw new RetortError(`RETORT_THREADS must be an integer of at least 1, got "${text}"`);
   }
   return count;
 }

@@ -1,5 +1,6 @@
 // Puts libtorch's operators on tensors as methods, and on `ops` as functions. Each is looked up when it is first called.
-import { camelCase, Operator } from './dispatch.ts';
+import { camelCase } from '../check.ts';
+import { Operator } from './dispatch.ts';
 import type { Operators, Scalar } from './generated/operators.ts';
 import { functionNames, methodNames } from './generated/operators.ts';
 import { Tensor } from './tensor.ts';

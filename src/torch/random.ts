@@ -6,7 +6,7 @@ import { liveHandle, Tensor } from './tensor.ts';
 
 function seedOf(seed: number | bigint, where: string): bigint {
   if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
-    throw new RetortError(`${where}: seed must be a whole number, got ${seed}`);
+    throw new RetortError(`${where}: seed must be an integer, got ${seed}`);
   }
   return BigInt.asUintN(64, BigInt(seed));
 }

@@ -1,13 +1,10 @@
 // How many threads compute, and which libtorch does.
-import { RetortError } from '../errors.ts';
+import { integer } from '../check.ts';
 import { native } from './native.ts';
 
 /** Threads of one operator. Default: `RETORT_THREADS`, else every processor this process may run on. */
 export function setThreads(count: number): void {
-  if (!Number.isInteger(count) || count < 1) {
-    throw new RetortError(`setThreads: a whole number of at least 1 was expected, got ${count}`);
-  }
-  native().setThreads(count);
+  native().setThreads(integer('setThreads: count', count));
 }
 
 /** libtorch's version, whether it has CUDA, the threads in use, and whether several processes can compute together. */

@@ -1,8 +1,9 @@
 // Every operator of the typed table, called with arguments made from its schema: shapes that fit one another and such that do
 // not, empty and 0-dimensional ones, huge integers, NaN, wrong types, options. A call may give a result or throw a RetortError;
 // it may not end the process, stand still, throw anything else, keep a tensor, or change how later calls compute.
+import { camelCase } from '../../src/check.ts';
 import { RetortError } from '../../src/errors.ts';
-import { camelCase } from '../../src/torch/dispatch.ts';
+
 import { functionNames } from '../../src/torch/generated/operators.ts';
 import * as torch from '../../src/torch/index.ts';
 import type { NativeArgument } from '../../src/torch/native.ts';

@@ -13,6 +13,8 @@ export { ImageNet } from './imagenet.ts';
 export type { ImageNetOptions } from './imagenet.ts';
 export { InMemoryImages } from './in-memory.ts';
 export type { InMemoryOptions } from './in-memory.ts';
+export { TensorDataset } from './tensor-dataset.ts';
+export type { TensorDatasetOptions } from './tensor-dataset.ts';
 export { buildDataset, datasets } from './registry.ts';
 export { SyntheticImages } from './synthetic.ts';
 export type { SyntheticImagesOptions } from './synthetic.ts';

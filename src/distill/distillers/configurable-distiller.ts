@@ -1,11 +1,12 @@
 // A distiller put together from a config: recorders on both networks, deliveries between them, connectors, losses, and which
 // record goes where. A step goes: teacherPass, studentPass, forward, endStep.
+import { isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { Module, ModuleDict, targetsOf } from '../../nn/index.ts';
 import type { GivenBatch, Inputs, Targets } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { detached, isPlainObject, Tensor } from '../../torch/index.ts';
+import { detached, Tensor } from '../../torch/index.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
@@ -89,7 +90,7 @@ export class ConfigurableDistiller<
     const options = given as ConfigurableDistillerOptions;
     const { connectors = {}, distillLosses = {}, lossForwardMappings = {}, lossWeightSchedules = {}, compat } = options;
     const inherited = compat === undefined ? {} : { compat };
-    const withCompat = <T>(config: T): T => (isPlainObject(config) ? { ...inherited, ...config } : config);
+    const withCompat = <T>(config: T): T => (isPlain(config) ? { ...inherited, ...config } : config);
     this.studentRecorders = new RecorderManager(options.studentRecorders);
     this.teacherRecorders = new RecorderManager(options.teacherRecorders);
     this.deliveries = new DistillDeliveryManager(options.distillDeliveries);

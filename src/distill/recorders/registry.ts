@@ -1,6 +1,7 @@
 // The recorders that configs can name: `type` is the class's name without "Recorder".
 import { z } from 'zod';
 
+import { isObject } from '../../check.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import { Module, Parameter } from '../../nn/index.ts';
 import { addressTo, entry, Registry } from '../../registry/index.ts';
@@ -15,8 +16,6 @@ import { ModuleGradientsRecorder } from './module-gradients.ts';
 import { ModuleInputsRecorder, ModuleOutputsRecorder } from './module-recorders.ts';
 import { ParameterRecorder } from './parameter.ts';
 import { Recorder } from './recorder.ts';
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 const ofModule = z.strictObject({
   source: z.custom<string | Module>(

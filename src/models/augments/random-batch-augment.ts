@@ -1,6 +1,7 @@
 // One of several augmentations for each batch, by chance.
 import { z } from 'zod';
 
+import { isObject } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { checkOptions, Registry } from '../../registry/index.ts';
 import type { ConfigOf } from '../../registry/index.ts';
@@ -22,7 +23,6 @@ export interface RandomBatchAugmentOptions {
   probs?: number | readonly number[] | null;
 }
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 const one = z.custom<BatchAugmentConfig>(isObject, 'expected { type, ...options }');
 const chance = z.number().min(0).max(1);
 

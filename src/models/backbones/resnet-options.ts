@@ -95,7 +95,7 @@ export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
   };
   if (!natural(numStages) || numStages > 4) mistakes.push(`numStages must be 1 to 4, got ${numStages}`);
   for (const [key, value] of Object.entries({ stemChannels, baseChannels })) {
-    if (!natural(value)) mistakes.push(`${key} must be a positive whole number, got ${value}`);
+    if (!natural(value)) mistakes.push(`${key} must be a positive integer, got ${value}`);
   }
   perStage('stageBlocks', stageBlocks);
   perStage('strides', strides);

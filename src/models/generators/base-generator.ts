@@ -1,6 +1,7 @@
 // What every generator is: a network from latent vectors to images, with which one learns without data.
 import { z } from 'zod';
 
+import { integer } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { initializeModule, initSchema, Module } from '../../nn/index.ts';
 import { checkOptions, count } from '../../registry/index.ts';
@@ -72,10 +73,7 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
     const [weight] = this.parameters();
     const device = weight?.device ?? 'cpu';
     if (latent === undefined || latent === null) {
-      if (!Number.isInteger(batchSize) || batchSize < 1) {
-        throw new RetortError(`${name}: batchSize: a whole number above 0 was expected, got ${batchSize}`);
-      }
-      return randn([batchSize, this.latentDim])
+      return randn([integer(`${name}: batchSize`, batchSize), this.latentDim])
         .to(weight?.dtype ?? 'float32')
         .to({ device });
     }

@@ -119,7 +119,7 @@ describe.each(generators.names())('%s', (type) => {
       expect(latent([8, 3, 1, 1])).toThrow(/got \[8, 3, 1, 1\]/);
       expect(latent([3])).toThrow(/got \[3\]/);
       expect(() => generator.forward(5 as never)).toThrow(/no tensor: number/);
-      expect(() => generator.forward(null, 0)).toThrow(/batchSize: a whole number above 0 was expected, got 0/);
+      expect(() => generator.forward(null, 0)).toThrow(/batchSize: an integer of at least 1 was expected, got 0/);
       expect(() => build({ imgSize: 10 })).toThrow(/imgSize: a multiple of 4 [^]*images would be of size 8/);
       expect(build({ imgSize: 10, compat: 'mmrazor' }).forward(null, 2).shape).toEqual([2, 3, 8, 8]);
       expect(() => build({ imgSize: 3, compat: 'mmrazor' })).toThrow(/imgSize/);

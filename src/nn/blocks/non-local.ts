@@ -1,11 +1,11 @@
 // The non-local block: every place of a feature map looks at every other one.
 import { z } from 'zod';
 
+import { integer } from '../../check.ts';
 import { checkOptions, count } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
-import { whole } from '../arguments.ts';
 import { constant_, normal_ } from '../init.ts';
 import { Sequential } from '../containers.ts';
 import { MaxPool2d } from '../layers/index.ts';
@@ -66,7 +66,7 @@ export class NonLocal2d extends Module {
     super();
     const checked = checkOptions(NonLocal2d.schema, options, 'NonLocal2d');
     const { reduction, useScale, convCfg, normCfg, mode, subSample, std, zerosInit } = checked;
-    this.inChannels = whole('NonLocal2d: inChannels', inChannels);
+    this.inChannels = integer('NonLocal2d: inChannels', inChannels);
     this.interChannels = Math.max(1, Math.floor(inChannels / reduction));
     this.mode = mode;
     this.useScale = useScale;

@@ -187,7 +187,7 @@ describe('errors', () => {
       'pad: mode: "reflct" is unknown; did you mean "reflect"?',
       () => F.pad(x(), { pad: [1, 1], mode: 'reflct' as 'reflect' }),
     ],
-    ['pad: whole numbers in pairs, before and after, were expected, got [1]', () => F.pad(x(), { pad: [1] })],
+    ['pad: integers in pairs, before and after, were expected, got [1]', () => F.pad(x(), { pad: [1] })],
     ['dropout: p: a number within [0, 1] was expected, got -1', () => F.dropout(x(), { p: -1 })],
     ['got "biliner"; did you mean "bilinear"?', () => F.interpolate(x(), { size: 2, mode: 'biliner' as 'bilinear' })],
     [

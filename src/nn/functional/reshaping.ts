@@ -22,7 +22,7 @@ export interface PadOptions {
 export function pad(input: Tensor, { pad: amounts, mode = 'constant', value }: PadOptions): Tensor {
   oneOf('pad: mode', mode, padModes);
   if (amounts.length % 2 !== 0 || !amounts.every(Number.isInteger)) {
-    throw new RetortError(`pad: whole numbers in pairs, before and after, were expected, got [${amounts.join(', ')}]`);
+    throw new RetortError(`pad: integers in pairs, before and after, were expected, got [${amounts.join(', ')}]`);
   }
   return ops.pad(input, amounts, mode, value ?? null);
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -16,6 +17,8 @@ const sizes = {
     error: 'expected a positive integer or null, or [height, width] of them',
   }),
 };
+/** The positional arguments, by the names that configs give them. */
+export interface AdaptivePoolSizes extends OptionsFrom<typeof sizes> {}
 
 /** Window `i` of `n` reaches from `floor(i H / n)` to `ceil((i + 1) H / n)`. */
 abstract class AdaptivePool2d extends Module {
@@ -58,12 +61,12 @@ export class AdaptiveMaxPool2d extends AdaptivePool2d {
 }
 
 export const adaptiveAvgPool2d = entry(
-  AdaptiveAvgPool2d.schema,
+  AdaptiveAvgPool2d.schema as Explained<typeof AdaptiveAvgPool2d.schema, AdaptivePoolSizes>,
   ({ outputSize }) => new AdaptiveAvgPool2d(outputSize),
   { summary: 'Means of windows, to a given size.' },
 );
 export const adaptiveMaxPool2d = entry(
-  AdaptiveMaxPool2d.schema,
+  AdaptiveMaxPool2d.schema as Explained<typeof AdaptiveMaxPool2d.schema, AdaptivePoolSizes>,
   ({ outputSize }) => new AdaptiveMaxPool2d(outputSize),
   { summary: 'Largest values of windows, to a given size.' },
 );

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, count, entry } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops, tensor, tidy } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -16,6 +16,8 @@ const sizes = {
   /** Channels: the size of dimension 1. */
   numFeatures: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface BatchNormSizes extends OptionsFrom<typeof sizes> {}
 /** The schema of {@link BatchNormOptions}, field by field. */
 export const batchNormShape = {
   /** Added to the variance. Default 1e-5. */
@@ -142,12 +144,12 @@ export class BatchNorm2d extends BatchNorm {
 
 const paper = 'Ioffe, Szegedy 2015, arXiv 1502.03167';
 export const batchNorm1d = entry(
-  BatchNorm.schema,
+  BatchNorm.schema as Explained<typeof BatchNorm.schema, BatchNormSizes & BatchNormOptions>,
   ({ numFeatures, ...options }) => new BatchNorm1d(numFeatures, options),
   { summary: 'Batch normalization of vectors or sequences.', paper },
 );
 export const batchNorm2d = entry(
-  BatchNorm.schema,
+  BatchNorm.schema as Explained<typeof BatchNorm.schema, BatchNormSizes & BatchNormOptions>,
   ({ numFeatures, ...options }) => new BatchNorm2d(numFeatures, options),
   { summary: 'Batch normalization of images.', paper },
 );

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry, pair } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -17,6 +17,8 @@ const sizes = {
   /** Channels that go out. */
   outChannels: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface ConvTranspose2dSizes extends OptionsFrom<typeof sizes> {}
 const own = {
   /** Height and width of the kernel. */
   kernelSize: pair(1),
@@ -87,7 +89,7 @@ export class ConvTranspose2d extends Module {
 const defaults = { stride: 1, padding: 0, outputPadding: 0, groups: 1, dilation: 1, bias: true };
 
 export const convTranspose2d = entry(
-  ConvTranspose2d.schema,
+  ConvTranspose2d.schema as Explained<typeof ConvTranspose2d.schema, ConvTranspose2dSizes & ConvTranspose2dOptions>,
   ({ inChannels, outChannels, ...options }) => new ConvTranspose2d(inChannels, outChannels, options),
   { summary: 'Transposed convolution: makes images larger.' },
 );

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry, pair, rule } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -26,6 +26,8 @@ const sizes = {
   /** Channels that go out. */
   outChannels: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface Conv2dSizes extends OptionsFrom<typeof sizes> {}
 const own = {
   /** Height and width of the kernel. */
   kernelSize: pair(1),
@@ -144,7 +146,7 @@ export class Conv2d extends Module {
 const defaults = { stride: 1, padding: 0, dilation: 1, groups: 1, paddingMode: 'zeros', bias: true };
 
 export const conv2d = entry(
-  Conv2d.schema,
+  Conv2d.schema as Explained<typeof Conv2d.schema, Conv2dSizes & Conv2dOptions>,
   ({ inChannels, outChannels, ...options }) => new Conv2d(inChannels, outChannels, options),
   { summary: 'Convolution of images.' },
 );

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry, rule } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops, tidy } from '../../torch/index.ts';
 import { normal_, zeros_ } from '../init.ts';
@@ -16,6 +16,8 @@ const sizes = {
   /** Numbers in a row. */
   embeddingDim: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface EmbeddingSizes extends OptionsFrom<typeof sizes> {}
 const own = {
   /** The row that begins as 0 and gets no gradient; negative counts from the end. Default none. */
   paddingIdx: z.int().exactOptional(),
@@ -69,7 +71,7 @@ export class Embedding extends Module {
 }
 
 export const embedding = entry(
-  Embedding.schema,
+  Embedding.schema as Explained<typeof Embedding.schema, EmbeddingSizes & EmbeddingOptions>,
   ({ numEmbeddings, embeddingDim, ...options }) => new Embedding(numEmbeddings, embeddingDim, options),
   { summary: 'A table of vectors, looked up by number.' },
 );

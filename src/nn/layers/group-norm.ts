@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry, rule } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -16,6 +16,8 @@ const sizes = {
   /** Channels: the size of dimension 1. */
   numChannels: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface GroupNormSizes extends OptionsFrom<typeof sizes> {}
 /** The schema of {@link GroupNormOptions}, field by field. */
 export const groupNormShape = {
   /** Added to the variance. Default 1e-5. */
@@ -68,7 +70,7 @@ export class GroupNorm extends Module {
 }
 
 export const groupNorm = entry(
-  GroupNorm.schema,
+  GroupNorm.schema as Explained<typeof GroupNorm.schema, GroupNormSizes & GroupNormOptions>,
   ({ numGroups, numChannels, ...options }) => new GroupNorm(numGroups, numChannels, options),
   { summary: 'Normalization of each sample over groups of channels.', paper: 'Wu, He 2018, arXiv 1803.08494' },
 );

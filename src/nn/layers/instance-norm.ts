@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { checkOptions, count, entry } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops, tensor, tidy } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -16,6 +16,8 @@ const sizes = {
   /** Channels: the size of dimension 1. */
   numFeatures: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface InstanceNormSizes extends OptionsFrom<typeof sizes> {}
 /** The schema of {@link InstanceNormOptions}, field by field. */
 export const instanceNormShape = {
   /** Added to the variance. Default 1e-5. */
@@ -93,7 +95,7 @@ export class InstanceNorm2d extends Module {
 }
 
 export const instanceNorm2d = entry(
-  InstanceNorm2d.schema,
+  InstanceNorm2d.schema as Explained<typeof InstanceNorm2d.schema, InstanceNormSizes & InstanceNormOptions>,
   ({ numFeatures, ...options }) => new InstanceNorm2d(numFeatures, options),
   { summary: 'Normalization of each channel of each image.', paper: 'Ulyanov et al. 2016, arXiv 1607.08022' },
 );

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -16,6 +16,8 @@ const sizes = {
     error: 'expected a positive integer, or a list of them',
   }),
 };
+/** The positional arguments, by the names that configs give them. */
+export interface LayerNormSizes extends OptionsFrom<typeof sizes> {}
 /** The schema of {@link LayerNormOptions}, field by field. */
 export const layerNormShape = {
   /** Added to the variance. Default 1e-5. */
@@ -60,7 +62,7 @@ export class LayerNorm extends Module {
 }
 
 export const layerNorm = entry(
-  LayerNorm.schema,
+  LayerNorm.schema as Explained<typeof LayerNorm.schema, LayerNormSizes & LayerNormOptions>,
   ({ normalizedShape, ...options }) => new LayerNorm(normalizedShape, options),
   { summary: 'Normalization of each sample over its last dimensions.', paper: 'Ba et al. 2016, arXiv 1607.06450' },
 );

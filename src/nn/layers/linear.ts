@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -16,6 +16,8 @@ const sizes = {
   /** Size of the last dimension that goes out. */
   outFeatures: count,
 };
+/** The positional arguments, by the names that configs give them. */
+export interface LinearSizes extends OptionsFrom<typeof sizes> {}
 const own = {
   /** Learn a shift. Default true. */
   bias: z.boolean().default(true),
@@ -53,7 +55,7 @@ export class Linear extends Module {
 }
 
 export const linear = entry(
-  Linear.schema,
+  Linear.schema as Explained<typeof Linear.schema, LinearSizes & LinearOptions>,
   ({ inFeatures, outFeatures, ...options }) => new Linear(inFeatures, outFeatures, options),
   { summary: 'Fully connected: a matrix and a shift on the last dimension.' },
 );

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { checkOptions, count, entry, pair, rule } from '../../registry/index.ts';
-import type { OptionsFrom } from '../../registry/index.ts';
+import type { Explained, OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
@@ -13,6 +13,8 @@ const sizes = {
   /** Height and width of the window. */
   kernelSize: pair(1),
 };
+/** The positional arguments, by the names that configs give them. */
+export interface PoolSizes extends OptionsFrom<typeof sizes> {}
 const common = {
   /** Distance between two windows. Default: the kernel size. */
   stride: pair(1).exactOptional(),
@@ -111,9 +113,17 @@ export class AvgPool2d extends Pool2d {
   }
 }
 
-export const maxPool2d = entry(MaxPool2d.schema, ({ kernelSize, ...options }) => new MaxPool2d(kernelSize, options), {
-  summary: 'The largest value of each window.',
-});
-export const avgPool2d = entry(AvgPool2d.schema, ({ kernelSize, ...options }) => new AvgPool2d(kernelSize, options), {
-  summary: 'The mean of each window.',
-});
+export const maxPool2d = entry(
+  MaxPool2d.schema as Explained<typeof MaxPool2d.schema, PoolSizes & MaxPool2dOptions>,
+  ({ kernelSize, ...options }) => new MaxPool2d(kernelSize, options),
+  {
+    summary: 'The largest value of each window.',
+  },
+);
+export const avgPool2d = entry(
+  AvgPool2d.schema as Explained<typeof AvgPool2d.schema, PoolSizes & AvgPool2dOptions>,
+  ({ kernelSize, ...options }) => new AvgPool2d(kernelSize, options),
+  {
+    summary: 'The mean of each window.',
+  },
+);

@@ -42,7 +42,7 @@ export abstract class Scheduler {
     const { optimizer: _optimizer, lastEpoch: _lastEpoch, baseLrs: _baseLrs, ...options } = this;
     return {
       type: this.constructor.name,
-      ...Object.fromEntries(Object.entries(options).filter(([, one]) => isPlain(one))),
+      ...Object.fromEntries(Object.entries(options).filter(([, one]) => isWritable(one))),
     };
   }
 
@@ -57,8 +57,8 @@ export abstract class Scheduler {
   }
 }
 
-function isPlain(value: unknown): boolean {
-  return Array.isArray(value) ? value.every(isPlain) : ['number', 'string', 'boolean'].includes(typeof value);
+function isWritable(value: unknown): boolean {
+  return Array.isArray(value) ? value.every(isWritable) : ['number', 'string', 'boolean'].includes(typeof value);
 }
 
 /** A scheduler with a formula: the next rate from the present one, and the rate at a step from the first. */

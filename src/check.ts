@@ -1,0 +1,58 @@
+// Small checks and words that every folder needs: what a value is, how an error shows it, how names are spelled. Every folder may import
+// this file; it imports nothing but errors.ts.
+import { RetortError } from './errors.ts';
+
+/** Whether a value is an object as configs write them: made by `{}`, in whatever realm, or without a prototype; no class, no list. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null) return true;
+  // That of another realm: the only prototype that has none itself and does what objects do.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
+}
+
+/** Whether a value is an object, of whatever class; lists are. */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** `value` if it is an integer of at least `least` (default 1). @throws {RetortError} otherwise; `where` names caller and argument. */
+export function integer(where: string, value: number, least = 1): number {
+  if (Number.isInteger(value) && value >= least) return value;
+  const expected = least === 0 ? 'an integer, 0 or more,' : `an integer of at least ${least}`;
+  throw new RetortError(`${where}: ${expected} was expected, got ${value === undefined ? 'nothing' : shown(value)}`);
+}
+
+/** `log_softmax` -> `logSoftmax`; leading and trailing underscores stay. */
+export function camelCase(name: string): string {
+  return name.replaceAll(/(?<=[^_])_+(\p{L}|\d)/gu, (_, letter: string) => letter.toUpperCase());
+}
+
+/** A value in few characters, whatever it is. */
+export function shown(value: unknown, depth = 0): string {
+  if (isObject(value) && !Array.isArray(value) && !isPlain(value)) {
+    return `a ${value.constructor?.name ?? 'value'}`;
+  }
+  return cut(written(value, depth));
+}
+
+/** Some items of a list, some keys of an object: no more is looked at than is shown. */
+function written(value: unknown, depth: number): string {
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'symbol') return String(value);
+  if (depth > 3) return '...';
+  if (Array.isArray(value)) {
+    return `[${value
+      .slice(0, 40)
+      .map((one) => shown(one, depth + 1))
+      .join(',')}]`;
+  }
+  if (!isPlain(value)) return JSON.stringify(value) ?? String(value);
+  const entries = Object.entries(value).slice(0, 40);
+  return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${shown(one, depth + 1)}`).join(',')}}`;
+}
+
+/** A text of at most 80 characters. */
+export function cut(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,304 @@
+// The short way in: one module learns from another. What is compared is said with the modules' own paths, checked by the compiler
+// where the modules are classes; recorders, distiller, algorithm and trainer are put together below, and nothing of them is hidden.
+import type { OptimizerConfig, SchedulerConfig } from '../config/index.ts';
+import { DataLoader } from '../data/index.ts';
+import { SingleTeacherDistill } from '../distill/algorithms/index.ts';
+import type { NetworkLoss } from '../distill/algorithms/index.ts';
+import { ConfigurableDistiller } from '../distill/distillers/index.ts';
+import type { ArgumentSource, BatchField, WeightSchedule } from '../distill/distillers/index.ts';
+import type { DistillLoss } from '../distill/losses/index.ts';
+import { ModuleInputsRecorder, ModuleOutputsRecorder } from '../distill/recorders/index.ts';
+import type { Recorder } from '../distill/recorders/index.ts';
+import { hasCheckpoint, Trainer } from '../engine/index.ts';
+import type { StepReport, TrainerOptions, TrainingResult } from '../engine/index.ts';
+import { RetortError } from '../errors.ts';
+import type { Inputs, Module, ModuleDict, ModuleList, Network, Sequential, Targets } from '../nn/index.ts';
+import { manualSeed, processGroup } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { buildOptimizers } from './experiment.ts';
+
+/**
+ * The paths of the modules inside a class of modules, such as `'layer1.conv'`. Of items in containers no type knows the names: any
+ * text stands below those, and for a module of which only `Module` is known.
+ */
+export type ModulePath<M extends Module> = Module extends M
+  ? string
+  : M extends Sequential | ModuleList<Module> | ModuleDict<Module>
+    ? string
+    : [FieldPath<M, []>] extends [never]
+      ? string
+      : FieldPath<M, []>;
+
+type FieldPath<M extends Module, Depth extends readonly unknown[]> = {
+  [K in Extract<keyof M, string>]: M[K] extends Module ? K | `${K}.${PathInside<M[K], [...Depth, unknown]>}` : never;
+}[Extract<keyof M, string>];
+
+type PathInside<M extends Module, Depth extends readonly unknown[]> = Module extends M
+  ? string
+  : M extends Sequential | ModuleList<Module> | ModuleDict<Module>
+    ? string
+    : Depth['length'] extends 6
+      ? string
+      : FieldPath<M, Depth>;
+
+/** What an argument of a loss is made from: made by {@link Side} and {@link Targets}, used in {@link compare}. */
+export class Source {
+  /** @internal */
+  readonly from: Recorded | { readonly field: BatchField };
+  /** @internal The connectors that it passes through. */
+  readonly connectors: readonly Module[];
+
+  /** @internal */
+  constructor(from: Source['from'], connectors: readonly Module[] = []) {
+    this.from = from;
+    this.connectors = connectors;
+  }
+
+  /** The same through a module that brings it to another shape, and is trained with the student. */
+  through(connector: Module): Source {
+    return new Source(this.from, [...this.connectors, connector]);
+  }
+}
+
+/** @internal What a recorder takes. */
+interface Recorded {
+  readonly student: boolean;
+  readonly kind: 'output' | 'input';
+  readonly path: string;
+  readonly options: RecordOptions;
+}
+
+/** Which of the calls of a module is meant, and which part of what it takes or returns. */
+export interface RecordOptions {
+  /** Of a module that is called several times in a forward: which call; negative counts from the end. Default 0. */
+  readonly call?: number;
+  /** Of a list (a number) or a record (a name): which part. Default: all of it. */
+  readonly part?: number | string;
+}
+
+/** One of the two networks, as something to compare. */
+export interface Side<M extends Module> {
+  /** What a module inside returns, or by default what the whole network does. */
+  output(path?: ModulePath<M>, options?: RecordOptions): Source;
+  /** What a module inside is given: its first argument, unless `part` names another. */
+  input(path: ModulePath<M>, options?: RecordOptions): Source;
+}
+
+/** What is known of the batch, for losses that ask for it. */
+export interface BatchSources {
+  /** The classes, int64 `(N)`. */
+  readonly labels: Source;
+  /** The samples' numbers in the data set, int64 `(N)`. */
+  readonly sampleIdxs: Source;
+  /** What the student was given. */
+  readonly inputs: Source;
+}
+
+/** A loss, and where its arguments come from; {@link compare} makes one. */
+export interface Comparison {
+  readonly loss: DistillLoss;
+  readonly sources: Readonly<Record<string, Source | readonly Source[] | undefined>>;
+  readonly schedule: WeightSchedule | undefined;
+}
+
+type ArgumentsOf<Loss extends DistillLoss> = {
+  readonly [A in keyof Parameters<Loss['forward']>[0]]: Source | readonly Source[];
+};
+
+/**
+ * A loss with where each of its arguments comes from; for {@link distill}.
+ * @param loss a built one; its weight is its own option `lossWeight`
+ * @param sources by the names of the arguments of the loss's `forward`; a list gives a list
+ * @param schedule how its weight changes while training. Default: it does not.
+ *
+ * @example
+ * ```ts
+ * compare(new KLDivergence({ tau: 4 }), { predsS: student.output('fc'), predsT: teacher.output('fc') });
+ * ```
+ */
+export function compare<Loss extends DistillLoss>(
+  loss: Loss,
+  sources: ArgumentsOf<Loss>,
+  schedule?: WeightSchedule,
+): Comparison {
+  return { loss, sources, schedule };
+}
+
+/** What {@link distill} is told, besides what a {@link Trainer} is. */
+export interface DistillOptions<S extends Network, T extends Network, Names extends string> extends Omit<
+  TrainerOptions,
+  | 'algorithm'
+  | 'trainLoader'
+  | 'valLoader'
+  | 'optimizer'
+  | 'stepSchedulers'
+  | 'epochSchedulers'
+  | 'parts'
+  | 'lock'
+  | 'group'
+> {
+  /** The network that learns. */
+  student: S;
+  /** The network that it learns from: frozen, in evaluation mode, without gradients. */
+  teacher: T;
+  /** Batches to learn from; with `val`, both networks are measured on those after each epoch. */
+  data: DataLoader<Inputs> | { readonly train: DataLoader<Inputs>; readonly val?: DataLoader<Inputs> };
+  /** What is compared, by name. */
+  losses: (student: Side<S>, teacher: Side<T>, batch: BatchSources) => Readonly<Record<Names, Comparison>>;
+  /**
+   * The student's own loss: `(outputs, targets) => loss`, of what it returns and what is known of the batch (`labels`, ...). Default:
+   * none; it learns from the teacher alone, and the data needs no labels.
+   */
+  loss?: ((outputs: ReturnType<S['forward']>, targets: Targets) => LossValues) | (Module & { forward: NetworkLoss });
+  /** An optimizer's config, such as `{ type: 'SGD', lr: 0.1, momentum: 0.9 }`. Default: AdamW with its defaults. */
+  optimizer?: OptimizerConfig;
+  /** Schedulers' configs, such as `{ type: 'CosineAnnealingLR', by: 'step' }`. Default: none, the rate stays. */
+  schedulers?: readonly SchedulerConfig[];
+  /** Go on with the run in `workDir`, if there is one. Default false: a folder that holds a run is refused. */
+  resume?: boolean;
+  /** Of what is drawn at random while training, such as dropout. Default: libtorch's generator goes on from where it is. */
+  seed?: number;
+}
+
+/** A scalar, or several by name; those whose name contains "loss" are added up. */
+type LossValues = Tensor | Readonly<Record<string, Tensor>>;
+
+/** What training ended with. */
+export interface DistillResult<Names extends string> extends TrainingResult {
+  /** The losses of the last step, weighed as they were added up; `student` is the student's own, 0 where it has none. */
+  losses: Readonly<Record<Names | 'student', number>>;
+}
+
+/**
+ * Trains `student` to imitate `teacher`, neither of which is edited. Connectors given to {@link Source.through} are trained along.
+ * @throws {RetortError} for a path that a network does not have, an argument that a loss does not take, options that make no
+ *   sense; while training, when a loss or gradient is not finite.
+ *
+ * @example
+ * ```ts
+ * const { losses } = await distill({
+ *   student,
+ *   teacher,
+ *   data: new DataLoader(dataset, { batchSize: 64, sampler: new RandomSampler({ seed: 0 }) }),
+ *   losses: (student, teacher) => ({
+ *     kl: compare(new KLDivergence({ tau: 2 }), { predsS: student.output(), predsT: teacher.output() }),
+ *   }),
+ *   epochs: 10,
+ * });
+ * saveModule('student.safetensors', student);
+ * ```
+ */
+export async function distill<const Names extends string, S extends Network, T extends Network>(
+  options: DistillOptions<S, T, Names>,
+): Promise<DistillResult<Names>> {
+  const {
+    student,
+    teacher,
+    data,
+    losses,
+    loss,
+    optimizer = { type: 'AdamW' },
+    schedulers,
+    seed,
+    resume,
+    ...training
+  } = options;
+  if (seed !== undefined) manualSeed(seed);
+  const { train, val } = data instanceof DataLoader ? { train: data, val: undefined } : data;
+  const algorithm = new SingleTeacherDistill({
+    architecture: student,
+    teacher,
+    distiller: distillerOf(losses(side<S>(true), side<T>(false), batch)),
+    calculateStudentLoss: loss !== undefined,
+    ...(loss === undefined ? {} : { loss: loss as NetworkLoss }),
+  });
+  let last: StepReport['losses'] = {};
+  const watch = {
+    name: 'LastLosses',
+    afterStep: (_run: unknown, report: StepReport) => {
+      last = report.losses;
+    },
+  };
+  const { epochs, maxSteps = Infinity, accumulate = 1, workDir, hooks = [] } = training;
+  const group = processGroup();
+  const trainer = new Trainer({
+    ...training,
+    algorithm,
+    trainLoader: train,
+    ...(val === undefined ? {} : { valLoader: val }),
+    ...buildOptimizers({ optimizer, schedulers, epochs, maxSteps, accumulate }, algorithm, { batches: train.length }),
+    hooks: [...hooks, watch],
+    ...(group === undefined ? {} : { group }),
+  });
+  if (resume === true && workDir !== undefined && hasCheckpoint(workDir)) trainer.resume(workDir);
+  const result = await trainer.run();
+  const named = Object.fromEntries(
+    Object.entries(last)
+      .filter(([name]) => name !== 'loss')
+      .map(([name, value]) => [name.replace(/^distill\.loss_/, '').replace(/^student\.loss/, 'student'), value]),
+  );
+  return { ...result, losses: named as DistillResult<Names>['losses'] };
+}
+
+function side<M extends Module>(student: boolean): Side<M> {
+  return {
+    output: (path = '' as ModulePath<M>, options = {}) => new Source({ student, kind: 'output', path, options }),
+    input: (path, options = {}) => new Source({ student, kind: 'input', path, options }),
+  };
+}
+
+const batch: BatchSources = {
+  labels: new Source({ field: 'labels' }),
+  sampleIdxs: new Source({ field: 'sampleIdxs' }),
+  inputs: new Source({ field: 'inputs' }),
+};
+
+/** The distiller of some comparisons: a recorder for each place that is looked at, once, and each connector once. */
+function distillerOf(comparisons: Readonly<Record<string, Comparison>>): ConfigurableDistiller {
+  const recorders: [student: Record<string, Recorder>, teacher: Record<string, Recorder>] = [{}, {}];
+  const connectors = new Map<Module, string>();
+  const source = ({ from, connectors: through }: Source): ArgumentSource => {
+    if ('field' in from) {
+      if (through.length === 0) return from;
+      throw new RetortError(`distill: ${from.field} of the batch cannot pass through a connector`, {
+        help: 'connectors change what networks compute: student.output(...).through(connector)',
+      });
+    }
+    const { student, kind, path, options } = from;
+    const recorder = `${kind} of ${path === '' ? 'the network' : path}`;
+    recorders[student ? 0 : 1][recorder] ??=
+      kind === 'output' ? new ModuleOutputsRecorder(path) : new ModuleInputsRecorder(path);
+    for (const one of through) if (!connectors.has(one)) connectors.set(one, `connector_${connectors.size}`);
+    const part = options.part ?? (kind === 'input' ? 0 : undefined);
+    return {
+      recorder,
+      fromStudent: student,
+      recordIdx: options.call ?? 0,
+      ...(part === undefined ? {} : { dataIdx: part }),
+      ...(through.length === 0 ? {} : { connector: through.map((one) => connectors.get(one)!) }),
+    };
+  };
+  // What is added up has a name with "loss" in it.
+  const entries = Object.entries(comparisons).map(([name, one]) => [`loss_${name}`, one] as const);
+  const mappings = entries.map(([name, { sources }]) => {
+    const given = Object.entries(sources).flatMap(([argument, from]) =>
+      from === undefined ? [] : [[argument, from] as const],
+    );
+    const mapped = given.map(([argument, from]) => [
+      argument,
+      from instanceof Source ? source(from) : from.map(source),
+    ]);
+    return [name, Object.fromEntries(mapped) as Record<string, ArgumentSource>] as const;
+  });
+  const schedules = entries.flatMap(([name, { schedule }]) =>
+    schedule === undefined ? [] : [[name, schedule] as const],
+  );
+  return ConfigurableDistiller.fromOptions({
+    studentRecorders: recorders[0],
+    teacherRecorders: recorders[1],
+    connectors: Object.fromEntries([...connectors].map(([module, name]) => [name, module])),
+    distillLosses: Object.fromEntries(entries.map(([name, { loss }]) => [name, loss])),
+    lossForwardMappings: Object.fromEntries(mappings),
+    lossWeightSchedules: Object.fromEntries(schedules),
+  });
+}

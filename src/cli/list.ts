@@ -114,7 +114,7 @@ function nothingFound(rows: readonly FullRow[], search: string, kind: string | u
   const texts = rows.map(({ name, summary, topics }) => `${name} ${summary} ${topics}`).join(' ');
   const near = wordsOf(search).map((word) => didYouMean(word, new Set(texts.match(/[\p{L}\d]{3,}/gu))));
   const [hint = ''] = near.filter((text) => text.startsWith('did you mean'));
-  return new RetortError(`nothing among ${kind ?? 'all kinds'} has "${search}"${hint === '' ? '' : `; ${hint}`}`, {
+  return new RetortError(`nothing in ${kind ?? 'all kinds'} matches "${search}"${hint === '' ? '' : `; ${hint}`}`, {
     code: 'unknown-name',
     help: `${retortCommand(kind === undefined ? 'list' : `list ${kind}`)} lists all of them`,
   });

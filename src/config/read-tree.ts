@@ -143,7 +143,7 @@ class TreeReader {
     const where = origin.line === 0 ? `${shown(from)}: base "${name}"` : `${showOrigin(origin)}: base "${name}"`;
     requireFile(file, where);
     if (!scripts.has(kind) && !dataFiles.has(kind)) {
-      throw new RetortError(`${where}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
+      throw new RetortError(`${where}: expected a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
         code: 'unsupported',
       });
     }
@@ -173,7 +173,7 @@ class TreeReader {
     }
     if (!dataFiles.has(kind)) {
       if (!scripts.has(kind)) {
-        throw new RetortError(`${name}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
+        throw new RetortError(`${name}: expected a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
           code: 'unsupported',
         });
       }
@@ -205,7 +205,7 @@ function namesOf(base: TreeNode): BaseName[] {
 
 function asDict(tree: TreeNode, name: string): DictNode {
   if (tree.kind === 'dict') return tree;
-  throw new RetortError(`${name}: a config is an object, got ${kindName(tree.kind)}`, { code: 'invalid-config' });
+  throw new RetortError(`${name}: expected an object, got ${kindName(tree.kind)}`, { code: 'invalid-config' });
 }
 
 /** Longer paths are none. */
@@ -218,9 +218,9 @@ export function requireFile(path: string, what: string): void {
   if (found === undefined) {
     const near = nearest(basename(path), siblingsOf(path)).map((name) => `"${name}"`);
     const help = near.length === 0 ? `looked for ${path}` : `did you mean ${near.join(' or ')}? (looked for ${path})`;
-    throw new RetortError(`${what}: there is no such file`, { code: 'not-found', help });
+    throw new RetortError(`${what}: no such file`, { code: 'not-found', help });
   }
-  if (!found.isFile()) throw new RetortError(`${what}: ${path} is no file`, { code: 'not-found' });
+  if (!found.isFile()) throw new RetortError(`${what}: ${path} is not a file`, { code: 'not-found' });
 }
 
 interface PathsFrom {

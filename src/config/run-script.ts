@@ -20,13 +20,13 @@ export async function runScript(path: string, { name, example }: { name: string;
   if (value === undefined) throw new RetortError(`${name} has no default export`, { code: 'invalid-config', help });
   if (typeof value === 'function') {
     const called = /^class\b/.test(String(value)) ? 'a class' : 'a function';
-    throw new RetortError(`${name}: the default export is ${called}, an object was expected`, {
+    throw new RetortError(`${name}: expected an object as default export, got ${called}`, {
       code: 'invalid-config',
       help,
     });
   }
   if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
-    throw new RetortError(`${name}: the default export is a promise, an object was expected`, {
+    throw new RetortError(`${name}: expected an object as default export, got a promise`, {
       code: 'invalid-config',
       help: 'write `export default await ...`',
     });
@@ -116,7 +116,7 @@ function missingImport(error: Error, code: unknown): RetortError | undefined {
 }
 
 function nearFiles(target: string): string {
-  if (!exists(dirname(target))) return `there is no folder ${shown(dirname(target))}`;
+  if (!exists(dirname(target))) return `no such folder: ${shown(dirname(target))}`;
   return didYouMean(basename(target), siblingsOf(target));
 }
 
@@ -155,7 +155,7 @@ function syntaxError(error: Error, stack: string, path: string): RetortError | u
     : new RetortError(`${place}: ${error.message}`, { code: 'script-failed', cause: error });
 }
 
-/** Where the first text that is no JavaScript is, among a file and what it imports: Node does not always say. */
+/** Where the first text that is not JavaScript is, among a file and what it imports: Node does not always say. */
 function brokenBelow(path: string, seen = new Set<string>()): string | undefined {
   if (seen.has(path) || seen.size > 200) return undefined;
   seen.add(path);

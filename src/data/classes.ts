@@ -13,6 +13,7 @@ export function numberedClasses(count: number): string[] {
 /** Whether the names say no more than the numbers. */
 const onlyNumbers = (names: readonly string[]): boolean => names.every((name, i) => name === `class ${i}`);
 
+/** Options of {@link alignClasses}. */
 export interface AlignOptions {
   /** What the data set is called in errors and notes, such as `valData`. */
   name: string;
@@ -25,6 +26,7 @@ export interface AlignOptions {
   labels?: 'byName' | 'byNumber' | undefined;
 }
 
+/** What {@link alignClasses} returns. */
 export interface AlignedDataset {
   /** With the classes of the reference, in its order. */
   dataset: Dataset;
@@ -45,7 +47,7 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
   const unnamed = onlyNumbers(own) ? name : onlyNumbers(wanted) ? other : undefined;
   if (labels === 'byNumber' || unnamed !== undefined) {
     if (own.length > wanted.length) {
-      throw new RetortError(`${counts}: its labels from ${wanted.length} on mean nothing to the networks`, {
+      throw new RetortError(`${counts}: its labels from ${wanted.length} on belong to no class of ${other}`, {
         code: 'mismatch',
         help: `leave these classes out of ${name}, or put them into ${other}`,
       });
@@ -63,9 +65,9 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
   const unknown = own.filter((one) => !numberOf.has(comparable(one)));
   if (unknown.length > 0) throw unknownClasses(unknown, wanted, { name, other, counts });
   if (numberOf.size < wanted.length || new Set(own.map(comparable)).size < own.length) {
-    throw new RetortError(`${counts}, and a name among them stands for two`, {
+    throw new RetortError(`${counts}, and a name stands for two classes`, {
       code: 'mismatch',
-      help: 'give each class a name of its own',
+      help: 'give each class a different name',
     });
   }
   const numbers = own.map((one) => numberOf.get(comparable(one))!);

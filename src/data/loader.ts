@@ -19,6 +19,7 @@ import { applyAll, place } from './transform-list.ts';
 import type { Placed } from './transform-list.ts';
 import type { Transform, TransformedBatch } from './transforms/index.ts';
 
+/** Options of {@link DataLoader}. */
 export interface DataLoaderOptions<I extends Inputs = Inputs> {
   batchSize: number;
   /** Default: first to last. */
@@ -88,13 +89,13 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     const counts = { batchSize: [batchSize, 1], prefetch: [prefetch, 0], decodeConcurrency: [decodeConcurrency, 1] };
     for (const [name, [count, least]] of Object.entries(counts) as [string, [number, number]][]) {
       if (Number.isInteger(count) && count >= least) continue;
-      throw new RetortError(`DataLoader: ${name} must be a whole number of at least ${least}, got ${count}`);
+      throw new RetortError(`DataLoader: ${name}: expected an integer of at least ${least}, got ${count}`);
     }
     const given = sources.filter((name) => dataset[name] !== undefined);
     if (given.length !== 1) {
       const got = given.length === 0 ? 'none of them' : given.join(' and ');
       throw new RetortError(
-        `DataLoader: dataset: it must have either images(indices) or decode(index), or inputs(indices), or item(index); it has ${got}`,
+        `DataLoader: dataset: expected one of images(indices), decode(index), inputs(indices) and item(index), got ${got}`,
       );
     }
     this.dataset = dataset;
@@ -292,7 +293,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   #request(method: string, epoch: number, index: number): BatchRequest {
     if (!Number.isInteger(index) || index < 0 || index >= this.length) {
-      throw new RetortError(`DataLoader.${method}: there is no batch ${index}, an epoch has ${this.length}`);
+      throw new RetortError(`DataLoader.${method}: index: expected a batch below ${this.length}, got ${index}`);
     }
     const { batchSize } = this.#options;
     return { epoch, index, samples: this.#indices(epoch).slice(index * batchSize, (index + 1) * batchSize) };
@@ -309,14 +310,16 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 function requireImagesOnly(where: string, placed: readonly Placed[], help: string): void {
   const other = placed.map(({ transform }) => transform).find(({ applyBatch }) => applyBatch !== undefined);
   if (other === undefined) return;
-  throw new RetortError(`DataLoader: ${where}: ${other.constructor.name} changes labels and cannot be here`, { help });
+  throw new RetortError(`DataLoader: ${where}: ${other.constructor.name} changes labels, which is not possible here`, {
+    help,
+  });
 }
 
 /** @throws {RetortError} when a data set or collate gives another number of samples than were asked for. */
 function requireSize(inputs: Inputs, samples: number): void {
   const size = sizeOf(inputs);
   if (size !== samples) {
-    throw new RetortError(`DataLoader.load: ${samples} samples were asked for, and inputs of ${size} came`);
+    throw new RetortError(`DataLoader.load: dataset: expected inputs of ${samples} samples, got ${size}`);
   }
 }
 

@@ -1,5 +1,5 @@
 // The parameters that one optimizer moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
-// step, refuses those that are none, limits them, moves.
+// step, refuses those that are not finite, clips them, updates.
 import { RetortError } from '../errors.ts';
 import { gradNorm, limitGradNorm } from '../optim/index.ts';
 import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, SchedulerState } from '../optim/index.ts';
@@ -9,6 +9,7 @@ import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
 import type { LoopOptions } from './options.ts';
 import { Replicas } from './replicas.ts';
 
+/** How one part of an algorithm is optimized. */
 export interface PartOptions {
   optimizer: Optimizer;
   /** Stepped after every training step in which the optimizer moved, however often it did. */
@@ -40,13 +41,14 @@ export interface SchedulerCounts {
 
 /** A part as a checkpoint has it, without the optimizer's tensors. */
 export interface SavedPart {
-  /** Checkpoints of before do not say. */
+  /** Older checkpoints do not say. */
   asked?: AskedPart;
   counts?: SchedulerCounts;
   schedulers: SchedulerState[];
   paramGroups: OptimizerStateDict['param_groups'];
 }
 
+/** The parameters of one optimizer, with its schedulers. */
 export class OptimizedPart {
   readonly optimizer: Optimizer;
   readonly schedulers: readonly Scheduler[];
@@ -61,13 +63,13 @@ export class OptimizedPart {
   #gathered = 0;
   #moved = false;
 
-  /** @throws {RetortError} for an option that there is not, or a limit that is no number above 0. */
+  /** @throws {RetortError} for an unknown option, or a limit that is not above 0. */
   constructor(options: PartOptions, replicas = new Replicas()) {
     const wrong = Object.keys(options).filter((name) => !known.includes(name));
     if (wrong.length > 0) {
       throw new RetortError(`Trainer: parts: unknown option "${wrong.join('", "')}"; a part has ${known.join(', ')}`, {
         code: 'unknown-option',
-        ...(wrong.includes('accumulate') ? { help: 'accumulate is one for all parts: give it to the trainer' } : {}),
+        ...(wrong.includes('accumulate') ? { help: 'accumulate applies to all parts: give it to the trainer' } : {}),
       });
     }
     const { maxGradNorm } = options;
@@ -97,13 +99,13 @@ export class OptimizedPart {
     const own = this.#asked;
     if (asked === undefined) {
       const [had, has] = [schedulers.length, own.schedulers.length];
-      return had === has ? [] : [`there were ${had} schedulers, ${has} are asked for`];
+      return had === has ? [] : [`schedulers: expected ${had}, as the run had, got ${has}`];
     }
     if (asked.optimizer !== own.optimizer)
-      return [`the optimizer was ${asked.optimizer}, ${own.optimizer} is asked for`];
+      return [`optimizer: expected ${asked.optimizer}, as the run had, got ${own.optimizer}`];
     const sizes = ({ groups }: AskedPart): string => `[${groups.map(({ parameters }) => parameters).join(', ')}]`;
     if (sizes(asked) === sizes(own)) return [];
-    return [`parameter groups were of ${sizes(asked)} parameters, ${sizes(own)} are asked for`];
+    return [`parameter groups: expected ${sizes(asked)} parameters, as the run had, got ${sizes(own)}`];
   }
 
   /**
@@ -274,7 +276,7 @@ function scaleGradients(parameters: readonly Tensor[], factor: number): void {
   );
 }
 
-/** What checkpoints of before say of it: how often each scheduler was stepped. */
+/** What older checkpoints say of it: how often each scheduler was stepped. */
 function countsOf({ stepSchedulers = [] }: PartOptions, states: readonly SchedulerState[]): SchedulerCounts {
   const steps = states.slice(0, stepSchedulers.length).at(0)?.lastEpoch ?? 0;
   return { steps, epochs: states.slice(stepSchedulers.length).at(0)?.lastEpoch ?? 0, sinceEpoch: 0 };

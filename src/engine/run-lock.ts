@@ -55,7 +55,7 @@ export function lockRun(folder: string, say: (text: string) => void = () => unde
   makeFolder(folder);
   const real = realPath(folder);
   if (held.has(real)) {
-    throw new RunInUseError(`${folder} is in use: this process is training there already`, {
+    throw new RunInUseError(`${folder} is in use: this process is already training there`, {
       help: 'wait until that has ended, or choose another folder',
     });
   }
@@ -113,10 +113,10 @@ export function claimRun(folder: string, { own, overwrite = false, lock, say }: 
     const [first, ...more] = madeIn(folder);
     if (first === undefined) return taken;
     throw new RetortError(
-      `${folder} holds a run already: ${[first, ...more.slice(0, 2), ...(more.length > 2 ? ['...'] : [])].join(', ')}`,
+      `${folder} already holds a run: ${[first, ...more.slice(0, 2), ...(more.length > 2 ? ['...'] : [])].join(', ')}`,
       {
         code: 'run-exists',
-        help: 'go on with it (resume(folder), or --resume), choose another folder, or give it up (overwrite, or --overwrite)',
+        help: 'resume it (resume(folder), or --resume), choose another folder, or discard it (overwrite, or --overwrite)',
       },
     );
   } catch (error) {

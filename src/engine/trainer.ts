@@ -1,4 +1,4 @@
-// The training loop: epochs of steps, an evaluation after each, checkpoints from which it goes on exactly. A step is one update of
+// The training loop: epochs of steps, an evaluation after each, checkpoints from which a run resumes bit for bit. A step is one update of
 // the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
 // saved or stopped is between two of them.
 import { join } from 'node:path';
@@ -54,6 +54,7 @@ export interface TrainerOptions extends LoopOptions, EvaluationOptions, PartsOpt
   signal?: AbortSignal;
 }
 
+/** What {@link Trainer.run} returns. */
 export interface TrainingResult {
   /** Metrics of the last evaluation by network: `student`, `teacher`. */
   metrics: NetworkMetrics;
@@ -63,6 +64,18 @@ export interface TrainingResult {
   stopped: boolean;
 }
 
+/**
+ * Trains an algorithm: epochs of steps, an evaluation after each, checkpoints that a stopped run resumes from bit for bit.
+ * The same options and seeds give the same weights.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(algorithm.student.parameters(), { lr: 0.05, momentum: 0.9 });
+ * const trainer = new Trainer({ algorithm, trainLoader, valLoader, optimizer, epochs: 3, workDir: 'runs/kd' });
+ * const { metrics } = await trainer.run();
+ * console.log(metrics['student']?.['accuracy']); // in percent
+ * ```
+ */
 export class Trainer {
   readonly #options: TrainerOptions;
   readonly #parts: ReadonlyMap<string, OptimizedPart>;
@@ -85,14 +98,14 @@ export class Trainer {
     seconds: 0,
   };
 
-  /** @throws {RetortError} for counts that make no sense, or parts that are none. */
+  /** @throws {RetortError} for counts that make no sense, or invalid parts. */
   constructor(options: TrainerOptions) {
     const { algorithm, epochs, trainLoader, valLoader, workDir, accumulate = 1, hooks = [] } = options;
     for (const name of ['epochs', 'maxSteps', 'accumulate', 'valInterval', 'saveInterval'] as const) {
       requireCount(name, options[name]);
     }
     if (trainLoader.length === 0) {
-      throw new RetortError('Trainer: the training loader has no batch', {
+      throw new RetortError('Trainer: trainLoader: expected at least one batch, got none', {
         help: 'the data set is smaller than one batch and dropLast is set: use a smaller batchSize',
       });
     }
@@ -100,7 +113,7 @@ export class Trainer {
     const replicas = new Replicas(options.group);
     if (trainLoader.worldSize !== replicas.count) {
       throw new RetortError(
-        `Trainer: ${replicas.count} processes train together, but the training loader shares its samples among ${trainLoader.worldSize}`,
+        `Trainer: ${replicas.count} processes train together, but trainLoader shares its samples among ${trainLoader.worldSize}`,
         { help: 'give the loader a DistributedSampler of the same group, and the trainer that group' },
       );
     }
@@ -149,7 +162,7 @@ export class Trainer {
   /**
    * Goes on from the training checkpoint in a run's folder. Rates, schedules, options of the optimizer and the number of epochs are
    * those of now; what else has changed is refused.
-   * @param mistakes what the caller has found that cannot be gone on with: said together with what is found here.
+   * @param mistakes what the caller has found that keeps the run from being resumed: said together with what is found here.
    * @throws {RetortError} when there is none, or this trainer cannot go on with it: all reasons, each with both values.
    */
   resume(workDir: string, mistakes: readonly string[] = []): this {
@@ -158,7 +171,7 @@ export class Trainer {
       say: (text) => this.#run.progress.line(text),
       mistakes,
     });
-    // Checkpoints of before counted batches only.
+    // Older checkpoints counted batches only.
     const done = batches ?? saved.position.step;
     const position = { epoch: saved.position.epoch, step: Math.floor(done / accumulate) };
     const before = position.epoch * this.#stepsPerEpoch + position.step;
@@ -178,7 +191,7 @@ export class Trainer {
 
   /**
    * Trains to the last epoch, or until the signal.
-   * @throws {RetortError} when a loss, a gradient or a weight is no finite number, an evaluation cannot be made, or `workDir` is in use
+   * @throws {RetortError} when a loss, a gradient or a weight is not finite, an evaluation cannot be made, or `workDir` is in use
    *   by another process or holds another run.
    */
   async run(): Promise<TrainingResult> {
@@ -357,17 +370,17 @@ export class Trainer {
     else if (part === undefined && this.#parts.size > 1) {
       // One total for several optimizers: the first differentiates, all move.
       throw new RetortError(
-        `Trainer: ${this.#options.algorithm.constructor.name} trains everything with one total, but there are optimizers for ${[...this.#parts.keys()].join(', ')}`,
-        { help: 'give one optimizer; parameter groups have learning rates of their own' },
+        `Trainer: ${this.#options.algorithm.constructor.name} trains everything with one total loss, but there are optimizers for ${[...this.#parts.keys()].join(', ')}`,
+        { help: 'give one optimizer; its parameter groups may have different learning rates' },
       );
     } else {
       const all = this.#parts.get('');
       if (all === undefined || part !== undefined) {
         const known = [...this.#parts.keys()].map((name) => (name === '' ? 'everything' : name));
-        throw new RetortError(
-          `Trainer: there is no optimizer for "${part ?? 'everything'}"; ${didYouMean(part ?? '', known)}`,
-          { code: 'unknown-name', help: `give optimizers by part: { ${part}: { ... } }` },
-        );
+        throw new RetortError(`Trainer: no optimizer for "${part ?? 'everything'}"; ${didYouMean(part ?? '', known)}`, {
+          code: 'unknown-name',
+          help: `give optimizers by part: { ${part}: { ... } }`,
+        });
       }
       all.update(total, false);
     }

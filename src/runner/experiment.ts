@@ -22,6 +22,7 @@ import { isPlain } from '../registry/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
 
+/** What a program or the command line changes of a stage. */
 export interface ExperimentOptions {
   workDir?: string | undefined;
   progress?: Progress | undefined;
@@ -163,9 +164,9 @@ export function buildOptimizers(
   const byPart = Array.isArray(given) ? undefined : (given as Exclude<typeof given, readonly unknown[]>);
   if (typeof optimizer['type'] === 'string') {
     if (byPart !== undefined) {
-      throw new RetortError('schedulers: a list was expected: there is one optimizer', {
+      throw new RetortError('schedulers: expected a list, as there is one optimizer, got an object', {
         code: 'invalid-config',
-        help: 'schedulers go by part only where optimizers do',
+        help: 'schedulers are given by part only where optimizers are',
       });
     }
     return buildPart({ optimizer, schedulers: given as SchedulerConfigs }, algorithm, building);
@@ -173,10 +174,9 @@ export function buildOptimizers(
   const several = optimizer as Record<string, OptimizerConfig>;
   for (const name of Object.keys(byPart ?? {})) {
     if (!Object.hasOwn(several, name))
-      throw new RetortError(
-        `schedulers: there is no optimizer for "${name}"; ${didYouMean(name, Object.keys(several))}`,
-        { code: 'unknown-name' },
-      );
+      throw new RetortError(`schedulers: no optimizer for "${name}"; ${didYouMean(name, Object.keys(several))}`, {
+        code: 'unknown-name',
+      });
   }
   const parts = Object.entries(several).map(([name, part]) => {
     const module = algorithm.getModule(name);

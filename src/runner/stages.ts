@@ -147,7 +147,7 @@ function fromStages(value: unknown, finished: Finished): unknown {
 function algorithmOf(stage: string, finished: Finished): Algorithm {
   const found = finished.get(stage);
   if (found !== undefined) return found;
-  throw new RetortError(`there is no stage "${stage}" before this one; ${didYouMean(stage, finished.keys())}`, {
+  throw new RetortError(`unknown stage "${stage}": it is not before this one; ${didYouMean(stage, finished.keys())}`, {
     code: 'unknown-name',
   });
 }

@@ -13,6 +13,7 @@ import { readLabels, readRowImages } from './cifar-png.ts';
 import { checkSplit, dataFolders, findFiles, folderWith } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
 
+/** Options of {@link Cifar10}. */
 export interface Cifar10Options {
   split: 'train' | 'test';
   /** The folder with the files. Default: `$RETORT_DATA/cifar10`, then `./data/cifar10`. */

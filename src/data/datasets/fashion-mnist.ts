@@ -12,6 +12,7 @@ import { tensorFromBytes } from '../../torch/index.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
 
+/** Options of {@link FashionMnist}. */
 export interface FashionMnistOptions {
   split: 'train' | 'test';
   /** The folder with the four `.gz` files. Default: the first of {@link fashionMnistFolders} that has them. */
@@ -41,6 +42,15 @@ export function fashionMnistFolders(): string[] {
   return [...dataFolders('fashion-mnist'), '/usr/share/datasets/fashion-mnist'];
 }
 
+/**
+ * Fashion-MNIST: 60,000 training and 10,000 test images of clothing, `uint8 (1, 28, 28)`, in ten classes. Xiao et al. 2017, arXiv
+ * 1708.07747. In memory from the start; `dispose` frees it.
+ *
+ * @example
+ * ```ts
+ * using dataset = new FashionMnist({ split: 'train', limit: 1000 });
+ * ```
+ */
 export class FashionMnist extends InMemoryImages {
   static readonly schema = z.strictObject({
     split: z.enum(['train', 'test']),
@@ -95,7 +105,7 @@ function requireBytes(file: string, what: string, rank: number): NonNullable<Idx
     const expected = rank === 1 ? 'uint8[N]' : 'uint8[N, H, W]';
     throw new RetortError(`FashionMnist: ${file}: expected ${what} ${expected}, got ${dtype}[${shape.join(', ')}]`, {
       code: 'invalid-file',
-      help: 'is it another file?',
+      help: 'is it the right file?',
     });
   };
 }

@@ -1,4 +1,4 @@
-// Images made up from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
+// Images generated from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
@@ -8,6 +8,7 @@ import { InMemoryImages } from './in-memory.ts';
 
 const count = z.number().int().positive();
 
+/** Options of {@link SyntheticImages}. */
 export interface SyntheticImagesOptions {
   /** Default 256. */
   samples?: number;
@@ -21,6 +22,14 @@ export interface SyntheticImagesOptions {
   seed?: number;
 }
 
+/**
+ * Images generated from a seed, `uint8 (N, C, H, W)`: a pattern per class, with noise. For tests and examples without data.
+ *
+ * @example
+ * ```ts
+ * using dataset = new SyntheticImages({ samples: 64, numClasses: 4, shape: [3, 32, 32] });
+ * ```
+ */
 export class SyntheticImages extends InMemoryImages {
   static readonly schema = z.strictObject({
     samples: count.exactOptional(),

@@ -18,6 +18,7 @@ const own = {
     z.array(z.array(augmentStepSchema).readonly()).min(1).readonly(),
   ]),
 };
+/** Options of {@link AutoAugment}. */
 export interface AutoAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('AutoAugment');

@@ -16,6 +16,7 @@ const own = {
   /** Of the Beta distribution that the share that stays is drawn from. Default 1. */
   alpha: z.number().positive().default(1),
 };
+/** Options of {@link CutMix}. */
 export interface CutMixOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('CutMix');

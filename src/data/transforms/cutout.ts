@@ -20,6 +20,7 @@ const own = {
   /** The chance of each image. Default 0.5. */
   p: chanceSchema.default(0.5),
 };
+/** Options of {@link Cutout}. */
 export interface CutoutOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Cutout');
@@ -35,7 +36,7 @@ export class Cutout implements ImageTransform {
   readonly p: number;
   readonly #fill: Fill;
 
-  /** @throws {RetortError} for a size or a chance that is none. */
+  /** @throws {RetortError} for an invalid size or probability. */
   constructor(options: CutoutOptions) {
     const { size, fill, p } = checkOptions(Cutout.schema, options, new.target.name);
     this.size = sidesOf(size);

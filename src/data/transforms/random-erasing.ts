@@ -26,6 +26,7 @@ const own = {
   /** For `'random'`: the colors are normally distributed around `fill`. Default: uniform from 0 to 255, whatever `fill` is. */
   fillStd: fillSchema.optional(),
 };
+/** Options of {@link RandomErasing}. */
 export interface RandomErasingOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomErasing');
@@ -41,7 +42,7 @@ export class RandomErasing implements ImageTransform {
   readonly #fillStd: Fill | undefined;
   #generator: Generator | undefined;
 
-  /** @throws {RetortError} for a chance or ranges that are none. */
+  /** @throws {RetortError} for an invalid probability or range. */
   constructor(options: RandomErasingOptions = {}) {
     const checked = checkOptions(RandomErasing.schema, options, new.target.name);
     this.p = checked.p;

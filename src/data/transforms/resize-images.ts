@@ -16,6 +16,7 @@ export const resizeLookSchema = {
    */
   antialias: z.boolean().optional(),
 };
+/** How resized images are computed. */
 export interface ResizeLook extends OptionsFrom<typeof resizeLookSchema> {}
 
 /**

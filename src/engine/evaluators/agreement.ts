@@ -51,7 +51,7 @@ export class AgreementMetric {
     if (!isScores(student) || !isScores(teacher) || student.shape.join() !== teacher.shape.join()) {
       throw new RetortError(
         `agreement: the teacher's scores ${shown(teacher)} cannot be compared with the student's ${shown(student)}`,
-        { code: 'mismatch', help: 'they must know the same classes; leave agreement out to distil features only' },
+        { code: 'mismatch', help: 'both must have the same classes; leave agreement out to distill features only' },
       );
     }
     tidy(() => {

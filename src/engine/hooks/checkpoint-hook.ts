@@ -10,6 +10,7 @@ import { BestMetric, rule } from './best-metric.ts';
 import { epochsDone } from './hook.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
+/** Options of {@link CheckpointHook}. */
 export interface CheckpointHookOptions {
   /** How many epochs' students to keep, as `student-epoch-<n>.safetensors`. Default 0: only the latest, as everybody gets. */
   last?: number | undefined;
@@ -26,6 +27,14 @@ export const checkpointHookOptions = z.strictObject({
   rule,
 });
 
+/**
+ * Keeps weights of students besides the latest, in the folder of the run: those of the last epochs, and the best by a metric.
+ *
+ * @example
+ * ```ts
+ * const hook = new CheckpointHook({ last: 2, best: 'student.accuracy' });
+ * ```
+ */
 export class CheckpointHook implements Hook {
   readonly name = 'CheckpointHook';
   readonly #last: number;

@@ -6,6 +6,7 @@ import { BestMetric, rule } from './best-metric.ts';
 import type { BestMetricOptions } from './best-metric.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
+/** Options of {@link EarlyStopHook}. */
 export interface EarlyStopHookOptions extends BestMetricOptions {
   /** Evaluations without a gain before training ends. Default 5. */
   patience?: number | undefined;
@@ -19,6 +20,14 @@ export const earlyStopHookOptions = z.strictObject({
   patience: z.number().int().positive().default(5),
 });
 
+/**
+ * Ends training when a metric has not improved for `patience` evaluations.
+ *
+ * @example
+ * ```ts
+ * const hook = new EarlyStopHook({ metric: 'student.accuracy', patience: 3 });
+ * ```
+ */
 export class EarlyStopHook implements Hook {
   readonly name = 'EarlyStopHook';
   readonly #metric: string;

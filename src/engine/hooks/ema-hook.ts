@@ -11,6 +11,7 @@ import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
+/** Options of {@link EMAHook}. */
 export interface EMAHookOptions {
   /** Share of the new weights at each optimizer step, within (0, 1]. Default 0.0002. */
   momentum?: number | undefined;

@@ -13,6 +13,7 @@ import { runFiles } from '../run-files.ts';
 import { epochsDone, flatMetrics } from './hook.ts';
 import type { Hook, NetworkMetrics, Run } from './hook.ts';
 
+/** Options of {@link LoggerHook}. */
 export interface LoggerHookOptions {
   /** Steps between two lines. Default 50; the last step of an epoch, and of training, always has one. */
   interval?: number | undefined;
@@ -26,6 +27,15 @@ interface Line {
   step: number;
 }
 
+/**
+ * Writes `log.jsonl` into the folder of the run: one JSON object per line, with the losses, the learning rate and the bytes of tensors of a
+ * step, or with the metrics of an evaluation. A resumed run removes the lines that it is going to write again.
+ *
+ * @example
+ * ```ts
+ * const hook = new LoggerHook({ interval: 10 });
+ * ```
+ */
 export class LoggerHook implements Hook {
   readonly name = 'LoggerHook';
   readonly #interval: number;

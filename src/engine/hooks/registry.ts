@@ -27,6 +27,7 @@ const table = {
   }),
 };
 
+/** The hooks that configs can name. */
 export const hooks = new Registry<Hook, typeof table>('hook', table);
 
 /** A hook from `{ type: 'StopDistillHook', stopEpoch: 10 }`. */

@@ -5,6 +5,7 @@ import { RetortError } from '../../errors.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { Hook, Run } from './hook.ts';
 
+/** Options of {@link StopDistillHook}. */
 export interface StopDistillHookOptions {
   /** The epoch, counted from 0, from which there is no distillation. */
   stopEpoch: number;
@@ -25,7 +26,7 @@ export class StopDistillHook implements Hook {
   /** @throws {RetortError} when the algorithm cannot stop distilling. */
   beforeEpoch({ algorithm, position, progress }: Run): void {
     if (!('distillationStopped' in algorithm)) {
-      throw new RetortError(`StopDistillHook: ${algorithm.constructor.name} has no distillation that could stop`, {
+      throw new RetortError(`StopDistillHook: ${algorithm.constructor.name} has no distillation to stop`, {
         help: 'use it with SingleTeacherDistill, MultiTeacherDistill or SelfDistill',
       });
     }

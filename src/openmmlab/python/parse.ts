@@ -137,7 +137,7 @@ class Converter {
           throw errorAt(origin, 'a list comprehension with more than one plain "for" is not allowed in a config');
         }
         const target = this.#target(loop.target);
-        if (target.kind !== 'name') throw errorAt(target.origin, 'a list comprehension whose variable is no name');
+        if (target.kind !== 'name') throw errorAt(target.origin, 'a list comprehension whose variable is not a name');
         return {
           kind: 'comprehension',
           element: this.#expr(node.elt),

@@ -24,7 +24,7 @@ export interface LoaderOptions {
 export function loader(ctx: Context, place: Place, { training, preprocessing }: LoaderOptions): Loader {
   const { findings } = ctx;
   const fields = new Fields(place, findings);
-  const batchSize = fields.read('batch_size', countOf, 'a whole number');
+  const batchSize = fields.read('batch_size', countOf, 'an integer');
   const size = place.node.kind === 'dict' ? place.node.value.get('batch_size') : undefined;
   const data = fields.get('dataset');
   sampler(ctx, fields, training);

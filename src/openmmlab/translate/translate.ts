@@ -20,6 +20,7 @@ import { preprocessing } from './preprocessor.ts';
 import { dropRuntime } from './runtime.ts';
 import { schedule } from './schedule.ts';
 
+/** Options of {@link translateOpenMMLab}. */
 export interface TranslateOptions {
   /** What is registered: the registries themselves, or tables of schemas. */
   registries: Registries;
@@ -34,6 +35,7 @@ export interface TranslateOptions {
   incomplete?: boolean;
 }
 
+/** What {@link translateOpenMMLab} returns. */
 export interface Translation {
   /** The experiment in our words, each value with the file and line it comes from. */
   readonly tree: DictNode;
@@ -163,7 +165,7 @@ function seed(ctx: Context, fields: Fields): TreeNode | undefined {
 /** The factor on the learning rate, where it is to be scaled to the size of batches. */
 function scaling({ findings }: Context, place: Place, train: Loader | undefined): number | undefined {
   const fields = new Fields(place, findings);
-  const base = fields.read('base_batch_size', countOf, 'a whole number');
+  const base = fields.read('base_batch_size', countOf, 'an integer');
   const enabled = fields.read('enable', flagOf, 'True or False') ?? false;
   fields.finish('auto_scale_lr');
   const { batchSize } = train ?? {};

@@ -13,7 +13,7 @@ function luminance(images: Tensor): Tensor {
   const channels = images.shape[1]!;
   if (channels === 1) return images.to('float32');
   if (channels !== 3) {
-    throw new RetortError(`images of 1 or 3 channels were expected, got ${channels}`, {
+    throw new RetortError(`expected images of 1 or 3 channels, got ${channels}`, {
       help: 'leave this transform out, or convert the images to gray or RGB',
     });
   }

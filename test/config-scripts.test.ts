@@ -123,7 +123,7 @@ it('what goes wrong in a script is said with its own file and line, and nothing 
     ],
     'helper.ts': [
       "import './nowhere/x.ts';\nexport default {};",
-      /^helper\.ts:1: there is no file nowhere\/x\.ts to import\n {2}help: there is no folder nowhere/,
+      /^helper\.ts:1: there is no file nowhere\/x\.ts to import\n {2}help: there is not a folder nowhere/,
     ],
     'transitive.ts': ["import './missing.ts';\nexport default {};", /^missing\.ts:2: there is no file nothere\.ts/],
     'package.ts': [

@@ -84,7 +84,9 @@ describe('loader', () => {
     expect(() => new DataLoader(dataset, { batchSize: 0 })).toThrow(
       refusal('invalid-argument', 'batchSize', 'least 1'),
     );
-    expect(() => new DataLoader(dataset, { batchSize: 4 }).load(0, 3)).toThrow(refusal('invalid-argument', 'batch 3'));
+    expect(() => new DataLoader(dataset, { batchSize: 4 }).load(0, 3)).toThrow(
+      refusal('invalid-argument', 'index', 'got 3'),
+    );
   });
 });
 

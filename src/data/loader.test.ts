@@ -95,7 +95,9 @@ describe('files through the loader', () => {
     expect(() => loader.load(1, 1)).toThrow(refusal('invalid-state', 'batch 1 of epoch 1'));
     await loader.prepare(0, 2);
     expect(() => loader.load(0, 1)).toThrow(refusal('invalid-state', 'batch 1 of epoch 0'));
-    await expect(loader.prepare(0, 4)).rejects.toThrow(refusal('invalid-argument', 'DataLoader.prepare', 'batch 4'));
+    await expect(loader.prepare(0, 4)).rejects.toThrow(
+      refusal('invalid-argument', 'DataLoader.prepare', 'index', 'got 4'),
+    );
   });
 
   it('wait as one tensor each, and are freed when another batch is asked for, and at the end', async () => {
@@ -258,7 +260,7 @@ describe('PreparedBatches', () => {
     await new Promise((resolve) => setTimeout(resolve, 0));
     const second = batches.prepare([request(1, [2])]);
     release();
-    expect(await refused).toMatch(/another batch was asked for before this one was ready/);
+    expect(await refused).toMatch(/another batch was requested before this one was ready/);
     await new Promise((resolve) => setTimeout(resolve, 0));
     release();
     await second;

@@ -91,7 +91,7 @@ it.each([
       `${at}: the gradient of architecture.fc.weight, architecture.fc.bias is not finite, from loss_extra`,
     );
     expect(message).toMatch(
-      /though the losses are \(loss \d\.\d+, loss_extra 0\.000.*\); no weight was moved\n {2}help: a root/,
+      /although the losses are \(loss \d\.\d+, loss_extra 0\.000.*\); no weight was updated\n {2}help: a square root/,
     );
     finiteOnDisk();
     tidy(() => {
@@ -119,7 +119,7 @@ it('weights that a step made infinite are not saved, nor is the average of them'
   using trainer = setUp(net, { optimizer: new SGD(net.parameters(), { lr: 1e20 }), maxSteps: 2 });
   const message = await trainer.run().then(String, String);
   expect(message).toMatch(
-    /epoch 1, step 1: .*not finite|epoch 1, step 2: .*fc\.weight.*not finite; nothing of it was saved/,
+    /epoch 1, step 1: .*not finite|epoch 1, step 2: .*fc\.weight.*not finite; this state was not saved/,
   );
   if (existsSync(join(folder, runFiles.training))) finiteOnDisk();
 });

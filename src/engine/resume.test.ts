@@ -180,10 +180,12 @@ it('refuses what a run cannot be gone on with, each reason with both values, and
   await stopAfter(6);
   expect(savedProgress(folder)!.position).toEqual({ epoch: 1, step: 2 });
   const adam: Changes['optimizer'] = (all) => new Adam(all, { lr: 0.001 });
-  expect(asked({ optimizer: adam })).toMatch(/the optimizer was SGD, Adam is asked for/);
+  expect(asked({ optimizer: adam })).toMatch(/optimizer: expected SGD, as the run had, got Adam/);
   const groups: Changes['optimizer'] = ([first, ...rest]) =>
     new SGD([{ params: [first!] }, { params: rest }], { lr: 0.05, momentum: 0.9 });
-  expect(asked({ optimizer: groups })).toMatch(/parameter groups were of \[\d+\] parameters, \[1, \d+\] are asked for/);
+  expect(asked({ optimizer: groups })).toMatch(
+    /parameter groups: expected \[\d+\] parameters, as the run had, got \[1, \d+\]/,
+  );
   expect(asked({ batchSize: 4 })).toMatch(/batchSize: 4 asked for, it was 8, and it stands in the middle of an epoch/);
   expect(asked({ samples: 40 })).toMatch(/images of the data set: 40 asked for, it was 32/);
   expect(asked({ accumulate: 2 })).toMatch(/accumulate: 2 asked for, it was 1/);
@@ -232,7 +234,7 @@ it('does not begin in a folder that holds a run, unless it is to be given up', a
     using trainer = setUp();
     const message = await trainer.run().then(String, String);
     expect(message).toMatch(
-      /holds a run already: .*\n {2}help: go on with it .*choose another folder, or give it up \(overwrite/,
+      /already holds a run: .*\n {2}help: resume it .*choose another folder, or discard it \(overwrite/,
     );
   }
   expect(readFileSync(join(folder, runFiles.student)).equals(student)).toBe(true);

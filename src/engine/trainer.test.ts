@@ -138,7 +138,7 @@ it('trains generator and student with optimizers of their own, and says which is
   expect(reports).toHaveLength(2);
   expect(reports[0]!.toSorted()).toEqual(['distill.loss', 'distill.loss_kl', 'generator.loss', 'generator.loss_kl']);
   const lacking = new Trainer({ algorithm, trainLoader, parts: { architecture: part('architecture') }, epochs: 1 });
-  expect(await lacking.run().then(String, String)).toMatch(/there is no optimizer for "generator"/);
+  expect(await lacking.run().then(String, String)).toMatch(/no optimizer for "generator"/);
   images[Symbol.dispose]();
 });
 

@@ -204,9 +204,9 @@ it('hooks of one class have a state each; hooks that came and went are said', ()
   expect(same.map(({ value }) => value)).toEqual([1, 2, 3]);
   const changed = [new Remembers(0, 'New'), new Remembers(0), new Remembers(0), new Remembers(0)];
   expect(restored(changed)).toEqual([
-    'note: the hook New was not in this run before: it begins now',
-    'note: the hook Remembers was not in this run before: it begins now',
-    'note: the hook Other was in this run before and is not any more',
+    'note: the hook New was not in this run before: it starts now',
+    'note: the hook Remembers was not in this run before: it starts now',
+    'note: the hook Other was in this run before and is no longer',
   ]);
   expect(changed.map(({ value }) => value)).toEqual([0, 1, 3, 0]);
 });
@@ -219,7 +219,7 @@ it('a checkpoint that knew hooks by name alone gives the last of a name what it 
     (name) => name.replace('hook.1.', 'hook.').replace('hook.0.', 'unused.'),
   );
   const hooks = [new Remembers(0), new Remembers(0), { name: 'LoggerHook' }];
-  expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it begins now']);
+  expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it starts now']);
   expect(hooks.map((hook) => (hook as Remembers).value)).toEqual([0, 2, undefined]);
 });
 

@@ -15,7 +15,7 @@ import { buildModel } from '../models/index.ts';
 import type { Module } from '../nn/index.ts';
 import { tidy } from '../torch/index.ts';
 import { build } from './index.ts';
-import { refusal } from '../../test/refusal.ts';
+import { refusal, refusedWith } from '../../test/refusal.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -116,8 +116,10 @@ it('says what cannot be built', async () => {
     architecture: tinyNetwork(4),
     distiller: { ...logitsDistiller(), studentRecorders: recorders },
   };
-  await expect(build({ ...config, model } as unknown as ExperimentConfig)).rejects.toThrow(/head\.fcc[^]*head\.fc"/);
-  await expect(build({ ...config, epochs: -1 })).rejects.toThrow(refusal('invalid-config', 'epochs'));
+  expect(await refusedWith(build({ ...config, model } as unknown as ExperimentConfig))).toMatchObject({
+    message: expect.stringMatching(/head\.fcc[^]*head\.fc"/) as string,
+  });
+  expect(await refusedWith(build({ ...config, epochs: -1 }))).toEqual(refusal('invalid-config', 'epochs'));
 });
 
 function disposable<M extends Module>(module: M): M & Disposable {

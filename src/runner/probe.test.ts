@@ -85,7 +85,7 @@ it('damaged files are named before any step, as many as are worth reading', asyn
   write(join(folder, 'train', 'cat', 'empty.png'), '');
   const mistakes = await mistakesOf({});
   expect(mistakes[0]).toMatch(/^trainData: cannot decode .*empty\.png: the file is empty$/);
-  expect(mistakes.filter((one) => /^valData: cannot decode .*bad\d\d\.png: it is no JPEG/.test(one))).toHaveLength(10);
+  expect(mistakes.filter((one) => /^valData: cannot decode .*bad\d\d\.png: expected JPEG/.test(one))).toHaveLength(10);
   expect(mistakes).toContain('valData: 2 more files');
   const error = probeError({ recorders: [], arguments: [], losses: {}, mistakes, warnings: [] }, 'c.json');
   expect(error?.message).toMatch(/help: copy or download these files again/);
@@ -106,7 +106,7 @@ it('whole images are decoded where that is asked for', async () => {
   write(whole, readFileSync(whole).subarray(0, 400));
   expect(await mistakesOf({})).toEqual([]);
   expect(await mistakesOf({}, { decode: true })).toEqual([
-    expect.stringMatching(/^valData: .*9\.png: it is damaged or cut off/),
+    expect.stringMatching(/^valData: .*9\.png: it is damaged or truncated/),
     expect.stringMatching(/^help/),
   ]);
 });

@@ -37,6 +37,6 @@ it('a loader counts its own batches', () => {
 
 it('refuses a rank that is none', () => {
   expect(() => new DistributedSampler(new SequentialSampler(), { rank: 2, worldSize: 2 })).toThrow(
-    refusal('invalid-argument', 'rank 2 of 2'),
+    refusal('invalid-argument', 'rank', 'got 2'),
   );
 });

@@ -71,7 +71,7 @@ describe('boxes', () => {
       );
       expect(near.to('float32').mean([0, 2, 3])).toBeAllClose([50, 100, 200], { atol: 2 });
       expect(() => new RandomErasing({ fill: [1, 2] }).apply(black, context([1, 2]))).toThrow(
-        refusal('invalid-argument', '2 values', '3 channels'),
+        refusal('invalid-argument', 'fill', '3 values', 'got 2'),
       );
     });
   });

@@ -41,5 +41,5 @@ const { losses } = await distill({
   optimizer: { type: 'Adam', lr: 0.01 },
   epochs: 5,
 });
-console.log(`the last step's loss is ${losses.kl.toFixed(4)}`);
+console.log(losses.kl < 0.01); // true
 saveModule(process.argv[2] ?? 'student.safetensors', student);

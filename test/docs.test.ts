@@ -28,11 +28,11 @@ const filesBelow = (folder: string, end: string): string[] =>
     .map((name) => join(folder, name))
     .toSorted();
 
-const documents = filesBelow('docs', '.md');
+const documents = ['README.md', ...filesBelow('docs', '.md')];
 /** These speak of what is inside, and of Python: their code and names are not those of programs. */
 const inward = ['docs/architecture.md', 'docs/configs.md'];
 const outward = documents.filter((path) => !inward.includes(path));
-const programs = filesBelow('examples', '.ts').filter((path) => path.includes('tutorial-'));
+const programs = filesBelow('examples', '.ts').filter((path) => /tutorial-|own-modules/.test(path));
 const registries: readonly { names(): string[]; entries: Table<unknown> }[] = [
   ...[algorithms, backbones, connectors, datasets, deliveries, distillers, evaluators, generators, heads, hooks],
   ...[losses, models, necks, recorders, transforms],

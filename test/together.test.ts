@@ -375,3 +375,56 @@ it('the entropy of generated images is that of all processes, gradients too', as
   first!.grad[0]!.forEach((value, i) => expect(value / 2).toBeCloseTo(gradient(a, b)[i]!, 12));
   second!.grad[0]!.forEach((value, i) => expect(value / 2).toBeCloseTo(gradient(b, a)[i]!, 12));
 });
+
+it('several processes measure the same of outputs by name and of lists that differ in length', async () => {
+  const results = await inProcesses(2, async (group, { ops, tensor }, load) => {
+    const { evaluate } = (await load('retort-kd/engine')) as unknown as typeof engine;
+    const { Module } = (await load('retort-kd/nn')) as unknown as typeof nn;
+    const { DataLoader, padSamples } = (await load('retort-kd/data')) as unknown as typeof data;
+    class Net extends Module {
+      override forward({ ids }: { ids: ReturnType<typeof tensor> }) {
+        return { lengths: ids.gt(0).sum(1), levels: [ids.to('float32'), ids.to('float64').sum(1)] };
+      }
+    }
+    // Sample i has i + 1 tokens, all i + 1, and i boxes.
+    const dataset: data.Dataset<nn.Inputs> = {
+      length: 7,
+      classes: [],
+      item: (index) => ({
+        inputs: { ids: ops.full([index + 1], index + 1, { dtype: 'int64' }) },
+        targets: { boxes: [ops.full([index, 4], index)] },
+      }),
+      collate: padSamples(),
+    };
+    const seen: unknown[] = [];
+    const evaluator: engine.Evaluator<ReturnType<Net['forward']>> = {
+      begin: () => ({
+        update({ lengths, levels }, { boxes, sampleIdxs }) {
+          const [ids, sums] = levels;
+          seen.push([lengths.toArray(), sums!.toArray(), ids!.dtype, sums!.dtype, ids!.shape, sampleIdxs!.toArray()]);
+          seen.push(boxes!.map((one) => [one.shape, one.sum().item()]));
+        },
+        compute: () => ({ batches: seen.length / 2 }),
+      }),
+    };
+    const loader = new DataLoader(dataset, { batchSize: 2 });
+    const metrics = await evaluate(new Net(), loader, { evaluators: [evaluator], group });
+    return { metrics, seen };
+  });
+  const batches = [[1, 2], [3, 4], [5, 6], [7]];
+  const expected = {
+    metrics: { batches: 4 },
+    seen: batches.flatMap((lengths) => [
+      [
+        lengths,
+        lengths.map((n) => n * n),
+        'float32',
+        'float64',
+        [lengths.length, lengths.at(-1)],
+        lengths.map((n) => n - 1),
+      ],
+      lengths.map((n) => [[n - 1, 4], 4 * (n - 1) ** 2]),
+    ]),
+  };
+  expect(results).toEqual([expected, expected]);
+});

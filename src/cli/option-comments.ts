@@ -83,7 +83,7 @@ function* filesBelow(folder: string): Iterable<string> {
 }
 
 const interfaces =
-  /^(?:export )?(?:declare )?interface (\w+)(?:<[^{]*?>)?(?: extends ([^{]+?))? \{([^]*?)^\}|^(?:export )?interface (\w+)(?: extends ([^{]+?))? \{\s*\}/gm;
+  /^(?:export )?(?:declare )?interface (\w+)(?:<[^{]*?>)?(?:\s+extends ([^{]+?))? \{([^]*?)^\}|^(?:export )?interface (\w+)(?:\s+extends ([^{]+?))? \{\s*\}/gm;
 const objects = /^(?:export )?(?:declare )?const (\w+)(?: =|:) \{\n([^]*?)^\}/gm;
 const names = /^(?:export )?(?:declare )?type (\w+Options) = ([\w&\s<>,.'|]+);/gm;
 

@@ -4,7 +4,7 @@ import type { algorithms } from '../distill/algorithms/index.ts';
 import type { DistillerOptions, LossesByName } from '../distill/distillers/index.ts';
 import type { generators } from '../models/generators/index.ts';
 import type { backbones, heads, models, necks } from '../models/index.ts';
-import type { LossModel, Module } from '../nn/index.ts';
+import type { Module, Network } from '../nn/index.ts';
 import type { ConfigsOf, OptionsOf, TableOf, UserEntries } from '../registry/index.ts';
 import type { StageOptions, TrainingOptions } from './experiment.ts';
 
@@ -50,9 +50,9 @@ export interface FromStage {
   /** `student` (default), `teacher`, or another name the stage's algorithm evaluates. */
   readonly network?: string;
 }
-// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares a network
 /** A network: a classifier, a backbone or another registered module, by type and options. */
-export type NetworkConfig = ClassifierConfig | FromStage | LossModel | UserConfigs<'model'>;
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares a network
+export type NetworkConfig = ClassifierConfig | FromStage | Network | UserConfigs<'model'>;
 
 /** What a distiller without losses has: a mapping of any name is an error. */
 interface NoLosses {

@@ -29,8 +29,8 @@ import { ConfigError, showPath } from './tree/index.ts';
 type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 
 // `data set` is how the kind was spelled once.
-// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares one
 /** A data set: its type and options. */
+// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares one
 export type DatasetConfig = ConfigsOf<TableOf<typeof datasets, 'dataset'>> | UserConfigs<'data set'>;
 /** A transform of images: its type and options. */
 export type TransformConfig = ConfigsOf<TableOf<typeof transforms, 'transform'>>;

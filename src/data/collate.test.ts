@@ -7,7 +7,7 @@ import { liveTensors, ops, tensor, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { temporaryFolder, writePicture } from './images.contract.ts';
 import { DataLoader, ImageFolder, Mixup, Normalize, padSamples, RandomHorizontalFlip, stackSamples } from './index.ts';
-import type { Dataset, Sample } from './index.ts';
+import type { Dataset, Sample, Transform } from './index.ts';
 import { refusal } from '../../test/refusal.ts';
 
 type Record2 = Readonly<Record<string, Tensor>>;
@@ -152,6 +152,35 @@ describe('through a loader', () => {
     expect(liveTensors().length).toBe(before);
     await loader.prepare(0, 0); // goes on
     tidy(() => expect(loader.load(0, 0).inputs['ids']!.shape).toEqual([2, 2]));
+  });
+
+  it('a transform of tokens sees the whole batch, masks and labels too', async () => {
+    /** Hides the last token of each text. */
+    const hideLast: Transform = {
+      applyBatch(batch) {
+        const { ids, idsMask } = batch.inputs as Record2;
+        const last = idsMask!.to('int64').sum(1, true).sub(1);
+        const hidden = ids!.scatter(1, last, 99);
+        return { ...batch, inputs: { ...(batch.inputs as Record2), ids: hidden }, targets: { ...batch.targets, last } };
+      },
+    };
+    using loader = new DataLoader(sentences(3, { count: 0 }), {
+      batchSize: 3,
+      transforms: [hideLast],
+      views: { teacher: [hideLast] },
+    });
+    expect(loader.mixes).toBe(false);
+    await loader.prepare(0, 0);
+    tidy(() => {
+      const { inputs, targets } = loader.load(0, 0);
+      expect(inputs['ids']!.toArray()).toEqual([
+        [99, 0, 0],
+        [1, 99, 0],
+        [2, 2, 99],
+      ]);
+      expect((targets['last'] as Tensor).toArray()).toEqual([[0], [1], [2]]);
+      expect(targets.labels!.max().item()).toBe(2);
+    });
   });
 
   it('a sample that cannot be read frees the others', async () => {

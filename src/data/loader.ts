@@ -109,8 +109,16 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     this.#shared = placed.slice(early);
     this.#own = place(ownTransforms, placed);
     this.#views = Object.entries(views).map(([name, list]) => [name, place(list, placed)] as const);
-    requireImagesOnly('transforms', this.#early, 'put it after the transform that gives all images one size');
-    for (const [name, list] of this.#views) requireImagesOnly(`views.${name}`, list, 'put it into transforms');
+    const ofBatches = transforms.slice(0, early).find(({ applyBatch }) => applyBatch !== undefined);
+    if (ofBatches !== undefined) {
+      throw new RetortError(
+        `DataLoader: transforms: ${ofBatches.constructor.name} changes whole batches and cannot be here`,
+        {
+          help: 'put it after the transform that gives all images one size',
+        },
+      );
+    }
+    for (const [name, list] of Object.entries(views)) requireUnmixed(`views.${name}`, list);
     if (one) {
       this.#prepared = new PreparedBatches<Sample>({
         make: (epoch, sample) => this.#read(epoch, sample),
@@ -147,7 +155,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   /** Whether images of a batch are mixed, and labels with them, by Mixup, CutMix and the like. */
   get mixes(): boolean {
-    return this.#shared.some(({ transform }) => transform.applyBatch !== undefined);
+    return this.#shared.some(({ transform }) => transform.mixes === true);
   }
 
   /** `(C, H, W)` of the images in a batch; undefined where there are none, or files are not given one size by `transforms`. */
@@ -307,11 +315,12 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
   }
 }
 
-function requireImagesOnly(where: string, placed: readonly Placed[], help: string): void {
-  const other = placed.map(({ transform }) => transform).find(({ applyBatch }) => applyBatch !== undefined);
-  if (other === undefined) return;
-  throw new RetortError(`DataLoader: ${where}: ${other.constructor.name} changes labels, which is not possible here`, {
-    help,
+/** @throws {RetortError} for a transform that mixes where only one network would see it. */
+function requireUnmixed(where: string, transforms: readonly Transform[]): void {
+  const mixing = transforms.find(({ mixes }) => mixes === true);
+  if (mixing === undefined) return;
+  throw new RetortError(`DataLoader: ${where}: ${mixing.constructor.name} changes labels, which is not possible here`, {
+    help: 'put it into transforms',
   });
 }
 

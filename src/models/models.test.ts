@@ -5,14 +5,15 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { saveModule } from '../nn/index.ts';
-import type { Module } from '../nn/index.ts';
+import { functional, Linear, Module, saveModule, targetsOf } from '../nn/index.ts';
+import type { GivenTargets } from '../nn/index.ts';
 import { grad, keep, manualSeed, noGrad, ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { regnetStages } from './backbones/regnet-widths.ts';
 import { timmRegNets } from './backbones/timm/regnet-sizes.ts';
 import { buildBackbone, buildModel, ImageClassifier, profileModel, ResNetCifar } from './index.ts';
 import { describeClassifier, describeNeck } from './models.contract.ts';
+import type { Feature } from './parts.ts';
 
 const neck = { type: 'GlobalAveragePooling' };
 const small = { type: 'ResNet_CIFAR', depth: 18, stemChannels: 4, baseChannels: 4 };
@@ -233,5 +234,38 @@ describe('DeiT', () => {
       expect(reached(seen[0]!.sum())).toEqual([true, true, true]);
     });
     for (const output of seen) output.dispose();
+  });
+});
+
+it('a head may give several levels', () => {
+  class Levels extends Module {
+    fc = new Linear(4, 3);
+    override forward(features: readonly Feature[]): Tensor[] {
+      const map = features.at(-1) as Tensor; // (N, 4, H, W)
+      return [this.fc.forward(map.mean([2, 3])), map];
+    }
+    loss(features: readonly Feature[], given: GivenTargets): Record<string, Tensor> {
+      const [scores] = this.forward(features);
+      return { loss: functional.crossEntropy(scores!, targetsOf(given).labels!) };
+    }
+  }
+  const backbone = buildBackbone({
+    type: 'ResNet_CIFAR',
+    depth: 18,
+    stageBlocks: [1],
+    numStages: 1,
+    baseChannels: 4,
+    stemChannels: 4,
+  });
+  const model = new ImageClassifier({ backbone, head: new Levels() });
+  tidy(() => {
+    const images = ops.ones([2, 3, 8, 8]);
+    const outputs: readonly Tensor[] = model.forward(images);
+    expect(outputs.map(({ shape }) => shape)).toEqual([
+      [2, 3],
+      [2, 4, 8, 8],
+    ]);
+    expect(model.forward(images, [{ gtLabel: 0 }, { gtLabel: 2 }], 'loss')['loss']!.shape).toEqual([]);
+    expect(() => model.forward(images, undefined, 'predict')).toThrow(/"predict" wants scores \(N, K\)/);
   });
 });

@@ -38,6 +38,9 @@ it('can be gone through sample by sample', () => {
     expect([...targets]).toEqual(samples);
     expect(Object.keys(targets)).toEqual(['labels', 'scores', 'boxes', 'sampleIdxs', 'contrastSampleIdxs']);
     expect([...withSamples({})]).toEqual([]);
+    const list = targets as unknown as readonly DataSample[];
+    expect(list.map(({ gtLabel }) => gtLabel)).toEqual([2, 0]);
+    expect([list.length, list[1]!.gtLabel, list.at(-1)!.sampleIdx]).toEqual([2, 0, 4]);
   });
 });
 

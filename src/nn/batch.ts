@@ -188,30 +188,33 @@ function flat(rows: readonly (readonly number[])[], field: string): Float64Array
 }
 
 /**
- * Targets that can also be gone through sample by sample (`for (const { gtLabel } of targets)`), which is how networks of users with a
- * loss of their own may be written. The samples are read from the tensors when they are asked for.
+ * Targets that can also be used as a list of samples (`for (const { gtLabel } of targets)`, `targets.map(...)`, `targets[0].gtLabel`), which
+ * is how networks of users with a loss of their own may be written. The list is read from the tensors once, when it is asked for.
  */
 export function withSamples(targets: Targets): Targets & Iterable<DataSample> {
-  const samples = {
-    *[Symbol.iterator](): Iterator<DataSample> {
-      const rows = (value: Tensor | undefined): unknown[] | undefined => value?.toArray() as unknown[] | undefined;
-      const [labels = [], scores] = [rows(targets.labels), rows(targets.scores)];
-      const [own, contrast] = [rows(targets.sampleIdxs), rows(targets.contrastSampleIdxs)];
-      for (const [i, label] of labels.entries()) {
-        yield {
-          gtLabel: Number(label),
-          ...(scores === undefined ? {} : { gtScore: scores[i] as number[] }),
-          ...(own === undefined ? {} : { sampleIdx: Number(own[i]) }),
-          ...(contrast === undefined ? {} : { contrastSampleIdxs: (contrast[i] as unknown[]).map(Number) }),
-          ...(targets.boxes === undefined
-            ? {}
-            : { gtBoxes: targets.boxes[i]!.toArray() as [number, number, number, number][] }),
-        };
-      }
+  let list: readonly DataSample[] | undefined;
+  return new Proxy(targets, {
+    get(_, key): unknown {
+      if (Object.hasOwn(targets, key)) return targets[key as string];
+      const ofLists = key in Array.prototype && !(key in Object.prototype);
+      if (!ofLists && !/^\d+$/.test(String(key))) return Reflect.get(targets, key);
+      list ??= samplesOf(targets);
+      const value: unknown = Reflect.get(list, key);
+      return typeof value === 'function' ? (value as () => unknown).bind(list) : value;
     },
-  };
-  return Object.defineProperty({ ...targets }, Symbol.iterator, {
-    value: samples[Symbol.iterator],
-    enumerable: false,
-  }) as unknown as Targets & Iterable<DataSample>;
+  }) as Targets & Iterable<DataSample>;
+}
+
+function samplesOf(targets: Targets): DataSample[] {
+  const rows = (value: Tensor | undefined): unknown[] | undefined => value?.toArray() as unknown[] | undefined;
+  const [labels = [], scores] = [rows(targets.labels), rows(targets.scores)];
+  const [own, contrast] = [rows(targets.sampleIdxs), rows(targets.contrastSampleIdxs)];
+  const boxes = targets.boxes?.map((one) => one.toArray() as [number, number, number, number][]);
+  return labels.map((label, i) => ({
+    gtLabel: Number(label),
+    ...(scores === undefined ? {} : { gtScore: scores[i] as number[] }),
+    ...(own === undefined ? {} : { sampleIdx: Number(own[i]) }),
+    ...(contrast === undefined ? {} : { contrastSampleIdxs: (contrast[i] as unknown[]).map(Number) }),
+    ...(boxes === undefined ? {} : { gtBoxes: boxes[i]! }),
+  }));
 }

@@ -28,6 +28,7 @@ const partnerStream = streamOf('CutMix partners');
  */
 export class CutMix implements ImageTransform {
   static readonly schema = z.strictObject(own);
+  readonly mixes = true;
   readonly alpha: number;
 
   /** @throws {RetortError} when `alpha` is not positive. */

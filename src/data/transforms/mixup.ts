@@ -25,6 +25,7 @@ const partnerStream = streamOf('Mixup partners');
  */
 export class Mixup implements ImageTransform {
   static readonly schema = z.strictObject(own);
+  readonly mixes = true;
   readonly alpha: number;
 
   /** @throws {RetortError} when `alpha` is not positive. */

@@ -48,6 +48,7 @@ const stream = streamOf('RandomBatchAugment');
  */
 export class RandomBatchAugment implements ImageTransform {
   static readonly schema = z.strictObject(own);
+  readonly mixes: boolean;
   readonly #augments: readonly Transform[];
   readonly #probs: readonly number[];
 
@@ -58,6 +59,7 @@ export class RandomBatchAugment implements ImageTransform {
       isTransform(one) ? one : mixers.build(one, `RandomBatchAugment: augments.${i}`),
     );
     this.#probs = probs ?? augments.map(() => 1 / augments.length);
+    this.mixes = this.#augments.some(({ mixes }) => mixes === true);
     const sum = this.#probs.reduce((a, b) => a + b, 0);
     if (this.#probs.length !== augments.length || sum > 1 + 1e-9) {
       throw new RetortError(

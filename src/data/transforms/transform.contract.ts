@@ -104,6 +104,7 @@ export function describeTransform(name: string, contract: TransformContract): vo
       const before: TransformedBatch = { inputs: pictures(samples), targets: { labels }, numClasses: 4 };
       const after = transform.applyBatch?.(before, at(samples));
       expect(after === undefined).toBe(single);
+      expect(transform.mixes === true).toBe(!single);
       if (after === undefined) return;
       const images = transform.apply(before.inputs as Tensor, at(samples));
       expect(ops.equal(after.inputs as Tensor, images)).toBe(true);

@@ -21,6 +21,8 @@ export interface Transform {
   apply?(images: Tensor, context: BatchContext): Tensor;
   /** Images of any size come out of one size, so that those of files can be put into a batch. Default false. */
   readonly fixesSize?: boolean;
+  /** Samples of a batch are mixed, and their targets with them: each sees others. Default false. */
+  readonly mixes?: boolean;
   /** Of transforms that change targets too, or inputs that are no images: called in place of `apply`. */
   applyBatch?(batch: TransformedBatch, context: BatchContext): TransformedBatch;
 }

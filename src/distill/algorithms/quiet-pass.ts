@@ -93,6 +93,6 @@ export function namingErrors<T>(who: string, body: () => T): T {
     return body();
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(`${who}: ${error.message}`, { cause: error });
+    throw new RetortError(`${who}: ${error.message}`, { code: error.code, cause: error });
   }
 }

@@ -177,3 +177,12 @@ it('two recorders on one method, one inside the other, as a network that is its 
   new Head().depth(0);
   expect([student.length, teacher.length]).toEqual([1, 0]);
 });
+
+it('checks options in code as in configs', () => {
+  const options = { foldr: '/' } as never;
+  expect(() => new MethodOutputsRecorder({ class: Object, method: 'toString' }, options)).toThrow(
+    /^MethodOutputsRecorder: .*"?foldr"?.*folder/,
+  );
+  expect(() => buildRecorder({ type: 'MethodOutputs', source: 'a.ts#A.b', foldr: '/' })).toThrow(/foldr.*folder/);
+  expect(() => new MethodInputsRecorder(3 as never)).toThrow(/MethodInputsRecorder: source: expected an address/);
+});

@@ -1,10 +1,51 @@
 // The recorders of functions and methods, which see calls through a tap: what is given (without `this`) or what is returned, one record
 // a call.
+import { z } from 'zod';
+
 import { functionTarget, methodTarget } from '../../intercept/taps.ts';
 import type { AddressOptions, MethodReference, TapTarget } from '../../intercept/taps.ts';
+import { addressTo, checkOptions } from '../../registry/index.ts';
 import type { Call } from './call.ts';
 import { Recorder } from './recorder.ts';
 import type { RecorderSource } from './recorder.ts';
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const address = {
+  folder: z
+    .string()
+    .exactOptional()
+    .describe('Where relative paths of modules begin, and packages are looked for. Default: the current folder.'),
+  prefixes: z
+    .record(z.string(), z.string())
+    .exactOptional()
+    .describe('For dotted names: what they begin with, and the file or folder that stands for it.'),
+};
+/** What a recorder of a function may be told, in configs as in code. */
+const ofFunction = z.strictObject({
+  source: addressTo<(...args: never[]) => unknown>('function', {
+    others: (value) => typeof value === 'function',
+    expected: "expected an address such as 'src/ops.ts#attention', or a function",
+  }).describe("An address such as 'src/ops.ts#attention', or the function itself."),
+  ...address,
+});
+/** What a recorder of a method may be told, in configs as in code. */
+const ofMethod = z.strictObject({
+  source: addressTo<MethodReference>('method', {
+    others: (value) => isObject(value) && 'class' in value && 'method' in value,
+    expected: "expected an address such as 'src/head.ts#Head.getTargets', or { class, method }",
+  }).describe("An address such as 'src/head.ts#Head.getTargets', or { class, method }."),
+  ...address,
+});
+
+/** The target of a call recorder, once its options are checked. */
+function checked<S>(
+  schema: z.ZodType,
+  find: (source: S, options: AddressOptions) => TapTarget,
+  { name, source, options }: { name: string; source: S; options: AddressOptions },
+): TapTarget {
+  checkOptions(schema, { ...options, source }, name);
+  return find(source, options);
+}
 
 abstract class CallRecorder extends Recorder {
   readonly #target: TapTarget;
@@ -31,28 +72,40 @@ abstract class CallRecorder extends Recorder {
 
 /** The results of a function, its promises' values too: `new FunctionOutputsRecorder('src/ops.ts#attention')`, or the function itself. */
 export class FunctionOutputsRecorder extends CallRecorder {
+  static readonly schema = ofFunction;
+
+  /** @throws {RetortError} for a source or an option that is none, and a function or method that there is not. */
   constructor(source: string | ((...args: never[]) => unknown), options: AddressOptions = {}) {
-    super(source, functionTarget(source, options), 'outputs');
+    super(source, checked(ofFunction, functionTarget, { name: new.target.name, source, options }), 'outputs');
   }
 }
 
 /** The arguments of a function, as an array; those it overwrites in place are refused when read. Sources as in {@link FunctionOutputsRecorder}. */
 export class FunctionInputsRecorder extends CallRecorder {
+  static readonly schema = ofFunction;
+
+  /** @throws {RetortError} for a source or an option that is none, and a function or method that there is not. */
   constructor(source: string | ((...args: never[]) => unknown), options: AddressOptions = {}) {
-    super(source, functionTarget(source, options), 'inputs');
+    super(source, checked(ofFunction, functionTarget, { name: new.target.name, source, options }), 'inputs');
   }
 }
 
 /** The results of a method, of all instances: `new MethodOutputsRecorder({ class: Head, method: 'getTargets' })`, or `'src/head.ts#Head.getTargets'`. */
 export class MethodOutputsRecorder extends CallRecorder {
+  static readonly schema = ofMethod;
+
+  /** @throws {RetortError} for a source or an option that is none, and a function or method that there is not. */
   constructor(source: string | MethodReference, options: AddressOptions = {}) {
-    super(source, methodTarget(source, options), 'outputs');
+    super(source, checked(ofMethod, methodTarget, { name: new.target.name, source, options }), 'outputs');
   }
 }
 
 /** The arguments of a method without `this`, as an array. Sources as in {@link MethodOutputsRecorder}. */
 export class MethodInputsRecorder extends CallRecorder {
+  static readonly schema = ofMethod;
+
+  /** @throws {RetortError} for a source or an option that is none, and a function or method that there is not. */
   constructor(source: string | MethodReference, options: AddressOptions = {}) {
-    super(source, methodTarget(source, options), 'inputs');
+    super(source, checked(ofMethod, methodTarget, { name: new.target.name, source, options }), 'inputs');
   }
 }

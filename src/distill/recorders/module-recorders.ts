@@ -1,6 +1,8 @@
 // The recorders of modules: what they are given and what they return, one record a call. (What flows back: `module-gradients.ts`.)
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
 import { Module } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
 import { currentScope } from '../../torch/index.ts';
 import type { Call } from './call.ts';
 import { findModules } from './find-targets.ts';
@@ -8,17 +10,23 @@ import { Recorder } from './recorder.ts';
 
 /** The modules that a source means, and the hooks that see their calls. */
 export abstract class ModuleRecorder extends Recorder {
+  /** What it may be told, in configs as in code. */
+  static readonly schema = z.strictObject({
+    source: z
+      .custom<string | Module>(
+        (value) => typeof value === 'string' || value instanceof Module,
+        "expected a module's path ('' is the whole model) or a module",
+      )
+      .describe("A module's path such as 'backbone.layer4.1.conv2', a pattern, or a module; '' is the whole model."),
+  });
   readonly #source: string | Module;
   #model: Module | undefined;
   #modules: Module[] = [];
 
+  /** @throws {RetortError} for a source that is neither a path nor a module. */
   constructor(source: string | Module) {
     const kind = new.target.name;
-    if (typeof source !== 'string' && !(source instanceof Module)) {
-      throw new RetortError(`${kind}: source must be a module's path or a module, got ${String(source)}`, {
-        help: "name what to record, such as 'backbone.layer4.1.conv2'; '' is the whole model",
-      });
-    }
+    checkOptions(ModuleRecorder.schema, { source }, kind);
     super(source, `${kind}(${typeof source === 'string' ? JSON.stringify(source) : source.constructor.name})`);
     this.#source = source;
   }

@@ -23,7 +23,9 @@ it('is there after initialize, the same one after recording, clearing and a step
 it('is registered, and refuses wrong sources', () => {
   expect(recorders.get('Parameter').summary).toMatch(/parameter/);
   expect(() => buildRecorder({ type: 'Parameter', source: 1 })).toThrow(/source: expected a parameter's path/);
-  expect(() => new ParameterRecorder(1 as never)).toThrow(/source must be a parameter's path or a parameter, got 1/);
+  expect(() => new ParameterRecorder(1 as never)).toThrow(
+    /ParameterRecorder: source: expected a parameter's path or a parameter, got 1/,
+  );
   expect(() => new ParameterRecorder('conv1.facter').initialize(new Toy())).toThrow(/did you mean "conv1.factor"/);
   expect(() => new ParameterRecorder('conv1.factor').initialize()).toThrow(/a model is needed/);
   expect(() => new ParameterRecorder('conv1.factor').record()).toThrow(/was not initialised/);

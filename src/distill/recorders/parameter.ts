@@ -1,7 +1,9 @@
 // Records parameters: the live ones, there from initialize on.
-import { RetortError } from '../../errors.ts';
+import { z } from 'zod';
+
 import { Parameter } from '../../nn/index.ts';
 import type { Module } from '../../nn/index.ts';
+import { checkOptions } from '../../registry/index.ts';
 import { findParameters } from './find-targets.ts';
 import { Recorder } from './recorder.ts';
 
@@ -10,17 +12,19 @@ import { Recorder } from './recorder.ts';
  * by recording nor cleared, and has the values of the moment. A pattern gives several records, in the model's order.
  */
 export class ParameterRecorder extends Recorder {
+  static readonly schema = z.strictObject({
+    source: z
+      .custom<string | Parameter>(
+        (value) => typeof value === 'string' || value instanceof Parameter,
+        "expected a parameter's path or a parameter",
+      )
+      .describe("A parameter's path such as 'head.fc.weight', a pattern, or a parameter."),
+  });
   readonly #source: string | Parameter;
 
+  /** @throws {RetortError} for a source that is neither a path nor a parameter. */
   constructor(source: string | Parameter) {
-    if (typeof source !== 'string' && !(source instanceof Parameter)) {
-      throw new RetortError(
-        `${new.target.name}: source must be a parameter's path or a parameter, got ${String(source)}`,
-        {
-          help: "name what to record, such as 'head.fc.weight'",
-        },
-      );
-    }
+    checkOptions(ParameterRecorder.schema, { source }, new.target.name);
     super(source, `${new.target.name}(${typeof source === 'string' ? JSON.stringify(source) : 'a parameter'})`);
     this.#source = source;
   }

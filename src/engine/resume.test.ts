@@ -194,7 +194,7 @@ it('refuses what a run cannot be gone on with, each reason with both values, and
   expect(asked({ width: 6 })).toMatch(/tensors of the networks have another shape, such as "architecture.*\[\d/);
   const all = asked({ optimizer: adam, batchSize: 4, width: 6, epochs: 1 });
   expect(all.match(/^ {2}- /gm)).toHaveLength(5);
-  expect(all).toMatch(/help: ask for what the run was begun with, or begin a new run in another folder/);
+  expect(all).toMatch(/help: use the values that the run was started with, or start a new run in another folder/);
   expect(asked({})).toBe('fits');
   expect(asked({ epochs: 9, valInterval: 2, saveInterval: 1 })).toBe('fits');
 });

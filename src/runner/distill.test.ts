@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest';
 
-import { refusal } from '../../test/refusal.ts';
+import { refusal, refusedWith } from '../../test/refusal.ts';
 import { DataLoader, RandomSampler, TensorDataset } from '../data/index.ts';
 import { CosineLoss, CrossEntropyLoss, KLDivergence, L2Loss, LabelCrossEntropyLoss } from '../distill/losses/index.ts';
 import { runFiles } from '../engine/index.ts';
@@ -144,7 +144,7 @@ describe('distill', () => {
     let steps = 0;
     const progress = { line() {}, step: () => void (++steps === 5 && controller.abort()) };
     expect(await train('parts', { signal: controller.signal, progress }).done).toMatchObject({ stopped: true });
-    await expect(train('parts').done).rejects.toThrow(refusal('run-exists', 'parts'));
+    expect(await refusedWith(train('parts').done)).toEqual(refusal('run-exists', 'parts'));
     const rest = train('parts', { resume: true });
     await rest.done;
     expect(rest.student.fc.weight.equal(whole.student.fc.weight)).toBe(true);

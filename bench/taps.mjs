@@ -4,7 +4,9 @@
 import { ResNetCifar } from 'retort-kd/models';
 import { Identity } from 'retort-kd/nn';
 import { RecorderManager } from 'retort-kd/recorders';
-import { currentScope, moveToScope, noGrad, randn, tidy } from 'retort-kd/torch';
+import { noGrad, randn, tidy } from 'retort-kd/torch';
+
+import { currentScope, moveToScope } from '../dist/torch/internal.js';
 
 const taps = 57;
 const quick = process.argv.includes('--quick');

@@ -79,5 +79,5 @@ try {
 // ConfigurableDistiller:
 //     loss "loss_neck": argument "sFeature" is not mapped
 //     loss "loss_neck": argument "tFeature" is not mapped
-//     loss "loss_neck", argument "sFeatur": ATLoss takes no such argument; did you mean "sFeature" or "tFeature"?
-//     loss "loss_neck", argument "sFeatur": the student has no recorder "fet"; did you mean "feat"?
+//     loss "loss_neck", argument "sFeatur": unknown argument of ATLoss; did you mean "sFeature" or "tFeature"?
+//     loss "loss_neck", argument "sFeatur": unknown recorder "fet" of the student; did you mean "feat"?

@@ -42,6 +42,6 @@ try {
   tidy(() => new L2Loss().forward({ sFeature: randn([8, 64, 8, 8]), tFeature: randn([8, 256, 8, 8]) }));
 } catch (error) {
   const { message } = error as Error;
-  console.log(message.split('\n')[0]); // L2Loss: sFeature and tFeature must have one shape, got [8, 64, 8, 8] and [8, 256, 8, 8]
+  console.log(message.split('\n')[0]); // L2Loss: sFeature and tFeature: expected the same shape, got [8, 64, 8, 8] and [8, 256, 8, 8]
   console.log(message.includes("{ type: 'ConvModuleConnector', inChannels: 64, outChannels: 256, actCfg: null }")); // true
 }

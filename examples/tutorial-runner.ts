@@ -67,7 +67,7 @@ rmSync(workDir, { recursive: true });
 // prints:
 // true forward
 // epochs | epochs: expected a number > 0, got 0
-// optimizer.type | optimizer: "SDG" is no optimizer; did you mean "SGD"?
+// optimizer.type | optimizer: unknown optimizer "SDG"; did you mean "SGD"?
 // true
 // false true
 // true [ 'student', 'teacher' ]

@@ -19,8 +19,8 @@ export function isObject(value: unknown): value is object {
 /** `value` if it is an integer of at least `least` (default 1). @throws {RetortError} otherwise; `where` names caller and argument. */
 export function integer(where: string, value: number, least = 1): number {
   if (Number.isInteger(value) && value >= least) return value;
-  const expected = least === 0 ? 'an integer, 0 or more,' : `an integer of at least ${least}`;
-  throw new RetortError(`${where}: ${expected} was expected, got ${value === undefined ? 'nothing' : shown(value)}`);
+  const given = value === undefined ? 'nothing' : shown(value);
+  throw new RetortError(`${where}: expected an integer of at least ${least}, got ${given}`);
 }
 
 /** `log_softmax` -> `logSoftmax`; leading and trailing underscores stay. */

@@ -126,7 +126,7 @@ describe('a module without a loss of its own', () => {
       targets: targetsOf([0, 1, 2, 3].map((gtLabel) => ({ gtLabel }))),
     });
     const refused =
-      /Supervised: the network Net computes no losses: in mode "loss" it gives a tensor\n {2}help: say what it is trained on: \{ loss:[^]*calculateStudentLoss: false/;
+      /Supervised: the network Net computes no losses: in mode "loss" it returns a tensor\n {2}help: say what it is trained on: \{ loss:[^]*calculateStudentLoss: false/;
     const alone = new Supervised({ architecture: new Net(4) });
     expect(() => tidy(() => alone.trainStep(batch(), () => undefined))).toThrow(refused);
     expect(tidy(() => probe(alone, batch())).mistakes.join()).toMatch(/the network Net computes no losses/);

@@ -74,10 +74,10 @@ it('says all that is wrong with a config, in one go, without a stack', () => {
   expect(err).toMatch(/trainData.batchSize: .*got "8"/);
   expect(err).toMatch(/"optimiser".*did you mean "optimizer"/);
   expect(err).not.toMatch(/at .*\.js:\d+/);
-  expect(retort('train', 'nothing.ts').err).toMatch(/config nothing.ts: there is no such file/);
+  expect(retort('train', 'nothing.ts').err).toMatch(/config nothing.ts: no such file/);
   const model = { ...config, model: { ...config.model, type: 'Supervise' } };
   expect(retort('train', write('model.json', model)).err).toMatch(
-    /model: "Supervise" is no algorithm; did you mean "Supervised"/,
+    /model: unknown algorithm "Supervise"; did you mean "Supervised"/,
   );
 });
 
@@ -133,7 +133,7 @@ it('checks and prints configs: bases, options, all mistakes of types and options
   };
   const { code, err } = retort('config', 'check', write('types.json', wrong));
   expect(code).toBe(1);
-  expect(err).toMatch(/model.architecture.backbone: "ResNet_CIFR" is no backbone; did you mean "ResNet_CIFAR"/);
+  expect(err).toMatch(/model.architecture.backbone: unknown backbone "ResNet_CIFR"; did you mean "ResNet_CIFAR"/);
   expect(err).toMatch(/model.architecture.head LinearClsHead: numClasses/);
   expect(err).toMatch(/hooks.0 StopDistillHook: stopEpoch/);
 });
@@ -263,7 +263,7 @@ it('takes losses of users from files that the config imports', () => {
   const wrong = { ...model, distiller: { ...model.distiller, distillLosses: { loss_gap: { type: 'Gpa' } } } };
   const wrongFile = write('wrong-own.json', { ...config, model: wrong, imports });
   expect(retort('config', 'check', wrongFile, '--allow-scripts').err).toMatch(
-    /loss_gap: "Gpa" is no loss; did you mean "Gap"/,
+    /loss_gap: unknown loss "Gpa"; did you mean "Gap"/,
   );
 });
 

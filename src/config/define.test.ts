@@ -134,7 +134,7 @@ it('refuses options that a type does not have, and types that are none', () => {
       distiller: { ...distiller, distillLosses: { loss: { type: 'KLDivergence', tua: 3 } } },
     },
   });
-  // @ts-expect-error -- "SingleTeacher" is no algorithm
+  // @ts-expect-error -- unknown algorithm "SingleTeacher"
   defineConfig({ ...rest, model: { type: 'SingleTeacher', architecture: network } });
   // @ts-expect-error -- SGD has no betas
   defineConfig({ ...rest, model: alone, optimizer: { type: 'SGD', lr: 0.1, betas: [0.9, 0.99] } });

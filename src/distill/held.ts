@@ -1,6 +1,7 @@
 // Values that are held for later: their tensors move to the scope that decides how long they live, and their version counters
 // are noted, so that whoever reads them learns whether they are still what they were.
-import { callOperator, moveToScope, tensorsIn } from '../torch/index.ts';
+import { callOperator, tensorsIn } from '../torch/index.ts';
+import { moveToScope } from '../torch/internal.ts';
 import type { Tensor } from '../torch/index.ts';
 
 /** A value by reference, and the version counter of each of its tensors when it was taken. */

@@ -224,3 +224,25 @@ it("what a frozen teacher gives is named as the teacher's, and its classes ruled
   expect(await run(algorithm, lines)).toMatch(/first seen in parameter teacher\.backbone/);
   expect(lines).toEqual([expect.stringMatching(/^note: teacher\.backbone\S+ is frozen and not finite/)]);
 });
+
+it('a loss that is infinite because the teacher rules a class out says which argument does, where', async () => {
+  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  const [predsS, predsT] = [true, false].map((fromStudent) => ({ recorder: 'fc', fromStudent }));
+  const algorithm = distillation({
+    type: 'ConfigurableDistiller',
+    studentRecorders: { fc },
+    teacherRecorders: { fc },
+    distillLosses: { loss_kl: { type: 'ReverseKL' } },
+    lossForwardMappings: { loss_kl: { predsS, predsT } },
+  });
+  const hook = algorithm
+    .getModule('teacher.head.fc')!
+    .registerForwardHook((_module, _args, output) =>
+      tidy(() => (output as Tensor).maskedFill(tensor([0, 0, 0, 1], { dtype: 'bool' }), -Infinity)),
+    );
+  const message = await run(algorithm);
+  hook.remove();
+  expect(message).toMatch(
+    /distill.loss_kl is Infinity.*distill_losses.loss_kl \(ReverseKL\).*predsT is -Infinity at \[0, 3\]/,
+  );
+});

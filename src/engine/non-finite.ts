@@ -54,6 +54,17 @@ export function nonFiniteGradients(parameters: readonly Tensor[]): Tensor[] {
   });
 }
 
+/** A module that knows more about outputs that are not finite, such as a distillation loss. */
+interface Explaining {
+  /** @param args what its forward was given */
+  explainNonFinite(...args: readonly unknown[]): string | undefined;
+}
+
+function explained(module: Module, args: readonly unknown[]): string {
+  const why = 'explainNonFinite' in module ? (module as Module & Explaining).explainNonFinite(...args) : undefined;
+  return why === undefined ? '' : `: ${why}`;
+}
+
 /**
  * The first place where a number went wrong: a parameter, or the output of a module whose inputs were fine.
  * @param run computes the losses once more; the modules below `root` are watched meanwhile.
@@ -81,14 +92,14 @@ export function firstNonFinite(root: Trainable, run: () => void): string | undef
         const whose = frozen.has(module)
           ? ', which is frozen: look at its checkpoint and at the images it is given'
           : '';
-        found = `output of ${name} (${module.constructor.name}), ${from}${whose}`;
+        found = `output of ${name} (${module.constructor.name}), ${from}${whose}${explained(module, args)}`;
       }),
     );
   }
   try {
     noGrad(() => tidy(run));
   } catch {
-    // What the losses say of it is in the error already.
+    // It does not come out the same a second time; what was seen until then is said.
   } finally {
     for (const hook of hooks) hook.remove();
   }

@@ -6,6 +6,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { RetortError } from '../errors.ts';
 import { type FileContent, writeFileAtomic, writeFileAtomicSync } from './index.ts';
 
@@ -98,22 +99,20 @@ describe.each(writers)('%s', (name, write) => {
 
   it('names a folder that is not there, or is a file', async () => {
     fs.writeFileSync(at('file'), '');
-    await expect(write(at('no/where/x'), bytes(''))).rejects.toThrow(
-      /where is not a folder\n {2}help: make it first \(mkdir -p /,
-    );
-    await expect(write(at('file/x'), bytes(''))).rejects.toThrow(/file is not a folder/);
+    await expect(write(at('no/where/x'), bytes(''))).rejects.toThrow(refusal('not-found', 'where', 'mkdir -p'));
+    await expect(write(at('file/x'), bytes(''))).rejects.toThrow(refusal('not-found', 'file', 'folder'));
   });
 
   it('refuses folders, devices and names that are too long', async () => {
-    await expect(write(folder, bytes(''))).rejects.toThrow(/it is a folder\n {2}help: name a file inside it/);
-    await expect(write('/dev/null', bytes(''))).rejects.toThrow(/not a regular file/);
-    await expect(write(at('x'.repeat(256)), bytes(''))).rejects.toThrow(/the name is too long/);
+    await expect(write(folder, bytes(''))).rejects.toThrow(refusal('file-system', 'folder', 'help: '));
+    await expect(write('/dev/null', bytes(''))).rejects.toThrow(refusal('file-system', '/dev/null', 'regular file'));
+    await expect(write(at('x'.repeat(256)), bytes(''))).rejects.toThrow(refusal('file-system', '255 bytes'));
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
   it.skipIf(process.getuid?.() === 0)('names a folder one may not write to', async () => {
     fs.chmodSync(folder, 0o500);
-    await expect(write(at('x'), bytes(''))).rejects.toThrow(/permission denied/);
+    await expect(write(at('x'), bytes(''))).rejects.toThrow(refusal('file-system', 'permission'));
     fs.chmodSync(folder, 0o700);
   });
 

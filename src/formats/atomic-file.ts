@@ -20,7 +20,7 @@ const maxBytesPerWrite = 2 ** 30;
  * Writes `content` to `file`, replacing what was there. A symbolic link is followed; an old file's mode is kept. On any
  * failure, of the iterable too, the old file is untouched and the temporary one is gone.
  *
- * @throws RetortError naming the path and the way out: disk full, permission denied, no such folder, not a regular file.
+ * @throws RetortError naming the path, with help: disk full, permission denied, no such folder, not a regular file.
  */
 export async function writeFileAtomic(file: string, content: FileContent): Promise<void> {
   let plan: Plan | undefined;

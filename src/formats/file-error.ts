@@ -1,4 +1,4 @@
-// Turns an error of the file system into one that names the path and the way out.
+// Turns an error of the file system into one that names the path and says what to do.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -73,7 +73,7 @@ function explain(error: NodeJS.ErrnoException, file: string): { what: string; he
   }
 }
 
-/** The first of the path's parts, from the top, that is there and is no folder. */
+/** The first of the path's parts, from the top, that exists and is not a folder. */
 function lowestFile(file: string): string | undefined {
   for (let part = file; ; part = path.dirname(part)) {
     try {

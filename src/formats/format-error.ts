@@ -49,6 +49,7 @@ export type FormatErrorCode =
   | 'checksum'
   | 'name';
 
+/** Options of {@link FormatError}. */
 export interface FormatErrorOptions {
   /** The file, where the bytes came from one. */
   path?: string | undefined;
@@ -56,7 +57,7 @@ export interface FormatErrorOptions {
   tensor?: string | undefined;
   /** Where in the (uncompressed) bytes, counted from 0. */
   byteOffset?: number | undefined;
-  /** The way out. */
+  /** What to do about it, printed after `help:`. */
   help?: string | undefined;
   cause?: unknown;
 }
@@ -92,7 +93,7 @@ export class FormatError extends RetortError {
   }
 }
 
-/** Makes an error; the codecs write `throw fail('truncated', 'what came', { byteOffset })`. */
+/** Makes an error; the codecs write `throw fail('truncated', 'the header ends too early', { byteOffset })`. */
 export type Fail = (code: FormatErrorCode, problem: string, options?: FormatErrorOptions) => FormatError;
 
 /** A `Fail` for one format; what is already known (`tensor`, say) goes into each of its errors. */

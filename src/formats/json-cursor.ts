@@ -27,7 +27,7 @@ export class JsonCursor {
     if (!isUtf8(bytes)) throw this.#fail('utf8', 'the text is not valid UTF-8', 0);
   }
 
-  /** An object; `onEntry` is called before each value and must consume it. `code` is for a value that is no object. */
+  /** An object; `onEntry` is called before each value and must consume it. `code` is for a value that is not an object. */
   object(onEntry: (key: string) => void, code: FormatErrorCode = 'syntax'): void {
     this.#expect('{', 'an object', code);
     const keys = new Set<string>();

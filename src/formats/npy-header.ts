@@ -69,7 +69,7 @@ export function formatNpyHeader(dtype: NumericDType, shape: readonly number[]): 
 function readEntries(text: string, base: number): Map<string, RegExpExecArray> {
   const values = new Map<string, RegExpExecArray>();
   let position = text.length - text.trimStart().length;
-  if (text[position++] !== '{') throw fail('syntax', 'the header is no dict', { byteOffset: base });
+  if (text[position++] !== '{') throw fail('syntax', 'the header is not a dict', { byteOffset: base });
   for (;;) {
     entry.lastIndex = position;
     const match = entry.exec(text);
@@ -114,11 +114,11 @@ function parseDescr(descr: string): { dtype: NumericDType; order: ByteOrder } {
 /** The inside of a Python tuple: nothing, `3,` or `3, 4`; Python 2 wrote `3L`. */
 function parseShape(text: string): number[] {
   const parts = text.split(',').map((part) => part.trim());
-  if (parts.length === 1 && parts[0] !== '') throw fail('shape', `(${quote(parts[0]!)}) is no tuple in Python`);
+  if (parts.length === 1 && parts[0] !== '') throw fail('shape', `(${quote(parts[0]!)}) is not a tuple in Python`);
   if (parts.at(-1) === '') parts.pop();
   checkRank(parts.length);
   return parts.map((part) => {
-    if (!/^\d+L?$/.test(part)) throw fail('shape', `${quote(part)} is no dimension`);
+    if (!/^\d+L?$/.test(part)) throw fail('shape', `${quote(part)} is not a dimension`);
     const size = Number.parseInt(part, 10);
     if (size > Number.MAX_SAFE_INTEGER) throw fail('overflow', `the dimension ${quote(part)} is too large`);
     return size;

@@ -42,7 +42,7 @@ class Reader {
     this.#bytes = bytes;
   }
 
-  /** The next whole number, after spaces and comments. */
+  /** the next integer, after spaces and comments. */
   number(what: string): number {
     this.#skip(what);
     const start = this.#at;

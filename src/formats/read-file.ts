@@ -75,6 +75,10 @@ function allocate(path: string, length: number): Uint8Array {
     return new Uint8Array(length);
   } catch (cause) {
     const help = 'free some memory or use a machine with more';
-    throw new RetortError(`cannot read ${path}: no memory for ${length} bytes in one piece`, { help, cause });
+    throw new RetortError(`cannot read ${path}: no memory for ${length} bytes in one piece`, {
+      code: 'out-of-memory',
+      help,
+      cause,
+    });
   }
 }

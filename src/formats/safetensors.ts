@@ -22,6 +22,7 @@ export type { SafetensorsDType } from './safetensors-header.ts';
 
 const fail = failFor('safetensors');
 
+/** One tensor of a safetensors file. */
 export interface TensorRecord {
   readonly dtype: SafetensorsDType;
   readonly shape: readonly number[];
@@ -29,6 +30,7 @@ export interface TensorRecord {
   readonly data: Uint8Array;
 }
 
+/** What a safetensors file holds. */
 export interface SafetensorsFile {
   /** In the order of their data. */
   readonly tensors: ReadonlyMap<string, TensorRecord>;

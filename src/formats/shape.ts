@@ -5,7 +5,7 @@ import type { Fail } from './format-error.ts';
 /**
  * `itemSize * product(shape)` in bytes; `itemSize` for the scalar shape `[]`.
  *
- * @throws FormatError `shape` when a dimension is no integer of 0 or more, `overflow` when a product passes 2^53 - 1.
+ * @throws FormatError `shape` when a dimension is not an integer of 0 or more, `overflow` when a product passes 2^53 - 1.
  */
 export function denseByteLength(shape: readonly number[], itemSize: number, fail: Fail): number {
   let bytes = itemSize;

@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { addressOf } from './address.ts';
 import { writeFiles } from './testing/modules.ts';
 
@@ -101,25 +102,22 @@ it('reads dotted names of functions', () => {
 });
 
 it.each([
-  ['src/opps.ts#fn', /there is no module "src\/opps\.ts": neither a file[^]*did you mean "ops\.ts"/],
-  ['./src/heads/paa_head#fn', /did you mean "paa-head"/],
-  ['pkg/lib/private/two#fn', /neither a file below .* nor a package that exports it/],
-  ['pkg/nothing#fn', /nor a package that exports it/],
-  ['no-such-package#fn', /nor a package that exports it/],
-  ['fs#fn', /a module of Node itself/],
-  ['src/ops.ts', /is not the address of a function/],
-  ['fn', /is not the address of a function[^]*or a dotted name/],
-  ['#fn', /is not the address of a function/],
-  ['src/ops.ts#a.b', /is the address of a method, not of a function\n {2}help: take the kind for methods/],
-  [
-    'mmdet.opps.fn',
-    /there is no module .*\/src\/opps\n {2}help: the prefix "mmdet" means .*\/src; did you mean "ops"\?/,
-  ],
-  ['mmdat.ops.fn', /no prefix fits[^]*give one such as \{ "mmdat": "\.\/folder" \}/],
-])('refuses %s and says why', (source, message) => {
-  expect(() => read(source, 'function', prefixes)).toThrow(message);
+  ['src/opps.ts#fn', refusal('not-found', 'src/opps.ts', '"ops.ts"')],
+  ['./src/heads/paa_head#fn', refusal('not-found', '"paa-head"')],
+  ['pkg/lib/private/two#fn', refusal('not-found', 'pkg/lib/private/two', 'package')],
+  ['pkg/nothing#fn', refusal('not-found', 'pkg/nothing', 'package')],
+  ['no-such-package#fn', refusal('not-found', 'no-such-package', 'package')],
+  ['fs#fn', refusal('unsupported', '"fs"', 'Node')],
+  ['src/ops.ts', refusal('invalid-argument', 'src/ops.ts', 'function')],
+  ['fn', refusal('invalid-argument', '"fn"', 'function', '"pkg.module.fn"')],
+  ['#fn', refusal('invalid-argument', '"#fn"', 'function')],
+  ['src/ops.ts#a.b', refusal('invalid-argument', 'src/ops.ts#a.b', 'function', 'methods')],
+  ['mmdet.opps.fn', refusal('not-found', '/src/opps', '"mmdet"', '"ops"')],
+  ['mmdat.ops.fn', refusal('not-found', '{ "mmdat": "./folder" }')],
+])('refuses %s and says why', (source, error) => {
+  expect(() => read(source, 'function', prefixes)).toThrow(error);
 });
 
 it('says that prefixes are missing', () => {
-  expect(() => read('a.b.C.m', 'method')).toThrow(/no prefixes are given; give one such as \{ "a": "\.\/folder" \}/);
+  expect(() => read('a.b.C.m', 'method')).toThrow(refusal('not-found', 'a', './folder'));
 });

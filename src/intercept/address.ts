@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 
 import { camelCase } from '../check.ts';
 import { RetortError, didYouMean } from '../errors.ts';
-import { fileKey, findModuleFile, keyOf, neighbours, splitAddress } from './module-resolution.ts';
+import { fileKey, findModuleFile, keyOf, neighbors, splitAddress } from './module-resolution.ts';
 
 export interface AddressOptions {
   /** Relative module paths start here, and packages are looked for from here. Default: the process's working directory. */
@@ -56,6 +56,7 @@ function wrongLength(asker: string, kind: 'function' | 'method', length: number,
 
 export function privateMethod(what: string, name: string): RetortError {
   return new RetortError(`${what}: #${name} is private, nothing outside its class can reach it`, {
+    code: 'unsupported',
     help: 'tap a public method that calls it, or the function it calls',
   });
 }
@@ -94,8 +95,8 @@ function findDotted(
     const missing =
       prefix === undefined
         ? `${known.length === 0 ? 'no prefixes are given' : `no prefix fits, ${didYouMean(module, known)}`}; give one such as { "${parts[0]}": "./folder" }, or write "${form}"`
-        : `the prefix "${prefix}" means ${base}; ${didYouMean(basename(wanted), neighbours(wanted))}`;
-    throw new RetortError(`"${source}": there is no module ${wanted}`, { help: missing });
+        : `the prefix "${prefix}" means ${base}; ${didYouMean(basename(wanted), neighbors(wanted))}`;
+    throw new RetortError(`"${source}": no module ${wanted}`, { code: 'not-found', help: missing });
   }
   const names = variants(parts.at(-own)!);
   return { source, key: fileKey(file), names, methods: own === 1 ? [] : variants(parts.at(-1)!) };

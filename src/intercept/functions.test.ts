@@ -2,6 +2,7 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { functionTarget } from './taps.ts';
 import type { TapTarget } from './taps.ts';
 import { importFile, writeFiles, writeTapped } from './testing/modules.ts';
@@ -164,25 +165,22 @@ it('leaves what the module itself assigns while a tap is there', async () => {
 });
 
 it.each([
-  ['ops.js#ad', /ops\.js has no "ad" at its top level\n {2}help: did you mean "add"\?/],
-  ['ops.js#largest', /"ops\.js#largest" is built in \(native code\)[^]*help: write a function around it/],
-  ['ops.js#count', /"ops\.js#count" is a generator/],
-  ['ops.js#countLater', /"ops\.js#countLater" is a generator/],
-  ['ops.js#Head', /is a class\n {2}help: tap one of its methods/],
-  ['ops.js#number', /is not a function, it is a number/],
-  ['ops.js#Head.assign', /is the address of a method, not of a function/],
-  ['ops.js#default.a.b', /is not the address of a function/],
-  ['ops.js#', /is not the address of a function\n {2}help: write "path\/to\/module\.ts#fn"/],
-  ['ops.js', /help: write "path\/to\/module\.ts#fn", or a dotted name/],
-  ['opps.js#add', /there is no module "opps\.js"[^]*did you mean "ops\.js"/],
-  ['node:fs#readFileSync', /"node:fs" is a module of Node itself/],
-  ['anonymous.js#default', /no default export, or one without a name\n {2}help: .*give it one/],
-  [
-    'half.js#add',
-    /"half\.js#add" comes from another module, which may not be tapped\n {2}help: name the module that declares it/,
-  ],
-  ['plain.js#add', /plain\.js is loaded, but was not made tappable\n {2}help: name it in the plugin retortTaps/],
-])('refuses %s and says why', async (address, message) => {
+  ['ops.js#ad', refusal('not-found', 'ops.js', '"ad"', '"add"')],
+  ['ops.js#largest', refusal('unsupported', 'ops.js#largest', 'native code')],
+  ['ops.js#count', refusal('unsupported', 'ops.js#count', 'generator')],
+  ['ops.js#countLater', refusal('unsupported', 'ops.js#countLater', 'generator')],
+  ['ops.js#Head', refusal('invalid-argument', 'ops.js#Head', 'class', '#Head.method')],
+  ['ops.js#number', refusal('invalid-argument', 'ops.js#number', 'a number')],
+  ['ops.js#Head.assign', refusal('invalid-argument', 'ops.js#Head.assign', 'method', 'function')],
+  ['ops.js#default.a.b', refusal('invalid-argument', 'ops.js#default.a.b', 'function')],
+  ['ops.js#', refusal('invalid-argument', 'ops.js#', '"path/to/module.ts#fn"')],
+  ['ops.js', refusal('invalid-argument', 'ops.js', '"path/to/module.ts#fn"', '"pkg.module.fn"')],
+  ['opps.js#add', refusal('not-found', '"opps.js"', '"ops.js"')],
+  ['node:fs#readFileSync', refusal('unsupported', '"node:fs"', 'Node')],
+  ['anonymous.js#default', refusal('not-found', 'anonymous.js', 'default export', 'name')],
+  ['half.js#add', refusal('invalid-state', 'half.js#add', 'declares')],
+  ['plain.js#add', refusal('invalid-state', 'plain.js', 'retortTaps')],
+])('refuses %s and says why', async (address, error) => {
   const folder = writeTapped({ ...files, 'anonymous.js': 'export default () => 1;' });
   const plain = writeFiles({ 'plain.js': 'export const add = 1;', 'plain.mjs': 'export const add = () => 1;' });
   await importFile(join(plain, 'plain.js'));
@@ -190,25 +188,21 @@ it.each([
   const half = writeTapped({ 'half.js': `export { add } from '${join(plain, 'plain.mjs')}';` });
   await importFile(join(half, 'half.js'));
   const where = address.startsWith('half') ? half : address.startsWith('plain') ? plain : folder;
-  expect(() => functionTarget(address, { folder: where })).toThrow(message);
+  expect(() => functionTarget(address, { folder: where })).toThrow(error);
 });
 
 it('refuses a function by reference that no module publishes', async () => {
   const folder = writeTapped({ 'm.js': 'export const make = () => () => 1;' });
   const { make } = await importFile(join(folder, 'm.js'));
-  expect(() => functionTarget(make!() as () => void)).toThrow(
-    /is in no module that may be tapped[^]*help: name its module in RETORT_TAPS/,
-  );
-  expect(() => functionTarget(Math.max)).toThrow('max is built in');
-  expect(() => functionTarget(3 as unknown as () => void)).toThrow('is not a function');
+  expect(() => functionTarget(make!() as () => void)).toThrow(refusal('invalid-state', 'help', 'RETORT_TAPS'));
+  expect(() => functionTarget(Math.max)).toThrow(refusal('unsupported', 'max', 'native code'));
+  expect(() => functionTarget(3 as unknown as () => void)).toThrow(refusal('invalid-argument', 'function', 'number'));
 });
 
 it('is an error at the first tap when the module is not loaded', async () => {
   const folder = writeTapped(files);
   const target = functionTarget('ops.js#add', { folder });
-  expect(() => target.tap((_, next) => next(), 'observe')).toThrow(
-    /ops\.js is not loaded yet\n {2}help: import it before/,
-  );
+  expect(() => target.tap((_, next) => next(), 'observe')).toThrow(refusal('invalid-state', 'ops.js', 'help'));
   const { add } = await importFile(join(folder, 'ops.js'));
   using tap = target.tap(() => 5, 'replace');
   expect(add!(1, 1)).toBe(2);

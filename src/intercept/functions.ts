@@ -21,13 +21,14 @@ export function functionPlaces(address: Address, laying: boolean): TapStack[] {
     const stacks = stacksOf(value);
     if (stacks.length > 0) return stacks;
     throw new RetortError(`"${address.source}" comes from another module, which may not be tapped`, {
+      code: 'invalid-state',
       help: 'name the module that declares it',
     });
   });
 }
 
 /** The stacks of all bindings that hold `fn`, and what to call it. @throws {RetortError} when there is none, or it cannot be tapped */
-export function functionPlacesOf(fn: (...args: never[]) => unknown): { name: string; stacks: TapStack[] } {
+export function stacksOfFunction(fn: (...args: never[]) => unknown): { name: string; stacks: TapStack[] } {
   const value = unwrap(fn);
   const name = typeof value === 'function' && value.name !== '' ? value.name : 'the function';
   refuse(value, name);
@@ -36,6 +37,7 @@ export function functionPlacesOf(fn: (...args: never[]) => unknown): { name: str
     throw new RetortError(
       `${name} is in no module that may be tapped: its module is not named, was loaded before the load hook, or the function has no binding at the module's top level`,
       {
+        code: 'invalid-state',
         help: 'name its module in RETORT_TAPS, registerTaps({ modules: [...] }) or, under vitest, retortTaps({ modules: [...] }), register before it is imported, and give the function a name at top level; of a method, { class, method } can be tapped always',
       },
     );
@@ -65,10 +67,12 @@ export function valuesAt(address: Address, laying: boolean, wanted: (value: unkn
   const path = fileURLToPath(address.key);
   if (name === 'default') {
     throw new RetortError(`"${address.source}": ${path} has no default export, or one without a name`, {
-      help: 'a function or class without a name has no binding that can be exchanged: give it one',
+      code: 'not-found',
+      help: 'a function or class without a name has no binding that can be replaced: give it one',
     });
   }
   throw new RetortError(`"${address.source}": ${path} has no "${name}" at its top level`, {
+    code: 'not-found',
     help: didYouMean(name, new Set(modules.flatMap((module) => namesIn(module, wanted)))),
   });
 }
@@ -103,7 +107,7 @@ function isBuiltIn(value: (...args: never[]) => unknown): boolean {
   return /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(value));
 }
 
-/** @throws {RetortError} when `value`, which `what` names, is no function or one whose calls cannot be tapped */
+/** @throws {RetortError} when `value`, which `what` names, is not a function, or one whose calls cannot be tapped */
 export function refuse(value: unknown, what: string): void {
   if (typeof value !== 'function') {
     throw new RetortError(`${what} is not a function, it is ${kindOf(value)}`, {
@@ -111,12 +115,13 @@ export function refuse(value: unknown, what: string): void {
     });
   }
   if (isClass(value)) {
-    throw new RetortError(`${what} is a class`, {
+    throw new RetortError(`${what} is a class, not a function`, {
       help: `tap one of its methods, such as "#${value.name || 'Class'}.method", with a Method recorder or delivery`,
     });
   }
   if (generators.has(Object.getPrototypeOf(value))) {
     throw new RetortError(`${what} is a generator: a call of it runs nothing yet and has no single result`, {
+      code: 'unsupported',
       help: 'tap a function that gets what it yields, or one that is called for each element',
     });
   }
@@ -124,6 +129,7 @@ export function refuse(value: unknown, what: string): void {
     throw new RetortError(
       `${what} is built in (native code): the engine calls such functions without asking for the binding`,
       {
+        code: 'unsupported',
         help: 'write a function around it and tap that',
       },
     );

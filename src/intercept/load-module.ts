@@ -51,7 +51,7 @@ export function loadSource<T extends Loaded>(
 
 type Strip = (code: string) => string;
 
-/** TypeScript that Node itself runs reaches the hook with its types: the text without them, every other character in its place; as it is where Node cannot strip types. */
+/** TypeScript that Node itself runs reaches the hook with its types: the text without them, every other character in its position; as it is where Node cannot strip types. */
 function stripTypes(text: string): string {
   const { stripTypeScriptTypes } = nodeModule as { stripTypeScriptTypes?: Strip };
   try {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { methodTarget } from './taps.ts';
 import type { Layer, MethodReference, TapTarget } from './taps.ts';
 import { importFile, writeTapped } from './testing/modules.ts';
@@ -236,40 +237,44 @@ it('finds a class by address, through a re-export too', async () => {
   });
   expect(values).toEqual(['head.js#Head.assign', 'index.js#Head.assign', 'head.js#default.assign']);
   expect(head.assign(1)).toBe(1);
-  expect(() => methodTarget('head.js#Haed.assign', { folder })).toThrow('did you mean "Head"?');
-  expect(() => methodTarget('head.js#Head.asign', { folder })).toThrow('did you mean "assign"?');
-  expect(() => methodTarget('head.js#fn.assign', { folder })).toThrow('fn is not a class, it is a function');
-  expect(() => methodTarget('head.js#fn', { folder })).toThrow('is the address of a function, not of a method');
-  expect(() => methodTarget('head.js#Head.#secret', { folder })).toThrow('#secret is private');
+  expect(() => methodTarget('head.js#Haed.assign', { folder })).toThrow(refusal('not-found', 'Haed', 'Head'));
+  expect(() => methodTarget('head.js#Head.asign', { folder })).toThrow(refusal('unknown-name', 'asign', 'assign'));
+  expect(() => methodTarget('head.js#fn.assign', { folder })).toThrow(
+    refusal('invalid-argument', 'fn', 'class', 'function'),
+  );
+  expect(() => methodTarget('head.js#fn', { folder })).toThrow(
+    refusal('invalid-argument', 'head.js#fn', 'function', 'method'),
+  );
+  expect(() => methodTarget('head.js#Head.#secret', { folder })).toThrow(refusal('unsupported', '#secret', 'private'));
 });
 
 it.each([
-  ['scal', /class Base has no method "scal"\n {2}help: did you mean "scale"\?/],
-  ['size', /Base\.size is a property with a getter or setter/],
-  ['field', /Base\.field is a field: every instance has its own[^]*help: write it as a method: field\(/],
-  ['#hidden', /#hidden is private/],
-  ['constructor', /a constructor cannot be tapped/],
-  ['generate', /Base\.generate is a generator/],
-  ['stream', /Base\.stream is a generator/],
-  ['factor', /is a field/],
-  ['toString', /class Base has no method "toString"/],
-])('refuses the method %s and says why', (method, message) => {
+  ['scal', refusal('unknown-name', 'Base', '"scal"', '"scale"')],
+  ['size', refusal('unsupported', 'Base.size', 'getter')],
+  ['field', refusal('unsupported', 'Base.field', 'field(')],
+  ['#hidden', refusal('unsupported', '#hidden', 'private')],
+  ['constructor', refusal('unsupported', 'constructor')],
+  ['generate', refusal('unsupported', 'Base.generate', 'generator')],
+  ['stream', refusal('unsupported', 'Base.stream', 'generator')],
+  ['factor', refusal('unsupported', 'Base.factor', 'field')],
+  ['toString', refusal('unknown-name', 'Base', '"toString"')],
+])('refuses the method %s and says why', (method, error) => {
   const { Base } = classes();
-  expect(() => methodTarget({ class: Base, method })).toThrow(message);
+  expect(() => methodTarget({ class: Base, method })).toThrow(error);
 });
 
 it('refuses built-in methods, frozen classes and what is no class', () => {
   class List extends Array<number> {}
-  expect(() => methodTarget({ class: List, method: 'push' })).toThrow(/List\.push is built in \(native code\)/);
+  expect(() => methodTarget({ class: List, method: 'push' })).toThrow(
+    refusal('unsupported', 'List.push', 'native code'),
+  );
   const { Base, Derived } = classes();
   Object.freeze(Base.prototype);
-  expect(() => methodTarget({ class: Base, method: 'scale' })).toThrow(
-    /Base\.scale cannot be exchanged: the class is frozen/,
-  );
+  expect(() => methodTarget({ class: Base, method: 'scale' })).toThrow(refusal('unsupported', 'Base.scale', 'frozen'));
   Object.preventExtensions(Derived.prototype);
-  expect(() => methodTarget({ class: Derived, method: 'scale' })).toThrow(/cannot be exchanged/);
+  expect(() => methodTarget({ class: Derived, method: 'scale' })).toThrow(refusal('unsupported', 'scale', 'frozen'));
   const wrong = { class: () => 1, method: 'scale' } as unknown as MethodReference;
-  expect(() => methodTarget(wrong)).toThrow(/a class that is a function/);
+  expect(() => methodTarget(wrong)).toThrow(refusal('invalid-argument', 'class', 'method', 'function'));
 });
 
 it('taps methods of constructor functions', () => {

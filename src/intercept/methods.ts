@@ -1,4 +1,4 @@
-// From the address of a method, or a class and a name, to the place on the prototype (or the class, for a static method).
+// From the address of a method, or a class and a name, to the location on the prototype (or the class, for a static method).
 import { parseExpressionAt } from 'acorn';
 import type { ClassExpression } from 'acorn';
 
@@ -7,7 +7,7 @@ import { privateMethod } from './address.ts';
 import type { Address } from './address.ts';
 import { isClass, kindOf, refuse, valuesAt } from './functions.ts';
 import { stackFor, unwrap } from './tap-stack.ts';
-import type { Place, TapStack } from './tap-stack.ts';
+import type { TapLocation, TapStack } from './tap-stack.ts';
 
 /** A method of a class: an instance method or, where there is none of that name, a static one. */
 export interface MethodReference {
@@ -58,6 +58,7 @@ function stackOf(owner: Class, methods: readonly string[], what: string): TapSta
   const { descriptor, own } = describe(holder, method)!;
   if (descriptor.get !== undefined || descriptor.set !== undefined) {
     throw new RetortError(`${what} is a property with a getter or setter, not a method`, {
+      code: 'unsupported',
       help: 'tap the method or function that computes its value',
     });
   }
@@ -66,11 +67,12 @@ function stackOf(owner: Class, methods: readonly string[], what: string): TapSta
     ? descriptor.configurable === true || descriptor.writable === true
     : Object.isExtensible(holder);
   if (!changeable) {
-    throw new RetortError(`${what} cannot be exchanged: the class is frozen`, {
+    throw new RetortError(`${what} cannot be replaced: the class is frozen`, {
+      code: 'unsupported',
       help: 'tap a method or function that it calls',
     });
   }
-  return stackFor(holder, method, () => methodPlace(holder, method));
+  return stackFor(holder, method, () => methodLocation(holder, method));
 }
 
 /** Where a method of that name is reached: on the prototype, for instances, or else on the class. */
@@ -94,7 +96,7 @@ function describe(holder: object, method: string): { descriptor: PropertyDescrip
   return undefined;
 }
 
-function methodPlace(holder: object, method: string): Place {
+function methodLocation(holder: object, method: string): TapLocation {
   let before: PropertyDescriptor | undefined;
   return {
     current: () => describe(holder, method)?.descriptor.value as unknown,
@@ -125,14 +127,19 @@ function methodPlace(holder: object, method: string): Place {
 function noMethod(owner: Class, method: string, what: string): RetortError {
   if (method.startsWith('#')) return privateMethod(what, method.slice(1));
   if (method === 'constructor') {
-    return new RetortError(`${what}: a constructor cannot be tapped`, { help: 'tap a method that it calls' });
+    return new RetortError(`${what}: a constructor cannot be tapped`, {
+      code: 'unsupported',
+      help: 'tap a method that it calls',
+    });
   }
   if (fieldsIn(owner).has(method)) {
     return new RetortError(`${what} is a field: every instance has its own, made by the constructor`, {
+      code: 'unsupported',
       help: `write it as a method: ${method}(...) { ... }`,
     });
   }
   return new RetortError(`${what}: class ${owner.name} has no method "${method}"`, {
+    code: 'unknown-name',
     help: didYouMean(method, methodNames(owner)),
   });
 }

@@ -30,16 +30,20 @@ export function keyOf(specifier: string, folder: string, asker: string): string 
   if (file !== undefined) return fileKey(file);
   if (isBuiltin(specifier)) {
     throw new RetortError(`${asker}: "${specifier}" is a module of Node itself, which cannot be tapped`, {
+      code: 'unsupported',
       help: 'write a function around what you use of it and tap that',
     });
   }
   const isPath = /^(\.{0,2}\/|file:)/.test(specifier) || isAbsolute(specifier);
   const packaged = isPath ? undefined : findPackageModule(specifier, folder);
   if (packaged !== undefined) return fileKey(packaged);
-  const near = neighbours(path);
+  const near = neighbors(path);
   throw new RetortError(
-    `${asker}: there is no module "${specifier}"${isPath ? '' : `: neither a file below ${folder} nor a package that exports it`}`,
-    { help: near.length === 0 ? `looked for ${path}` : `${didYouMean(basename(path), near)} (looked for ${path})` },
+    `${asker}: no module "${specifier}"${isPath ? '' : `: neither a file below ${folder} nor a package that exports it`}`,
+    {
+      code: 'not-found',
+      help: near.length === 0 ? `looked for ${path}` : `${didYouMean(basename(path), near)} (looked for ${path})`,
+    },
   );
 }
 
@@ -67,7 +71,7 @@ export function fileKey(file: string): string {
 }
 
 /** What there is in the folder where `path` was expected, without extensions, unless `path` has one. */
-export function neighbours(path: string): string[] {
+export function neighbors(path: string): string[] {
   try {
     const names = listFolder(dirname(path)).map(({ name }) => name);
     if (extname(path) !== '') return names;

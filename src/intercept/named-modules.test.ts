@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { isNamed, modulesNamedIn, nameModules } from './named-modules.ts';
 import type { TapHookOptions } from './named-modules.ts';
 import { writeFiles } from './testing/modules.ts';
@@ -57,9 +58,11 @@ it('names files, folders, patterns, packages, addresses, and nothing else', () =
 });
 
 it('refuses what does not exist', () => {
-  expect(() => named(['b.js'])).toThrow(/test: "b\.js": there is no module "b\.js"[^]*did you mean "a\.js"/);
-  expect(() => named('all-of-folder', join(folder, 'none'))).toThrow(/there is no folder/);
-  expect(() => named('heads' as 'all-of-folder')).toThrow(/must be an array of names or 'all-of-folder', got "heads"/);
+  expect(() => named(['b.js'])).toThrow(refusal('not-found', 'b.js', 'test', 'a.js'));
+  expect(() => named('all-of-folder', join(folder, 'none'))).toThrow(refusal('not-found', join(folder, 'none')));
+  expect(() => named('heads' as 'all-of-folder')).toThrow(
+    refusal('invalid-argument', 'modules', 'all-of-folder', 'heads'),
+  );
 });
 
 it('finds the modules that a file names: imports, addresses, prefixes; not the folders around it', () => {

@@ -32,7 +32,7 @@ export function nameModules(options: TapHookOptions, asker: string): NamedModule
   if (modules === 'all-of-folder') return { given: [`all of ${base}`], keys: [], patterns: [below(base)] };
   if (!Array.isArray(modules) || modules.some((module) => typeof module !== 'string' || module === '')) {
     throw new RetortError(
-      `${asker}: modules must be an array of names or 'all-of-folder', got ${JSON.stringify(modules)}`,
+      `${asker}: modules: expected an array of names or 'all-of-folder', got ${JSON.stringify(modules)}`,
     );
   }
   const keys: string[] = [];
@@ -51,7 +51,7 @@ export function isNamed(named: NamedModules, key: string): boolean {
 }
 
 function below(folder: string): string {
-  if (!isFolder(folder)) throw new RetortError(`there is no folder ${folder}`);
+  if (!isFolder(folder)) throw new RetortError(`no such folder: ${folder}`, { code: 'not-found' });
   return `^${escape(pathToFileURL(realPath(folder)).href.replace(/\/$/, ''))}/(?!(.*/)?node_modules/)`;
 }
 

@@ -1,8 +1,8 @@
-// A stack whose place cannot be changed, nothing of which is half done; and what is done after a call.
+// A stack whose location cannot be changed, nothing of which is half done; and what is done after a call.
 import { expect, it } from 'vitest';
 
 import { afterCall, TapStack } from './tap-stack.ts';
-import type { Place } from './tap-stack.ts';
+import type { TapLocation } from './tap-stack.ts';
 
 it('a tap that cannot be installed is not there, and the next one is', () => {
   const original = (x: unknown): unknown => x;
@@ -12,8 +12,13 @@ it('a tap that cannot be installed is not there, and the next one is', () => {
     if (frozen) throw new TypeError('frozen');
     now = value;
   };
-  const place: Place = { current: () => now, take: () => original, install: change, restore: () => change(original) };
-  const stack = new TapStack(place);
+  const location: TapLocation = {
+    current: () => now,
+    take: () => original,
+    install: change,
+    restore: () => change(original),
+  };
+  const stack = new TapStack(location);
   const twice = (_call: unknown, next: () => unknown): unknown => 2 * (next() as number);
   expect(() => stack.add(twice, 'observe')).toThrow('frozen');
   frozen = false;

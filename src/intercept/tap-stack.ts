@@ -1,5 +1,5 @@
-// What a tap is, and the stack of taps on one place. The wrapper is there only while there are taps; each call looks up which there are.
-// Places, stacks and wrappers are known to all copies of this package in the process.
+// What a tap is, and the stack of taps on one location. The wrapper is there only while there are taps; each call looks up which there are.
+// Locations, stacks and wrappers are known to all copies of this package in the process.
 import { parseExpressionAt } from 'acorn';
 import type { Function as FunctionNode, ObjectExpression, Pattern, Property } from 'acorn';
 
@@ -20,7 +20,7 @@ export type Around = (call: TappedCall, next: () => unknown) => unknown;
  */
 export type Layer = 'observe' | 'replace';
 
-/** A place that can be tapped: one function binding or one method. Several taps stack; the last removed restores the original exactly. */
+/** A location that can be tapped: one function binding or one method. Several taps stack; the last removed restores the original exactly. */
 export interface TapTarget {
   /** What was named, for errors. */
   readonly address: string;
@@ -31,7 +31,7 @@ export interface TapTarget {
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /** Where a function is kept, and can be exchanged. */
-export interface Place {
+export interface TapLocation {
   /** What is there now. */
   current(): unknown;
   /** Remembers what is there, and returns what calls are to run in the end. */
@@ -75,12 +75,12 @@ interface Wrapping {
 }
 
 export class TapStack {
-  readonly #place: Place;
+  readonly #location: TapLocation;
   readonly #layers: Record<Layer, readonly Around[]> = { observe: [], replace: [] };
   #wrapping: Wrapping | undefined;
 
-  constructor(place: Place) {
-    this.#place = place;
+  constructor(location: TapLocation) {
+    this.#location = location;
   }
 
   add(around: Around, layer: Layer): Disposable {
@@ -95,14 +95,14 @@ export class TapStack {
   }
 
   #change(layer: Layer, taps: readonly Around[]): void {
-    const place = this.#place;
+    const location = this.#location;
     const layers = { ...this.#layers, [layer]: taps };
     const chain = [...layers.observe, ...layers.replace];
     const before = this.#wrapping;
     if (chain.length > 0) {
-      const wrapping = before ?? wrap(place);
-      // Where the place cannot be changed this throws, and nothing has changed.
-      if (before === undefined) place.install(wrapping.wrapper);
+      const wrapping = before ?? wrap(location);
+      // Where the location cannot be changed this throws, and nothing has changed.
+      if (before === undefined) location.install(wrapping.wrapper);
       wrapping.chain = chain;
       this.#wrapping = wrapping;
     } else this.#wrapping = undefined;
@@ -110,14 +110,14 @@ export class TapStack {
     if (this.#wrapping !== undefined || before === undefined) return;
     // Somebody may have put another function there since: that one stays, and the wrapper only passes calls on.
     before.chain = [];
-    if (place.current() === before.wrapper) place.restore();
+    if (location.current() === before.wrapper) location.restore();
   }
 }
 
 /** A proxy: name, length, properties, `prototype` and `new` stay those of the function. */
-function wrap(place: Place): Wrapping {
-  const called = place.current() as AnyFunction;
-  const original = place.take();
+function wrap(location: TapLocation): Wrapping {
+  const called = location.current() as AnyFunction;
+  const original = location.take();
   const wrapper = new Proxy(called, {
     apply: (_target, self, args: unknown[]) => {
       const { chain } = wrapping;
@@ -136,13 +136,13 @@ function wrap(place: Place): Wrapping {
 
 type Stacks = WeakMap<object, Map<PropertyKey, TapStack>>;
 
-/** The stack for the place that `owner` and `name` stand for; `place` describes it, when there is none yet. */
-export function stackFor(owner: object, name: PropertyKey, place: () => Place): TapStack {
+/** The stack for the location that `owner` and `name` stand for; `location` describes it, when there is none yet. */
+export function stackFor(owner: object, name: PropertyKey, location: () => TapLocation): TapStack {
   const stacks = shared<Stacks>('tap-stacks', () => new WeakMap());
   let ofOwner = stacks.get(owner);
   if (ofOwner === undefined) stacks.set(owner, (ofOwner = new Map()));
   let stack = ofOwner.get(name);
-  if (stack === undefined) ofOwner.set(name, (stack = new TapStack(place())));
+  if (stack === undefined) ofOwner.set(name, (stack = new TapStack(location())));
   return stack;
 }
 

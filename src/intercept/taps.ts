@@ -1,7 +1,7 @@
-// Taps on functions and methods of unmodified code: name a place, lay a tap on it, take it off again.
+// Taps on functions and methods of unmodified code: find a function or method, tap it, remove the tap.
 import { addressOf } from './address.ts';
 import type { AddressOptions } from './address.ts';
-import { functionPlaces, functionPlacesOf } from './functions.ts';
+import { functionPlaces, stacksOfFunction } from './functions.ts';
 import { methodPlaces, methodPlacesOf } from './methods.ts';
 import type { MethodReference } from './methods.ts';
 import type { TapStack, TapTarget } from './tap-stack.ts';
@@ -27,7 +27,7 @@ export function functionTarget(
     const address = addressOf(source, 'function', options);
     return makeTarget(source, (laying) => functionPlaces(address, laying));
   }
-  const { name, stacks } = functionPlacesOf(source);
+  const { name, stacks } = stacksOfFunction(source);
   return makeTarget(name, () => stacks);
 }
 
@@ -47,7 +47,7 @@ export function methodTarget(source: string | MethodReference, options: AddressO
   return makeTarget(name, () => stacks);
 }
 
-/** @param find the stacks of the places; with `laying` false, none when the module may still be loaded */
+/** @param find the stacks of the locations; with `laying` false, none when the module may still be loaded */
 function makeTarget(address: string, find: (laying: boolean) => readonly TapStack[]): TapTarget {
   find(false);
   return {

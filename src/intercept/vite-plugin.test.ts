@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
+
+import { refusal } from '../../test/refusal.ts';
 import { createViteServer } from 'vitest/node';
 
 import { functionTarget } from './taps.ts';
@@ -30,9 +32,7 @@ it('makes the named modules tappable in what vite runs, and no others', async ()
     }, 'observe');
     expect(run()).toEqual([2, [3], 1]);
     expect(seen).toEqual([1, 2]);
-    expect(() => functionTarget('other.ts#fn', { folder: root })).toThrow(
-      /other\.ts is loaded, but was not made tappable/,
-    );
+    expect(() => functionTarget('other.ts#fn', { folder: root })).toThrow(refusal('invalid-state', 'other.ts'));
     void tap;
   } finally {
     await server.close();

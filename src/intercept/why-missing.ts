@@ -23,7 +23,7 @@ export function whyMissing(source: string, key: string): Missing {
   const failure = hooks.flatMap((hook) => hook.failures()).findLast((one) => one.key === key);
   const naming = hooks.some((hook) => isNamed(hook.named, key));
   const say = (what: string, help: string, later = false): Missing => ({
-    error: new RetortError(`"${source}": ${what}`, { help }),
+    error: new RetortError(`"${source}": ${what}`, { code: 'invalid-state', help }),
     later,
   });
 

@@ -49,14 +49,21 @@ function listOf(config: InitOption | undefined): readonly InitConfig[] {
 function load(module: Module, config: FromFile): void {
   const { checkpoint } = config;
   if (typeof checkpoint === 'string' && /^[a-z][a-z0-9+.-]+:\/\//i.test(checkpoint)) {
-    throw new RetortError(`initCfg: Pretrained: checkpoint must be a local file, got "${checkpoint}"`, { help });
+    throw new RetortError(`initCfg: Pretrained: checkpoint: expected a local file, got "${checkpoint}"`, {
+      code: 'unsupported',
+      help,
+    });
   }
   try {
     initializeModule(module, config);
   } catch (cause) {
     if (typeof checkpoint !== 'string') throw cause;
     if (/\.safetensors$/i.test(checkpoint)) throw explainedMismatch(checkpoint, module, cause);
-    throw new RetortError(`initCfg: Pretrained: "${checkpoint}" could not be read: ${String(cause)}`, { help, cause });
+    throw new RetortError(`initCfg: Pretrained: "${checkpoint}" could not be read: ${String(cause)}`, {
+      code: cause instanceof RetortError ? cause.code : 'invalid-file',
+      help,
+      cause,
+    });
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { functional, Linear, Module, saveModule, targetsOf } from '../nn/index.ts';
 import type { GivenTargets } from '../nn/index.ts';
 import { grad, keep, manualSeed, noGrad, ops, tidy } from '../torch/index.ts';
@@ -118,7 +119,7 @@ describe('GlobalAveragePooling', () => {
   it.each([
     [1, [2, 3, 4]],
     [3, [2, 3, 4, 5, 6]],
-  ])('takes maps of %i axes of places', (dim, shape) => {
+  ])('takes maps of %i spatial axes', (dim, shape) => {
     const pool = buildModel({
       ...(config(small, 32) as object),
       type: 'ImageClassifier',
@@ -151,8 +152,8 @@ describe('ImageClassifier', () => {
       expect((model.extractFeat(x, 'backbone')[0] as Tensor).shape).toEqual([2, 32, 1, 1]);
       expect((model.extractFeat(x)[0] as Tensor).shape).toEqual([2, 32]);
       expect((model.extractFeat(x, 'pre_logits') as Tensor).shape).toEqual([2, 32]);
-      expect(() => model.extractFeat(x, 'nekc' as 'neck')).toThrow(/did you mean "neck"/);
-      expect(() => model.forward(ops.ones([1, 1, 8, 8]))).toThrow(/in: backbone.conv1 \(Conv2d\)/);
+      expect(() => model.extractFeat(x, 'nekc' as 'neck')).toThrow(refusal('unknown-name', 'neck'));
+      expect(() => model.forward(ops.ones([1, 1, 8, 8]))).toThrow(refusal('engine', 'in', 'backbone.conv1', 'Conv2d'));
     });
   });
 
@@ -161,9 +162,11 @@ describe('ImageClassifier', () => {
     expect(model).toBeInstanceOf(ImageClassifier);
     expect(buildModel(model)).toBe(model);
     expect(() => buildModel(config({ type: 'ResNet_CIFR', depth: 18 }, 8))).toThrow(
-      /"ResNet_CIFR" is no backbone; did you mean/,
+      refusal('unknown-name', 'ResNet_CIFR'),
     );
-    expect(() => buildModel(config({ depth: 18, baseChanels: 4 }, 8))).toThrow(/did you mean "baseChannels"/);
+    expect(() => buildModel(config({ depth: 18, baseChanels: 4 }, 8))).toThrow(
+      refusal('unknown-option', 'baseChannels'),
+    );
     const backbone = new ResNetCifar({ depth: 18, stemChannels: 4, baseChannels: 4 });
     expect(
       (buildModel({ ...(config(small, 32) as object), type: 'ImageClassifier', backbone }) as ImageClassifier).backbone,

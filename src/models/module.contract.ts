@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { RetortError } from '../errors.ts';
+import { refusal } from '../../test/refusal.ts';
 import { loadModule, saveModule } from '../nn/index.ts';
 import type { Module } from '../nn/index.ts';
 import type { Registry } from '../registry/index.ts';
@@ -38,12 +38,9 @@ export function describeModule(
   it('contract: is registered, and names wrong options with the nearest', () => {
     expect(known.get(type).summary.length).toBeGreaterThan(10);
     const [first] = Object.keys(options);
-    if (first === undefined) expect(() => build({ wrong: 1 })).toThrow(/"wrong" is no option/);
-    else
-      expect(() => build({ [`${first}x`]: 1 })).toThrow(
-        new RegExp(`"${first}x" is no option; did you mean "${first}"`),
-      );
-    expect(() => known.build({ type: `${type}x` })).toThrow(RetortError);
+    if (first === undefined) expect(() => build({ wrong: 1 })).toThrow(refusal('unknown-option', 'wrong'));
+    else expect(() => build({ [`${first}x`]: 1 })).toThrow(refusal('unknown-option', `"${first}x"`, `"${first}"`));
+    expect(() => known.build({ type: `${type}x` })).toThrow(refusal('unknown-name', `"${type}x"`, type));
   });
 
   it('contract: gradients reach every parameter', () => {

@@ -5,6 +5,7 @@ import { noGrad, ops, tidy } from '../torch/index.ts';
 import type { HookHandle, Tensor } from '../torch/index.ts';
 import { MultiheadAttention } from './backbones/index.ts';
 
+/** Size and cost of a network. */
 export interface Profile {
   /** Numbers that are trained. */
   parameters: number;

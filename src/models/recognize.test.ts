@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { saveModule } from '../nn/index.ts';
 import { ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
@@ -67,20 +68,22 @@ describe('loadNetwork', () => {
   it('says of which network a file is that does not fit', () => {
     saveModule(path, buildModel(network(18)));
     expect(() => loadNetwork(path, buildModel(network(34)))).toThrow(
-      `${path} looks like a ResNet-18 of width 4 for 10 classes, the network to load it into is a ResNet-34 of width 4 for 10 classes`,
+      refusal('mismatch', path, 'ResNet-18 of width 4 for 10 classes', 'ResNet-34 of width 4 for 10 classes'),
     );
-    expect(() => loadNetwork(path, buildModel(network(18, 4)))).toThrow(/for 10 classes, .* for 4 classes/);
+    expect(() => loadNetwork(path, buildModel(network(18, 4)))).toThrow(
+      refusal('mismatch', 'for 10 classes', 'for 4 classes'),
+    );
     const backbone = {
       ...network(34).backbone,
       initCfg: { type: 'Pretrained', checkpoint: path, prefix: 'backbone.' },
     };
     expect(() => buildBackbone({ ...backbone, depth: 18, baseChannels: 8 })).toThrow(
-      /looks like a ResNet-18 of width 4/,
+      refusal('mismatch', 'ResNet-18 of width 4'),
     );
     expect(loadNetwork(path, buildModel(network(18))).missing).toEqual([]);
   });
 
   it('leaves other errors as they are', () => {
-    expect(() => loadNetwork(`${path}.not`, buildModel(network(18)))).toThrow(/no such file/);
+    expect(() => loadNetwork(`${path}.not`, buildModel(network(18)))).toThrow(refusal('not-found', `${path}.not`));
   });
 });

@@ -42,6 +42,7 @@ export function explainedMismatch(path: string, network: Module, error: unknown)
   });
   if (file === undefined || own === undefined || file === own) return error;
   return new RetortError(`${path} looks like a ${file}, the network to load it into is a ${own}`, {
+    code: 'mismatch',
     help: 'name the checkpoint of this network, or the network of this checkpoint',
     cause: error,
   });

@@ -46,8 +46,11 @@ const headTable = {
   DeiTClsHead: deitClsHeadEntry,
 };
 
+/** The backbones that configs can name, each with the schema of its options. */
 export const backbones = new Registry<Backbone, typeof backboneTable>('backbone', backboneTable);
+/** The necks that configs can name, each with the schema of its options. */
 export const necks = new Registry<Neck, typeof neckTable>('neck', neckTable);
+/** The heads that configs can name, each with the schema of its options. */
 export const heads = new Registry<Head, typeof headTable>('head', headTable);
 
 /** A backbone from `{ type: 'ResNet', depth: 18 }`; a module is taken as it is. */
@@ -73,6 +76,7 @@ const modelTable = {
   }),
 };
 
+/** The networks that configs can name, each with the schema of its options. */
 export const models = new Registry<LossModel, typeof modelTable>('model', modelTable);
 
 /**

@@ -1,4 +1,4 @@
-// Checks of the arguments of layers and functions: the errors name the caller, the argument, what was expected and what came.
+// Checks of the arguments of layers and functions: the errors name the caller, the argument, what was expected and what was given.
 import { shown } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 
@@ -13,14 +13,14 @@ export function sides(value: Pair): readonly [height: number, width: number] {
 /** @throws {RetortError} unless `groups` divides `channels`. */
 export function divides(where: string, groups: number, channels: number): void {
   if (channels % groups !== 0) {
-    throw new RetortError(`${where}: a multiple of the ${groups} groups was expected, got ${channels}`);
+    throw new RetortError(`${where}: expected a multiple of the ${groups} groups, got ${channels}`);
   }
 }
 
 /** `value` if it lies within [0, 1]. @throws {RetortError} otherwise. */
 export function probability(where: string, value: number): number {
   if (!(value >= 0 && value <= 1)) {
-    throw new RetortError(`${where}: a number within [0, 1] was expected, got ${shown(value)}`);
+    throw new RetortError(`${where}: expected a number within [0, 1], got ${shown(value)}`);
   }
   return value;
 }
@@ -28,7 +28,9 @@ export function probability(where: string, value: number): number {
 /** `value` if it is one of `names`. @throws {RetortError} otherwise, with the nearest name. */
 export function oneOf<T extends string>(where: string, value: T, names: readonly string[]): T {
   if (!names.includes(value)) {
-    throw new RetortError(`${where}: ${shown(value)} is unknown; ${didYouMean(String(value), names)}`);
+    throw new RetortError(`${where}: unknown value ${shown(value)}; ${didYouMean(String(value), names)}`, {
+      code: 'unknown-name',
+    });
   }
   return value;
 }

@@ -1,6 +1,7 @@
 // Batches: lists of samples packed into targets, and read back; parts of a batch; what is refused.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { ops, randn, tensor, tidy } from '../torch/index.ts';
 import { firstSamples, mapInputs, sizeOf, targetsOf, withSamples } from './index.ts';
 import type { DataSample } from './index.ts';
@@ -46,15 +47,19 @@ it('can be gone through sample by sample', () => {
 
 it('names the sample that is not like the others', () => {
   const packed = (list: readonly unknown[]) => () => tidy(() => void targetsOf(list as DataSample[]));
-  expect(packed([{ gtLabel: 1 }, { gtLabel: 0.5 }])).toThrow(/sample 1 of the batch has gtLabel 0.5: an integer/);
-  expect(packed([{ gtLabel: 1, sampleIdx: 2 }, { sampleIdx: 3 }])).toThrow(/sample 1 of the batch has no gtLabel/);
+  expect(packed([{ gtLabel: 1 }, { gtLabel: 0.5 }])).toThrow(refusal('invalid-argument', 'sample 1', 'gtLabel', '0.5'));
+  expect(packed([{ gtLabel: 1, sampleIdx: 2 }, { sampleIdx: 3 }])).toThrow(
+    refusal('invalid-argument', 'sample 1', 'gtLabel'),
+  );
   expect(
     packed([
       { gtLabel: 1, gtScore: [1] },
       { gtLabel: 1, gtScore: [0, 1] },
     ]),
-  ).toThrow(/sample 1 of the batch has a gtScore of 2 numbers, the first one has 1/);
-  expect(packed([{ gtLabel: 1, contrastSampleIdxs: [1, NaN] }])).toThrow(/sample 0 .* contrastSampleIdxs NaN/);
+  ).toThrow(refusal('invalid-argument', 'sample 1', 'gtScore', '2', '1'));
+  expect(packed([{ gtLabel: 1, contrastSampleIdxs: [1, NaN] }])).toThrow(
+    refusal('invalid-argument', 'sample 0', 'contrastSampleIdxs', 'NaN'),
+  );
 });
 
 it('counts, changes and cuts inputs of one tensor or several', () => {
@@ -62,8 +67,10 @@ it('counts, changes and cuts inputs of one tensor or several', () => {
     const [ids, mask] = [ops.arange(6).view([3, 2]), ops.ones([3, 2])];
     expect(sizeOf(ids)).toBe(3);
     expect(sizeOf({ ids, mask })).toBe(3);
-    expect(() => sizeOf({})).toThrow(/inputs: tensors of one number of samples were expected, got none/);
-    expect(() => sizeOf({ ids, mask: randn([2, 2]) })).toThrow(/got 3 of "ids" and 2 of "mask"/);
+    expect(() => sizeOf({})).toThrow(refusal('invalid-argument', 'inputs', 'none'));
+    expect(() => sizeOf({ ids, mask: randn([2, 2]) })).toThrow(
+      refusal('invalid-argument', 'inputs', '3 of "ids"', '2 of "mask"'),
+    );
     const names: (string | undefined)[] = [];
     const doubled = mapInputs({ ids, mask }, (one, name) => {
       names.push(name);

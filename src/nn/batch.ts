@@ -44,7 +44,7 @@ export interface Batch<I extends Inputs = Inputs> {
   readonly views?: Readonly<Record<string, I>>;
 }
 
-/** A labelled sample as OpenMMLab's code writes it; {@link targetsOf} packs a list of them. */
+/** A labeled sample as OpenMMLab's code writes it; {@link targetsOf} packs a list of them. */
 export interface DataSample {
   /** The class, counted from 0. */
   gtLabel: number;
@@ -77,7 +77,7 @@ export function sizeOf(inputs: Inputs): number {
   const other = sizes.find(([, size]) => size !== first![1]);
   if (first !== undefined && other === undefined) return first[1];
   const got = first === undefined ? 'none' : `${first[1]} of "${first[0]}" and ${other![1]} of "${other![0]}"`;
-  throw new RetortError(`batch: inputs: tensors of one number of samples were expected, got ${got}`);
+  throw new RetortError(`batch: inputs: expected tensors with the same number of samples, got ${got}`);
 }
 
 /** `inputs` with `change` applied to its tensors. */
@@ -158,7 +158,7 @@ function column<K extends keyof DataSample>(
   if (samples.every((sample) => sample[field] === undefined)) return undefined;
   const without = samples.findIndex((sample) => sample[field] === undefined);
   if (whole && without !== -1) {
-    throw new RetortError(`data samples: sample ${without} of the batch has no ${field}, and others have one`);
+    throw new RetortError(`data samples: sample ${without} of the batch has no ${field}, others have`);
   }
   return samples.map((sample) => sample[field] as Exclude<DataSample[K], undefined>);
 }
@@ -168,7 +168,7 @@ function wholes(values: readonly number[] | Float64Array, field: string, shape?:
   if (wrong === -1) return integers(values, shape);
   const sample = shape === undefined ? wrong : Math.floor(wrong / shape[1]!);
   throw new RetortError(
-    `data samples: sample ${sample} of the batch has ${field} ${String(values[wrong])}: an integer was expected`,
+    `data samples: ${field} of sample ${sample} of the batch: expected an integer, got ${String(values[wrong])}`,
   );
 }
 
@@ -179,7 +179,7 @@ function flat(rows: readonly (readonly number[])[], field: string): Float64Array
   for (const [i, row] of rows.entries()) {
     if (row.length !== width) {
       throw new RetortError(
-        `data samples: sample ${i} of the batch has a ${field} of ${row.length} numbers, the first one has ${width}`,
+        `data samples: ${field} of sample ${i} of the batch: expected ${width} numbers like the first one, got ${row.length}`,
       );
     }
     values.set(row, i * width);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { FormatError, serializeSafetensors } from '../formats/index.ts';
 import type { TensorRecord } from '../formats/index.ts';
 import { ops, tidy } from '../torch/index.ts';
@@ -59,7 +60,9 @@ describe('weights that others saved', () => {
   });
 
   it('still need the running statistics', () => {
-    expect(() => passedOn(Block, (name) => name !== 'bn.running_var')).toThrow(/missing: bn\.running_var/);
+    expect(() => passedOn(Block, (name) => name !== 'bn.running_var')).toThrow(
+      refusal('mismatch', 'missing: bn.running_var'),
+    );
   });
 
   it.each(['embed.weight', 'head.weight'])('load with tied weights under %s alone', (kept) => {
@@ -71,7 +74,7 @@ describe('weights that others saved', () => {
   it('name tied weights whose two values differ', () => {
     const path = file('untied');
     tidy(() => saveTensors(path, { 'embed.weight': ops.zeros([4, 4]), 'head.weight': ops.ones([4, 4]) }));
-    expect(() => loadModule(path, new Tied())).toThrow(/"head\.weight" and "embed\.weight" are one tensor .*differ/);
+    expect(() => loadModule(path, new Tied())).toThrow(refusal('mismatch', 'head.weight', 'embed.weight'));
   });
 
   it('say what of the module libtorch has no element type for', () => {
@@ -82,7 +85,9 @@ describe('weights that others saved', () => {
     const path = file('float8');
     writeFileSync(path, Buffer.concat(serializeSafetensors(records)));
     expect(tidy(() => loadTensors(path).leftOut)).toEqual({ 'embed.weight': 'F8_E4M3', scale: 'F8_E8M0' });
-    expect(() => loadModule(path, new Tied(), { strict: false })).toThrow(/1 tensors: "embed\.weight" is F8_E4M3/);
+    expect(() => loadModule(path, new Tied(), { strict: false })).toThrow(
+      refusal('unsupported', '1 tensors', 'embed.weight', 'F8_E4M3'),
+    );
   });
 
   it('are not listed by the hundred where they do not fit', () => {
@@ -96,9 +101,7 @@ describe('weights that others saved', () => {
     }
     const path = file('wide');
     saveModule(path, new Wide(3));
-    expect(() => loadModule(path, new Wide(2))).toThrow(
-      /l7\.weight[^\n]*\n {4}\.\.\. and 22 more of another shape\n {2}in: /,
-    );
+    expect(() => loadModule(path, new Wide(2))).toThrow(refusal('mismatch', 'l7.weight', 'and 22 more', 'in: '));
   });
 });
 

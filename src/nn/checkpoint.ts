@@ -52,6 +52,7 @@ export function tensorFile(
     const dtype = fileDTypes.get(tensor.dtype);
     if (dtype === undefined) {
       throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors does not have`, {
+        code: 'unsupported',
         help: "convert it first, such as with to('float32')",
       });
     }
@@ -98,7 +99,16 @@ export function loadTensors(path: string, options: LoadTensorsOptions = {}): Loa
   return { tensors, metadata: file.metadata, leftOut };
 }
 
-/** Saves a module's state dict under its own names. */
+/**
+ * Saves a module's state dict as a safetensors file under its own names, with a checksum. The file is replaced as a whole.
+ * @throws {RetortError} `unsupported` for a dtype that safetensors does not have, `file-system` when the file cannot be written.
+ *
+ * @example
+ * ```ts
+ * saveModule('student.safetensors', student);
+ * loadModule('student.safetensors', student);
+ * ```
+ */
 export function saveModule(path: string, module: Module, metadata: Readonly<Record<string, string>> = {}): void {
   tidy(() => saveTensors(path, module.stateDict(), metadata));
 }
@@ -118,7 +128,7 @@ export function loadModule(path: string, module: Module, options: LoadOptions = 
         const shown = lost.slice(0, 4).map(([name, dtype]) => `"${name}" is ${dtype}`);
         throw new RetortError(
           `loadModule: libtorch does not have the element types of ${lost.length} tensors: ${shown.join(', ')}`,
-          { help: 'convert them to float32 or float16 where the file comes from' },
+          { code: 'unsupported', help: 'convert them to float32 or float16 before they are saved' },
         );
       }
       return module.loadStateDict(tensors, options);

@@ -1,5 +1,5 @@
 // Modules made of modules: in a row, in a list, by name.
-import { RetortError } from '../errors.ts';
+import { describeValue, RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
 import { runLayers } from './folded-norms.ts';
 import type { Layer } from './module.ts';
@@ -11,12 +11,14 @@ abstract class Container<M extends Module> extends Module {
 
   protected insert(name: string, item: M): void {
     if (!(item instanceof Module)) {
-      throw new RetortError(`${this.constructor.name}: item "${name}" is no module`, {
-        help: 'items extend nn.Module',
+      throw new RetortError(`${this.constructor.name}: item "${name}": expected a module, got ${describeValue(item)}`, {
+        help: 'items must extend nn.Module',
       });
     }
     if (name === '' || name.includes('.')) {
-      throw new RetortError(`${this.constructor.name}: "${name}" cannot be a name: state dicts join names with dots`);
+      throw new RetortError(
+        `${this.constructor.name}: item name: expected a name without dots (state dicts join names with them), got "${name}"`,
+      );
     }
     this.#items.set(name, item);
   }
@@ -30,7 +32,8 @@ abstract class Container<M extends Module> extends Module {
     const items = [...this.#items.values()];
     const found = typeof key === 'string' ? this.#items.get(key) : items.at(key);
     if (found !== undefined) return found;
-    throw new RetortError(`${this.constructor.name}.get: there is no item ${JSON.stringify(key)}`, {
+    throw new RetortError(`${this.constructor.name}.get: unknown item ${JSON.stringify(key)}`, {
+      code: 'unknown-name',
       help: `it has ${items.length}: ${[...this.#items.keys()].join(', ')}`,
     });
   }
@@ -49,7 +52,15 @@ abstract class Container<M extends Module> extends Module {
   }
 }
 
-/** Layers one after the other: `new Sequential(a, b)`, or with names: `new Sequential({ conv: a, relu: b })`. */
+/**
+ * Layers one after the other, named `0`, `1`, ... or as given.
+ *
+ * @example
+ * ```ts
+ * const net = new Sequential(new Linear(4, 8), new ReLU(), new Linear(8, 2));
+ * const named = new Sequential({ conv: new Conv2d(3, 8, { kernelSize: 3 }), relu: new ReLU() });
+ * ```
+ */
 export class Sequential extends Container<Layer> {
   constructor(...layers: Layer[] | [Readonly<Record<string, Layer>>]) {
     super();
@@ -64,10 +75,10 @@ export class Sequential extends Container<Layer> {
 }
 
 function callsItself(container: Module): never {
-  throw new RetortError(`${container.constructor.name} has no forward of its own: call its items`);
+  throw new RetortError(`${container.constructor.name} has no forward: call its items`, { code: 'unsupported' });
 }
 
-/** A list of modules; its owner calls them. */
+/** A list of modules, named `0`, `1`, ...; the module that holds it calls them. */
 export class ModuleList<M extends Module = Layer> extends Container<M> {
   constructor(items: Iterable<M> = []) {
     super();
@@ -84,7 +95,7 @@ export class ModuleList<M extends Module = Layer> extends Container<M> {
   }
 }
 
-/** Modules by name; its owner calls them. */
+/** Modules by name; the module that holds it calls them. */
 export class ModuleDict<M extends Module = Layer> extends Container<M> {
   constructor(items: Readonly<Record<string, M>> = {}) {
     super();
@@ -101,7 +112,7 @@ export class ModuleDict<M extends Module = Layer> extends Container<M> {
   }
 }
 
-/** Gives back what it gets. */
+/** Returns its input. */
 export class Identity extends Module {
   override forward<T>(input: T): T {
     return input;

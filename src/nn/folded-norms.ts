@@ -1,7 +1,8 @@
 // Batch norms that only scale and shift by stored numbers, computed as part of the convolution before them: one pass over the
 // activations less for each. Asked for with `foldNorms`, for networks that are evaluated without gradients, such as a frozen
 // teacher; where anybody looks in between (a hook, a tap), the two are run one after the other as ever.
-import { callOperator, during, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
+import { callOperator, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
+import { during } from '../torch/internal.ts';
 import type { Tensor } from '../torch/index.ts';
 import { BatchNorm, BatchNorm2d } from './layers/batch-norm.ts';
 import { Conv2d } from './layers/conv2d.ts';
@@ -44,13 +45,13 @@ export function runLayers(layers: Iterable<Layer>, input: Tensor): Tensor {
 }
 
 const { forward: convolution } = Conv2d.prototype;
-const { forward: normalisation } = BatchNorm.prototype;
+const { forward: normalization } = BatchNorm.prototype;
 
 /** A pair whose middle nobody sees: no hooks, and methods as they were written. */
 function foldable(layer: Layer, next: Layer): boolean {
   if (!(layer instanceof Conv2d && next instanceof BatchNorm2d) || layer.outChannels !== next.numFeatures) return false;
   if (next.training || next.running_mean === null || layer.isHooked || next.isHooked) return false;
-  return forwardOf(layer) === convolution && forwardOf(next) === normalisation;
+  return forwardOf(layer) === convolution && forwardOf(next) === normalization;
 }
 
 function forwardOf(layer: Layer): unknown {
@@ -105,8 +106,8 @@ function fold(conv: Conv2d, norm: BatchNorm): { weight: Tensor; bias: Tensor } {
       const deviation = wide(norm.running_var)!.add(norm.eps).sqrt();
       const scale = (wide(norm.weight) ?? ops.onesLike(deviation)).div(deviation); // (outChannels)
       const mean = wide(norm.running_mean)!;
-      const centred = conv.bias === null ? mean.neg() : wide(conv.bias)!.sub(mean);
-      const shifted = centred.mul(scale).add(wide(norm.bias) ?? ops.zerosLike(deviation));
+      const centered = conv.bias === null ? mean.neg() : wide(conv.bias)!.sub(mean);
+      const shifted = centered.mul(scale).add(wide(norm.bias) ?? ops.zerosLike(deviation));
       const weight = conv.weight.to('float64').mul(scale.view([-1, 1, 1, 1])); // (outChannels, inChannels / groups, h, w)
       const { dtype } = conv.weight;
       return { weight: keep(weight.to(dtype)), bias: keep(shifted.to(dtype)) };

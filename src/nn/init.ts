@@ -1,4 +1,4 @@
-// Initialisers: each fills a tensor in place, outside the graph, and returns it. The same numbers as PyTorch's under one seed.
+// Initializers: each fills a tensor in place, outside the graph, and returns it. The same numbers as PyTorch's under one seed.
 import { RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
 import { noGrad, ops, tensor as tensorOf, tidy } from '../torch/index.ts';
@@ -49,7 +49,7 @@ function dimensions(where: string, tensor: Tensor, least: number, most = Infinit
   const { shape } = tensor;
   if (shape.length < least || shape.length > most) {
     const range = most === Infinity ? `at least ${least}` : least === most ? `${least}` : `${least} to ${most}`;
-    throw new RetortError(`${where}: a tensor of ${range} dimensions was expected, got shape [${shape.join(', ')}]`);
+    throw new RetortError(`${where}: expected a tensor of ${range} dimensions, got shape [${shape.join(', ')}]`);
   }
   return shape;
 }
@@ -100,7 +100,7 @@ export interface TruncNormalOptions extends NormalOptions {
  */
 export function truncNormal_(tensor: Tensor, options: TruncNormalOptions = {}): Tensor {
   const { mean = 0, std = 1, a = -2, b = 2 } = options;
-  if (!(a < b)) throw new RetortError(`truncNormal_: a below b was expected, got a ${a} and b ${b}`);
+  if (!(a < b)) throw new RetortError(`truncNormal_: a: expected less than b, got a ${a} and b ${b}`);
   return filled(tensor, () => {
     const bound = (x: number): number => ops.erf(tensorOf((x - mean) / std / Math.SQRT2, { dtype: 'float64' })).item();
     tensor.uniform_(bound(a), bound(b)).erfinv_();
@@ -118,9 +118,11 @@ export interface ConstantOptions {
 export function constant_(tensor: Tensor, { val }: ConstantOptions): Tensor {
   return filled(tensor, () => tensor.fill_(val));
 }
+/** Ones everywhere. */
 export function ones_(tensor: Tensor): Tensor {
   return constant_(tensor, { val: 1 });
 }
+/** Zeros everywhere. */
 export function zeros_(tensor: Tensor): Tensor {
   return constant_(tensor, { val: 0 });
 }
@@ -137,13 +139,13 @@ export interface DiracOptions {
 }
 
 /**
- * A convolution `(out, in, ...kernel)` that gives back as many of its input channels as it can: 1 at the centre of kernel `(i, i)`.
+ * A convolution `(out, in, ...kernel)` that gives back as many of its input channels as it can: 1 at the center of kernel `(i, i)`.
  * @throws {RetortError} unless there are 3 to 5 dimensions and `groups` divides `out`.
  */
 export function dirac_(tensor: Tensor, { groups = 1 }: DiracOptions = {}): Tensor {
   const [out, input, ...kernel] = dimensions('dirac_', tensor, 3, 5);
   if (out! % groups !== 0) {
-    throw new RetortError(`dirac_: groups must divide the ${out} output channels, got ${groups}`);
+    throw new RetortError(`dirac_: groups: expected a divisor of the ${out} output channels, got ${groups}`);
   }
   const perGroup = out! / groups;
   return filled(tensor, () => {
@@ -187,13 +189,13 @@ export interface KaimingOptions {
   nonlinearity?: Nonlinearity;
 }
 
-/** `U(-x, x)`, `x = gain * sqrt(3 / fan)`. He et al. 2015, arXiv 1502.01852. @throws {RetortError} for misspelt options. */
+/** `U(-x, x)`, `x = gain * sqrt(3 / fan)`. He et al. 2015, arXiv 1502.01852. @throws {RetortError} for misspelled options. */
 export function kaimingUniform_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
   const bound = Math.sqrt(3) * kaimingStd('kaimingUniform_', tensor, options);
   return uniform_(tensor, { a: -bound, b: bound });
 }
 
-/** `N(0, std^2)`, `std = gain / sqrt(fan)`. He et al. 2015, arXiv 1502.01852. @throws {RetortError} for misspelt options. */
+/** `N(0, std^2)`, `std = gain / sqrt(fan)`. He et al. 2015, arXiv 1502.01852. @throws {RetortError} for misspelled options. */
 export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
   return normal_(tensor, { std: kaimingStd('kaimingNormal_', tensor, options) });
 }
@@ -218,7 +220,7 @@ export function orthogonal_(tensor: Tensor, { gain = 1 }: GainOptions = {}): Ten
   return filled(tensor, () => {
     const drawn = tensor.newEmpty([rows!, columns]).normal_(0, 1);
     const [q, r] = ops.linalgQr(rows! < columns ? drawn.t() : drawn);
-    const unique = q.mul(r.diag(0).sign()); // (long, short): a sign for each column makes the factorisation unique
+    const unique = q.mul(r.diag(0).sign()); // (long, short): a sign for each column makes the factorization unique
     tensor.copy_((rows! < columns ? unique.t() : unique).reshape(shape)).mul_(gain);
   });
 }

@@ -92,7 +92,10 @@ function fillNamed(module: Module, { layer, override: others }: Named, fill: (la
   }
   const known = new Set([...layerNames(), 'BatchNorm', ...module.modules().flatMap(classNames)]);
   for (const name of names) {
-    if (!known.has(name)) throw new RetortError(`initCfg: layer: "${name}" is no layer; ${didYouMean(name, known)}`);
+    if (!known.has(name))
+      throw new RetortError(`initCfg: layer: unknown layer "${name}"; ${didYouMean(name, known)}`, {
+        code: 'unknown-name',
+      });
   }
   module.apply((one) => {
     if (classNames(one).some((name) => names.includes(name))) fill(one);
@@ -101,7 +104,9 @@ function fillNamed(module: Module, { layer, override: others }: Named, fill: (la
     const part = module.getModule(name);
     if (part === undefined) {
       const children = [...module.namedChildren()].map(([child]) => child);
-      throw new RetortError(`initCfg: override: there is no module "${name}"; ${didYouMean(name, children)}`);
+      throw new RetortError(`initCfg: override: unknown module "${name}"; ${didYouMean(name, children)}`, {
+        code: 'unknown-name',
+      });
     }
     if (own.type === undefined) part.apply(fill);
     else initializers.build(own as { type: string }, 'initCfg: override')(part, { whole: true });
@@ -253,7 +258,7 @@ export const initSchema: z.ZodType<InitOption, InitOption> = z
  * Fills the weights of the layers a config names; biases become `bias` (default 0), or `-log((1 - p) / p)` for `biasProb: p`.
  * Several configs apply one after the other. `{ type: 'Pretrained', checkpoint, prefix }` loads a safetensors file instead: the
  * entries under the prefix, as far as the module has them. Returns the module.
- * @throws {RetortError} for unknown types (with the nearest name) and options, layers that are none, a checkpoint without fit.
+ * @throws {RetortError} for unknown types (with the nearest name) and options, unknown layers, a checkpoint that does not fit.
  */
 export function initializeModule<M extends Module>(module: M, config: InitOption): M {
   for (const one of config === null ? [] : listOf<InitConfig>(config)) {
@@ -270,6 +275,7 @@ function loadPretrained(module: Module, checkpoint: string, prefix: string): voi
     const { missing, unexpected } = module.loadStateDict(wanted, { strict: false });
     if (missing.length === 0 || unexpected.length < entries.length) return;
     throw new RetortError(`initCfg: Pretrained: nothing in ${checkpoint} under "${prefix}" fits`, {
+      code: 'mismatch',
       help: `it has ${Object.keys(tensors).slice(0, 5).join(', ')}, ...; the module has ${missing.slice(0, 5).join(', ')}, ...`,
     });
   });

@@ -4,17 +4,8 @@ import { inspect } from 'node:util';
 
 import { describeValue, RetortError } from '../errors.ts';
 import type { Device, DType, HookHandle, MemoryFormat } from '../torch/index.ts';
-import {
-  clearGrads,
-  enterScope,
-  escapeAll,
-  exitScope,
-  noGrad,
-  requireEnded,
-  setData,
-  Tensor,
-  tidy,
-} from '../torch/index.ts';
+import { clearGrads, noGrad, Tensor, tidy } from '../torch/index.ts';
+import { enterScope, escapeAll, exitScope, requireEnded, setData } from '../torch/internal.ts';
 import { Buffer, Parameter } from './parameter.ts';
 import { loadState } from './state-dict.ts';
 import type { LoadOptions, LoadReport } from './state-dict.ts';
@@ -32,6 +23,7 @@ interface Hooks {
   after: Set<{ hook: ForwardHook }>;
 }
 
+/** How modules, parameters and buffers are listed. */
 export interface WalkOptions {
   /** Put before every name, with a dot. Default none. */
   prefix?: string;
@@ -39,8 +31,11 @@ export interface WalkOptions {
   removeDuplicate?: boolean;
 }
 
+/** What {@link Module.to} changes; what is left out stays as it is. */
 export interface ToOptions {
+  /** For floating-point parameters and buffers; others keep theirs. */
   dtype?: DType;
+  /** Where parameters and buffers are moved. */
   device?: Device;
   /** For parameters and buffers of four dimensions; `'channels_last'` is fastest for convolutions on CPU. */
   memoryFormat?: MemoryFormat;
@@ -48,6 +43,28 @@ export interface ToOptions {
 
 type Forward = (...args: unknown[]) => unknown;
 
+/**
+ * The base of networks and layers. A subclass makes its parts in the constructor and computes in {@link forward}; properties that
+ * are modules, {@link Parameter} or {@link Buffer} are found by themselves and appear in `parameters()`, `to()` and the state dict
+ * under their property names.
+ *
+ * Call a module by `module.forward(x)`. Each call has a memory scope of its own: tensors made in it that are not returned (or handed
+ * to `keep`) are freed when it ends. Errors thrown inside name the path of the module.
+ *
+ * @example
+ * ```ts
+ * class TwoLayers extends Module {
+ *   readonly hidden = new Linear(784, 32);
+ *   readonly fc = new Linear(32, 10);
+ *
+ *   // images (N, 784) to logits (N, 10)
+ *   override forward(x: Tensor): Tensor {
+ *     return this.fc.forward(this.hidden.forward(x).relu());
+ *   }
+ * }
+ * const logits = new TwoLayers().forward(randn([8, 784]));
+ * ```
+ */
 export abstract class Module {
   /** Whether dropout drops and batch norm measures; set by {@link train} and {@link eval}. */
   training = true;
@@ -312,7 +329,7 @@ function ended<T>(output: T): T {
 function listedInputs(given: readonly unknown[] | void): readonly unknown[] | void {
   if (given === undefined || given === null || Array.isArray(given)) return given;
   throw new RetortError(
-    `a forward pre-hook returned ${describeValue(given)}; a list of arguments or nothing was expected`,
+    `forward pre-hook: expected a list of arguments or nothing to be returned, got ${describeValue(given)}`,
     {
       help: 'put a single argument in brackets: [x]',
     },

@@ -1,5 +1,6 @@
 // The tensors a module owns: parameters, which are trained, and buffers, which are only kept.
-import { detachedHandle, keep, Tensor } from '../torch/index.ts';
+import { keep, Tensor } from '../torch/index.ts';
+import { detachedHandle } from '../torch/internal.ts';
 
 export interface ParameterOptions {
   /** Default true. */

@@ -1,4 +1,4 @@
-// Spectral normalisation: a layer computes with its weight divided by the weight's largest singular value.
+// Spectral normalization: a layer computes with its weight divided by the weight's largest singular value.
 import { RetortError } from '../errors.ts';
 import type { Tensor } from '../torch/index.ts';
 import { noGrad, ops, tidy } from '../torch/index.ts';
@@ -33,13 +33,13 @@ export function spectralNorm<L extends Layer & { weight: Tensor }>(layer: L, opt
   const { weight } = layer;
   if (!(weight instanceof Parameter) || weight.ndim < 2) {
     throw new RetortError(
-      `spectralNorm: a layer with a weight of two or more dimensions expected, got ${String(layer)}`,
+      `spectralNorm: layer: expected a layer with a weight of two or more dimensions, got ${String(layer)}`,
     );
   }
   const unit = (size: number): Buffer =>
     tidy(() => new Buffer(direction(ops.randn([size]).to(weight.dtype).to({ device: weight.device }), eps)));
   const rows = weight.shape[0]!;
-  // `weight` leaves the parameters, and its place among the properties: what is written over it comes after the bias.
+  // `weight` leaves the parameters, and its position among the properties: what is written over it comes after the bias.
   delete (layer as Partial<typeof layer>).weight;
   const made: Normalized = { weight_orig: weight, weight_u: unit(rows), weight_v: unit(weight.numel / rows) };
   const owner = Object.assign(layer, made);

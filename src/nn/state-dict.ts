@@ -46,6 +46,7 @@ export function loadState(module: Module, state: Readonly<Record<string, Tensor>
     mistakes.push(`not in the module: ${shortened(unexpected)}${hint(unexpected, missing)}`);
   if (mistakes.length > 0) {
     throw new RetortError(`${module.constructor.name}.loadStateDict:\n    ${mistakes.join('\n    ')}`, {
+      code: 'mismatch',
       help: strict
         ? 'load a checkpoint of this architecture, or pass { strict: false } to load what fits by name'
         : 'drop the entries whose shapes differ',

@@ -48,11 +48,11 @@ export function clipGradNorm(
   options: ClipGradNormOptions = {},
 ): Tensor {
   const { normType = 2, errorIfNonfinite = false } = options;
-  if (!(maxNorm >= 0)) throw new RetortError(`clipGradNorm: maxNorm must be at least 0, got ${maxNorm}`);
-  if (!(normType > 0)) throw new RetortError(`clipGradNorm: normType must be above 0, got ${normType}`);
+  if (!(maxNorm >= 0)) throw new RetortError(`clipGradNorm: maxNorm: expected a number of at least 0, got ${maxNorm}`);
+  if (!(normType > 0)) throw new RetortError(`clipGradNorm: normType: expected a number above 0, got ${normType}`);
   const norm = gradNorm(parameters, { normType });
   if (errorIfNonfinite && !Number.isFinite(norm.item())) {
-    throw new RetortError(`clipGradNorm: the norm of the gradients is ${norm.item()}`);
+    throw new RetortError(`clipGradNorm: the norm of the gradients is ${norm.item()}`, { code: 'not-finite' });
   }
   limitGradNorm(parameters, norm, maxNorm);
   return norm;
@@ -60,7 +60,8 @@ export function clipGradNorm(
 
 /** Clamps every entry of every gradient to between `-clipValue` and `clipValue`. */
 export function clipGradValue(parameters: readonly Tensor[], clipValue: number): void {
-  if (!(clipValue >= 0)) throw new RetortError(`clipGradValue: clipValue must be at least 0, got ${clipValue}`);
+  if (!(clipValue >= 0))
+    throw new RetortError(`clipGradValue: clipValue: expected a number of at least 0, got ${clipValue}`);
   noGrad(() =>
     tidy(() => {
       for (const grad of gradsOf(parameters)) grad?.clamp_(-clipValue, clipValue);

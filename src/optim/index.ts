@@ -1,4 +1,4 @@
-// Optimisers, schedulers, limits on gradients.
+// Optimizers, schedulers, limits on gradients.
 export { Adam, AdamW } from './adam.ts';
 export type { AdamOptions } from './adam.ts';
 export { clipGradNorm, clipGradValue, gradNorm, limitGradNorm } from './clip.ts';

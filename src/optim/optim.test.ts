@@ -1,6 +1,7 @@
-// Optimisers and schedulers against PyTorch's numbers (test/fixtures), state dicts, errors, memory.
+// Optimizers and schedulers against PyTorch's numbers (test/fixtures), state dicts, errors, memory.
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { expectStored, formulaTensor, readFixture } from '../../test/fixtures.ts';
 import type { Formula, Stored } from '../../test/fixtures.ts';
 import { Parameter } from '../nn/index.ts';
@@ -56,7 +57,7 @@ function setGradients(
   });
 }
 
-describe('optimisers', () => {
+describe('optimizers', () => {
   it.each(fixture.cases.map((one) => [one.name, one] as const))('%s', (_name, one) => {
     const params = fixture.params.map((spec) => new Parameter(formulaTensor(spec)));
     const groups = one.groups.map(({ params: numbers, options }) => ({
@@ -106,10 +107,10 @@ describe('optimisers', () => {
     other.params.forEach((param, i) => expect(param.toArray()).toEqual(one.params[i]!.toArray()));
     const wrong = { state: { 0: { momentum_buffer: ones([7]) } }, param_groups: state.param_groups };
     expect(() => other.optimizer.loadStateDict(wrong as OptimizerStateDict)).toThrow(
-      /momentum_buffer of parameter 0 has shape \[7\]/,
+      refusal('mismatch', '[7]', 'momentum_buffer', '0'),
     );
     expect(() => other.optimizer.loadStateDict({ ...state, param_groups: [] })).toThrow(
-      /groups of \[\] parameters, expected \[3\]/,
+      refusal('mismatch', '[]', '[3]'),
     );
   });
 
@@ -133,14 +134,24 @@ describe('optimisers', () => {
 
   it('refuse what makes no sense', () => {
     const param = new Parameter(ones([2]));
-    expect(() => new SGD([], { lr: 0.1 })).toThrow(/there are no parameters/);
-    expect(() => new SGD([param, param], { lr: 0.1 })).toThrow(/parameter 1 of the group is given twice/);
-    expect(() => new SGD([param.mul(2)], { lr: 0.1 })).toThrow(/the result of an operation/);
-    expect(() => new SGD([param], { lr: -1, momentum: NaN })).toThrow(/SGD:\s+lr: .*got -1\s+momentum: .*number/);
-    expect(() => new SGD([param], { lr: 0.1, nesterov: true })).toThrow(/SGD:\s+nesterov: expected a momentum above 0/);
-    expect(() => new Adam([param], { betas: [0.9, 1] })).toThrow(/Adam:\s+betas.1: .*got 1/);
-    expect(() => buildOptimizer({ type: 'AdamV' }, [param])).toThrow(/did you mean .*"AdamW"/);
-    expect(() => buildOptimizer({ type: 'SGD', lr: 0.1, momentun: 1 }, [param])).toThrow(/did you mean "momentum"/);
+    expect(() => new SGD([], { lr: 0.1 })).toThrow(refusal('invalid-argument', 'SGD', 'params', 'none'));
+    expect(() => new SGD([param, param], { lr: 0.1 })).toThrow(
+      refusal('invalid-argument', 'SGD', 'parameter 1', 'twice'),
+    );
+    expect(() => new SGD([param.mul(2)], { lr: 0.1 })).toThrow(
+      refusal('invalid-argument', 'SGD', 'parameter 0', 'leaf'),
+    );
+    expect(() => new SGD([param], { lr: -1, momentum: NaN })).toThrow(
+      refusal('invalid-argument', 'SGD', 'lr', '-1', 'momentum'),
+    );
+    expect(() => new SGD([param], { lr: 0.1, nesterov: true })).toThrow(
+      refusal('invalid-argument', 'SGD', 'nesterov', 'momentum'),
+    );
+    expect(() => new Adam([param], { betas: [0.9, 1] })).toThrow(refusal('invalid-argument', 'Adam', 'betas.1', '1'));
+    expect(() => buildOptimizer({ type: 'AdamV' }, [param])).toThrow(refusal('unknown-name', 'AdamV', 'AdamW'));
+    expect(() => buildOptimizer({ type: 'SGD', lr: 0.1, momentun: 1 }, [param])).toThrow(
+      refusal('unknown-option', 'SGD', 'momentun', 'momentum'),
+    );
   });
 });
 
@@ -217,14 +228,18 @@ describe('schedulers', () => {
 
   it('refuse what makes no sense', () => {
     const optimizer = new SGD([new Parameter(ones([1]))], { lr: 0.1 });
-    expect(() => buildScheduler({ type: 'CosineAnnealing', tMax: 3 }, optimizer)).toThrow(/did you mean/);
-    expect(() => buildScheduler({ type: 'CosineAnnealingLR', tMax: 0 }, optimizer)).toThrow(
-      /CosineAnnealingLR:\s+tMax: .*got 0/,
+    expect(() => buildScheduler({ type: 'CosineAnnealing', tMax: 3 }, optimizer)).toThrow(
+      refusal('unknown-name', 'CosineAnnealing', 'CosineAnnealingLR'),
     );
-    expect(() => new ChainedScheduler(optimizer, [])).toThrow(/there are no schedulers/);
+    expect(() => buildScheduler({ type: 'CosineAnnealingLR', tMax: 0 }, optimizer)).toThrow(
+      refusal('invalid-argument', 'CosineAnnealingLR', 'tMax', '0'),
+    );
+    expect(() => new ChainedScheduler(optimizer, [])).toThrow(
+      refusal('invalid-argument', 'ChainedScheduler', 'schedulers'),
+    );
     const one = buildScheduler({ type: 'ExponentialLR', gamma: 0.9 }, optimizer);
     expect(() => new SequentialLR(optimizer, [one], { milestones: [3] })).toThrow(
-      /1 schedulers need 0 milestones, got 1/,
+      refusal('invalid-argument', 'SequentialLR', 'milestones', '0 for 1', '1'),
     );
   });
 });

@@ -1,27 +1,28 @@
-// What every optimiser does: groups of parameters with options of their own, state per parameter, state dicts in PyTorch's layout.
+// What every optimizer does: groups of parameters with options of their own, state per parameter, state dicts in PyTorch's layout.
 import type { z } from 'zod';
 
 import { camelCase } from '../check.ts';
-import { RetortError } from '../errors.ts';
+import { describeValue, RetortError } from '../errors.ts';
 import { checkOptions } from '../registry/index.ts';
 import { clearGrads, gradsOf, keep, noGrad, Tensor, tidy } from '../torch/index.ts';
 
-/** Parameters that share options; options left out are the optimiser's. */
+/** Parameters that share options; options left out are the optimizer's. */
 export type ParamGroup<Options> = { params: Iterable<Tensor> } & Partial<Options>;
 
-/** A group as the optimiser keeps it: every option is there and may be changed between steps. */
+/** A group as the optimizer keeps it: every option is there and may be changed between steps. */
 export type FullGroup<Options> = Options & {
   params: Tensor[];
   /** The learning rate a scheduler started from. */
   initialLr?: number;
 };
 
-/** Options that every optimiser has. */
+/** Options that every optimizer has. */
 export interface BaseOptions {
+  /** The learning rate. */
   lr: number;
 }
 
-/** Tensors and numbers an optimiser remembers of one parameter, under PyTorch's names. */
+/** Tensors and numbers an optimizer remembers of one parameter, under PyTorch's names. */
 export type ParameterState = Record<string, Tensor>;
 
 /** PyTorch's layout, so that its checkpoints can be read: names are snake_case, parameters are numbers in group order. */
@@ -37,6 +38,22 @@ export interface Update {
   states: ParameterState[];
 }
 
+/**
+ * The base of optimizers such as {@link SGD} and {@link AdamW}: groups of parameters with options of their own, state per parameter
+ * (PyTorch's layout, see {@link stateDict}), gradients set to null by {@link zeroGrad}. Parameters without a gradient are skipped.
+ *
+ * @example
+ * ```ts
+ * const layer = new Linear(4, 2);
+ * const optimizer = new AdamW(layer.parameters(), { lr: 1e-3 });
+ * tidy(() => {
+ *   const loss = layer.forward(randn([8, 4])).square().mean();
+ *   optimizer.zeroGrad();
+ *   loss.backward();
+ *   optimizer.step();
+ * });
+ * ```
+ */
 export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
   /** The groups, in order; `lr` and the rest may be changed between steps. */
   readonly paramGroups: FullGroup<Options>[] = [];
@@ -63,15 +80,17 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
     const { params: given, ...own } = group;
     const params = [...given];
     if (params.length === 0) {
-      throw new RetortError(`${name}: there are no parameters`, {
+      throw new RetortError(`${name}: params: expected at least one parameter, got none`, {
         help: 'pass module.parameters() of a module that has some',
       });
     }
     const known = new Set(this.parameters());
     for (const [i, param] of params.entries()) {
-      if (!(param instanceof Tensor)) throw new RetortError(`${name}: parameter ${i} is no tensor`);
-      if (!param.isLeaf) throw new RetortError(`${name}: parameter ${i} is the result of an operation, not a leaf`);
-      if (known.has(param)) throw new RetortError(`${name}: parameter ${i} of the group is given twice`);
+      if (!(param instanceof Tensor))
+        throw new RetortError(`${name}: parameter ${i}: expected a tensor, got ${describeValue(param)}`);
+      if (!param.isLeaf)
+        throw new RetortError(`${name}: parameter ${i}: expected a leaf tensor, got the result of an operation`);
+      if (known.has(param)) throw new RetortError(`${name}: parameter ${i} of the group appears twice`);
       known.add(param);
     }
     const full = checkOptions(this.#schema, { ...this.#defaults, ...own }, `${name}, group ${this.paramGroups.length}`);
@@ -95,9 +114,13 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
   step(): void {
     for (const [i, { lr }] of this.paramGroups.entries()) {
       if (Number.isFinite(lr)) continue;
-      throw new RetortError(`${this.constructor.name}.step: the learning rate of group ${i} is ${lr}`, {
-        help: 'look at the schedulers, or at the code that sets paramGroups[i].lr',
-      });
+      throw new RetortError(
+        `${this.constructor.name}.step: the learning rate of group ${i} is ${lr}, expected a finite number`,
+        {
+          code: 'not-finite',
+          help: 'look at the schedulers, or at the code that sets paramGroups[i].lr',
+        },
+      );
     }
     noGrad(() =>
       tidy(() => {
@@ -161,7 +184,8 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
         }
       }
     }
-    if (mistakes.length > 0) throw new RetortError(`${this.constructor.name}.loadStateDict: ${mistakes.join('; ')}`);
+    if (mistakes.length > 0)
+      throw new RetortError(`${this.constructor.name}.loadStateDict: ${mistakes.join('; ')}`, { code: 'mismatch' });
     for (const entries of this.state.values()) for (const value of Object.values(entries)) value.dispose();
     this.state.clear();
     for (const [index, entries] of Object.entries(dict.state)) {

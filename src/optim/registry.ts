@@ -1,4 +1,4 @@
-// The optimisers and schedulers that configs can name. An entry gives a factory: what it works on is known only when the networks
+// The optimizers and schedulers that configs can name. An entry gives a factory: what it works on is known only when the networks
 // are built.
 import { entry, Registry } from '../registry/index.ts';
 import type { Explained, TypedConfig } from '../registry/index.ts';
@@ -38,9 +38,9 @@ import type { SGDOptions } from './sgd.ts';
 /** What the parameters are: all alike, or groups with options of their own. */
 type Params = Iterable<Tensor> | readonly ParamGroup<never>[];
 
-/** Makes an optimiser of parameters. */
+/** Makes an optimizer of parameters. */
 export type OptimizerFactory = (params: Params) => Optimizer;
-/** Makes a scheduler of an optimiser. */
+/** Makes a scheduler of an optimizer. */
 export type SchedulerFactory = (optimizer: Optimizer) => FormulaScheduler;
 
 const optimizerTable = {

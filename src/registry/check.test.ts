@@ -40,11 +40,11 @@ it("leaves users' own options to their own schemas, whatever they are called", (
   expect(said({ epochs: 1, connectors: { a: fits, b: [fits, fits] } })).toEqual([]);
   expect(said({ epochs: 1, connectors: { a: { ...fits, head: { dmi: 3 } } } })).toEqual([
     'connectors.a Own: head.dim: expected a number, got nothing',
-    'connectors.a Own: head: "dmi" is no option; did you mean "dim"?',
+    'connectors.a Own: head: unknown option "dmi"; did you mean "dim"?',
   ]);
 });
 
-it('says all that is wrong at once: the form, types, options of misspelt types, in lists, unions and wrappers', () => {
+it('says all that is wrong at once: the form, types, options of misspelled types, in lists, unions and wrappers', () => {
   const wrong = {
     epcohs: 1,
     head: { type: 'Linaer', numClasses: 'x', loss: { tua: 1 } },
@@ -57,18 +57,18 @@ it('says all that is wrong at once: the form, types, options of misspelt types, 
     'connectors.b: expected { type, ...options } of a connector, or a list, got 3',
     'connectors.c: "type" is missing; a connector is { type: <name>, ...options }',
     'teachers.t.ckptPath: expected a string, got nothing',
-    'teachers.t: "ckptPth" is no option; did you mean "ckptPath"?',
-    '"epcohs" is no option; did you mean "epochs"?',
-    'head: "Linaer" is no head; did you mean "Linear"?',
+    'teachers.t: unknown option "ckptPth"; did you mean "ckptPath"?',
+    'unknown option "epcohs"; did you mean "epochs"?',
+    'head: unknown head "Linaer"; did you mean "Linear"?',
     'head Linear: numClasses: expected a number, got "x"',
-    'head.loss KL: "tua" is no option; did you mean "tau"?',
+    'head.loss KL: unknown option "tua"; did you mean "tau"?',
     'connectors.a.0 Own: teacher: expected a number, got "x"',
     'teachers.t.buildCfg Linear: numClasses: expected a number, got nothing',
     'teachers.t.buildCfg Linear: loss: expected { type, ...options } of a loss, got nothing',
     'teachers.u Linear: loss: expected { type, ...options } of a loss, got nothing',
-    'teachers.u Linear: "los" is no option; did you mean "loss"?',
+    'teachers.u Linear: unknown option "los"; did you mean "loss"?',
     'optimizer.architecture KL: tau: expected a number > 0, got 0',
-    'optimizer.generator: "KLL" is no loss; did you mean "KL"?',
+    'optimizer.generator: unknown loss "KLL"; did you mean "KL"?',
   ]);
 });
 
@@ -77,7 +77,7 @@ it('names a hundred mistakes at most, and twenty unknown options of one object',
   expect(said({ epochs: 1, connectors: many }).length).toBe(100);
   const unknown = said({ epochs: 1, connectors: {}, ...many });
   expect(unknown.length).toBe(1);
-  expect(unknown[0]).toMatch(/"c19" is no option; there are: [^;]*; 480 more are none$/);
+  expect(unknown[0]).toMatch(/unknown option "c19"; there are: [^;]*; and 480 more unknown options$/);
 });
 
 it('finds paths through everything, and replaces things from the inside out', () => {

@@ -1,5 +1,5 @@
 // Checks data against a zod schema, and every `{ type, ...options }` in it against the schema of what its type names, as deep as they
-// go: all mistakes in one pass, each with its path, what was expected, what came, and the nearest name.
+// go: all mistakes in one pass, each with its path, what was expected, what was given, and the nearest name.
 import type { z } from 'zod';
 
 import { cut, isPlain } from '../check.ts';
@@ -14,8 +14,12 @@ export type Path = readonly (string | number)[];
 /** Entries by kind: `{ loss: { KLDivergence: ... }, ... }`. A `type` of a kind that is not among them is not looked up. */
 export type Tables = Readonly<Record<string, Table<unknown>>>;
 
+/** One thing that is wrong with a value. */
 export interface Mistake {
+  /** Where it stands in the value. */
   readonly path: Path;
+  /** The code of an error about it. Default `'invalid-argument'`. */
+  readonly code?: 'unknown-option' | 'unknown-name' | 'invalid-argument' | undefined;
   /** The whole line: path, type, what is wrong. */
   readonly text: string;
 }
@@ -100,9 +104,13 @@ function* mistakesOfTyped(kind: string, { schema, value, path }: Spot, context: 
   const names = Object.keys(table);
   const known = Object.hasOwn(table, type);
   if (!known) {
-    yield { path: [...path, 'type'], text: `${where}: "${cut(type)}" is no ${kind}; ${didYouMean(type, names)}` };
+    yield {
+      path: [...path, 'type'],
+      code: 'unknown-name',
+      text: `${where}: unknown ${kind} "${cut(type)}"; ${didYouMean(type, names)}`,
+    };
   }
-  // What is wrong with the options of a misspelt type is said too: they are held against the name that is nearest.
+  // What is wrong with the options of a misspelled type is reported too, by the schema of the nearest name.
   const meant = known ? type : nearest(type, names)[0];
   if (meant === undefined) return;
   const label = `${where} ${meant}`.trim();
@@ -289,16 +297,21 @@ function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
     const aliases = aliasesOf(spot.schema);
     const keys = issue.keys.slice(0, maxKeys).map((key) => {
       const other = issue.path.length === 0 ? own(aliases, key) : undefined;
-      if (other !== undefined) return `"${cut(key)}" and "${other}" are one option; give it by one name`;
-      return `"${cut(key)}" is no option; ${didYouMean(key, known)}`;
+      if (other !== undefined) return `"${cut(key)}" and "${other}" are the same option: give only one of them`;
+      return `unknown option "${cut(key)}"; ${didYouMean(key, known)}`;
     });
-    if (issue.keys.length > maxKeys) keys.push(`${issue.keys.length - maxKeys} more are none`);
+    if (issue.keys.length > maxKeys) keys.push(`and ${issue.keys.length - maxKeys} more unknown options`);
     const only = issue.keys.length === 1 ? issue.keys : [];
-    return { path: [...path, ...only], text: `${before}${keys.join('; ')}` };
+    const twice = issue.keys.some((key) => issue.path.length === 0 && own(aliases, key) !== undefined);
+    const text = `${before}${keys.join('; ')}`;
+    return { path: [...path, ...only], ...(twice ? {} : { code: 'unknown-option' }), text };
   }
   const kind = isPlain(issue.input) ? kindAt(spot.schema, spot.value, issue.path) : undefined;
   if (kind !== undefined && issue.code === 'custom') {
-    return { path, text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }` };
+    return {
+      path,
+      text: `${before}"type" is missing; ${withArticle(kind)} is { type: <name>, ...options }`,
+    };
   }
   return { path, text: `${before}${issueInWords(issue)}` };
 }

@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+
+import { refusal } from '../../test/refusal.ts';
 import { z } from 'zod';
 
 import { aliased, checkOptions, entry, Registry, validate } from './index.ts';
@@ -15,17 +17,17 @@ it('builds with defaults', () => {
 });
 
 it('names the nearest type', () => {
-  expect(() => boxes.build({ type: 'Bxo' })).toThrow('box: "Bxo" is no box; did you mean "Box"?');
-  expect(() => boxes.build({ type: '__proto__' })).toThrow(/is no box/);
-  expect(() => boxes.build({} as never)).toThrow(/"type" is missing/);
+  expect(() => boxes.build({ type: 'Bxo' })).toThrow(refusal('unknown-name', 'box', 'Bxo', 'Box'));
+  expect(() => boxes.build({ type: '__proto__' })).toThrow(refusal('unknown-name', '__proto__', 'Box'));
+  expect(() => boxes.build({} as never)).toThrow(refusal('invalid-argument', 'box', '"type"'));
 });
 
-it('reports every wrong option at once, with what came and the nearest name', () => {
+it('reports every wrong option at once, with the value given and the nearest name', () => {
   const build = (): unknown => boxes.build({ type: 'Box', width: -1, color: 'rde', widht: 2 }, 'teacher');
-  expect(build).toThrow(/teacher Box:/);
-  expect(build).toThrow(/width: .*got -1/);
-  expect(build).toThrow(/color: .*got "rde"/);
-  expect(build).toThrow(/"widht" is no option; did you mean "width"\?/);
+  expect(build).toThrow(refusal('invalid-argument', 'teacher Box'));
+  expect(build).toThrow(refusal('invalid-argument', 'width', '-1'));
+  expect(build).toThrow(refusal('invalid-argument', 'color', 'rde'));
+  expect(build).toThrow(refusal('invalid-argument', 'widht', 'width'));
 });
 
 it('extends without changing the original', () => {
@@ -34,7 +36,7 @@ it('extends without changing the original', () => {
   expect(boxes.names()).toEqual(['Box']);
 });
 
-it('says in plain words what was expected and what came, of each kind of mistake', () => {
+it('says in plain words what was expected and what was given, of each kind of mistake', () => {
   const schema = z.strictObject({
     tau: z.number().positive().optional(),
     share: z.number().min(0).max(1).optional(),
@@ -79,10 +81,10 @@ it('takes an option that is undefined for one left out, and shows any value', ()
   round.push(round);
   const values = [round, new Map(), () => 1, 5n, Symbol('s'), { a: 1n }, null, [Number.NaN], Object.create(null)];
   for (const color of values) {
-    expect(() => checkOptions(schema, { color }, 'Box')).toThrow(/^Box: color: expected a string, got \S/);
+    expect(() => checkOptions(schema, { color }, 'Box')).toThrow(refusal('invalid-argument', 'Box: color: ', 'got '));
   }
   for (const options of [null, 3, 'width', [], new Map(), () => 1, Promise.resolve({})]) {
-    expect(() => checkOptions(schema, options, 'Box')).toThrow(/^Box: expected an object of options, got \S/);
+    expect(() => checkOptions(schema, options, 'Box')).toThrow(refusal('invalid-argument', 'Box: ', 'got '));
   }
 });
 
@@ -92,11 +94,13 @@ it('takes options by other names, which it never speaks of', () => {
   });
   expect(validate(schema, { temperature: 2 }, 'Loss')).toEqual({ tau: 2, size: 1 });
   expect(() => validate(schema, { temperature: -1 }, 'Loss')).toThrow(
-    'Loss: temperature: expected a number > 0, got -1',
+    refusal('invalid-argument', 'Loss', 'temperature', '0', '-1'),
   );
   expect(() => validate(schema, { temperature: 1, tau: 2 }, 'Loss')).toThrow(
-    'Loss: "temperature" and "tau" are one option; give it by one name',
+    refusal('unknown-option', 'temperature', 'tau', 'Loss'),
   );
-  expect(() => validate(schema, { temperatur: 1, tau: 2 }, 'Loss')).toThrow(/did you mean|there are|known/);
-  expect(() => validate(schema, {}, 'Loss')).toThrow('Loss: tau: expected a number, got nothing');
+  expect(() => validate(schema, { temperatur: 1, tau: 2 }, 'Loss')).toThrow(
+    refusal('unknown-option', 'Loss', 'temperatur', 'tau'),
+  );
+  expect(() => validate(schema, {}, 'Loss')).toThrow(refusal('invalid-argument', 'Loss', 'tau', 'nothing'));
 });

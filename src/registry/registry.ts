@@ -10,6 +10,7 @@ import { validate } from './validate.ts';
 
 /** What configs are made of: the name of an entry, and its options beside it. */
 export interface TypedConfig {
+  /** The name of an entry. */
   readonly type: string;
   readonly [option: string]: unknown;
 }
@@ -20,13 +21,17 @@ export interface Entry<Product, Options = unknown> {
   readonly summary: string;
   /** Where the idea comes from, such as `Hinton 2015, arXiv 1503.02531`. */
   readonly paper?: string;
+  /** The schema of the options. */
   readonly schema: z.ZodType<unknown, Options>;
   /** Checks options and builds; `where` names the place in the config for errors. */
   build(options: unknown, where: string): Product;
 }
 
+/** What an entry is, for `retort list` and the reference. */
 export interface About {
+  /** One line for `retort list`. */
   summary: string;
+  /** Where the idea comes from, such as `Hinton 2015, arXiv 1503.02531`. */
   paper?: string;
 }
 
@@ -93,6 +98,7 @@ export function entriesOf<Exports extends object>(exports: Exports): EntriesOf<E
  */
 export interface UserEntries {}
 
+/** Entries by name. */
 export type Table<Product> = Readonly<Record<string, Entry<Product>>>;
 
 /** Options as a config may write them: lists may be constant ones. */
@@ -124,9 +130,27 @@ export type ProductOf<E> = E extends { build(options: unknown, where: string): i
 /** The options of the entry of a name. */
 export type OptionsOf<T, Name extends keyof T> = T[Name] extends Entry<unknown, infer Options> ? Options : never;
 
+/**
+ * Names and how to build what they stand for: a table of entries of one kind, each with the schema of its options. A registry is a
+ * value: {@link extend} gives a new one, and nothing is registered by importing a file. The types of its entries are kept, so that
+ * the compiler checks configs.
+ *
+ * @example
+ * ```ts
+ * const box = entry(
+ *   z.strictObject({ width: z.number().positive() }),
+ *   ({ width }) => ({ area: width * width }),
+ *   { summary: 'A square box.' },
+ * );
+ * const boxes = new Registry('box', { Box: box });
+ * boxes.build({ type: 'Box', width: 3 }); // { area: 9 }
+ * boxes.build({ type: 'Bxo' }); // RetortError, code unknown-name: box: unknown box "Bxo"; did you mean "Box"?
+ * ```
+ */
 export class Registry<Product, T extends Table<Product> = Table<Product>> {
   /** What the entries are, in the singular: `loss`, `model`. */
   readonly kind: string;
+  /** The entries by name. */
   readonly entries: T;
 
   constructor(kind: string, entries: T) {
@@ -134,6 +158,7 @@ export class Registry<Product, T extends Table<Product> = Table<Product>> {
     this.entries = entries;
   }
 
+  /** The names of all entries, in the order of the table. */
   names(): string[] {
     return Object.keys(this.entries);
   }
@@ -147,7 +172,9 @@ export class Registry<Product, T extends Table<Product> = Table<Product>> {
   get(type: string, where = this.kind): Entry<Product> {
     const found = Object.hasOwn(this.entries, type) ? this.entries[type] : undefined;
     if (found !== undefined) return found;
-    throw new RetortError(`${where}: "${type}" is no ${this.kind}; ${didYouMean(type, this.names())}`);
+    throw new RetortError(`${where}: unknown ${this.kind} "${type}"; ${didYouMean(type, this.names())}`, {
+      code: 'unknown-name',
+    });
   }
 
   /**

@@ -29,8 +29,9 @@ export function withArticle(kind: string): string {
   return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
+/** Options of {@link typedOf}. */
 export interface TypedOptions {
-  /** What errors say of a value that is no object. */
+  /** What errors say about a value that is not an object. */
   expected?: string;
   /** The type where none is written. Default: it must be written. */
   usual?: string;
@@ -145,6 +146,7 @@ export interface SchemaDef {
   readonly format?: string;
 }
 
+/** The definition inside a schema of zod. */
 export function defOf(schema: z.ZodType): SchemaDef {
   return (schema as unknown as { def: SchemaDef }).def;
 }

@@ -1,4 +1,4 @@
-// Checks data against a zod schema and reports every mistake at once: where, what was expected, what came, the nearest name.
+// Checks data against a zod schema and reports every mistake at once: where, what was expected, what was given, the nearest name.
 // Configs and constructors are checked by the same schemas, in the same words.
 import type { z } from 'zod';
 
@@ -11,9 +11,12 @@ import { withoutAliases } from './typed.ts';
 export function validate<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
   const result = schema.safeParse(withoutAliases(schema, value));
   if (result.success) return result.data;
-  const mistakes = mistakesOf(schema, value);
-  const listed = mistakes.length === 1 ? ` ${mistakes[0]}` : `\n    ${mistakes.join('\n    ')}`;
-  throw new RetortError(`${where}:${listed}`);
+  const mistakes = findMistakes(schema, value);
+  const lines = mistakes.map(({ text }) => text);
+  const listed = lines.length === 1 ? ` ${lines[0]}` : `\n    ${lines.join('\n    ')}`;
+  // the code that all have; where they differ, the options as a whole are wrong
+  const code = mistakes.every((one) => one.code === mistakes[0]!.code) ? mistakes[0]?.code : undefined;
+  throw new RetortError(`${where}:${listed}`, { code: code ?? 'invalid-argument' });
 }
 
 /**

@@ -1,4 +1,4 @@
-// What is wrong with a value, in words: what was expected, what came, the nearest name.
+// What is wrong with a value, in words: what was expected, what was given, the nearest name.
 import type { z } from 'zod';
 
 import { shown } from '../check.ts';
@@ -9,8 +9,8 @@ type Issue = z.core.$ZodIssue;
 /** `expected a number > 0, got -1` */
 export function issueInWords(issue: Issue): string {
   if (issue.code === 'custom' && issue.params?.['complete'] === true) return issue.message;
-  const came = issue.input === undefined ? 'nothing' : shown(issue.input);
-  return `${expected(issue)}, got ${came}${hint(issue)}`;
+  const got = issue.input === undefined ? 'nothing' : shown(issue.input);
+  return `${expected(issue)}, got ${got}${hint(issue)}`;
 }
 
 /** What was expected. */

@@ -30,7 +30,7 @@ it('finds every mistake in optimizers and schedulers at once', () => {
   expect(mistakes).toEqual([
     expect.stringMatching(/optimizer: .*"SDG".*did you mean "SGD"/),
     'optimizer SGD: lr: expected a number, got nothing',
-    'optimizer SGD: "lrr" is no option; did you mean "lr"?',
+    'optimizer SGD: unknown option "lrr"; did you mean "lr"?',
     expect.stringMatching(/schedulers\.0: .*did you mean "CosineAnnealingLR"/),
     expect.stringMatching(/schedulers\.1 LinearLR: .*"totalIter".*did you mean "totalIters"/),
     expect.stringMatching(/schedulers\.2 StepLR: stepSize: .*got 1.5/),
@@ -96,10 +96,10 @@ it('finds mistakes in norms, activations, initializers and layers with all other
   }).filter(({ path }) => path[0] === 'model');
   expect(found.map(({ text }) => text.replace(/^model\.(?:architecture|distiller)\./, ''))).toEqual([
     'backbone.normCfg GN: numGroups: expected a number, got nothing',
-    'backbone.normCfg GN: "numGroup" is no option; did you mean "numGroups"?',
-    expect.stringMatching(/^backbone\.initCfg\.0: "Kaimign" is no initializer; did you mean "Kaiming"/),
-    'backbone.initCfg.1.override Normal: "sdt" is no option; did you mean "std"?',
-    expect.stringMatching(/^connectors\.a\.actCfg LeakyReLU: "slope" is no option/),
+    'backbone.normCfg GN: unknown option "numGroup"; did you mean "numGroups"?',
+    expect.stringMatching(/^backbone\.initCfg\.0: unknown initializer "Kaimign"; did you mean "Kaiming"/),
+    'backbone.initCfg.1.override Normal: unknown option "sdt"; did you mean "std"?',
+    expect.stringMatching(/^connectors\.a\.actCfg LeakyReLU: unknown option "slope"/),
     expect.stringMatching(/^connectors\.b TorchNNConnector: moduleArgs: inFeatures: expected an integer, got 2\.5/),
     'connectors.b TorchNNConnector: moduleArgs: outFeatures: expected a number, got nothing',
     'connectors.c.layer Conv2d: inChannels: expected a multiple of the 2 groups, got 3',

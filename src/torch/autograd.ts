@@ -5,9 +5,10 @@ import type { DType } from './dtype.ts';
 import { during } from './modes.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
-import { tapeFor } from './tape.ts';
+import { callBufferFor } from './call-buffer.ts';
 import { liveHandle, Tensor } from './tensor.ts';
 
+/** Options of {@link backward}. */
 export interface BackwardOptions {
   /** Keep the graph for another backward. Default: the value of `createGraph`. */
   retainGraph?: boolean;
@@ -17,35 +18,40 @@ export interface BackwardOptions {
   inputs?: readonly Tensor[];
 }
 
-/** Writes lists of tensors on the tape, each as a count and handles (0 for none). All are read before the first is written. */
+/** Writes lists of tensors on the call buffer, each as a count and handles (0 for none). All are read before the first is written. */
 export function writeLists(...lists: (readonly (Tensor | null)[])[]): void {
   const handles = lists.map((list) => Array.from(list, (item) => (item === null ? 0 : liveHandle(item))));
   let at = 0;
   for (const list of handles) {
-    const tape = tapeFor(at, list.length + 1);
-    tape[at++] = list.length;
-    for (const handle of list) tape[at++] = handle;
+    const buffer = callBufferFor(at, list.length + 1);
+    buffer[at++] = list.length;
+    for (const handle of list) buffer[at++] = handle;
   }
 }
 
 /** @throws {RetortError} unless it is a list of tensors (or null, where `orNull`). */
 function requireTensors(where: string, list: unknown, orNull = false): void {
   if (!Array.isArray(list)) {
-    throw new RetortError(`${where}: a list of tensors was expected, got ${describeValue(list)}`, {
+    throw new RetortError(`${where}: expected a list of tensors, got ${describeValue(list)}`, {
       help: 'put a single one in brackets: [x]',
     });
   }
   for (const [i, item] of list.entries()) {
     if (item instanceof Tensor || (orNull && item === null)) continue;
-    throw new RetortError(
-      `${where}[${i}]: a tensor${orNull ? ' or null' : ''} was expected, got ${describeValue(item)}`,
-    );
+    throw new RetortError(`${where}[${i}]: expected a tensor${orNull ? ' or null' : ''}, got ${describeValue(item)}`);
   }
 }
 
 /**
  * Accumulates the gradients of `roots` into the `grad` of every leaf that requires one.
  * @param gradients one per root, of its shape; may be left out (null) for scalars.
+ * @throws {RetortError} for what is not a list of tensors, and `engine` where a root requires no gradient or the graph is gone.
+ *
+ * @example
+ * ```ts
+ * const x = tensor([1, 2], { requiresGrad: true });
+ * backward([x.square().sum()]); // x.grad is [2, 4]
+ * ```
  */
 export function backward(
   roots: readonly Tensor[],
@@ -60,10 +66,13 @@ export function backward(
   native().backward(retainGraph, createGraph);
 }
 
+/** Options of {@link grad}. */
 export interface GradOptions {
   /** Weights of the outputs, of their shapes. Default: ones, for scalars. */
   gradOutputs?: readonly (Tensor | null)[];
+  /** Keep the graph for another backward. Default: the value of `createGraph`. */
   retainGraph?: boolean;
+  /** Record the backward itself, for gradients of gradients. Default false. */
   createGraph?: boolean;
   /** Give null for an input the outputs do not depend on, instead of an error. Default false. */
   allowUnused?: boolean;
@@ -103,7 +112,7 @@ export function clearGrads(tensors: readonly Tensor[]): void {
 }
 
 function readHandles(at: number, count: number): (Tensor | null)[] {
-  const handles = Array.from(tapeFor(0, count).subarray(at, at + count));
+  const handles = Array.from(callBufferFor(0, count).subarray(at, at + count));
   return handles.map((handle) => (handle === 0 ? null : new Tensor(handle)));
 }
 
@@ -114,7 +123,16 @@ function withGrad<T>(name: string, enabled: boolean, fn: () => T): T {
   });
 }
 
-/** Runs `fn` without recording operations for gradients. @throws {RetortError} when `fn` is asynchronous. */
+/**
+ * Runs `fn` without recording operations for gradients.
+ * @throws {RetortError} `async-function` when `fn` is asynchronous.
+ *
+ * @example
+ * ```ts
+ * const x = ones([2], { requiresGrad: true });
+ * const y = noGrad(() => x.mul(2)); // y.requiresGrad is false
+ * ```
+ */
 export function noGrad<T>(fn: () => T): T {
   return withGrad('noGrad', false, fn);
 }
@@ -124,6 +142,7 @@ export function enableGrad<T>(fn: () => T): T {
   return withGrad('enableGrad', true, fn);
 }
 
+/** Whether operations are recorded for gradients now: true, unless inside {@link noGrad} or {@link inferenceMode}. */
 export function isGradEnabled(): boolean {
   return native().gradEnabled();
 }

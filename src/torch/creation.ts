@@ -5,10 +5,11 @@ import { integerRange, itemSize, requireDType } from './dtype.ts';
 import { native } from './native.ts';
 import { Operator } from './dispatch.ts';
 import { selectScope } from './scope.ts';
-import { tapeFor } from './tape.ts';
+import { callBufferFor } from './call-buffer.ts';
 import type { Nested, TypedArray } from './tensor.ts';
 import { showShape, Tensor } from './tensor.ts';
 
+/** Options of {@link tensor}. */
 export interface TensorOptions {
   /** Default: the nesting of the arrays; one dimension for a typed array. */
   shape?: readonly number[];
@@ -29,6 +30,13 @@ type Value = number | bigint | boolean;
  * dtypes round, and become infinite beyond their range. Into bool, all but 0 is true.
  * @throws {RetortError} when the arrays are ragged or hold something else, a value does not fit (it is named with its index), or
  * the shape does not hold the values.
+ *
+ * @example
+ * ```ts
+ * const x = tensor([[1, 2], [3, 4]]); // float32 (2, 2)
+ * const labels = tensor([3, 1], { dtype: 'int64' });
+ * const image = tensor(new Uint8Array(28 * 28), { shape: [1, 28, 28] });
+ * ```
  */
 export function tensor(
   values: Nested | TypedArray | Uint8ClampedArray | readonly Nested[],
@@ -40,7 +48,7 @@ export function tensor(
   const shape = options.shape ?? source.shape;
   if (requireShape('tensor', shape) !== source.values.length) {
     throw new RetortError(
-      `tensor: shape ${showShape(shape)} does not hold ${source.values.length} values (of shape ${showShape(source.shape)})`,
+      `tensor: shape: ${showShape(shape)} does not hold ${source.values.length} values (of shape ${showShape(source.shape)})`,
     );
   }
   const dtype = options.dtype ?? source.dtype;
@@ -64,19 +72,19 @@ const cast = new Operator('to');
 export function tensorFromBytes(bytes: Uint8Array, dtype: DType, shape: readonly number[]): Tensor {
   requireDType(dtype, 'tensorFromBytes: dtype');
   if (!ArrayBuffer.isView(bytes) || elementType(bytes) !== 'Uint8Array') {
-    throw new RetortError(`tensorFromBytes: bytes: a Uint8Array was expected, got ${describeValue(bytes)}`, {
+    throw new RetortError(`tensorFromBytes: bytes: expected a Uint8Array, got ${describeValue(bytes)}`, {
       help: 'new Uint8Array(view.buffer, view.byteOffset, view.byteLength) shows the bytes of another view',
     });
   }
   const expected = requireShape('tensorFromBytes', shape) * itemSize(dtype);
   if (bytes.byteLength !== expected) {
     throw new RetortError(
-      `tensorFromBytes: ${dtype}${showShape(shape)} takes ${expected} bytes, got ${bytes.byteLength}`,
+      `tensorFromBytes: bytes: expected ${expected} for ${dtype}${showShape(shape)}, got ${bytes.byteLength}`,
     );
   }
   const wrong = dtype === 'bool' ? bytes.findIndex((byte) => byte > 1) : -1;
   if (wrong >= 0) {
-    throw new RetortError(`tensorFromBytes: bytes[${wrong}]: a bool is 0 or 1, got ${bytes[wrong]}`, {
+    throw new RetortError(`tensorFromBytes: bytes[${wrong}]: expected 0 or 1 for a bool, got ${bytes[wrong]}`, {
       help: "take them as uint8, and compare: tensorFromBytes(bytes, 'uint8', shape).ne(0)",
     });
   }
@@ -88,11 +96,11 @@ function fromData(bytes: Uint8Array, dtype: DType, shape: readonly number[]): Te
   // Memory shared between threads is copied first: the addon takes plain memory only.
   const own = bytes.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes);
   selectScope();
-  const tape = tapeFor(0, shape.length + 1);
-  tape[0] = shape.length;
-  shape.forEach((size, i) => (tape[1 + i] = size));
+  const buffer = callBufferFor(0, shape.length + 1);
+  buffer[0] = shape.length;
+  shape.forEach((size, i) => (buffer[1 + i] = size));
   native().fromBytes(own, requireDType(dtype, 'dtype'));
-  return new Tensor(tape[0]);
+  return new Tensor(buffer[0]);
 }
 
 /** libtorch's operators take at most this many dimensions; arrays nested deeper are circular, or a mistake. */
@@ -101,15 +109,15 @@ const mostDimensions = 64;
 /** The number of elements of a shape. @throws {RetortError} unless it is a list of sizes. */
 function requireShape(where: string, shape: readonly number[]): number {
   if (!Array.isArray(shape)) {
-    throw new RetortError(`${where}: shape: a list of sizes was expected, got ${describeValue(shape)}`);
+    throw new RetortError(`${where}: shape: expected a list of sizes, got ${describeValue(shape)}`);
   }
   if (shape.length > mostDimensions) {
-    throw new RetortError(`${where}: shape: at most ${mostDimensions} dimensions were expected, got ${shape.length}`);
+    throw new RetortError(`${where}: shape: expected at most ${mostDimensions} dimensions, got ${shape.length}`);
   }
   let count = 1;
   for (const [i, size] of (shape as readonly number[]).entries()) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw new RetortError(`${where}: shape[${i}]: an integer of at least 0 was expected, got ${describeValue(size)}`);
+      throw new RetortError(`${where}: shape[${i}]: expected an integer of at least 0, got ${describeValue(size)}`);
     }
     count *= size;
   }
@@ -120,7 +128,7 @@ function requireOptions(options: TensorOptions): void {
   const prototype: unknown =
     typeof options === 'object' && options !== null ? Object.getPrototypeOf(options) : undefined;
   if (prototype !== Object.prototype && prototype !== null) {
-    throw new RetortError(`tensor: options: an object was expected, got ${describeValue(options)}`, {
+    throw new RetortError(`tensor: options: expected an object, got ${describeValue(options)}`, {
       help: "options are named: tensor(values, { dtype: 'int64' })",
     });
   }
@@ -174,7 +182,7 @@ function fromNested(values: Nested): Source {
   const shape: number[] = [];
   for (let inner: Nested | undefined = values; Array.isArray(inner); inner = inner[0]) {
     if (shape.push(inner.length) > mostDimensions) {
-      throw new RetortError(`tensor: the arrays are nested deeper than ${mostDimensions} dimensions`, {
+      throw new RetortError(`tensor: values: the arrays are nested deeper than ${mostDimensions} dimensions`, {
         help: 'does an array contain itself?',
       });
     }
@@ -190,10 +198,10 @@ function collect(value: Nested, depth: number, shape: readonly number[], into: V
   if (depth === shape.length) {
     if (Array.isArray(value)) throw ragged(depth, 'a number', `an array of ${value.length}`);
     if (typeof value !== 'number' && typeof value !== 'bigint' && typeof value !== 'boolean') {
-      const at = place(into.length, shape);
+      const at = valueAt(into.length, shape);
       const isTensor = (value as unknown) instanceof Tensor;
       throw new RetortError(
-        `tensor: ${at}: a number, bigint or boolean was expected, got ${describeValue(value)}`,
+        `tensor: ${at}: expected a number, bigint or boolean, got ${describeValue(value)}`,
         isTensor ? { help: 'clone() copies a tensor, stack([...]) puts several together' } : {},
       );
     }
@@ -205,14 +213,14 @@ function collect(value: Nested, depth: number, shape: readonly number[], into: V
   for (const item of value) collect(item, depth + 1, shape, into);
 }
 
-function ragged(depth: number, expected: string, came: string): RetortError {
+function ragged(depth: number, expected: string, got: string): RetortError {
   return new RetortError(
-    `tensor: the nested arrays are ragged: at depth ${depth}, ${expected} was expected, got ${came}`,
+    `tensor: values: the nested arrays are ragged: at depth ${depth}, expected ${expected}, got ${got}`,
   );
 }
 
 /** `values[1][0]`: where the element of that number stands. */
-function place(index: number, shape: readonly number[]): string {
+function valueAt(index: number, shape: readonly number[]): string {
   let rest = index;
   const at = shape.toReversed().map((size) => {
     const here = rest % size;
@@ -235,7 +243,7 @@ function converted({ values, stored, shape }: Source, dtype: DType): { data: Typ
       // NaN fails both comparisons; a number and a bigint compare exactly.
       if (!(whole >= low && whole <= high)) {
         throw new RetortError(
-          `tensor: ${place(i, shape)}: ${value} does not fit ${dtype}, which holds ${low} to ${high}`,
+          `tensor: ${valueAt(i, shape)}: ${value} does not fit ${dtype}, which holds ${low} to ${high}`,
           {
             help: 'name a dtype that holds it (int64, float32), or clamp the values first',
           },

@@ -1,6 +1,7 @@
 // Operators: overloads, options, defaults, lists, results, and the errors of wrong calls.
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { callOperator, cat, Generator, manualSeed, ones, ops, rand, randn, tensor, zeros } from './index.ts';
 
 describe('overloads', () => {
@@ -57,7 +58,7 @@ describe('overloads', () => {
     expect(tensor([0n]).add(big).data()).toEqual(BigInt64Array.of(big));
   });
 
-  it('lists longer than the tape make it grow', () => {
+  it('lists longer than the call buffer make it grow', () => {
     const many = Array.from({ length: 10_000 }, () => tensor([1]));
     expect(ops.stack(many).sum().item()).toBe(10_000);
     for (const one of many) one.dispose();
@@ -67,36 +68,40 @@ describe('overloads', () => {
     const [a, b] = [tensor([1]), tensor([2])];
     callOperator('_foreach_mul_', [[a, b], 3]);
     expect([a.item(), b.item()]).toEqual([3, 6]);
-    expect(() => callOperator('no_such', [])).toThrow(/has no operator "no_such"/);
+    expect(() => callOperator('no_such', [])).toThrow(refusal('unknown-name', 'no_such'));
   });
 });
 
 describe('errors', () => {
   it('name the operator, the arguments with shapes and dtypes, and what it takes', () => {
     const x = ones([2, 3]);
-    expect(() => x.matmul(ones([2, 3]))).toThrow(/^matmul\(self: Float\[2, 3\], other: Float\[2, 3\]\): mat1 and mat2/);
-    expect(() => x.add('1' as never)).toThrow(/add: no overload takes \(float32\[2, 3\], "1"\)/);
-    expect(() => x.add('1' as never)).toThrow(/add\(self: Tensor, other: Tensor, \{ alpha\?: Scalar \}\)/);
-    expect(() => x.sum({ dmi: 0 } as never)).toThrow(/no overload takes/);
-    expect(() => x.reshape([7])).toThrow(/shape '\[7\]' is invalid for input of size 6/);
-    expect(() => zeros([2.5])).toThrow(/no overload/);
+    expect(() => x.matmul(ones([2, 3]))).toThrow(
+      refusal('engine', 'matmul(self: Float[2, 3], other: Float[2, 3])', 'mat1'),
+    );
+    expect(() => x.add('1' as never)).toThrow(refusal('invalid-argument', 'add', '(float32[2, 3], "1")'));
+    expect(() => x.add('1' as never)).toThrow(
+      refusal('invalid-argument', 'add(self: Tensor, other: Tensor, { alpha?: Scalar })'),
+    );
+    expect(() => x.sum({ dmi: 0 } as never)).toThrow(refusal('invalid-argument', 'sum', 'dmi'));
+    expect(() => x.reshape([7])).toThrow(refusal('engine', '[7]', '6'));
+    expect(() => zeros([2.5])).toThrow(refusal('invalid-argument', 'zeros', '2.5'));
   });
 
   it('a device that is not there is an error like any other', () => {
     expect(() => ones([2]).to({ device: 'cuda:7' })).toThrow(/cuda/i);
-    expect(() => ones([2]).to({ device: 'gpu' as never })).toThrow(/to: no overload takes/);
+    expect(() => ones([2]).to({ device: 'gpu' as never })).toThrow(refusal('invalid-argument', 'to', 'gpu'));
     expect(ones([2], { device: 'meta' }).add(1).device).toBe('meta');
-    expect(() => ones([2], { device: 'meta' }).add(ones([2]))).toThrow(/add/);
+    expect(() => ones([2], { device: 'meta' }).add(ones([2]))).toThrow(refusal('engine', 'add'));
   });
 
   it('show nothing of C++', () => {
     expect(() => ones([2]).matmul(ones([3]))).not.toThrow(/frame #|\.cpp|Exception raised/);
-    expect(() => ones([2]).matmul(ones([3]))).toThrow(/^matmul/);
+    expect(() => ones([2]).matmul(ones([3]))).toThrow(refusal('engine', 'matmul'));
   });
 
   it('out of memory is an error like any other', () => {
-    expect(() => zeros([1_000_000, 1_000_000])).toThrow(/out of memory: 3725\.3 GiB were asked for/);
-    expect(() => zeros([2 ** 40, 2 ** 40])).toThrow(/zeros/);
+    expect(() => zeros([1_000_000, 1_000_000])).toThrow(refusal('out-of-memory', 'out of memory', '3725.3 GiB'));
+    expect(() => zeros([2 ** 40, 2 ** 40])).toThrow(refusal('engine', 'zeros'));
     expect(ones([2]).sum().item()).toBe(2);
   });
 });
@@ -114,7 +119,7 @@ describe('random numbers', () => {
     const next = randn([3], { generator: a }).toArray();
     a.setState(state);
     expect(randn([3], { generator: a }).toArray()).toEqual(next);
-    expect(() => manualSeed(1.5)).toThrow(/seed must be an integer/);
+    expect(() => manualSeed(1.5)).toThrow(refusal('invalid-argument', 'manualSeed', 'seed', '1.5'));
   });
 
   it('generators go with their objects, and their places are used again', () => {

@@ -9,7 +9,7 @@ import { checkOf } from './guards.ts';
 import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
-import { tapeFor } from './tape.ts';
+import { callBufferFor } from './call-buffer.ts';
 import { showShape, Tensor } from './tensor.ts';
 
 interface Overload {
@@ -75,9 +75,7 @@ export class Operator {
   private copied(list: readonly unknown[]): unknown[] {
     const count = list.length;
     if (count > longestList) {
-      throw new RetortError(
-        `${camelCase(this.name)}: a list of at most ${longestList} was expected, got one of ${count}`,
-      );
+      throw new RetortError(`${camelCase(this.name)}: expected a list of at most ${longestList} items, got ${count}`);
     }
     const copy: unknown[] = [];
     for (let i = 0; i < count; i++) copy.push(list[i]);
@@ -214,7 +212,7 @@ function run(call: Call, overload: Overload, first: unknown, options: Record<str
   if (overload.returnsSelf) return first;
   const { returns } = overload;
   if (returns.length === 1 && returns[0] === Kind.Tensor) {
-    const result = new Tensor(tapeFor(0, 0)[0]!);
+    const result = new Tensor(callBufferFor(0, 0)[0]!);
     return options !== undefined && overload.factory && options['requiresGrad'] === true
       ? result.requiresGrad_()
       : result;
@@ -230,12 +228,12 @@ function run(call: Call, overload: Overload, first: unknown, options: Record<str
 }
 
 function decode(kind: number, at: number): [unknown, number] {
-  const tape = tapeFor(0, 0);
-  const first = tape[at]!;
+  const buffer = callBufferFor(0, 0);
+  const first = buffer[at]!;
   if (kind === Kind.Tensor) return [first === 0 ? null : new Tensor(first), at + 1];
   if (kind === Kind.Bool) return [first === 1, at + 1];
   if (kind !== Kind.TensorList && kind !== Kind.IntList) return [first, at + 1];
-  const numbers = Array.from(tape.subarray(at + 1, at + 1 + first));
+  const numbers = Array.from(buffer.subarray(at + 1, at + 1 + first));
   return [kind === Kind.IntList ? numbers : numbers.map((handle) => new Tensor(handle)), at + 1 + first];
 }
 

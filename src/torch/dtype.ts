@@ -27,6 +27,7 @@ const memoryFormats = { contiguous: 0, preserve: 1, channels_last: 2, channels_l
 export type MemoryFormat = keyof typeof memoryFormats;
 
 const layouts = { strided: 0, sparse: 1, sparse_csr: 2 } as const;
+/** How a tensor's elements are stored. */
 export type Layout = keyof typeof layouts;
 
 const deviceTypes: Readonly<Record<string, number>> = { cpu: 0, cuda: 1, meta: 14 };
@@ -53,7 +54,7 @@ function lookup(table: Readonly<Record<string, number>>, name: string): number |
   return Object.hasOwn(table, name) ? table[name] : undefined;
 }
 
-/** libtorch's number of a dtype, or undefined where the name is none. */
+/** libtorch's number of a dtype, or undefined for an unknown name. */
 export function dtypeNumber(name: string): number | undefined {
   return lookup(dtypeNumbers, name);
 }
@@ -64,16 +65,16 @@ export function requireDType(name: string, argument: string): number {
   if (number !== undefined) return number;
   const known = Object.keys(dtypeNumbers);
   if (typeof name === 'string')
-    throw new RetortError(`${argument}: "${name}" is not a dtype; ${didYouMean(name, known)}`, {
+    throw new RetortError(`${argument}: unknown dtype "${name}"; ${didYouMean(name, known)}`, {
       code: 'unknown-name',
     });
-  throw new RetortError(`${argument}: a dtype was expected, got ${describeValue(name)}; ${didYouMean('', known)}`);
+  throw new RetortError(`${argument}: expected a dtype, got ${describeValue(name)}; ${didYouMean('', known)}`);
 }
 
 export function dtypeName(number: number): DType {
   const name = dtypeNames.get(number);
   if (name === undefined)
-    throw new RetortError(`libtorch's element type ${number} has no name here`, { code: 'unsupported' });
+    throw new RetortError(`Retort does not support libtorch's element type ${number}`, { code: 'unsupported' });
   return name;
 }
 

@@ -1,11 +1,12 @@
 // Arguments: user code that runs while they are read, numbers that do not fit, what is not options, lists of a wrong length.
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { callOperator, cat, full, memory, ones, ops, tensor, tidy, zeros } from './index.ts';
 import type { Tensor } from './index.ts';
 
 describe('code of a user that runs while arguments are read', () => {
-  /** Uses the engine in all the ways that write on the tape. */
+  /** Uses the engine in all the ways that write on the call buffer. */
   function busy(): void {
     tidy(() => {
       const x = tensor([[1, 2, 3]]);
@@ -52,7 +53,7 @@ describe('code of a user that runs while arguments are read', () => {
         return 2;
       },
     });
-    expect(() => zeros(shrinking)).toThrow(/zeros: no overload takes/);
+    expect(() => zeros(shrinking)).toThrow(refusal('invalid-argument', 'zeros'));
     const growing: Tensor[] = [];
     Object.defineProperty(growing, 0, {
       get() {
@@ -70,7 +71,7 @@ describe('code of a user that runs while arguments are read', () => {
     });
     const call = (): unknown => callOperator('upsample_bilinear2d', [ones([1, 1, 4, 4]), null, false, list]);
     expect((call() as Tensor).shape).toEqual([1, 1, 32, 32]); // the scale is 8
-    expect(call).toThrow(/^upsampleBilinear2d: a list of at most 33554432 was expected, got one of 500000000/);
+    expect(call).toThrow(refusal('invalid-argument', 'upsampleBilinear2d', '33554432', '500000000'));
     expect(ones([2]).sum().item()).toBe(2);
   });
 
@@ -97,7 +98,7 @@ describe('code of a user that runs while arguments are read', () => {
   });
 });
 
-describe('results and shapes longer than the tape', () => {
+describe('results and shapes longer than the call buffer', () => {
   it('thousands of results come at once', () => {
     const before = memory().tensors;
     const sums = tidy(() => {
@@ -123,24 +124,24 @@ describe('integers', () => {
   it('beyond int64 are refused by name, in every kind of argument', () => {
     const x = ones([2, 3]);
     expect(() => full([1], 2n ** 64n, { dtype: 'int64' })).toThrow(
-      /^full: value: 18446744073709551616 does not fit int64/,
+      refusal('engine', 'full', 'value', '18446744073709551616', 'int64'),
     );
-    expect(() => full([1], 2n ** 63n)).toThrow(/fillValue/);
-    expect(() => full([1], -(2n ** 63n) - 1n)).toThrow(/fillValue/);
-    expect(() => x.add(2n ** 70n)).toThrow(/^add: other/);
-    expect(() => x.sum((2n ** 64n) as never)).toThrow(/^sum: dim/);
-    expect(() => x.select(0, 2n ** 64n)).toThrow(/^select: index/);
-    expect(() => x.select(0, 1e19)).toThrow(/^select: index/);
-    expect(() => zeros([(2n ** 64n) as never])).toThrow(/^zeros: size/);
-    expect(() => zeros([1e30])).toThrow(/^zeros: size/);
+    expect(() => full([1], 2n ** 63n)).toThrow(refusal('invalid-argument', 'fillValue'));
+    expect(() => full([1], -(2n ** 63n) - 1n)).toThrow(refusal('invalid-argument', 'fillValue'));
+    expect(() => x.add(2n ** 70n)).toThrow(refusal('invalid-argument', 'add', 'other', 'int64'));
+    expect(() => x.sum((2n ** 64n) as never)).toThrow(refusal('invalid-argument', 'sum', 'dim', 'int64'));
+    expect(() => x.select(0, 2n ** 64n)).toThrow(refusal('invalid-argument', 'select', 'index', 'int64'));
+    expect(() => x.select(0, 1e19)).toThrow(refusal('invalid-argument', 'select', 'index', 'int64'));
+    expect(() => zeros([(2n ** 64n) as never])).toThrow(refusal('invalid-argument', 'zeros', 'size', 'int64'));
+    expect(() => zeros([1e30])).toThrow(refusal('invalid-argument', 'zeros', 'size', 'int64'));
     expect(() =>
       callOperator('_foreach_add', [
         [x, x],
         [1, 2n ** 64n],
       ]),
-    ).toThrow(/_foreachAdd: scalars/);
-    expect(() => x.clamp({ min: 2n ** 64n })).toThrow(/^clamp: min/);
-    expect(() => zeros([(10n ** 5000n) as never])).toThrow(/size: an integer/);
+    ).toThrow(refusal('invalid-argument', '_foreachAdd', 'scalars', 'int64'));
+    expect(() => x.clamp({ min: 2n ** 64n })).toThrow(refusal('invalid-argument', 'clamp', 'min', 'int64'));
+    expect(() => zeros([(10n ** 5000n) as never])).toThrow(refusal('invalid-argument', 'size', 'int64', 'beyond 1e40'));
   });
 
   it('up to its ends are exact, alone and in lists', () => {
@@ -149,8 +150,8 @@ describe('integers', () => {
     const x = tensor([0n, 1n]);
     const [a] = callOperator('_foreach_add', [[x], [2n ** 62n + 1n]]) as Tensor[];
     expect(a!.data()).toEqual(BigInt64Array.of(2n ** 62n + 1n, 2n ** 62n + 2n));
-    expect(() => ones([4]).reshape([(2n ** 53n + 1n) as never, 4])).toThrow(/9007199254740993/);
-    expect(() => ones([4]).reshape([4, (2n ** 53n + 1n) as never])).toThrow(/9007199254740993/);
+    expect(() => ones([4]).reshape([(2n ** 53n + 1n) as never, 4])).toThrow(refusal('engine', '9007199254740993'));
+    expect(() => ones([4]).reshape([4, (2n ** 53n + 1n) as never])).toThrow(refusal('engine', '9007199254740993'));
   });
 
   it('of a float argument stay floats, whole or not', () => {
@@ -161,32 +162,32 @@ describe('integers', () => {
     expect(ones([1], { dtype: 'float64' }).add(9.25e18).item()).toBe(9.25e18);
     const [a] = callOperator('_foreach_mul', [[ones([1], { dtype: 'float64' })], [9.3e18]]) as Tensor[];
     expect(a!.item()).toBe(9.3e18);
-    expect(() => ops.layerNorm(ones([2]), [2], { eps: (10n ** 400n) as never })).toThrow(/^layerNorm: eps: the bigint/);
+    expect(() => ops.layerNorm(ones([2]), [2], { eps: (10n ** 400n) as never })).toThrow(
+      refusal('invalid-argument', 'layerNorm', 'eps'),
+    );
   });
 });
 
 describe('the last argument', () => {
   it('is options only where it is a plain object', () => {
     const x = ones([2]);
-    expect(() => x.sum(Promise.resolve(0) as never)).toThrow(
-      /^sum: no overload takes \(.*a promise[^]*did you forget an await/,
-    );
-    expect(() => cat([Promise.resolve(x)] as never)).toThrow(/did you forget an await/);
+    expect(() => x.sum(Promise.resolve(0) as never)).toThrow(refusal('invalid-argument', 'sum'));
+    expect(() => cat([Promise.resolve(x)] as never)).toThrow(refusal('invalid-argument', 'cat', 'a promise', 'await'));
     expect(() => ops.softmax(x, 0, new Map([['dtype', 'float64']]) as never)).toThrow(
-      /^softmax: no overload takes \(.*a Map/,
+      refusal('invalid-argument', 'softmax', 'Map'),
     );
-    expect(() => x.sum(new Int32Array(0) as never)).toThrow(/an Int32Array/);
-    expect(() => x.sum(new Set([1]) as never)).toThrow(/a Set/);
-    expect(() => x.sum(new Date() as never)).toThrow(/a Date/);
+    expect(() => x.sum(new Int32Array(0) as never)).toThrow(refusal('invalid-argument', 'Int32Array'));
+    expect(() => x.sum(new Set([1]) as never)).toThrow(refusal('invalid-argument', 'Set'));
+    expect(() => x.sum(new Date() as never)).toThrow(refusal('invalid-argument', 'Date'));
     expect(() =>
       x.sum(
         new (class Options {
           dim = 0;
         })() as never,
       ),
-    ).toThrow(/an Options/);
-    expect(() => x.sum((() => 0) as never)).toThrow(/a function/);
-    expect(() => x.sum(Object.create({ dim: 0 }) as never)).toThrow(/no overload takes/);
+    ).toThrow(refusal('invalid-argument', 'Options'));
+    expect(() => x.sum((() => 0) as never)).toThrow(refusal('invalid-argument', 'a function'));
+    expect(() => x.sum(Object.create({ dim: 0 }) as never)).toThrow(refusal('invalid-argument', 'sum'));
     expect(x.sum({}).item()).toBe(2);
     expect(x.sum(Object.assign(Object.create(null), { dim: 0 })).item()).toBe(2);
   });
@@ -194,10 +195,10 @@ describe('the last argument', () => {
   it('that refers to itself is an error of ours', () => {
     const circle: unknown[] = [];
     circle.push(circle, { circle });
-    expect(() => ones([2]).sum(circle as never)).toThrow(/^sum: no overload takes \(float32\[2\], \[\[/);
+    expect(() => ones([2]).sum(circle as never)).toThrow(refusal('invalid-argument', 'sum', 'float32[2], [['));
     const options: Record<string, unknown> = {};
     options['dim'] = options;
-    expect(() => ones([2]).sum(options as never)).toThrow(/^sum: no overload takes/);
+    expect(() => ones([2]).sum(options as never)).toThrow(refusal('invalid-argument', 'sum'));
   });
 });
 
@@ -234,10 +235,10 @@ describe('lists of a given length', () => {
       ['conv2d: stride', () => ops.conv2d(x, ones([1, 1, 1, 1]), { stride: [1, 1, 1] })],
     ];
     for (const [start, call] of refused) {
-      expect(call, start).toThrow(new RegExp(`^${start}: a list of \\d was expected`));
+      expect(call, start).toThrow(refusal('invalid-argument', `${start}: expected a list of `));
     }
     expect(() => callOperator('native_layer_norm_backward', [x, x, [3], x, x, null, null, [true]])).toThrow(
-      /outputMask: a list of 3 was expected, got a list of 1/,
+      refusal('invalid-argument', 'outputMask', '3', '1'),
     );
   });
 

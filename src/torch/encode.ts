@@ -1,12 +1,12 @@
 // Writes the arguments of one call as tagged numbers.
 //
 // Reading a value may run a user's code: a getter among the options, a proxy, an element of an array. That code may call
-// operators itself. So what is read is gathered in memory of the call's own, and copied to the tape when all is there.
+// operators itself. So what is read is gathered in memory of the call's own, and copied to the call buffer when all is there.
 import { describeValue } from '../errors.ts';
 import { deviceNumbers, dtypeNumber, layoutNumber, memoryFormatNumber } from './dtype.ts';
 import type { NativeArgument } from './native.ts';
 import { Generator } from './random.ts';
-import { Tag, tapeFor, textNumber } from './tape.ts';
+import { Tag, callBufferFor, textNumber } from './call-buffer.ts';
 import { disposedError, Tensor } from './tensor.ts';
 
 /** How an argument travels; the same numbers as in native/operators.h. */
@@ -50,7 +50,7 @@ function fitsInt64(value: number | bigint): boolean {
 }
 
 const outside = (value: number | bigint): string =>
-  `an integer from -2^63 to 2^63 - 1 (int64) was expected, got ${describeValue(value)}`;
+  `expected an integer from -2^63 to 2^63 - 1 (int64), got ${describeValue(value)}`;
 
 /** The arguments of one call, while they are gathered. */
 export class Call {
@@ -86,11 +86,11 @@ export class Call {
     return this.addValue(spec, value);
   }
 
-  /** Puts all on the tape. Nothing may come between this and the call. */
+  /** Puts all on the call buffer. Nothing may come between this and the call. */
   commit(): void {
     const { numbers, length } = this;
-    const tape = tapeFor(0, length);
-    for (let i = 0; i < length; i++) tape[i] = numbers[i]!;
+    const buffer = callBufferFor(0, length);
+    for (let i = 0; i < length; i++) buffer[i] = numbers[i]!;
   }
 
   private addValue(spec: Argument, value: unknown): boolean {
@@ -110,10 +110,10 @@ export class Call {
       case Kind.MemoryFormat:
         return this.addName(memoryFormatNumber, value);
       case Kind.Device: {
-        const place = typeof value === 'string' ? deviceNumbers(value) : undefined;
-        if (place === undefined) return false;
-        this.tagged(Tag.Place, place[0]);
-        this.put(place[1]);
+        const device = typeof value === 'string' ? deviceNumbers(value) : undefined;
+        if (device === undefined) return false;
+        this.tagged(Tag.Device, device[0]);
+        this.put(device[1]);
         return true;
       }
       case Kind.Generator:
@@ -163,7 +163,9 @@ export class Call {
     if (typeof value === 'number') return this.put(value);
     if (typeof value !== 'bigint') return false;
     const float = Number(value);
-    return Number.isFinite(float) ? this.put(float) : this.refuse(spec, 'the bigint is larger than any float64');
+    return Number.isFinite(float)
+      ? this.put(float)
+      : this.refuse(spec, 'expected a number within float64, got a larger bigint');
   }
 
   private addHandle(item: unknown): boolean {
@@ -213,7 +215,7 @@ export class Call {
     if (size < 2 || count === size || (count === 0 && spec.maybeEmpty)) return true;
     if (count !== 1 || !repeats) {
       const orOne = repeats ? ', or one number for all' : '';
-      return this.refuse(spec, `a list of ${size} was expected${orOne}, got a list of ${count}`);
+      return this.refuse(spec, `expected a list of ${size}${orOne}, got a list of ${count}`);
     }
     this.numbers[start - 1] = size;
     const end = this.length;
@@ -232,7 +234,7 @@ export class Call {
       grown.set(this.numbers);
       this.numbers = grown;
       // Now, while the arguments are held: a collection between the last of them and the call could free one.
-      tapeFor(0, grown.length);
+      callBufferFor(0, grown.length);
     }
     this.numbers[this.length++] = value;
     return true;

@@ -1,9 +1,10 @@
-// What libtorch says about mistakes that people make, with the way out; and nothing of its C++.
+// What libtorch says about mistakes that people make, with help; and nothing of its C++.
 import { describe, expect, it } from 'vitest';
 
 import { RetortError } from '../errors.ts';
 import { BatchNorm2d, Conv2d, Linear, Sequential } from '../nn/index.ts';
-import { engineInfo, grad, inferenceMode, ops, setData, tensor, tidy } from './index.ts';
+import { engineInfo, grad, inferenceMode, ops, tensor, tidy } from './index.ts';
+import { setData } from './internal.ts';
 import type { DType, Tensor } from './index.ts';
 import { engineError } from './engine-errors.ts';
 
@@ -103,7 +104,7 @@ const mistakes: [what: string, make: () => unknown, way: RegExp, not2?: 'compute
   [
     'images of other channels',
     () => ops.conv2d(ones([1, 3, 4, 4]), ones([2, 4, 3, 3])),
-    /inChannels: 3, or bring images of 4 channels/,
+    /inChannels: 3, or use images of 4 channels/,
   ],
   ['an image without a batch', () => ops.conv2d(ones([4, 4]), ones([2, 4, 3, 3])), /unsqueeze\(0\)/],
   [

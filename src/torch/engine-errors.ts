@@ -1,7 +1,8 @@
-// What libtorch says, as our error: without its C++, and with the way out where people usually meet it.
+// What libtorch says, as our error: without its C++, and with help for what people usually meet.
 import { RetortError } from '../errors.ts';
+import type { RetortErrorCode } from '../errors.ts';
 
-/** A sentence of libtorch, and the way out; a function gets what the pattern matched and the whole message. */
+/** A sentence of libtorch, and the help for it; a function gets what the pattern matched and the whole message. */
 type Way = readonly [RegExp, string | ((match: RegExpMatchArray, message: string) => string)];
 
 /** libtorch's names of element types, as it prints them in calls and in C++. */
@@ -96,8 +97,8 @@ const ways: readonly Way[] = [
   ],
   [
     /to have (\d+) channels, but got (\d+) channels/,
-    ([, wanted, came]) =>
-      `images are (N, C, H, W): make the layer with inChannels: ${came}, or bring images of ${wanted} channels`,
+    ([, wanted, given]) =>
+      `images are (N, C, H, W): make the layer with inChannels: ${given}, or use images of ${wanted} channels`,
   ],
   [
     /Expected \dD \(unbatched\) or \dD \(batched\) input|input_size equals to \d/,
@@ -105,11 +106,11 @@ const ways: readonly Way[] = [
   ],
   [
     /Kernel size can't be greater than actual input size|Output size is too small|Padding size should be less/,
-    'the image is too small at this place: use larger images, padding, or fewer strides before it',
+    'the image is too small at this layer: use larger images, padding, or fewer strides before it',
   ],
   [
     /running_mean should contain (\d+) elements not (\d+)/,
-    ([, came]) => `make the batch norm with numFeatures: ${came}, the channels of its input`,
+    ([, given]) => `make the batch norm with numFeatures: ${given}, the channels of its input`,
   ],
   [
     /Dimension out of range/,
@@ -198,15 +199,20 @@ const ways: readonly Way[] = [
   ],
 ];
 
-/** An error of libtorch as ours, with the way out where there is a usual one. */
+/** An error of libtorch as ours, with help where there is a usual remedy. */
 export function engineError(message: string): RetortError {
   const text = withoutCode(message.replace(/^aten::/, ''));
-  const code = /out of memory|allocate memory|alloc_cpu/i.test(text) ? 'out-of-memory' : 'engine';
+  const code = codeOf(text);
   for (const [pattern, way] of ways) {
     const match = pattern.exec(text);
     if (match !== null) return new RetortError(text, { code, help: typeof way === 'string' ? way : way(match, text) });
   }
   return new RetortError(text, { code });
+}
+
+function codeOf(text: string): RetortErrorCode {
+  if (/out of memory|allocate memory|alloc_cpu/i.test(text)) return 'out-of-memory';
+  return /this tensor was freed/.test(text) ? 'invalid-state' : 'engine';
 }
 
 /** Takes out what is about libtorch's own source: tables of kernels, places in files, where to report. */

@@ -108,7 +108,7 @@ function perChannel(given: Given, names: readonly string[]): string | undefined 
   if (shape === undefined) return undefined;
   const [, channels] = shape;
   if (channels === undefined || shape.includes(0))
-    return `an input (N, C, ...) without empty dimensions was expected, got ${shown(shape)}`;
+    return `expected an input (N, C, ...) without empty dimensions, got ${shown(shape)}`;
   for (const name of names) {
     const value = given(name);
     if (isTensor(value) && value.numel !== channels)
@@ -263,8 +263,8 @@ const guards: Readonly<Record<string, Guard>> = {
   // Division by a size that is 0
   native_channel_shuffle: (given) => {
     const [shape, groups] = [shapeOf(given('self')), given('groups')];
-    if (shape !== undefined && shape.length < 3) return `images (N, C, H, W) were expected, got ${shown(shape)}`;
-    if (shape?.includes(0) === true) return `images without empty dimensions were expected, got ${shown(shape)}`;
+    if (shape !== undefined && shape.length < 3) return `expected images (N, C, H, W), got ${shown(shape)}`;
+    if (shape?.includes(0) === true) return `expected images without empty dimensions, got ${shown(shape)}`;
     if (!isNumber(groups) || shape === undefined) return undefined;
     if (groups <= 0) return `groups must be positive, got ${groups}`;
     return shape[1]! % Number(groups) === 0 ? undefined : `groups must divide ${shape[1]} channels, got ${groups}`;

@@ -121,7 +121,7 @@ describe('a hook', () => {
           .sum()
           .item(),
       );
-      for (const part of ones([5000, 1]).unbind(0)) part.dispose(); // the tape grows meanwhile
+      for (const part of ones([5000, 1]).unbind(0)) part.dispose(); // the call buffer grows meanwhile
       noGrad(() => callOperator('atan2', [ones([2]), ones([2])])); // looked up for the first time
       return gradient.mul(2);
     });

@@ -39,14 +39,12 @@ export { mapLeaves } from './leaves.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';
 export { emptyCache, liveTensors, memory, resetPeakMemory } from './memory.ts';
 export type { LiveTensor, Memory } from './memory.ts';
-export { during, requireEnded } from './modes.ts';
-export type { Mode } from './modes.ts';
 export { callOperator, ops } from './operators.ts';
 export { groupFromEnvironment, joinFromEnvironment, joinProcessGroup, processGroup } from './process-group.ts';
 export type { ProcessGroup, ProcessGroupOptions, Reduction } from './process-group.ts';
 export { Generator, getRandomState, manualSeed, setRandomState } from './random.ts';
-export { currentScope, enterScope, escapeAll, exitScope, keep, moveToScope, tidy, tidyAsync } from './scope.ts';
-export { detached, detachedHandle, setData, Tensor, tensorsIn } from './tensor.ts';
+export { keep, tidy, tidyAsync } from './scope.ts';
+export { detached, Tensor, tensorsIn } from './tensor.ts';
 export type { HookHandle, Nested, TypedArray } from './tensor.ts';
 export { engineInfo, setThreads } from './threads.ts';
 

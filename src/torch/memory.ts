@@ -2,6 +2,7 @@
 import { dtypeName } from './dtype.ts';
 import { isLoaded, native } from './native.ts';
 
+/** What {@link memory} counts. */
 export interface Memory {
   /** Live tensors (handles; views count too). */
   tensors: number;
@@ -13,10 +14,12 @@ export interface Memory {
   cachedBytes: number;
 }
 
+/** How many tensors and bytes are alive, and the most there have been. Tensors are this thread's, bytes the process's. */
 export function memory(): Memory {
   return native().memory();
 }
 
+/** Starts `peakBytes` of {@link memory} anew from the bytes in use. */
 export function resetPeakMemory(): void {
   native().resetPeakMemory();
 }
@@ -26,7 +29,9 @@ export function emptyCache(): void {
   native().emptyCache();
 }
 
+/** A tensor that is alive. */
 export interface LiveTensor {
+  /** Its handle, a number that no other tensor has. */
   id: number;
   /** `float32[2, 3] made by aten::add.Tensor`. */
   description: string;

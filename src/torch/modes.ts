@@ -1,9 +1,11 @@
 // Modes: process-wide state that is one way while a function runs, and as before afterwards.
 import { RetortError } from '../errors.ts';
 
+/** How a mode is entered and left. */
 export interface Mode<State> {
   /** Sets the mode, all of it or (by throwing) nothing of it. What it returns is handed to `leave`. */
   enter: () => State;
+  /** Puts back what was before. */
   leave: (before: State) => void;
   /** What to use for an asynchronous function. Default: to call it around the synchronous parts. */
   help?: string;

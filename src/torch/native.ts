@@ -34,14 +34,14 @@ export interface NativeOverload {
   returnsSelf: boolean;
 }
 
-/** The memory of the tape, as it is now: it is replaced when the tape grows. */
-export interface SharedTape {
+/** The memory of the call buffer as it is now; it is replaced when the buffer grows. */
+export interface SharedCallBuffer {
   readonly numbers: Float64Array;
   readonly bits: BigInt64Array;
 }
 
 export interface Native {
-  tape(): SharedTape;
+  tape(): SharedCallBuffer;
   reserveTape(length: number): void;
   intern(text: string): number;
   enterScope(): void;
@@ -179,7 +179,7 @@ function wantedThreads(): number {
   if (text === undefined || text === '') return availableParallelism();
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1) {
-    throw new RetortError(`RETORT_THREADS must be an integer of at least 1, got "${text}"`);
+    throw new RetortError(`RETORT_THREADS: expected an integer of at least 1, got "${text}"`);
   }
   return count;
 }

@@ -12,6 +12,7 @@ import { ops } from './operators.ts';
 import { tidy } from './scope.ts';
 import type { Tensor } from './tensor.ts';
 
+/** Options of {@link joinProcessGroup}. */
 export interface ProcessGroupOptions {
   /** This process's number, from 0. */
   rank: number;
@@ -36,6 +37,7 @@ export interface ProcessGroupOptions {
 }
 
 const reductions = ['sum', 'mean', 'min', 'max'] as const;
+/** How the values of several processes become one. */
 export type Reduction = (typeof reductions)[number];
 
 const operations = ['allReduce', 'broadcast', 'allGather', 'barrier'] as const;
@@ -77,14 +79,14 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   const { check = process.env['RETORT_CHECK_COLLECTIVES'] !== '0', endsWithParent = false } = options;
   const requireInteger = (name: string, value: number, least: number, most: number): void => {
     if (Number.isInteger(value) && value >= least && value <= most) return;
-    throw new RetortError(`joinProcessGroup: ${name} must be an integer from ${least} to ${most}, got ${value}`);
+    throw new RetortError(`joinProcessGroup: ${name}: expected an integer from ${least} to ${most}, got ${value}`);
   };
   requireInteger('worldSize', worldSize, 1, 4096);
   requireInteger('rank', rank, 0, worldSize - 1);
   requireInteger('port', port, 1, 65_535);
-  if (!(timeout > 0)) throw new RetortError(`joinProcessGroup: timeout must be more than 0 seconds, got ${timeout}`);
+  if (!(timeout > 0)) throw new RetortError(`joinProcessGroup: timeout: expected more than 0 seconds, got ${timeout}`);
   if (current !== undefined)
-    throw new RetortError('joinProcessGroup: this process is in a group already', { code: 'invalid-state' });
+    throw new RetortError('joinProcessGroup: this process is already in a group', { code: 'invalid-state' });
   if (!native().info().processes) {
     throw new RetortError('joinProcessGroup: the addon was built without Gloo', {
       code: 'engine-missing',
@@ -98,7 +100,7 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
       `joinProcessGroup: process ${rank} of ${worldSize} did not find the others at ${address}:${port}: ${firstLine(cause)}`,
       {
         code: 'process-group',
-        help: 'start all processes with the same address, port and worldSize; is the port free, and not shut off?',
+        help: 'start all processes with the same address, port and worldSize; check that the port is free and not blocked by a firewall',
         cause,
       },
     );
@@ -165,9 +167,12 @@ export class ProcessGroup {
     }
     const dtype = oneDType('allReduce_', tensors);
     if (/^(bool|complex)/.test(dtype) || (reduction === 'mean' && /^u?int/.test(dtype))) {
-      throw new RetortError(`ProcessGroup.allReduce_: ${dtype} tensors have no ${reduction} over processes`, {
-        help: "convert them first, such as with to('float32')",
-      });
+      throw new RetortError(
+        `ProcessGroup.allReduce_: tensors: ${dtype} does not support the reduction "${reduction}"`,
+        {
+          help: "convert them first, such as with to('float32')",
+        },
+      );
     }
     inPlace(tensors, (flat) => {
       const wider = widened.get(dtype);
@@ -203,7 +208,9 @@ export class ProcessGroup {
       tidy(() => {
         const { shape, dtype } = tensor;
         if (shape.length > mostDimensions) {
-          throw new RetortError(`ProcessGroup.allGather: at most ${mostDimensions} dimensions, got ${shape.length}`);
+          throw new RetortError(
+            `ProcessGroup.allGather: tensor: expected at most ${mostDimensions} dimensions, got ${shape.length}`,
+          );
         }
         const shapes = this.#exchange({ operation: 'allGather', dtype, detail: 0, shape });
         const counts = shapes.map((sizes) => sizes.reduce((product, size) => product * size, 1));
@@ -334,7 +341,7 @@ function oneDType(operation: string, tensors: readonly Tensor[]): DType {
   const other = rest.find((tensor) => tensor.dtype !== dtype);
   if (other === undefined) return dtype;
   throw new RetortError(
-    `ProcessGroup.${operation}: tensors of one dtype were expected, got ${dtype} and ${other.dtype}`,
+    `ProcessGroup.${operation}: tensors: expected a single dtype, got ${dtype} and ${other.dtype}`,
     {
       help: 'call it once for each dtype',
     },

@@ -1,4 +1,4 @@
-// Random numbers: the global seed, and generators of one's own whose state can be saved and put back.
+// Random numbers: the global seed, and independent generators whose state can be saved and put back.
 import { RetortError } from '../errors.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
@@ -6,7 +6,7 @@ import { liveHandle, Tensor } from './tensor.ts';
 
 function seedOf(seed: number | bigint, where: string): bigint {
   if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
-    throw new RetortError(`${where}: seed must be an integer, got ${seed}`);
+    throw new RetortError(`${where}: seed: expected an integer, got ${seed}`);
   }
   return BigInt.asUintN(64, BigInt(seed));
 }
@@ -16,7 +16,15 @@ export function manualSeed(seed: number | bigint): void {
   native().manualSeed(seedOf(seed, 'manualSeed'));
 }
 
-/** A random stream of its own (CPU), independent of the global one. */
+/**
+ * A random stream (CPU) that is independent of the global one.
+ *
+ * @example
+ * ```ts
+ * const generator = new Generator(7);
+ * const noise = rand([3], { generator });
+ * ```
+ */
 export class Generator {
   /** The addon's number; -1 is the global generator. */
   readonly index: number;
@@ -54,6 +62,7 @@ export function getRandomState(): Tensor {
   return stateOf(-1);
 }
 
+/** Puts back the state of the global generator that {@link getRandomState} gave. */
 export function setRandomState(state: Tensor): void {
   native().setGeneratorState(-1, liveHandle(state));
 }

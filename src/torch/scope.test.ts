@@ -3,19 +3,9 @@ import { PerformanceObserver } from 'node:perf_hooks';
 
 import { describe, expect, it } from 'vitest';
 
-import {
-  currentScope,
-  enterScope,
-  exitScope,
-  keep,
-  liveTensors,
-  memory,
-  ones,
-  tensor,
-  tidy,
-  tidyAsync,
-  zeros,
-} from './index.ts';
+import { refusal } from '../../test/refusal.ts';
+import { keep, liveTensors, memory, ones, tensor, tidy, tidyAsync, zeros } from './index.ts';
+import { currentScope, enterScope, exitScope } from './internal.ts';
 import type { Tensor } from './index.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -58,8 +48,8 @@ describe('tidy', () => {
       }),
     ).toThrow('inside');
     expect(memory().tensors).toBe(before);
-    expect(() => leaked!.add(1)).toThrow(/was freed[^]*return the tensor from its scope/);
-    expect(() => tidy(async () => ones([1]))).toThrow(/use `await tidyAsync/);
+    expect(() => leaked!.add(1)).toThrow(refusal('invalid-state', 'was freed', 'help: '));
+    expect(() => tidy(async () => ones([1]))).toThrow(refusal('async-function', 'tidyAsync'));
   });
 
   it('keeps views alive when their base goes', () => {
@@ -153,7 +143,7 @@ describe('tidyAsync', () => {
 describe('enterScope and exitScope', () => {
   it('without a scope is an error that changes nothing', () => {
     const before = memory().tensors;
-    expect(() => exitScope()).toThrow(/exitScope: no scope is open[^]*enterScope/);
+    expect(() => exitScope()).toThrow(refusal('invalid-state', 'exitScope', 'enterScope'));
     for (let i = 0; i < 1000; i++) zeros([1]);
     globalThis.gc!();
     expect(memory().tensors - before).toBeLessThan(1000);
@@ -168,7 +158,7 @@ describe('enterScope and exitScope', () => {
       tidy(() => {
         exitScope();
         exitScope();
-        expect(() => exitScope()).toThrow(/no scope is open/);
+        expect(() => exitScope()).toThrow(refusal('invalid-state', 'exitScope'));
       });
       expect(outer.isDisposed).toBe(true); // its scope was among those closed
     });

@@ -1,4 +1,4 @@
-// The tensor: a number that stands for one of libtorch's, its facts, its values, its gradient, its end.
+// The tensor: a number that stands for one of libtorch's, its dtype and shape, its values, its gradient, its end.
 // Operators are methods too; they are installed by operators.ts and typed by generated/operators.ts.
 import { inspect } from 'node:util';
 
@@ -10,8 +10,9 @@ import { mapLeaves } from './leaves.ts';
 import type { Handle } from './native.ts';
 import { native } from './native.ts';
 import { adopt, keep, selectScope, setOwnedClass, visitTensors } from './scope.ts';
-import { tapeBits, tapeFor } from './tape.ts';
+import { callBufferBits, callBufferFor } from './call-buffer.ts';
 
+/** The arrays of JavaScript that hold a tensor's elements. */
 export type TypedArray = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array;
 
 /** A number or boolean, or arrays of them, as deep as the tensor has dimensions. */
@@ -22,7 +23,7 @@ export interface HookHandle extends Disposable {
   remove(): void;
 }
 
-interface Facts {
+interface TensorInfo {
   shape: number[];
   dtype: DType;
   device: Device;
@@ -52,13 +53,13 @@ export class Tensor implements Disposable {
 
   /** Sizes, outermost first; `[]` for a scalar. */
   get shape(): number[] {
-    return facts(this).shape;
+    return infoOf(this).shape;
   }
   get dtype(): DType {
-    return facts(this).dtype;
+    return infoOf(this).dtype;
   }
   get device(): Device {
-    return facts(this).device;
+    return infoOf(this).device;
   }
   /** How many dimensions. */
   get ndim(): number {
@@ -69,14 +70,14 @@ export class Tensor implements Disposable {
     return elements(this.shape);
   }
   get requiresGrad(): boolean {
-    return facts(this).requiresGrad;
+    return infoOf(this).requiresGrad;
   }
   /** Whether the tensor is a leaf of the graph: made by the user, not by an operator on tensors that require gradients. */
   get isLeaf(): boolean {
-    return facts(this).isLeaf;
+    return infoOf(this).isLeaf;
   }
   get isContiguous(): boolean {
-    return facts(this).isContiguous;
+    return infoOf(this).isContiguous;
   }
   /** Whether it was disposed, or freed with its scope. */
   get isDisposed(): boolean {
@@ -128,7 +129,7 @@ export class Tensor implements Disposable {
   registerHook(hook: (gradient: Tensor) => Tensor | null | void): HookHandle {
     const handle = liveHandle(this);
     if (typeof hook !== 'function') {
-      throw new RetortError(`registerHook: a function was expected, got ${describeValue(hook)}`);
+      throw new RetortError(`registerHook: hook: expected a function, got ${describeValue(hook)}`);
     }
     let active: typeof hook | undefined = hook;
     const position = native().registerHook(handle, (gradient) => {
@@ -146,7 +147,7 @@ export class Tensor implements Disposable {
 
   /** A copy of the elements in row-major order; float16 and bfloat16 come as Float32Array, bool as 0 and 1. */
   data(): TypedArray {
-    const { dtype } = facts(this);
+    const { dtype } = infoOf(this);
     if (dtype !== 'float16' && dtype !== 'bfloat16') return typedArrayOf(dtype, this.bytes().buffer as ArrayBuffer);
     const wide = this.to('float32');
     try {
@@ -158,17 +159,20 @@ export class Tensor implements Disposable {
 
   /** The elements as bytes (little-endian, row-major). */
   bytes(): Uint8Array {
-    const { shape, dtype } = facts(this);
+    const { shape, dtype } = infoOf(this);
     const length = elements(shape) * itemSize(dtype);
     let buffer: ArrayBuffer;
     try {
       buffer = new ArrayBuffer(length);
     } catch (cause) {
-      throw new RetortError(`${dtype}${showShape(shape)} takes ${length} bytes, more than JavaScript has room for`, {
-        code: 'out-of-memory',
-        help: 'read a part of it: narrow, select, or a reduction first',
-        cause,
-      });
+      throw new RetortError(
+        `${dtype}${showShape(shape)} takes ${length} bytes, more than one JavaScript buffer can hold`,
+        {
+          code: 'out-of-memory',
+          help: 'read a part of it: narrow, select, or a reduction first',
+          cause,
+        },
+      );
     }
     native().toBytes(liveHandle(this), buffer);
     return new Uint8Array(buffer);
@@ -179,7 +183,7 @@ export class Tensor implements Disposable {
    * @throws {RetortError} where that takes more than 33 million arrays.
    */
   toArray(): Nested {
-    const { shape, dtype } = facts(this);
+    const { shape, dtype } = infoOf(this);
     if (arrays(shape) > mostArrays) {
       throw new RetortError(
         `toArray: ${dtype}${showShape(shape)} takes ${arrays(shape)} arrays, more than ${mostArrays}`,
@@ -207,15 +211,15 @@ export class Tensor implements Disposable {
    * @throws {RetortError} when it has more elements.
    */
   item(): number {
-    const tape = tapeFor(0, 2);
+    const buffer = callBufferFor(0, 2);
     const handle = liveHandle(this);
     if (this.numel !== 1) {
-      throw new RetortError(`item: a tensor with one element was expected, got shape ${showShape(this.shape)}`, {
+      throw new RetortError(`item: expected a tensor with one element, got shape ${showShape(this.shape)}`, {
         help: 'reduce it first (mean, sum), or read all of it with toArray() or data()',
       });
     }
     native().item(handle);
-    return tape[0] === 3 ? Number(tapeBits()[1]) : tape[1]!;
+    return buffer[0] === 3 ? Number(callBufferBits()[1]) : buffer[1]!;
   }
 
   /** Frees the tensor at once; again is harmless. Views of it stay valid. */
@@ -230,14 +234,14 @@ export class Tensor implements Disposable {
 
   /** Takes the tensor out of its scope: it lives until disposed or collected. @throws {RetortError} when it is freed already. */
   keep(): this {
-    facts(this);
+    infoOf(this);
     return keep(this);
   }
 
   /** `Tensor float32[2, 3] [[1, 2, 3], [4, 5, 6]]`, long ones shortened. */
   toString(): string {
     if (this.isDisposed) return 'Tensor (disposed)';
-    const { shape, dtype, device, requiresGrad } = facts(this);
+    const { shape, dtype, device, requiresGrad } = infoOf(this);
     const where = device === 'cpu' ? '' : ` on ${device}`;
     const head = `Tensor ${dtype}${showShape(shape)}${where}${requiresGrad ? ' requiresGrad' : ''}`;
     if (device === 'meta' || elements(shape) > 1000 || arrays(shape) > 1000) return head;
@@ -255,9 +259,9 @@ export class Tensor implements Disposable {
 }
 setOwnedClass(Tensor);
 
-/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`, and for what is no tensor. */
+/** The handle of a tensor that is alive. @throws {RetortError} after `dispose`, and for what is not a tensor. */
 export function liveHandle(tensor: Tensor): Handle {
-  if (!(tensor instanceof Tensor)) throw new RetortError(`a tensor was expected, got ${describeValue(tensor)}`);
+  if (!(tensor instanceof Tensor)) throw new RetortError(`expected a tensor, got ${describeValue(tensor)}`);
   if (tensor.handle === 0) throw disposedError();
   return tensor.handle;
 }
@@ -274,7 +278,7 @@ function replacement(result: unknown): Handle {
   if (result === undefined || result === null) return 0;
   if (result instanceof Tensor) return liveHandle(result);
   if (result instanceof Promise) result.catch(() => {}); // its failure is not the error to report
-  throw new RetortError(`registerHook: the hook returned ${describeValue(result)}; a tensor or nothing was expected`, {
+  throw new RetortError(`registerHook: expected the hook to return a tensor or nothing, got ${describeValue(result)}`, {
     help: 'a hook runs while backward waits: make it synchronous, and put braces around a body that is not the gradient',
   });
 }
@@ -283,10 +287,10 @@ function replacement(result: unknown): Handle {
 function requireLike(what: string, tensor: Tensor, value: Tensor): void {
   liveHandle(value);
   if (value === tensor) throw new RetortError(`${what}: a tensor cannot be its own gradient`, { help: 'use clone()' });
-  const kind = (one: Facts): string => `${one.dtype}${showShape(one.shape)} on ${one.device}`;
-  const [wanted, came] = [kind(facts(tensor)), kind(facts(value))];
-  if (wanted === came) return;
-  throw new RetortError(`${what}: ${wanted} was expected, like the tensor itself, got ${came}`, {
+  const kind = (one: TensorInfo): string => `${one.dtype}${showShape(one.shape)} on ${one.device}`;
+  const [wanted, got] = [kind(infoOf(tensor)), kind(infoOf(value))];
+  if (wanted === got) return;
+  throw new RetortError(`${what}: expected ${wanted}, like the tensor itself, got ${got}`, {
     help: 'reshape it, or convert it with to(...)',
   });
 }
@@ -315,16 +319,16 @@ export function showShape(shape: readonly number[]): string {
   return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
 }
 
-function facts(tensor: Tensor): Facts {
+function infoOf(tensor: Tensor): TensorInfo {
   native().describeTensor(liveHandle(tensor));
-  const tape = tapeFor(0, 0); // it may have grown
+  const buffer = callBufferFor(0, 0); // it may have grown
   return {
-    dtype: dtypeName(tape[0]!),
-    device: deviceName(tape[1]!, tape[2]!),
-    requiresGrad: tape[3] === 1,
-    isLeaf: tape[4] === 1,
-    isContiguous: tape[5] === 1,
-    shape: Array.from(tape.subarray(7, 7 + tape[6]!)),
+    dtype: dtypeName(buffer[0]!),
+    device: deviceName(buffer[1]!, buffer[2]!),
+    requiresGrad: buffer[3] === 1,
+    isLeaf: buffer[4] === 1,
+    isContiguous: buffer[5] === 1,
+    shape: Array.from(buffer.subarray(7, 7 + buffer[6]!)),
   };
 }
 

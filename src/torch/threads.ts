@@ -1,4 +1,4 @@
-// How many threads compute, and which libtorch does.
+// The number of threads that operators use, and which libtorch is loaded.
 import { integer } from '../check.ts';
 import { native } from './native.ts';
 

@@ -8,14 +8,16 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 
 import * as torch from './index.ts';
+import * as scopes from './internal.ts';
 
 const dist = new URL('../../dist/torch/index.js', import.meta.url).href;
+const internal = new URL('internal.js', dist).href;
 
-type Engine = typeof torch;
+type Engine = typeof torch & typeof scopes;
 
 /** Runs a function in a thread; it is passed as text. */
 async function inThread<T>(body: (engine: Engine) => T | Promise<T>): Promise<T> {
-  const source = `import('${dist}').then(${body.toString()}).then(
+  const source = `Promise.all([import('${dist}'), import('${internal}')]).then((parts) => (${body.toString()})(Object.assign({}, ...parts))).then(
     (result) => require('node:worker_threads').parentPort.postMessage(result));`;
   const worker = new Worker(source, { eval: true });
   const [result] = (await once(worker, 'message')) as [T];
@@ -24,7 +26,7 @@ async function inThread<T>(body: (engine: Engine) => T | Promise<T>): Promise<T>
 }
 
 /** Some steps of training that use all that is kept per thread; the bits that come out. */
-function train({ tidy, manualSeed, randn, ops, autocast, noGrad }: Engine): string {
+function train({ tidy, manualSeed, randn, ops, autocast, noGrad }: typeof torch): string {
   manualSeed(5);
   return tidy(() => {
     const x = randn([4, 3, 12, 12]);
@@ -79,7 +81,7 @@ describe('threads of one process', () => {
 
   it('do not see each other: tensors, scopes, modes', async () => {
     const before = torch.memory().tensors;
-    const scope = torch.enterScope();
+    const scope = scopes.enterScope();
     const x = torch.ones([2]);
     const seen = await inThread(({ liveTensors, currentScope, ones, enterScope }) => {
       const found = [liveTensors().length, currentScope()];
@@ -90,7 +92,7 @@ describe('threads of one process', () => {
     expect(seen).toEqual([0, 0, 1]);
     expect(x.toArray()).toEqual([1, 1]);
     expect(torch.memory().tensors).toBe(before + 1);
-    torch.exitScope(scope);
+    scopes.exitScope(scope);
   });
 
   it('use one number of threads for an operator, which a single one may change', async () => {

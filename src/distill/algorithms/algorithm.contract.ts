@@ -20,7 +20,7 @@ export interface AlgorithmContract {
   frozen?: readonly string[];
   /** Parameters whose gradient is 0 by construction, such as a bias in front of a batch norm. Default none. */
   still?: RegExp;
-  /** Paths that are outside the optimiser and move all the same. Default none. */
+  /** Paths that are outside the optimizer and move all the same. Default none. */
   moves?: readonly string[];
 }
 
@@ -33,7 +33,7 @@ function snapshot(algorithm: Algorithm): Map<string, string> {
   );
 }
 
-/** One optimiser for each part that a step asks for. */
+/** One optimizer for each part that a step asks for. */
 function trainer(algorithm: Algorithm): () => Readonly<Record<string, Tensor>> {
   const optimizers = new Map<string, SGD>();
   const update = ({ total, part = '' }: UpdateRequest): void => {

@@ -37,7 +37,7 @@ type LossFunction = {
   call(outputs: Outputs, targets: Targets): Tensor | Readonly<Record<string, Tensor>>;
 }['call'];
 
-/** What every algorithm may be told, in configs too. */
+/** The options of every algorithm, in configs too. */
 export const commonOptions = {
   /**
    * What networks are trained on: `(outputs, targets) => loss`, or a module with such a forward. Networks are then called as
@@ -58,6 +58,7 @@ const parts = {
   /** The student. */
   architecture: built<Network>('a network'),
 };
+/** Options of {@link Algorithm}. */
 export interface AlgorithmOptions extends OptionsFrom<typeof parts>, OptionsFrom<typeof commonOptions> {}
 
 /** The schema of an algorithm's options: its own, and those of {@link AlgorithmOptions}. Unknown ones are refused. */
@@ -113,12 +114,12 @@ export abstract class Algorithm extends Module {
     return { student: this.student };
   }
 
-  /** The distillers at work, by the name of their place in the config. */
+  /** The distillers at work, by their key in the config. */
   distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
     return {};
   }
 
-  /** Modules that do not change while training: not optimised, not in checkpoints, their metrics computed once. */
+  /** Modules that do not change while training: not optimized, not in checkpoints, their metrics computed once. */
   frozen(): readonly Module[] {
     return [];
   }
@@ -161,8 +162,9 @@ export abstract class Algorithm extends Module {
       return losses as Record<string, Tensor>;
     }
     throw new RetortError(
-      `${this.constructor.name}: ${who} ${network.constructor.name} computes no losses: in mode "loss" it gives ${shown(losses)}`,
+      `${this.constructor.name}: ${who} ${network.constructor.name} computes no losses: in mode "loss" it returns ${shown(losses)}`,
       {
+        code: 'unsupported',
         help:
           'say what it is trained on: { loss: (outputs, targets) => functional.crossEntropy(outputs, targets.labels) }; ' +
           'or, where only the distiller is to train it, calculateStudentLoss: false',
@@ -196,14 +198,15 @@ export abstract class Algorithm extends Module {
 
   /**
    * The batch as the student prepares it for training (mixed, or labels as shares), for student and teacher alike.
-   * @throws {RetortError} when a student that mixes meets views of their own: those would stay unmixed.
+   * @throws {RetortError} when the student mixes and other networks have their own views: those would stay unmixed.
    */
   preprocessed(batch: LearnedBatch): LearnedBatch {
     const mixed = this.student.preprocess?.(batch) ?? batch;
     if (mixed.inputs !== batch.inputs && batch.views !== undefined) {
       throw new RetortError(
-        'the student mixes images, but other networks have views of their own, which would stay unmixed',
+        'the student mixes images, but other networks have their own views, which would stay unmixed',
         {
+          code: 'invalid-config',
           help: 'mix in the data transforms, before the views part, or leave the views out',
         },
       );
@@ -223,7 +226,7 @@ export abstract class Algorithm extends Module {
   }
 }
 
-/** What came in place of losses. */
+/** What was returned where losses were expected. */
 function shown(value: unknown): string {
   if (value instanceof Tensor) return 'a tensor';
   if (isPlainObject(value)) return `{ ${Object.keys(value).join(', ')} }`;

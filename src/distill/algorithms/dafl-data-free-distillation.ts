@@ -1,4 +1,4 @@
-// Data-free learning: one made-up batch per step trains the generator and the student.
+// Data-free learning: one generated batch per step trains the generator and the student.
 import type { LearnedBatch } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addPrefixed } from './algorithm.ts';
@@ -11,6 +11,17 @@ import type { LossRecord } from './parse-losses.ts';
  * the student are updated. `studentIter` and `studentTrainFirst` have no meaning here.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new DAFLDataFreeDistillation({
+ *   architecture: student,
+ *   teachers: { teacher },
+ *   generator: new DAFLGenerator({ imgSize: 32, latentDim: 100, hiddenChannels: 128 }),
+ *   distiller,
+ *   generatorDistiller,
+ * });
+ * ```
  */
 export class DAFLDataFreeDistillation extends DataFreeDistillation {
   protected override lossesOf({ inputs, targets }: LearnedBatch): LossRecord {

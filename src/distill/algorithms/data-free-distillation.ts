@@ -30,13 +30,14 @@ const parts = {
   /** What makes the images. */
   generator: built<ImageGenerator>('a generator'),
 };
-/** What this algorithm may be told besides networks and distillers, in configs too. */
+/** The options besides networks and distillers, in configs too. */
 export const dataFreeOptions = {
   /** Updates of the student per step. Default 1. */
   studentIter: z.int().positive().default(1),
   /** Update the student before the generator. Default false. */
   studentTrainFirst: z.boolean().default(false),
 };
+/** Options of {@link DataFreeDistillation}. */
 export interface DataFreeDistillationOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof dataFreeOptions> {}
 
@@ -45,8 +46,19 @@ export interface DataFreeDistillationOptions
  * batch gives the number of images; its images are not looked at. Only the part that is
  * updated gets gradients. Teachers are frozen and in evaluation mode. Losses: `distill.*`, `generator.*`.
  *
- * Optimisers go by part: `architecture` and `generator`. Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006;
+ * Optimizers go by part: `architecture` and `generator`. Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006;
  * Micaelli and Storkey: Zero-shot Knowledge Transfer, arXiv 1905.09768.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new DataFreeDistillation({
+ *   architecture: student,
+ *   teachers: { teacher },
+ *   generator: new DAFLGenerator({ imgSize: 32, latentDim: 100, hiddenChannels: 128 }),
+ *   distiller,
+ *   generatorDistiller,
+ * });
+ * ```
  */
 export class DataFreeDistillation extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...dataFreeOptions });
@@ -58,11 +70,12 @@ export class DataFreeDistillation extends Algorithm {
   readonly studentTrainFirst: boolean;
   readonly #passes: ReadonlyMap<ConfigurableDistiller, Record<'teacher' | 'student', QuietPass>>;
 
-  /** @throws {RetortError} when there is no teacher, or studentIter is no positive whole number. */
+  /** @throws {RetortError} when there is no teacher, or studentIter is not a positive integer. */
   constructor(options: DataFreeDistillationOptions) {
     super(options);
     const name = new.target.name;
-    if (Object.keys(options.teachers).length === 0) throw new RetortError(`${name}: teachers is empty`);
+    if (Object.keys(options.teachers).length === 0)
+      throw new RetortError(`${name}: teachers: expected at least one, got none`);
     this.studentIter = options.studentIter ?? 1;
     this.studentTrainFirst = options.studentTrainFirst ?? false;
     this.teachers = new ModuleDict(options.teachers);
@@ -142,17 +155,17 @@ export class DataFreeDistillation extends Algorithm {
     return reported;
   }
 
-  /** As many made-up images as the batch has. */
+  /** As many generated images as the batch has images. */
   protected fakes(inputs: Inputs): Tensor {
     return this.generator.forward(randn([sizeOf(inputs), this.generator.latentDim]));
   }
 
-  /** What the student is trained on. @param images made-up, outside the graph */
+  /** What the student is trained on. @param images generated, outside the graph */
   protected studentLosses(images: Tensor, targets: Targets): LossRecord {
     return this.#losses(this.distiller, { inputs: images, targets }, noGrad);
   }
 
-  /** What the generator is trained on: gradients flow through student and teachers. @param images made-up, in the graph */
+  /** What the generator is trained on: gradients flow through student and teachers. @param images generated, in the graph */
   protected generatorLosses(images: Tensor, targets: Targets): LossRecord {
     return this.#losses(this.generator_distiller, { inputs: images, targets }, (run) => run());
   }

@@ -17,13 +17,14 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides those of {@link SingleTeacherDistill}, in configs too. */
+/** The options besides those of {@link SingleTeacherDistill}, in configs too. */
 export const emaTeacherOptions = {
   /** Share of the teacher that stays at each optimizer step, within [0, 1]. Default 0.999. */
   momentum: z.number().min(0).max(1).default(0.999),
   /** Begin with a smaller momentum, `min(momentum, (1 + steps) / (10 + steps))`. Default true. */
   warmup: z.boolean().default(true),
 };
+/** Options of {@link EmaTeacherDistill}. */
 export interface EmaTeacherDistillOptions
   extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'>, OptionsFrom<typeof emaTeacherOptions> {}
 
@@ -31,6 +32,12 @@ export interface EmaTeacherDistillOptions
  * After each optimizer step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.
  *
  * Tarvainen and Valpola: Mean Teachers Are Better Role Models, arXiv 1703.01780.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new EmaTeacherDistill({ architecture: student, teacher: sameArchitecture, distiller, momentum: 0.999 });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class EmaTeacherDistill extends SingleTeacherDistill {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...ofSingleTeacher, ...emaTeacherOptions });

@@ -9,6 +9,12 @@ import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 /**
  * {@link SingleTeacherDistill} whose teacher runs backbone and neck only (`extractFeat`): for methods on features, with a teacher
  * whose head is slow, is another one than the student's, or knows other classes. The teacher has no losses of its own.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new FpnTeacherDistill({ architecture: student, teacher, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class FpnTeacherDistill extends SingleTeacherDistill {
   /** @throws {RetortError} when the teacher has no `extractFeat`. */
@@ -17,6 +23,7 @@ export class FpnTeacherDistill extends SingleTeacherDistill {
     super(options.compat === undefined ? options : { ...options, calculateStudentLoss: true, studentTrainable: true });
     if (featuresOf(this.teacher) === undefined) {
       throw new RetortError(`FpnTeacherDistill: the teacher ${this.teacher.constructor.name} has no extractFeat`, {
+        code: 'unsupported',
         help: 'give it a method extractFeat(inputs) that returns its feature maps, or use SingleTeacherDistill',
       });
     }

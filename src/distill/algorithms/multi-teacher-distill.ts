@@ -19,13 +19,14 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides networks and distiller, in configs too. */
+/** The options besides networks and distiller, in configs too. */
 export const multiTeacherOptions = {
   /** Add the student's own losses, as `student.*`. Default true. */
   calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
   foldTeacherNorms: z.boolean().default(false),
 };
+/** Options of {@link MultiTeacherDistill}. */
 export interface MultiTeacherDistillOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof multiTeacherOptions> {}
 
@@ -35,6 +36,12 @@ export interface MultiTeacherDistillOptions
  * several teachers (`SoftLabelEnsemble`) takes a list of records. All teachers are frozen and in evaluation mode.
  *
  * You et al.: Learning from Multiple Teacher Networks, KDD 2017.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new MultiTeacherDistill({ architecture: student, teachers: { res34, res50 }, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class MultiTeacherDistill extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...multiTeacherOptions });
@@ -51,7 +58,7 @@ export class MultiTeacherDistill extends Algorithm {
   constructor(options: MultiTeacherDistillOptions) {
     super(options);
     if (Object.keys(options.teachers).length === 0) {
-      throw new RetortError('MultiTeacherDistill: teachers is empty', {
+      throw new RetortError('MultiTeacherDistill: teachers: expected at least one, got none', {
         help: 'name at least one: { teachers: { a } }',
       });
     }

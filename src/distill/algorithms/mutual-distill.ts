@@ -19,6 +19,7 @@ const parts = {
   makeDistiller: z.custom<() => ConfigurableDistiller>((value) => typeof value === 'function', 'expected a function'),
 };
 const mutualSchema = z.strictObject({ ...commonOptions, ...parts });
+/** Options of {@link MutualDistill}. */
 export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'>, OptionsFrom<typeof parts> {}
 
 interface Pair {
@@ -28,10 +29,16 @@ interface Pair {
 }
 
 /**
- * For n students, student i minimises its own loss plus the mean over the other students j of the distiller's losses, with i on
+ * For n students, student i minimizes its own loss plus the mean over the other students j of the distiller's losses, with i on
  * the student's side and j on the teacher's. Losses: `<i>.loss`, `distill.<i>_from_<j>.<name>`.
  *
  * Zhang et al.: Deep Mutual Learning, arXiv 1706.00384.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new MutualDistill({ students: { a, b }, makeDistiller: () => new ConfigurableDistiller(options) });
+ * const losses = algorithm.loss(images, { labels }); // 'a.loss', 'b.loss', 'distill.a_from_b.loss_kl', ...
+ * ```
  */
 export class MutualDistill extends Algorithm {
   /** Of what the base is told: those of the constructor, and the first student as `architecture`. */
@@ -47,7 +54,7 @@ export class MutualDistill extends Algorithm {
     const names = Object.keys(students);
     const [first, ...others] = names;
     if (first === undefined || others.length === 0) {
-      throw new RetortError(`MutualDistill: at least two students were expected, got ${names.length}`);
+      throw new RetortError(`MutualDistill: students: expected at least two, got ${names.length}`);
     }
     super({ ...options, architecture: students[first]! });
     this.#first = first;

@@ -9,15 +9,21 @@ import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
  * `distiller.initOfdConnectors(teacher)` again. They are in checkpoints.
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new OverhaulFeatureDistillation({ architecture: student, teacher, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class OverhaulFeatureDistillation extends SingleTeacherDistill {
-  /** @throws {RetortError} when the distiller is no OFDDistiller. */
+  /** @throws {RetortError} when the distiller is not an OFDDistiller. */
   constructor(options: SingleTeacherDistillOptions) {
     super(options);
     const { distiller, teacher } = this;
     if (!(distiller instanceof OFDDistiller)) {
       throw new RetortError(
-        `OverhaulFeatureDistillation: the distiller must be an OFDDistiller, got ${distiller.constructor.name}`,
+        `OverhaulFeatureDistillation: distiller: expected an OFDDistiller, got ${distiller.constructor.name}`,
         { help: "write { type: 'OFDDistiller', ... }" },
       );
     }

@@ -21,10 +21,8 @@ export function parseLosses(losses: LossRecord): [total: Tensor, entries: Record
   }
   if (total === undefined) {
     throw new RetortError(
-      `parseLosses: no entry is a loss: ${Object.keys(losses).join(', ') || 'the record is empty'}`,
-      {
-        help: 'the name of a loss that is to be trained on contains "loss"',
-      },
+      `parseLosses: losses: expected an entry whose name contains "loss", got ${Object.keys(losses).join(', ') || 'an empty record'}`,
+      { help: 'entries are trained on by their name: { loss_kl: ... }; others are only reported' },
     );
   }
   return [total, { ...entries, loss: total }];

@@ -9,6 +9,7 @@ import { connectorsOf, sourcesOf } from '../distillers/index.ts';
 import type { ArgumentMapping, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Algorithm } from './algorithm.ts';
 
+/** A recorder as {@link probe} saw it. */
 export interface ProbedRecorder {
   distiller: string;
   side: 'student' | 'teacher';
@@ -21,15 +22,17 @@ export interface ProbedRecorder {
   shapes: string;
 }
 
+/** What {@link probe} saw a loss be given for one of its arguments. */
 export interface ProbedArgument {
   loss: string;
   argument: string;
   /** Where it comes from, such as `student fc > connector`. */
   from: string;
-  /** Shapes after the connector; a value that is no tensor is said in words. */
+  /** Shapes after the connector; values other than tensors by their kind. */
   shapes: string;
 }
 
+/** What {@link probe} found. */
 export interface ProbeReport {
   recorders: readonly ProbedRecorder[];
   arguments: readonly ProbedArgument[];
@@ -41,8 +44,9 @@ export interface ProbeReport {
   warnings: readonly string[];
 }
 
+/** Options of {@link probe}. */
 export interface ProbeOptions {
-  /** Parameters that some optimiser moves; connectors and students outside are reported. Default: not looked at. */
+  /** Parameters that some optimizer moves; connectors and students outside are reported. Default: not looked at. */
   optimized?: ReadonlySet<Tensor>;
   /** How many classes the data has; heads of another number are reported. */
   numClasses?: number;
@@ -87,8 +91,8 @@ function report(algorithm: Algorithm, given: LearnedBatch, options: ProbeOptions
   });
   const recorders: ProbedRecorder[] = [];
   const args: ProbedArgument[] = [];
-  for (const [place, distiller] of Object.entries(algorithm.distillersByName())) {
-    recorders.push(...recordersOf(place, distiller));
+  for (const [key, distiller] of Object.entries(algorithm.distillersByName())) {
+    recorders.push(...recordersOf(key, distiller));
     warnings.push(...distiller.warnings, ...weightless(distiller));
     if (options.mixes === true || algorithm.student.mixes === true) mistakes.push(...distiller.wantsOneClass());
     const checked = argumentsOf(distiller, batch);
@@ -96,11 +100,11 @@ function report(algorithm: Algorithm, given: LearnedBatch, options: ProbeOptions
     mistakes.push(...checked.mistakes);
   }
   const silent = recorders.filter(({ records }) => records === 0);
-  // A forward that fails on its way says more than the recorders that it did not reach.
+  // A forward that fails says more than the recorders that it did not reach.
   if (failed !== undefined && silent.length > 0)
     return { recorders, arguments: args, losses, mistakes: [...heads.mistakes, failed], warnings };
   for (const { side, name, source } of silent) {
-    mistakes.push(`${side} recorder "${name}" (${source}) did not fire: its target is not on the way of this forward`);
+    mistakes.push(`${side} recorder "${name}" (${source}) did not fire: this forward does not call its target`);
   }
   if (failed !== undefined && mistakes.length === 0) mistakes.push(failed);
   if (failed === undefined) warnings.push(...unreached(algorithm), ...notFinite(losses), ...badGradients(algorithm));
@@ -124,11 +128,11 @@ function attempt(body: () => void): string | undefined {
   }
 }
 
-function recordersOf(place: string, distiller: ConfigurableDistiller): ProbedRecorder[] {
+function recordersOf(key: string, distiller: ConfigurableDistiller): ProbedRecorder[] {
   return (['student', 'teacher'] as const).flatMap((side) => {
     const { recorders } = side === 'student' ? distiller.studentRecorders : distiller.teacherRecorders;
     return [...recorders].map(([name, recorder]) => ({
-      distiller: place,
+      distiller: key,
       side,
       name,
       source: recorder.label,
@@ -156,7 +160,15 @@ function argumentsOf(
     let given: Record<string, unknown> | undefined;
     const failed = attempt(() => {
       given = distiller.argumentsOf(name, batch);
-      distiller.distill_losses.get(name).forward(given as never);
+      const loss = distiller.distill_losses.get(name);
+      const finite =
+        loss
+          .forward(given as never)
+          .isfinite()
+          .all()
+          .item() === 1;
+      const why = finite ? undefined : loss.explainNonFinite(given);
+      if (why !== undefined) mistakes.push(`loss "${name}": ${loss.constructor.name}: ${why}`);
     });
     if (failed !== undefined) mistakes.push(`loss "${name}": ${failed}`);
     for (const [argument, mapping] of Object.entries(distiller.mappings[name]!)) {
@@ -238,7 +250,7 @@ function outside(algorithm: Algorithm, optimized: ReadonlySet<Tensor> | undefine
   const names = [...algorithm.namedParameters()]
     .filter(([, parameter]) => parameter.requiresGrad && !optimized.has(parameter))
     .map(([name]) => name.split('.').slice(0, 3).join('.'));
-  return [...new Set(names)].map((name) => `${name} is trained by no optimiser`);
+  return [...new Set(names)].map((name) => `${name} is trained by no optimizer`);
 }
 
 /** Frozen parts that no checkpoint has filled: a teacher that knows nothing, stages of a student that stay as they were drawn. */
@@ -255,7 +267,7 @@ function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
   const unknown = allowed.filter((path) => algorithm.getModule(path) === undefined);
   const meant = (path: string): boolean => allowed.some((one) => path === one || path.startsWith(`${one}.`));
   return [
-    ...unknown.map((path) => `allowInitialWeights: there is no module "${path}"`),
+    ...unknown.map((path) => `allowInitialWeights: unknown module "${path}"`),
     ...[...found]
       .filter((path) => !meant(path))
       .map(

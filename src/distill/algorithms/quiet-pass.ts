@@ -11,6 +11,7 @@ import type { ConfigurableDistiller } from '../distillers/index.ts';
 
 type Side = 'student' | 'teacher';
 
+/** Options of {@link QuietPass}. */
 export interface QuietPassOptions {
   distiller: ConfigurableDistiller;
   /** Whose recorders see the networks. */
@@ -31,6 +32,10 @@ const plainly: RunNetwork = (network, inputs) => network.forward(inputs);
 const withLosses: RunNetwork = (network, inputs, targets) =>
   (network as LossModel).forward(inputs, withSamples(targets), 'loss');
 
+/**
+ * Runs networks whose own losses are not wanted: without computing them, unless a recorder or a delivery taps what only that calls.
+ * @internal
+ */
 export class QuietPass {
   readonly #options: QuietPassOptions;
   /** Undefined before the first pass. */

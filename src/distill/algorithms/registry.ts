@@ -140,7 +140,7 @@ const table = {
     ({ architecture, distiller: config, ...rest }) => {
       if (architecture instanceof Module) {
         throw new RetortError(
-          'EmaTeacherDistill: architecture must be a config here: the teacher is a second one of it',
+          'EmaTeacherDistill: architecture: expected a config, from which the teacher is built too, got a network',
           {
             help: 'or build both and call new EmaTeacherDistill({ architecture, teacher, ... })',
           },
@@ -194,6 +194,7 @@ const table = {
   }),
 };
 
+/** The algorithms that configs can name, each with the schema of its options. */
 export const algorithms = new Registry<Algorithm, typeof table>('algorithm', table);
 
 /**

@@ -15,13 +15,14 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides network and distiller, in configs too. */
+/** The options besides network and distiller, in configs too. */
 export const selfDistillOptions = {
   /** Train the network. Default true. */
   studentTrainable: z.boolean().default(true),
   /** Add the network's own losses, as `student.*`. Default true. */
   calculateStudentLoss: z.boolean().default(true),
 };
+/** Options of {@link SelfDistill}. */
 export interface SelfDistillOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof selfDistillOptions> {}
 
@@ -30,6 +31,12 @@ export interface SelfDistillOptions
  * for the teacher, it runs twice: first as the teacher, without gradients, then as the student.
  *
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new SelfDistill({ architecture: network, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
  */
 export class SelfDistill extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...selfDistillOptions });

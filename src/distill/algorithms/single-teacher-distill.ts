@@ -19,11 +19,11 @@ const parts = {
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** What this algorithm may be told besides networks and distiller, in configs too. */
+/** The options besides networks and distiller, in configs too. */
 export const singleTeacherOptions = {
   /**
    * Train the teacher too: its losses join as `teacher.*`. Default false: it is frozen, in evaluation mode whole, outside the
-   * optimiser and outside checkpoints.
+   * optimizer and outside checkpoints.
    */
   teacherTrainable: z.boolean().default(false),
   /**
@@ -43,10 +43,19 @@ export const singleTeacherOptions = {
    */
   foldTeacherNorms: z.boolean().default(false),
 };
+/** Options of {@link SingleTeacherDistill}. */
 export interface SingleTeacherDistillOptions
   extends AlgorithmOptions, OptionsFrom<typeof parts>, OptionsFrom<typeof singleTeacherOptions> {}
 
-/** Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`. */
+/**
+ * Hinton, Vinyals, Dean, arXiv 1503.02531, and every offline method with one teacher. Losses: `student.*`, `teacher.*`, `distill.*`.
+ *
+ * @example
+ * ```ts
+ * const algorithm = new SingleTeacherDistill({ architecture: student, teacher, distiller });
+ * const losses = algorithm.loss(images, { labels }); // 'student.loss', 'distill.loss_kl', ...
+ * ```
+ */
 export class SingleTeacherDistill extends Algorithm {
   static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...singleTeacherOptions });
   readonly teacher: Network;
@@ -72,9 +81,12 @@ export class SingleTeacherDistill extends Algorithm {
     this.calculateStudentLoss = options.calculateStudentLoss ?? true;
     this.foldTeacherNorms = options.foldTeacherNorms ?? false;
     if (this.foldTeacherNorms && (this.teacherTrainable || !this.teacherNormEval)) {
-      throw new RetortError(`${this.constructor.name}: foldTeacherNorms: the teacher's norms are not still`, {
-        help: 'it goes with teacherTrainable false and teacherNormEval true, the defaults',
-      });
+      throw new RetortError(
+        `${this.constructor.name}: foldTeacherNorms: expected norms that do not change, got a teacher that is trained or measures`,
+        {
+          help: 'it goes with teacherTrainable false and teacherNormEval true, the defaults',
+        },
+      );
     }
     if (options.teacherModuleInplace !== true) disableInplace(this.teacher);
     if (!this.teacherTrainable) this.teacher.requiresGrad_(false);

@@ -26,6 +26,7 @@ const own = {
   /** Of the separable convolutions. Attention, made at `H / stride`, is enlarged twofold: only 2 fits. Default 2. */
   stride: z.literal([1, 2]).optional(),
 };
+/** Options of {@link BYOTConnector}. */
 export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
@@ -35,6 +36,12 @@ export interface BYOTConnectorOptions extends ConnectorOptions, OptionsFrom<type
  *
  * Under `compat` the default stride is 1, as in MMRazor, whose forward then fails: the attention is twice as large as x.
  * Zhang et al.: Be Your Own Teacher, arXiv 1905.08094.
+ *
+ * @example
+ * ```ts
+ * const connector = new BYOTConnector({ inChannels: 16, outChannels: 64, numClasses: 10, expansion: 1, poolSize: 2 });
+ * const [features, logits] = connector.forward(randn([2, 16, 8, 8])); // (2, 64), (2, 10)
+ * ```
  */
 export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = aliased(connectorSchema(own), {
@@ -54,7 +61,7 @@ export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<ty
     const doublings = Math.log2(outChannels / inChannels);
     if (!Number.isInteger(doublings) || doublings < 0) {
       throw new RetortError(
-        `BYOTConnector: outChannels: inChannels (${inChannels}) times 1, 2, 4, ... was expected, got ${outChannels}`,
+        `BYOTConnector: outChannels: expected inChannels (${inChannels}) times 1, 2, 4, ..., got ${outChannels}`,
       );
     }
     this.inChannels = inChannels * expansion;
@@ -75,7 +82,7 @@ export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<ty
     this.initialize();
   }
 
-  /** @throws {RetortError} when attention and x differ in size (an odd H or W, stride 1), or more than one place is left. */
+  /** @throws {RetortError} when attention and x differ in size (an odd H or W, stride 1), or more than one position is left. */
   override forward(x: Tensor): Tensor[] {
     requireMap('BYOTConnector', x, this.inChannels, 'inChannels * expansion');
     const attention = this.attention.forward(x); // (N, C, 2 ceil(H / stride), 2 ceil(W / stride))
@@ -84,7 +91,7 @@ export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<ty
     const { inFeatures } = this.fc;
     if (pooled.shape[1] !== inFeatures) {
       throw new RetortError(
-        `BYOTConnector: poolSize: ${inFeatures} features for each sample were expected after pooling, got ${shown(pooled.shape)} from x ${shown(x.shape)}`,
+        `BYOTConnector: poolSize: expected ${inFeatures} features for each sample after pooling, got ${shown(pooled.shape)} from x ${shown(x.shape)}`,
         { help: 'poolSize is the height and width that the maps have before it' },
       );
     }
@@ -95,7 +102,7 @@ export class BYOTConnector extends Connector<ConnectorSettings & SettingsFrom<ty
 function requireSameSize(attention: Tensor, x: Tensor): void {
   if (attention.shape.join() === x.shape.join()) return;
   throw new RetortError(
-    `BYOTConnector: x with attention of its own shape was expected, got ${shown(x.shape)} and attention ${shown(attention.shape)}`,
+    `BYOTConnector: x: expected attention of its shape, got ${shown(x.shape)} and attention ${shown(attention.shape)}`,
     { help: 'use stride 2 and features of even height and width' },
   );
 }

@@ -1,12 +1,12 @@
 // What holds for every connector; each connector's test runs it with options of its own. Runs the original's numbers too.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { readFixture } from '../../../test/fixtures.ts';
 import { expectSameCheck } from '../../../test/options.ts';
 import type { Checked } from '../../../test/options.ts';
 import { camelKeys, wave } from '../../../test/golden.ts';
 import type { Wave } from '../../../test/golden.ts';
-import { RetortError } from '../../errors.ts';
 import { BatchNorm } from '../../nn/index.ts';
 import { grad, manualSeed, memory, noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
@@ -99,9 +99,11 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
 
   it('contract: is registered with a summary, refuses unknown options by name, takes compat and initCfg', () => {
     expect(connectors.get(name).summary.length).toBeGreaterThan(10);
-    expect(() => build({ inchannel: 2 })).toThrow(new RegExp(`${name}:[^]*"inchannel" is no option`));
-    expect(() => build({ compat: 'mmrazr' })).toThrow(new RegExp(`${name}:[^]*compat`));
-    expect(() => build({ initCfg: { type: 'Kaimign', layer: 'Conv2d' } })).toThrow(/did you mean "Kaiming"/);
+    expect(() => build({ inchannel: 2 })).toThrow(refusal('unknown-option', name, '"inchannel"'));
+    expect(() => build({ compat: 'mmrazr' })).toThrow(refusal('invalid-argument', name, 'compat', 'mmrazr'));
+    expect(() => build({ initCfg: { type: 'Kaimign', layer: 'Conv2d' } })).toThrow(
+      refusal('unknown-name', 'Kaimign', '"Kaiming"'),
+    );
     tidy(() => {
       const constant = build({ initCfg: { type: 'Constant', val: 0.5, layer: ['Conv2d', 'Linear'] } });
       for (const [path, parameter] of constant.namedParameters()) {
@@ -217,16 +219,15 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
     });
   });
 
-  it('contract: shapes that do not fit are refused by name, with what was expected and what came', () => {
+  it('contract: shapes that do not fit are refused by name, with the expected and the given shape', () => {
     tidy(() => {
       const connector = build();
       for (const shape of contract.wrong) {
         const call = (): unknown => connector.forward(input(shape, 'float32'));
-        expect(call, String(shape)).toThrow(RetortError);
-        expect(call).toThrow(new RegExp(`${name}.*\\bx\\b.*\\[${shape.join(', ')}\\]`));
+        expect(call, String(shape)).toThrow(refusal('invalid-argument', name, 'x', `[${shape.join(', ')}]`));
       }
       const list = (): unknown => connector.forward([input(contract.input)] as unknown as Tensor);
-      expect(list).toThrow(new RegExp(`${name}: x: a tensor was expected, got an array of 1[^]*dataIdx`));
+      expect(list).toThrow(refusal('invalid-argument', name, 'x: ', 'an array of 1', 'dataIdx'));
     });
   });
 

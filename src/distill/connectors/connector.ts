@@ -13,7 +13,7 @@ const common = {
   compat: z.literal('mmrazor').optional(),
 };
 
-/** What every connector may be told. */
+/** The options of every connector. */
 export interface ConnectorOptions extends OptionsFrom<typeof common> {}
 /** {@link ConnectorOptions} once they are checked, with defaults. */
 export interface ConnectorSettings extends SettingsFrom<typeof common> {}
@@ -27,6 +27,17 @@ export function connectorSchema<S extends z.ZodRawShape>(own: S) {
  * A module between a record and a loss. A new one declares its options in `static schema`, made by {@link connectorSchema}, and
  * finds them, checked and with defaults, in `this.options`; their type is `Settings`, such as
  * `ConnectorSettings & SettingsFrom<typeof own>`.
+ *
+ * @example
+ * ```ts
+ * class Halve extends Connector {
+ *   static override readonly schema = connectorSchema({});
+ *
+ *   override forward(x: Tensor): Tensor {
+ *     return x.div(2);
+ *   }
+ * }
+ * ```
  */
 export abstract class Connector<Settings extends ConnectorSettings = ConnectorSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */

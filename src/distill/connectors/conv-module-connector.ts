@@ -27,6 +27,12 @@ export interface ConvModuleConnectorOptions
  * An activation in front never overwrites the record, whatever `inplace` says. Under `compat` it does, and
  * `paddingMode: 'circular'` pads with zeros, as in MMRazor.
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550.
+ *
+ * @example
+ * ```ts
+ * const connector = new ConvModuleConnector({ inChannels: 16, outChannels: 64, actCfg: null });
+ * const wide = connector.forward(randn([2, 16, 8, 8])); // (2, 64, 8, 8)
+ * ```
  */
 export class ConvModuleConnector extends Connector<
   ConnectorSettings & SettingsFrom<typeof convModuleShape & typeof own>

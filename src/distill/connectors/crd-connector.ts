@@ -18,12 +18,19 @@ const own = {
   /** The least length that a row is divided by. Default 1e-12; `compat` has none: a zero row becomes NaN. */
   eps: z.number().positive().default(1e-12),
 };
+/** Options of {@link CRDConnector}. */
 export interface CRDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * `y / max(||y||, eps)`, `y = W x + b`: `(N, ...)` with `dimIn` numbers for each sample to `(N, dimOut)`.
  *
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699.
+ *
+ * @example
+ * ```ts
+ * const connector = new CRDConnector({ dimIn: 64, dimOut: 32 });
+ * const embedding = connector.forward(randn([2, 64])); // (2, 32), each row of length 1
+ * ```
  */
 export class CRDConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
@@ -43,7 +50,7 @@ export class CRDConnector extends Connector<ConnectorSettings & SettingsFrom<typ
     const size = shape.slice(1).reduce((product, length) => product * length, 1);
     if (shape.length < 2 || size !== inFeatures) {
       throw new RetortError(
-        `CRDConnector: x of shape [N, ${inFeatures}] (or more dimensions of that product) was expected, got ${shown(shape)}`,
+        `CRDConnector: x: expected shape [N, ${inFeatures}] (or more dimensions of that product), got ${shown(shape)}`,
         shape.length < 2 ? {} : { help: `set dimIn: ${size}, or record another module` },
       );
     }

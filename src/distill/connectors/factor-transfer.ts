@@ -14,7 +14,7 @@ export function decoder(from: number, to: number, useBn: boolean): Sequential {
   return three(conv, [from, from, to, to], useBn);
 }
 
-/** Without batch norms an empty sequence holds their place: the names of what follows stay. */
+/** Without batch norms an empty sequence stands for them: the names of what follows stay. */
 function three(conv: (from: number, to: number) => Layer, widths: readonly number[], useBn: boolean): Sequential {
   const layers = widths.slice(1).flatMap((width, i) => [
     conv(widths[i]!, width),

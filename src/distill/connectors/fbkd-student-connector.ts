@@ -15,6 +15,12 @@ import type { FBKDOptions, FBKDSettings, PooledNonLocal2d } from './fbkd.ts';
  *
  * With `subSample` the non-local block pools once, by `maxpoolStride`; under `compat` by 2 and then by `maxpoolStride`, as in
  * MMRazor. Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation, ICLR 2021.
+ *
+ * @example
+ * ```ts
+ * const connector = new FBKDStudentConnector({ inChannels: 16 });
+ * const sInput = connector.forward(randn([2, 16, 8, 8])); // six tensors, for FBKDLoss
+ * ```
  */
 export class FBKDStudentConnector extends Connector<FBKDSettings> {
   static override readonly schema = fbkdSchema;

@@ -10,6 +10,12 @@ import type { FBKDOptions, FBKDSettings, PooledNonLocal2d } from './fbkd.ts';
  * `mean_c x`, `(N, 1, H, W)`, `NonLocal(x)`, `(N, C, H, W)`, and x itself. The block is trained with the student's.
  *
  * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation, ICLR 2021.
+ *
+ * @example
+ * ```ts
+ * const connector = new FBKDTeacherConnector({ inChannels: 16 });
+ * const tInput = connector.forward(randn([2, 16, 8, 8])); // five tensors, for FBKDLoss
+ * ```
  */
 export class FBKDTeacherConnector extends Connector<FBKDSettings> {
   static override readonly schema = fbkdSchema;

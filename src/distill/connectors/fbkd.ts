@@ -14,7 +14,7 @@ import { requireMap, shown } from './shapes.ts';
 const own = {
   /** Channels of the features. */
   inChannels: count,
-  /** How alike two places are. Default `'dot_product'`. */
+  /** How the similarity of two positions is computed. Default `'dot_product'`. */
   mode: z.enum(['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation']).default('dot_product'),
   /** The norm of `conv_out`; null: none. Default `{ type: 'BN' }`. */
   normCfg: normSchema.nullable().default({ type: 'BN' }),
@@ -35,7 +35,7 @@ export const fbkdSchema = aliased(connectorSchema({ ...own, ...nonLocalShape, ..
   channelT: 'channelTau',
 });
 
-/** `H W softmax(mean_c |x| / temperature)` over all places: `(N, C, H, W)` to `(N, 1, H, W)`. */
+/** `H W softmax(mean_c |x| / temperature)` over all positions: `(N, C, H, W)` to `(N, 1, H, W)`. */
 export function spatialMask(x: Tensor, temperature: number): Tensor {
   const [n, , height, width] = x.shape as [number, number, number, number];
   const strength = x.abs().mean([1]).flatten(1); // (N, H W)
@@ -59,7 +59,7 @@ export function requireFeatures(connector: string, x: Tensor, nonLocal: PooledNo
   const least = nonLocal.leastSize;
   if (x.shape[2]! >= least && x.shape[3]! >= least) return;
   throw new RetortError(
-    `${connector}: x of height and width of at least ${least} was expected (subSample), got ${shown(x.shape)}`,
+    `${connector}: x: expected height and width of at least ${least} (subSample), got ${shown(x.shape)}`,
     { help: 'lower maxpoolStride, or leave subSample out' },
   );
 }
@@ -84,9 +84,7 @@ export class PooledNonLocal2d extends NonLocal2d {
     if (twice && this.mode === 'gaussian') {
       throw new RetortError(
         "FBKD: mode 'gaussian' with subSample cannot run in MMRazor: it pools values twice, keys once",
-        {
-          help: "leave out compat: 'mmrazor'",
-        },
+        { code: 'unsupported', help: "leave out compat: 'mmrazor'" },
       );
     }
     if (!twice) {

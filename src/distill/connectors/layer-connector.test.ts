@@ -1,6 +1,7 @@
 // LayerConnector: the contract, built layers, layers of users.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { Linear } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
@@ -25,6 +26,8 @@ it('takes a layer that is built, and names what a layer does not take', () => {
     expect(Object.keys(connector.stateDict())).toEqual(['layer.weight', 'layer.bias']);
   });
   const build = (config: object): unknown => buildConnector({ type: 'LayerConnector', layer: config });
-  expect(() => build({ type: 'Linaer' })).toThrow(/layer: "Linaer" is no layer; did you mean "Linear"/);
-  expect(() => build({ type: 'Linear', inFeatures: 1, outFeature: 2 })).toThrow(/did you mean "outFeatures"/);
+  expect(() => build({ type: 'Linaer' })).toThrow(refusal('unknown-name', 'Linaer', 'Linear', 'layer'));
+  expect(() => build({ type: 'Linear', inFeatures: 1, outFeature: 2 })).toThrow(
+    refusal('invalid-argument', 'outFeatures'),
+  );
 });

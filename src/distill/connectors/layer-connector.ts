@@ -12,11 +12,18 @@ const own = {
   /** The layer, such as `{ type: 'Linear', inFeatures: 64, outFeatures: 10 }`; `retort list layers` has the names. */
   layer: typedOf<LayerConfig | Layer>('layer'),
 };
+/** Options of {@link LayerConnector}. */
 export interface LayerConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A layer of `retort-kd/nn`, or one of your own, on a record. State dict: `layer.*`. A layer that overwrites its input (`inplace`)
  * overwrites the record, which others read too.
+ *
+ * @example
+ * ```ts
+ * const connector = new LayerConnector({ layer: { type: 'Linear', inFeatures: 64, outFeatures: 10 } });
+ * const logits = connector.forward(randn([2, 64])); // (2, 10)
+ * ```
  */
 export class LayerConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);

@@ -1,6 +1,7 @@
 // MGDConnector: the contract, the share and the shape of masks, reproducible draws.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { init } from '../../nn/index.ts';
 import { getRandomState, manualSeed, ones, setRandomState, tidy } from '../../torch/index.ts';
@@ -30,7 +31,7 @@ function maskOf(more: object): MGDConnector {
   return connector;
 }
 
-it('masks places with probability lambdaMgd, or whole channels', () => {
+it('masks positions with probability lambdaMgd, or whole channels', () => {
   tidy(() => {
     manualSeed(7);
     const x = ones([16, 4, 24, 24]);
@@ -72,7 +73,7 @@ it("draws from libtorch's generator: a seed and a saved state give the masks aga
   });
 });
 
-it('aligns only channels that differ, and refuses probabilities that are none', () => {
+it('aligns only channels that differ, and refuses values that are not probabilities', () => {
   tidy(() => {
     const same = new MGDConnector({ studentChannels: 4, teacherChannels: 4 });
     expect(same.align).toBe(null);
@@ -80,6 +81,8 @@ it('aligns only channels that differ, and refuses probabilities that are none', 
     expect(Object.keys(same.stateDict())[0]).toBe('generation.0.weight');
   });
   const build = (lambdaMgd: number): unknown => buildConnector({ type: 'MGDConnector', ...options, lambdaMgd });
-  expect(() => build(1.5)).toThrow(/lambdaMgd: .*got 1.5/);
-  expect(() => new MGDConnector({ ...options, lambdaMgd: -1 })).toThrow(/MGDConnector: lambdaMgd/);
+  expect(() => build(1.5)).toThrow(refusal('invalid-argument', 'lambdaMgd', 1.5));
+  expect(() => new MGDConnector({ ...options, lambdaMgd: -1 })).toThrow(
+    refusal('invalid-argument', 'MGDConnector', 'lambdaMgd'),
+  );
 });

@@ -15,11 +15,12 @@ const own = {
   studentChannels: count,
   /** Channels of the teacher's, which go out. */
   teacherChannels: count,
-  /** The probability that a place is masked, within [0, 1]. Default 0.65. */
+  /** The probability that a position is masked, within [0, 1]. Default 0.65. */
   lambdaMgd: z.number().min(0).max(1).default(0.65),
-  /** Mask whole channels in place of places. Default false. */
+  /** Mask whole channels in place of positions. Default false. */
   maskOnChannel: z.boolean().default(false),
 };
+/** Options of {@link MGDConnector}. */
 export interface MGDConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
@@ -28,6 +29,12 @@ export interface MGDConnectorOptions extends ConnectorOptions, OptionsFrom<typeo
  * `1 - lambdaMgd`, else 1; it is drawn anew in every call, in evaluation too, from libtorch's generator (`manualSeed`).
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
+ *
+ * @example
+ * ```ts
+ * const connector = new MGDConnector({ studentChannels: 16, teacherChannels: 64, lambdaMgd: 0.5 });
+ * const generated = connector.forward(randn([2, 16, 8, 8])); // (2, 64, 8, 8)
+ * ```
  */
 export class MGDConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);

@@ -1,6 +1,7 @@
 // NormConnector: the contract, standardized channels, each kind of norm.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import type { NormConfig } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
@@ -39,13 +40,13 @@ it.each([
     expect(connector.forward(wave({ shape, a: 0.3, b: 0.1 }, 'float32')).shape).toEqual(shape);
     expect(connector.parameters().every((parameter) => parameter.requiresGrad)).toBe(!('requiresGrad' in more));
     expect(() => connector.forward(wave({ shape: [2, 5, 3, 3], a: 1, b: 0 }, 'float32'))).toThrow(
-      /NormConnector: x of shape \[2, 5, 3, 3\] does not fit/,
+      refusal('invalid-argument', '[2, 5, 3, 3]', 'NormConnector'),
     );
   });
 });
 
 it('names what is missing', () => {
   expect(() => new NormConnector({ inChannels: 4, normCfg: { type: 'GN' } as NormConfig })).toThrow(
-    /normCfg GN: numGroups/,
+    refusal('invalid-argument', 'GN', 'normCfg', 'numGroups'),
   );
 });

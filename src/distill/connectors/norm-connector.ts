@@ -14,17 +14,24 @@ const own = {
   /** The layer, such as `{ type: 'BN', affine: false, trackRunningStats: false }`: each channel of a batch to mean 0, variance 1. */
   normCfg: normSchema,
 };
+/** Options of {@link NormConnector}. */
 export interface NormConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A norm layer on a record; the shape stays. With standardized channels the mean square error is PKD's distance:
  * Cao et al.: PKD, General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
+ *
+ * @example
+ * ```ts
+ * const connector = new NormConnector({ inChannels: 16, normCfg: { type: 'BN', affine: false } });
+ * const standardized = connector.forward(randn([2, 16, 8, 8])); // (2, 16, 8, 8)
+ * ```
  */
 export class NormConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own);
   readonly norm: Layer;
 
-  /** @throws {RetortError} for a norm that is none, with the nearest name. */
+  /** @throws {RetortError} for an unknown norm, with the nearest name. */
   constructor(options: NormConnectorOptions) {
     super(options);
     this.norm = buildNorm(this.options.normCfg, this.options.inChannels).layer;

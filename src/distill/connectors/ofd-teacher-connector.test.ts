@@ -1,6 +1,7 @@
 // OFDTeacherConnector: the contract, margins of the original, scales of 0, margins in state dicts.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { readFixture } from '../../../test/fixtures.ts';
 import { wave } from '../../../test/golden.ts';
 import { BatchNorm2d, ModuleDict } from '../../nn/index.ts';
@@ -96,12 +97,12 @@ it('says what is missing', () => {
   tidy(() => {
     const x = wave({ shape: [1, 2, 2, 2], a: 1, b: 0 });
     const connector = new OFDTeacherConnector();
-    expect(() => connector.forward(x)).toThrow(/OFDTeacherConnector: margin must be initialised[^]*initMargin/);
-    expect(() => connector.initMargin(new BatchNorm2d(3, { affine: false }))).toThrow(/affine: false/);
-    expect(() => connector.initMargin('bn1' as never)).toThrow(
-      /a BatchNorm2d with scale and shift was expected, got bn1/,
+    expect(() => connector.forward(x)).toThrow(refusal('invalid-state', 'OFDTeacherConnector', 'initMargin'));
+    expect(() => connector.initMargin(new BatchNorm2d(3, { affine: false }))).toThrow(
+      refusal('invalid-argument', 'affine'),
     );
-    expect(() => connector.initMargin(x)).toThrow(/\[C\] or \[1, C, 1, 1\] were expected, got \[1, 2, 2, 2\]/);
+    expect(() => connector.initMargin('bn1' as never)).toThrow(refusal('invalid-argument', 'BatchNorm2d', 'bn1'));
+    expect(() => connector.initMargin(x)).toThrow(refusal('invalid-argument', '[C]', '[1, C, 1, 1]', '[1, 2, 2, 2]'));
   });
 });
 

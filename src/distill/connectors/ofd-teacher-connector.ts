@@ -15,6 +15,13 @@ import { requireMap, requireTensor, shown } from './shapes.ts';
  * after. Under `compat` it
  * is neither saved nor expected, as in MMRazor.
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ *
+ * @example
+ * ```ts
+ * const connector = new OFDTeacherConnector();
+ * connector.initMargin(new BatchNorm2d(16));
+ * const cut = connector.forward(randn([2, 16, 8, 8])); // (2, 16, 8, 8), nothing below the margin
+ * ```
  */
 export class OFDTeacherConnector extends Connector {
   static override readonly schema = connectorSchema({});
@@ -48,7 +55,8 @@ export class OFDTeacherConnector extends Connector {
     requireTensor('OFDTeacherConnector', x);
     const { margin } = this;
     if (margin === null) {
-      throw new RetortError('OFDTeacherConnector: margin must be initialised before training', {
+      throw new RetortError('OFDTeacherConnector: margin: it is not initialized', {
+        code: 'invalid-state',
         help: 'call initMargin(the batch norm that is recorded), or use the distiller OFDDistiller, which does',
       });
     }
@@ -69,7 +77,7 @@ function requireMargins(margins: Tensor): Tensor {
   const channels = shape.length === 1 ? shape[0] : shape[1];
   if (shape.join() === `${channels}` || shape.join() === `1,${channels},1,1`) return margins.detach().clone();
   throw new RetortError(
-    `OFDTeacherConnector.initMargin: margins [C] or [1, C, 1, 1] were expected, got ${shown(shape)}`,
+    `OFDTeacherConnector.initMargin: from: expected margins [C] or [1, C, 1, 1], got ${shown(shape)}`,
   );
 }
 
@@ -78,13 +86,13 @@ function requireMargins(margins: Tensor): Tensor {
  * the normal distribution function Phi, `margin = beta - s exp(-(beta / s)^2 / 2) / sqrt(2 pi) / Phi(-beta / s)`, and `-3 s` where
  * hardly any is negative, `Phi(-beta / s) <= 0.001`. For `gamma = 0` all values are beta: `min(beta, 0)`, the limit of both.
  * @returns `(C)`, float64
- * @throws {RetortError} for a layer that is no BatchNorm2d, or has no scale and shift.
+ * @throws {RetortError} for a layer that is not a BatchNorm2d, or has no scale and shift.
  */
 export function marginOf(norm: BatchNorm2d): Tensor {
   if (!(norm instanceof BatchNorm2d) || norm.weight === null || norm.bias === null) {
-    const came = (norm as unknown) instanceof BatchNorm2d ? 'one without (affine: false)' : String(norm);
+    const given = (norm as unknown) instanceof BatchNorm2d ? 'one without (affine: false)' : String(norm);
     throw new RetortError(
-      `OFDTeacherConnector.initMargin: a BatchNorm2d with scale and shift was expected, got ${came}`,
+      `OFDTeacherConnector.initMargin: from: expected a BatchNorm2d with scale and shift, got ${given}`,
       {
         help: 'record the batch norm in front of a ReLU, such as backbone.layer3.0.bn1',
       },

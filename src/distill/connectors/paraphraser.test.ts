@@ -1,6 +1,7 @@
 // Paraphraser: the contract, its two phases, frozen batch norms.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { BatchNorm2d } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
@@ -51,9 +52,11 @@ it('gives frozen factors after pretraining: no gradient, and batch norms that do
   });
 });
 
-it('refuses a phase that is none', () => {
-  expect(() => buildConnector({ type: 'Paraphraser', inChannels: 1, outChannels: 1, phase: 'test' })).toThrow(/phase/);
+it('refuses an unknown phase', () => {
+  expect(() => buildConnector({ type: 'Paraphraser', inChannels: 1, outChannels: 1, phase: 'test' })).toThrow(
+    refusal('invalid-argument', 'phase', 'test'),
+  );
   expect(() => new Paraphraser({ inChannels: 1, outChannels: 1, phase: 'test' as 'train' })).toThrow(
-    /Paraphraser: phase: expected one of "pretrain", "train", got "test"/,
+    refusal('invalid-argument', 'pretrain', 'train', 'test', 'Paraphraser', 'phase'),
   );
 });

@@ -13,6 +13,7 @@ import { decoder, encoder } from './factor-transfer.ts';
 import { requireMap } from './shapes.ts';
 
 const phases = ['pretrain', 'train'] as const;
+/** What a {@link Paraphraser} does: reconstruct features, or give factors. */
 export type ParaphraserPhase = (typeof phases)[number];
 
 const own = {
@@ -25,6 +26,7 @@ const own = {
   /** Batch norms after the convolutions. Default false. */
   useBn: z.boolean().default(false),
 };
+/** Options of {@link Paraphraser}. */
 export interface ParaphraserOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
@@ -33,6 +35,12 @@ export interface ParaphraserOptions extends ConnectorOptions, OptionsFrom<typeof
  * `compat` they normalize by the batch and go on moving, as in MMRazor.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
+ *
+ * @example
+ * ```ts
+ * const connector = new Paraphraser({ inChannels: 16, outChannels: 8, phase: 'train' });
+ * const factors = connector.forward(randn([2, 16, 8, 8])); // (2, 8, 8, 8)
+ * ```
  */
 export class Paraphraser extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = aliased(connectorSchema(own), {

@@ -35,6 +35,7 @@ const table = {
   Translator: translator,
 };
 
+/** The connectors that configs can name, each with the schema of its options. */
 export const connectors = new Registry<Connector, typeof table>('connector', table);
 
 /** What stands for a connector: `{ type, ...options }`, a module that is built already, or a list of them: a sequence. */
@@ -43,14 +44,16 @@ export type ConnectorConfig = TypedConfig | Module | readonly (TypedConfig | Mod
 /**
  * A connector from `{ type: 'ConvModuleConnector', inChannels: 16, outChannels: 64 }`; a module is taken as it is, a list is a
  * {@link Sequential}.
- * @param where names the place in the config, for errors. Default: `connector`.
+ * @param where names the location in the config, for errors. Default: `connector`.
  * @throws {RetortError} for unknown types (with the nearest names) and wrong options (all at once).
  */
 export function buildConnector(config: ConnectorConfig, where = 'connector'): Module {
   if (!Array.isArray(config)) return buildOne(config as TypedConfig | Module, where);
   const items = config as readonly (TypedConfig | Module)[];
   if (items.length === 0) {
-    throw new RetortError(`${where}: the list is empty`, { help: 'leave the connector out of the mapping' });
+    throw new RetortError(`${where}: expected at least one connector in the list, got none`, {
+      help: 'leave the connector out of the mapping',
+    });
   }
   return new Sequential(...items.map((one, i) => buildOne(one, `${where}[${i}]`) as Layer));
 }

@@ -10,8 +10,8 @@ export function shown(shape: readonly number[]): string {
 /** @throws {RetortError} unless `x` is a tensor. */
 export function requireTensor(connector: string, x: unknown): asserts x is Tensor {
   if (x instanceof Tensor) return;
-  const came = Array.isArray(x) ? `an array of ${x.length}` : x === null ? 'null' : typeof x;
-  throw new RetortError(`${connector}: x: a tensor was expected, got ${came}`, {
+  const given = Array.isArray(x) ? `an array of ${x.length}` : x === null ? 'null' : typeof x;
+  throw new RetortError(`${connector}: x: expected a tensor, got ${given}`, {
     help: Array.isArray(x)
       ? 'pick one of them with dataIdx in the mapping'
       : 'record a module or function that returns a tensor',
@@ -23,7 +23,7 @@ export function requireMap(connector: string, x: unknown, channels: number, opti
   requireTensor(connector, x);
   const { shape } = x;
   if (shape.length === 4 && shape[1] === channels) return;
-  throw new RetortError(`${connector}: x of shape [N, ${channels}, H, W] was expected, got ${shown(shape)}`, {
+  throw new RetortError(`${connector}: x: expected shape [N, ${channels}, H, W], got ${shown(shape)}`, {
     help:
       shape.length === 4
         ? `make ${option} fit the ${shape[1]} channels, or record another module`
@@ -31,14 +31,14 @@ export function requireMap(connector: string, x: unknown, channels: number, opti
   });
 }
 
-/** Runs `body`; what libtorch or a layer refuses about `x` is told as the connector's own error. */
+/** Runs `body`; what libtorch or a layer refuses about `x` becomes the connector's own error. */
 export function fitting<T>(connector: string, x: Tensor, body: () => T): T {
   try {
     return body();
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
     const [what] = error.message.split('\n');
-    throw new RetortError(`${connector}: x of shape ${shown(x.shape)} does not fit: ${what}`, {
+    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${what}`, {
       cause: error,
       help: error.help ?? 'change the options, or record another module',
     });

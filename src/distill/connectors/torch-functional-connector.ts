@@ -32,6 +32,7 @@ const own = {
   /** Its arguments by name, such as `{ kernelSize: 2 }`. Default `{}`. */
   funcArgs: z.record(z.string(), z.unknown()).default({}),
 };
+/** Options of {@link TorchFunctionalConnector}. */
 export interface TorchFunctionalConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /** What is computed; `training` is the connector's mode. */
@@ -88,6 +89,12 @@ const functions: Readonly<Record<FunctionName, Choice>> = {
  * A function on a record. Dropout follows the connector's mode (`train`, `eval`), unless `funcArgs.training` says otherwise;
  * `inplace` is not followed, since others read the record too. Under `compat` dropout always drops, `inplace` is followed, and a
  * `softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
+ *
+ * @example
+ * ```ts
+ * const connector = new TorchFunctionalConnector({ functionName: 'interpolate', funcArgs: { size: [4, 4] } });
+ * const smaller = connector.forward(randn([2, 16, 8, 8])); // (2, 16, 4, 4)
+ * ```
  */
 export class TorchFunctionalConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own).check(
@@ -100,7 +107,7 @@ export class TorchFunctionalConnector extends Connector<ConnectorSettings & Sett
   readonly functionName: FunctionName;
   readonly #run: Run;
 
-  /** @throws {RetortError} for a function that is not among them or arguments that are none, with the nearest name. */
+  /** @throws {RetortError} for a function that is not among them or unknown arguments, with the nearest name. */
   constructor(options: TorchFunctionalConnectorOptions) {
     super(options);
     const { functionName, funcArgs } = this.options;

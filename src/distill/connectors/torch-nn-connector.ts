@@ -24,6 +24,7 @@ const moduleNames = [
   'ReLU',
   'Softmax',
 ] as const;
+/** The layers that {@link TorchNNConnector} knows by name. */
 export type TorchModuleName = (typeof moduleNames)[number];
 
 const own = {
@@ -32,11 +33,18 @@ const own = {
   /** Its arguments by name, such as `{ inFeatures: 64, outFeatures: 10 }`. Default `{}`. */
   moduleArgs: z.record(z.string(), z.unknown()).default({}),
 };
+/** Options of {@link TorchNNConnector}. */
 export interface TorchNNConnectorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * A layer of `retort-kd/nn` on a record. `inplace` is not followed, since others read the record too; under `compat` it is, and a
  * `Softmax` without `dim` takes dimension 1 (0 for one or three dimensions), as in MMRazor.
+ *
+ * @example
+ * ```ts
+ * const connector = new TorchNNConnector({ moduleName: 'AvgPool2d', moduleArgs: { kernelSize: 2 } });
+ * const smaller = connector.forward(randn([2, 16, 8, 8])); // (2, 16, 4, 4)
+ * ```
  */
 export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = connectorSchema(own).check(
@@ -49,7 +57,7 @@ export class TorchNNConnector extends Connector<ConnectorSettings & SettingsFrom
   readonly func: Layer;
   readonly #impliedDim: boolean;
 
-  /** @throws {RetortError} for a layer that is not among them or arguments that are none, with the nearest name. */
+  /** @throws {RetortError} for a layer that is not among them or unknown arguments, with the nearest name. */
   constructor(options: TorchNNConnectorOptions) {
     super(options);
     const { moduleName, moduleArgs } = this.options;

@@ -18,12 +18,19 @@ const own = {
   /** Batch norms after the convolutions. Default true. */
   useBn: z.boolean().default(true),
 };
+/** Options of {@link Translator}. */
 export interface TranslatorOptions extends ConnectorOptions, OptionsFrom<typeof own> {}
 
 /**
  * Three times 3x3 convolution, batch norm and leaky ReLU (slope 0.1): `(N, inChannels, H, W)` to `(N, outChannels, H, W)`.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
+ *
+ * @example
+ * ```ts
+ * const connector = new Translator({ inChannels: 16, outChannels: 8 });
+ * const factors = connector.forward(randn([2, 16, 8, 8])); // (2, 8, 8, 8)
+ * ```
  */
 export class Translator extends Connector<ConnectorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = aliased(connectorSchema(own), {

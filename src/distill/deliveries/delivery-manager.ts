@@ -1,13 +1,29 @@
 // Several deliveries by name, entered and left together, all on the teacher's or all on the student's side.
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { beginAll, within } from '../block.ts';
-import type { Block } from '../block.ts';
+import { beginAll, within } from '../session.ts';
+import type { Session } from '../session.ts';
 import type { DistillDelivery } from './delivery.ts';
 import { buildDelivery } from './registry.ts';
 
+/** Deliveries, or their configs, by name. */
 export type DeliveryConfigs = Readonly<Record<string, TypedConfig | DistillDelivery>>;
 
+/**
+ * Several deliveries by name, begun and ended together, all on the teacher's or all on the student's side.
+ *
+ * @example
+ * ```ts
+ * const deliveries = new DistillDeliveryManager({
+ *   targets: { type: 'MethodOutputs', source: { class: Head, method: 'getTargets' } },
+ * });
+ * deliveries.overrideData = false;
+ * deliveries.deliver(() => teacher.forward(images));
+ * deliveries.overrideData = true;
+ * deliveries.deliver(() => student.forward(images)); // with the teacher's targets
+ * deliveries.endStep();
+ * ```
+ */
 export class DistillDeliveryManager {
   /** The deliveries by name, in the order of the config. */
   readonly deliveries: ReadonlyMap<string, DistillDelivery>;
@@ -32,22 +48,24 @@ export class DistillDeliveryManager {
     for (const delivery of this.deliveries.values()) delivery.overrideData = value;
   }
 
-  /** @throws {RetortError} when there is none of this name. */
+  /** @throws {RetortError} when no delivery has this name. */
   getDelivery(name: string): DistillDelivery {
     const found = this.deliveries.get(name);
     if (found !== undefined) return found;
-    throw new RetortError(`there is no delivery "${name}"; ${didYouMean(name, this.deliveries.keys())}`);
+    throw new RetortError(`unknown delivery "${name}"; ${didYouMean(name, this.deliveries.keys())}`, {
+      code: 'unknown-name',
+    });
   }
 
   /**
-   * Delivers with all of them until the returned block ends; with a function, while it runs (if it is asynchronous, until its
+   * Delivers with all of them until the returned session ends; with a function, while it runs (if it is asynchronous, until its
    * promise settles). When one cannot begin, those begun before are ended; they end in reverse.
    */
-  deliver(): Block;
+  deliver(): Session;
   deliver<T>(body: () => T): T;
-  deliver<T>(body?: () => T): T | Block {
-    const block = beginAll([...this.deliveries.values()].map((delivery) => () => delivery.deliver()));
-    return body === undefined ? block : within(block, body);
+  deliver<T>(body?: () => T): T | Session {
+    const session = beginAll([...this.deliveries.values()].map((delivery) => () => delivery.deliver()));
+    return body === undefined ? session : within(session, body);
   }
 
   /** Ends a step: every queue is cleared. @throws {RetortError} which lists the deliveries with something left over. */
@@ -63,7 +81,8 @@ export class DistillDeliveryManager {
         help = error.help;
       }
     }
-    if (failures.length > 0) throw new RetortError(failures.join('\n'), help === undefined ? {} : { help });
+    if (failures.length > 0)
+      throw new RetortError(failures.join('\n'), { code: 'invalid-state', ...(help === undefined ? {} : { help }) });
   }
 
   /** Empties all queues, whatever is in them: for a step that was abandoned. */

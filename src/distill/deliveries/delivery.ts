@@ -7,9 +7,9 @@ import { RetortError } from '../../errors.ts';
 import type { TapTarget } from '../../intercept/taps.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import { currentScope } from '../../torch/index.ts';
-import { makeBlock, within } from '../block.ts';
-import type { Block } from '../block.ts';
+import { currentScope } from '../../torch/internal.ts';
+import { makeSession, within } from '../session.ts';
+import type { Session } from '../session.ts';
 import { conditionOf } from '../held.ts';
 import type { Held } from '../held.ts';
 import { Kept } from './kept.ts';
@@ -38,6 +38,11 @@ export interface DeliveryOptions extends OptionsFrom<typeof own> {}
 /** The schema of a delivery's options, those of its address among them. */
 export const deliverySchema = z.strictObject({ ...own, ...ofAddress });
 
+/**
+ * What every delivery does: while the teacher runs ({@link overrideData} false) what the target returns is kept in a queue, while the student
+ * runs (true) the target is not executed and gets the kept outputs, the oldest first. Kept tensors live in the scope in which the delivery
+ * began for the teacher, the training step as a rule.
+ */
 export abstract class DistillDelivery {
   /** False while the teacher runs, whose outputs are kept; true while the student runs, who gets them. */
   overrideData = false;
@@ -69,17 +74,17 @@ export abstract class DistillDelivery {
   }
 
   /**
-   * Keeps or hands out (see {@link overrideData}) until the returned block ends: `using block = delivery.deliver();`.
+   * Keeps or hands out (see {@link overrideData}) until the returned session ends: `using session = delivery.deliver();`.
    * With a function, while it runs (if it is asynchronous, until its promise settles); returns its result.
    */
-  deliver(): Block;
+  deliver(): Session;
   deliver<T>(body: () => T): T;
-  deliver<T>(body?: () => T): T | Block {
-    const block = this.#begin();
-    return body === undefined ? block : within(block, body);
+  deliver<T>(body?: () => T): T | Session {
+    const session = this.#begin();
+    return body === undefined ? session : within(session, body);
   }
 
-  #begin(): Block {
+  #begin(): Session {
     if (this.#depth === 0) {
       const scope = currentScope();
       this.#tap = this.#target.tap(
@@ -88,7 +93,7 @@ export abstract class DistillDelivery {
       );
     }
     this.#depth++;
-    return makeBlock(() => {
+    return makeSession(() => {
       if (--this.#depth > 0) return;
       this.#tap?.[Symbol.dispose]();
       this.#tap = undefined;
@@ -98,6 +103,7 @@ export abstract class DistillDelivery {
   #keep(next: () => unknown, scope: number): unknown {
     if (this.#queue.length >= this.maxKeepData) {
       throw new RetortError(`${this.#label}: the queue is full, ${this.#counts()}`, {
+        code: 'invalid-state',
         help:
           this.#taken === 0 && this.#pushed === this.maxKeepData
             ? 'give maxKeepData as how often the teacher calls the target in one step'
@@ -121,6 +127,7 @@ export abstract class DistillDelivery {
     const kept = this.#queue.shift();
     if (kept === undefined) {
       throw new RetortError(`${this.#label}: the queue is empty, ${this.#counts()}`, {
+        code: 'invalid-state',
         help: 'the student calls the target more often than the teacher did, or the teacher did not run with overrideData false',
       });
     }
@@ -140,7 +147,9 @@ export abstract class DistillDelivery {
   #when(kept: Kept, take: (held: Held) => unknown): unknown {
     if (kept.promise !== undefined) return kept.promise.then(take);
     if (kept.held !== undefined) return take(kept.held);
-    throw new RetortError(`${this.#label}: output ${this.#taken} is of a call of the teacher that is still running`);
+    throw new RetortError(`${this.#label}: output ${this.#taken} is of a call of the teacher that is still running`, {
+      code: 'invalid-state',
+    });
   }
 
   #intact(held: Held): unknown {
@@ -151,6 +160,7 @@ export abstract class DistillDelivery {
         ? 'was freed with the scope in which it was kept'
         : 'was overwritten in place after it was kept';
     throw new RetortError(`${this.#label}: output ${this.#taken} of the teacher ${what}`, {
+      code: 'invalid-state',
       help:
         condition === 'freed'
           ? 'teacher and student run in one step (one scope); call clear() when a step was abandoned'
@@ -170,6 +180,7 @@ export abstract class DistillDelivery {
     throw new RetortError(
       `${this.#label}: ${left} of the teacher's outputs were left over at the end of the step, ${counts}`,
       {
+        code: 'invalid-state',
         help: 'the student calls the target less often than the teacher; with allowRemainder: true the rest is dropped',
       },
     );

@@ -1,5 +1,5 @@
 // Deliveries: what the teacher's functions and methods return, handed to the student in place of its own results.
-export type { Block } from '../block.ts';
+export type { Session } from '../session.ts';
 export { DistillDelivery } from './delivery.ts';
 export type { DeliveryOptions } from './delivery.ts';
 export { DistillDeliveryManager } from './delivery-manager.ts';

@@ -6,6 +6,10 @@ import type { Held } from '../held.ts';
 /** The teacher's call that runs now: calls kept meanwhile are made by it. */
 let running: Kept | undefined;
 
+/**
+ * An output of the teacher in the queue of a delivery.
+ * @internal
+ */
 export class Kept {
   /** What the teacher's call returned; undefined until it has. */
   held: Held | undefined;

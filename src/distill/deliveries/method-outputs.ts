@@ -9,6 +9,16 @@ export interface MethodDeliveryOptions extends DeliveryOptions, AddressOptions {
 /**
  * `new MethodOutputsDelivery({ class: PAAHead, method: 'getTargets' }, { maxKeepData: 100 })`: the student's head gets the
  * teacher's label assignment. It holds for every instance of the class, or for those that inherit the method.
+ *
+ * @example
+ * ```ts
+ * const delivery = new MethodOutputsDelivery({ class: PAAHead, method: 'getTargets' }, { maxKeepData: 100 });
+ * delivery.overrideData = false;
+ * delivery.deliver(() => teacher.forward(images));
+ * delivery.overrideData = true;
+ * delivery.deliver(() => student.forward(images));
+ * delivery.endStep();
+ * ```
  */
 export class MethodOutputsDelivery extends DistillDelivery {
   constructor(source: string | MethodReference, options: MethodDeliveryOptions = {}) {

@@ -2,6 +2,7 @@
 import { RetortError } from '../../errors.ts';
 import { isPlainObject } from '../../torch/index.ts';
 
+/** A position in an array, or a key of a plain object or Map. */
 export type PartKey = number | string;
 
 /**
@@ -35,7 +36,7 @@ export function overlay(own: unknown, kept: unknown, keys: readonly PartKey[], a
     return items;
   }
   throw new RetortError(
-    `${asker}: dataIdx replaces elements of the result, which must be an array, a plain object or a Map`,
+    `${asker}: dataIdx: expected results that are arrays, plain objects or Maps, elements of which it replaces`,
     {
       help: 'leave dataIdx out to replace the whole result',
     },
@@ -47,6 +48,7 @@ function position(list: readonly unknown[], key: PartKey, asker: string): number
   if (typeof index === 'number' && Number.isInteger(index) && index >= 0 && index < list.length) return index;
   throw new RetortError(
     `${asker}: dataIdx ${JSON.stringify(key)} does not exist, the result is an array of ${list.length}`,
+    { code: 'unknown-name' },
   );
 }
 
@@ -54,5 +56,6 @@ function present<K extends PartKey>(items: ReadonlyMap<unknown, unknown>, key: K
   if (items.has(key)) return key;
   throw new RetortError(
     `${asker}: dataIdx ${JSON.stringify(key)} does not exist, the result has ${[...items.keys()].join(', ')}`,
+    { code: 'unknown-name' },
   );
 }

@@ -33,6 +33,7 @@ const table = {
   ),
 };
 
+/** The deliveries that configs can name, each with the schema of its options. */
 export const deliveries = new Registry<DistillDelivery, typeof table>('delivery', table);
 
 /** A delivery from `{ type: 'MethodOutputs', source, maxKeepData }`; one that is built already is taken as it is. */

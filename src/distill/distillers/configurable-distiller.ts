@@ -36,7 +36,6 @@ export interface ConfigurableDistillerOptions {
   compat?: Compat | undefined;
 }
 
-/** The batch that losses may ask for directly. */
 /** What arguments are made from in one step. */
 interface Step {
   batch: { readonly inputs: Inputs; readonly targets: Targets } | undefined;
@@ -114,9 +113,11 @@ export class ConfigurableDistiller<
       mappings: lossForwardMappings,
     });
     for (const name of Object.keys(lossWeightSchedules)) {
-      if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules."${name}": there is no such loss`);
+      if (!Object.hasOwn(losses, name)) mistakes.push(`lossWeightSchedules: unknown loss "${name}"`);
     }
-    if (mistakes.length > 0) throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`);
+    if (mistakes.length > 0) {
+      throw new RetortError(`${new.target.name}:\n    ${mistakes.join('\n    ')}`, { code: 'invalid-config' });
+    }
     this.warnings = warnings;
     for (const warning of warnings) process.emitWarning(`${new.target.name}: ${warning}`, 'RetortWarning');
   }
@@ -262,7 +263,10 @@ function packed({ inputs, targets, dataSamples = [] }: GivenBatch): { inputs: In
 function fromBatch(field: BatchField, { batch, where }: Step): unknown {
   const help = 'call forward({ inputs, targets }), or forward({ inputs, dataSamples })';
   if (batch === undefined) {
-    throw new RetortError(`${where} asks for the batch's "${field}", but no batch was given`, { help });
+    throw new RetortError(`${where} asks for the batch's "${field}", but no batch was given`, {
+      code: 'invalid-state',
+      help,
+    });
   }
   const { part, name } = fieldOf(field)!;
   const whole = batch[part];
@@ -270,7 +274,7 @@ function fromBatch(field: BatchField, { batch, where }: Step): unknown {
   const found = part === 'inputs' && whole instanceof Tensor ? undefined : (whole as Targets)[name];
   if (found === undefined) {
     const has = whole instanceof Tensor ? 'inputs is one tensor' : `it has ${Object.keys(whole).join(', ') || 'none'}`;
-    throw new RetortError(`${where} asks for the batch's "${field}", and there is none: ${has}`, {
+    throw new RetortError(`${where} asks for the batch's "${field}", which is missing: ${has}`, {
       help: 'the data set gives what is in a batch; DataLoader adds sampleIdxs',
     });
   }
@@ -287,7 +291,7 @@ function requireOneClass({ scores }: Targets, where: string): void {
   const shares = Array.from(scores.select(0, sample).data(), Number).entries();
   const some = [...shares].filter(([, share]) => share > 0).slice(0, 3);
   const shown = some.map(([k, share]) => `${Number(share.toFixed(3))} of class ${k}`).join(', ');
-  throw new RetortError(`${where}: sample ${sample} of the batch is mixed (${shown}): it has no one true class`, {
+  throw new RetortError(`${where}: sample ${sample} of the batch is mixed (${shown}), expected one true class`, {
     help: withoutMixing,
   });
 }

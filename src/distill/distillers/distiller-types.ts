@@ -11,9 +11,13 @@ import type { WeightSchedule } from './weight-schedule.ts';
 
 type Losses = TableOf<typeof losses, 'loss'>;
 
+/** The config of a loss: `{ type, ...options }`. */
 export type LossConfig = ConfigsOf<Losses>;
+/** The config of a connector: `{ type, ...options }`. */
 export type ConnectorConfig = ConfigsOf<TableOf<typeof connectors, 'connector'>>;
+/** The config of a recorder: `{ type, ...options }`. */
 export type RecorderConfig = ConfigsOf<TableOf<typeof recorders, 'recorder'>>;
+/** The config of a delivery: `{ type, ...options }`. */
 export type DeliveryConfig = ConfigsOf<TableOf<typeof deliveries, 'delivery'>>;
 
 /** Losses by name: configs, or built ones. */

@@ -54,7 +54,7 @@ function checkLoss(
 ): void {
   const loss = parts.losses.get(name);
   if (loss === undefined) {
-    mistakes.push(`lossForwardMappings."${name}": there is no such loss; ${didYouMean(name, parts.losses.keys())}`);
+    mistakes.push(`lossForwardMappings: unknown loss "${name}"; ${didYouMean(name, parts.losses.keys())}`);
     return;
   }
   const { required, optional = [] } = loss.inputs;
@@ -65,7 +65,7 @@ function checkLoss(
   for (const [argument, mapping] of Object.entries(args)) {
     const where = `loss "${name}", argument "${argument}"`;
     if (!known.includes(argument)) {
-      mistakes.push(`${where}: ${loss.constructor.name} takes no such argument; ${didYouMean(argument, known)}`);
+      mistakes.push(`${where}: unknown argument of ${loss.constructor.name}; ${didYouMean(argument, known)}`);
     }
     for (const source of sourcesOf(mapping)) {
       mistakes.push(...sourceMistakes(source, parts, used).map((mistake) => `${where}: ${mistake}`));
@@ -79,13 +79,13 @@ function sourceMistakes(
   used: Record<'student' | 'teacher' | 'connectors', Set<string>>,
 ): string[] {
   const given = Object.keys(source);
-  if ('value' in source) return given.length === 1 ? [] : ['value stands alone'];
+  if ('value' in source) return given.length === 1 ? [] : ['value: expected no key beside it'];
   if ('field' in source) {
-    if (given.length > 1) return ['field stands alone'];
+    if (given.length > 1) return ['field: expected no key beside it'];
     return fieldOf(String(source.field)) !== undefined
       ? []
       : [
-          `"${String(source.field)}" is nothing of a batch; ${didYouMean(String(source.field), Object.keys(batchFields))}`,
+          `field: unknown part of a batch "${String(source.field)}"; ${didYouMean(String(source.field), Object.keys(batchFields))}`,
         ];
   }
   return recordMistakes(source, parts, used);
@@ -99,22 +99,22 @@ function recordMistakes(
   const mistakes: string[] = [];
   for (const field of Object.keys(source)) {
     if (!recordFields.includes(field)) {
-      mistakes.push(`"${field}" is no field; ${didYouMean(field, [...recordFields, 'field', 'value'])}`);
+      mistakes.push(`unknown key "${field}"; ${didYouMean(field, [...recordFields, 'field', 'value'])}`);
     }
   }
   for (const connector of connectorsOf(source)) {
     if (parts.connectors.includes(connector)) used.connectors.add(connector);
-    else mistakes.push(`there is no connector "${connector}"; ${didYouMean(connector, parts.connectors)}`);
+    else mistakes.push(`unknown connector "${connector}"; ${didYouMean(connector, parts.connectors)}`);
   }
   if (typeof source.fromStudent !== 'boolean') {
-    mistakes.push(`fromStudent must be true or false, got ${String(source.fromStudent)}`);
+    mistakes.push(`fromStudent: expected true or false, got ${String(source.fromStudent)}`);
     return mistakes;
   }
   const side = source.fromStudent ? 'student' : 'teacher';
-  if (typeof source.recorder !== 'string') mistakes.push('recorder is missing');
+  if (typeof source.recorder !== 'string') mistakes.push('recorder: expected a name, got nothing');
   else if (parts[side].includes(source.recorder)) used[side].add(source.recorder);
   else {
-    mistakes.push(`the ${side} has no recorder "${source.recorder}"; ${didYouMean(source.recorder, parts[side])}`);
+    mistakes.push(`unknown recorder "${source.recorder}" of the ${side}; ${didYouMean(source.recorder, parts[side])}`);
   }
   return mistakes;
 }

@@ -39,9 +39,10 @@ export const batchFields = {
   dataSamples: 'targets',
   inputs: 'inputs',
 } as const;
+/** A part of the batch that an argument of a loss may be. */
 export type BatchField = keyof typeof batchFields | `targets.${string}` | `inputs.${string}`;
 
-/** Which part of a batch a field is, and which entry of that part; undefined where it is none. */
+/** Which part of a batch a field is, and which entry of that part; undefined where it is neither. */
 export function fieldOf(field: string): { part: 'targets' | 'inputs'; name?: string } | undefined {
   const [, part, own] = /^(targets|inputs)\.(.+)$/.exec(field) ?? [];
   if (own !== undefined) return { part: part as 'targets' | 'inputs', name: own };
@@ -55,6 +56,7 @@ export interface ValueSource {
   readonly value: unknown;
 }
 
+/** Where an argument of a loss comes from: a record, a part of the batch, or a constant. */
 export type ArgumentSource = RecordSource | FieldSource | ValueSource;
 
 /** One argument of a loss; a list of sources gives a list of values (several teachers, several layers). */

@@ -37,7 +37,8 @@ export class OFDDistiller<
     for (const name of connectorsOf(source)) {
       const connector = this.connectors.get(name);
       if (!(connector instanceof OFDTeacherConnector)) {
-        throw new RetortError(`OFDDistiller: connector "${name}" must be an OFDTeacherConnector`, {
+        throw new RetortError(`OFDDistiller: connector "${name}": expected an OFDTeacherConnector`, {
+          code: 'invalid-config',
           help: `it stands between teacher recorder "${source.recorder}" and an OFDLoss`,
         });
       }
@@ -45,8 +46,8 @@ export class OFDDistiller<
       const norm = recorded instanceof Module ? recorded : teacher.getModule(String(recorded));
       if (!(norm instanceof BatchNorm2d)) {
         throw new RetortError(
-          `OFDDistiller: teacher recorder "${source.recorder}" must record a BatchNorm2d, "${String(recorded)}" is ${norm === undefined ? 'no module' : `a ${norm.constructor.name}`}`,
-          { help: 'record the batch norm in front of a ReLU, such as backbone.layer3.0.bn1' },
+          `OFDDistiller: teacher recorder "${source.recorder}": expected a BatchNorm2d to record, "${String(recorded)}" is ${norm === undefined ? 'not a module' : `a ${norm.constructor.name}`}`,
+          { code: 'invalid-config', help: 'record the batch norm in front of a ReLU, such as backbone.layer3.0.bn1' },
         );
       }
       connector.initMargin(norm);

@@ -20,6 +20,7 @@ const table = {
   }),
 };
 
+/** The distillers that configs can name, each with the schema of its options. */
 export const distillers = new Registry<ConfigurableDistiller, typeof table>('distiller', table);
 
 /** A distiller from `{ type: 'ConfigurableDistiller', ... }`; one that is built already is taken as it is. */

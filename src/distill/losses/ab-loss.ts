@@ -14,6 +14,7 @@ const own = {
   /** How far beyond the boundary, at 0, the student's neuron is to be. Default 1. */
   margin: z.number().default(1),
 };
+/** Options of {@link ABLoss}. */
 export interface ABLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape. */
@@ -24,6 +25,12 @@ export type ABLossArguments = FeaturePair;
  * the signs count: no gradient reaches it.
  *
  * Heo, Lee, Yun, Choi: Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, arXiv 1811.03233.
+ *
+ * @example
+ * ```ts
+ * const loss = new ABLoss({ margin: 1 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class ABLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -7,6 +7,7 @@ import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions, LossSettings } from './loss.ts';
 
+/** How {@link ActivationLoss} measures features. */
 export type ActivationNorm = 'abs' | 'norm';
 const norms: readonly ActivationNorm[] = ['abs', 'norm'];
 
@@ -14,8 +15,10 @@ const own = {
   /** `'abs'`: the mean of `|x|`; `'norm'`: the euclidean norm of the whole batch. Default `'abs'`. */
   normType: z.enum(norms).default('abs'),
 };
+/** Options of {@link ActivationLoss}. */
 export interface ActivationLossOptions extends LossOptions, OptionsFrom<typeof own> {}
 
+/** What {@link ActivationLoss} compares. */
 export interface ActivationLossArguments {
   /** The teacher's features on generated images, any shape. */
   featT: Tensor;
@@ -25,6 +28,12 @@ export interface ActivationLossArguments {
  * `-lossWeight * mean |featT|`, or `-lossWeight * sqrt(sum featT^2)`. Gradients go through the teacher to the generator.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const loss = new ActivationLoss({ lossWeight: 0.1 });
+ * const value = loss.forward({ featT: randn([2, 64]) }); // a scalar
+ * ```
  */
 export class ActivationLoss extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static readonly about = {

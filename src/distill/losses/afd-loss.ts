@@ -21,8 +21,10 @@ const own = {
   /** Width of queries and keys. Default 128. */
   qkDim: z.int().positive().default(128),
 };
+/** Options of {@link AFDLoss}. */
 export interface AFDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link AFDLoss} compares. */
 export interface AFDLossArguments {
   /** The student's maps `(N, C, H, W)` of several layers: map it to a list of records. */
   sFeatures: readonly Tensor[];
@@ -32,10 +34,19 @@ export interface AFDLossArguments {
 
 /**
  * `lossWeight * sum_t mean_n sum_s a_nts mean (v_nt - v_nst)^2`. `v` is the mean of squares over channels, flattened and
- * brought to length 1 (the student's first average-pooled to the teacher's size); `a` is learned, see {@link LayerAttention},
+ * brought to length 1 (the student's first average-pooled to the teacher's size); `a` is learned by the module `attention`
  * and is trained with the student. Its batch norms want two samples at least while training.
  *
  * Ji, Heo, Park: Show, Attend and Distill: Knowledge Distillation via Attention-based Feature Matching, arXiv 2102.02973.
+ *
+ * @example
+ * ```ts
+ * const loss = new AFDLoss({ sChannels: [16, 32], tChannels: [16, 32] });
+ * const value = loss.forward({
+ *   sFeatures: [randn([2, 16, 8, 8]), randn([2, 32, 4, 4])],
+ *   tFeatures: [randn([2, 16, 8, 8]), randn([2, 32, 4, 4])],
+ * }); // a scalar
+ * ```
  */
 export class AFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -82,8 +93,8 @@ function checkMaps(
   [first]: readonly Tensor[],
 ): void {
   if (!Array.isArray(maps) || maps.length !== channels.length) {
-    const came = Array.isArray(maps) ? `${maps.length} maps` : 'no list';
-    throw new RetortError(`AFDLoss: ${name}: a list of ${channels.length} maps was expected, got ${came}`, {
+    const given = Array.isArray(maps) ? `${maps.length} maps` : 'no list';
+    throw new RetortError(`AFDLoss: ${name}: expected a list of ${channels.length} maps, got ${given}`, {
       help: `map ${name} to a list of records, one for each entry of ${name === 'sFeatures' ? 'sChannels' : 'tChannels'}`,
     });
   }
@@ -91,8 +102,6 @@ function checkMaps(
     requireRank('AFDLoss', [`${name}[${i}]`, map], [4], '(N, C, H, W)');
     requireSameBatch('AFDLoss', ['sFeatures[0]', first!], [`${name}[${i}]`, map]);
     if (map.shape[1] === channels[i]) continue;
-    throw new RetortError(
-      `AFDLoss: ${name}[${i}]: ${channels[i]} channels were expected, got shape ${shown(map.shape)}`,
-    );
+    throw new RetortError(`AFDLoss: ${name}[${i}]: expected ${channels[i]} channels, got shape ${shown(map.shape)}`);
   }
 }

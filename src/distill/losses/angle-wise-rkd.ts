@@ -17,7 +17,8 @@ const own = {
   /** Make each sample a unit vector first. Default true. */
   withL2Norm: z.boolean().default(true),
 };
-export interface AngleWiseRKDOptions extends OptionsFrom<typeof own>, OpenTeacherOptions {}
+/** Options of {@link AngleWiseRKD}. */
+export interface AngleWiseRKDOptions extends OptionsFrom<typeof own>, Omit<OpenTeacherOptions, 'lossWeight'> {}
 
 /** Features or logits `(N, ...)`; only N must agree. */
 export type AngleWiseRKDArguments = LogitPair;
@@ -27,6 +28,12 @@ export type AngleWiseRKDArguments = LogitPair;
  * `huber(x)` is `x^2 / 2` within 1 and `|x| - 1/2` beyond. `lossWeight` is 50 by default. Memory grows with `N^2 (N + D)`.
  *
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
+ *
+ * @example
+ * ```ts
+ * const loss = new AngleWiseRKD();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class AngleWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

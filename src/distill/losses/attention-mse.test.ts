@@ -29,7 +29,7 @@ it('is the mean squared difference of scores', () => {
   ).toBeLessThan(1e-9);
 });
 
-it('counts masked places as 0', () => {
+it('counts masked positions as 0', () => {
   tidy(() => {
     const scores = (values: number[]) => tensor(new Float64Array(values), { shape: [1, 1, 2, 2] });
     const value = new AttentionMSE().forward({

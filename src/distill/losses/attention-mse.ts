@@ -10,11 +10,13 @@ import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
 const own = {
-  /** Scores at or below it are masked places, and count as 0. Default -100. */
+  /** Scores at or below it are masked positions, and count as 0. Default -100. */
   maskedBelow: z.number().default(-100),
 };
+/** Options of {@link AttentionMSE}. */
 export interface AttentionMSEOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link AttentionMSE} compares. */
 export interface AttentionMSEArguments {
   /** The student's attention scores before the softmax (or probabilities after it), `(N, heads, L, L)`. */
   attentionS: Tensor;
@@ -32,6 +34,12 @@ export interface AttentionMSEArguments {
  * of hidden states is {@link FeatureMSE} after a linear connector.
  *
  * Jiao et al.: TinyBERT: Distilling BERT for Natural Language Understanding, arXiv 1909.10351.
+ *
+ * @example
+ * ```ts
+ * const loss = new AttentionMSE();
+ * const value = loss.forward({ attentionS: randn([2, 4, 6, 6]), attentionT: randn([2, 4, 6, 6]) }); // a scalar
+ * ```
  */
 export class AttentionMSE extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

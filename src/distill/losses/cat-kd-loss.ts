@@ -17,16 +17,23 @@ const own = {
   /** Bring each class's map to length 1. Default true. */
   normalize: z.boolean().default(true),
 };
+/** Options of {@link CATKDLoss}. */
 export interface CATKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Class activation maps `(N, K, H, W)`, one for each class; height and width may differ. */
 export type CATKDLossArguments = FeaturePair;
 
 /**
- * `lossWeight * mean (A(s) - A(t))^2`, `A(x)_nk = pool(x)_nk / |pool(x)_nk|` over places. A class activation map is what a 1x1
+ * `lossWeight * mean (A(s) - A(t))^2`, `A(x)_nk = pool(x)_nk / |pool(x)_nk|` over positions. A class activation map is what a 1x1
  * convolution with the classifier's weights makes of the last features: put it in the place of pooling and linear layer, or
  * after a connector.
  *
  * Guo, Yan, Li, Lin, Zhang: Class Attention Transfer Based Knowledge Distillation, arXiv 2304.12777.
+ *
+ * @example
+ * ```ts
+ * const loss = new CATKDLoss({ resolution: 2 });
+ * const value = loss.forward({ sFeature: randn([2, 10, 4, 4]), tFeature: randn([2, 10, 4, 4]) }); // a scalar
+ * ```
  */
 export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -41,7 +48,7 @@ export class CATKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps, or of batches or classes that differ. */
+  /** @throws {RetortError} for features that are not maps, or of batches or classes that differ. */
   override forward({ sFeature, tFeature }: CATKDLossArguments): Tensor {
     requireRank('CATKDLoss', ['sFeature', sFeature], [4], '(N, K, H, W)');
     requireRank('CATKDLoss', ['tFeature', tFeature], [4], '(N, K, H, W)');

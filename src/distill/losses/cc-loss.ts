@@ -16,6 +16,7 @@ const own = {
   /** Order of the Taylor series in its place. Default 2. */
   order: z.int().positive().default(2),
 };
+/** Options of {@link CCLoss}. */
 export interface CCLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features `(N, ...)`; only N must agree. */
 export type CCLossArguments = FeaturePair;
@@ -26,7 +27,13 @@ export type CCLossArguments = FeaturePair;
  * flattened samples, brought to length 1.
  *
  * Peng et al.: Correlation Congruence for Knowledge Distillation, arXiv 1904.01802. RepDistiller's `Correlation` is another
- * formula, of neighbours in the batch.
+ * formula, of neighbors in the batch.
+ *
+ * @example
+ * ```ts
+ * const loss = new CCLoss({ gamma: 0.4 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class CCLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -13,20 +13,27 @@ const own = {
   /** Temperature. Default 1. */
   tau: z.number().positive().default(1),
 };
+/** Options of {@link ChannelWiseDivergence}. */
 export interface ChannelWiseDivergenceOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature or score maps, `(N, C, H, W)`. */
 export type ChannelWiseDivergenceArguments = LogitPair;
 
 /**
- * `lossWeight * tau^2 / (N C) * sum_nc KL(softmax(predsT_nc / tau) || softmax(predsS_nc / tau))`, each softmax over the places of
+ * `lossWeight * tau^2 / (N C) * sum_nc KL(softmax(predsT_nc / tau) || softmax(predsS_nc / tau))`, each softmax over the positions of
  * a channel.
  *
  * Shu et al.: Channel-wise Knowledge Distillation for Dense Prediction, arXiv 2011.13256.
+ *
+ * @example
+ * ```ts
+ * const loss = new ChannelWiseDivergence({ tau: 4 });
+ * const value = loss.forward({ predsS: randn([2, 19, 8, 8]), predsT: randn([2, 19, 8, 8]) }); // a scalar
+ * ```
  */
 export class ChannelWiseDivergence extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
-    summary: 'KL divergence between the places of each channel, for dense prediction.',
+    summary: 'KL divergence between the positions of each channel, for dense prediction.',
     paper: 'Shu et al. 2021 (CWD), arXiv 2011.13256',
   };
   static override readonly schema = openTeacherSchema(own);

@@ -21,13 +21,13 @@ describeLoss('CKALoss', {
   sameShape: [['sFeature', 'tFeature']],
 });
 
-/** The inner product of centred features, over pairs of features: `|X^T Y|_F^2`, the paper's formula by columns. */
+/** The inner product of centered features, over pairs of features: `|X^T Y|_F^2`, the paper's formula by columns. */
 function hsic(x: readonly (readonly number[])[], y: readonly (readonly number[])[]): number {
-  const centred = (rows: readonly (readonly number[])[]): number[][] => {
+  const centered = (rows: readonly (readonly number[])[]): number[][] => {
     const columns = rows[0]!.map((_, j) => rows.map((row) => row[j]!));
     return columns.map((one) => one.map((value) => value - mean(one)));
   };
-  const [a, b] = [centred(x), centred(y)];
+  const [a, b] = [centered(x), centered(y)];
   return grid(a.length, b.length, (i, j) => dot(a[i]!, b[j]!) ** 2)
     .flat()
     .reduce((total, one) => total + one);

@@ -15,6 +15,7 @@ const own = {
   /** Temperature of the cosines on both sides. Default 0.04. */
   tau: z.number().positive().default(0.04),
 };
+/** Options of {@link CompRessLoss}. */
 export interface CompRessLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings `(N, ...)`; only N must agree. */
 export type CompRessLossArguments = FeaturePair;
@@ -24,6 +25,12 @@ export type CompRessLossArguments = FeaturePair;
  * the same of the student. The paper compares with a memory bank; here the batch stands for it, which wants large batches.
  *
  * Koohpayegani, Tejankar, Pirsiavash: CompRess: Self-Supervised Learning by Compressing Representations, arXiv 2010.14713.
+ *
+ * @example
+ * ```ts
+ * const loss = new CompRessLoss({ tau: 0.04 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -41,12 +48,12 @@ export class CompRessLoss extends DistillLoss<TeacherSettings & SettingsFrom<typ
   /** @throws {RetortError} when the number of samples differs. */
   override forward({ sFeature, tFeature }: CompRessLossArguments): Tensor {
     requireSameBatch('CompRessLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
-    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) => this.#neighbours(x));
+    const [student, teacher] = both(sides(sFeature, tFeature, this.options.teacherDetach), (x) => this.#neighbors(x));
     return this.weigh(functional.klTerms(teacher, student).sum(1).mean());
   }
 
   /** Log-probabilities of the other samples, `(N, ...)` to `(N, N)`; the diagonal is so low that it counts for nothing. */
-  #neighbours(feature: Tensor): Tensor {
+  #neighbors(feature: Tensor): Tensor {
     const scores = cosines(flattened(feature)).div(this.options.tau);
     const self = eye(scores.shape[0]!, { device: scores.device }).gt(0);
     return scores.maskedFill(self, -2 / this.options.tau - 1e4).logSoftmax(1);

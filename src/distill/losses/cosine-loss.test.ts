@@ -20,7 +20,7 @@ describeLoss('CosineLoss', {
   sameShape: [['sFeature', 'tFeature']],
 });
 
-it('is one minus the cosine of channels at each place', () => {
+it('is one minus the cosine of channels at each position', () => {
   expect(
     relativeError({ type: 'CosineLoss' }, args, ({ sFeature, tFeature }) => {
       const [s, t] = [mapsOf(sFeature), mapsOf(tFeature)];

@@ -15,6 +15,7 @@ const own = {
   /** The axis of the vectors; the mean is taken over all others. Default 1: classes, channels. */
   dim: z.int().default(1),
 };
+/** Options of {@link CosineLoss}. */
 export interface CosineLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Logits or features of one shape, `(N, D)` or `(N, C, H, W)`; with `mask`, those without the axis `dim` that count. */
 export interface CosineLossArguments extends FeaturePair, Masked {}
@@ -23,6 +24,12 @@ export interface CosineLossArguments extends FeaturePair, Masked {}
  * `lossWeight * mean (1 - s . t / (|s| |t|))`, 1 where a vector is zero.
  *
  * Sanh, Debut, Chaumond, Wolf: DistilBERT, arXiv 1910.01108, on hidden states (`dim: -1` for `(N, L, D)`).
+ *
+ * @example
+ * ```ts
+ * const loss = new CosineLoss();
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class CosineLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -1,6 +1,7 @@
 // CRDLoss: the contract, two batches by plain numbers, the state, the sampling, what it refuses.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { dot, mean, rowsOf, sum, unit } from '../../../test/plain.ts';
 import type { Rows } from '../../../test/plain.ts';
@@ -150,15 +151,23 @@ it('says which sample has no number, a number too high, or not enough others', (
   tidy(() => {
     const loss = made();
     const call = (dataSamples: readonly ContrastSample[]) => (): unknown => loss.forward(args('float64', dataSamples));
-    expect(call([{ sampleIdx: 1 }, {}, { sampleIdx: 2 }])).toThrow(/CRDLoss: dataSamples\[1\] has no sampleIdx/);
-    expect(call([{ sampleIdx: 1 }, { sampleIdx: 3 }, { sampleIdx: 10 }])).toThrow(
-      /dataSamples\[2\].sampleIdx: a number from 0 to 9 was expected, got 10[^]*set sampleN/,
+    expect(call([{ sampleIdx: 1 }, {}, { sampleIdx: 2 }])).toThrow(
+      refusal('invalid-argument', 'CRDLoss', 'dataSamples[1]', 'sampleIdx'),
     );
-    expect(call([{ sampleIdx: 1 }])).toThrow(/one for each of 3 samples was expected, got 1/);
-    expect(call([given[0]!, { sampleIdx: 1 }, given[2]!])).toThrow(/dataSamples\[1\].contrastSampleIdxs: 6 numbers/);
-    expect(call([given[0]!, { sampleIdx: 1, contrastSampleIdxs: [1, 2] }, given[2]!])).toThrow(/1 \+ negNum.*got 2/);
+    expect(call([{ sampleIdx: 1 }, { sampleIdx: 3 }, { sampleIdx: 10 }])).toThrow(
+      refusal('invalid-argument', 'sampleIdx', 'dataSamples[2]', 0, 9, 10, 'sampleN'),
+    );
+    expect(call([{ sampleIdx: 1 }])).toThrow(refusal('invalid-argument', 'dataSamples', 3, 'got 1'));
+    expect(call([given[0]!, { sampleIdx: 1 }, given[2]!])).toThrow(
+      refusal('invalid-argument', 'contrastSampleIdxs', 'dataSamples[1]', 6),
+    );
+    expect(call([given[0]!, { sampleIdx: 1, contrastSampleIdxs: [1, 2] }, given[2]!])).toThrow(
+      refusal('invalid-argument', 'negNum', 1, 2),
+    );
     const wide = { sFeats: zeros([3, 8]), tFeats: zeros([3, 8]), dataSamples: given };
-    expect(() => loss.forward(wide)).toThrow(/\[N, 4\].*got \[3, 8\][^]*CRDConnector', dimIn: 8, dimOut: 4/);
+    expect(() => loss.forward(wide)).toThrow(
+      refusal('invalid-argument', '[N, 4]', '[3, 8]', 'dimIn', 'dimOut', 'CRDConnector', 8, 4),
+    );
   });
-  expect(() => buildLoss({ type: 'CRDLoss', momentum: 2 })).toThrow(/momentum: .*got 2/);
+  expect(() => buildLoss({ type: 'CRDLoss', momentum: 2 })).toThrow(refusal('invalid-argument', 'momentum', 2));
 });

@@ -29,8 +29,10 @@ const own = {
   /** Keeps the constant of the noise from 0. Default 1e-7. */
   eps: z.number().nonnegative().default(1e-7),
 };
+/** Options of {@link CRDLoss}. */
 export interface CRDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link CRDLoss} compares. */
 export interface CRDLossArguments {
   /** The student's features, `(N, dimOut)`, unit vectors: through CRDConnector. */
   sFeats: Tensor;
@@ -52,6 +54,16 @@ export interface CRDLossArguments {
  *
  * Tian, Krishnan, Isola: Contrastive Representation Distillation, arXiv 1910.10699. `compat: 'mmrazor'`: `lossWeight` is not
  * applied, the temperature is a float32, the shape is `(1)`.
+ *
+ * @example
+ * ```ts
+ * const loss = new CRDLoss({ sampleN: 100, negNum: 16, dimOut: 32 });
+ * const value = loss.forward({
+ *   sFeats: randn([2, 32]),
+ *   tFeats: randn([2, 32]),
+ *   dataSamples: [{ sampleIdx: 5 }, { sampleIdx: 17 }],
+ * }); // a scalar
+ * ```
  */
 export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -115,7 +127,7 @@ export class CRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     requireSameShape('CRDLoss', ['sFeats', sFeats], ['tFeats', tFeats]);
     if (sFeats.shape[1] === this.options.dimOut) return;
     throw new RetortError(
-      `CRDLoss: sFeats: [N, ${this.options.dimOut}], dimOut numbers each, was expected, got ${shown(sFeats.shape)}`,
+      `CRDLoss: sFeats: expected [N, ${this.options.dimOut}], dimOut numbers each, got ${shown(sFeats.shape)}`,
       {
         help: `a connector for each side: { type: 'CRDConnector', dimIn: ${sFeats.shape[1]}, dimOut: ${this.options.dimOut} }`,
       },

@@ -26,8 +26,10 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
+/** Options of {@link CrossEntropyLoss}. */
 export interface CrossEntropyLossOptions extends LossOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link CrossEntropyLoss} compares. */
 export type CrossEntropyLossArguments = DivergenceArguments;
 
 /**
@@ -35,6 +37,12 @@ export type CrossEntropyLossArguments = DivergenceArguments;
  * teacher's choice counts: no gradient reaches it. For true classes there is `LabelCrossEntropyLoss`.
  *
  * Touvron et al.: Training data-efficient image transformers & distillation through attention, arXiv 2012.12877.
+ *
+ * @example
+ * ```ts
+ * const loss = new CrossEntropyLoss();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class CrossEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

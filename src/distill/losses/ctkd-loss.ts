@@ -26,16 +26,24 @@ const own = {
    */
   rampSteps: z.int().nonnegative().default(0),
 };
+/** Options of {@link CTKDLoss}. */
 export interface CTKDLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+/** What {@link CTKDLoss} compares. */
 export type CTKDLossArguments = DivergenceArguments;
 
 /**
  * `lossWeight * tau^2 * KL(softmax(predsT / tau) || softmax(predsS / tau))` with a learned `tau = tauStart + tauRange
  * sigmoid(global_T)`, the mean over samples. The gradient that reaches `global_T` is multiplied by `-lambda`: the student
  * lowers the loss, the temperature raises it. `lambda = lambdaMax (1 - cos(pi min(step / rampSteps, 1))) / 2` counts forwards
- * in training mode. The paper's global variant; `global_T` must be given to the optimiser.
+ * in training mode. The paper's global variant; `global_T` must be given to the optimizer.
  *
  * Li et al.: Curriculum Temperature for Knowledge Distillation, arXiv 2211.16231.
+ *
+ * @example
+ * ```ts
+ * const loss = new CTKDLoss();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class CTKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -50,7 +50,7 @@ it('is one minus the correlations over classes and over samples, exact however s
   });
 });
 
-it('takes score maps, a place like a batch of its own', () => {
+it('takes score maps, a position like a batch of its own', () => {
   tidy(() => {
     const { logitsS, logitsT } = args();
     const twice = (logits: Tensor): Tensor => logits.unsqueeze(2).expand([4, 5, 3]);

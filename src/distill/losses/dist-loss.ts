@@ -23,10 +23,12 @@ const own = {
    */
   eps: z.number().positive().default(1e-8),
 };
+/** Options of {@link DISTLoss}. */
 export interface DISTLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link DISTLoss} compares. */
 export interface DISTLossArguments extends Masked {
-  /** The student's logits, `(N, C)`, or with more positions: each place of a sample by itself, then the mean. */
+  /** The student's logits, `(N, C)`, or with more positions: each position of a sample by itself, then the mean. */
   logitsS: Tensor;
   /** The teacher's logits, of the same shape. */
   logitsT: Tensor;
@@ -38,6 +40,12 @@ export interface DISTLossArguments extends Masked {
  * where one of the two is constant.
  *
  * Huang, You, Wang, Qian, Xu: Knowledge Distillation from A Stronger Teacher, arXiv 2205.10536.
+ *
+ * @example
+ * ```ts
+ * const loss = new DISTLoss({ interLossWeight: 2, intraLossWeight: 2, tau: 4 });
+ * const value = loss.forward({ logitsS: randn([2, 10]), logitsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class DISTLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

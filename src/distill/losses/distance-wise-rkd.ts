@@ -18,7 +18,8 @@ const own = {
   /** Make each sample a unit vector first. Default true. */
   withL2Norm: z.boolean().default(true),
 };
-export interface DistanceWiseRKDOptions extends OptionsFrom<typeof own>, OpenTeacherOptions {}
+/** Options of {@link DistanceWiseRKD}. */
+export interface DistanceWiseRKDOptions extends OptionsFrom<typeof own>, Omit<OpenTeacherOptions, 'lossWeight'> {}
 
 /** Features or logits `(N, ...)`; only N must agree. */
 export type DistanceWiseRKDArguments = LogitPair;
@@ -29,6 +30,12 @@ export type DistanceWiseRKDArguments = LogitPair;
  * of one has no pair, and the loss 0.
  *
  * Park, Kim, Lu, Cho: Relational Knowledge Distillation, arXiv 1904.05068.
+ *
+ * @example
+ * ```ts
+ * const loss = new DistanceWiseRKD();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class DistanceWiseRKD extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -24,6 +24,7 @@ const own = {
   /** Over positions, each of them a sample: `'none'` gives theirs, `'mean'` and `'batchmean'` its mean, `'sum'` its sum. Default `'batchmean'`. */
   reduction: z.enum(reductions).default('batchmean'),
 };
+/** Options of {@link DKDLoss}. */
 export interface DKDLossOptions extends OpenTeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
 /** Logits of two classes or more. */
@@ -35,6 +36,12 @@ export interface DKDLossArguments extends LogitPair, Labeled {}
  * minus the logsumexp of the others: no mask of large numbers, and a finite gradient on both sides.
  *
  * Zhao et al.: Decoupled Knowledge Distillation, arXiv 2203.08679. `compat: 'mmrazor'`: `'mean'` and `'none'` are the sum.
+ *
+ * @example
+ * ```ts
+ * const loss = new DKDLoss({ alpha: 1, beta: 8, tau: 4 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class DKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -59,7 +66,7 @@ export class DKDLoss extends DistillLoss<TeacherSettings & LabelSettings & Setti
     const counted = labeledRows('DKDLoss', named, this.options, { gtLabels, mask });
     const { rows, labels } = counted;
     if (rows[0].shape[1]! < 2) {
-      throw new RetortError(`DKDLoss: predsS: two classes or more were expected, got ${shown(predsS.shape)}`);
+      throw new RetortError(`DKDLoss: predsS: expected two classes or more, got ${shown(predsS.shape)}`);
     }
     const target = targetMask(rows[0].detach(), labels);
     const [student, teacher] = sides(...rows, this.options.teacherDetach).map((logits) =>

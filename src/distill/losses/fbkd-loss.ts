@@ -17,13 +17,15 @@ const own = {
   maskL2Weight: z.number().default(7e-5),
   /** Weight of what is pooled for each channel. Default 4e-3. */
   channelWeight: z.number().default(4e-3),
-  /** Weight of what is pooled for each place. Default 4e-3. */
+  /** Weight of what is pooled for each position. Default 4e-3. */
   spatialWeight: z.number().default(4e-3),
   /** Weight of the relations. Default 7e-5. */
   nonlocalWeight: z.number().default(7e-5),
 };
+/** Options of {@link FBKDLoss}. */
 export interface FBKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link FBKDLoss} compares. */
 export interface FBKDLossArguments {
   /**
    * What FBKDStudentConnector gives: spatial mask `(N, 1, H, W)`, channel mask (not used), channel pool `(N, C)`, spatial pool
@@ -41,6 +43,15 @@ export interface FBKDLossArguments {
  *
  * Zhang, Ma: Improve Object Detection with Feature-based Knowledge Distillation: Towards Accurate and Efficient Detectors,
  * ICLR 2021.
+ *
+ * @example
+ * ```ts
+ * const loss = new FBKDLoss();
+ * const value = loss.forward({
+ *   sInput: new FBKDStudentConnector({ inChannels: 16 }).forward(randn([2, 16, 4, 4])),
+ *   tInput: new FBKDTeacherConnector({ inChannels: 16 }).forward(randn([2, 16, 4, 4])),
+ * }); // a scalar
+ * ```
  */
 export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -79,7 +90,7 @@ export class FBKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof 
     const expected = shown([n!, 1, height!, width!]);
     if (this.original || shown(sMask.shape) === expected) return;
     throw new RetortError(
-      `FBKDLoss: sInput[0]: a mask ${expected} was expected beside tInput[4] ${shown(tFeat.shape)}, got ${shown(sMask.shape)}`,
+      `FBKDLoss: sInput[0]: expected a mask ${expected} for tInput[4] ${shown(tFeat.shape)}, got ${shown(sMask.shape)}`,
     );
   }
 
@@ -105,7 +116,7 @@ function parts(
 ): readonly Tensor[] {
   if (Array.isArray(given) && given.length === count) return given;
   const got = Array.isArray(given) ? `a list of ${given.length}` : 'one tensor';
-  throw new RetortError(`FBKDLoss: ${name}: a list of ${count} tensors was expected, got ${got}`, {
+  throw new RetortError(`FBKDLoss: ${name}: expected a list of ${count} tensors, got ${got}`, {
     help: `map ${name} through ${connector}, without connectorIdx`,
   });
 }

@@ -6,6 +6,7 @@ import { sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link FeatureMSE}. */
 export type FeatureMSEOptions = TeacherOptions;
 /** Features of one shape; maps `(N, C, H, W)` may differ in height and width. */
 export type FeatureMSEArguments = FeaturePair;
@@ -15,6 +16,12 @@ export type FeatureMSEArguments = FeaturePair;
  *
  * Chen et al.: Knowledge Distillation with the Reused Teacher Classifier (SimKD), arXiv 2203.14001: a connector before it, and
  * the teacher's classifier put on the student afterwards. Without either, FitNets' hint (arXiv 1412.6550).
+ *
+ * @example
+ * ```ts
+ * const loss = new FeatureMSE();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class FeatureMSE extends DistillLoss<TeacherSettings> {
   static readonly about = {

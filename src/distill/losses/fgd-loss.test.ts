@@ -1,6 +1,7 @@
 // FGDLoss: the contract, its value by plain numbers, its learned parts, what it refuses.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { column, dot, mapsOf, mean, relativeError, softmax, sum } from '../../../test/plain.ts';
 import { grad, manualSeed, noGrad, tidy } from '../../torch/index.ts';
@@ -105,7 +106,9 @@ it('adds the global context of each side once it is learned', () => {
 it('refuses maps of other channels, and boxes of another number of images', () => {
   tidy(() => {
     const given = args('float32');
-    expect(() => new FGDLoss({ channels: 8 }).forward(given)).toThrow(/8 channels were expected, got \[2, 4, 2, 2\]/);
-    expect(() => new FGDLoss(options).forward({ ...given, boxes: [] })).toThrow(/each of 2 images.*got 0 lists/);
+    expect(() => new FGDLoss({ channels: 8 }).forward(given)).toThrow(refusal('invalid-argument', '[2, 4, 2, 2]', 8));
+    expect(() => new FGDLoss(options).forward({ ...given, boxes: [] })).toThrow(
+      refusal('invalid-argument', 'boxes', 2, 'got 0'),
+    );
   });
 });

@@ -1,4 +1,4 @@
-// Focal and global distillation for detectors: objects and background apart, attention, and the relations between places.
+// Focal and global distillation for detectors: objects and background apart, attention, and the relations between positions.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
@@ -28,6 +28,7 @@ const own = {
   /** Weight of the global part. Default 0.000005. */
   lambda: z.number().nonnegative().default(0.000005),
 };
+/** Options of {@link FGDLoss}. */
 export interface FGDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Maps `(N, C, H, W)` of one shape; the boxes of each image. */
@@ -41,9 +42,20 @@ export interface FGDLossArguments extends FeaturePair, BoxSource {
  * a map `x`, `P(x) = H W softmax_places(mean_c |x| / tau)` and `Q(x) = C softmax_channels(mean_places |x| /
  * tau)`: `F(mask) = sum mask P(t) Q(t) (s - t)^2`, `A = sum |P(s) - P(t)| + sum |Q(s) - Q(t)|` and `G = sum (R_s(s) -
  * R_t(t))^2`, where `R` is a global context block of each side, trained with the student. As in the authors' code; a connector
- * takes the place of its `align`. For the masks see {@link focalMasks}.
+ * takes the place of its `align`. Masks weigh a position within boxes by the area of the smallest of them.
  *
  * Yang et al.: Focal and Global Knowledge Distillation for Detectors, arXiv 2111.11837.
+ *
+ * @example
+ * ```ts
+ * const loss = new FGDLoss({ channels: 16 });
+ * const value = loss.forward({
+ *   sFeature: randn([1, 16, 8, 8]),
+ *   tFeature: randn([1, 16, 8, 8]),
+ *   inputs: randn([1, 3, 64, 64]),
+ *   boxes: [[[4, 4, 40, 32]]],
+ * }); // a scalar
+ * ```
  */
 export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -77,9 +89,13 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     const image = args.inputs.shape.slice(2) as [number, number];
     const masks = focalMasks(boxesOf('FGDLoss', args, n), { image, map: [height, width] });
     const [ours, theirs] = [this.#attention(student), this.#attention(teacher)];
-    const squares = student.sub(teacher).square().mul(theirs.places).mul(theirs.channels);
+    const squares = student.sub(teacher).square().mul(theirs.positions).mul(theirs.channels);
     const within = (mask: Tensor): Tensor => squares.mul(mask.to(squares)).sum();
-    const attention = ours.places.sub(theirs.places).abs().sum().add(ours.channels.sub(theirs.channels).abs().sum());
+    const attention = ours.positions
+      .sub(theirs.positions)
+      .abs()
+      .sum()
+      .add(ours.channels.sub(theirs.channels).abs().sum());
     const related = withContext(student, this.conv_mask_s, this.channel_add_conv_s).sub(
       withContext(teacher, this.conv_mask_t, this.channel_add_conv_t),
     );
@@ -92,18 +108,18 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     return this.weigh(total, 1 / n);
   }
 
-  /** Of places, `(N, 1, H, W)`, and of channels, `(N, C, 1, 1)`. */
-  #attention(map: Tensor): { places: Tensor; channels: Tensor } {
+  /** Of positions, `(N, 1, H, W)`, and of channels, `(N, C, 1, 1)`. */
+  #attention(map: Tensor): { positions: Tensor; channels: Tensor } {
     const [, c, height, width] = map.shape as [number, number, number, number];
     const size = map.abs();
-    const places = size
+    const positions = size
       .mean(1, true)
       .div(this.options.tau)
       .flatten(2)
       .softmax(2)
       .mul(height * width);
     const channels = size.mean([2, 3], true).div(this.options.tau).softmax(1).mul(c);
-    return { places: places.view([-1, 1, height, width]), channels };
+    return { positions: positions.view([-1, 1, height, width]), channels };
   }
 
   #check({ sFeature, tFeature, inputs }: FGDLossArguments): void {
@@ -113,7 +129,7 @@ export class FGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     requireSameBatch('FGDLoss', ['sFeature', sFeature], ['inputs', inputs]);
     if (sFeature.shape[1] === this.options.channels) return;
     throw new RetortError(
-      `FGDLoss: sFeature: ${this.options.channels} channels were expected, got ${shown(sFeature.shape)}`,
+      `FGDLoss: sFeature: expected ${this.options.channels} channels, got ${shown(sFeature.shape)}`,
       {
         help: 'give the option channels as many as the maps have',
       },

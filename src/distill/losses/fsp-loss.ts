@@ -19,6 +19,7 @@ const own = {
   /** One for each pair of layers. Default: 1. */
   weights: z.array(z.number()).optional().readonly(),
 };
+/** Options of {@link FSPLoss}. */
 export interface FSPLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of two or more layers, in their order; each layer's channels are the same on both sides. */
 export type FSPLossArguments = LayerPair;
@@ -29,6 +30,15 @@ export type FSPLossArguments = LayerPair;
  *
  * Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning, CVPR
  * 2017.
+ *
+ * @example
+ * ```ts
+ * const loss = new FSPLoss();
+ * const value = loss.forward({
+ *   sFeatures: [randn([2, 16, 8, 8]), randn([2, 32, 4, 4])],
+ *   tFeatures: [randn([2, 16, 8, 8]), randn([2, 32, 4, 4])],
+ * }); // a scalar
+ * ```
  */
 export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -43,14 +53,14 @@ export class FSPLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no lists of maps of the same length, or whose channels differ. */
+  /** @throws {RetortError} for features that are not lists of maps of the same length, or whose channels differ. */
   override forward({ sFeatures, tFeatures }: FSPLossArguments): Tensor {
     requireLayers('FSPLoss', { sFeatures, tFeatures }, 2);
     const pairs = sFeatures.length - 1;
     const weights = this.options.weights ?? Array.from({ length: pairs }, () => 1);
     if (weights.length !== pairs) {
       throw new RetortError(
-        `FSPLoss: weights: one for each of ${pairs} pairs of layers was expected, got ${weights.length}`,
+        `FSPLoss: weights: expected one for each of ${pairs} pairs of layers, got ${weights.length}`,
       );
     }
     const student = this.#flows(sFeatures.map(widened));

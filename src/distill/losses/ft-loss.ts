@@ -8,6 +8,7 @@ import { openTeacherSchema, sides } from './common/sides.ts';
 import type { FeaturePair, OpenTeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link FTLoss}. */
 export type FTLossOptions = OpenTeacherOptions;
 /** Factors of one shape, `(N, ...)`. */
 export type FTLossArguments = FeaturePair;
@@ -16,6 +17,12 @@ export type FTLossArguments = FeaturePair;
  * `lossWeight * mean |s / |s| - t / |t||`, each sample a vector, the mean over its numbers.
  *
  * Kim, Park, Kwak: Paraphrasing Complex Network: Network Compression via Factor Transfer, arXiv 1802.04977.
+ *
+ * @example
+ * ```ts
+ * const loss = new FTLoss({ lossWeight: 200 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class FTLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -1,4 +1,4 @@
-// Style: the Gram matrix of a map's channels, where the places are summed out.
+// Style: the Gram matrix of a map's channels, where the positions are summed out.
 import type { Tensor } from '../../torch/index.ts';
 import { gram } from './common/pairwise.ts';
 import { requireRank, requireSameShape } from './common/shapes.ts';
@@ -6,15 +6,22 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link GramLoss}. */
 export type GramLossOptions = TeacherOptions;
 /** Maps `(N, C, H, W)`; height and width may differ, the channels may not. */
 export type GramLossArguments = FeaturePair;
 
 /**
- * `lossWeight * mean_n |G(s_n) - G(t_n)|_F^2 / (4 C^2)`, where `G_ij` is the mean over places of channel `i` times channel
+ * `lossWeight * mean_n |G(s_n) - G(t_n)|_F^2 / (4 C^2)`, where `G_ij` is the mean over positions of channel `i` times channel
  * `j`: the paper's style loss of a layer, `1 / (4 C^2 M^2)` with `M = H W`, for maps that may differ in size.
  *
  * Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.
+ *
+ * @example
+ * ```ts
+ * const loss = new GramLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class GramLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {
@@ -29,7 +36,7 @@ export class GramLoss extends DistillLoss<TeacherSettings> {
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps, or of batches or channels that differ. */
+  /** @throws {RetortError} for features that are not maps, or of batches or channels that differ. */
   override forward({ sFeature, tFeature }: GramLossArguments): Tensor {
     requireRank('GramLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('GramLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');

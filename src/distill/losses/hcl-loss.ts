@@ -16,6 +16,7 @@ const own = {
    */
   levels: z.array(z.int().positive()).readonly().default([4, 2, 1]),
 };
+/** Options of {@link HCLLoss}. */
 export interface HCLLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)` of one shape. */
 export type HCLLossArguments = FeaturePair;
@@ -25,6 +26,12 @@ export type HCLLossArguments = FeaturePair;
  * average-pools to the k-th grid that is left, and `w_k = 2^-k`.
  *
  * Chen, Liu, Zhao, Jia: Distilling Knowledge via Knowledge Review, arXiv 2104.09044.
+ *
+ * @example
+ * ```ts
+ * const loss = new HCLLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -39,7 +46,7 @@ export class HCLLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps of one shape. */
+  /** @throws {RetortError} for features that are not maps of one shape. */
   override forward({ sFeature, tFeature }: HCLLossArguments): Tensor {
     requireSameShape('HCLLoss', ['sFeature', sFeature], ['tFeature', tFeature]);
     requireRank('HCLLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');

@@ -6,6 +6,7 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link ICKDLoss}. */
 export type ICKDLossOptions = TeacherOptions;
 /** Maps `(N, C, H, W)`; height and width may differ, the channels may not. */
 export type ICKDLossArguments = FeaturePair;
@@ -16,6 +17,12 @@ export type ICKDLossArguments = FeaturePair;
  * row's length.
  *
  * Liu et al.: Exploring Inter-Channel Correlation for Diversity-Preserved Knowledge Distillation, arXiv 2202.03680.
+ *
+ * @example
+ * ```ts
+ * const loss = new ICKDLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class ICKDLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {
@@ -30,7 +37,7 @@ export class ICKDLoss extends DistillLoss<TeacherSettings> {
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps, or of batches or channels that differ. */
+  /** @throws {RetortError} for features that are not maps, or of batches or channels that differ. */
   override forward({ sFeature, tFeature }: ICKDLossArguments): Tensor {
     requireRank('ICKDLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('ICKDLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');

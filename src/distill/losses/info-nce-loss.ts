@@ -13,6 +13,7 @@ const own = {
   /** Temperature of the cosines. Default 0.1. */
   tau: z.number().positive().default(0.1),
 };
+/** Options of {@link InfoNCELoss}. */
 export interface InfoNCELossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Embeddings of one shape, `(N, D)`; more dimensions are flattened. */
 export type InfoNCELossArguments = FeaturePair;
@@ -23,6 +24,12 @@ export type InfoNCELossArguments = FeaturePair;
  *
  * van den Oord, Li, Vinyals: Representation Learning with Contrastive Predictive Coding, arXiv 1807.03748; for distillation:
  * Tian, Krishnan, Isola, arXiv 1910.10699.
+ *
+ * @example
+ * ```ts
+ * const loss = new InfoNCELoss({ tau: 0.1 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class InfoNCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

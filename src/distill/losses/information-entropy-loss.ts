@@ -16,8 +16,10 @@ const own = {
   /** Average over the batches of all processes that train together; in one process nothing changes. Default true. */
   gather: z.boolean().default(true),
 };
+/** Options of {@link InformationEntropyLoss}. */
 export interface InformationEntropyLossOptions extends LossOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link InformationEntropyLoss} compares. */
 export interface InformationEntropyLossArguments {
   /** The teacher's logits on generated images, `(N, C)` or with more positions. */
   predsT: Tensor;
@@ -28,6 +30,12 @@ export interface InformationEntropyLossArguments {
  * digits; 0 where `p_c` is 0. Computed in log space. Gradients go through the teacher to the generator.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const loss = new InformationEntropyLoss({ lossWeight: 5 });
+ * const value = loss.forward({ predsT: randn([8, 10]) }); // a scalar
+ * ```
  */
 export class InformationEntropyLoss extends DistillLoss<LossSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

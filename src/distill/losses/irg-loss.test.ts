@@ -1,6 +1,7 @@
 // IRGLoss: the contract, its value by plain numbers, what it refuses.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { grid, mapsOf, mean, meanSquare, relativeError, rowsOf, squaredDistance } from '../../../test/plain.ts';
 import { tidy } from '../../torch/index.ts';
@@ -63,7 +64,7 @@ it('refuses a move between layers of other widths, unless it has no weight', () 
     const given = args();
     const sFeatures = [given.sFeatures[0]!, wave({ shape: [4, 5, 2, 2], a: 0.3, b: 0.1 })];
     expect(() => new IRGLoss().forward({ ...given, sFeatures })).toThrow(
-      /sFeatures: .*as many channels.*\[4, 2, 2, 2\] and \[4, 5, 2, 2\][^]*transformWeight: 0/,
+      refusal('invalid-argument', 'sFeatures', '[4, 2, 2, 2]', '[4, 5, 2, 2]', 'transformWeight', 0),
     );
     expect(new IRGLoss({ transformWeight: 0 }).forward({ ...given, sFeatures }).shape).toEqual([]);
   });

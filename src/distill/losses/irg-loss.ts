@@ -21,6 +21,7 @@ const own = {
   /** Weight of how samples move from one layer to the next (the transformation). Default 5. */
   transformWeight: z.number().default(5),
 };
+/** Options of {@link IRGLoss}. */
 export interface IRGLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits `(N, C)`, and maps `(N, C, H, W)` of one or more layers in their order; the maps of the sides may differ in shape. */
@@ -29,10 +30,21 @@ export interface IRGLossArguments extends LogitPair, LayerPair {}
 /**
  * `lossWeight * (vertexWeight mean (predsS - predsT)^2 + edgeWeight mean_l mean (E(s_l) - E(t_l))^2 + transformWeight mean_l
  * mean (T(s_l, s_(l+1)) - T(t_l, t_(l+1)))^2)`. `E(x)_ij = |x_i - x_j|^2` of flattened samples, and `T(x, y)_i = |x_i -
- * y_i|^2` of channel means over places; each is divided by its greatest element. The authors' layers treat that element as a
+ * y_i|^2` of channel means over positions; each is divided by its greatest element. The authors' layers treat that element as a
  * constant in the gradient; here it is differentiated.
  *
  * Liu et al.: Knowledge Distillation via Instance Relationship Graph, CVPR 2019.
+ *
+ * @example
+ * ```ts
+ * const loss = new IRGLoss();
+ * const value = loss.forward({
+ *   predsS: randn([4, 10]),
+ *   predsT: randn([4, 10]),
+ *   sFeatures: [randn([4, 16, 8, 8]), randn([4, 16, 4, 4])],
+ *   tFeatures: [randn([4, 16, 8, 8]), randn([4, 16, 4, 4])],
+ * }); // a scalar
+ * ```
  */
 export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -86,7 +98,7 @@ export class IRGLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
 function movement(name: string, from: Tensor, to: Tensor): Tensor {
   if (from.shape[1] !== to.shape[1]) {
     throw new RetortError(
-      `IRGLoss: ${name}: consecutive layers of as many channels were expected, got ${shown(from.shape)} and ${shown(to.shape)}`,
+      `IRGLoss: ${name}: expected consecutive layers of as many channels, got ${shown(from.shape)} and ${shown(to.shape)}`,
       { help: 'take layers of one stage, as the authors do, or set transformWeight: 0' },
     );
   }

@@ -4,7 +4,9 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link JeffreysDivergence}. */
 export type JeffreysDivergenceOptions = DivergenceOptions;
+/** What {@link JeffreysDivergence} compares. */
 export type JeffreysDivergenceArguments = DivergenceArguments;
 
 /**
@@ -13,6 +15,12 @@ export type JeffreysDivergenceArguments = DivergenceArguments;
  *
  * Jeffreys: An Invariant Form for the Prior Probability in Estimation Problems, 1946; divergences for distillation: Wen, Li,
  * Du, Mou, arXiv 2307.15190.
+ *
+ * @example
+ * ```ts
+ * const loss = new JeffreysDivergence({ tau: 2 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class JeffreysDivergence extends Divergence {
   static readonly about = {

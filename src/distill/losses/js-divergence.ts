@@ -14,7 +14,9 @@ const own = {
    */
   beta: z.number().gt(0).lt(1).default(0.5),
 };
+/** Options of {@link JSDivergence}. */
 export interface JSDivergenceOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
+/** What {@link JSDivergence} compares. */
 export type JSDivergenceArguments = DivergenceArguments;
 
 /**
@@ -22,6 +24,12 @@ export type JSDivergenceArguments = DivergenceArguments;
  * `q = softmax(predsS / tau)` and `p = softmax(predsT / tau)`. With `beta` 0.5 it is the Jensen-Shannon divergence.
  *
  * Agarwal et al.: On-Policy Distillation of Language Models (GKD), arXiv 2306.13649.
+ *
+ * @example
+ * ```ts
+ * const loss = new JSDivergence({ beta: 0.5 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class JSDivergence extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
   static readonly about = {

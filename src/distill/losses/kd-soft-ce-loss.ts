@@ -16,6 +16,7 @@ import type { LogitPair, OpenTeacherOptions, TeacherSettings } from './common/si
 import { DistillLoss, reductions } from './loss.ts';
 import type { Reduction } from './loss.ts';
 
+/** How {@link KDSoftCELoss} reduces the terms of positions. */
 export type SoftCEReduction = Exclude<Reduction, 'batchmean'>;
 
 const own = {
@@ -30,6 +31,7 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
+/** Options of {@link KDSoftCELoss}. */
 export interface KDSoftCELossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Logits of one shape, which of their positions count, and a weight for each. */
@@ -47,6 +49,12 @@ export interface KDSoftCELossArguments extends LogitPair, Masked {
  * here the last axis by default; each position is a sample.
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
+ *
+ * @example
+ * ```ts
+ * const loss = new KDSoftCELoss({ tau: 4 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class KDSoftCELoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -127,18 +135,18 @@ function checkShapes(predsS: Tensor, predsT: Tensor, weight: Tensor | undefined,
   const given = weight?.shape;
   if (given === undefined || (given.length === wanted.length && given.every((size, i) => size === wanted[i]))) return;
   throw new RetortError(
-    `KDSoftCELoss: weight: ${shown(wanted)}, a weight for each sample of predsS ${shown(predsS.shape)}, was expected, got ${shown(given)}`,
+    `KDSoftCELoss: weight: expected ${shown(wanted)}, a weight for each sample of predsS ${shown(predsS.shape)}, got ${shown(given)}`,
   );
 }
 
 function checkReduction(reduction: SoftCEReduction, avgFactor?: number, chunkSize?: number): void {
   if (avgFactor !== undefined && reduction === 'sum') {
-    throw new RetortError('KDSoftCELoss: avgFactor divides a mean, but the reduction is "sum"', {
+    throw new RetortError('KDSoftCELoss: avgFactor: expected the reduction "mean", which it divides, got "sum"', {
       help: 'reduce by "mean", or leave avgFactor out',
     });
   }
   if (chunkSize !== undefined && reduction === 'none') {
-    throw new RetortError('KDSoftCELoss: chunkSize adds rows up, but the reduction is "none"', {
+    throw new RetortError('KDSoftCELoss: chunkSize: expected a reduction that adds rows up, got "none"', {
       help: 'reduce by "mean" or "sum", or leave chunkSize out',
     });
   }

@@ -4,8 +4,10 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link KLDivergence}. */
 export type KLDivergenceOptions = DivergenceOptions;
 
+/** What {@link KLDivergence} compares. */
 export type KLDivergenceArguments = DivergenceArguments;
 
 /**
@@ -13,6 +15,12 @@ export type KLDivergenceArguments = DivergenceArguments;
  * Computed in log space: finite in value and gradient for any finite logits, and where the teacher rules a class out (-Infinity).
  *
  * Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
+ *
+ * @example
+ * ```ts
+ * const loss = new KLDivergence({ tau: 4 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class KLDivergence extends Divergence {
   static readonly about = {

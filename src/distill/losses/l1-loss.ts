@@ -14,6 +14,7 @@ const own = {
   /** `mean` over all elements, `batchmean` the sum over N. Default `'mean'`. */
   reduction: z.enum(reductions).default('mean'),
 };
+/** Options of {@link L1Loss}. */
 export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** How PyTorch's older options, which MMRazor still has, say a reduction; `null` says nothing. */
@@ -35,6 +36,12 @@ export type L1LossArguments = FeaturePair;
  * adversarial distillation.
  *
  * Fang et al.: Data-Free Adversarial Distillation, arXiv 1912.11006.
+ *
+ * @example
+ * ```ts
+ * const loss = new L1Loss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class L1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

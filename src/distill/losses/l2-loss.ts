@@ -20,6 +20,7 @@ const own = {
   /** The distance between the two batches, `sqrt(sum (s - t)^2)`, not divided by anything. Default false. */
   dist: z.boolean().default(false),
 };
+/** Options of {@link L2Loss}. */
 export interface L2LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features of one shape, `(N, ...)`. */
@@ -31,6 +32,12 @@ export type L2LossArguments = FeaturePair;
  *
  * Romero et al.: FitNets: Hints for Thin Deep Nets, arXiv 1412.6550. `compat: 'mmrazor'` lets shapes broadcast, on which the
  * published recipe of BYOT rests, and gives NaN for samples that are all zero.
+ *
+ * @example
+ * ```ts
+ * const loss = new L2Loss({ normalize: true });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class L2Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

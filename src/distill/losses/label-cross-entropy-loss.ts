@@ -13,7 +13,7 @@ import {
   ignoredIn,
   inRange,
   labelShape,
-  placeName,
+  positionName,
   positionsOf,
   rowsOf,
   targetsOf,
@@ -32,8 +32,10 @@ const own = {
   /** Compute so many rows at a time, for very many classes; see KLDivergence. Default: all rows at once. */
   chunkSize: z.int().positive().optional(),
 };
+/** Options of {@link LabelCrossEntropyLoss}. */
 export interface LabelCrossEntropyLossOptions extends LossOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link LabelCrossEntropyLoss} compares. */
 export interface LabelCrossEntropyLossArguments extends Labeled {
   /** The student's logits, `(N, C)` or with more positions. */
   predsS: Tensor;
@@ -49,6 +51,12 @@ export interface LabelCrossEntropyLossArguments extends Labeled {
  * `(1 - e) y + e / C`. The mean is over the positions that count.
  *
  * Label smoothing: Szegedy et al.: Rethinking the Inception Architecture for Computer Vision, arXiv 1512.00567.
+ *
+ * @example
+ * ```ts
+ * const loss = new LabelCrossEntropyLoss();
+ * const value = loss.forward({ predsS: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class LabelCrossEntropyLoss extends DistillLoss<LossSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -62,7 +70,7 @@ export class LabelCrossEntropyLoss extends DistillLoss<LossSettings & LabelSetti
   constructor(options: LabelCrossEntropyLossOptions = {}) {
     super(options);
     if (this.options.chunkSize !== undefined && this.options.reduction === 'none') {
-      throw new RetortError('LabelCrossEntropyLoss: chunkSize adds rows up, but reduction is "none"', {
+      throw new RetortError('LabelCrossEntropyLoss: chunkSize: expected a reduction that adds rows up, got "none"', {
         help: 'leave chunkSize out, or reduce by "mean" or "sum"',
       });
     }
@@ -78,7 +86,7 @@ export class LabelCrossEntropyLoss extends DistillLoss<LossSettings & LabelSetti
     const ignored = ignoredIn('LabelCrossEntropyLoss', named, axis, { mask, gtLabels, ignoreIndex });
     if (classes !== undefined) {
       const counted = ignored === undefined ? classes : classes.maskedFill(ignored.reshape([-1]), 0);
-      inRange('LabelCrossEntropyLoss', named, axis, counted, (row) => placeName(row, positions));
+      inRange('LabelCrossEntropyLoss', named, axis, counted, (row) => positionName(row, positions));
     }
     const rows = [rowsOf(predsS, axis), classes ?? shares, ...(ignored ? [ignored.reshape([-1])] : [])] as const;
     if (reduction === 'none') return this.weigh(this.#terms(rows).view(positions));

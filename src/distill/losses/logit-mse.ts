@@ -8,7 +8,9 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link LogitMSE}. */
 export interface LogitMSEOptions extends TeacherOptions, ClassOptions {}
+/** What {@link LogitMSE} compares. */
 export type LogitMSEArguments = DivergenceArguments;
 
 /**
@@ -16,6 +18,12 @@ export type LogitMSEArguments = DivergenceArguments;
  * a mean over all elements gives.
  *
  * Ba, Caruana: Do Deep Nets Really Need to be Deep?, arXiv 1312.6184.
+ *
+ * @example
+ * ```ts
+ * const loss = new LogitMSE();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class LogitMSE extends DistillLoss<TeacherSettings & ClassSettings> {
   static readonly about = {

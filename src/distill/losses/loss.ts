@@ -2,7 +2,6 @@
 // options are declared once, as the schema that configs and constructors are checked by.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
 import { Module } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
@@ -16,6 +15,7 @@ export interface LossArguments {
   readonly classes?: readonly string[];
 }
 
+/** Whose numbers a loss, connector or distiller gives where they differ: MMRazor's. */
 export type Compat = 'mmrazor';
 
 const common = {
@@ -28,7 +28,7 @@ const common = {
   compat: z.literal('mmrazor').optional(),
 };
 
-/** What every loss may be told. */
+/** The options of every loss. */
 export interface LossOptions extends OptionsFrom<typeof common> {}
 
 /** {@link LossOptions} once they are checked, with defaults. */
@@ -42,6 +42,18 @@ export function lossSchema<S extends z.ZodRawShape>(own: S) {
 /**
  * A distillation loss. A new one declares its options in `static schema`, made by {@link lossSchema}, and finds them, checked
  * and with defaults, in `this.options`; their type is `Settings`, such as `LossSettings & SettingsFrom<typeof own>`.
+ *
+ * @example
+ * ```ts
+ * class GapLoss extends DistillLoss {
+ *   static override readonly schema = lossSchema({});
+ *   override readonly inputs = { required: ['sFeature', 'tFeature'] };
+ *
+ *   override forward({ sFeature, tFeature }: FeaturePair): Tensor {
+ *     return this.weigh(sFeature.sub(tFeature.detach()).abs().mean());
+ *   }
+ * }
+ * ```
  */
 export abstract class DistillLoss<Settings extends LossSettings = LossSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */
@@ -56,7 +68,6 @@ export abstract class DistillLoss<Settings extends LossSettings = LossSettings> 
   constructor(options: LossOptions = {}) {
     super();
     this.options = checkOptions(new.target.schema, options, new.target.name) as Settings;
-    this.registerForwardHook((_, [args], output) => this.#explain(args as object, output));
   }
 
   get lossWeight(): number {
@@ -77,21 +88,21 @@ export abstract class DistillLoss<Settings extends LossSettings = LossSettings> 
     return weight === 1 ? loss : loss.mul(weight);
   }
 
-  /** @throws {RetortError} for a loss that is no finite number because an argument holds -Infinity, such as a ruled-out class. */
-  #explain(args: object, output: unknown): void {
-    noGrad(() =>
+  /**
+   * Why a value of this loss is NaN or infinite: which of its arguments holds -Infinity (a class of probability 0), and where. The trainer
+   * and the probe ask for it once a value is known not to be finite; a loss that is fine pays nothing for it.
+   * @param args the arguments that {@link forward} was given
+   * @returns undefined where no argument holds -Infinity
+   */
+  explainNonFinite(args: object): string | undefined {
+    return noGrad(() =>
       tidy(() => {
-        if (!(output instanceof Tensor) || Number.isFinite(output.detach().sum().item())) return;
         for (const [name, tensor] of Object.entries(args).flatMap(([name, value]) => namedTensors(name, value))) {
-          const place = firstMinusInfinity(tensor);
-          if (place === undefined) continue;
-          throw new RetortError(
-            `${this.constructor.name}: ${name} is -Infinity at [${place.join(', ')}], and the loss is no finite number`,
-            {
-              help: 'a class of probability 0 on one side wants a loss that is finite there: KLDivergence for the teacher, ReverseKL for the student, JSDivergence for both; all other values must be finite',
-            },
-          );
+          const index = firstMinusInfinity(tensor);
+          if (index === undefined) continue;
+          return `${name} is -Infinity at [${index.join(', ')}], a class of probability 0: KLDivergence is finite where the teacher has one, ReverseKL where the student has, JSDivergence where both have`;
         }
+        return undefined;
       }),
     );
   }

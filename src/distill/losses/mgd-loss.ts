@@ -12,6 +12,7 @@ const own = {
   /** The weight of the paper, besides `lossWeight`. Default 2e-5. */
   alphaMgd: z.number().default(2e-5),
 };
+/** Options of {@link MGDLoss}. */
 export interface MGDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Feature maps `(N, C, H, W)` of one shape; the student's through MGDConnector. */
@@ -21,6 +22,12 @@ export type MGDLossArguments = LogitPair;
  * `lossWeight * alphaMgd / N * sum (predsS - predsT)^2`.
  *
  * Yang et al.: Masked Generative Distillation, arXiv 2205.01529.
+ *
+ * @example
+ * ```ts
+ * const loss = new MGDLoss({ alphaMgd: 7e-5 });
+ * const value = loss.forward({ predsS: randn([2, 16, 4, 4]), predsT: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class MGDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

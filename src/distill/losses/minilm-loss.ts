@@ -19,6 +19,7 @@ const own = {
   /** Weight of the relations of values. Default 1. */
   valueWeight: z.number().default(1),
 };
+/** Options of {@link MiniLMLoss}. */
 export interface MiniLMLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
 /** Queries, keys and values of one layer, each `(N, heads, L, d)`; `d` may differ between the sides. */
@@ -42,6 +43,19 @@ export interface MiniLMLossArguments {
  *
  * Wang et al.: MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained Transformers, arXiv
  * 2002.10957.
+ *
+ * @example
+ * ```ts
+ * const loss = new MiniLMLoss();
+ * const value = loss.forward({
+ *   queriesS: randn([2, 4, 6, 8]),
+ *   keysS: randn([2, 4, 6, 8]),
+ *   valuesS: randn([2, 4, 6, 8]),
+ *   queriesT: randn([2, 4, 6, 16]),
+ *   keysT: randn([2, 4, 6, 16]),
+ *   valuesT: randn([2, 4, 6, 16]),
+ * }); // a scalar
+ * ```
  */
 export class MiniLMLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -100,7 +114,7 @@ function check(args: Omit<MiniLMLossArguments, 'mask'>): void {
     const [own, first] = [tensor.shape.slice(0, 3), args.queriesS.shape.slice(0, 3)];
     if (own.every((size, i) => size === first[i])) continue;
     throw new RetortError(
-      `MiniLMLoss: ${name} must have the samples, heads and tokens of queriesS, ${shown(first)}, got ${shown(own)}`,
+      `MiniLMLoss: ${name}: expected the samples, heads and tokens of queriesS, ${shown(first)}, got ${shown(own)}`,
     );
   }
   requireSameShape('MiniLMLoss', ['queriesS', args.queriesS], ['keysS', args.keysS]);

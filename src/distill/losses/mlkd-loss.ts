@@ -24,7 +24,9 @@ const own = {
   /** Weight of the class level. Default 1. */
   classWeight: z.number().default(1),
 };
+/** Options of {@link MLKDLoss}. */
 export interface MLKDLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+/** What {@link MLKDLoss} compares. */
 export type MLKDLossArguments = DivergenceArguments;
 
 /**
@@ -34,6 +36,12 @@ export type MLKDLossArguments = DivergenceArguments;
  * once for each view.
  *
  * Jin, Wang, Lin: Multi-Level Logit Distillation, CVPR 2023.
+ *
+ * @example
+ * ```ts
+ * const loss = new MLKDLoss({ taus: [2, 4] });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class MLKDLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

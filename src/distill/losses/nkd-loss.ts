@@ -18,8 +18,10 @@ const own = {
   /** Weight of the other classes. Default 1.5. */
   gamma: z.number().default(1.5),
 };
+/** Options of {@link NKDLoss}. */
 export interface NKDLossOptions extends TeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link NKDLoss} compares. */
 export interface NKDLossArguments extends LogitPair, Labeled {}
 
 /**
@@ -29,6 +31,12 @@ export interface NKDLossArguments extends LogitPair, Labeled {}
  *
  * Yang et al.: From Knowledge Distillation to Self-Knowledge Distillation: A Unified Approach with Normalized Loss and
  * Customized Soft Labels, arXiv 2303.13005.
+ *
+ * @example
+ * ```ts
+ * const loss = new NKDLoss({ gamma: 1.5 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class NKDLoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -21,6 +21,7 @@ const own = {
    */
   sigmaSquared: z.number().positive().optional(),
 };
+/** Options of {@link NSTLoss}. */
 export interface NSTLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, and the larger map is average-pooled to the smaller. */
 export type NSTLossArguments = FeaturePair;
@@ -30,6 +31,12 @@ export type NSTLossArguments = FeaturePair;
  * discrepancy of the channels `s_c`, `t_c` of a sample, each flattened and brought to length 1.
  *
  * Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, arXiv 1707.01219.
+ *
+ * @example
+ * ```ts
+ * const loss = new NSTLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -44,7 +51,7 @@ export class NSTLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps, or of batches that differ. */
+  /** @throws {RetortError} for features that are not maps, or of batches that differ. */
   override forward({ sFeature, tFeature }: NSTLossArguments): Tensor {
     requireRank('NSTLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('NSTLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');

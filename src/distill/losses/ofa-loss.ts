@@ -13,13 +13,15 @@ import type { LogitPair, TeacherOptions, TeacherSettings } from './common/sides.
 import { DistillLoss } from './loss.ts';
 
 const own = {
-  /** Exponent: above 1 it favours the target where the teacher is sure. Default 1. */
+  /** Exponent: above 1 it favors the target where the teacher is sure. Default 1. */
   gamma: z.number().positive().default(1),
   /** Temperature of both sides. Default 1. */
   tau: z.number().positive().default(1),
 };
+/** Options of {@link OFALoss}. */
 export interface OFALossOptions extends TeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link OFALoss} compares. */
 export interface OFALossArguments extends LogitPair, Labeled {}
 
 /**
@@ -28,6 +30,12 @@ export interface OFALossArguments extends LogitPair, Labeled {}
  * cross-entropy included; here, as in the authors' code, cross-entropy is left to a loss of its own.
  *
  * Hao et al.: One-for-All: Bridge the Gap Between Heterogeneous Architectures in Knowledge Distillation, arXiv 2310.19444.
+ *
+ * @example
+ * ```ts
+ * const loss = new OFALoss({ gamma: 1.4 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class OFALoss extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -12,6 +12,7 @@ const own = {
   /** What the sum is divided by, besides N. Default 1000. */
   mulFactor: z.number().positive().default(1000),
 };
+/** Options of {@link OFDLoss}. */
 export interface OFDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
 /** Features before the activation, of one shape; the teacher's through OFDTeacherConnector. */
@@ -21,6 +22,12 @@ export type OFDLossArguments = FeaturePair;
  * `lossWeight / (N mulFactor) * sum (s - t)^2` over where `s > t` or `t > 0`.
  *
  * Heo et al.: A Comprehensive Overhaul of Feature Distillation, arXiv 1904.01866.
+ *
+ * @example
+ * ```ts
+ * const loss = new OFDLoss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class OFDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

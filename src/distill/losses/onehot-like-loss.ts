@@ -7,8 +7,10 @@ import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
 import type { LossOptions, LossSettings } from './loss.ts';
 
+/** Options of {@link OnehotLikeLoss}. */
 export interface OnehotLikeLossOptions extends LossOptions, ClassOptions {}
 
+/** What {@link OnehotLikeLoss} compares. */
 export interface OnehotLikeLossArguments {
   /** The teacher's logits on generated images, `(N, C)` or with more positions. */
   predsT: Tensor;
@@ -18,6 +20,12 @@ export interface OnehotLikeLossArguments {
  * `lossWeight * mean_n -log softmax(predsT)[argmax predsT]`. Gradients go through the teacher to the generator.
  *
  * Chen et al.: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const loss = new OnehotLikeLoss({ lossWeight: 0.05 });
+ * const value = loss.forward({ predsT: randn([8, 10]) }); // a scalar
+ * ```
  */
 export class OnehotLikeLoss extends DistillLoss<LossSettings & ClassSettings> {
   static readonly about = {

@@ -14,8 +14,10 @@ const own = {
   /** Where sizes differ, bring the student's map to the teacher's size; false: the teacher's to the student's. Default true. */
   resizeStu: z.boolean().default(true),
 };
+/** Options of {@link PKDLoss}. */
 export interface PKDLossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link PKDLoss} compares. */
 export interface PKDLossArguments {
   /** The student's feature maps, `(N, C, H, W)`: one, or one for each level. */
   predsS: Tensor | Iterable<Tensor>;
@@ -24,10 +26,16 @@ export interface PKDLossArguments {
 }
 
 /**
- * `lossWeight * sum_levels mean (n(s) - n(t))^2 / 2`, `n(x) = (x - mean) / (std + 1e-6)` of each channel over samples and places
+ * `lossWeight * sum_levels mean (n(s) - n(t))^2 / 2`, `n(x) = (x - mean) / (std + 1e-6)` of each channel over samples and positions
  * (the unbiased deviation): about `1 - r`, Pearson's correlation. Maps of other sizes are resized (bilinear).
  *
  * Cao et al.: PKD: General Distillation Framework for Object Detectors via Pearson Correlation Coefficient, arXiv 2207.02039.
+ *
+ * @example
+ * ```ts
+ * const loss = new PKDLoss();
+ * const value = loss.forward({ predsS: randn([2, 16, 4, 4]), predsT: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class PKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -47,7 +55,7 @@ export class PKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     const [students, teachers] = [levels(predsS), levels(predsT)];
     if (students.length !== teachers.length || students.length === 0) {
       throw new RetortError(
-        `PKDLoss: predsS and predsT must have as many maps, and one at least, got ${students.length} and ${teachers.length}`,
+        `PKDLoss: predsS and predsT: expected as many maps, at least one, got ${students.length} and ${teachers.length}`,
       );
     }
     const losses = students.map((student, i) => this.#level(student, teachers[i]!));
@@ -77,7 +85,7 @@ function resized(maps: Tensor, [, , height, width]: readonly number[]): Tensor {
 
 /** Mean 0 and deviation 1 for each channel; zero where a channel is one number. */
 function standardized(maps: Tensor): Tensor {
-  const centred = maps.sub(maps.mean([0, 2, 3], true));
-  if (maps.numel === maps.shape[1]) return centred;
-  return centred.div(maps.std([0, 2, 3], true, true).add(1e-6));
+  const centered = maps.sub(maps.mean([0, 2, 3], true));
+  if (maps.numel === maps.shape[1]) return centered;
+  return centered.div(maps.std([0, 2, 3], true, true).add(1e-6));
 }

@@ -6,6 +6,7 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link PKTLoss}. */
 export type PKTLossOptions = TeacherOptions;
 /** Features `(N, ...)`; only N must agree. */
 export type PKTLossArguments = FeaturePair;
@@ -17,6 +18,12 @@ const eps = 1e-7;
  * over `j`, and `q` the same of the student. As in the authors' code; the paper leaves out `i = j` and sums over pairs.
  *
  * Passalis, Tefas: Learning Deep Representations with Probabilistic Knowledge Transfer, arXiv 1803.10837.
+ *
+ * @example
+ * ```ts
+ * const loss = new PKTLoss();
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class PKTLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -11,6 +11,7 @@ const table = {
   StandardizedLogits: standardizedLogits((config) => buildLoss(config)),
 };
 
+/** The losses that configs can name, each with the schema of its options. */
 export const losses = new Registry<DistillLoss, typeof table>('loss', table);
 
 /** A loss from `{ type: 'KLDivergence', tau: 4 }`; one that is built already is taken as it is. */

@@ -4,7 +4,9 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link ReverseKL}. */
 export type ReverseKLOptions = DivergenceOptions;
+/** What {@link ReverseKL} compares. */
 export type ReverseKLArguments = DivergenceArguments;
 
 /**
@@ -12,6 +14,12 @@ export type ReverseKLArguments = DivergenceArguments;
  * The paper samples sequences and takes policy gradients; this is the divergence itself, of each distribution, without noise.
  *
  * Gu, Dong, Wei, Huang: MiniLLM: Knowledge Distillation of Large Language Models, arXiv 2306.08543.
+ *
+ * @example
+ * ```ts
+ * const loss = new ReverseKL({ tau: 2 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class ReverseKL extends Divergence {
   static readonly about = {

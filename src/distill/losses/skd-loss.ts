@@ -1,4 +1,4 @@
-// Structured distillation for dense prediction: how alike the places of a map are to each other.
+// Structured distillation for dense prediction: how alike the positions of a map are to each other.
 import { z } from 'zod';
 
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
@@ -15,6 +15,7 @@ const own = {
   /** How a patch becomes a node: the authors' code takes `'max'`, the paper `'avg'`. Default `'max'`. */
   pooling: z.enum(['max', 'avg']).default('max'),
 };
+/** Options of {@link SKDLoss}. */
 export interface SKDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`; the number of channels may differ, height and width may not. */
 export type SKDLossArguments = FeaturePair;
@@ -24,10 +25,16 @@ export type SKDLossArguments = FeaturePair;
  * pooled. The pair-wise loss of the paper.
  *
  * Liu et al.: Structured Knowledge Distillation for Semantic Segmentation, arXiv 1903.04197.
+ *
+ * @example
+ * ```ts
+ * const loss = new SKDLoss({ scale: 0.5 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
-    summary: 'Similarities between the places of a map.',
+    summary: 'Similarities between the positions of a map.',
     paper: 'Liu et al. 2019 (SKD), arXiv 1903.04197',
   };
   static override readonly schema = teacherSchema(own);
@@ -38,7 +45,7 @@ export class SKDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
   }
 
-  /** @throws {RetortError} for features that are no maps, or of batches or sizes that differ. */
+  /** @throws {RetortError} for features that are not maps, or of batches or sizes that differ. */
   override forward({ sFeature, tFeature }: SKDLossArguments): Tensor {
     requireRank('SKDLoss', ['sFeature', sFeature], [4], '(N, C, H, W)');
     requireRank('SKDLoss', ['tFeature', tFeature], [4], '(N, C, H, W)');

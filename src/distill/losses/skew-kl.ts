@@ -13,7 +13,9 @@ const own = {
   /** From the student (the paper's SRKL) and not from the teacher (SKL). Default false. */
   reverse: z.boolean().default(false),
 };
+/** Options of {@link SkewKL}. */
 export interface SkewKLOptions extends DivergenceOptions, OptionsFrom<typeof own> {}
+/** What {@link SkewKL} compares. */
 export type SkewKLArguments = DivergenceArguments;
 
 /**
@@ -21,6 +23,12 @@ export type SkewKLArguments = DivergenceArguments;
  * `q = softmax(predsS / tau)` and `p = softmax(predsT / tau)`. Computed in log space.
  *
  * Ko, Kim, Chen, Yun: DistiLLM: Towards Streamlined Distillation for Large Language Models, arXiv 2402.03898.
+ *
+ * @example
+ * ```ts
+ * const loss = new SkewKL({ alpha: 0.1 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class SkewKL extends Divergence<DivergenceSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -13,6 +13,7 @@ const own = {
   /** Where the parabola ends. Default 1. */
   beta: z.number().positive().default(1),
 };
+/** Options of {@link SmoothL1Loss}. */
 export interface SmoothL1LossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Features or logits of one shape. */
 export type SmoothL1LossArguments = FeaturePair;
@@ -21,6 +22,12 @@ export type SmoothL1LossArguments = FeaturePair;
  * `lossWeight * mean d^2 / (2 beta)` where `d = |sFeature - tFeature| < beta`, and `d - beta / 2` elsewhere.
  *
  * Girshick: Fast R-CNN, arXiv 1504.08083. Features often have a few channels far larger than the rest.
+ *
+ * @example
+ * ```ts
+ * const loss = new SmoothL1Loss();
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class SmoothL1Loss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {

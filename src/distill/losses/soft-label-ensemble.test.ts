@@ -1,6 +1,7 @@
 // SoftLabelEnsemble: the contract, its value by plain numbers in both spaces, and what it refuses.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { kl, mean, relativeError, rowsOf, softmax, sum } from '../../../test/plain.ts';
 import { tidy } from '../../torch/index.ts';
@@ -54,8 +55,12 @@ it('leaves out teachers of weight 0, and refuses none, or another number of them
     const { predsS, predsT } = args();
     const one = new SoftLabelEnsemble().forward({ predsS, predsT: [predsT[1]!] });
     expect(new SoftLabelEnsemble({ weights: [0, 2] }).forward({ predsS, predsT })).toBeAllClose(one);
-    expect(() => new SoftLabelEnsemble({ weights: [1] }).forward({ predsS, predsT })).toThrow(/1 teachers.*got 2/);
-    expect(() => new SoftLabelEnsemble().forward({ predsS, predsT: [] })).toThrow(/at least one teacher/);
-    expect(() => new SoftLabelEnsemble({ weights: [0, 0] })).toThrow(/one above 0/);
+    expect(() => new SoftLabelEnsemble({ weights: [1] }).forward({ predsS, predsT })).toThrow(
+      refusal('invalid-argument', 'predsT', 1, 'got 2'),
+    );
+    expect(() => new SoftLabelEnsemble().forward({ predsS, predsT: [] })).toThrow(
+      refusal('invalid-argument', 'SoftLabelEnsemble', 'predsT'),
+    );
+    expect(() => new SoftLabelEnsemble({ weights: [0, 0] })).toThrow(refusal('invalid-argument', 'weights', '[0, 0]'));
   });
 });

@@ -25,8 +25,10 @@ const own = {
    */
   space: z.enum(['probability', 'logit']).default('probability'),
 };
+/** Options of {@link SoftLabelEnsemble}. */
 export interface SoftLabelEnsembleOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
 
+/** What {@link SoftLabelEnsemble} compares. */
 export interface SoftLabelEnsembleArguments extends Masked {
   /** The student's logits, `(N, C)` or with more positions. */
   predsS: Tensor;
@@ -40,6 +42,12 @@ export interface SoftLabelEnsembleArguments extends Masked {
  *
  * Hinton, Vinyals, Dean 2015, arXiv 1503.02531, who name both means; You, Xu, Xu, Tao: Learning from Multiple Teacher Networks,
  * KDD 2017.
+ *
+ * @example
+ * ```ts
+ * const loss = new SoftLabelEnsemble({ tau: 4 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: [randn([2, 10]), randn([2, 10])] }); // a scalar
+ * ```
  */
 export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -54,7 +62,7 @@ export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & ClassSettin
     super(options);
     const { weights } = this.options;
     if (weights !== undefined && !weights.some((weight) => weight > 0)) {
-      throw new RetortError(`SoftLabelEnsemble: weights: one above 0 was expected, got [${weights.join(', ')}]`);
+      throw new RetortError(`SoftLabelEnsemble: weights: expected at least one above 0, got [${weights.join(', ')}]`);
     }
   }
 
@@ -76,14 +84,14 @@ export class SoftLabelEnsemble extends DistillLoss<TeacherSettings & ClassSettin
     { softened, axis }: { softened: (logits: Tensor) => Tensor; axis: number },
   ): Tensor {
     if (!Array.isArray(predsT) || predsT.length === 0) {
-      throw new RetortError('SoftLabelEnsemble: predsT: the logits of at least one teacher, as a list, were expected', {
+      throw new RetortError('SoftLabelEnsemble: predsT: expected a list of the logits of at least one teacher', {
         help: 'map predsT to a list of records: predsT: [{ recorder: ... }, { recorder: ... }]',
       });
     }
     const weights = this.options.weights ?? predsT.map(() => 1);
     if (weights.length !== predsT.length) {
       throw new RetortError(
-        `SoftLabelEnsemble: predsT: ${weights.length} teachers, one for each weight, were expected, got ${predsT.length}`,
+        `SoftLabelEnsemble: predsT: expected ${weights.length} teachers, one for each weight, got ${predsT.length}`,
       );
     }
     const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -6,6 +6,7 @@ import { both, sides, teacherSchema } from './common/sides.ts';
 import type { FeaturePair, TeacherOptions, TeacherSettings } from './common/sides.ts';
 import { DistillLoss } from './loss.ts';
 
+/** Options of {@link SPLoss}. */
 export type SPLossOptions = TeacherOptions;
 /** Features `(N, ...)`; only N must agree. */
 export type SPLossArguments = FeaturePair;
@@ -15,6 +16,12 @@ export type SPLossArguments = FeaturePair;
  * its length. The two sides may differ in everything but the number of samples: no connector is needed.
  *
  * Tung, Mori: Similarity-Preserving Knowledge Distillation, arXiv 1907.09682.
+ *
+ * @example
+ * ```ts
+ * const loss = new SPLoss({ lossWeight: 3000 });
+ * const value = loss.forward({ sFeature: randn([8, 64]), tFeature: randn([8, 64]) }); // a scalar
+ * ```
  */
 export class SPLoss extends DistillLoss<TeacherSettings> {
   static readonly about = {

@@ -1,6 +1,7 @@
 // SRDLoss: the contract, its value by plain numbers, what it refuses.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { wave } from '../../../test/golden.ts';
 import { dot, kl, mapsOf, mean, meanSquare, relativeError, rowsOf, softmax } from '../../../test/plain.ts';
 import { tensor, tidy } from '../../torch/index.ts';
@@ -51,7 +52,7 @@ it('adds KL of probabilities in its place', () => {
   ).toBeLessThan(1e-9);
 });
 
-it('takes the mean of maps over their places', () => {
+it('takes the mean of maps over their positions', () => {
   const maps = () => ({
     ...args(),
     sFeature: wave({ shape: [4, 3, 2, 2], a: 0.71, b: 0.2 }),
@@ -69,7 +70,7 @@ it('refuses a classifier that does not take the features', () => {
   tidy(() => {
     const given = args();
     expect(() => new SRDLoss().forward({ ...given, classifierWeight: tensor([[1, 2]], { dtype: 'float64' }) })).toThrow(
-      /SRDLoss: classifierWeight: a weight \(K, 3\).*got \[1, 2\] and bias \[5\][^]*type: 'Parameter'/,
+      refusal('invalid-argument', 'SRDLoss', 'classifierWeight', 3, '[1, 2]', '[5]', 'Parameter', 'type'),
     );
   });
 });

@@ -19,8 +19,10 @@ const own = {
   /** What is compared there: logits, by their squared difference, or probabilities, by KL. Default `'logits'`. */
   match: z.enum(['logits', 'probabilities']).default('logits'),
 };
+/** Options of {@link SRDLoss}. */
 export interface SRDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 
+/** What {@link SRDLoss} compares. */
 export interface SRDLossArguments extends FeaturePair {
   /** The weight of the teacher's classifier, `(K, D)`: a recorder of type `Parameter` gives it. */
   classifierWeight: Tensor;
@@ -30,10 +32,16 @@ export interface SRDLossArguments extends FeaturePair {
 
 /**
  * `lossWeight * (alpha mean (s - t)^2 + beta mean (W s - W t)^2)`: `s` and `t` are the last features, `(N, D)` (of maps `(N,
- * D, H, W)` the mean over places), `W` the teacher's classifier, a constant. With `match: 'probabilities'` the second term is
+ * D, H, W)` the mean over positions), `W` the teacher's classifier, a constant. With `match: 'probabilities'` the second term is
  * `KL(softmax(W t + b) || softmax(W s + b))`, the paper's first formula, which the squared difference then outdid.
  *
  * Yang, Martinez, Bulat, Tzimiropoulos: Knowledge Distillation via Softmax Regression Representation Learning, ICLR 2021.
+ *
+ * @example
+ * ```ts
+ * const loss = new SRDLoss();
+ * const value = loss.forward({ sFeature: randn([2, 64]), tFeature: randn([2, 64]), classifierWeight: randn([10, 64]) }); // a scalar
+ * ```
  */
 export class SRDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -77,8 +85,8 @@ function classifierOf(feature: Tensor, weight: Tensor, bias: Tensor | undefined)
   const [w, b] = [weight, bias].map((one) => (one === undefined ? null : widened(one.detach()).to(feature.dtype)));
   const fits = weight.ndim === 2 && weight.shape[1] === d && (bias === undefined || bias.numel === weight.shape[0]);
   if (!fits) {
-    const came = `${shown(weight.shape)}${bias === undefined ? '' : ` and bias ${shown(bias.shape)}`}`;
-    throw new RetortError(`SRDLoss: classifierWeight: a weight (K, ${d}), and a bias (K), were expected, got ${came}`, {
+    const given = `${shown(weight.shape)}${bias === undefined ? '' : ` and bias ${shown(bias.shape)}`}`;
+    throw new RetortError(`SRDLoss: classifierWeight: expected a weight (K, ${d}), and a bias (K), got ${given}`, {
       help: "record the weight of the teacher's last linear layer with { type: 'Parameter', source: 'head.fc.weight' }",
     });
   }

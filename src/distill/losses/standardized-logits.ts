@@ -20,6 +20,7 @@ const own = {
   /** Added to the variance, so that a constant row becomes zeros with a finite gradient. Default 1e-7. */
   eps: z.number().positive().default(1e-7),
 };
+/** Options of {@link StandardizedLogits}. */
 export interface StandardizedLogitsOptions extends LossOptions, OptionsFrom<typeof own> {}
 /** The same in a config, where the loss may be one too. */
 export interface StandardizedLogitsConfig extends Omit<StandardizedLogitsOptions, 'loss'> {
@@ -37,6 +38,12 @@ const standardized = ['predsS', 'predsT'];
  * classes lie along the `dim` of the wrapped loss, or along 1. Where `predsT` is a list, each of it. In a config: `{ type: 'StandardizedLogits', loss: { type: 'KLDivergence', tau: 2 } }`.
  *
  * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, arXiv 2403.01731.
+ *
+ * @example
+ * ```ts
+ * const loss = new StandardizedLogits({ loss: new KLDivergence({ tau: 2 }) });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class StandardizedLogits extends DistillLoss<LossSettings & SettingsFrom<typeof own>> {
   static override readonly schema = lossSchema(own);
@@ -50,7 +57,7 @@ export class StandardizedLogits extends DistillLoss<LossSettings & SettingsFrom<
     const { required, optional = [] } = loss.inputs;
     if (!standardized.some((name) => required.includes(name) || optional.includes(name))) {
       throw new RetortError(
-        `StandardizedLogits: loss: one that takes predsS or predsT was expected, got ${loss.constructor.name}`,
+        `StandardizedLogits: loss: expected one that takes predsS or predsT, got ${loss.constructor.name}`,
         { help: `${loss.constructor.name} takes ${required.join(', ')}` },
       );
     }

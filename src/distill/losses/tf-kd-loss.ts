@@ -15,8 +15,10 @@ const own = {
   /** Temperature of student and virtual teacher. Default 20. */
   tau: z.number().positive().default(20),
 };
+/** Options of {@link TfKDLoss}. */
 export interface TfKDLossOptions extends LossOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link TfKDLoss} compares. */
 export interface TfKDLossArguments extends Labeled {
   /** The student's logits, `(N, C)` or with more positions, each of them a sample. */
   predsS: Tensor;
@@ -24,11 +26,17 @@ export interface TfKDLossArguments extends Labeled {
 
 /**
  * `lossWeight * tau^2 * KL(p || softmax(predsS / tau))`, the mean over samples, where `p` is proportional to `u^(1 / tau)` and
- * `u` is `correct` at the true class and `(1 - correct) / (C - 1)` elsewhere. The regulariser of the paper alone: a
+ * `u` is `correct` at the true class and `(1 - correct) / (C - 1)` elsewhere. The regularizer of the paper alone: a
  * cross-entropy goes beside it. (The authors' code takes the softmax of `u / tau` and the student at temperature 1; this is
  * the paper's formula.)
  *
  * Yuan, Tay, Li, Wang, Feng: Revisiting Knowledge Distillation via Label Smoothing Regularization, arXiv 1909.11723.
+ *
+ * @example
+ * ```ts
+ * const loss = new TfKDLoss({ correct: 0.9, tau: 20 });
+ * const value = loss.forward({ predsS: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class TfKDLoss extends DistillLoss<LossSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {

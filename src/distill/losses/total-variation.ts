@@ -3,7 +3,9 @@ import type { Tensor } from '../../torch/index.ts';
 import { Divergence } from './common/divergence.ts';
 import type { DivergenceArguments, DivergenceOptions } from './common/divergence.ts';
 
+/** Options of {@link TotalVariation}. */
 export type TotalVariationOptions = DivergenceOptions;
+/** What {@link TotalVariation} compares. */
 export type TotalVariationArguments = DivergenceArguments;
 
 /**
@@ -11,6 +13,12 @@ export type TotalVariationArguments = DivergenceArguments;
  * the factor is `tau` and not `tau^2` because the distance is of first order.
  *
  * Wen, Li, Du, Mou: f-Divergence Minimization for Sequence-Level Knowledge Distillation, arXiv 2307.15190.
+ *
+ * @example
+ * ```ts
+ * const loss = new TotalVariation();
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class TotalVariation extends Divergence {
   static readonly about = {

@@ -27,6 +27,7 @@ const own = {
   /** The least variance. Default 1e-5. */
   eps: z.number().positive().default(1e-5),
 };
+/** Options of {@link VIDLoss}. */
 export interface VIDLossOptions extends TeacherOptions, OptionsFrom<typeof own> {}
 /** Maps `(N, C, H, W)`, the larger average-pooled to the smaller, or vectors `(N, C)`. */
 export type VIDLossArguments = FeaturePair;
@@ -34,9 +35,15 @@ export type VIDLossArguments = FeaturePair;
 /**
  * `lossWeight * mean 1/2 ((t - m)^2 / v_c + log v_c)`: the negative log-likelihood, less a constant, of the teacher's features
  * `t` under a Gaussian of mean `m` (the student's, through a regressor) and variance `v_c = softplus(log_scale_c) + eps`. It
- * can be negative. `log_scale` and `regressor` must be given to the optimiser; in a distiller they are.
+ * can be negative. `log_scale` and `regressor` must be given to the optimizer; in a distiller they are.
  *
  * Ahn, Hu, Damianou, Lawrence, Dai: Variational Information Distillation for Knowledge Transfer, arXiv 1904.05835.
+ *
+ * @example
+ * ```ts
+ * const loss = new VIDLoss({ tChannels: 16 });
+ * const value = loss.forward({ sFeature: randn([2, 16, 4, 4]), tFeature: randn([2, 16, 4, 4]) }); // a scalar
+ * ```
  */
 export class VIDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -54,7 +61,7 @@ export class VIDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     super(options);
     const { tChannels, sChannels, midChannels = tChannels, initVariance, eps } = this.options;
     if (!(initVariance > eps)) {
-      throw new RetortError(`VIDLoss: initVariance: more than eps, ${eps}, was expected, got ${initVariance}`);
+      throw new RetortError(`VIDLoss: initVariance: expected more than eps, ${eps}, got ${initVariance}`);
     }
     const above = initVariance - eps;
     const start = above + Math.log(-Math.expm1(-above)); // softplus of it is `above`
@@ -70,7 +77,7 @@ export class VIDLoss extends DistillLoss<TeacherSettings & SettingsFrom<typeof o
     requireSameShape('VIDLoss', ['sFeature', mean], ['tFeature', teacher]);
     if (teacher.shape[1] !== this.log_scale.shape[0]) {
       throw new RetortError(
-        `VIDLoss: tFeature: ${this.log_scale.shape[0]} channels (tChannels) were expected, got ${shown(teacher.shape)}`,
+        `VIDLoss: tFeature: expected ${this.log_scale.shape[0]} channels (tChannels), got ${shown(teacher.shape)}`,
       );
     }
     const channel = [1, -1, ...teacher.shape.slice(2).map(() => 1)];

@@ -18,8 +18,10 @@ const own = {
   /** How many classes the logits must have, as a check. Default: any. */
   numClasses: z.int().positive().optional(),
 };
+/** Options of {@link WSLD}. */
 export interface WSLDOptions extends OpenTeacherOptions, LabelOptions, OptionsFrom<typeof own> {}
 
+/** What {@link WSLD} compares. */
 export interface WSLDArguments extends Labeled {
   /** The student's logits, `(N, C)` or with more positions, each of them a sample. */
   student: Tensor;
@@ -32,6 +34,12 @@ export interface WSLDArguments extends Labeled {
  * `L` the cross-entropy of each with the true class, at temperature 1 and a constant.
  *
  * Zhou et al.: Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff Perspective, arXiv 2102.00650.
+ *
+ * @example
+ * ```ts
+ * const loss = new WSLD({ tau: 2 });
+ * const value = loss.forward({ student: randn([2, 10]), teacher: randn([2, 10]), gtLabels: tensor([3n, 7n]) }); // a scalar
+ * ```
  */
 export class WSLD extends DistillLoss<TeacherSettings & LabelSettings & SettingsFrom<typeof own>> {
   static readonly about = {
@@ -57,7 +65,7 @@ export class WSLD extends DistillLoss<TeacherSettings & LabelSettings & Settings
     const classes = student.shape[classAxis('WSLD', ['student', student], dim)];
     if (numClasses !== undefined && classes !== numClasses) {
       throw new RetortError(
-        `WSLD: numClasses is ${numClasses}, but student has shape ${shown(student.shape)}: ${classes} classes`,
+        `WSLD: student: expected ${numClasses} classes (numClasses), got ${shown(student.shape)}, ${classes} classes`,
         { help: 'leave numClasses out: any number of classes is taken then' },
       );
     }

@@ -18,7 +18,9 @@ const own = {
   /** Weigh samples by how flat the teacher is on them; false gives TTM. Default true. */
   weighted: z.boolean().default(true),
 };
+/** Options of {@link WTTMLoss}. */
 export interface WTTMLossOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof own> {}
+/** What {@link WTTMLoss} compares. */
 export type WTTMLossArguments = DivergenceArguments;
 
 /**
@@ -26,6 +28,12 @@ export type WTTMLossArguments = DivergenceArguments;
  * false`), `p = softmax(predsT)`; each position is a sample. The student has no temperature, which is what TTM takes away from KD.
  *
  * Zheng, Yang: Knowledge Distillation Based on Transformed Teacher Matching, arXiv 2402.11148.
+ *
+ * @example
+ * ```ts
+ * const loss = new WTTMLoss({ gamma: 0.25 });
+ * const value = loss.forward({ predsS: randn([2, 10]), predsT: randn([2, 10]) }); // a scalar
+ * ```
  */
 export class WTTMLoss extends DistillLoss<TeacherSettings & ClassSettings & SettingsFrom<typeof own>> {
   static readonly about = {

@@ -70,7 +70,16 @@ abstract class CallRecorder extends Recorder {
   }
 }
 
-/** The results of a function, its promises' values too: `new FunctionOutputsRecorder('src/ops.ts#attention')`, or the function itself. */
+/**
+ * The results of a function, its promises' values too: `new FunctionOutputsRecorder('src/ops.ts#attention')`, or the function itself.
+ *
+ * @example
+ * ```ts
+ * const recorder = new FunctionOutputsRecorder('src/ops.ts#attention').initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // what the first call returned
+ * ```
+ */
 export class FunctionOutputsRecorder extends CallRecorder {
   static readonly schema = ofFunction;
 
@@ -80,7 +89,16 @@ export class FunctionOutputsRecorder extends CallRecorder {
   }
 }
 
-/** The arguments of a function, as an array; those it overwrites in place are refused when read. Sources as in {@link FunctionOutputsRecorder}. */
+/**
+ * The arguments of a function, as an array; those it overwrites in place are refused when read. Sources as in {@link FunctionOutputsRecorder}.
+ *
+ * @example
+ * ```ts
+ * const recorder = new FunctionInputsRecorder('src/ops.ts#attention').initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // the arguments of the first call
+ * ```
+ */
 export class FunctionInputsRecorder extends CallRecorder {
   static readonly schema = ofFunction;
 
@@ -90,7 +108,16 @@ export class FunctionInputsRecorder extends CallRecorder {
   }
 }
 
-/** The results of a method, of all instances: `new MethodOutputsRecorder({ class: Head, method: 'getTargets' })`, or `'src/head.ts#Head.getTargets'`. */
+/**
+ * The results of a method, of all instances: `new MethodOutputsRecorder({ class: Head, method: 'getTargets' })`, or `'src/head.ts#Head.getTargets'`.
+ *
+ * @example
+ * ```ts
+ * const recorder = new MethodOutputsRecorder({ class: Head, method: 'getTargets' }).initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // what the first call returned
+ * ```
+ */
 export class MethodOutputsRecorder extends CallRecorder {
   static readonly schema = ofMethod;
 
@@ -100,7 +127,16 @@ export class MethodOutputsRecorder extends CallRecorder {
   }
 }
 
-/** The arguments of a method without `this`, as an array. Sources as in {@link MethodOutputsRecorder}. */
+/**
+ * The arguments of a method without `this`, as an array. Sources as in {@link MethodOutputsRecorder}.
+ *
+ * @example
+ * ```ts
+ * const recorder = new MethodInputsRecorder({ class: Head, method: 'getTargets' }).initialize();
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // the arguments of the first call
+ * ```
+ */
 export class MethodInputsRecorder extends CallRecorder {
   static readonly schema = ofMethod;
 

@@ -3,6 +3,10 @@
 import { hold } from '../held.ts';
 import type { Held } from '../held.ts';
 
+/**
+ * One call of what is recorded, from its beginning to the record it leaves.
+ * @internal
+ */
 export class Call {
   /** `waiting`: it returned a promise that has not settled. */
   state: 'running' | 'waiting' | 'done' | 'dropped' = 'running';

@@ -5,7 +5,7 @@ import type { Module, Parameter } from '../../nn/index.ts';
 
 /**
  * The modules of a path (`''` is the model itself) or pattern, each once, in the model's order.
- * @throws {RetortError} when there is none, which names `asker`, the path and the nearest ones.
+ * @throws {RetortError} when nothing is found, which names `asker`, the path and the nearest ones.
  */
 export function findModules(model: Module | undefined, source: string | Module, asker: string): Module[] {
   if (typeof source !== 'string') {
@@ -35,6 +35,7 @@ function select<T>(named: readonly [string, T][], source: string, asker: string,
   if (found.size > 0) return [...found];
   const what = isPattern(source) ? `"${source}" matches nothing in` : `"${source}" is not in`;
   throw new RetortError(`${asker}: ${what} ${model.constructor.name}`, {
+    code: 'unknown-name',
     help: nearestPath(
       source,
       named.map(([name]) => name),
@@ -43,13 +44,15 @@ function select<T>(named: readonly [string, T][], source: string, asker: string,
 }
 
 function withoutModel(asker: string): RetortError {
-  return new RetortError(`${asker}.initialize: a model is needed to find the source in`, {
+  return new RetortError(`${asker}.initialize: model: expected the model that has the source, got nothing`, {
+    code: 'invalid-state',
     help: 'call initialize(model)',
   });
 }
 
 function foreign(asker: string, what: string, model: Module): RetortError {
   return new RetortError(`${asker}: the ${what} given as source is not in this ${model.constructor.name}`, {
+    code: 'mismatch',
     help: 'a reference means this one object: for several models, or a copy, name it by its path',
   });
 }
@@ -92,7 +95,7 @@ export function nearestPath(path: string, names: readonly string[]): string {
 
 function suggestions(path: string, names: readonly string[]): string[] {
   const known = new Set(names);
-  // The right end of a longer path (`backbone.` was left out), then a misspelt part or several, each under its right parent.
+  // The right end of a longer path (`backbone.` was left out), then a misspelled part or several, each under its right parent.
   const ends = names.filter((name) => name.endsWith(`.${path}`));
   const children = childrenOf(names);
   const repaired = repair('', path.split('.'), children).filter((name) => known.has(name));

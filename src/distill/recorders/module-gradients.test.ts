@@ -1,6 +1,7 @@
 // ModuleGradients: what flows back through a module's output, in the structure of that output.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { Linear, Module, Sequential } from '../../nn/index.ts';
 import { grad, memory, noGrad, ones, randn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -39,9 +40,7 @@ it('is there after a backward that runs when the recording has ended', () => {
   const recorder = new ModuleGradientsRecorder('a').initialize(model);
   tidy(() => {
     const output = recorder.record(() => model.forward(randn([2, 3])));
-    expect(() => recorder.getRecordData()).toThrow(
-      /no gradient has come back through this output\n {2}help: read it after/,
-    );
+    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'backward()'));
     output.sum().backward();
     const [weight] = (model.get('b') as Linear).parameters();
     expect(recorder.getRecordData()).toBeAllClose(weight!.detach().expand([2, 4]));
@@ -71,7 +70,7 @@ it('says that an output required no gradient', () => {
   const model = new Branches();
   const recorder = new ModuleGradientsRecorder('').initialize(model);
   recorder.record(() => noGrad(() => model.forward(ones([1, 2]))));
-  expect(() => recorder.getRecordData()).toThrow(/help: the output required no gradient/);
+  expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'noGrad'));
 });
 
 it('goes on when the scope of the recording ended before backward: then the scope of backward counts', () => {
@@ -85,7 +84,7 @@ it('goes on when the scope of the recording ended before backward: then the scop
   });
   model.zeroGrad();
   expect(memory().tensors).toBe(before);
-  expect(() => recorder.getRecordData()).toThrow(/was freed/);
+  expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'freed'));
 });
 
 it('takes its hooks off with the next recording and with clear', () => {
@@ -95,7 +94,7 @@ it('takes its hooks off with the next recording and with clear', () => {
     const first = recorder.record(() => model.forward(ones([1])));
     const second = recorder.record(() => model.forward(ones([1])));
     first.backward(ones([1]));
-    expect(() => recorder.getRecordData()).toThrow(/no gradient has come back/);
+    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'backward()'));
     second.backward(ones([1]).mul(2), { retainGraph: true });
     second.backward(ones([1]).mul(3));
     expect(recorder.getRecordData()).toBeAllClose([3]);

@@ -7,8 +7,8 @@ import type { Held } from '../held.ts';
 import type { Call } from './call.ts';
 import { ModuleRecorder } from './module-recorders.ts';
 
-/** The place of one tensor of an output, to which its gradient comes. */
-class Place {
+/** Stands for one tensor of an output, and takes its gradient. */
+class GradientSlot {
   readonly requiresGrad: boolean;
   gradient: Held | undefined;
   constructor(requiresGrad: boolean) {
@@ -18,9 +18,16 @@ class Place {
 
 /**
  * The gradient of a module's output, readable after `backward`: of the shape of the output or, where that is an array, a plain
- * object or a Map, the same structure of gradients, null where none came. After another backward it is the last one's.
+ * object or a Map, the same structure of gradients, null where a tensor got none. After another backward it is the last one's.
  * Sources as in `ModuleOutputsRecorder`. Backward may run after the recording has ended; it adds up to the next recording or
  * `clear()`, which take the hooks off.
+ *
+ * @example
+ * ```ts
+ * const recorder = new ModuleGradientsRecorder('backbone.layer4').initialize(model);
+ * recorder.record(() => model.forward(images)).sum().backward();
+ * const gradient = recorder.getRecordData(); // of the shape of the output
+ * ```
  */
 export class ModuleGradientsRecorder extends ModuleRecorder {
   #hooks: HookHandle[] = [];
@@ -29,11 +36,11 @@ export class ModuleGradientsRecorder extends ModuleRecorder {
     call.take(mapLeaves(output, (leaf) => (leaf instanceof Tensor ? this.#watch(leaf, call.scope) : leaf)));
   }
 
-  /** A place for the gradient of a tensor. The hook refers to it weakly, and to the tensor not at all: it keeps nothing alive. */
-  #watch(tensor: Tensor, scope: number): Place {
-    const place = new Place(tensor.requiresGrad);
-    if (place.requiresGrad) {
-      const weak = new WeakRef(place);
+  /** A slot for the gradient of a tensor. The hook refers to it weakly, and to the tensor not at all: it keeps nothing alive. */
+  #watch(tensor: Tensor, scope: number): GradientSlot {
+    const slot = new GradientSlot(tensor.requiresGrad);
+    if (slot.requiresGrad) {
+      const weak = new WeakRef(slot);
       this.#hooks.push(
         tensor.registerHook((gradient) => {
           const found = weak.deref();
@@ -42,7 +49,7 @@ export class ModuleGradientsRecorder extends ModuleRecorder {
         }),
       );
     }
-    return place;
+    return slot;
   }
 
   protected override forget(): void {
@@ -52,20 +59,21 @@ export class ModuleGradientsRecorder extends ModuleRecorder {
   }
 
   protected override resolve(held: Held): Held {
-    const places: Place[] = [];
+    const slots: GradientSlot[] = [];
     const data = mapLeaves(held.data, (leaf) => {
-      if (!(leaf instanceof Place)) return leaf;
-      places.push(leaf);
+      if (!(leaf instanceof GradientSlot)) return leaf;
+      slots.push(leaf);
       return leaf.gradient?.data ?? null;
     });
-    if (places.every((place) => place.gradient === undefined)) {
-      const tracked = places.some((place) => place.requiresGrad);
-      throw new RetortError(`${this.label}: no gradient has come back through this output`, {
+    if (slots.every(({ gradient }) => gradient === undefined)) {
+      const tracked = slots.some(({ requiresGrad }) => requiresGrad);
+      throw new RetortError(`${this.label}: no gradient reached this output`, {
+        code: 'invalid-state',
         help: tracked
           ? 'read it after backward(); if that ran, the loss does not depend on this output'
           : 'the output required no gradient: was the forward inside noGrad, or everything before it frozen?',
       });
     }
-    return { data, versions: new Map(places.flatMap((place) => [...(place.gradient?.versions ?? [])])) };
+    return { data, versions: new Map(slots.flatMap(({ gradient }) => [...(gradient?.versions ?? [])])) };
   }
 }

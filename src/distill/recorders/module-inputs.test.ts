@@ -1,6 +1,7 @@
 // ModuleInputs: the arguments of a module.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { Module } from '../../nn/index.ts';
 import { ones, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -32,14 +33,14 @@ it('records all arguments, tensors or not', () => {
   recorder.record(() => model.forward(x, labels));
   expect(recorder.getRecordData(0, 0)).toBe(x);
   expect(recorder.getRecordData(0, 1)).toBe(labels);
-  expect(() => recorder.getRecordData(0, 2)).toThrow(/dataIdx 2 does not exist, the record is an array of 2/);
+  expect(() => recorder.getRecordData(0, 2)).toThrow(refusal('invalid-argument', 'dataIdx', 2));
 });
 
 it('refuses an argument that the module overwrote', () => {
   const model = new Loss();
   const recorder = new ModuleInputsRecorder('').initialize(model);
   recorder.record(() => model.forward(ones([1]), [1], true));
-  expect(() => recorder.getRecordData(0, 0)).toThrow(/overwritten in place/);
+  expect(() => recorder.getRecordData(0, 0)).toThrow(refusal('invalid-state', 'overwritten', 'inplace'));
   expect(recorder.getRecordData(0, 1)).toEqual([1]);
 });
 

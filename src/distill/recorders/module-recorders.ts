@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { Module } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
-import { currentScope } from '../../torch/index.ts';
+import { currentScope } from '../../torch/internal.ts';
 import type { Call } from './call.ts';
 import { findModules } from './find-targets.ts';
 import { Recorder } from './recorder.ts';
@@ -82,6 +82,13 @@ export abstract class ModuleRecorder extends Recorder {
 /**
  * The outputs of a module: `new ModuleOutputsRecorder('backbone.layer4.1.conv2')`; `''` is the whole model. A pattern such as
  * `'backbone.layer*.*.conv2'` records all that match into one row.
+ *
+ * @example
+ * ```ts
+ * const recorder = new ModuleOutputsRecorder('backbone.layer4').initialize(model);
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // the output of the first call
+ * ```
  */
 export class ModuleOutputsRecorder extends ModuleRecorder {
   protected override after(call: Call, _args: readonly unknown[], output: unknown): void {
@@ -92,6 +99,13 @@ export class ModuleOutputsRecorder extends ModuleRecorder {
 /**
  * The arguments of a module's forward, as an array: `getRecordData(0, 1)` is the second argument of the first call. Arguments
  * that the module itself overwrites in place are refused when read. Sources as in {@link ModuleOutputsRecorder}.
+ *
+ * @example
+ * ```ts
+ * const recorder = new ModuleInputsRecorder('head.fc').initialize(model);
+ * recorder.record(() => model.forward(images));
+ * const data = recorder.getRecordData(); // the arguments of the first call
+ * ```
  */
 export class ModuleInputsRecorder extends ModuleRecorder {
   protected override before(call: Call, args: readonly unknown[]): void {

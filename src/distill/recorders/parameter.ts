@@ -10,6 +10,12 @@ import { Recorder } from './recorder.ts';
 /**
  * A parameter: `new ParameterRecorder('head.fc.weight')`, or a parameter itself. It is there after `initialize`, is neither reset
  * by recording nor cleared, and has the values of the moment. A pattern gives several records, in the model's order.
+ *
+ * @example
+ * ```ts
+ * const recorder = new ParameterRecorder('head.fc.weight').initialize(model);
+ * const weight = recorder.getRecordData(); // the parameter itself
+ * ```
  */
 export class ParameterRecorder extends Recorder {
   static readonly schema = z.strictObject({

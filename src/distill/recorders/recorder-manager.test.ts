@@ -1,6 +1,7 @@
 // The manager: the tutorial's second step, entering and leaving together, and names.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { memory, ones, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { ModuleOutputsRecorder, RecorderManager } from './index.ts';
@@ -54,7 +55,7 @@ it('unwinds when one cannot begin', () => {
   const first = new ModuleOutputsRecorder('conv1').initialize(toy);
   const second = new ModuleOutputsRecorder('conv2').initialize(toy);
   const manager = new RecorderManager({ first, second, bad: new ModuleOutputsRecorder('conv2') });
-  expect(() => manager.record()).toThrow(/conv2.*was not initialised/);
+  expect(() => manager.record()).toThrow(refusal('invalid-state', 'conv2', 'initialize(model)'));
   toy.forward(ones([1]));
   expect([first.length, second.length]).toEqual([0, 0]);
   first.record(() => toy.forward(ones([1])));
@@ -67,11 +68,11 @@ it('clears all, and names the nearest recorder', () => {
   manager.record(() => toy.forward(ones([1])));
   manager.clear();
   expect(manager.getRecorder('first').length).toBe(0);
-  expect(() => manager.getRecorder('frist')).toThrow(/there is no recorder "frist"; did you mean "first"/);
+  expect(() => manager.getRecorder('frist')).toThrow(refusal('unknown-name', 'frist', 'first'));
   expect(() => new RecorderManager({ x: { type: 'ModuleOutput', source: '' } })).toThrow(
-    /recorder "x": "ModuleOutput" is no recorder; did you mean "ModuleOutputs"/,
+    refusal('unknown-name', 'x', 'ModuleOutput', 'ModuleOutputs'),
   );
-  expect(() => new RecorderManager({ x: {} as never })).toThrow(/recorder "x": "type" is missing/);
+  expect(() => new RecorderManager({ x: {} as never })).toThrow(refusal('invalid-argument', 'x', 'type'));
 });
 
 it('a step leaves nothing alive, with seven kinds of tap on one model', () => {

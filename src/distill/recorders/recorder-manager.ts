@@ -2,12 +2,24 @@
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { Module } from '../../nn/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { beginAll, within } from '../block.ts';
+import { beginAll, within } from '../session.ts';
 import type { Recorder, Recording } from './recorder.ts';
 import { buildRecorder } from './registry.ts';
 
+/** Recorders, or their configs, by name. */
 export type RecorderConfigs = Readonly<Record<string, TypedConfig | Recorder>>;
 
+/**
+ * Several recorders by name, begun and ended together.
+ *
+ * @example
+ * ```ts
+ * const manager = new RecorderManager({ feat: { type: 'ModuleOutputs', source: 'backbone.layer4' } });
+ * manager.initialize(model);
+ * manager.record(() => model.forward(images));
+ * const feat = manager.getRecorder('feat').getRecordData(); // (N, C, H, W)
+ * ```
+ */
 export class RecorderManager {
   /** The recorders by name, in the order of the config. */
   readonly recorders: ReadonlyMap<string, Recorder>;
@@ -24,11 +36,13 @@ export class RecorderManager {
     return this;
   }
 
-  /** @throws {RetortError} when there is none of this name. */
+  /** @throws {RetortError} when no recorder has this name. */
   getRecorder(name: string): Recorder {
     const found = this.recorders.get(name);
     if (found !== undefined) return found;
-    throw new RetortError(`there is no recorder "${name}"; ${didYouMean(name, this.recorders.keys())}`);
+    throw new RetortError(`unknown recorder "${name}"; ${didYouMean(name, this.recorders.keys())}`, {
+      code: 'unknown-name',
+    });
   }
 
   /**

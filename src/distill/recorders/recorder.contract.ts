@@ -1,6 +1,7 @@
 // What holds for every recorder; each kind's test runs it on a target of its own. The toys they share are here too.
 import { afterEach, expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { Buffer, Module, Parameter } from '../../nn/index.ts';
 import { memory, ones, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -88,19 +89,19 @@ export function describeRecorder(type: string, contract: RecorderContract): void
     expect(recorders.get(type).summary.length).toBeGreaterThan(10);
     const target = make();
     expect(build(target).label).toContain(`${type}Recorder(`);
-    expect(() => buildRecorder({ type, source: target.source, sorce: 1 })).toThrow(/"sorce" is no option/);
-    expect(() => buildRecorder({ type, source: wrong })).toThrow(/source/);
-    expect(() => buildRecorder({ type })).toThrow(/source/);
+    expect(() => buildRecorder({ type, source: target.source, sorce: 1 })).toThrow(refusal('unknown-option', 'sorce'));
+    expect(() => buildRecorder({ type, source: wrong })).toThrow(refusal('invalid-argument', 'source'));
+    expect(() => buildRecorder({ type })).toThrow(refusal('invalid-argument', 'source'));
   });
 
-  it('contract: must be initialised; twice is once, and not while recording', () => {
+  it('contract: must be initialized; twice is once, and not while recording', () => {
     const target = make();
     const recorder = build(target);
-    expect(() => recorder.record()).toThrow(/was not initialised\n {2}help: call initialize\(model\) first/);
+    expect(() => recorder.record()).toThrow(refusal('invalid-state', 'initialize(model)'));
     recorder.initialize(target.model).initialize(target.model);
     recorder.record(() => {
       tidy(() => run(target, 1));
-      expect(() => recorder.initialize(target.model)).toThrow(/it is recording/);
+      expect(() => recorder.initialize(target.model)).toThrow(refusal('invalid-state', 'initialize'));
     });
     expect(recorder.length).toBe(1);
   });
@@ -108,7 +109,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
   it('contract: one record a call in their order, readable after the block, reset by the next, nothing outside', () => {
     const target = make();
     const recorder = ready(target);
-    expect(() => recorder.getRecordData()).toThrow(/there are 0 records\n {2}help: nothing was recorded yet/);
+    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'recordIdx 0', '0 records', 'record()'));
     tidy(() => {
       {
         using recording = recorder.record();
@@ -122,7 +123,9 @@ export function describeRecorder(type: string, contract: RecorderContract): void
       recorder.record(() => run(target, 5));
       expect(values(recorder)).toEqual([expected(5)]);
       recorder.record(() => {});
-      expect(() => recorder.getRecordData()).toThrow(/there are 0 records\n {2}help: the target was not called/);
+      expect(() => recorder.getRecordData()).toThrow(
+        refusal('invalid-state', 'recordIdx 0', '0 records', 'not called'),
+      );
     });
   });
 
@@ -138,7 +141,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
       expect(tensorOf(recorder.getRecordData(0))).toBe(tensorOf(recorder.getRecordData(-2)));
       for (const index of [2, -3, 0.5, Number.NaN]) {
         expect(() => recorder.getRecordData(index)).toThrow(
-          /does not exist, there are 2 records\n {2}help: use 0 to 1, or -1 for the last/,
+          refusal('invalid-argument', 'recordIdx', '2 records', '0 to 1', -1),
         );
       }
     });
@@ -226,7 +229,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
     });
     target.model?.zeroGrad();
     expect(memory().tensors).toBe(before);
-    expect(() => recorder.getRecordData()).toThrow(/record 0 was freed with the scope in which recording began/);
+    expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', 'record 0', 'freed'));
   });
 
   it('contract: clear forgets them, and reading them then says so', () => {
@@ -237,7 +240,7 @@ export function describeRecorder(type: string, contract: RecorderContract): void
       recorder.clear();
       recorder.clear();
       expect(recorder.length).toBe(0);
-      expect(() => recorder.getRecordData()).toThrow(/there are 0 records\n {2}help: they were cleared/);
+      expect(() => recorder.getRecordData()).toThrow(refusal('invalid-state', '0 records', 'clear()'));
     });
   });
 }

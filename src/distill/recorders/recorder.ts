@@ -5,19 +5,25 @@
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import type { Module, Parameter } from '../../nn/index.ts';
-import { currentScope, isPlainObject } from '../../torch/index.ts';
-import { makeBlock, within } from '../block.ts';
-import type { Block } from '../block.ts';
+import { isPlainObject } from '../../torch/index.ts';
+import { currentScope } from '../../torch/internal.ts';
+import { makeSession, within } from '../session.ts';
+import type { Session } from '../session.ts';
 import { conditionOf } from '../held.ts';
 import type { Held } from '../held.ts';
 import { Call } from './call.ts';
 
 /** A recording under way; ending it (`using`, or `end()`) detaches the recorder and leaves the records readable. */
-export type Recording = Block;
+export type Recording = Session;
 
 /** What is recorded: a name, or the thing itself. */
 export type RecorderSource = string | Module | Parameter | MethodReference | ((...args: never[]) => unknown);
 
+/**
+ * What every recorder does: it attaches to its target while recording, takes one record a call, and hands records out. A record is what the
+ * target took or returned, by reference. Its tensors live in the scope in which recording began: what a training step records is freed when
+ * the step ends. Recorded outside any scope they live until the next recording or {@link clear}.
+ */
 export abstract class Recorder {
   readonly source: RecorderSource;
   /** How errors call this recorder, such as `ModuleOutputsRecorder("conv1")`. */
@@ -37,11 +43,14 @@ export abstract class Recorder {
 
   /**
    * Finds the target; again finds it again. Functions and methods need no model.
-   * @throws {RetortError} when there is none of this name (with the nearest names), or while recording. Returns itself.
+   * @throws {RetortError} when nothing has this name (with the nearest names), or while recording. Returns itself.
    */
   initialize(model?: Module): this {
     if (this.#depth > 0) {
-      throw new RetortError(`${this.label}.initialize: it is recording`, { help: 'end the recording first' });
+      throw new RetortError(`${this.label}.initialize: it is recording`, {
+        code: 'invalid-state',
+        help: 'end the recording first',
+      });
     }
     this.prepare(model);
     this.#initialized = true;
@@ -68,7 +77,8 @@ export abstract class Recorder {
 
   #begin(): Recording {
     if (!this.#initialized) {
-      throw new RetortError(`${this.label} was not initialised`, {
+      throw new RetortError(`${this.label} was not initialized`, {
+        code: 'invalid-state',
         help: 'call initialize(model) first; a RecorderManager does it for its recorders',
       });
     }
@@ -83,7 +93,7 @@ export abstract class Recorder {
       });
     }
     this.#depth++;
-    return makeBlock(() => {
+    return makeSession(() => {
       if (--this.#depth > 0) return;
       this.#calls = this.#records(); // what still runs has thrown
       this.#tap?.[Symbol.dispose]();
@@ -148,12 +158,14 @@ export abstract class Recorder {
       throw new RetortError(
         `${this.label}: recordIdx ${recordIdx} does not exist, there ${count === 1 ? 'is' : 'are'} ${counted(count, 'record')}`,
         {
+          code: count === 0 ? 'invalid-state' : 'invalid-argument',
           help: count === 0 ? this.#whyEmpty() : `use 0 to ${count - 1}, or -1 for the last`,
         },
       );
     }
     if (record.held === undefined || record.state !== 'done') {
       throw new RetortError(`${this.label}: record ${recordIdx} is of an asynchronous call that has not ended`, {
+        code: 'invalid-state',
         help: 'await the call before reading the record',
       });
     }
@@ -162,11 +174,13 @@ export abstract class Recorder {
     const condition = conditionOf(held, data);
     if (condition === 'freed') {
       throw new RetortError(`${this.label}: record ${recordIdx} was freed with the scope in which recording began`, {
+        code: 'invalid-state',
         help: 'read records before that scope (a training step, tidy, the forward of a module) ends, or begin recording outside of it',
       });
     }
     if (condition === 'overwritten') {
       throw new RetortError(`${this.label}: record ${recordIdx} was overwritten in place after it was recorded`, {
+        code: 'invalid-state',
         help: 'set `inplace` to false on the activation that follows, or record that one',
       });
     }
@@ -176,7 +190,7 @@ export abstract class Recorder {
   #whyEmpty(): string {
     if (this.#empty === 'never recorded') return 'nothing was recorded yet: run the forward inside record()';
     if (this.#empty === 'cleared') return 'they were cleared: read them before clear(), which ends a step';
-    return this.whyNotCalled() ?? 'the target was not called while recording: is it on the way of this forward?';
+    return this.whyNotCalled() ?? 'the target was not called while recording: does this forward call it?';
   }
 }
 
@@ -208,7 +222,7 @@ function partOf(data: unknown, key: number | string, asker: string): unknown {
   const name = data instanceof Map ? key : String(key);
   if (entries.has(name)) return entries.get(name);
   const keys = Array.from(entries.keys(), String);
-  throw new RetortError(`${asked} does not exist; ${didYouMean(String(key), keys)}`);
+  throw new RetortError(`${asked} does not exist; ${didYouMean(String(key), keys)}`, { code: 'unknown-name' });
 }
 
 function nameOf(value: unknown): string {

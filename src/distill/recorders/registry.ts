@@ -55,6 +55,7 @@ const table = {
   ),
 };
 
+/** The recorders that configs can name, each with the schema of its options. */
 export const recorders = new Registry<Recorder, typeof table>('recorder', table);
 
 /** A recorder from `{ type: 'ModuleOutputs', source: 'conv1' }`; one that is built already is taken as it is. */

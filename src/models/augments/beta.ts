@@ -15,7 +15,7 @@ export function drawUniform(): number {
   return tidy(() => ops.rand([1], { dtype: 'float64' }).item());
 }
 
-/** A whole number from `low` to below `high`; `low` where there is none. */
+/** An integer from `low` to below `high`; `low` where the range is empty. */
 export function drawWhole(low: number, high: number): number {
   return low + Math.floor(drawUniform() * Math.max(0, high - low));
 }

@@ -9,7 +9,8 @@ import { drawBeta, drawWhole } from './beta.ts';
 import { blend } from './mixup.ts';
 import type { BatchAugment, Mixed } from './mixup.ts';
 
-export interface CutMixOptions {
+/** Options of {@link BatchCutMix}. */
+export interface BatchCutMixOptions {
   /** Of the distribution Beta(alpha, alpha) that the share of the image that stays is drawn from, above 0. */
   alpha: number;
   /** Draw the rectangle's sides from these shares of the image's sides instead. Default null. */
@@ -25,22 +26,29 @@ interface Box {
   width: number;
 }
 
-/** Yun, Han, Oh, Chun, Choe, Yoo 2019, arXiv 1905.04899. */
-export class CutMix implements BatchAugment {
+/**
+ * Yun, Han, Oh, Chun, Choe, Yoo 2019, arXiv 1905.04899.
+ *
+ * @example
+ * ```ts
+ * const { inputs, shares } = new BatchCutMix({ alpha: 1 }).mix({ inputs: rand([4, 3, 8, 8]), shares: eye(4) });
+ * ```
+ */
+export class BatchCutMix implements BatchAugment {
   static readonly schema = z.strictObject({
     alpha: z.number().positive(),
     cutmixMinmax: z.tuple([z.number(), z.number()]).readonly().nullable().exactOptional(),
     correctLam: flag.exactOptional(),
   });
-  readonly #options: CutMixOptions;
+  readonly #options: BatchCutMixOptions;
 
-  /** @throws {RetortError} when `alpha` is not above 0, or `cutmixMinmax` is no range within [0, 1]. */
-  constructor(options: CutMixOptions) {
-    checkOptions(CutMix.schema, options, new.target.name);
+  /** @throws {RetortError} when `alpha` is not above 0, or `cutmixMinmax` is not a range within [0, 1]. */
+  constructor(options: BatchCutMixOptions) {
+    checkOptions(BatchCutMix.schema, options, new.target.name);
     const { cutmixMinmax } = options;
     const [min, max] = cutmixMinmax ?? [0, 1];
     if (!(min >= 0 && min <= max && max <= 1)) {
-      throw new RetortError(`CutMix: cutmixMinmax must be a range within [0, 1], got [${min}, ${max}]`);
+      throw new RetortError(`BatchCutMix: cutmixMinmax: expected a range within [0, 1], got [${min}, ${max}]`);
     }
     this.#options = options;
   }
@@ -75,13 +83,13 @@ export class CutMix implements BatchAugment {
   }
 }
 
-/** A stretch around a centre, cut at the borders. */
-function around(centre: number, size: number, length: number): [start: number, end: number] {
+/** A stretch around a center, cut at the borders. */
+function around(center: number, size: number, length: number): [start: number, end: number] {
   const half = Math.floor(size / 2);
-  return [Math.max(0, centre - half), Math.min(length, centre + half)];
+  return [Math.max(0, center - half), Math.min(length, center + half)];
 }
 
-export const cutMixEntry = entry(CutMix, {
+export const cutMixEntry = entry(BatchCutMix, {
   summary: 'Rectangles and their share of the label from others of the batch.',
   paper: 'Yun et al. 2019, arXiv 1905.04899',
 });

@@ -17,19 +17,27 @@ export interface BatchAugment {
   mix(batch: Mixed): Mixed;
 }
 
-export interface MixupOptions {
+/** Options of {@link BatchMixup}. */
+export interface BatchMixupOptions {
   /** Of the distribution Beta(alpha, alpha) that the weight of the blend is drawn from, above 0. */
   alpha: number;
 }
 
-/** `lambda x_i + (1 - lambda) x_j`, one lambda for the batch. Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412. */
-export class Mixup implements BatchAugment {
+/**
+ * `lambda x_i + (1 - lambda) x_j`, one lambda for the batch. Zhang, Cisse, Dauphin, Lopez-Paz 2018, arXiv 1710.09412.
+ *
+ * @example
+ * ```ts
+ * const { inputs, shares } = new BatchMixup({ alpha: 0.8 }).mix({ inputs: rand([4, 3, 8, 8]), shares: eye(4) });
+ * ```
+ */
+export class BatchMixup implements BatchAugment {
   static readonly schema = z.strictObject({ alpha: z.number().positive() });
   readonly alpha: number;
 
   /** @throws {RetortError} when `alpha` is not above 0. */
-  constructor(options: MixupOptions) {
-    this.alpha = checkOptions(Mixup.schema, options, new.target.name).alpha;
+  constructor(options: BatchMixupOptions) {
+    this.alpha = checkOptions(BatchMixup.schema, options, new.target.name).alpha;
   }
 
   mix({ inputs, shares }: Mixed): Mixed {
@@ -44,7 +52,7 @@ export function blend(x: Tensor, others: Tensor, weight: number): Tensor {
   return x.mul(weight).add(x.indexSelect(0, others).mul(1 - weight));
 }
 
-export const mixupEntry = entry(Mixup, {
+export const mixupEntry = entry(BatchMixup, {
   summary: 'Images and labels blended with others of the batch.',
   paper: 'Zhang et al. 2018, arXiv 1710.09412',
 });

@@ -15,9 +15,11 @@ const table = { Mixup: mixupEntry, CutMix: cutMixEntry };
 /** The augmentations that configs can name. */
 export const batchAugments = new Registry<BatchAugment, typeof table>('batch augmentation', table);
 
+/** The config of an augmentation of whole batches: `{ type: 'Mixup', alpha: 0.8 }`. */
 export type BatchAugmentConfig = ConfigOf<typeof table>;
 
-export interface RandomBatchAugmentOptions {
+/** Options of {@link RandomBatchMixing}. */
+export interface RandomBatchMixingOptions {
   augments: BatchAugmentConfig | readonly BatchAugmentConfig[];
   /** The chance of each; what is left to 1 is the chance that nothing is done. Default null: all alike. */
   probs?: number | readonly number[] | null;
@@ -34,12 +36,20 @@ export const randomBatchAugmentOptions = z.strictObject({
     .exactOptional(),
 });
 
-export class RandomBatchAugment implements BatchAugment {
+/**
+ * One of several augmentations for each batch, drawn from libtorch's generator. In configs: `batchAugments` of the preprocessor, or `trainCfg` of the classifier.
+ *
+ * @example
+ * ```ts
+ * const mixing = new RandomBatchMixing({ augments: [{ type: 'Mixup', alpha: 0.8 }, { type: 'CutMix', alpha: 1 }], probs: [0.3, 0.3] });
+ * ```
+ */
+export class RandomBatchMixing implements BatchAugment {
   readonly #augments: readonly BatchAugment[];
   readonly #probs: readonly number[];
 
   /** @throws {RetortError} for options that make no sense, not as many chances as augmentations, or more than 1 together. */
-  constructor(options: RandomBatchAugmentOptions) {
+  constructor(options: RandomBatchMixingOptions) {
     const { augments, probs } = checkOptions(randomBatchAugmentOptions, options, new.target.name);
     const configs = (Array.isArray(augments) ? augments : [augments]) as readonly BatchAugmentConfig[];
     this.#augments = configs.map((config) => batchAugments.build(config));
@@ -47,7 +57,7 @@ export class RandomBatchAugment implements BatchAugment {
     const total = given.reduce((sum, prob) => sum + prob, 0);
     if (given.length !== configs.length || total > 1 + 1e-9) {
       throw new RetortError(
-        `RandomBatchAugment: probs: ${configs.length} chances of 1 together at most were expected, got [${given.join(', ')}]`,
+        `RandomBatchMixing: probs: expected ${configs.length} chances of 1 together at most, got [${given.join(', ')}]`,
       );
     }
     this.#probs = given;

@@ -2,6 +2,7 @@
 import type { ConvConfig, InitOption, NormConfig } from '../../nn/index.ts';
 import { convCfg, flag, index, initCfg, normCfg } from '../schema.ts';
 
+/** Options that backbones share. */
 export interface BackboneOptions {
   /** How many stages are not trained and stay in evaluation mode; 0 freezes the stem alone, -1 nothing. Default -1. */
   frozenStages?: number;

@@ -25,7 +25,7 @@ export class BasicBlock extends Module {
   constructor(inChannels: number, channels: number, options: BlockOptions) {
     super();
     const { stride, dilation = 1, downsample, expansion = 1, convCfg = null, normCfg = { type: 'BN' } } = options;
-    if (expansion !== 1) throw new RetortError(`BasicBlock: expansion must be 1, got ${expansion}`);
+    if (expansion !== 1) throw new RetortError(`BasicBlock: expansion: expected 1, got ${expansion}`);
     this.conv1 = plainConv([inChannels, channels], { kernelSize: 3, stride, padding: dilation, dilation }, convCfg);
     this.#norm1 = addNorm(this, normCfg, channels, 1);
     this.conv2 = plainConv([channels, channels], { kernelSize: 3, padding: 1 }, convCfg);

@@ -28,7 +28,7 @@ export class Bottleneck extends Module {
     const { stride, style, downsample, dilation = 1, groups = 1, convCfg = null, normCfg = { type: 'BN' } } = options;
     const { expansion = 4 } = options;
     if (channels % expansion !== 0) {
-      throw new RetortError(`Bottleneck: expansion ${expansion} does not divide the ${channels} channels`);
+      throw new RetortError(`Bottleneck: expansion: expected a divisor of the ${channels} channels, got ${expansion}`);
     }
     const { midChannels = channels / expansion } = options;
     const [first, second] = style === 'pytorch' ? [1, stride] : [stride, 1];

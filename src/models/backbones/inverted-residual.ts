@@ -10,6 +10,7 @@ export interface ConvModuleConfigs {
   actCfg: ActivationConfig;
 }
 
+/** Options of {@link InvertedResidual}. */
 export interface InvertedResidualOptions extends ConvModuleConfigs {
   stride: number;
   /** Channels inside as a multiple of `inChannels`; 1 leaves the first convolution out. */

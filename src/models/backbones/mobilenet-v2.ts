@@ -13,6 +13,7 @@ import { InvertedResidual } from './inverted-residual.ts';
 import { addStages, runStages } from './residual.ts';
 import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
 
+/** Options of {@link MobileNetV2}. */
 export interface MobileNetV2Options extends BackboneOptions {
   /** Default 3. */
   inChannels?: number;
@@ -35,7 +36,15 @@ const plan = [
   [6, 320, 1, 1],
 ] as const;
 
-/** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Sandler et al. 2018, arXiv 1801.04381. */
+/**
+ * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Sandler et al. 2018, arXiv 1801.04381.
+ *
+ * @example
+ * ```ts
+ * const backbone = new MobileNetV2({ widenFactor: 0.5 });
+ * const [map] = backbone.forward(randn([2, 3, 64, 64]));
+ * ```
+ */
 export class MobileNetV2 extends Module {
   static readonly schema = z.strictObject({
     inChannels: count.exactOptional(),
@@ -54,7 +63,7 @@ export class MobileNetV2 extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a factor that is not above 0, or layers that are none. */
+  /** @throws {RetortError} for a factor that is not above 0, or layers outside the network. */
   constructor(options: MobileNetV2Options = {}) {
     checkOptions(MobileNetV2.schema, options, new.target.name);
     super();

@@ -1,6 +1,7 @@
 // The widths of a RegNet: a line, quantised in powers, the same within a stage.
 import { RetortError } from '../../errors.ts';
 
+/** The parameters that the widths of a RegNet are computed from. */
 export interface RegNetArch {
   /** Width of the first block, a multiple of 8. */
   w0: number;
@@ -16,6 +17,7 @@ export interface RegNetArch {
   botMul?: number;
 }
 
+/** One stage of a RegNet. */
 export interface RegNetStage {
   blocks: number;
   /** Channels out of each block. */
@@ -36,7 +38,7 @@ export function regnetStages(name: string, arch: RegNetArch): RegNetStage[] {
     !(w0 > 0 && w0 % 8 === 0 && wa >= 0 && wm > 1 && Number.isInteger(depth) && depth > 0 && groupW > 0 && botMul > 0)
   ) {
     throw new RetortError(
-      `${name}: arch: w0 a multiple of 8, wa at least 0, wm above 1 were expected, got ${JSON.stringify(arch)}`,
+      `${name}: arch: expected w0 a multiple of 8, wa at least 0, wm above 1, got ${JSON.stringify(arch)}`,
     );
   }
   const counts = new Map<number, number>();
@@ -54,7 +56,7 @@ export function regnetStages(name: string, arch: RegNetArch): RegNetStage[] {
   });
 }
 
-/** Halves go to the even neighbour, as in Python and NumPy. */
+/** Halves go to the even neighbor, as in Python and NumPy. */
 function roundHalfEven(value: number): number {
   const rounded = Math.round(value);
   return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;

@@ -30,6 +30,7 @@ const named: Readonly<Record<string, RegNetArch>> = {
   regnetx_12gf: { w0: 168, wa: 73.36, wm: 2.37, groupW: 112, depth: 19 },
 };
 
+/** Options of {@link RegNet}. */
 export interface RegNetOptions extends BackboneOptions {
   /** A name such as `'regnetx_3.2gf'`, or the numbers of the formula. */
   arch: string | RegNetArch;
@@ -57,7 +58,15 @@ const shared = z
   .strictObject(resnetShape)
   .omit({ stageBlocks: true, expansion: true, numStages: true, dropPathRate: true });
 
-/** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Radosavovic et al. 2020, arXiv 2003.13678. */
+/**
+ * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Radosavovic et al. 2020, arXiv 2003.13678.
+ *
+ * @example
+ * ```ts
+ * const backbone = new RegNet({ arch: 'regnetx_400mf' });
+ * const [map] = backbone.forward(randn([2, 3, 64, 64]));
+ * ```
+ */
 export class RegNet extends Module {
   static readonly schema = z.strictObject({
     arch: z.union([
@@ -84,7 +93,7 @@ export class RegNet extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for an `arch` that is none, or lists that do not fit the number of stages. */
+  /** @throws {RetortError} for an unknown `arch`, or lists that do not fit the number of stages. */
   constructor(options: RegNetOptions) {
     super();
     checkOptions(RegNet.schema, options, new.target.name);
@@ -96,7 +105,7 @@ export class RegNet extends Module {
     for (const [name, list] of Object.entries({ strides, dilations })) {
       if (list.length >= plan.length) continue;
       throw new RetortError(
-        `RegNet: ${name} must have one for each of ${plan.length} stages, got [${list.join(', ')}]`,
+        `RegNet: ${name}: expected one for each of ${plan.length} stages, got [${list.join(', ')}]`,
       );
     }
     checkOutIndices('RegNet', outIndices, plan.length - 1);
@@ -144,7 +153,9 @@ export class RegNet extends Module {
 function archOf(arch: string | RegNetArch): RegNetArch {
   if (typeof arch !== 'string') return arch;
   if (Object.hasOwn(named, arch)) return named[arch]!;
-  throw new RetortError(`RegNet: there is no arch "${arch}"; ${didYouMean(arch, Object.keys(named))}`);
+  throw new RetortError(`RegNet: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(named))}`, {
+    code: 'unknown-name',
+  });
 }
 
 export const regnetEntry = entry(

@@ -10,7 +10,15 @@ import { addConvStem, ResNet } from './resnet.ts';
 import { resnetShape } from './resnet-options.ts';
 import type { ResNetOptions } from './resnet-options.ts';
 
-/** A {@link ResNet} that keeps the size of its input in the stem and the first stage. */
+/**
+ * A {@link ResNet} that keeps the size of its input in the stem and the first stage.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ResNetCifar({ depth: 18 });
+ * const [map] = backbone.forward(randn([1, 3, 32, 32])); // (1, 512, 4, 4)
+ * ```
+ */
 export class ResNetCifar extends ResNet {
   static override readonly schema = z.strictObject({
     depth: count,
@@ -25,7 +33,8 @@ export class ResNetCifar extends ResNet {
 
   /** @throws {RetortError} as {@link ResNet}, and for `deepStem`: it has a stem of its own. */
   protected override addStem(options: ResNetOptions, channels: number): Layer[] {
-    if (options.deepStem === true) throw new RetortError('ResNet_CIFAR: deepStem: there is none, its stem is a 3x3');
+    if (options.deepStem === true)
+      throw new RetortError('ResNet_CIFAR: deepStem: expected false, its stem is a 3x3, got true');
     const { inChannels = 3, convCfg = null, normCfg = { type: 'BN' } } = options;
     return addConvStem(this, plainConv([inChannels, channels], { kernelSize: 3, padding: 1 }, convCfg), normCfg);
   }

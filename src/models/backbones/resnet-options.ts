@@ -81,7 +81,7 @@ export interface ResNetPlan {
   outIndices: readonly number[];
 }
 
-/** Fills in defaults. @throws {RetortError} for a depth that is none, or counts that do not fit together: all of them. */
+/** Fills in defaults. @throws {RetortError} for an unknown depth, or counts that do not fit together: all of them. */
 export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
   const { stemChannels = 64, baseChannels = 64, numStages = 4 } = options;
   const { strides = [1, 2, 2, 2], dilations = [1, 1, 1, 1], outIndices = [numStages - 1] } = options;
@@ -91,11 +91,11 @@ export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
   const natural = (value: number): boolean => Number.isInteger(value) && value >= 1;
   const perStage = (key: string, values: readonly number[]): void => {
     if (values.length >= numStages && values.every(natural)) return;
-    mistakes.push(`${key} must have a positive count for each of ${numStages} stages, got [${values.join(', ')}]`);
+    mistakes.push(`${key}: expected a positive count for each of ${numStages} stages, got [${values.join(', ')}]`);
   };
-  if (!natural(numStages) || numStages > 4) mistakes.push(`numStages must be 1 to 4, got ${numStages}`);
+  if (!natural(numStages) || numStages > 4) mistakes.push(`numStages: expected 1 to 4, got ${numStages}`);
   for (const [key, value] of Object.entries({ stemChannels, baseChannels })) {
-    if (!natural(value)) mistakes.push(`${key} must be a positive integer, got ${value}`);
+    if (!natural(value)) mistakes.push(`${key}: expected a positive integer, got ${value}`);
   }
   perStage('stageBlocks', stageBlocks);
   perStage('strides', strides);
@@ -117,5 +117,5 @@ export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
 function blocksOf(name: string, depth: number): readonly [BlockClass, readonly number[]] {
   const found = Object.hasOwn(depths, depth) ? depths[depth] : undefined;
   if (found !== undefined) return found;
-  throw new RetortError(`${name}: there is no depth ${depth}`, { help: `there are ${Object.keys(depths).join(', ')}` });
+  throw new RetortError(`${name}: depth: expected one of ${Object.keys(depths).join(', ')}, got ${depth}`);
 }

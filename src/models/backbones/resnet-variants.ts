@@ -10,7 +10,15 @@ import type { ResNetOptions } from './resnet-options.ts';
 const schema = z.strictObject({ depth: count, ...resnetShape }).omit({ avgDown: true });
 const paper = 'He, Zhang, Zhang et al. 2018, arXiv 1812.01187';
 
-/** He, Zhang, Zhang et al.: Bag of Tricks for Image Classification, 2018, arXiv 1812.01187: a {@link ResNet} with `deepStem`. */
+/**
+ * He, Zhang, Zhang et al.: Bag of Tricks for Image Classification, 2018, arXiv 1812.01187: a {@link ResNet} with `deepStem`.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ResNetV1c({ depth: 18 });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 512, 2, 2)
+ * ```
+ */
 export class ResNetV1c extends ResNet {
   static override readonly schema = schema;
 
@@ -20,7 +28,15 @@ export class ResNetV1c extends ResNet {
   }
 }
 
-/** The same with `avgDown`. */
+/**
+ * The same with `avgDown`.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ResNetV1d({ depth: 18 });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 512, 2, 2)
+ * ```
+ */
 export class ResNetV1d extends ResNet {
   static override readonly schema = schema;
 

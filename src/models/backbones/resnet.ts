@@ -19,7 +19,15 @@ export interface Grouping {
   widthPerGroup: number;
 }
 
-/** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. He, Zhang, Ren, Sun, arXiv 1512.03385. */
+/**
+ * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. He, Zhang, Ren, Sun, arXiv 1512.03385.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ResNet({ depth: 18 });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 512, 2, 2)
+ * ```
+ */
 export class ResNet extends Module {
   static readonly schema: z.ZodType = z.strictObject({ depth: count, deepStem: flag.exactOptional(), ...resnetShape });
   declare conv1?: Conv2d;
@@ -40,7 +48,7 @@ export class ResNet extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a depth that is none, or counts that do not fit together. */
+  /** @throws {RetortError} for an unknown depth, or counts that do not fit together. */
   constructor(options: ResNetOptions, grouping?: Grouping) {
     checkOptions(ResNet.schema, options, new.target.name);
     super();

@@ -8,6 +8,7 @@ import { ResNet } from './resnet.ts';
 import { resnetShape } from './resnet-options.ts';
 import type { ResNetOptions } from './resnet-options.ts';
 
+/** Options of {@link ResNeXt}. */
 export interface ResNeXtOptions extends ResNetOptions {
   /** Groups of each 3x3 convolution. Default 32. */
   groups?: number;
@@ -15,7 +16,15 @@ export interface ResNeXtOptions extends ResNetOptions {
   widthPerGroup?: number;
 }
 
-/** Depth 50, 101 or 152. Xie, Girshick, Dollar, Tu, He 2017, arXiv 1611.05431. */
+/**
+ * Depth 50, 101 or 152. Xie, Girshick, Dollar, Tu, He 2017, arXiv 1611.05431.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ResNeXt({ depth: 50 });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 2048, 2, 2)
+ * ```
+ */
 export class ResNeXt extends ResNet {
   static override readonly schema = z.strictObject({
     depth: count,
@@ -28,7 +37,7 @@ export class ResNeXt extends ResNet {
   /** @throws {RetortError} as {@link ResNet}, and for depths of basic blocks. */
   constructor({ groups = 32, widthPerGroup = 4, ...options }: ResNeXtOptions) {
     checkOptions(ResNeXt.schema, { groups, widthPerGroup, ...options }, new.target.name);
-    if (options.depth < 50) throw new RetortError(`ResNeXt: depth must be 50, 101 or 152, got ${options.depth}`);
+    if (options.depth < 50) throw new RetortError(`ResNeXt: depth: expected 50, 101 or 152, got ${options.depth}`);
     super(options, { groups, widthPerGroup });
   }
 }

@@ -4,6 +4,7 @@ import { ops } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConvModuleConfigs } from './inverted-residual.ts';
 
+/** Options of {@link ShuffleBlock}. */
 export interface ShuffleBlockOptions extends ConvModuleConfigs {
   /** 1 or 2. With 1 the channels stay as many as they are. */
   stride: number;

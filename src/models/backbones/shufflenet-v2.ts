@@ -24,6 +24,7 @@ import { runStages } from './residual.ts';
 import { ShuffleBlock } from './shuffle-block.ts';
 import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
 
+/** Options of {@link ShuffleNetV2}. */
 export interface ShuffleNetV2Options extends BackboneOptions {
   /** Default 3. */
   inChannels?: number;
@@ -44,7 +45,15 @@ const widths: Readonly<Record<number, readonly number[]>> = {
 };
 const stemChannels = 24;
 
-/** `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164. */
+/**
+ * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Ma, Zhang, Zheng, Sun 2018, arXiv 1807.11164.
+ *
+ * @example
+ * ```ts
+ * const backbone = new ShuffleNetV2({ widenFactor: 0.5 });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 1024, 2, 2)
+ * ```
+ */
 export class ShuffleNetV2 extends Module {
   static readonly schema = z.strictObject({
     inChannels: count.exactOptional(),
@@ -62,7 +71,7 @@ export class ShuffleNetV2 extends Module {
   readonly #outIndices: readonly number[];
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a factor that is none, or layers that are none. */
+  /** @throws {RetortError} for an unknown factor, or layers outside the network. */
   constructor(options: ShuffleNetV2Options = {}) {
     checkOptions(ShuffleNetV2.schema, options, new.target.name);
     super();
@@ -125,7 +134,7 @@ export class ShuffleNetV2 extends Module {
 
 function channelsOf(widenFactor: number): readonly number[] {
   if (Object.hasOwn(widths, widenFactor)) return widths[widenFactor]!;
-  throw new RetortError(`ShuffleNetV2: there is no widenFactor ${widenFactor}`, { help: 'there are 0.5, 1, 1.5, 2' });
+  throw new RetortError(`ShuffleNetV2: widenFactor: expected one of 0.5, 1, 1.5, 2, got ${widenFactor}`);
 }
 
 export const shuffleNetV2Entry = entry(ShuffleNetV2, {

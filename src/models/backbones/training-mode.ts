@@ -22,11 +22,11 @@ export function keepStill(backbone: Module, mode: boolean, { frozen, normEval }:
 
 /**
  * The parts that `frozenStages` freezes: nothing for -1, the stem for 0, then stage by stage.
- * @throws {RetortError} for a number that is none of these.
+ * @throws {RetortError} for another number.
  */
 export function frozenParts<T>(name: string, frozenStages: number, stem: readonly T[], stages: readonly T[]): T[] {
   if (!Number.isInteger(frozenStages) || frozenStages < -1 || frozenStages > stages.length) {
-    throw new RetortError(`${name}: frozenStages must be -1 to ${stages.length}, got ${frozenStages}`);
+    throw new RetortError(`${name}: frozenStages: expected -1 to ${stages.length}, got ${frozenStages}`);
   }
   return frozenStages < 0 ? [] : [...stem, ...stages.slice(0, frozenStages)];
 }
@@ -34,5 +34,5 @@ export function frozenParts<T>(name: string, frozenStages: number, stem: readonl
 /** @throws {RetortError} unless `outIndices` names stages 0 to `last`. */
 export function checkOutIndices(name: string, outIndices: readonly number[], last: number): void {
   if (outIndices.length > 0 && outIndices.every((i) => Number.isInteger(i) && i >= 0 && i <= last)) return;
-  throw new RetortError(`${name}: outIndices must be stages 0 to ${last}, got [${outIndices.join(', ')}]`);
+  throw new RetortError(`${name}: outIndices: expected stages 0 to ${last}, got [${outIndices.join(', ')}]`);
 }

@@ -4,6 +4,7 @@ import type { Conv2d, ConvConfig, Layer, NormConfig } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addNorm, plainConv } from './layers.ts';
 
+/** Options of {@link WideBlock}. */
 export interface WideBlockOptions {
   stride: number;
   dilation: number;

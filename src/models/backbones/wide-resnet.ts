@@ -15,6 +15,7 @@ import { addStages, zeroLastNorms } from './residual.ts';
 import { frozenParts, keepStill } from './training-mode.ts';
 import { WideBlock } from './wide-block.ts';
 
+/** Options of {@link WideResNet}. */
 export interface WideResNetOptions extends BackboneOptions {
   /** 10, 16, 22, 28 or 40. */
   depth: number;
@@ -38,7 +39,15 @@ export interface WideResNetOptions extends BackboneOptions {
   zeroInitResidual?: boolean;
 }
 
-/** `(N, inChannels, H, W)` to one feature map `(N, C, H / 4, W / 4)`. Zagoruyko and Komodakis 2016, arXiv 1605.07146. */
+/**
+ * `(N, inChannels, H, W)` to one feature map `(N, C, H / 4, W / 4)`. Zagoruyko and Komodakis 2016, arXiv 1605.07146.
+ *
+ * @example
+ * ```ts
+ * const backbone = new WideResNet({ depth: 16, widenFactor: 2 });
+ * const [map] = backbone.forward(randn([1, 3, 32, 32])); // (1, 128, 8, 8)
+ * ```
+ */
 export class WideResNet extends Module {
   static readonly schema = z.strictObject({
     depth: count,
@@ -65,7 +74,7 @@ export class WideResNet extends Module {
   readonly #norm: Layer;
   readonly #frozen: readonly Module[];
 
-  /** @throws {RetortError} for a depth that is none, or lists that do not fit the number of stages. */
+  /** @throws {RetortError} for an unknown depth, or lists that do not fit the number of stages. */
   constructor(options: WideResNetOptions) {
     checkOptions(WideResNet.schema, options, new.target.name);
     super();
@@ -126,17 +135,17 @@ export class WideResNet extends Module {
 /** A network of depth `6 n + 4` has `n` blocks in each stage. */
 function blocksPerStage(depth: number): number {
   if ([10, 16, 22, 28, 40].includes(depth)) return (depth - 4) / 6;
-  throw new RetortError(`WideResNet: there is no depth ${depth}`, { help: 'there are 10, 16, 22, 28, 40' });
+  throw new RetortError(`WideResNet: depth: expected one of 10, 16, 22, 28, 40, got ${depth}`);
 }
 
 function checkStages(numStages: number, lists: Readonly<Record<string, readonly number[]>>): void {
   if (!Number.isInteger(numStages) || numStages < 1 || numStages > 3) {
-    throw new RetortError(`WideResNet: numStages must be 1 to 3, got ${numStages}`);
+    throw new RetortError(`WideResNet: numStages: expected 1 to 3, got ${numStages}`);
   }
   for (const [name, list] of Object.entries(lists)) {
     if (list.length >= numStages) continue;
     throw new RetortError(
-      `WideResNet: ${name} must have one for each of ${numStages} stages, got [${list.join(', ')}]`,
+      `WideResNet: ${name}: expected one for each of ${numStages} stages, got [${list.join(', ')}]`,
     );
   }
 }

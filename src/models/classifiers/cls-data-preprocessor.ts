@@ -6,11 +6,12 @@ import { functional } from '../../nn/index.ts';
 import type { LearnedBatch, Targets } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import { Tensor, tensor, tidy } from '../../torch/index.ts';
-import { RandomBatchAugment } from '../augments/index.ts';
-import type { RandomBatchAugmentOptions } from '../augments/index.ts';
+import { RandomBatchMixing } from '../augments/index.ts';
+import type { RandomBatchMixingOptions } from '../augments/index.ts';
 import { randomBatchAugmentOptions } from '../augments/random-batch-augment.ts';
 import { count, flag } from '../schema.ts';
 
+/** Options of {@link ClsDataPreprocessor}. */
 export interface ClsDataPreprocessorOptions {
   /** Of each channel, subtracted from the images as they come. Default null: nothing is. */
   mean?: readonly number[] | null;
@@ -27,7 +28,7 @@ export interface ClsDataPreprocessorOptions {
   /** Default: the head's. */
   numClasses?: number | null;
   /** Mix the images of training batches. Default null. */
-  batchAugments?: RandomBatchAugmentOptions | null;
+  batchAugments?: RandomBatchMixingOptions | null;
 }
 
 const numbers = z.array(z.number()).readonly().nullable();
@@ -44,9 +45,18 @@ export const clsDataPreprocessorOptions = z.strictObject({
   batchAugments: randomBatchAugmentOptions.nullable().exactOptional(),
 });
 
+/**
+ * Prepares batches for a classifier: normalizes images by channel, mixes training batches, and gives labels as scores where they are mixed.
+ *
+ * @example
+ * ```ts
+ * const preprocessor = new ClsDataPreprocessor({ mean: [127.5], std: [127.5], numClasses: 10 });
+ * const images = preprocessor.normalize(rand([2, 1, 28, 28]).mul(255)); // (2, 1, 28, 28), about -1 to 1
+ * ```
+ */
 export class ClsDataPreprocessor {
   readonly #options: ClsDataPreprocessorOptions;
-  readonly #augment: RandomBatchAugment | undefined;
+  readonly #augment: RandomBatchMixing | undefined;
 
   /** @throws {RetortError} for options that make no sense, `mean` without `std`, or not as many of both. */
   constructor(options: ClsDataPreprocessorOptions = {}) {
@@ -54,11 +64,11 @@ export class ClsDataPreprocessor {
     const { mean, std, batchAugments } = options;
     if ((mean?.length ?? 0) !== (std?.length ?? 0)) {
       throw new RetortError(
-        `ClsDataPreprocessor: mean and std must have one value for each channel, got ${mean?.length ?? 0} and ${std?.length ?? 0}`,
+        `ClsDataPreprocessor: mean and std: expected one value for each channel, got ${mean?.length ?? 0} and ${std?.length ?? 0}`,
       );
     }
     this.#options = options;
-    if (batchAugments !== null && batchAugments !== undefined) this.#augment = new RandomBatchAugment(batchAugments);
+    if (batchAugments !== null && batchAugments !== undefined) this.#augment = new RandomBatchMixing(batchAugments);
   }
 
   /** Whether training batches are mixed. */
@@ -73,7 +83,7 @@ export class ClsDataPreprocessor {
     if (mean?.length && std?.length) {
       if (inputs.shape[1] !== mean.length) {
         throw new RetortError(
-          `ClsDataPreprocessor: mean and std have ${mean.length} channels, the images ${inputs.shape[1]}`,
+          `ClsDataPreprocessor: inputs: expected images of ${mean.length} channels, as mean and std have, got ${inputs.shape[1]}`,
         );
       }
       const dtype = inputs.dtype === 'float64' ? 'float64' : 'float32';
@@ -96,10 +106,12 @@ export class ClsDataPreprocessor {
     if (this.#augment === undefined && this.#options.toOnehot !== true) return batch;
     const numClasses = this.#options.numClasses ?? classes;
     if (numClasses === undefined) {
-      throw new RetortError('ClsDataPreprocessor: numClasses is missing, and the head does not know it');
+      throw new RetortError(
+        'ClsDataPreprocessor: numClasses: expected a number, as the head does not know it, got nothing',
+      );
     }
     if (!(batch.inputs instanceof Tensor)) {
-      throw new RetortError('ClsDataPreprocessor: images (N, C, H, W) were expected as inputs, got a record');
+      throw new RetortError('ClsDataPreprocessor: inputs: expected images (N, C, H, W), got a record');
     }
     const images = batch.inputs;
     return tidy(() => {
@@ -110,17 +122,15 @@ export class ClsDataPreprocessor {
   }
 }
 
-/** The share of each class, float64 `(N, K)`. @throws {RetortError} for a label that is no class, naming the sample. */
+/** The share of each class, float64 `(N, K)`. @throws {RetortError} for a label outside the classes, naming the sample. */
 function sharesOf({ labels, scores }: Targets, classes: number): Tensor {
   if (scores !== undefined) {
     if (scores.ndim === 2 && scores.shape[1] === classes) return scores.to('float64');
-    throw new RetortError(
-      `ClsDataPreprocessor: the batch has scores (${scores.shape.join(', ')}), there are ${classes} classes`,
-    );
+    throw new RetortError(`ClsDataPreprocessor: scores: expected ${classes} classes, got (${scores.shape.join(', ')})`);
   }
   if (labels?.ndim !== 1) {
     const got = labels === undefined ? 'none' : `(${labels.shape.join(', ')})`;
-    throw new RetortError(`ClsDataPreprocessor: targets: labels (N) were expected, got ${got}`);
+    throw new RetortError(`ClsDataPreprocessor: targets: expected labels (N), got ${got}`);
   }
   if (labels.lt(0).logicalOr(labels.ge(classes)).any().item() === 0) {
     return functional.oneHot(labels, { numClasses: classes }).to('float64');
@@ -128,6 +138,6 @@ function sharesOf({ labels, scores }: Targets, classes: number): Tensor {
   const numbers = Array.from(labels.data(), Number);
   const wrong = numbers.findIndex((label) => label < 0 || label >= classes);
   throw new RetortError(
-    `ClsDataPreprocessor: sample ${wrong} has gtLabel ${numbers[wrong]}, there are ${classes} classes`,
+    `ClsDataPreprocessor: gtLabel: expected classes 0 to ${classes - 1}, got ${numbers[wrong]} for sample ${wrong}`,
   );
 }

@@ -12,12 +12,13 @@ import type {
   Outputs,
 } from '../../nn/index.ts';
 import { Tensor, tidy } from '../../torch/index.ts';
-import type { RandomBatchAugmentOptions } from '../augments/index.ts';
+import type { RandomBatchMixingOptions } from '../augments/index.ts';
 import { initialize, isPretrained } from '../initial-weights.ts';
 import type { Backbone, Feature, Head, Neck } from '../parts.ts';
 import { ClsDataPreprocessor } from './cls-data-preprocessor.ts';
 import type { ClsDataPreprocessorOptions } from './cls-data-preprocessor.ts';
 
+/** What an {@link ImageClassifier} is made of. */
 export interface ImageClassifierParts<O extends Outputs = Tensor> {
   backbone: Backbone;
   neck?: Neck | null;
@@ -27,8 +28,8 @@ export interface ImageClassifierParts<O extends Outputs = Tensor> {
   pretrained?: string | null;
   /** How training batches are mixed: in place of the preprocessor's `batchAugments`. */
   trainCfg?: {
-    augments?: RandomBatchAugmentOptions['augments'] | undefined;
-    probs?: RandomBatchAugmentOptions['probs'] | undefined;
+    augments?: RandomBatchMixingOptions['augments'] | undefined;
+    probs?: RandomBatchMixingOptions['probs'] | undefined;
   } | null;
   /** What is done to images and batches. Default: nothing. */
   dataPreprocessor?: (ClsDataPreprocessorOptions & { type?: 'ClsDataPreprocessor' }) | null;
@@ -41,7 +42,20 @@ const modes: readonly ForwardMode[] = ['loss', 'tensor', 'predict'];
 /** How far features come: out of the backbone, of the neck, or before the head's last layer. */
 export type FeatureStage = 'backbone' | 'neck' | 'pre_logits';
 
-/** Backbone, neck and head: images `(N, C, H, W)` to what the head gives, scores `(N, K)` as a rule. */
+/**
+ * Backbone, neck and head: images `(N, C, H, W)` to what the head gives, scores `(N, K)` as a rule.
+ *
+ * @example
+ * ```ts
+ * const net = buildModel({
+ *   type: 'ImageClassifier',
+ *   backbone: { type: 'ResNet_CIFAR', depth: 18 },
+ *   neck: { type: 'GlobalAveragePooling' },
+ *   head: { type: 'LinearClsHead', numClasses: 10, inChannels: 512 },
+ * });
+ * const scores = net.forward(randn([2, 3, 32, 32])); // (2, 10)
+ * ```
+ */
 export class ImageClassifier<O extends Outputs = Tensor> extends Module implements LossModel<O> {
   backbone: Backbone;
   declare neck?: Neck;
@@ -50,7 +64,7 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   readonly preprocessing: string;
   readonly #preprocessor: ClsDataPreprocessor | undefined;
 
-  /** @throws {RetortError} for initial weights that are none, or a checkpoint that is not there. */
+  /** @throws {RetortError} for unknown initial weights, or a checkpoint that is not there. */
   constructor(parts: ImageClassifierParts<O>) {
     super();
     const { backbone, neck, head, pretrained, trainCfg, dataPreprocessor } = parts;
@@ -60,7 +74,7 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
     const { type: _type, ...options } = dataPreprocessor ?? {};
     const { batchAugments: _mixing, ...ofImages } = options;
     this.preprocessing = Object.keys(ofImages).length === 0 ? '' : JSON.stringify(ofImages);
-    const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchAugmentOptions };
+    const augments = trainCfg?.augments === undefined ? {} : { batchAugments: trainCfg as RandomBatchMixingOptions };
     const asked = { ...options, ...augments };
     if (Object.keys(asked).length > 0) this.#preprocessor = new ClsDataPreprocessor(asked);
     const initCfg: InitOption | undefined =
@@ -90,14 +104,18 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   extractFeat(inputs: Tensor, stage: FeatureStage = 'neck'): readonly Feature[] | Tensor {
     const stages = ['backbone', 'neck', 'pre_logits'];
     if (!stages.includes(stage)) {
-      throw new RetortError(`ImageClassifier.extractFeat: "${stage}" is no stage; ${didYouMean(stage, stages)}`);
+      throw new RetortError(`ImageClassifier.extractFeat: unknown stage "${stage}"; ${didYouMean(stage, stages)}`, {
+        code: 'unknown-name',
+      });
     }
     const maps = this.backbone.forward(this.#preprocessor?.normalize(inputs) ?? inputs);
     if (stage === 'backbone') return maps;
     const features = this.neck?.forward(maps) ?? maps;
     if (stage === 'neck') return features;
     if (this.head.preLogits !== undefined) return this.head.preLogits(features);
-    throw new RetortError(`ImageClassifier.extractFeat: ${this.head.constructor.name} has no "pre_logits"`);
+    throw new RetortError(`ImageClassifier.extractFeat: ${this.head.constructor.name} has no "pre_logits"`, {
+      code: 'unsupported',
+    });
   }
 
   /**
@@ -111,12 +129,15 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   override forward(inputs: Tensor, targets?: GivenTargets, mode: ForwardMode = 'tensor'): O | Record<string, Tensor> {
     if (!modes.includes(mode)) {
       throw new RetortError(
-        `ImageClassifier.forward: "${String(mode)}" is no mode; ${didYouMean(String(mode), modes)}`,
+        `ImageClassifier.forward: unknown mode "${String(mode)}"; ${didYouMean(String(mode), modes)}`,
+        { code: 'unknown-name' },
       );
     }
     if (mode === 'loss') {
       if (targets === undefined) {
-        throw new RetortError('ImageClassifier.forward: mode "loss" needs dataSamples, or targets');
+        throw new RetortError(
+          'ImageClassifier.forward: dataSamples: expected samples or targets in mode "loss", got nothing',
+        );
       }
       const packed = targetsOf(targets);
       if (packed.scores === undefined) this.#requireUnmixed();
@@ -125,17 +146,24 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
     const outputs = this.head.forward(this.extractFeat(inputs));
     if (mode === 'tensor') return outputs;
     if (outputs instanceof Tensor) return outputs.softmax(1) as O;
-    throw new RetortError('ImageClassifier.forward: mode "predict" wants scores (N, K), and the head gives several', {
-      help: 'call it in mode "tensor"',
-    });
+    throw new RetortError(
+      'ImageClassifier.forward: mode "predict" expects scores (N, K), and the head returns several tensors',
+      {
+        code: 'unsupported',
+        help: 'call it in mode "tensor"',
+      },
+    );
   }
 
   /** Where batches are to be mixed it must have been done. */
   #requireUnmixed(): void {
     if (!this.training || !this.mixes) return;
-    throw new RetortError('ImageClassifier.forward: trainCfg asks for mixed batches, and the samples have no gtScore', {
-      help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
-    });
+    throw new RetortError(
+      'ImageClassifier.forward: dataSamples: expected gtScore, as trainCfg mixes batches, got nothing',
+      {
+        help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
+      },
+    );
   }
 
   /** As every module's; the backbone may adapt what it knows how to, such as position embeddings of another resolution. */

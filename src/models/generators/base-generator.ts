@@ -25,10 +25,12 @@ export const generatorShape = {
   /** `'mmrazor'` takes image sizes that the enlargements do not reach, and makes smaller images. Default: an error. */
   compat: z.literal('mmrazor').optional(),
 };
+/** Options that generators share. */
 export interface GeneratorOptions extends OptionsFrom<typeof generatorShape> {}
 /** {@link GeneratorOptions} once they are checked, with defaults. */
 export interface GeneratorSettings extends SettingsFrom<typeof generatorShape> {}
 
+/** What generators of images share: latent vectors `(N, latentDim)` to images `(N, C, imgSize, imgSize)`. */
 export abstract class BaseGenerator<Settings extends GeneratorSettings = GeneratorSettings> extends Module {
   /** What its options are checked by. A class without one checks its own options itself. */
   static readonly schema: z.ZodType = z.looseObject(generatorShape);
@@ -52,7 +54,7 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
     const reached = this.initSize * scaleFactor ** 2;
     if (reached === 0 || (reached !== imgSize && compat !== 'mmrazor')) {
       throw new RetortError(
-        `${name}: imgSize: a multiple of ${scaleFactor ** 2} (scaleFactor squared) was expected, got ${imgSize}`,
+        `${name}: imgSize: expected a multiple of ${scaleFactor ** 2} (scaleFactor squared), got ${imgSize}`,
         reached === 0 ? {} : { help: `the images would be of size ${reached}` },
       );
     }
@@ -79,8 +81,8 @@ export abstract class BaseGenerator<Settings extends GeneratorSettings = Generat
     }
     const shape = latent instanceof Tensor ? latent.shape : undefined;
     if (shape?.length !== 2 || shape[1] !== this.latentDim) {
-      const came = shape === undefined ? `no tensor: ${typeof latent}` : `[${shape.join(', ')}]`;
-      throw new RetortError(`${name}: latent of shape [N, ${this.latentDim}] (latentDim) was expected, got ${came}`);
+      const given = shape === undefined ? `a ${typeof latent}` : `[${shape.join(', ')}]`;
+      throw new RetortError(`${name}: latent: expected shape [N, ${this.latentDim}] (latentDim), got ${given}`);
     }
     return latent.to({ device });
   }

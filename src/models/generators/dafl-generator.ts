@@ -12,6 +12,7 @@ const own = {
   /** Added to the variance in the batch norms between the convolutions. Default 0.8. */
   bnEps: z.number().positive().default(0.8),
 };
+/** Options of {@link DAFLGenerator}. */
 export interface DAFLGeneratorOptions extends GeneratorOptions, OptionsFrom<typeof own> {}
 
 /**
@@ -19,6 +20,12 @@ export interface DAFLGeneratorOptions extends GeneratorOptions, OptionsFrom<type
  * `hiddenChannels` maps, batch norm, then twice nearest enlargement and convolutions; tanh and batch norm at the end.
  *
  * Chen et al.: DAFL: Data-Free Learning of Student Networks, arXiv 1904.01186.
+ *
+ * @example
+ * ```ts
+ * const generator = new DAFLGenerator({ imgSize: 32, latentDim: 100, hiddenChannels: 32 });
+ * const images = generator.forward(randn([2, 100])); // (2, 3, 32, 32)
+ * ```
  */
 export class DAFLGenerator extends BaseGenerator<GeneratorSettings & SettingsFrom<typeof own>> {
   static override readonly schema = z.strictObject({ ...generatorShape, ...own });

@@ -8,6 +8,7 @@ import { zsktGenerator } from './zskt-generator.ts';
 
 const table = { DAFLGenerator: daflGenerator, ZSKTGenerator: zsktGenerator };
 
+/** The generators that configs can name, each with the schema of its options. */
 export const generators = new Registry<BaseGenerator, typeof table>('generator', table);
 
 /**

@@ -26,6 +26,12 @@ class View extends Module {
  * enlargement, convolution, batch norm and leaky ReLU; a convolution and a batch norm at the end.
  *
  * Micaelli, Storkey: Zero-shot Knowledge Transfer via Adversarial Belief Matching, arXiv 1905.09768.
+ *
+ * @example
+ * ```ts
+ * const generator = new ZSKTGenerator({ imgSize: 32, latentDim: 100, hiddenChannels: 32 });
+ * const images = generator.forward(randn([2, 100])); // (2, 3, 32, 32)
+ * ```
  */
 export class ZSKTGenerator extends BaseGenerator {
   static override readonly schema = z.strictObject(generatorShape);

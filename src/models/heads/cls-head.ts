@@ -13,6 +13,7 @@ import { buildHeadLoss } from './losses/index.ts';
 import type { HeadLoss, HeadLossOption } from './losses/index.ts';
 import { classTarget } from './targets.ts';
 
+/** Options of {@link ClsHead}. */
 export interface ClsHeadOptions {
   /** Default `{ type: 'CrossEntropyLoss' }`. */
   loss?: HeadLossOption;
@@ -35,6 +36,15 @@ export const clsHeadOptions = {
   initCfg: initCfg.exactOptional(),
 };
 
+/**
+ * A head without layers: the features of the backbone are the scores `(N, K)`. Heads that have layers extend it.
+ *
+ * @example
+ * ```ts
+ * const head = new ClsHead({ topk: [1, 5] });
+ * const { loss } = head.loss([randn([2, 10])], { labels: tensor([3n, 7n]) });
+ * ```
+ */
 export class ClsHead extends Module {
   static readonly schema: z.ZodType = z.strictObject(clsHeadOptions);
   /** Sees scores `(N, K)` and targets: classes `(N)`, or shares `(N, K)`. */
@@ -44,7 +54,7 @@ export class ClsHead extends Module {
 
   /**
    * Heads pass all their options on: they are checked here, by `static schema` of the class.
-   * @throws {RetortError} for options that make no sense, and a loss that is none.
+   * @throws {RetortError} for options that make no sense, and an unknown loss.
    */
   constructor(options: ClsHeadOptions = {}) {
     super();
@@ -67,7 +77,7 @@ export class ClsHead extends Module {
 
   /**
    * Losses by name.
-   * @param targets `labels`, or `scores` where images were mixed @throws {RetortError} when a label is no class, naming the sample.
+   * @param targets `labels`, or `scores` where images were mixed @throws {RetortError} when a label is outside the classes, naming the sample.
    */
   loss(features: readonly Feature[], targets: GivenTargets): Record<string, Tensor> {
     const scores = this.forward(features);
@@ -78,9 +88,12 @@ export class ClsHead extends Module {
 
   #accuracies(scores: Tensor, target: Tensor): Record<string, Tensor> {
     if (target.ndim !== 1) {
-      throw new RetortError(`${this.constructor.name}: calAcc: mixed images have no one class`, {
-        help: 'set calAcc: false where images are mixed',
-      });
+      throw new RetortError(
+        `${this.constructor.name}: calAcc: expected one true class of each image, got mixed images`,
+        {
+          help: 'set calAcc: false where images are mixed',
+        },
+      );
     }
     const highest = Math.min(Math.max(...this.topk), scores.shape[1]!);
     return noGrad(() =>

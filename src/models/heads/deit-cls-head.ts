@@ -8,6 +8,7 @@ import { flag } from '../schema.ts';
 import { VisionTransformerClsHead, vitHeadShape } from './vision-transformer-cls-head.ts';
 import type { VisionTransformerClsHeadOptions } from './vision-transformer-cls-head.ts';
 
+/** Options of {@link DeiTClsHead}. */
 export interface DeiTClsHeadOptions extends VisionTransformerClsHeadOptions {
   /**
    * Score by the mean of both classifiers in evaluation, as the paper and MMClassification's head of this name do. Default false:

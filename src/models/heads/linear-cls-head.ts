@@ -12,13 +12,22 @@ import { count } from '../schema.ts';
 import { ClsHead, clsHeadOptions } from './cls-head.ts';
 import type { ClsHeadOptions } from './cls-head.ts';
 
+/** Options of {@link LinearClsHead}. */
 export interface LinearClsHeadOptions extends ClsHeadOptions {
   numClasses: number;
   /** Channels of the features. */
   inChannels: number;
 }
 
-/** The last of the features, `(N, inChannels)`, to scores `(N, numClasses)`. */
+/**
+ * The last of the features, `(N, inChannels)`, to scores `(N, numClasses)`.
+ *
+ * @example
+ * ```ts
+ * const head = new LinearClsHead({ numClasses: 10, inChannels: 64 });
+ * const scores = head.forward([randn([2, 64])]); // (2, 10)
+ * ```
+ */
 export class LinearClsHead extends ClsHead {
   static override readonly schema = z.strictObject({ numClasses: count, inChannels: count, ...clsHeadOptions });
   fc: Linear;
@@ -57,7 +66,7 @@ export function vector(where: string, feature: Feature | undefined): Tensor {
       : feature === undefined
         ? 'none'
         : `${feature.length} tensors`;
-  throw new RetortError(`${where}: features (N, C) were expected, got ${got}`, {
+  throw new RetortError(`${where}: features: expected (N, C), got ${got}`, {
     help: "put { type: 'GlobalAveragePooling' } as neck between a backbone of feature maps and this head",
   });
 }

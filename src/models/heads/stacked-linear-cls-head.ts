@@ -13,6 +13,7 @@ import { ClsHead, clsHeadOptions } from './cls-head.ts';
 import type { ClsHeadOptions } from './cls-head.ts';
 import { vector } from './linear-cls-head.ts';
 
+/** Options of {@link StackedLinearClsHead}. */
 export interface StackedLinearClsHeadOptions extends ClsHeadOptions {
   numClasses: number;
   /** Channels of the features. */
@@ -52,7 +53,15 @@ class LinearBlock extends Module {
   }
 }
 
-/** The last of the features, `(N, inChannels)`, through hidden layers to scores `(N, numClasses)`. State dict: `layers.0.fc`, ... */
+/**
+ * The last of the features, `(N, inChannels)`, through hidden layers to scores `(N, numClasses)`. State dict: `layers.0.fc`, ...
+ *
+ * @example
+ * ```ts
+ * const head = new StackedLinearClsHead({ numClasses: 10, inChannels: 64, midChannels: [32] });
+ * const scores = head.forward([randn([2, 64])]); // (2, 10)
+ * ```
+ */
 export class StackedLinearClsHead extends ClsHead {
   static override readonly schema = z.strictObject({
     numClasses: count,
@@ -71,7 +80,8 @@ export class StackedLinearClsHead extends ClsHead {
   constructor(options: StackedLinearClsHeadOptions) {
     super(options);
     const { numClasses, inChannels, midChannels, actCfg = { type: 'ReLU' } } = options;
-    if (midChannels.length === 0) throw new RetortError('StackedLinearClsHead: midChannels: at least one was expected');
+    if (midChannels.length === 0)
+      throw new RetortError('StackedLinearClsHead: midChannels: expected at least one, got none');
     this.numClasses = numClasses;
     this.#initCfg = options.initCfg;
     const widths = [inChannels, ...midChannels];

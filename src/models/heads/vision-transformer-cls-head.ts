@@ -12,6 +12,7 @@ import { actCfg, count } from '../schema.ts';
 import { ClsHead, clsHeadOptions } from './cls-head.ts';
 import type { ClsHeadOptions } from './cls-head.ts';
 
+/** Options of {@link VisionTransformerClsHead}. */
 export interface VisionTransformerClsHeadOptions extends ClsHeadOptions {
   numClasses: number;
   /** Width of the tokens. */
@@ -64,7 +65,7 @@ export class VisionTransformerClsHead extends ClsHead {
     const last = features.at(-1);
     if (last === undefined || last instanceof Tensor || last.length !== count + 1) {
       throw new RetortError(
-        `${this.constructor.name}: patches and ${count === 1 ? 'a token' : `${count} tokens`} were expected as the last feature`,
+        `${this.constructor.name}: features: expected patches and ${count === 1 ? 'a token' : `${count} tokens`} as the last one`,
         { help: 'a vision transformer with outputClsToken gives them; DeiTClsHead needs a DistilledVisionTransformer' },
       );
     }

@@ -6,12 +6,21 @@ import type { Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import { ops, Tensor } from '../../torch/index.ts';
 
+/** Options of {@link GlobalAveragePooling}. */
 export interface GlobalAveragePoolingOptions {
-  /** Axes of places: 1 for `(N, C, L)`, 2 for `(N, C, H, W)`, 3 for `(N, C, D, H, W)`. Default 2. */
+  /** Spatial axes: 1 for `(N, C, L)`, 2 for `(N, C, H, W)`, 3 for `(N, C, D, H, W)`. Default 2. */
   dim?: 1 | 2 | 3;
 }
 
-/** `(N, C, H, W)` to `(N, C)`; an array of maps to an array. Its `gap` sees `(N, C, 1, 1)`. */
+/**
+ * `(N, C, H, W)` to `(N, C)`; an array of maps to an array. Its `gap` sees `(N, C, 1, 1)`.
+ *
+ * @example
+ * ```ts
+ * const neck = new GlobalAveragePooling();
+ * const [vector] = neck.forward([randn([2, 64, 4, 4])]); // (2, 64)
+ * ```
+ */
 export class GlobalAveragePooling extends Module {
   static readonly schema = z.strictObject({ dim: z.union([z.literal(1), z.literal(2), z.literal(3)]).exactOptional() });
   gap: Layer;
@@ -44,4 +53,4 @@ class MeanOfPlaces extends Module {
   }
 }
 
-export const globalAveragePoolingEntry = entry(GlobalAveragePooling, { summary: 'Mean over all places.' });
+export const globalAveragePoolingEntry = entry(GlobalAveragePooling, { summary: 'Mean over all positions.' });

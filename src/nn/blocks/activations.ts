@@ -1,5 +1,5 @@
 // The activation layers that configs can name: `{ type: 'ReLU' }`, `{ type: 'LeakyReLU', negativeSlope: 0.1 }`; OpenMMLab's names too.
-// An entry gives a factory: a block makes one for each place, and says whether it may overwrite its input.
+// An entry gives a factory: a block makes one for each position in it, and says whether it may overwrite its input.
 import { Registry, typedOf, validate } from '../../registry/index.ts';
 import type { ConfigsOf, Entry, TableOf } from '../../registry/index.ts';
 import { layers } from '../layers/registry.ts';
@@ -10,7 +10,7 @@ export interface PlacedOptions {
   inplace: boolean;
 }
 
-/** Makes an activation for a place. */
+/** Makes an activation. */
 export type ActivationFactory = (options: PlacedOptions) => Layer;
 
 /** An activation from its layer; `overwrites` says whether it follows a block's `inplace`. */

@@ -1,6 +1,7 @@
 // ConvModule: names, order, first weights; norms and activations under OpenMMLab's names.
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { manualSeed, randn, tidy } from '../../torch/index.ts';
 import * as nn from '../index.ts';
 
@@ -53,17 +54,17 @@ describe('ConvModule', () => {
   });
 
   it.each([
-    ['order', { order: ['conv', 'act'] }, /order: expected 'conv', 'norm' and 'act', each once/],
-    ['convCfg', { convCfg: { type: 'Conv2' } }, /convCfg.type: expected one of .*got "Conv2"; did you mean "Conv2d"/],
+    ['order', { order: ['conv', 'act'] }, refusal('invalid-argument', 'ConvModule', 'order', 'conv', 'norm', 'act')],
+    ['convCfg', { convCfg: { type: 'Conv2' } }, refusal('invalid-argument', 'convCfg.type', '"Conv2"', '"Conv2d"')],
     [
       'convCfg',
       { convCfg: { type: 'Conv2d', stride: 2 } },
-      /convCfg: "stride" is no option; there are: "type", "paddingMode"/,
+      refusal('unknown-option', 'convCfg', '"stride"', '"type", "paddingMode"'),
     ],
-    ['normCfg', { normCfg: 'BN' }, /normCfg: expected { type, ...options } of a norm, got "BN"/],
-    ['actCfg', { actCfg: { type: 'Hswish' } }, /did you mean "HSwish"/],
-  ])('refuses a wrong %s', (_, options, message) => {
-    expect(() => new nn.ConvModule(1, 1, { kernelSize: 1, ...options } as nn.ConvModuleOptions)).toThrow(message);
+    ['normCfg', { normCfg: 'BN' }, refusal('invalid-argument', 'normCfg', '"BN"')],
+    ['actCfg', { actCfg: { type: 'Hswish' } }, refusal('unknown-name', 'actCfg', '"Hswish"', '"HSwish"')],
+  ])('refuses a wrong %s', (_, options, error) => {
+    expect(() => new nn.ConvModule(1, 1, { kernelSize: 1, ...options } as nn.ConvModuleOptions)).toThrow(error);
   });
 });
 
@@ -84,12 +85,12 @@ it.each([
   });
 });
 
-it('options of norms that are none are named', () => {
+it('unknown options of norms are named', () => {
   expect(() => nn.buildNorm({ type: 'IN', afine: true } as nn.NormConfig, 2)).toThrow(
-    /"afine" is no option; did you mean "affine"/,
+    refusal('unknown-option', 'afine', 'affine'),
   );
   expect(() => nn.buildNorm({ type: 'BM' } as unknown as nn.NormConfig, 2)).toThrow(
-    /normCfg: "BM" is no norm; did you mean "BN"/,
+    refusal('unknown-name', 'BM', 'BN', 'normCfg'),
   );
 });
 

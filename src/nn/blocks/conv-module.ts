@@ -35,7 +35,7 @@ export const convSchema: z.ZodType<ConvConfig, ConvConfig> = z.strictObject(ofCo
 export const convModuleShape = {
   /** Height and width of the kernel. */
   kernelSize: pair(1),
-  /** Distance between two places of the kernel. Default 1. */
+  /** Distance between two elements of the kernel. Default 1. */
   stride: pair(1).default(1),
   /** On each side. Default 0. */
   padding: pair(0).default(0),

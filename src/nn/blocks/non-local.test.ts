@@ -1,35 +1,38 @@
 // NonLocal2d against its formula in plain numbers, for every mode; names, first weights, pooled keys.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { grad, manualSeed, randn, tidy } from '../../torch/index.ts';
 import * as nn from '../index.ts';
 
 type Matrix = number[][];
 const modes: nn.NonLocalMode[] = ['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation'];
 
-/** A 1x1 convolution: `(inputs, places)` to `(outputs, places)`. */
+/** A 1x1 convolution: `(inputs, positions)` to `(outputs, positions)`. */
 function project({ conv }: nn.ConvModule, x: Matrix): Matrix {
   const weight = conv.weight.flatten(1).toArray() as Matrix;
   const bias = (conv.bias?.toArray() ?? weight.map(() => 0)) as number[];
   return weight.map((row, o) => x[0]!.map((_, p) => row.reduce((sum, w, c) => sum + w * x[c]![p]!, bias[o]!)));
 }
 
-/** The block's output for one image `(channels, places)`. */
+/** The block's output for one image `(channels, positions)`. */
 function expected(block: nn.NonLocal2d, x: Matrix): Matrix {
   const g = project(block.g as nn.ConvModule, x);
   const theta = block.theta === null ? x : project(block.theta, x);
   const phi = block.phi === null ? x : project(block.phi as nn.ConvModule, x);
-  const places = x[0]!.map((_, p) => p);
+  const positions = x[0]!.map((_, p) => p);
   const column = (matrix: Matrix, p: number): number[] => matrix.map((row) => row[p]!);
   const dot = (a: number[], b: number[]): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
   const y = g.map((row) =>
-    places.map((i) => {
-      let weights = places.map((j) => dot(column(theta, i), column(phi, j)));
+    positions.map((i) => {
+      let weights = positions.map((j) => dot(column(theta, i), column(phi, j)));
       if (block.mode === 'concatenation') {
         const [w] = block.concat_project!.conv.weight.flatten(1).toArray() as Matrix;
-        weights = places.map((j) => Math.max(0, dot(w!, [...column(theta, i), ...column(phi, j)])) / places.length);
+        weights = positions.map(
+          (j) => Math.max(0, dot(w!, [...column(theta, i), ...column(phi, j)])) / positions.length,
+        );
       } else if (block.mode === 'dot_product') {
-        weights = weights.map((value) => value / places.length);
+        weights = weights.map((value) => value / positions.length);
       } else {
         const scale = block.mode === 'embedded_gaussian' && block.useScale ? Math.sqrt(block.interChannels) : 1;
         const exps = weights.map((value) => Math.exp(value / scale));
@@ -79,9 +82,9 @@ it('begins as the identity, under the names of OpenMMLab', () => {
   });
 });
 
-it('refuses modes that are none', () => {
+it('refuses unknown modes', () => {
   expect(() => new nn.NonLocal2d(4, { mode: 'dot' as 'dot_product' })).toThrow(
-    /NonLocal2d: mode: expected one of .*got "dot"/,
+    refusal('invalid-argument', 'NonLocal2d', 'mode', 'dot'),
   );
-  expect(() => new nn.NonLocal2d(4, { reduction: 0 })).toThrow(/NonLocal2d: reduction/);
+  expect(() => new nn.NonLocal2d(4, { reduction: 0 })).toThrow(refusal('invalid-argument', 'NonLocal2d'));
 });

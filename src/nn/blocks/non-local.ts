@@ -1,4 +1,4 @@
-// The non-local block: every place of a feature map looks at every other one.
+// The non-local block: every position of a feature map attends to every other.
 import { z } from 'zod';
 
 import { integer } from '../../check.ts';
@@ -25,7 +25,7 @@ export const nonLocalShape = {
   convCfg: convSchema.nullable().default(null),
   /** The norm of `conv_out`. Default null: none. */
   normCfg: normSchema.nullable().default(null),
-  /** How alike two places are. Default `'embedded_gaussian'`. */
+  /** The similarity of two positions. Default `'embedded_gaussian'`. */
   mode: z.enum(modes).default('embedded_gaussian'),
   /** Look at a map of half the height and width (max pooling). Default false. */
   subSample: z.boolean().default(false),
@@ -39,8 +39,8 @@ export const nonLocalShape = {
 export interface NonLocalOptions extends OptionsFrom<typeof nonLocalShape> {}
 
 /**
- * `x + conv_out(y)`, `y_i = sum_j f(x_i, x_j) g(x_j)`: `(N, inChannels, H, W)` to the same shape, `i` and `j` being places. With
- * 1x1 convolutions `theta`, `phi`, `g` and K places `j`, `f` is, by mode:
+ * `x + conv_out(y)`, `y_i = sum_j f(x_i, x_j) g(x_j)`: `(N, inChannels, H, W)` to the same shape, `i` and `j` being positions. With
+ * 1x1 convolutions `theta`, `phi`, `g` and K positions `j`, `f` is, by mode:
  *
  * - `gaussian`: `softmax_j(x_i . x_j)`;
  * - `embedded_gaussian`: `softmax_j(theta_i . phi_j / sqrt(channels inside))`;
@@ -61,7 +61,7 @@ export class NonLocal2d extends Module {
   phi: Layer | null;
   readonly concat_project: ConvModule | null;
 
-  /** @throws {RetortError} for a mode that is none, and what the layers refuse. */
+  /** @throws {RetortError} for an unknown mode, and what the layers refuse. */
   constructor(inChannels: number, options: NonLocalOptions = {}) {
     super();
     const checked = checkOptions(NonLocal2d.schema, options, 'NonLocal2d');
@@ -107,17 +107,17 @@ export class NonLocal2d extends Module {
 
   /** `f`: `(N, C, H W)` and `(N, C, K)` to `(N, H W, K)`. */
   #likeness(queries: Tensor, keys: Tensor): Tensor {
-    const places = keys.shape[2]!;
+    const positions = keys.shape[2]!;
     if (this.concat_project !== null) {
-      const left = queries.unsqueeze(3).expand([-1, -1, -1, places]); // (N, C, H W, K)
+      const left = queries.unsqueeze(3).expand([-1, -1, -1, positions]); // (N, C, H W, K)
       const right = keys.unsqueeze(2).expand([-1, -1, queries.shape[2]!, -1]);
       return this.concat_project
         .forward(ops.cat([left, right], 1))
         .squeeze(1)
-        .div(places);
+        .div(positions);
     }
     const products = queries.transpose(1, 2).matmul(keys);
-    if (this.mode === 'dot_product') return products.div(places);
+    if (this.mode === 'dot_product') return products.div(positions);
     const scaled =
       this.mode === 'embedded_gaussian' && this.useScale ? products.div(this.interChannels ** 0.5) : products;
     return scaled.softmax(2);

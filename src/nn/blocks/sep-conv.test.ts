@@ -1,6 +1,7 @@
-// SepConv: names, sizes, kernels that are none.
+// SepConv: names, sizes, unsupported kernels.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { randn, tidy } from '../../torch/index.ts';
 import * as nn from '../index.ts';
 
@@ -22,7 +23,11 @@ it('is two halves, the first with the stride', () => {
 });
 
 it('refuses other kernels, strides and channels', () => {
-  expect(() => new nn.SepConv(2, 4, { kernelSize: 4 })).toThrow(/SepConv: kernelSize: "4" is unknown/);
-  expect(() => new nn.SepConv(2, 4, { kernelSize: 3, stride: 3 })).toThrow(/SepConv: stride: "3" is unknown/);
-  expect(() => new nn.SepConv(2, 3, { kernelSize: 3 })).toThrow(/SepConv: outChannels: a multiple of the 2/);
+  expect(() => new nn.SepConv(2, 4, { kernelSize: 4 })).toThrow(refusal('unknown-name', 'SepConv', 'kernelSize', '4'));
+  expect(() => new nn.SepConv(2, 4, { kernelSize: 3, stride: 3 })).toThrow(
+    refusal('unknown-name', '3', 'SepConv', 'stride'),
+  );
+  expect(() => new nn.SepConv(2, 3, { kernelSize: 3 })).toThrow(
+    refusal('invalid-argument', 'SepConv', 'outChannels', '2'),
+  );
 });

@@ -21,7 +21,7 @@ export interface CrossEntropyOptions extends NLLLossOptions {
  * `-log(softmax(input)[target])`, or with soft targets `-sum_c target_c log(softmax(input)_c)`; the mean over samples by default.
  * @param input logits, `(N, C)`, `(C)` or `(N, C, d1, ...)`.
  * @param target classes, int64 `(N)`, `()` or `(N, d1, ...)`; or probabilities, of the shape of `input`.
- * @throws {RetortError} for a misspelt reduction, a class outside `[0, C)`, or `labelSmoothing` outside [0, 1].
+ * @throws {RetortError} for a misspelled reduction, a class outside `[0, C)`, or `labelSmoothing` outside [0, 1].
  */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, labelSmoothing = 0, reduction = 'mean' } = options;
@@ -34,7 +34,7 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
  * `-weight[target] input[target]`; the mean over samples by default.
  * @param input log-probabilities, `(N, C)`, `(C)` or `(N, C, d1, ...)`.
  * @param target classes, int64 `(N)`, `()` or `(N, d1, ...)`.
- * @throws {RetortError} for a misspelt reduction, or a class outside `[0, C)`.
+ * @throws {RetortError} for a misspelled reduction, or a class outside `[0, C)`.
  */
 export function nllLoss(input: Tensor, target: Tensor, options: NLLLossOptions = {}): Tensor {
   const { weight = null, ignoreIndex = -100, reduction = 'mean' } = options;
@@ -52,7 +52,7 @@ export interface BinaryCrossEntropyOptions extends ReductionOptions {
  * `-weight (posWeight target log(sigmoid(input)) + (1 - target) log(1 - sigmoid(input)))`, without overflow.
  * @param input logits, any shape.
  * @param target probabilities, of the shape of `input`.
- * @throws {RetortError} for a misspelt reduction, or shapes that differ.
+ * @throws {RetortError} for a misspelled reduction, or shapes that differ.
  */
 export function binaryCrossEntropyWithLogits(
   input: Tensor,
@@ -93,7 +93,7 @@ export function klTerms(logP: Tensor, logQ: Tensor): Tensor {
  * `target (log(target) - input)`: the Kullback-Leibler divergence of `input` from `target`, 0 where the target is 0.
  * @param input log-probabilities, `(N, ...)`.
  * @param target probabilities (or their logarithms), of the shape of `input`.
- * @throws {RetortError} for a misspelt reduction, or shapes that differ.
+ * @throws {RetortError} for a misspelled reduction, or shapes that differ.
  */
 export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
   const { reduction = 'mean', logTarget = false } = options;

@@ -67,7 +67,7 @@ export const resizeSchema = ruled(z.strictObject(resizeShape));
 
 /**
  * Resizes to `size` or by `scaleFactor`.
- * @throws {RetortError} unless one of them is given; for a misspelt mode, one that does not take so many dimensions, or options that do
+ * @throws {RetortError} unless one of them is given; for a misspelled mode, one that does not take so many dimensions, or options that do
  * not belong to it.
  */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
@@ -77,7 +77,7 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   const takes = dimensionsOf(mode);
   if (!takes.includes(shape.length)) {
     throw new RetortError(
-      `interpolate: mode "${mode}" takes ${takes.map((n) => shapes[n]).join(' or ')}, got [${shape.join(', ')}]`,
+      `interpolate: input: mode "${mode}" expects ${takes.map((n) => shapes[n]).join(' or ')}, got [${shape.join(', ')}]`,
     );
   }
   const axes = shape.length - 2;
@@ -121,7 +121,7 @@ function target(
   if (each.length !== axes.length) {
     const name = size === undefined ? 'scaleFactor' : 'size';
     throw new RetortError(
-      `interpolate: ${name}: a number or one for each of ${axes.length} axes was expected, got [${each.join(', ')}]`,
+      `interpolate: ${name}: expected a number, or one for each of ${axes.length} axes, got [${each.join(', ')}]`,
     );
   }
   if (size !== undefined) return [each, null];

@@ -23,7 +23,7 @@ export function reductionNumber(where: string, reduction: Reduction, more: reado
 export function requireSameShape(where: string, input: Tensor, target: Tensor): void {
   const [a, b] = [input.shape, target.shape];
   if (a.length === b.length && a.every((size, i) => size === b[i])) return;
-  throw new RetortError(`${where}: input and target must have one shape, got [${a.join(', ')}] and [${b.join(', ')}]`, {
+  throw new RetortError(`${where}: target: expected the shape of input, [${a.join(', ')}], got [${b.join(', ')}]`, {
     help: 'use reshape, or expand where one is meant to be repeated',
   });
 }

@@ -17,12 +17,12 @@ export interface PadOptions {
 
 /**
  * Puts values around a tensor: `{ pad: [left, right, top, bottom] }` makes `(N, C, H, W)` to `(N, C, top + H + bottom, left + W + right)`.
- * @throws {RetortError} for a misspelt mode, or numbers that do not come in pairs.
+ * @throws {RetortError} for a misspelled mode, or numbers that do not come in pairs.
  */
 export function pad(input: Tensor, { pad: amounts, mode = 'constant', value }: PadOptions): Tensor {
   oneOf('pad: mode', mode, padModes);
   if (amounts.length % 2 !== 0 || !amounts.every(Number.isInteger)) {
-    throw new RetortError(`pad: integers in pairs, before and after, were expected, got [${amounts.join(', ')}]`);
+    throw new RetortError(`pad: pad: expected integers in pairs, before and after, got [${amounts.join(', ')}]`);
   }
   return ops.pad(input, amounts, mode, value ?? null);
 }

@@ -1,4 +1,4 @@
-// Batch normalisation: by the statistics of the batch in training, by running ones in evaluation.
+// Batch normalization: by the statistics of the batch in training, by running ones in evaluation.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
@@ -98,16 +98,16 @@ export abstract class BatchNorm extends Module {
   #check(shape: readonly number[], batchStatistics: boolean): void {
     const name = this.constructor.name;
     if (!this.takes(shape.length)) {
-      throw new RetortError(`${name}: input ${this.inputShape()} expected, got [${shape.join(', ')}]`);
+      throw new RetortError(`${name}: input: expected ${this.inputShape()}, got [${shape.join(', ')}]`);
     }
     if (shape[1] !== this.numFeatures) {
       throw new RetortError(
-        `${name}: input has ${shape[1]} channels, expected ${this.numFeatures}: [${shape.join(', ')}]`,
+        `${name}: input: expected ${this.numFeatures} channels, got ${shape[1]}: [${shape.join(', ')}]`,
       );
     }
     if (batchStatistics && shape.reduce((product, size) => product * size, 1) === this.numFeatures) {
       throw new RetortError(
-        `${name}: more than one value for each channel expected in training, got [${shape.join(', ')}]`,
+        `${name}: input: expected more than one value per channel in training, got [${shape.join(', ')}]`,
         {
           help: 'use a larger batch (for a loader: dropLast), or eval()',
         },

@@ -31,7 +31,7 @@ export interface Conv2dSizes extends OptionsFrom<typeof sizes> {}
 const own = {
   /** Height and width of the kernel. */
   kernelSize: pair(1),
-  /** Distance between two places of the kernel. Default 1. */
+  /** Distance between two elements of the kernel. Default 1. */
   stride: pair(1).default(1),
   /** On each side; `'same'` keeps height and width (stride 1 only), `'valid'` is 0. Default 0. */
   padding: z.union([pair(0), z.enum(['same', 'valid'])]).default(0),

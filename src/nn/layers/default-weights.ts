@@ -19,7 +19,7 @@ export function defaultWeights(
   });
 }
 
-/** Ones for a scale and zeros for a shift, of `shape`; null for both where a normalisation is not affine. */
+/** Ones for a scale and zeros for a shift, of `shape`; null for both where a normalization is not affine. */
 export function scaleAndShift(
   shape: readonly number[],
   affine: boolean,

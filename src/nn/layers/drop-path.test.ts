@@ -1,6 +1,7 @@
 // Stochastic depth drops whole samples, keeps the mean, and does nothing in evaluation.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { manualSeed, ops, tidy } from '../../torch/index.ts';
 import { DropPath } from './index.ts';
 
@@ -23,6 +24,8 @@ it('does nothing in evaluation, or with a chance of 0, and knows what a chance i
     expect(new DropPath({ dropProb: 0 }).forward(x)).toBe(x);
     expect(new DropPath({ dropProb: 1 }).forward(x).sum().item()).toBe(0);
     expect(new DropPath().toString()).toBe('DropPath(dropProb=0.1)');
-    expect(() => new DropPath({ dropProb: 1.1 })).toThrow('DropPath: dropProb: expected a number <= 1, got 1.1');
+    expect(() => new DropPath({ dropProb: 1.1 })).toThrow(
+      refusal('invalid-argument', 'DropPath', 'dropProb', '1', '1.1'),
+    );
   });
 });

@@ -52,7 +52,7 @@ export class Dropout2d extends AnyDropout {
 }
 
 export const dropout = entry(Dropout, {
-  summary: 'Zeros at random places in training.',
+  summary: 'Zeros at random positions in training.',
   paper: 'Srivastava et al. 2014, JMLR 15',
 });
 export const dropout2d = entry(Dropout2d, { summary: 'Zeros in random channels in training.' });

@@ -1,12 +1,13 @@
 // What layers refuse, at construction and in forward.
 import { describe, expect, it } from 'vitest';
 
+import { refusal } from '../../../test/refusal.ts';
 import { RetortError } from '../../errors.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { tidy, zeros } from '../../torch/index.ts';
 import * as nn from '../index.ts';
 
-describe('errors name the class, the argument, what was expected and what came', () => {
+describe('errors name the class, the argument, what was expected and what was given', () => {
   it.each<[string, () => unknown]>([
     [
       'Conv2d: inChannels: expected a multiple of the 2 groups, got 3',
@@ -58,9 +59,9 @@ describe('errors name the class, the argument, what was expected and what came',
     tidy(() => {
       const net = new nn.Sequential({ conv: new nn.Conv2d(5, 4, { kernelSize: 3 }), fc: new nn.Linear(3, 2) });
       expect(() => net.forward(zeros([1, 3, 8, 8]))).toThrow(
-        /\[1, 3, 8, 8\].*\[4, 5, 3, 3\].*5 channels.*\n.*in: conv \(Conv2d\)/,
+        refusal('engine', '[1, 3, 8, 8]', '[4, 5, 3, 3]', '5 channels', 'in: conv (Conv2d)'),
       );
-      expect(() => net.get('fc').forward(zeros([1, 4]))).toThrow(/\[1, 4\].*\[2, 3\]/);
+      expect(() => net.get('fc').forward(zeros([1, 4]))).toThrow(refusal('engine', '[1, 4]', '[2, 3]'));
       expect(() => net.forward(undefined as unknown as Tensor)).toThrow(RetortError);
     });
   });

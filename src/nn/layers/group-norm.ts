@@ -1,4 +1,4 @@
-// Group normalisation: each sample by itself, over groups of channels.
+// Group normalization: each sample by itself, over groups of channels.
 import { z } from 'zod';
 
 import { checkOptions, count, entry, rule } from '../../registry/index.ts';

@@ -1,4 +1,4 @@
-// Instance normalisation: each channel of each image by itself.
+// Instance normalization: each channel of each image by itself.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
@@ -32,7 +32,7 @@ export const instanceNormShape = {
 export interface InstanceNormOptions extends OptionsFrom<typeof instanceNormShape> {}
 
 /**
- * `(x - mean) / sqrt(variance + eps) * weight + bias` of `(N, numFeatures, H, W)`, mean and (biased) variance over the places of one
+ * `(x - mean) / sqrt(variance + eps) * weight + bias` of `(N, numFeatures, H, W)`, mean and (biased) variance over the positions of one
  * channel of one image. Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022.
  */
 export class InstanceNorm2d extends Module {
@@ -72,16 +72,20 @@ export class InstanceNorm2d extends Module {
     this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }), false);
   }
 
-  /** @throws {RetortError} for an input of another rank or channel count, or of one place where its statistics are needed. */
+  /** @throws {RetortError} for an input of another rank or channel count, or of one position where its statistics are needed. */
   override forward(input: Tensor): Tensor {
     const { shape } = input;
     const [, channels, height, width] = shape;
     if (shape.length !== 4 || channels !== this.numFeatures) {
-      throw new RetortError(`InstanceNorm2d: input (N, ${this.numFeatures}, H, W) expected, got [${shape.join(', ')}]`);
+      throw new RetortError(
+        `InstanceNorm2d: input: expected (N, ${this.numFeatures}, H, W), got [${shape.join(', ')}]`,
+      );
     }
     const measured = this.training || !this.trackRunningStats;
     if (measured && height! * width! <= 1) {
-      throw new RetortError(`InstanceNorm2d: more than one place expected, got [${shape.join(', ')}]`);
+      throw new RetortError(
+        `InstanceNorm2d: input: expected more than one position in each channel, got [${shape.join(', ')}]`,
+      );
     }
     const { weight, bias, running_mean: mean, running_var: variance } = this;
     return ops.instanceNorm(input, weight, bias, mean, variance, measured, this.momentum, this.eps, true);

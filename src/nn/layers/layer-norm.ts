@@ -1,4 +1,4 @@
-// Layer normalisation: each sample by itself, over its last dimensions.
+// Layer normalization: each sample by itself, over its last dimensions.
 import { z } from 'zod';
 
 import { checkOptions, count, entry } from '../../registry/index.ts';

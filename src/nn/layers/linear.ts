@@ -24,7 +24,14 @@ const own = {
 };
 export interface LinearOptions extends OptionsFrom<typeof own> {}
 
-/** `x W^T + b`: `(..., inFeatures)` to `(..., outFeatures)`. */
+/**
+ * `x W^T + b`: `(..., inFeatures)` to `(..., outFeatures)`.
+ *
+ * @example
+ * ```ts
+ * const logits = new Linear(64, 10).forward(randn([8, 64])); // (8, 10)
+ * ```
+ */
 export class Linear extends Module {
   static readonly schema = z.strictObject({ ...sizes, ...own });
   readonly inFeatures: number;

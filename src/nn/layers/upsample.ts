@@ -13,7 +13,7 @@ export class Upsample extends Module {
   static readonly schema = resizeSchema;
   readonly options: UpsampleOptions;
 
-  /** @throws {RetortError} unless one of `size` and `scaleFactor` is given, and for a misspelt mode. */
+  /** @throws {RetortError} unless one of `size` and `scaleFactor` is given, and for a misspelled mode. */
   constructor(options: UpsampleOptions) {
     super();
     checkOptions(resizeSchema, options, 'Upsample');

@@ -12,13 +12,19 @@ abstract class Combined extends Scheduler {
 
   constructor(optimizer: Optimizer, schedulers: readonly FormulaScheduler[]) {
     super(optimizer);
-    if (schedulers.length === 0) throw new RetortError(`${new.target.name}: there are no schedulers`);
+    if (schedulers.length === 0)
+      throw new RetortError(`${new.target.name}: schedulers: expected at least one, got none`);
     for (const [i, scheduler] of schedulers.entries()) {
       if (!(scheduler instanceof FormulaScheduler)) {
-        throw new RetortError(`${new.target.name}: scheduler ${i} is made of others, which cannot be nested`);
+        throw new RetortError(
+          `${new.target.name}: schedulers: scheduler ${i} is a combined one, which cannot be nested`,
+          {
+            code: 'unsupported',
+          },
+        );
       }
       if (scheduler.optimizer !== optimizer) {
-        throw new RetortError(`${new.target.name}: scheduler ${i} belongs to another optimiser`);
+        throw new RetortError(`${new.target.name}: schedulers: scheduler ${i} belongs to another optimizer`);
       }
     }
     this.schedulers = schedulers;
@@ -38,7 +44,17 @@ abstract class Combined extends Scheduler {
   }
 }
 
-/** All of them every step: their factors multiply. */
+/**
+ * Steps all schedulers together: their factors multiply.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(new Linear(4, 2).parameters(), { lr: 0.1 });
+ * const warmUp = new LinearLR(optimizer, { totalIters: 5 });
+ * const decay = new ExponentialLR(optimizer, { gamma: 0.9 });
+ * const scheduler = new ChainedScheduler(optimizer, [warmUp, decay]);
+ * ```
+ */
 export class ChainedScheduler extends Combined {
   override step(): void {
     this.lastEpoch++;
@@ -53,7 +69,17 @@ export interface SequentialLROptions {
 
 const sequentialLROptions = z.strictObject({ milestones: z.array(z.number().int().nonnegative()).readonly() });
 
-/** One after the other; each starts from the optimiser's own rate when its turn comes. */
+/**
+ * Runs schedulers one after the other; each starts from the optimizer's own rate when its turn comes.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(new Linear(4, 2).parameters(), { lr: 0.1 });
+ * const warmUp = new LinearLR(optimizer, { totalIters: 5 });
+ * const decay = new CosineAnnealingLR(optimizer, { tMax: 95 });
+ * const scheduler = new SequentialLR(optimizer, [warmUp, decay], { milestones: [5] });
+ * ```
+ */
 export class SequentialLR extends Combined {
   readonly milestones: readonly number[];
 
@@ -62,7 +88,7 @@ export class SequentialLR extends Combined {
     const { milestones } = checkOptions(sequentialLROptions, options, 'SequentialLR');
     if (milestones.length !== schedulers.length - 1) {
       throw new RetortError(
-        `SequentialLR: ${schedulers.length} schedulers need ${schedulers.length - 1} milestones, got ${milestones.length}`,
+        `SequentialLR: milestones: expected ${schedulers.length - 1} for ${schedulers.length} schedulers, got ${milestones.length}`,
       );
     }
     this.milestones = milestones;

@@ -1,4 +1,4 @@
-// Schedulers that are one formula. `t` counts steps from 0, `base` is the optimiser's own rate.
+// Schedulers that are one formula. `t` counts steps from 0, `base` is the optimizer's own rate.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
@@ -269,7 +269,7 @@ export class LambdaLR extends FormulaScheduler {
     this.#shares = typeof lrLambda === 'function' ? Array.from({ length: groups }, () => lrLambda) : lrLambda;
     if (this.#shares.length !== groups) {
       throw new RetortError(
-        `LambdaLR: ${groups} functions were expected, one for each group, got ${this.#shares.length}`,
+        `LambdaLR: lrLambda: expected ${groups} functions, one per group, got ${this.#shares.length}`,
       );
     }
     this.apply();

@@ -1,10 +1,12 @@
-// What every scheduler does: change the learning rate of an optimiser's groups, once a step or an epoch, as its owner decides.
-// Formulas are PyTorch's recursive ones, from one rate to the next, so that several schedulers may work on one optimiser.
+// What every scheduler does: change the learning rate of an optimizer's groups, once a step or an epoch, as its owner decides.
+// Formulas are PyTorch's recursive ones, from one rate to the next, so that several schedulers may work on one optimizer.
 import type { Optimizer } from '../optimizer.ts';
 
 /** All that a scheduler remembers; JSON can hold it. */
 export interface SchedulerState {
+  /** Steps taken so far. */
   lastEpoch: number;
+  /** The rates it started from, one per group. */
   baseLrs: number[];
   /** Of schedulers made of others. */
   schedulers?: SchedulerState[];
@@ -16,7 +18,20 @@ export interface SchedulerDescription {
   [option: string]: unknown;
 }
 
+/**
+ * The base of learning-rate schedulers: each {@link step} sets the rate of every group of its optimizer. Whether a step is an update
+ * of the weights or an epoch is up to the caller; the trainer takes both.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(new Linear(4, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new CosineAnnealingLR(optimizer, { tMax: 100 });
+ * scheduler.step();
+ * const [group] = optimizer.paramGroups; // group.lr is a little below 0.1
+ * ```
+ */
 export abstract class Scheduler {
+  /** The optimizer whose rates it sets. */
   readonly optimizer: Optimizer;
   /** How often it has stepped. */
   lastEpoch = 0;
@@ -50,7 +65,7 @@ export abstract class Scheduler {
     return { lastEpoch: this.lastEpoch, baseLrs: [...this.baseLrs] };
   }
 
-  /** Takes over a state; the rates themselves are in the optimiser's state. */
+  /** Takes over a state; the rates themselves are in the optimizer's state. */
   loadStateDict(state: SchedulerState): void {
     this.lastEpoch = state.lastEpoch;
     this.baseLrs = [...state.baseLrs];
@@ -63,7 +78,7 @@ function isWritable(value: unknown): boolean {
 
 /** A scheduler with a formula: the next rate from the present one, and the rate at a step from the first. */
 export abstract class FormulaScheduler extends Scheduler {
-  /** The rate at `epoch` from the one before; at 0 from the optimiser's own. */
+  /** The rate at `epoch` from the one before; at 0 from the optimizer's own. */
   protected abstract next(lr: number, epoch: number, base: number, group: number): number;
   /** The rate at `epoch` from the first one. */
   protected abstract at(base: number, epoch: number, group: number): number;

@@ -25,7 +25,7 @@ export class WindowedScheduler extends Scheduler {
   constructor(optimizer: Optimizer, make: () => FormulaScheduler, { begin = 0, end = Infinity }: WindowOptions) {
     super(optimizer);
     if (!(begin >= 0) || !(end > begin)) {
-      throw new RetortError(`a scheduler must end after it begins, got begin ${begin} and end ${end}`);
+      throw new RetortError(`scheduler: end: expected more than begin, got begin ${begin} and end ${end}`);
     }
     this.#make = make;
     this.#begin = begin;
@@ -53,7 +53,7 @@ export class WindowedScheduler extends Scheduler {
     super.loadStateDict(state);
     const [inner] = state.schedulers ?? [];
     if (inner === undefined) return;
-    this.#inner ??= this.#withRatesKept(this.#make); // the rates that count are in the optimiser's state
+    this.#inner ??= this.#withRatesKept(this.#make); // the rates that count are in the optimizer's state
     this.#inner.loadStateDict(inner);
   }
 

@@ -17,9 +17,12 @@ export function sumInChunks(loss: string, rows: Rows, size: number, sum: (rows: 
   const [student, ...constants] = rows;
   const recorded = isGradEnabled();
   if (recorded && constants.some((one) => one.requiresGrad)) {
-    throw new RetortError(`${loss}: chunkSize keeps no gradient of the teacher's side, but that requires one`, {
-      help: 'set teacherDetach: true, or leave chunkSize out',
-    });
+    throw new RetortError(
+      `${loss}: chunkSize: expected a teacher's side that requires no gradient, which chunks do not keep`,
+      {
+        help: 'set teacherDetach: true, or leave chunkSize out',
+      },
+    );
   }
   const { shape, dtype, device } = student;
   const gradient = recorded && student.requiresGrad ? ops.empty(shape, { dtype, device }) : undefined;

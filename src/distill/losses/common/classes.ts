@@ -28,6 +28,7 @@ export interface LabelOptions extends ClassOptions, OptionsFrom<typeof ofLabels>
 /** The same once they are checked. */
 export interface LabelSettings extends ClassSettings, SettingsFrom<typeof ofLabels> {}
 
+/** Arguments with a mask of the positions that count. */
 export interface Masked {
   /**
    * Which positions count: bool, or 0 and 1, of a shape that broadcasts to that of the logits without their axis of classes. The
@@ -37,6 +38,7 @@ export interface Masked {
   mask?: Tensor | null | undefined;
 }
 
+/** Arguments with the true classes, and a mask of the positions that count. */
 export interface Labeled extends Masked {
   /**
    * The true class of each position, int64 of the shape of the logits without their axis of classes (`(N, 1)` for `(N)` too); or
@@ -50,7 +52,7 @@ export function classAxis(loss: string, [name, { shape }]: Named, dim: number): 
   const axis = dim < 0 ? dim + shape.length : dim;
   if (axis >= 0 && axis < shape.length) return axis;
   const range = shape.length === 0 ? 'which has none' : `${-shape.length} to ${shape.length - 1}`;
-  throw new RetortError(`${loss}: dim: an axis of ${name} ${shown(shape)}, ${range}, was expected, got ${dim}`, {
+  throw new RetortError(`${loss}: dim: expected an axis of ${name} ${shown(shape)}, ${range}, got ${dim}`, {
     help: 'dim is the axis of the classes: 1 for (N, C) and (N, C, H, W), -1 for (N, L, C)',
   });
 }
@@ -100,13 +102,13 @@ export function ignoredOf(
   const lead = positions.length - mask.ndim;
   if (lead < 0 || mask.shape.some((size, i) => size !== 1 && size !== positions[lead + i])) {
     throw new RetortError(
-      `${loss}: mask: a shape that broadcasts to ${shown(positions)}, ${what}, was expected, got ${shown(mask.shape)}`,
+      `${loss}: mask: expected a shape that broadcasts to ${shown(positions)}, ${what}, got ${shown(mask.shape)}`,
       { help: 'a mask says of each position whether it counts' },
     );
   }
   const zero = mask.dtype === 'bool' ? mask.logicalNot() : mask.eq(0);
   if (mask.dtype !== 'bool' && zero.logicalOr(mask.eq(1)).all().item() === 0) {
-    throw new RetortError(`${loss}: mask: true and false, or 0 and 1, were expected, got other numbers`, {
+    throw new RetortError(`${loss}: mask: expected true and false, or 0 and 1, got other numbers`, {
       help: 'a loss that weighs positions is KDSoftCELoss, by its argument weight',
     });
   }
@@ -224,11 +226,12 @@ export function labeledRows(
   const targets = targetsOf(loss, student, axis, gtLabels);
   const from = keptFrom(ignoredIn(loss, student, axis, { mask, gtLabels, ignoreIndex }));
   const kept = (rows: Tensor): Tensor => selected(rows, from);
-  const place = (row: number): string => placeName(from === undefined ? row : from.select(0, row).item(), positions);
+  const nameOf = (row: number): string =>
+    positionName(from === undefined ? row : from.select(0, row).item(), positions);
   const labels =
     targets.classes === undefined
-      ? onlyClasses(loss, kept(targets.shares), place)
-      : inRange(loss, student, axis, kept(targets.classes), place);
+      ? onlyClasses(loss, kept(targets.shares), nameOf)
+      : inRange(loss, student, axis, kept(targets.classes), nameOf);
   return { rows: [kept(rowsOf(student[1], axis)), kept(rowsOf(teacher[1], axis))], from, positions, labels };
 }
 
@@ -244,8 +247,7 @@ export function targetsOf(loss: string, [name, logits]: Named, axis: number, gtL
     shape.length === wanted.length && shape.every((size, i) => size === wanted[i]);
   if (/float/.test(dtype) && same(logits.shape)) return { shares: rowsOf(gtLabels, axis) };
   const field = { help: "map gtLabels to { field: 'gtLabels' }" };
-  if (dtype !== 'int64')
-    throw new RetortError(`${loss}: gtLabels: classes as int64 were expected, got ${dtype}`, field);
+  if (dtype !== 'int64') throw new RetortError(`${loss}: gtLabels: expected classes as int64, got ${dtype}`, field);
   const positions = positionsOf(logits, axis);
   if (same(positions) || (positions.length === 1 && same([...positions, 1]))) {
     return { classes: gtLabels.reshape([-1]) };
@@ -253,41 +255,41 @@ export function targetsOf(loss: string, [name, logits]: Named, axis: number, gtL
   const either = positions.length === 1 ? ` or ${shown([...positions, 1])}` : '';
   const each = positions.length === 1 ? 'sample' : 'position';
   const expected = `${shown(positions)}${either}, one class for each ${each} of ${name} ${shown(logits.shape)}`;
-  throw new RetortError(`${loss}: gtLabels: ${expected}, was expected, got ${shown(shape)}`, field);
+  throw new RetortError(`${loss}: gtLabels: expected ${expected}, got ${shown(shape)}`, field);
 }
 
-/** Classes within `[0, C)`. @param place names a row @throws {RetortError} for one outside, which names it */
+/** Classes within `[0, C)`. @param nameOf names a row @throws {RetortError} for one outside, which names it */
 export function inRange(
   loss: string,
   [name, logits]: Named,
   axis: number,
   labels: Tensor,
-  place: (row: number) => string,
+  nameOf: (row: number) => string,
 ): Tensor {
   const classes = logits.shape[axis]!;
   if (labels.lt(0).logicalOr(labels.ge(classes)).any().item() === 0) return labels;
   const given = Array.from(labels.data(), Number);
   const wrong = given.findIndex((label) => label < 0 || label >= classes);
   throw new RetortError(
-    `${loss}: gtLabels: ${place(wrong)} has class ${given[wrong]}, but ${name} has ${classes} classes, 0 to ${classes - 1}`,
+    `${loss}: gtLabels: expected classes 0 to ${classes - 1}, as ${name} has, got ${given[wrong]} for ${nameOf(wrong)}`,
     { help: 'give the networks as many classes as the data set has' },
   );
 }
 
 /** The class of each row, of shares `(M, C)`. @throws {RetortError} for one that is mixed. */
-function onlyClasses(loss: string, shares: Tensor, place: (row: number) => string): Tensor {
+function onlyClasses(loss: string, shares: Tensor, nameOf: (row: number) => string): Tensor {
   const [share, indices] = shares.max(1);
   const mixed = share.lt(oneClass);
   if (mixed.any().item() === 0) return indices;
   const row = Array.from(mixed.data(), Number).indexOf(1);
   throw new RetortError(
-    `${loss}: gtLabels: ${place(row)} is mixed, ${Number(share.select(0, row).item().toFixed(3))} of class ${indices.select(0, row).item()}: it has no one true class`,
+    `${loss}: gtLabels: expected one true class of each sample, but ${nameOf(row)} is mixed, ${Number(share.select(0, row).item().toFixed(3))} of class ${indices.select(0, row).item()}`,
     { help: withoutMixing },
   );
 }
 
 /** `sample 3`, or `position [0, 5]`. */
-export function placeName(row: number, positions: readonly number[]): string {
+export function positionName(row: number, positions: readonly number[]): string {
   if (positions.length < 2) return `sample ${row}`;
   const indices: number[] = [];
   let rest = row;

@@ -4,6 +4,7 @@ import type { Tensor } from '../../../torch/index.ts';
 import { noGrad, ops, processGroup, tensor, tidy } from '../../../torch/index.ts';
 import { direction } from './roots.ts';
 
+/** Options of {@link ContrastMemory}. */
 export interface ContrastMemoryOptions {
   dimOut: number;
   sampleN: number;
@@ -68,12 +69,12 @@ export class ContrastMemory extends Module {
   }
 
   /** The logarithm of a constant in `params`; the first batch, of which the logarithms are given, sets it. */
-  #logZ(place: number, logs: Tensor): number {
-    const stored = this.params.narrow(0, place, 1);
+  #logZ(index: number, logs: Tensor): number {
+    const stored = this.params.narrow(0, index, 1);
     if (stored.item() < 0) {
       const all = ofAllProcesses(logs.detach().flatten());
       const logZ = all.logsumexp(0).item() + Math.log(this.memory_v1.shape[0]! / all.numel);
-      // within what float32 holds, should the features be no unit vectors
+      // within what float32 holds, should the features not be unit vectors
       stored.fill_(Math.exp(Math.min(85, Math.max(-85, logZ))));
     }
     return Math.log(stored.item());

@@ -42,7 +42,7 @@ function fromTargets(
   const rows = (name: string, value: Tensor, shape: readonly number[], help: string): Tensor => {
     if (value.shape.join() !== shape.join()) {
       const shown = (sizes: readonly number[]): string => `(${sizes.join(', ')})`;
-      throw new RetortError(`CRDLoss: targets.${name}: ${shown(shape)} was expected, got ${shown(value.shape)}`, {
+      throw new RetortError(`CRDLoss: targets.${name}: expected ${shown(shape)}, got ${shown(value.shape)}`, {
         help,
       });
     }
@@ -51,9 +51,12 @@ function fromTargets(
     return value;
   };
   if (sampleIdxs === undefined) {
-    throw new RetortError('CRDLoss: targets has no sampleIdxs, the numbers of the samples in the data set', {
-      help: 'load the data with DataLoader, which numbers every sample',
-    });
+    throw new RetortError(
+      'CRDLoss: targets.sampleIdxs: expected the indices of the samples in the data set, got nothing',
+      {
+        help: 'load the data with DataLoader, which numbers every sample',
+      },
+    );
   }
   return {
     own: rows('sampleIdxs', sampleIdxs, [batch], 'one number for each sample'),
@@ -69,7 +72,7 @@ function fromSamples(
 ): ContrastNumbers {
   if (dataSamples.length !== batch) {
     throw new RetortError(
-      `CRDLoss: dataSamples: one for each of ${batch} samples was expected, got ${dataSamples.length}`,
+      `CRDLoss: dataSamples: expected one for each of ${batch} samples, got ${dataSamples.length}`,
       {
         help: "map dataSamples to { field: 'dataSamples' }",
       },
@@ -78,7 +81,7 @@ function fromSamples(
   const own = new Float64Array(batch);
   dataSamples.forEach(({ sampleIdx }, i) => {
     if (sampleIdx === undefined) {
-      throw new RetortError(`CRDLoss: dataSamples[${i}] has no sampleIdx, its number in the data set`, {
+      throw new RetortError(`CRDLoss: dataSamples[${i}].sampleIdx: expected its index in the data set, got nothing`, {
         help: 'load the data with DataLoader, which numbers every sample',
       });
     }
@@ -93,7 +96,7 @@ function fromSamples(
     if (contrastSampleIdxs?.length !== width) {
       const got =
         contrastSampleIdxs === undefined ? `none, while ${bringing} samples have them` : contrastSampleIdxs.length;
-      throw new RetortError(`CRDLoss: ${where}: ${width} numbers, 1 + negNum, were expected, got ${got}`);
+      throw new RetortError(`CRDLoss: ${where}: expected ${width} indices, 1 + negNum, got ${got}`);
     }
     for (let k = 0; k < width; k++) given[i * width + k] = row(contrastSampleIdxs[k]!, where, sampleN);
   });
@@ -102,7 +105,7 @@ function fromSamples(
 
 function row(number: number, where: string, sampleN: number): number {
   if (Number.isInteger(number) && number >= 0 && number < sampleN) return number;
-  throw new RetortError(`CRDLoss: ${where}: a number from 0 to ${sampleN - 1} was expected, got ${String(number)}`, {
+  throw new RetortError(`CRDLoss: ${where}: expected an index from 0 to ${sampleN - 1}, got ${String(number)}`, {
     help: 'set sampleN to the number of samples of the data set',
   });
 }

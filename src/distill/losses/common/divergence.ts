@@ -26,6 +26,7 @@ const shared = {
   chunkSize: z.int().positive().optional(),
 };
 
+/** Options of {@link Divergence}. */
 export interface DivergenceOptions extends TeacherOptions, ClassOptions, OptionsFrom<typeof shared> {}
 /** The same once they are checked. */
 export interface DivergenceSettings extends TeacherSettings, ClassSettings, SettingsFrom<typeof shared> {}
@@ -52,7 +53,7 @@ export abstract class Divergence<
   constructor(options: DivergenceOptions = {}) {
     super(options);
     if (this.options.chunkSize !== undefined && this.options.reduction === 'none') {
-      throw new RetortError(`${new.target.name}: chunkSize adds rows up, but reduction is "none"`, {
+      throw new RetortError(`${new.target.name}: chunkSize: expected a reduction that adds rows up, got "none"`, {
         help: 'leave chunkSize out, or reduce by "batchmean", "mean" or "sum"',
       });
     }

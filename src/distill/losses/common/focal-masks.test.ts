@@ -1,6 +1,7 @@
 // Boxes on the grid of a map.
 import { expect, it } from 'vitest';
 
+import { refusal } from '../../../../test/refusal.ts';
 import { tidy } from '../../../torch/index.ts';
 import { boxesOf, focalMasks } from './focal-masks.ts';
 
@@ -54,6 +55,6 @@ it('gives a place to the smaller of two boxes, cuts what is outside, and knows a
 it('takes boxes from samples, and says what is missing', () => {
   const box = [0, 0, 1, 1] as const;
   expect(boxesOf('L', { dataSamples: [{ gtBoxes: [box] }, {}] }, 2)).toEqual([[box], []]);
-  expect(() => boxesOf('L', {}, 2)).toThrow(/L: boxes: .*2 images.*got neither/);
-  expect(() => boxesOf('L', { boxes: [[]] }, 2)).toThrow(/got 1 lists/);
+  expect(() => boxesOf('L', {}, 2)).toThrow(refusal('invalid-argument', 'L', 'boxes', 2));
+  expect(() => boxesOf('L', { boxes: [[]] }, 2)).toThrow(refusal('invalid-argument', 'boxes', 2, 'got 1'));
 });

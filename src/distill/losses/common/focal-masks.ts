@@ -13,6 +13,7 @@ export interface Grid {
   map: readonly [height: number, width: number];
 }
 
+/** Where the boxes of images come from. */
 export interface BoxSource {
   /** The true boxes of each image, `(n, 4)` or a list: none for an image without objects. Map it to `{ field: 'boxes' }`. */
   boxes?: readonly (Tensor | readonly Box[])[];
@@ -29,15 +30,15 @@ export function boxesOf(loss: string, { boxes, dataSamples }: BoxSource, n: numb
       one instanceof Tensor ? (one.toArray() as unknown as Box[]) : one,
     );
   }
-  const came = found === undefined ? 'neither boxes nor dataSamples' : `${(found as readonly unknown[]).length} lists`;
-  throw new RetortError(`${loss}: boxes: a list of boxes for each of ${n} images was expected, got ${came}`, {
+  const given = found === undefined ? 'neither boxes nor dataSamples' : `${(found as readonly unknown[]).length} lists`;
+  throw new RetortError(`${loss}: boxes: expected a list of boxes for each of ${n} images, got ${given}`, {
     help: "map boxes to a list of [x1, y1, x2, y2] for each image, or dataSamples to { field: 'dataSamples' }",
   });
 }
 
 /**
- * Foreground and background masks `(N, 1, H, W)`. A place within boxes counts as one over the number of places of the smallest
- * of them, so that small objects weigh as much as large ones; a place in none counts in the background, as one over their
+ * Foreground and background masks `(N, 1, H, W)`. A position within boxes counts as one over the number of positions of the smallest
+ * of them, so that small objects weigh as much as large ones; a position in none counts in the background, as one over their
  * number. The cells that a box touches belong to it.
  */
 export function focalMasks(boxes: readonly (readonly Box[])[], grid: Grid): { foreground: Tensor; background: Tensor } {

@@ -1,4 +1,4 @@
-// Global context of a map: one vector of all its places, transformed and added to each of them.
+// Global context of a map: one vector of all its positions, transformed and added to each of them.
 // Cao, Xu, Lin, Wei, Hu: GCNet, arXiv 1904.11492.
 import { Conv2d, init, LayerNorm, ReLU, Sequential } from '../../../nn/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
@@ -10,7 +10,7 @@ export function withContext(map: Tensor, mask: Conv2d, add: Sequential): Tensor 
   return map.add(add.forward(context.unsqueeze(3)));
 }
 
-/** Scores places: a 1x1 convolution to one channel. */
+/** Scores positions: a 1x1 convolution to one channel. */
 export function maskConv(channels: number): Conv2d {
   const conv = new Conv2d(channels, 1, { kernelSize: 1 });
   init.kaimingNormal_(conv.weight, { nonlinearity: 'relu' });

@@ -3,6 +3,7 @@ import { BatchNorm1d, init, Linear, Module, ModuleList, Parameter, Sequential } 
 import type { Tensor } from '../../../torch/index.ts';
 import { empty, stack, tidy } from '../../../torch/index.ts';
 
+/** Options of {@link LayerAttention}. */
 export interface LayerAttentionOptions {
   /** Channels of each of the student's layers. */
   sChannels: readonly number[];
@@ -13,7 +14,7 @@ export interface LayerAttentionOptions {
 }
 
 /**
- * `softmax_s((q_nt . k_nst + p_t . p_s) / sqrt(qkDim))`: from channel means over places, `(N, C)` of each layer, to `(N, T,
+ * `softmax_s((q_nt . k_nst + p_t . p_s) / sqrt(qkDim))`: from channel means over positions, `(N, C)` of each layer, to `(N, T,
  * S)`. Queries are linear layers with batch norm; keys too, with ReLU, and once more to a key for each of the teacher's
  * layers.
  */

@@ -3,6 +3,7 @@ import { RetortError } from '../../../errors.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { requireRank, requireSameBatch } from './shapes.ts';
 
+/** Feature maps of several layers of both networks. */
 export interface LayerPair {
   /** The student's maps, one for each layer: map it to a list of records. */
   sFeatures: readonly Tensor[];
@@ -14,17 +15,14 @@ export interface LayerPair {
 export function requireLayers(loss: string, { sFeatures, tFeatures }: LayerPair, least: number): void {
   for (const [name, maps] of Object.entries({ sFeatures, tFeatures })) {
     if (Array.isArray(maps) && maps.length >= least) continue;
-    const came = Array.isArray(maps) ? `${maps.length} of them` : 'no list';
-    throw new RetortError(
-      `${loss}: ${name}: a list of the maps of at least ${least} layers was expected, got ${came}`,
-      {
-        help: `map ${name} to a list of records: ${name}: [{ recorder: ... }, { recorder: ... }]`,
-      },
-    );
+    const given = Array.isArray(maps) ? `${maps.length} of them` : 'no list';
+    throw new RetortError(`${loss}: ${name}: expected a list of the maps of at least ${least} layers, got ${given}`, {
+      help: `map ${name} to a list of records: ${name}: [{ recorder: ... }, { recorder: ... }]`,
+    });
   }
   if (sFeatures.length !== tFeatures.length) {
     throw new RetortError(
-      `${loss}: sFeatures and tFeatures must have as many layers, got ${sFeatures.length} and ${tFeatures.length}`,
+      `${loss}: sFeatures and tFeatures: expected as many layers, got ${sFeatures.length} and ${tFeatures.length}`,
     );
   }
   for (const [l, map] of sFeatures.entries()) {

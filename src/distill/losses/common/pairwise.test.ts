@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { wave } from '../../../../test/golden.ts';
 import { grid, mean, rowsOf, squaredDistance, unit as plainUnit } from '../../../../test/plain.ts';
 import { grad, tensor, tidy } from '../../../torch/index.ts';
-import { doublyCentred, squaredDistances, unit } from './pairwise.ts';
+import { doublyCentered, squaredDistances, unit } from './pairwise.ts';
 
 it('brings vectors to length 1, along any dimensions, zero to zero with a finite gradient', () => {
   tidy(() => {
@@ -36,8 +36,8 @@ it('measures distances without loss far from the origin, the diagonal exactly 0'
 it('takes both means out', () => {
   tidy(() => {
     const rows = grid(3, 3, (i, j) => Math.sin(i + j) + i * j);
-    const centred = rowsOf(doublyCentred(tensor(rows, { dtype: 'float64' })));
-    for (const row of centred) expect(mean(row)).toBeCloseTo(0, 12);
-    expect(centred[0]![1]).toBeCloseTo(rows[0]![1]! - mean(rows[0]!) - mean(rows[1]!) + mean(rows.flat()), 12);
+    const centered = rowsOf(doublyCentered(tensor(rows, { dtype: 'float64' })));
+    for (const row of centered) expect(mean(row)).toBeCloseTo(0, 12);
+    expect(centered[0]![1]).toBeCloseTo(rows[0]![1]! - mean(rows[0]!) - mean(rows[1]!) + mean(rows.flat()), 12);
   });
 });

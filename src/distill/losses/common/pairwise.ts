@@ -1,4 +1,4 @@
-// Samples (or channels, or places) against each other: unit vectors, Gram matrices, distances. Every root has an eps inside,
+// Samples (or channels, or positions) against each other: unit vectors, Gram matrices, distances. Every root has an eps inside,
 // so that gradients at zero are finite.
 import type { Tensor } from '../../../torch/index.ts';
 
@@ -30,7 +30,7 @@ export function squaredDistances(x: Tensor): Tensor {
 }
 
 /** Both means of a symmetric matrix taken out, `H K H` with `H = I - 1 1^T / N`: `(N, N)` to the same. */
-export function doublyCentred(kernel: Tensor): Tensor {
+export function doublyCentered(kernel: Tensor): Tensor {
   const rows = kernel.mean(0, true); // (1, N)
   return kernel.sub(rows).sub(rows.transpose(0, 1)).add(kernel.mean());
 }

@@ -19,9 +19,12 @@ export function requireSameShape(loss: string, a: Named, b: Named): void {
   const [left, right] = [a[1].shape, b[1].shape];
   if (equal(left, right)) return;
   const connector = suggestConnector(left, right);
-  throw new RetortError(`${loss}: ${a[0]} and ${b[0]} must have one shape, got ${shown(left)} and ${shown(right)}`, {
-    help: `bring ${a[0]} to the shape of ${b[0]} with a connector${connector === undefined ? '' : `, such as ${connector}`}`,
-  });
+  throw new RetortError(
+    `${loss}: ${a[0]} and ${b[0]}: expected the same shape, got ${shown(left)} and ${shown(right)}`,
+    {
+      help: `bring ${a[0]} to the shape of ${b[0]} with a connector${connector === undefined ? '' : `, such as ${connector}`}`,
+    },
+  );
 }
 
 /** @throws {RetortError} when the number of samples (dimension 0) differs. */
@@ -29,21 +32,21 @@ export function requireSameBatch(loss: string, a: Named, b: Named): void {
   const [left, right] = [a[1].shape, b[1].shape];
   if (left.length > 0 && right.length > 0 && left[0] === right[0]) return;
   throw new RetortError(
-    `${loss}: ${a[0]} and ${b[0]} must have the same number of samples, got ${shown(left)} and ${shown(right)}`,
+    `${loss}: ${a[0]} and ${b[0]}: expected the same number of samples, got ${shown(left)} and ${shown(right)}`,
     { help: 'record both in the same step, from networks that see the same batch' },
   );
 }
 
-/** @throws {RetortError} when samples or places differ, that is all but the channels, dimension 1. */
+/** @throws {RetortError} when samples or positions differ, that is all but the channels, dimension 1. */
 export function requireSamePlaces(loss: string, a: Named, b: Named): void {
   const [left, right] = [a[1].shape, b[1].shape];
   const wanted = [...left.slice(0, 1), ...right.slice(1, 2), ...left.slice(2)];
   if (left.length > 1 && left.length === right.length && equal(wanted, right)) return;
   const connector = suggestConnector(left, [...right.slice(0, 1), ...left.slice(1, 2), ...right.slice(2)]);
   throw new RetortError(
-    `${loss}: ${a[0]} and ${b[0]} must have the same samples and places (N, C, ...), got ${shown(left)} and ${shown(right)}`,
+    `${loss}: ${a[0]} and ${b[0]}: expected the same samples and positions (N, C, ...), got ${shown(left)} and ${shown(right)}`,
     {
-      help: `bring ${a[0]} to the places of ${b[0]} with a connector${connector === undefined ? '' : `, such as ${connector}`}`,
+      help: `bring ${a[0]} to the positions of ${b[0]} with a connector${connector === undefined ? '' : `, such as ${connector}`}`,
     },
   );
 }
@@ -52,13 +55,13 @@ export function requireSamePlaces(loss: string, a: Named, b: Named): void {
 export function requireRank(loss: string, [name, tensor]: Named, ranks: readonly number[], layout: string): void {
   const { shape } = tensor;
   if (ranks.includes(shape.length)) return;
-  throw new RetortError(`${loss}: ${name} ${layout} was expected, got shape ${shown(shape)}`, {
+  throw new RetortError(`${loss}: ${name}: expected ${layout}, got shape ${shown(shape)}`, {
     help: 'record another module, or reshape with a connector',
   });
 }
 
 /**
- * The connector config that would bring `from` to `to`: the channels first, then the places. Undefined where none of the
+ * The connector config that would bring `from` to `to`: the channels first, then the positions. Undefined where none of the
  * built-in ones does it.
  */
 export function suggestConnector(from: readonly number[], to: readonly number[]): string | undefined {

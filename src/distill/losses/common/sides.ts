@@ -17,7 +17,7 @@ const open = {
   teacherDetach: z.boolean().default(false),
 };
 
-/** What every loss with a teacher's side may be told. */
+/** The options of every loss with a teacher's side. */
 export interface TeacherOptions extends LossOptions, OptionsFrom<typeof closed> {}
 /** The same, for the losses through which a teacher's side is trained. */
 export interface OpenTeacherOptions extends LossOptions, OptionsFrom<typeof open> {}
@@ -34,6 +34,7 @@ export function openTeacherSchema<S extends z.ZodRawShape>(own: S) {
   return lossSchema({ ...open, ...own });
 }
 
+/** Logits of both networks. */
 export interface LogitPair {
   /** The student's logits, `(N, C)`, or with more positions, such as `(N, C, H, W)` and `(N, L, C)`: `dim` says which axis is C. */
   predsS: Tensor;
@@ -41,6 +42,7 @@ export interface LogitPair {
   predsT: Tensor;
 }
 
+/** Features of both networks. */
 export interface FeaturePair {
   /** The student's features, `(N, ...)`. */
   sFeature: Tensor;

@@ -21,7 +21,7 @@ export function standardize(logits: Tensor, { tau = 1, eps = 1e-7, dim = 1 }: St
   const none = logits.eq(-Infinity);
   const count = none.logicalNot().sum(dim, true).clampMin(1).to(logits.dtype);
   const mean = logits.maskedFill(none, 0).sum(dim, true).div(count);
-  const centred = logits.sub(mean).maskedFill(none, 0);
-  const variance = centred.square().sum(dim, true).div(count);
-  return centred.mul(variance.add(eps).rsqrt()).div(tau).maskedFill(none, -Infinity);
+  const centered = logits.sub(mean).maskedFill(none, 0);
+  const variance = centered.square().sum(dim, true).div(count);
+  return centered.mul(variance.add(eps).rsqrt()).div(tau).maskedFill(none, -Infinity);
 }

@@ -3,6 +3,7 @@ import { BatchNorm2d, Conv2d, Module } from '../../../nn/index.ts';
 import { ops } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 
+/** Options of {@link ConvNormAct}. */
 export interface ConvNormActOptions {
   kernelSize: number;
   /** Default 1. */

@@ -6,6 +6,7 @@ import { dropPath } from '../residual.ts';
 import { ConvNormAct } from './conv-norm-act.ts';
 import { SqueezeExcitation } from './squeeze-excitation.ts';
 
+/** Options of {@link RegNetBlock}. */
 export interface RegNetBlockOptions {
   stride: number;
   groups: number;

@@ -8,6 +8,7 @@ import { dropPathRates } from '../residual.ts';
 import { ConvNormAct } from './conv-norm-act.ts';
 import { RegNetBlock } from './regnet-block.ts';
 
+/** Options of {@link TimmRegNet}. */
 export interface TimmRegNetOptions {
   arch: RegNetArch;
   /** See {@link RegNetBlock}. */

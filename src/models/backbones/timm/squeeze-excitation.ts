@@ -2,7 +2,7 @@
 import { Conv2d, Module, ReLU } from '../../../nn/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 
-/** `x sigmoid(fc2(relu(fc1(mean(x)))))`, the mean over places: `(N, C, H, W)` to the same. Hu et al. 2018, arXiv 1709.01507. */
+/** `x sigmoid(fc2(relu(fc1(mean(x)))))`, the mean over positions: `(N, C, H, W)` to the same. Hu et al. 2018, arXiv 1709.01507. */
 export class SqueezeExcitation extends Module {
   fc1: Conv2d;
   act = new ReLU();

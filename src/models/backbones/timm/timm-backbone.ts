@@ -11,6 +11,7 @@ import { count, flag, initCfg, rate } from '../../schema.ts';
 import { TimmRegNet } from './regnet.ts';
 import { timmRegNets } from './regnet-sizes.ts';
 
+/** Options of {@link TIMMBackbone}. */
 export interface TIMMBackboneOptions {
   /** `'regnetx_002'` to `'regnetx_320'`, `'regnety_002'` to `'regnety_320'`. */
   modelName: string;
@@ -31,6 +32,12 @@ export interface TIMMBackboneOptions {
 /**
  * `(N, inChannels, H, W)` to `[map]`, or with `featuresOnly` to the maps of stem and stages.
  * RegNet: Radosavovic et al. 2020, arXiv 2003.13678.
+ *
+ * @example
+ * ```ts
+ * const backbone = new TIMMBackbone({ modelName: 'regnety_002' });
+ * const [map] = backbone.forward(randn([1, 3, 64, 64]));
+ * ```
  */
 export class TIMMBackbone extends Module {
   static readonly schema = z.strictObject({
@@ -47,18 +54,20 @@ export class TIMMBackbone extends Module {
   readonly outChannels: readonly number[];
   readonly #options: TIMMBackboneOptions;
 
-  /** @throws {RetortError} for a name that is none, or weights that are not there. */
+  /** @throws {RetortError} for an unknown name, or weights that are not there. */
   constructor(options: TIMMBackboneOptions) {
     checkOptions(TIMMBackbone.schema, options, new.target.name);
     super();
     const { modelName, featuresOnly = false, inChannels = 3, dropPathRate = 0 } = options;
     if (!Object.hasOwn(timmRegNets, modelName)) {
       throw new RetortError(
-        `TIMMBackbone: there is no modelName "${modelName}"; ${didYouMean(modelName, Object.keys(timmRegNets))}`,
+        `TIMMBackbone: unknown modelName "${modelName}"; ${didYouMean(modelName, Object.keys(timmRegNets))}`,
+        { code: 'unknown-name' },
       );
     }
     if (options.pretrained === true && (options.checkpointPath ?? '') === '') {
       throw new RetortError('TIMMBackbone: pretrained: weights are not downloaded', {
+        code: 'unsupported',
         help: `save the state dict of timm's ${modelName} as safetensors and set checkpointPath, or load the whole network`,
       });
     }

@@ -36,7 +36,9 @@ export class MultiheadAttention extends Module {
     super();
     const { numHeads, attnDropRate = 0, dropRate = 0, dropPathRate = 0, qkvBias = true } = options;
     if (embedDims % numHeads !== 0) {
-      throw new RetortError(`MultiheadAttention: numHeads ${numHeads} does not divide embedDims ${embedDims}`);
+      throw new RetortError(
+        `MultiheadAttention: numHeads: expected a divisor of embedDims ${embedDims}, got ${numHeads}`,
+      );
     }
     this.embedDims = embedDims;
     this.numHeads = numHeads;

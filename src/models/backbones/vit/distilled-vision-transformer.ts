@@ -8,6 +8,12 @@ import { VisionTransformer } from './vision-transformer.ts';
 /**
  * A {@link VisionTransformer} that returns `[patches, clsToken, distToken]`; `arch` is `'deit-base'` by default.
  * Touvron et al. 2020, arXiv 2012.12877.
+ *
+ * @example
+ * ```ts
+ * const backbone = new DistilledVisionTransformer({ arch: 'deit-tiny', imgSize: 32 });
+ * const [features] = backbone.forward(randn([1, 3, 32, 32]));
+ * ```
  */
 export class DistilledVisionTransformer extends VisionTransformer {
   static override readonly schema = visionTransformerOptions;

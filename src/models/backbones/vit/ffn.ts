@@ -4,6 +4,7 @@ import type { ActivationConfig, Layer } from '../../../nn/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { dropPath } from '../residual.ts';
 
+/** Options of {@link FFN}. */
 export interface FFNOptions {
   /** Width of the hidden layers. */
   feedforwardChannels: number;

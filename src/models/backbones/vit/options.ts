@@ -7,6 +7,7 @@ import { actCfg, count, flag, index, indices, initCfg, normCfg, pair, rate } fro
 import type { EncoderLayerOptions } from './encoder-layer.ts';
 import type { PatchEmbedOptions } from './patch-embed.ts';
 
+/** The size of a vision transformer. */
 export interface TransformerSize {
   /** Width of the tokens. */
   embedDims: number;
@@ -44,13 +45,15 @@ const shortNames: Readonly<Record<string, string>> = {
   'deit-b': 'deit-base',
 };
 
-/** @throws {RetortError} for a name that is none. */
+/** @throws {RetortError} for an unknown name. */
 export function sizeNamed(arch: string | TransformerSize): TransformerSize {
   if (typeof arch !== 'string') return arch;
   const lower = arch.toLowerCase();
   const name = Object.hasOwn(shortNames, lower) ? shortNames[lower]! : lower;
   if (Object.hasOwn(sizes, name)) return sizes[name]!;
-  throw new RetortError(`VisionTransformer: there is no arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`);
+  throw new RetortError(`VisionTransformer: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`, {
+    code: 'unknown-name',
+  });
 }
 
 export interface VisionTransformerOptions {

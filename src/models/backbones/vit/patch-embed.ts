@@ -3,8 +3,10 @@ import { buildNorm, Conv2d, functional, Module } from '../../../nn/index.ts';
 import type { Layer, NormConfig, Pair } from '../../../nn/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 
+/** Height and width, in patches. */
 export type Resolution = readonly [height: number, width: number];
 
+/** Options of {@link PatchEmbed}. */
 export interface PatchEmbedOptions {
   inChannels: number;
   /** The image size that is usual; others are taken too. */

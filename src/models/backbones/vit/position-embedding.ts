@@ -1,4 +1,4 @@
-// Position embeddings for another resolution than the one they were learnt at.
+// Position embeddings for another resolution than the one they were learned at.
 import { RetortError } from '../../../errors.ts';
 import { functional } from '../../../nn/index.ts';
 import type { InterpolationMode } from '../../../nn/functional/index.ts';
@@ -7,11 +7,11 @@ import type { Tensor } from '../../../torch/index.ts';
 import type { Resolution } from './patch-embed.ts';
 
 export interface ResizeOptions {
-  /** The resolution it was learnt at, and the one that is wanted. */
+  /** The resolution it was learned at, and the one that is wanted. */
   from: Resolution;
   to: Resolution;
   mode: InterpolationMode;
-  /** How many tokens come first that have no place, such as the class token. */
+  /** How many tokens come first that have no position, such as the class token. */
   extraTokens: number;
 }
 
@@ -24,12 +24,12 @@ export function resizePositionEmbedding(embedding: Tensor, { from, to, mode, ext
   const [, length = 0, channels = 0] = embedding.shape;
   if (length !== from[0] * from[1] + extraTokens) {
     throw new RetortError(
-      `position embedding: ${from[0]} x ${from[1]} places and ${extraTokens} more were expected, got ${length}`,
-      { help: 'set imgSize to the size of the images it was trained on' },
+      `position embedding: expected ${from[0]} x ${from[1]} patches and ${extraTokens} extra tokens, got ${length}`,
+      { code: 'mismatch', help: 'set imgSize to the size of the images it was trained on' },
     );
   }
-  const [extra, places] = embedding.splitWithSizes([extraTokens, length - extraTokens], 1);
-  const map = places!.reshape([1, ...from, channels]).permute([0, 3, 1, 2]); // (1, C, h, w)
+  const [extra, patches] = embedding.splitWithSizes([extraTokens, length - extraTokens], 1);
+  const map = patches!.reshape([1, ...from, channels]).permute([0, 3, 1, 2]); // (1, C, h, w)
   const wide = map.dtype === 'float64' ? map : map.to('float32'); // interpolation knows no narrower ones
   const smooth = mode === 'nearest' ? {} : { alignCorners: false };
   const resized = functional.interpolate(wide, { size: to, mode, ...smooth });

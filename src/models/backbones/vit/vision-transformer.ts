@@ -20,6 +20,12 @@ import { resizePositionEmbedding } from './position-embedding.ts';
 /**
  * `(N, inChannels, H, W)` to `[patches (N, embedDims, h, w), clsToken (N, embedDims)]` for each of `outIndices`, or to the patches
  * alone without `outputClsToken`. Dosovitskiy et al. 2020, arXiv 2010.11929; sizes of DeiT: Touvron et al., arXiv 2012.12877.
+ *
+ * @example
+ * ```ts
+ * const backbone = new VisionTransformer({ arch: 'deit-tiny', imgSize: 32 });
+ * const [features] = backbone.forward(randn([1, 3, 32, 32]));
+ * ```
  */
 export class VisionTransformer extends Module {
   static readonly schema = visionTransformerOptions;
@@ -41,7 +47,7 @@ export class VisionTransformer extends Module {
 
   /**
    * @param tokenNames the tokens before the patches, as state dicts call them. Default `['cls_token']`.
-   * @throws {RetortError} for an `arch` or layers that are none, or `outputClsToken` without `withClsToken`.
+   * @throws {RetortError} for an unknown `arch`, layers outside the network, or `outputClsToken` without `withClsToken`.
    */
   constructor(options: VisionTransformerOptions = {}, tokenNames: readonly string[] = ['cls_token']) {
     checkOptions(new.target.schema, options, new.target.name);
@@ -51,9 +57,12 @@ export class VisionTransformer extends Module {
     const { imgSize = 224, patchSize = 16, inChannels = 3, dropRate = 0, preNorm = false } = options;
     const { normCfg = { type: 'LN', eps: 1e-6 }, withClsToken = true, outputClsToken = true } = options;
     if (outputClsToken && !withClsToken) {
-      throw new RetortError(`${this.constructor.name}: outputClsToken needs withClsToken`, {
-        help: 'set outputClsToken: false',
-      });
+      throw new RetortError(
+        `${this.constructor.name}: outputClsToken: expected withClsToken: true beside it, got false`,
+        {
+          help: 'set outputClsToken: false',
+        },
+      );
     }
     this.#options = options;
     this.embedDims = embedDims;
@@ -92,7 +101,7 @@ export class VisionTransformer extends Module {
   #frozenParts(stages: number): (Module | Parameter)[] {
     if (!Number.isInteger(stages) || stages > this.layers.length) {
       throw new RetortError(
-        `${this.constructor.name}: frozenStages must be at most ${this.layers.length}, got ${stages}`,
+        `${this.constructor.name}: frozenStages: expected at most ${this.layers.length}, got ${stages}`,
       );
     }
     if (stages <= 0) return [];
@@ -169,13 +178,13 @@ function zeros(shape: readonly number[]): Parameter {
   return tidy(() => new Parameter(ops.zeros(shape)));
 }
 
-/** Layers counted from 0. @throws {RetortError} for one that is none. */
+/** Layers counted from 0. @throws {RetortError} for one outside the network. */
 function layersNamed(name: string, outIndices: number | readonly number[], numLayers: number): number[] {
   const given = typeof outIndices === 'number' ? [outIndices] : outIndices;
   const counted = given.map((i) => (i < 0 ? numLayers + i : i));
   if (counted.length > 0 && counted.every((i) => Number.isInteger(i) && i >= 0 && i < numLayers)) return counted;
   throw new RetortError(
-    `${name}: outIndices must be layers ${-numLayers} to ${numLayers - 1}, got [${given.join(', ')}]`,
+    `${name}: outIndices: expected layers ${-numLayers} to ${numLayers - 1}, got [${given.join(', ')}]`,
   );
 }
 

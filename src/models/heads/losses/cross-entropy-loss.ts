@@ -9,7 +9,8 @@ import { flag, rate } from '../../schema.ts';
 import { classWeights, reduceLoss } from './reduce.ts';
 import type { HeadLossCall, Reduction } from './reduce.ts';
 
-export interface CrossEntropyLossOptions {
+/** Options of {@link HeadCrossEntropyLoss}. */
+export interface HeadCrossEntropyLossOptions {
   /** Default 1. */
   lossWeight?: number;
   /** How much of each label is spread over all classes, 0 to 1. Default 0. */
@@ -33,8 +34,14 @@ const weights = z.array(z.number()).readonly().nullable();
 /**
  * `lossWeight * mean_i(-log softmax(clsScore_i)[target_i])`; with shares as target `-sum_k target_ik log softmax(clsScore_i)_k`;
  * with `useSigmoid` the binary cross entropy of each class, summed over classes where a head averages over samples.
+ *
+ * @example
+ * ```ts
+ * const loss = new HeadCrossEntropyLoss({ labelSmoothing: 0.1 });
+ * const value = loss.forward(randn([2, 10]), tensor([3n, 7n])); // a scalar
+ * ```
  */
-export class CrossEntropyLoss extends Module {
+export class HeadCrossEntropyLoss extends Module {
   static readonly schema = z.strictObject({
     lossWeight: z.number().exactOptional(),
     labelSmoothing: rate.exactOptional(),
@@ -45,14 +52,14 @@ export class CrossEntropyLoss extends Module {
     posWeight: weights.exactOptional(),
   });
   readonly lossWeight: number;
-  readonly #options: CrossEntropyLossOptions;
+  readonly #options: HeadCrossEntropyLossOptions;
 
   /** @throws {RetortError} when both `useSoft` and `useSigmoid` are set. */
-  constructor(options: CrossEntropyLossOptions = {}) {
-    checkOptions(CrossEntropyLoss.schema, options, new.target.name);
+  constructor(options: HeadCrossEntropyLossOptions = {}) {
+    checkOptions(HeadCrossEntropyLoss.schema, options, new.target.name);
     super();
     if (options.useSoft === true && options.useSigmoid === true) {
-      throw new RetortError('CrossEntropyLoss: useSoft and useSigmoid cannot both be set');
+      throw new RetortError('HeadCrossEntropyLoss: useSoft and useSigmoid: expected one of them, got both');
     }
     this.lossWeight = options.lossWeight ?? 1;
     this.#options = options;
@@ -68,7 +75,7 @@ export class CrossEntropyLoss extends Module {
   #elements(clsScore: Tensor, target: Tensor): Tensor {
     const { useSigmoid = false, useSoft = false, labelSmoothing = 0, classWeight, posWeight } = this.#options;
     const weight = classWeight?.length
-      ? { weight: classWeights('CrossEntropyLoss: classWeight', classWeight, clsScore) }
+      ? { weight: classWeights('HeadCrossEntropyLoss: classWeight', classWeight, clsScore) }
       : {};
     if (!useSigmoid && !useSoft) {
       return functional.crossEntropy(clsScore, target, { ...weight, labelSmoothing, reduction: 'none' });
@@ -79,7 +86,7 @@ export class CrossEntropyLoss extends Module {
       return (weight.weight === undefined ? losses : losses.mul(weight.weight)).sum(-1);
     }
     const positive = posWeight?.length
-      ? { posWeight: classWeights('CrossEntropyLoss: posWeight', posWeight, clsScore) }
+      ? { posWeight: classWeights('HeadCrossEntropyLoss: posWeight', posWeight, clsScore) }
       : {};
     return functional.binaryCrossEntropyWithLogits(clsScore, shares, { ...weight, ...positive, reduction: 'none' });
   }
@@ -91,8 +98,10 @@ export function asShares(clsScore: Tensor, target: Tensor): Tensor {
   if (target.ndim === 1) return functional.oneHot(target, { numClasses: shape[1]! }).to(clsScore.dtype);
   if (target.shape.join() === shape.join()) return target.to(clsScore.dtype);
   throw new RetortError(
-    `head loss: target must be classes [${shape[0]}] or shares [${shape.join(', ')}], got [${target.shape.join(', ')}]`,
+    `head loss: target: expected classes [${shape[0]}] or shares [${shape.join(', ')}], got [${target.shape.join(', ')}]`,
   );
 }
 
-export const crossEntropyLossEntry = entry(CrossEntropyLoss, { summary: 'Cross entropy, of classes or of shares.' });
+export const crossEntropyLossEntry = entry(HeadCrossEntropyLoss, {
+  summary: 'Cross entropy, of classes or of shares.',
+});

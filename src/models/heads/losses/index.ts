@@ -1,6 +1,6 @@
 // Losses of heads.
-export { CrossEntropyLoss } from './cross-entropy-loss.ts';
-export type { CrossEntropyLossOptions } from './cross-entropy-loss.ts';
+export { HeadCrossEntropyLoss } from './cross-entropy-loss.ts';
+export type { HeadCrossEntropyLossOptions } from './cross-entropy-loss.ts';
 export { LabelSmoothLoss } from './label-smooth-loss.ts';
 export type { LabelSmoothLossOptions } from './label-smooth-loss.ts';
 export type { HeadLoss, HeadLossCall, Reduction } from './reduce.ts';

@@ -6,9 +6,10 @@ import { Module } from '../../../nn/index.ts';
 import { checkOptions, entry } from '../../../registry/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { count, flag } from '../../schema.ts';
-import { asShares, CrossEntropyLoss } from './cross-entropy-loss.ts';
+import { asShares, HeadCrossEntropyLoss } from './cross-entropy-loss.ts';
 import type { HeadLossCall, Reduction } from './reduce.ts';
 
+/** Options of {@link LabelSmoothLoss}. */
 export interface LabelSmoothLossOptions {
   /** How much is taken from the label, 0 to below 1. */
   labelSmoothVal: number;
@@ -32,6 +33,12 @@ export interface LabelSmoothLossOptions {
  * - `multi_label`: `1 - e` where `t > 0`, and `e` elsewhere.
  *
  * Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016, arXiv 1512.00567.
+ *
+ * @example
+ * ```ts
+ * const loss = new LabelSmoothLoss({ labelSmoothVal: 0.1 });
+ * const value = loss.forward(randn([2, 10]), tensor([3n, 7n])); // a scalar
+ * ```
  */
 export class LabelSmoothLoss extends Module {
   static readonly schema = z.strictObject({
@@ -43,7 +50,7 @@ export class LabelSmoothLoss extends Module {
     lossWeight: z.number().exactOptional(),
   });
   readonly lossWeight: number;
-  ce: CrossEntropyLoss;
+  ce: HeadCrossEntropyLoss;
   readonly #options: LabelSmoothLossOptions;
 
   /** @throws {RetortError} when `labelSmoothVal` is outside [0, 1). */
@@ -54,7 +61,7 @@ export class LabelSmoothLoss extends Module {
     const useSigmoid = options.useSigmoid ?? mode === 'multi_label';
     this.#options = options;
     this.lossWeight = lossWeight;
-    this.ce = new CrossEntropyLoss({ useSigmoid, useSoft: !useSigmoid, reduction });
+    this.ce = new HeadCrossEntropyLoss({ useSigmoid, useSoft: !useSigmoid, reduction });
   }
 
   /**
@@ -65,7 +72,7 @@ export class LabelSmoothLoss extends Module {
     const classes = clsScore.shape[1]!;
     const { numClasses } = this.#options;
     if (typeof numClasses === 'number' && numClasses !== classes) {
-      throw new RetortError(`LabelSmoothLoss: numClasses is ${numClasses}, the scores have ${classes}`);
+      throw new RetortError(`LabelSmoothLoss: scores: expected ${numClasses} classes (numClasses), got ${classes}`);
     }
     const loss = this.ce.forward(clsScore, this.#smooth(asShares(clsScore, target), classes), call);
     return this.lossWeight === 1 ? loss : loss.mul(this.lossWeight);

@@ -4,6 +4,7 @@ import type { Module } from '../../../nn/index.ts';
 import { tensor } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 
+/** How the losses of samples become one number. */
 export type Reduction = 'none' | 'mean' | 'sum';
 
 /** What may be said about one call. */
@@ -26,7 +27,7 @@ export function reduceLoss(loss: Tensor, reduction: Reduction, { weight, avgFact
     weight === undefined ? loss : loss.mul(weight.to(loss.dtype).view([-1, ...shape.slice(1).map(() => 1)]));
   if (reduction === 'none') return weighted;
   if (avgFactor !== undefined && reduction === 'sum') {
-    throw new RetortError('head loss: avgFactor divides a mean, and reduction is "sum"', {
+    throw new RetortError('head loss: avgFactor: expected the reduction "mean", which it divides, got "sum"', {
       help: 'heads hand over the batch size: use reduction "mean"',
     });
   }
@@ -38,7 +39,7 @@ export function reduceLoss(loss: Tensor, reduction: Reduction, { weight, avgFact
 export function classWeights(where: string, weights: readonly number[], clsScore: Tensor): Tensor {
   const classes = clsScore.shape[1];
   if (weights.length !== classes) {
-    throw new RetortError(`${where} must have one for each of ${classes} classes, got ${weights.length}`);
+    throw new RetortError(`${where}: expected one for each of ${classes} classes, got ${weights.length}`);
   }
   return tensor(Float64Array.from(weights), { dtype: clsScore.dtype });
 }

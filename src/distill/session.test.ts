@@ -1,15 +1,15 @@
-// Blocks: begun in order, ended in reverse and once, whatever fails.
+// Sessions: begun in order, ended in reverse and once, whatever fails.
 import { expect, it } from 'vitest';
 
-import { beginAll, makeBlock, within } from './block.ts';
-import type { Block } from './block.ts';
+import { beginAll, makeSession, within } from './session.ts';
+import type { Session } from './session.ts';
 
 function logged() {
   const log: string[] = [];
-  const begin = (name: string, fails?: 'begin' | 'end') => (): Block => {
+  const begin = (name: string, fails?: 'begin' | 'end') => (): Session => {
     if (fails === 'begin') throw new Error(`${name} cannot begin`);
     log.push(`begin ${name}`);
-    return makeBlock(() => {
+    return makeSession(() => {
       log.push(`end ${name}`);
       if (fails === 'end') throw new Error(`${name} cannot end`);
     });

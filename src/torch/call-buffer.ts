@@ -1,9 +1,9 @@
-// The tape: an array of doubles shared with the addon, on which arguments travel down and results come back.
+// The call buffer: an array of doubles shared with the addon, on which arguments travel down and results come back.
 //
 // What a user's code may see while it is written (getters, proxies, elements of arrays) is read first: only plain numbers that
-// are known already go onto the tape, and the call follows at once. See encode.ts.
+// are known already go onto the call buffer, and the call follows at once. See encode.ts.
 import { native } from './native.ts';
-import type { SharedTape } from './native.ts';
+import type { SharedCallBuffer } from './native.ts';
 
 /** What stands in front of a value; the same numbers as in native/dispatch.cc. */
 export const Tag = {
@@ -19,7 +19,7 @@ export const Tag = {
   Numbers: 8,
   Handles: 9,
   Booleans: 10,
-  Place: 11,
+  Device: 11,
   Generator: 12,
   /** A list of integers, each in halves. */
   Longs: 13,
@@ -30,13 +30,13 @@ export const Tag = {
 /** Free room that every caller may rely on without asking. */
 const slack = 256;
 
-let shared: SharedTape | undefined;
+let shared: SharedCallBuffer | undefined;
 
 /**
- * The tape with room for `length` values from `at` on (and some more); growing keeps what is there. It grows in the addon too, for
+ * The call buffer with room for `length` values from `at` on (and some more); growing keeps what is there. It grows in the addon too, for
  * long results: ask again after a call.
  */
-export function tapeFor(at: number, length: number): Float64Array {
+export function callBufferFor(at: number, length: number): Float64Array {
   shared ??= native().tape();
   const { numbers } = shared;
   if (at + length + slack <= numbers.length) return numbers;
@@ -45,7 +45,7 @@ export function tapeFor(at: number, length: number): Float64Array {
 }
 
 /** The same memory as 64-bit integers. */
-export function tapeBits(): BigInt64Array {
+export function callBufferBits(): BigInt64Array {
   shared ??= native().tape();
   return shared.bits;
 }

@@ -168,7 +168,9 @@ describe('transforms', () => {
 
   it('are built by name', () => {
     expect(buildTransform({ type: 'RandomCrop', padding: 2 })).toBeInstanceOf(RandomCrop);
-    expect(() => buildTransform({ type: 'Normalise', mean: [], std: [] })).toThrow(/Normalize/);
+    expect(() => buildTransform({ type: 'Normalise', mean: [], std: [] })).toThrow(
+      refusal('unknown-name', 'Normalise', 'Normalize'),
+    );
   });
 });
 

@@ -27,7 +27,7 @@ it('takes a k beyond the number of classes, and refuses one that is none', () =>
   tidy(() => metric.update(tensor([[1, 2]]), labeled(0)));
   expect(metric.compute()).toEqual({ accuracy: 100 });
   expect(() => new Accuracy({ topk: [0] })).toThrow(refusal('invalid-argument', 'Accuracy', 'topk.0', 'got 0'));
-  expect(() => buildEvaluator({ type: 'Acuracy' })).toThrow(/Accuracy/);
+  expect(() => buildEvaluator({ type: 'Acuracy' })).toThrow(refusal('unknown-name', 'Acuracy', 'Accuracy'));
 });
 
 it('measures agreement, divergence and CKA', () => {

@@ -162,7 +162,9 @@ it('LoggerHook writes lines that a resumed run takes back as far as it must', ()
 
 it('hooks come from configs, with the nearest name for a misspelt one', () => {
   expect(buildHook({ type: 'StopDistillHook', stopEpoch: 3 })).toBeInstanceOf(StopDistillHook);
-  expect(() => buildHook({ type: 'StopDistilHook', stopEpoch: 3 })).toThrow(/StopDistillHook/);
+  expect(() => buildHook({ type: 'StopDistilHook', stopEpoch: 3 })).toThrow(
+    refusal('unknown-name', 'StopDistilHook', 'StopDistillHook'),
+  );
   expect(() => new EMAHook({ momentum: 0 })).toThrow(refusal('invalid-argument', 'EMA', 'momentum', 'got 0'));
   expect(() => new StopDistillHook({ stopEpoch: -1 })).toThrow(
     refusal('invalid-argument', 'StopDistillHook', 'stopEpoch', 'got -1'),
@@ -206,7 +208,9 @@ it('constructors and configs are checked alike', () => {
   for (const make of [() => new EarlyStopHook(wrong), () => buildHook({ type: 'EarlyStopHook', ...wrong })]) {
     expect(make).toThrow(refusal('invalid-argument', 'EarlyStopHook', 'minDelta', 'got -1', 'patience', 'got 0'));
   }
-  expect(() => new LoggerHook({ intervall: 3 } as never)).toThrow(/intervall"[^]*"interval"/);
+  expect(() => new LoggerHook({ intervall: 3 } as never)).toThrow(
+    refusal('unknown-option', 'LoggerHook', 'intervall', '"interval"'),
+  );
   expect(() => new CheckpointHook({ last: 1.5 })).toThrow(
     refusal('invalid-argument', 'CheckpointHook', 'last', 'got 1.5'),
   );

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { SingleTeacherDistill } from 'retort-kd/algorithms';
 import { DataLoader, Normalize, RandomSampler, SyntheticImages } from 'retort-kd/data';
 import { ConfigurableDistiller } from 'retort-kd/distillers';
-import { KeepCheckpoints, Trainer } from 'retort-kd/engine';
+import { CheckpointHook, Trainer } from 'retort-kd/engine';
 import { functional, Linear, loadModule, Module, type Targets } from 'retort-kd/nn';
 import { SGD } from 'retort-kd/optim';
 import { manualSeed, type Tensor } from 'retort-kd/torch';
@@ -53,7 +53,7 @@ const trainer = new Trainer({
   valLoader: loader(32),
   optimizer: new SGD(algorithm.student.parameters(), { lr: 0.1 }),
   epochs: 2,
-  hooks: [new KeepCheckpoints({ best: 'student.accuracy' })],
+  hooks: [new CheckpointHook({ best: 'student.accuracy' })],
   workDir,
 });
 const { metrics } = await trainer.run();

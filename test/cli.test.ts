@@ -63,7 +63,7 @@ it('helps, and answers misspelt commands and options', () => {
   expect(retort('--help').out).toMatch(/quickstart[^]*train[^]*doctor/);
   expect(retort('tarin').err).toMatch(/Did you mean train/);
   expect(retort('train', 'x.json', '--epohcs', '3').err).toMatch(/Did you mean --epochs/);
-  expect(retort('train', 'x.json', '--epochs', 'many').err).toMatch(/a whole number of at least 1 was expected/);
+  expect(retort('train', 'x.json', '--epochs', 'many').err).toMatch(/expected an integer of at least 1/);
 });
 
 it('says all that is wrong with a config, in one go, without a stack', () => {
@@ -72,9 +72,9 @@ it('says all that is wrong with a config, in one go, without a stack', () => {
   expect(code).toBe(1);
   expect(err).toMatch(/epochs: .*got 0/);
   expect(err).toMatch(/trainData.batchSize: .*got "8"/);
-  expect(err).toMatch(/unknown option "optimiser"; did you mean "optimizer"/);
+  expect(err).toMatch(/"optimiser".*did you mean "optimizer"/);
   expect(err).not.toMatch(/at .*\.js:\d+/);
-  expect(retort('train', 'nothing.ts').err).toMatch(/config nothing.ts: there is no such file/);
+  expect(retort('train', 'nothing.ts').err).toMatch(/config nothing.ts: no such file/);
   const model = { ...config, model: { ...config.model, type: 'Supervise' } };
   expect(retort('train', write('model.json', model)).err).toMatch(
     /model: unknown algorithm "Supervise"; did you mean "Supervised"/,
@@ -98,7 +98,7 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   });
   expect(await code).toBe(130);
   expect(out).toMatch(/finishing the step and saving/);
-  expect(out).toMatch(/go on with\n {2}retort train --resume parts\n/);
+  expect(out).toMatch(/go on with\n {2}node dist\/cli\/main\.js train --resume parts\n/);
   expect(retort('train', file, '--work-dir', 'parts', '--resume').out).toMatch(/resuming at epoch/);
   const student = (name: string): Buffer => readFileSync(join(folder, name, 'student.safetensors'));
   expect(student('parts').equals(student('whole'))).toBe(true);
@@ -148,7 +148,7 @@ it('reads YAML, resumes a run from its folder alone, and tests its student', () 
   expect(retort('train', '--resume', 'run').out).toMatch(/the student is run\/student.safetensors/);
   const tested = retort('test', join('run', 'config.json'), join('run', 'student.safetensors'), '--json');
   expect(Object.keys((JSON.parse(tested.out) as { student: object }).student)).toEqual(['accuracy']);
-  expect(retort('train', '--resume', 'nowhere').err).toMatch(/nowhere is no run's folder/);
+  expect(retort('train', '--resume', 'nowhere').err).toMatch(/nowhere is not a run's folder/);
   expect(retort('train').err).toMatch(/name a config, or the folder of a run/);
 });
 
@@ -198,7 +198,7 @@ it('lists what configs can name', () => {
   expect(retort('list', 'lossses').err).toMatch(/neither a kind nor a name; did you mean "losses"/);
   expect(retort('list', 'loss', '--search', 'contrastive').out).toMatch(/CompRessLoss[^]*CRDLoss[^]*InfoNCELoss/);
   expect(retort('list', 'losses', '--search', 'contrastivv').err).toMatch(
-    /nothing among losses has "contrastivv"; did you mean "contrastive"/,
+    /nothing in losses matches "contrastivv"; did you mean "contrastive"/,
   );
 });
 

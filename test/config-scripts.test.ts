@@ -123,7 +123,7 @@ it('what goes wrong in a script is said with its own file and line, and nothing 
     ],
     'helper.ts': [
       "import './nowhere/x.ts';\nexport default {};",
-      /^helper\.ts:1: there is no file nowhere\/x\.ts to import\n {2}help: there is no folder nowhere/,
+      /^helper\.ts:1: there is no file nowhere\/x\.ts to import\n {2}help: no such folder: nowhere/,
     ],
     'transitive.ts': ["import './missing.ts';\nexport default {};", /^missing\.ts:2: there is no file nothere\.ts/],
     'package.ts': [
@@ -151,7 +151,7 @@ it('what goes wrong in a script is said with its own file and line, and nothing 
     'none.ts': ['export const a = 1;', /^none\.ts has no default export\n {2}help: write `export default defineConfig/],
     'function.ts': [
       'export default function config() { return {}; }',
-      /^function\.ts: the default export is a function, an object was expected/,
+      /^function\.ts: expected an object as default export, got a function/,
     ],
     'class.ts': ['export default class A {}', /^class\.ts: the default export is a class/],
     'promise.ts': [

@@ -98,8 +98,8 @@ export function itMatchesGoldens(
 ): void {
   const cases = readFixture<{ losses: LossGolden[] }>('mmrazor-losses').losses.filter((one) => one.loss === loss);
   if (cases.length === 0) throw new Error(`there are no golden numbers of ${loss}`);
-  const labelled = cases.map((one, i) => [i, JSON.stringify(one.options), one] as const);
-  it.each(labelled)('golden %i %s', (_i, _options, one) => {
+  const labeled = cases.map((one, i) => [i, JSON.stringify(one.options), one] as const);
+  it.each(labeled)('golden %i %s', (_i, _options, one) => {
     expect(one.grad).toHaveLength(one.inputs.length);
     for (const dtype of ['float64', 'float32'] as const) {
       tidy(() => check(one, { compat: 'mmrazor' }, dtype));

@@ -1,5 +1,5 @@
 // Killed with SIGKILL and resumed each time, a run ends with the very same bits as one that nobody disturbed: student, connectors,
-// contrastive memory, averaged weights, optimiser, random state, and with each line of the log once. Killed at random moments, and
+// contrastive memory, averaged weights, optimizer, random state, and with each line of the log once. Killed at random moments, and
 // at each thing that a run does to files: half-way through a write, before and after a rename, while the only whole checkpoint is
 // the one before the last. Runs the build in dist/. `npm run prove:kill` does the same with 50 kills of each kind.
 import { spawn, spawnSync } from 'node:child_process';
@@ -83,7 +83,7 @@ function state(folder: string): Record<string, string> {
 /** Whether two runs have come to the same end. */
 function expectSame(folder: string, name: string, whole: string): void {
   const [one, other] = [whole, name].map((run) => state(join(folder, run)));
-  expect(Object.keys(one!).filter((key) => key.startsWith('hook.0.EMA.')).length).toBeGreaterThan(0);
+  expect(Object.keys(one!).filter((key) => key.startsWith('hook.0.EMAHook.')).length).toBeGreaterThan(0);
   expect(other).toEqual(one);
   for (const file of ['student.safetensors', 'student-ema.safetensors', 'student-best.safetensors']) {
     const bytes = [whole, name].map((run) => readFileSync(join(folder, run, file)));

@@ -19,6 +19,7 @@ import type { TypedConfig } from '../src/registry/index.ts';
 import { clearGrads, randn, tidy } from '../src/torch/index.ts';
 import type { Tensor } from '../src/torch/index.ts';
 import { narrowClasses, narrowed } from './narrowed.ts';
+import { refusal } from './refusal.ts';
 
 const recipes = fileURLToPath(new URL('../recipes', import.meta.url));
 const tested = (path: string): boolean => path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist)\//.test(path);
@@ -179,5 +180,5 @@ it('a teacher whose checkpoint is missing is an error when the algorithm is buil
   const checkpoint = join(recipes, 'checkpoints/resnet34_8xb32_in1k.safetensors');
   expect(model.teacherCkpt).toBe(checkpoint);
   const asked = { ...(narrowed(model) as TypedConfig), teacherCkpt: join(recipes, 'checkpoints/none.safetensors') };
-  expect(() => buildAlgorithm(asked)).toThrow(/checkpoints\/none\.safetensors/);
+  expect(() => buildAlgorithm(asked)).toThrow(refusal('not-found', 'none.safetensors'));
 });

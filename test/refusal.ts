@@ -20,3 +20,14 @@ export function refusal(code: RetortErrorCode | FormatErrorCode, ...mentions: re
   );
   return expect.objectContaining({ code, message: expect.stringMatching(new RegExp(`^${each.join('')}`)) }) as Error;
 }
+
+/**
+ * Code and message of what a promise is refused with, for `toEqual(refusal(...))`: the error itself would keep alive what stands in its
+ * stack, such as tensors of the run that it ended.
+ */
+export function refusedWith(running: Promise<unknown>): Promise<{ code?: string; message: string } | undefined> {
+  return running.then(
+    () => undefined,
+    ({ code, message }: Error & { code?: string }) => ({ ...(code === undefined ? {} : { code }), message }),
+  );
+}

@@ -39,6 +39,7 @@ export function readAddon(file: string): AddonRecord | string;
 export function hashSources(folder?: string): string | undefined;
 export function mismatch(record: AddonRecord, version: string): string | undefined;
 export function findAddon(version: string, env?: NodeJS.ProcessEnv): AddonSearch;
+export function retortCommand(rest?: string): string;
 export function setupCommand(): string;
 export function doctorCommand(): string;
 export function platformProblem(): string | undefined;

@@ -176,16 +176,29 @@ export function findAddon(version, env = process.env) {
   return { chosen: found ? candidates.at(-1) : undefined, candidates };
 }
 
+/**
+ * How the command `retort` is typed where this process runs: it is on no PATH.
+ * @param {string} [rest] sub-command and arguments, such as `train CONFIG`
+ */
+export function retortCommand(rest = '') {
+  const command = isClone
+    ? 'node dist/cli/main.js'
+    : process.versions['pnp']
+      ? 'yarn retort'
+      : here.includes('/.pnpm/')
+        ? 'pnpm exec retort'
+        : 'npx retort';
+  return rest === '' ? command : `${command} ${rest}`;
+}
+
 /** The command that builds the addon, as it is typed where this process runs. */
 export function setupCommand() {
-  if (isClone) return 'npm run build';
-  if (process.versions['pnp']) return 'yarn retort setup';
-  return here.includes('/.pnpm/') ? 'pnpm exec retort setup' : 'npx retort setup';
+  return isClone ? 'npm run build' : retortCommand('setup');
 }
 
 /** The command that shows what is there and what is missing. */
 export function doctorCommand() {
-  return isClone ? 'npm run doctor' : setupCommand().replace('setup', 'doctor');
+  return isClone ? 'npm run doctor' : retortCommand('doctor');
 }
 
 /**

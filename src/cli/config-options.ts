@@ -38,7 +38,7 @@ function foldersOf(packages: readonly string[]): Record<string, string> {
       if (name !== undefined && name !== '' && folder !== undefined && folder !== '' && rest.length === 0) {
         return [name, folder];
       }
-      throw new RetortError(`--pkg ${text}: name=folder was expected`, { help: 'such as --pkg mmcls=../mmcls' });
+      throw new RetortError(`--pkg ${text}: expected name=folder`, { help: 'such as --pkg mmcls=../mmcls' });
     }),
   );
 }

@@ -7,6 +7,7 @@ import { optionComments } from './option-comments.ts';
 import { registries } from '../runner/registries.ts';
 import type { KnownRegistry } from '../runner/registries.ts';
 import { topics } from './topics.ts';
+import { refusal } from '../../test/refusal.ts';
 
 const things = Object.entries<KnownRegistry>(registries).flatMap(([kind, { entries }]) =>
   Object.entries(entries).map(([name, entry]) => ({ kind, name, entry })),
@@ -42,7 +43,7 @@ it('shows types, defaults, comments and arguments', () => {
   expect(head!.options).toContainEqual(expect.objectContaining({ name: 'loss', type: '{ type: <headLoss>, ... }' }));
   expect(head!.example).toEqual({ type: 'LinearClsHead', numClasses: 1, inChannels: 1 });
   expect(thingsNamed('FunctionOutputs').map(({ kind }) => kind)).toEqual(['deliveries', 'recorders']);
-  expect(() => thingsNamed('Kaimin')).toThrow(/neither a kind nor a name/);
+  expect(() => thingsNamed('Kaimin')).toThrow(refusal('unknown-name', 'Kaimin', 'Kaiming'));
 });
 
 it('comments are found for nine options of ten', () => {

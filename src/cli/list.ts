@@ -2,6 +2,7 @@
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
+import { retortCommand } from '../../tools/addon-file.mjs';
 import type { DistillLoss } from '../distill/losses/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { defOf, descriptionOf, unwrapped } from '../registry/index.ts';
@@ -113,8 +114,9 @@ function nothingFound(rows: readonly FullRow[], search: string, kind: string | u
   const texts = rows.map(({ name, summary, topics }) => `${name} ${summary} ${topics}`).join(' ');
   const near = wordsOf(search).map((word) => didYouMean(word, new Set(texts.match(/[\p{L}\d]{3,}/gu))));
   const [hint = ''] = near.filter((text) => text.startsWith('did you mean'));
-  return new RetortError(`nothing among ${kind ?? 'all kinds'} has "${search}"${hint === '' ? '' : `; ${hint}`}`, {
-    help: `retort list${kind === undefined ? '' : ` ${kind}`} lists all of them`,
+  return new RetortError(`nothing in ${kind ?? 'all kinds'} matches "${search}"${hint === '' ? '' : `; ${hint}`}`, {
+    code: 'unknown-name',
+    help: `${retortCommand(kind === undefined ? 'list' : `list ${kind}`)} lists all of them`,
   });
 }
 
@@ -135,7 +137,8 @@ export function thingsNamed(what: string): Thing[] {
   if (found.length > 0) return found;
   const names = known.flatMap(([kind, registry]) => [kind, ...Object.keys(registry.entries)]);
   throw new RetortError(`retort list: "${what}" is neither a kind nor a name; ${didYouMean(what, new Set(names))}`, {
-    help: `kinds are ${known.map(([kind]) => kind).join(', ')}; retort list --search ${what} looks in summaries too`,
+    code: 'unknown-name',
+    help: `kinds are ${known.map(([kind]) => kind).join(', ')}; ${retortCommand(`list --search ${what}`)} looks in summaries too`,
   });
 }
 

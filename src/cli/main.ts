@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `retort`: one file per sub-command, errors in one line with the way out.
+// The command `retort`: one file per sub-command, errors in one line with what to do.
 import { Command } from '@commander-js/extra-typings';
 
 import { config } from './config.ts';

@@ -1,12 +1,12 @@
 // Option values of the command line: numbers, checked, and tables.
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 
-/** A whole number of at least `least`. */
+/** An integer of at least `least`. */
 export function wholeNumber(least: number) {
   return (text: string): number => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`a whole number of at least ${least} was expected.`);
+    throw new InvalidArgumentError(`expected an integer of at least ${least}.`);
   };
 }
 

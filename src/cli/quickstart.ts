@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
+import { retortCommand } from '../../tools/addon-file.mjs';
 import type { Dataset } from '../data/index.ts';
 import { SingleTeacherDistill } from '../distill/algorithms/index.ts';
 import { duration, runFiles, TerminalProgress } from '../engine/index.ts';
@@ -60,7 +61,7 @@ export const quickstart = new Command('quickstart')
         const { algorithm, imageShape } = parts;
         if (stopped) {
           sayForSure(
-            '\nstopped and saved; go on with the same options and --resume:\n  npx retort quickstart --resume    (in a clone: npm start -- --resume)',
+            `\nstopped and saved; go on with the same options and --resume:\n  ${retortCommand('quickstart --resume')}`,
           );
           process.exitCode = interrupt.exitCode;
           return;

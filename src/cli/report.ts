@@ -1,4 +1,4 @@
-// What a person sees of an error: of a mistake of theirs or of the machine the message with the way out, of an error in their own
+// What a person sees of an error: of a mistake of theirs or of the machine the message with what to do, of an error in their own
 // files its place, of a fault of Retort that it is one. The stack is shown with RETORT_DEBUG=1.
 import { relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +31,7 @@ function described(error: unknown): { text: string; code: number } {
   };
 }
 
-/** Something that a person's file imports is not there, or is no JavaScript; Node's message says which, and no call is Retort's. */
+/** Something that a person's file imports is not there, or is not JavaScript; Node's message says which, and no call is Retort's. */
 function isImportError(error: unknown): boolean {
   if (!(error instanceof Error)) return true; // Retort throws none
   const { requireStack } = error as { requireStack?: readonly string[] };

@@ -2,6 +2,7 @@
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
+import { retortCommand } from '../../tools/addon-file.mjs';
 import { duration, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { isFile } from '../files.ts';
@@ -89,7 +90,7 @@ function sourceOf(
   if (typeof resume === 'string' && !isFile(resume)) {
     if (config !== undefined) {
       throw new RetortError(`both a config and the run ${resume} were named`, {
-        help: `retort train --resume ${resume} goes on with its own config`,
+        help: `${retortCommand(`train --resume ${resume}`)} goes on with its own config`,
       });
     }
     if (workDir !== undefined && workDir !== resume) {
@@ -102,7 +103,7 @@ function sourceOf(
   const file = config ?? (typeof resume === 'string' ? resume : undefined);
   if (file !== undefined) return { named: file, isRun: false };
   throw new RetortError('retort train: name a config, or the folder of a run with --resume', {
-    help: 'retort train CONFIG, or retort train --resume runs/NAME',
+    help: `${retortCommand('train CONFIG')}, or ${retortCommand('train --resume runs/NAME')}`,
   });
 }
 
@@ -120,7 +121,7 @@ function joinGroup(timeout: number | undefined): ProcessGroup | undefined {
 
 /** Says how a run ended, and how to go on. */
 function report({ folder, stages, seconds, stopped, trained }: RunResult): void {
-  const again = `retort train --resume ${quoted(folder)}`;
+  const again = retortCommand(`train --resume ${quoted(folder)}`);
   if (stopped) return sayForSure(`\nstopped and saved; go on with\n  ${again}`);
   const last = stages.at(-1)!;
   const student = `the student is ${last.student}`;

@@ -12,6 +12,7 @@ import type { StageOptions, TrainingOptions } from './experiment.ts';
 type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 type Algorithms = TableOf<typeof algorithms, 'algorithm'>;
 
+/** A generator of images: its type and options. */
 export type GeneratorConfig = ConfigsOf<TableOf<typeof generators, 'generator'>>;
 export type {
   DatasetConfig,
@@ -49,6 +50,7 @@ export interface FromStage {
   /** `student` (default), `teacher`, or another name the stage's algorithm evaluates. */
   readonly network?: string;
 }
+/** A network: a classifier, a backbone or another registered module, by type and options. */
 // oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares a network
 export type NetworkConfig = ClassifierConfig | FromStage | Network | UserConfigs<'model'>;
 
@@ -114,6 +116,7 @@ export interface TrainingConfig extends TrainingOptions {
   readonly base?: string | readonly string[];
 }
 
+/** What {@link defineConfig} takes: one training run. */
 export type ExperimentConfig<D = unknown, G = D> = TrainingConfig & { readonly model: AlgorithmConfig<D, G> };
 
 /** Gives a config its type: `export default defineConfig({ ... })`. */

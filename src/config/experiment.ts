@@ -29,10 +29,14 @@ import { ConfigError, showPath } from './tree/index.ts';
 type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 
 // `data set` is how the kind was spelled once.
+/** A data set: its type and options. */
 // oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares one
 export type DatasetConfig = ConfigsOf<TableOf<typeof datasets, 'dataset'>> | UserConfigs<'data set'>;
+/** A transform of images: its type and options. */
 export type TransformConfig = ConfigsOf<TableOf<typeof transforms, 'transform'>>;
+/** An evaluator: its type and options. */
 export type EvaluatorConfig = ConfigsOf<TableOf<typeof evaluators, 'evaluator'>>;
+/** A hook: its type and options. */
 export type HookConfig = ConfigsOf<TableOf<typeof hooks, 'hook'>>;
 
 /** One of them, or several by the part of the algorithm they are for. */
@@ -52,6 +56,7 @@ const loading = {
   /** What other networks see in place of that, by their name (`teacher`, or the name of one of several). */
   views: z.record(z.string(), listOf(transform)).exactOptional(),
 };
+/** A data set and how it is loaded: `trainData`, `valData`, `testData`. */
 export interface LoaderConfig extends OptionsFrom<typeof loading> {}
 
 const measuring = {
@@ -71,6 +76,7 @@ const measured: z.ZodType<MeasuredConfig, MeasuredConfig> = z.strictObject({ ...
 type Lasting<Config> = Config extends { readonly type: 'CosineAnnealingLR' }
   ? Omit<Config, 'tMax'> & { readonly tMax?: number }
   : Config;
+/** A scheduler of the learning rate: its type and options. */
 export type SchedulerConfig = Readonly<Timing> & Lasting<ConfigsOf<TableOf<typeof schedulers, 'scheduler'>>>;
 
 /** What stands beside an optimizer's own options. */
@@ -79,6 +85,7 @@ const parts = {
   paramwise: paramwiseSchema.exactOptional(),
 };
 interface PartsOptions extends OptionsFrom<typeof parts> {}
+/** An optimizer: its type and options. */
 export type OptimizerConfig = ConfigsOf<TableOf<typeof optimizers, 'optimizer'>> & Readonly<PartsOptions>;
 
 const scheduler = typedOf<SchedulerConfig>('scheduler', { beside: timing });
@@ -137,6 +144,7 @@ const staged = z.looseObject({ stages: z.array(z.looseObject(staging)).min(1).ma
 export const experimentSchema: z.ZodType = single;
 /** A whole experiment, or one stage of it with everything filled in. */
 export type CheckedConfig = z.output<typeof single>;
+/** Weights that a stage takes over from an earlier one. */
 export type StageInit = NonNullable<StageOptions['init']>[number];
 
 /** One stage of an experiment; an experiment without stages is one of the name `''`. */
@@ -204,7 +212,9 @@ const fromStage: Entry<unknown> = {
   summary: 'A network of an earlier stage, with its weights.',
   schema: z.strictObject({ stage: z.string(), network: z.string().exactOptional() }),
   build: (_, where) => {
-    throw new RetortError(`${where}: only a stage of a config can have a network of another`);
+    throw new RetortError(`${where}: only a stage of a config can have a network of another`, {
+      code: 'invalid-config',
+    });
   },
 };
 
@@ -227,7 +237,7 @@ function strangeStages(
   }
   return named.flatMap(({ path, stage }) => {
     if (typeof stage !== 'string' || before.includes(stage)) return [];
-    const text = `${path.join('.')}: there is no stage "${stage}" before this one; ${didYouMean(stage, before)}`;
+    const text = `${path.join('.')}: unknown stage "${stage}": it is not before this one; ${didYouMean(stage, before)}`;
     return [{ path, text }];
   });
 }

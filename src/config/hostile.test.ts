@@ -83,19 +83,15 @@ it.each([
   ['a large number', 'epochs: 1e400', /larger than a float can be/],
   ['a key twice', 'epochs: 1\nseed: 2\nepochs: 3', /3:1: the key "epochs" stands here and in line 1/],
   ['a list as key', '[1, 2]: 3', /a key must be a text/],
-  [
-    'an unknown alias',
-    'data: &data {a: 1}\nb: *dta',
-    /2:4: \*dta: there is no anchor &dta before it; did you mean "data"/,
-  ],
-  ['an alias before its anchor', 'b: *data\ndata: &data 1', /there is no anchor &data before it; there are none/],
-  ['a merge of text', 'a: &a text\nb: {<<: *a}', /<<: a mapping or a list of mappings was expected, got a string/],
+  ['an unknown alias', 'data: &data {a: 1}\nb: *dta', /2:4: \*dta: unknown anchor &dta; did you mean "data"/],
+  ['an alias before its anchor', 'b: *data\ndata: &data 1', /unknown anchor &data; there are none/],
+  ['a merge of text', 'a: &a text\nb: {<<: *a}', /<<: expected a mapping or a list of mappings, got a string/],
   ['a merge of a list of numbers', 'b: {<<: [1]}', /got a list with an int/],
   ['a tab', 'model:\n\ttype: x', /2:1: a tab where lines are indented/],
   ['nothing', '', /the file is empty/],
   ['only comments', '# nothing\n\n', /the file is empty/],
-  ['only null', 'null', /a config is an object, got None/],
-  ['a text', 'hello', /a config is an object, got a string/],
+  ['only null', 'null', /expected an object, got None/],
+  ['a text', 'hello', /expected an object, got a string/],
 ])('YAML: %s', async (name, text, message) => {
   expect(await said(write(`${name}.yaml`, text))).toMatch(message);
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
@@ -167,13 +163,13 @@ it('bases that are none', async () => {
   );
   write('common.json', {});
   expect(await said(write('near.json', { base: 'comon.json' }))).toMatch(
-    /there is no such file\n {2}help: did you mean "common\.json"/,
+    /no such file\n {2}help: did you mean "common\.json"/,
   );
-  expect(await said(write('toml.yaml', 'base: [common.json,\n  x.toml]'))).toMatch(/x\.toml": there is no such file/);
+  expect(await said(write('toml.yaml', 'base: [common.json,\n  x.toml]'))).toMatch(/x\.toml": no such file/);
   write('x.toml', '');
-  expect(await said(join(folder, 'toml.yaml'))).toMatch(/2:3: base "x\.toml": a config is a \.ts, .*got "\.toml"/);
-  expect(await said(write('folder.yaml', 'base: .'))).toMatch(/base "\.": \S+ is no file/);
-  expect(await said(write('nul.json', { base: 'a\0.json' }))).toMatch(/there is no such file/);
+  expect(await said(join(folder, 'toml.yaml'))).toMatch(/2:3: base "x\.toml": expected a \.ts, .*got "\.toml"/);
+  expect(await said(write('folder.yaml', 'base: .'))).toMatch(/base "\.": \S+ is not a file/);
+  expect(await said(write('nul.json', { base: 'a\0.json' }))).toMatch(/no such file/);
   expect(await said(write('very.json', { base: `${times(5000, 'x')}.json` }))).toMatch(/^[^]{1,1500}$/);
   expect(await said(write('number.yaml', 'base:\n  - 3'))).toMatch(/2:5: base must be a path or a list of paths/);
   symlinkSync('loop.json', join(folder, 'loop.json'));
@@ -192,7 +188,7 @@ it('files that are no UTF-8 text', async () => {
     expect(await said(join(folder, name))).toMatch(/the file has 8589934592 bytes; at most \d+/);
   }
   symlinkSync('/dev/zero', join(folder, 'zero.yaml'));
-  expect(await said(join(folder, 'zero.yaml'))).toMatch(/is no file/);
+  expect(await said(join(folder, 'zero.yaml'))).toMatch(/is not a file/);
 });
 
 /** A config that has a bit of everything, as JSON and as YAML. */

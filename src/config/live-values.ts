@@ -44,7 +44,8 @@ function nameOf(value: object | ((...args: never[]) => unknown)): string {
 function walk(value: unknown, leaf: (value: unknown) => unknown, above: readonly unknown[] = []): unknown {
   if (!isContainer(value)) return leaf(value);
   if (above.includes(value)) return value; // the tree's own check says so, with its place
-  if (above.length >= maxDepth) throw new RetortError(`the config is nested more than ${maxDepth} deep`);
+  if (above.length >= maxDepth)
+    throw new RetortError(`the config is nested more than ${maxDepth} deep`, { code: 'invalid-config' });
   const inside = [...above, value];
   if (Array.isArray(value)) return value.map((item) => walk(item, leaf, inside));
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, leaf, inside)]));

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { loadConfig, withOptionPaths } from './index.ts';
 import { LiveValues, shownLive } from './live-values.ts';
+import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -117,39 +118,39 @@ it('drops what is below with _delete_, in bases and in stages', async () => {
 it('refuses circles, missing bases, two bases that set the same key, and files that are none', async () => {
   write('a.json', { base: 'b.json' });
   const circle = write('b.json', { base: 'a.json' });
-  await expect(loadConfig(circle)).rejects.toThrow(
-    /a\.json:1:9: base "b\.json": a config cannot be its own base: \S+b\.json -> \S+a\.json -> \S+b\.json/,
-  );
+  await expect(loadConfig(circle)).rejects.toThrow(refusal('invalid-config', 'a.json:1:9', 'b.json'));
   await expect(loadConfig(write('lost.json', { base: 'nowhere.json' }))).rejects.toThrow(
-    /base "nowhere.json": there is no such file/,
+    refusal('not-found', 'nowhere.json'),
   );
   write('one.json', whole);
   write('two.json', { epochs: 4 });
   await expect(loadConfig(write('both.json', { base: ['one.json', 'two.json'] }))).rejects.toThrow(
-    /two bases set "epochs"/,
+    refusal('invalid-config', 'epochs'),
   );
-  await expect(loadConfig(write('base.json', { base: 3 }))).rejects.toThrow(/base must be a path or a list of paths/);
-  await expect(loadConfig(write('text.toml', ''))).rejects.toThrow(/a config is a .ts, .js, .json, .yaml or .py file/);
-  await expect(loadConfig(write('list.json', []))).rejects.toThrow(/a config is an object, got a list/);
-  await expect(loadConfig(write('torn.json', '{"a":'))).rejects.toThrow(
-    /torn\.json:1:6: the file ends where a value should be/,
+  await expect(loadConfig(write('base.json', { base: 3 }))).rejects.toThrow(
+    refusal('invalid-config', 'base.json:1:9', 'base'),
   );
-  await expect(loadConfig(write('torn.yaml', 'a: [1'))).rejects.toThrow(/torn.yaml/);
-  await expect(loadConfig(write('py.py', 'a = 1'))).rejects.toThrow(
-    /reads Python configs with a reader only\n {2}help: use load of retort-kd\/runner/,
+  await expect(loadConfig(write('text.toml', ''))).rejects.toThrow(
+    refusal('unsupported', 'text.toml', '.ts, .js, .json, .yaml', '.toml'),
   );
+  await expect(loadConfig(write('list.json', []))).rejects.toThrow(refusal('invalid-config', 'list.json', 'a list'));
+  await expect(loadConfig(write('torn.json', '{"a":'))).rejects.toThrow(refusal('invalid-config', 'torn.json:1:6'));
+  await expect(loadConfig(write('torn.yaml', 'a: [1'))).rejects.toThrow(refusal('invalid-config', 'torn.yaml'));
+  await expect(loadConfig(write('py.py', 'a = 1'))).rejects.toThrow(refusal('invalid-argument', 'Python'));
 });
 
 it('cannot be made to pollute prototypes, nor to hold more than it should', async () => {
   await expect(loadConfig(write('proto.json', '{"__proto__": {"polluted": 1}}'))).rejects.toThrow(
-    /"__proto__" is not allowed/,
+    refusal('invalid-config', '__proto__'),
   );
   expect(({} as { polluted?: number }).polluted).toBeUndefined();
   const aliases = Array.from({ length: 30 }, (_, i) => `x${i + 1}: &x${i + 1} [${`*x${i},`.repeat(10)}]`);
   const laughs = `x0: &x0 [lol]\n${aliases.join('\n')}`;
-  await expect(loadConfig(write('laughs.yaml', laughs))).rejects.toThrow(/alias|values/);
+  await expect(loadConfig(write('laughs.yaml', laughs))).rejects.toThrow(
+    refusal('invalid-config', 'laughs.yaml', '100,000'),
+  );
   await expect(loadConfig(write('deep.json', `${'['.repeat(5000)}${']'.repeat(5000)}`))).rejects.toThrow(
-    /nested more than 100 deep/,
+    refusal('invalid-config', '100 deep'),
   );
 });
 
@@ -158,7 +159,7 @@ it('lists all that is wrong at once', async () => {
   const message = await loadConfig(write('wrong.json', wrong)).then(String, String);
   expect(message).toMatch(/epochs: .*got "2"/);
   expect(message).toMatch(/trainData.batchSize: .*got 0/);
-  expect(message).toMatch(/unknown option "optimiser"; did you mean "optimizer"/);
+  expect(message).toMatch(/"optimiser".*did you mean "optimizer"/);
 });
 
 it('takes live values out of a config and puts the very same back', () => {

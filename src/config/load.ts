@@ -30,6 +30,7 @@ import {
 import type { ConfigMistake, DictNode, TreeNode } from './tree/index.ts';
 import { loadUserEntries, withEntries } from './user-entries.ts';
 
+/** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {
   /** Values in place of the file's, each `key.key=value`; paths in them begin in the current folder. */
   cfgOptions?: readonly string[] | undefined;
@@ -50,6 +51,7 @@ export interface LoadConfigOptions {
   look?: Look | undefined;
 }
 
+/** A config that was read and checked. */
 export interface LoadedConfig {
   /** The file's path; `''` for an object. */
   path: string;

@@ -3,7 +3,7 @@
 import { checkKey, dictNode, errorAt, maxDepth, maxNodes, tooDeep, tooLarge } from './tree/index.ts';
 import type { Origin, TreeNode } from './tree/index.ts';
 
-/** @param file what errors and origins call it. @throws {RetortError} with line and column, for what is no JSON. */
+/** @param file what errors and origins call it. @throws {RetortError} with line and column, for what is not JSON. */
 export function readJson(text: string, file: string): TreeNode {
   return new Reader(text, file).read();
 }
@@ -124,7 +124,7 @@ class Reader {
     return numberNode(text, origin);
   }
 
-  /** The next character that is no white space; `''` at the end. */
+  /** The next character that is not white space; `''` at the end. */
   #next(): string {
     space.lastIndex = this.#at;
     space.test(this.#text);

@@ -7,11 +7,11 @@ import { readBytes, statOf } from '../files.ts';
 /**
  * The text without a byte order mark.
  * @param name what errors call the file
- * @throws {RetortError} for what is no regular file, is larger than `maxBytes`, cannot be read, or is no UTF-8.
+ * @throws {RetortError} for what is not a regular file, is larger than `maxBytes`, cannot be read, or is not UTF-8.
  */
 export function readConfigText(path: string, name: string, maxBytes: number): string {
   const stats = statOf(path); // before it is opened: opening a pipe would wait for a writer
-  if (stats?.isFile() !== true) throw new RetortError(`${name}: this is no regular file`);
+  if (stats?.isFile() !== true) throw new RetortError(`${name}: this is not a regular file`, { code: 'invalid-file' });
   if (stats.size > maxBytes) throw tooLong(name, stats.size, maxBytes);
   const bytes = readBytes(path);
   if (bytes.length > maxBytes) throw tooLong(name, bytes.length, maxBytes); // some files have no size until they are read
@@ -19,16 +19,14 @@ export function readConfigText(path: string, name: string, maxBytes: number): st
   if (encoding !== undefined) {
     throw new RetortError(
       `${name}: the file is not UTF-8 text${encoding === '' ? '' : `, it looks like ${encoding}`}`,
-      {
-        help: 'save it as UTF-8',
-      },
+      { code: 'invalid-file', help: 'save it as UTF-8' },
     );
   }
   return bytes.toString('utf8').replace(/^\ufeff/, '');
 }
 
 function tooLong(name: string, size: number, maxBytes: number): RetortError {
-  return new RetortError(`${name}: the file has ${size} bytes; at most ${maxBytes}`);
+  return new RetortError(`${name}: the file has ${size} bytes; at most ${maxBytes}`, { code: 'invalid-file' });
 }
 
 /** What the bytes are instead of UTF-8: the name of an encoding, or `''` where nothing tells; undefined for UTF-8. */

@@ -100,7 +100,9 @@ class TreeReader {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
     if (this.#known.size + above.length >= fileLimits.files) {
-      throw new RetortError(`${shown(path)}: more than ${fileLimits.files} files in one config`);
+      throw new RetortError(`${shown(path)}: more than ${fileLimits.files} files in one config`, {
+        code: 'invalid-config',
+      });
     }
     const folder = dirname(path);
     const dataFolder = extname(path) === '.py' ? '.' : folder;
@@ -141,14 +143,18 @@ class TreeReader {
     const where = origin.line === 0 ? `${shown(from)}: base "${name}"` : `${showOrigin(origin)}: base "${name}"`;
     requireFile(file, where);
     if (!scripts.has(kind) && !dataFiles.has(kind)) {
-      throw new RetortError(`${where}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`);
+      throw new RetortError(`${where}: expected a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
+        code: 'unsupported',
+      });
     }
     if (above.includes(file)) {
       const circle = [...above.slice(above.indexOf(file)), file].map(shown).join(' -> ');
-      throw new RetortError(`${where}: a config cannot be its own base: ${circle}`);
+      throw new RetortError(`${where}: a config cannot be its own base: ${circle}`, { code: 'invalid-config' });
     }
     if (above.length >= fileLimits.depth) {
-      throw new RetortError(`${where}: more than ${fileLimits.depth} bases within each other`);
+      throw new RetortError(`${where}: more than ${fileLimits.depth} bases within each other`, {
+        code: 'invalid-config',
+      });
     }
     if (isDataFile(from) && scripts.has(kind) && !isAllowed(file, this.#options.allowScripts)) {
       throw refuseScript(`${where} is a script, and to read it is to run it`);
@@ -167,7 +173,9 @@ class TreeReader {
     }
     if (!dataFiles.has(kind)) {
       if (!scripts.has(kind)) {
-        throw new RetortError(`${name}: a config is a .ts, .js, .json, .yaml or .py file, got "${kind}"`);
+        throw new RetortError(`${name}: expected a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
+          code: 'unsupported',
+        });
       }
       const value = await runScript(path, { name, example: 'export default defineConfig({ ... })' });
       return asDict(treeOf(this.#options.live.takeOut(value), { file: name, line: 0, column: 0 }), name);
@@ -197,7 +205,7 @@ function namesOf(base: TreeNode): BaseName[] {
 
 function asDict(tree: TreeNode, name: string): DictNode {
   if (tree.kind === 'dict') return tree;
-  throw new RetortError(`${name}: a config is an object, got ${kindName(tree.kind)}`);
+  throw new RetortError(`${name}: expected an object, got ${kindName(tree.kind)}`, { code: 'invalid-config' });
 }
 
 /** Longer paths are none. */
@@ -210,9 +218,9 @@ export function requireFile(path: string, what: string): void {
   if (found === undefined) {
     const near = nearest(basename(path), siblingsOf(path)).map((name) => `"${name}"`);
     const help = near.length === 0 ? `looked for ${path}` : `did you mean ${near.join(' or ')}? (looked for ${path})`;
-    throw new RetortError(`${what}: there is no such file`, { help });
+    throw new RetortError(`${what}: no such file`, { code: 'not-found', help });
   }
-  if (!found.isFile()) throw new RetortError(`${what}: ${path} is no file`);
+  if (!found.isFile()) throw new RetortError(`${what}: ${path} is not a file`, { code: 'not-found' });
 }
 
 interface PathsFrom {

@@ -180,7 +180,7 @@ class Converter {
     for (const source of sources) {
       if (source.kind !== 'dict') {
         const what = node.kind === 'list' ? `a list with ${kindName(source.kind)}` : kindName(source.kind);
-        throw errorAt(origin, `<<: a mapping or a list of mappings was expected, got ${what}`, 'write <<: *anchor');
+        throw errorAt(origin, `<<: expected a mapping or a list of mappings, got ${what}`, 'write <<: *anchor');
       }
       this.#budget.spend(source.value.size * copyCost, origin);
       for (const [name, value] of source.value) below.set(name, value);
@@ -202,7 +202,7 @@ class Converter {
     if (this.#open.has(name)) throw errorAt(origin, `*${name} stands within &${name}: it would hold itself`);
     const found = this.#anchors.get(name);
     if (found !== undefined) return found;
-    throw errorAt(origin, `*${name}: there is no anchor &${name} before it; ${didYouMean(name, this.#anchors.keys())}`);
+    throw errorAt(origin, `*${name}: unknown anchor &${name}; ${didYouMean(name, this.#anchors.keys())}`);
   }
 
   #originOf(node: Node | null): Origin {

@@ -17,13 +17,17 @@ import { importTapped } from '../intercept/index.ts';
 export async function runScript(path: string, { name, example }: { name: string; example: string }): Promise<unknown> {
   const help = `write \`${example}\``;
   const { default: value } = (await settled(path, name)) as { default?: unknown };
-  if (value === undefined) throw new RetortError(`${name} has no default export`, { help });
+  if (value === undefined) throw new RetortError(`${name} has no default export`, { code: 'invalid-config', help });
   if (typeof value === 'function') {
     const called = /^class\b/.test(String(value)) ? 'a class' : 'a function';
-    throw new RetortError(`${name}: the default export is ${called}, an object was expected`, { help });
+    throw new RetortError(`${name}: expected an object as default export, got ${called}`, {
+      code: 'invalid-config',
+      help,
+    });
   }
   if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
-    throw new RetortError(`${name}: the default export is a promise, an object was expected`, {
+    throw new RetortError(`${name}: expected an object as default export, got a promise`, {
+      code: 'invalid-config',
       help: 'write `export default await ...`',
     });
   }
@@ -36,7 +40,7 @@ async function settled(path: string, name: string): Promise<Record<string, unkno
   const never = new Promise<never>((_, reject) => {
     stuck = () => {
       const message = `${name} never finishes: it waits for something that nothing will bring about`;
-      reject(new RetortError(message, { help: 'look for an `await` at its top level' }));
+      reject(new RetortError(message, { code: 'script-failed', help: 'look for an `await` at its top level' }));
     };
     process.once('beforeExit', stuck);
   });
@@ -57,7 +61,10 @@ function isFrom(error: RetortError, path: string): boolean {
 /** What went wrong in a script, in its own terms. */
 function failed(error: unknown, path: string, name: string): RetortError {
   if (!(error instanceof Error)) {
-    return new RetortError(`${name} threw ${short(String(error))}`, { help: 'throw an Error, which says where' });
+    return new RetortError(`${name} threw ${short(String(error))}`, {
+      code: 'script-failed',
+      help: 'throw an Error, which says where',
+    });
   }
   const stack = error.stack ?? '';
   const { code } = error as { code?: unknown };
@@ -69,7 +76,11 @@ function failed(error: unknown, path: string, name: string): RetortError {
   const help = error instanceof RetortError ? error.help : undefined;
   const message = error instanceof RetortError ? firstLines(error) : `${error.name}: ${error.message}`;
   const through = samePlace(place, path) ? '' : ` (imported by ${name})`;
-  return new RetortError(`${place}: ${message}${through}`, { cause: error, ...(help === undefined ? {} : { help }) });
+  return new RetortError(`${place}: ${message}${through}`, {
+    code: 'script-failed',
+    cause: error,
+    ...(help === undefined ? {} : { help }),
+  });
 }
 
 /** The message of an error of ours without its line of help, which is added again. */
@@ -85,6 +96,7 @@ function missingImport(error: Error, code: unknown): RetortError | undefined {
     if (source === undefined) return undefined;
     const at = syntaxPlace(error.stack ?? '');
     return new RetortError(`${at === undefined ? '' : `${at}: `}"${source}" has no export "${wanted}"`, {
+      code: 'script-failed',
       cause: error,
     });
   }
@@ -97,13 +109,14 @@ function missingImport(error: Error, code: unknown): RetortError | undefined {
   const where = importer === undefined ? '' : `${shown(importer)}${line === undefined ? '' : `:${line}`}: `;
   const what = target === undefined ? `package "${wanted}"` : `file ${shown(target)}`;
   return new RetortError(`${where}there is no ${what} to import`, {
+    code: 'script-failed',
     cause: error,
     help: target === undefined ? `install it: npm install ${wanted}` : nearFiles(target),
   });
 }
 
 function nearFiles(target: string): string {
-  if (!exists(dirname(target))) return `there is no folder ${shown(dirname(target))}`;
+  if (!exists(dirname(target))) return `no such folder: ${shown(dirname(target))}`;
   return didYouMean(basename(target), siblingsOf(target));
 }
 
@@ -130,14 +143,19 @@ function syntaxError(error: Error, stack: string, path: string): RetortError | u
   // esbuild: "Transform failed with 1 error:\n/folder/config.ts:3:4: ERROR: Expected ..."
   const [, file, line, column, text] = /^(.+?):(\d+):(\d+): ERROR: (.*)$/m.exec(error.message) ?? [];
   if (file !== undefined) {
-    return new RetortError(`${shown(pathOf(file) ?? file)}:${line}:${Number(column) + 1}: ${text}`, { cause: error });
+    return new RetortError(`${shown(pathOf(file) ?? file)}:${line}:${Number(column) + 1}: ${text}`, {
+      code: 'script-failed',
+      cause: error,
+    });
   }
   if (!(error instanceof SyntaxError)) return undefined;
   const place = syntaxPlace(stack) ?? brokenBelow(path);
-  return place === undefined ? undefined : new RetortError(`${place}: ${error.message}`, { cause: error });
+  return place === undefined
+    ? undefined
+    : new RetortError(`${place}: ${error.message}`, { code: 'script-failed', cause: error });
 }
 
-/** Where the first text that is no JavaScript is, among a file and what it imports: Node does not always say. */
+/** Where the first text that is not JavaScript is, among a file and what it imports: Node does not always say. */
 function brokenBelow(path: string, seen = new Set<string>()): string | undefined {
   if (seen.has(path) || seen.size > 200) return undefined;
   seen.add(path);

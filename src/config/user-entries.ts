@@ -35,18 +35,26 @@ async function entriesIn(file: string, kinds: readonly string[]): Promise<Record
   const example = 'export default { loss: { MyLoss: entry(schema, build, { summary }) } }';
   const added = await runScript(file, { name, example });
   if (!isPlain(added)) {
-    throw new RetortError(`${name}: the default export is no table of entries`, { help: `write \`${example}\`` });
+    throw new RetortError(`${name}: expected a table of entries as default export`, {
+      code: 'invalid-config',
+      help: `write \`${example}\``,
+    });
   }
   const entries = Object.entries(added).map(([spelled, table]) => {
     const kind = Object.hasOwn(oldKinds, spelled) ? oldKinds[spelled]! : spelled;
     if (kinds.length > 0 && !kinds.includes(kind)) {
-      throw new RetortError(`${name} adds entries of "${spelled}", which is no kind; ${didYouMean(spelled, kinds)}`, {
-        help: `kinds are ${kinds.join(', ')}`,
-      });
+      throw new RetortError(
+        `${name} adds entries of "${spelled}", which is not a kind; ${didYouMean(spelled, kinds)}`,
+        {
+          code: 'unknown-name',
+          help: `kinds are ${kinds.join(', ')}`,
+        },
+      );
     }
     const strange = isPlain(table) ? Object.entries(table).find(([, one]) => !isEntry(one))?.[0] : '';
     if (strange !== undefined) {
-      throw new RetortError(`${name}: ${kind}${strange === '' ? '' : `.${strange}`} is no entry`, {
+      throw new RetortError(`${name}: ${kind}${strange === '' ? '' : `.${strange}`} is not an entry`, {
+        code: 'invalid-config',
         help: `write \`${example}\``,
       });
     }

@@ -29,8 +29,8 @@ it('names files that are empty, gone or something else by their first bytes, and
   rmSync(gone);
   const before = [
     /a\/2\.png: the file is empty$/,
-    /a\/3\.jpg: it is no JPEG, /,
-    /heic\.png: it is no .* \(it is HEIC\)/,
+    /a\/3\.jpg: expected JPEG, /,
+    /heic\.png: expected .* \(it is HEIC\)/,
   ];
   const begins = await checkFiles(dataset);
   expect(begins.checked).toBe(7);
@@ -39,7 +39,7 @@ it('names files that are empty, gone or something else by their first bytes, and
   );
   const whole = await checkFiles(dataset, { decode: true, concurrency: 2 });
   expect(whole.mistakes).toEqual(
-    [...before, /b\/3\.png: it is damaged or cut off/, /b\/4\.png/].map((one) => expect.stringMatching(one)),
+    [...before, /b\/3\.png: it is damaged or truncated/, /b\/4\.png/].map((one) => expect.stringMatching(one)),
   );
   // Evenly over the set: of 7 samples the first and the fourth.
   expect(await checkFiles(dataset, { limit: 2 })).toEqual({ checked: 2, mistakes: [] });
@@ -71,7 +71,7 @@ it('compares what networks are given with the training data', async () => {
     'valData has images of 1 channels, trainData of 3',
   ]);
   expect(await checkImages(loader(gray, 3), training, 'testData')).toEqual([
-    expect.stringMatching(/^testData: Normalize: mean and std have 3 channels, the images 1/),
+    expect.stringMatching(/^testData: Normalize: expected images of 3 channels, as mean and std have, got 1/),
   ]);
   const cut = new DataLoader(files, { batchSize: 1, transforms: [new CenterCrop({ size: 600 })] });
   expect(await cut.imageKind()).toEqual({ dtype: 'uint8', channels: 3 });

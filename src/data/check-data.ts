@@ -7,6 +7,7 @@ import { beginningBytes, kindOf } from './decode-image.ts';
 import { showLeftOut } from './datasets/image-list.ts';
 import type { DataLoader } from './loader.ts';
 
+/** Options of {@link checkFiles}. */
 export interface CheckFilesOptions {
   /** Decode whole images, which finds damage anywhere. Default false: look at how files begin. */
   decode?: boolean;
@@ -16,6 +17,7 @@ export interface CheckFilesOptions {
   concurrency?: number;
 }
 
+/** What {@link checkFiles} found. */
 export interface CheckedFiles {
   /** How many files were looked at. */
   checked: number;
@@ -57,7 +59,7 @@ export function leftOutNote(dataset: Dataset, name: string): string[] {
 
 /**
  * What is wrong with the images of a loader beside those of the training data: another number of channels, or bytes where networks
- * are trained on normalized numbers. One message each, with the way out.
+ * are trained on normalized numbers. One message each, with what to do.
  */
 export async function checkImages(loader: DataLoader, training: DataLoader, name: string): Promise<string[]> {
   const trained = await training.imageKind();

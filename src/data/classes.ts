@@ -13,6 +13,7 @@ export function numberedClasses(count: number): string[] {
 /** Whether the names say no more than the numbers. */
 const onlyNumbers = (names: readonly string[]): boolean => names.every((name, i) => name === `class ${i}`);
 
+/** Options of {@link alignClasses}. */
 export interface AlignOptions {
   /** What the data set is called in errors and notes, such as `valData`. */
   name: string;
@@ -25,6 +26,7 @@ export interface AlignOptions {
   labels?: 'byName' | 'byNumber' | undefined;
 }
 
+/** What {@link alignClasses} returns. */
 export interface AlignedDataset {
   /** With the classes of the reference, in its order. */
   dataset: Dataset;
@@ -45,7 +47,8 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
   const unnamed = onlyNumbers(own) ? name : onlyNumbers(wanted) ? other : undefined;
   if (labels === 'byNumber' || unnamed !== undefined) {
     if (own.length > wanted.length) {
-      throw new RetortError(`${counts}: its labels from ${wanted.length} on mean nothing to the networks`, {
+      throw new RetortError(`${counts}: its labels from ${wanted.length} on belong to no class of ${other}`, {
+        code: 'mismatch',
         help: `leave these classes out of ${name}, or put them into ${other}`,
       });
     }
@@ -62,8 +65,9 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
   const unknown = own.filter((one) => !numberOf.has(comparable(one)));
   if (unknown.length > 0) throw unknownClasses(unknown, wanted, { name, other, counts });
   if (numberOf.size < wanted.length || new Set(own.map(comparable)).size < own.length) {
-    throw new RetortError(`${counts}, and a name among them stands for two`, {
-      help: 'give each class a name of its own',
+    throw new RetortError(`${counts}, and a name stands for two classes`, {
+      code: 'mismatch',
+      help: 'give each class a different name',
     });
   }
   const numbers = own.map((one) => numberOf.get(comparable(one))!);
@@ -77,6 +81,31 @@ export function alignClasses(dataset: Dataset, reference: Dataset, options: Alig
     dataset: withClasses(dataset, wanted, numbers),
     notes: [`${what}; its labels go by the names of the classes`],
   };
+}
+
+/**
+ * Labels of two data sets must mean the same classes to be learned from the one and measured on the other. Sets without classes are
+ * not compared, and where one knows only the numbers of its classes, only their counts are.
+ * @internal
+ * @throws {RetortError} `mismatch` for other classes, or the same ones in another order.
+ */
+export function requireSameClasses(val: Pick<Dataset, 'classes'>, train: Pick<Dataset, 'classes'>): void {
+  const [own, wanted] = [val.classes, train.classes];
+  if (own.length === 0 || wanted.length === 0) return;
+  const byNumber = onlyNumbers(own) || onlyNumbers(wanted);
+  if (own.length === wanted.length && (byNumber || own.every((name, i) => name === wanted[i]))) return;
+  const at = own.findIndex((name, i) => name !== wanted[i]);
+  const first =
+    own.length === wanted.length
+      ? `class ${at} is ${JSON.stringify(own[at])} in valLoader and ${JSON.stringify(wanted[at])} in trainLoader`
+      : `${quoted(own)} and ${quoted(wanted)}`;
+  throw new RetortError(
+    `Trainer: valLoader: expected the ${counted(wanted.length)} of trainLoader, got ${counted(own.length)}: ${first}`,
+    {
+      code: 'mismatch',
+      help: "give the loader the data set that alignClasses(valData, trainData, { name: 'valData' }) of retort-kd/data makes: its labels go by the names of the classes",
+    },
+  );
 }
 
 /** File systems differ in how they store letters with accents. */
@@ -99,6 +128,7 @@ function unknownClasses(
   return new RetortError(
     `${counts}: ${quoted(unknown)} ${unknown.length === 1 ? 'is' : 'are'} not in ${other}; ${meant}`,
     {
+      code: 'mismatch',
       help:
         `give both the same class folders, or name those to take in the option classes of the data set of ${name}; ` +
         `where class i is the same in both under another name, write ${name}.labels: 'byNumber'`,

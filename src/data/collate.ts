@@ -31,6 +31,7 @@ const padded = {
   divisor: z.int().positive().default(1),
 };
 const padSchema = z.strictObject(padded);
+/** Options of {@link padSamples}. */
 export interface PadSamplesOptions extends OptionsFrom<typeof padded> {}
 
 /**
@@ -77,7 +78,7 @@ type Join = (list: readonly Tensor[], name: string, samples: readonly Sample[]) 
 /** Inputs entry by entry, targets name by name. */
 function collated(samples: readonly Sample[], join: { inputs: Join; targets: Join }): ReturnType<Collate> {
   const [first] = samples;
-  if (first === undefined) throw new RetortError('collate: at least one sample was expected');
+  if (first === undefined) throw new RetortError('collate: expected at least one sample');
   const inputs = mapInputs(first.inputs, (_, name) =>
     join.inputs(
       samples.map((sample) => entryOf(sample.inputs, name)),
@@ -91,7 +92,8 @@ function collated(samples: readonly Sample[], join: { inputs: Join; targets: Joi
     const values = samples.map(({ targets: own = {} }) => own[name]);
     if (values.every((value) => Array.isArray(value))) targets[name] = values.flat() as Tensor[];
     else if (values.every((value) => value instanceof Tensor)) targets[name] = join.targets(values, name, samples);
-    else throw new RetortError(`collate: targets.${name}: a tensor of each sample was expected, or a list of each`);
+    else
+      throw new RetortError(`collate: targets.${name}: expected a tensor per sample, or a list of tensors per sample`);
   }
   return names.size === 0 ? { inputs } : { inputs, targets };
 }
@@ -101,6 +103,7 @@ function entryOf(inputs: Inputs, name: string | undefined): Tensor {
   if (found !== undefined) return found;
   throw new RetortError(
     `collate: samples differ in what they have: one has ${name === undefined ? 'one tensor' : `"${name}"`}, another has not`,
+    { code: 'mismatch' },
   );
 }
 
@@ -135,7 +138,7 @@ function paddedTogether(
   if (other !== undefined) {
     const shown = (one: Tensor): string => `(${one.shape.join(', ')})`;
     throw new RetortError(
-      `padSamples: "${name}": samples of one rank${fixed === 0 ? '' : ' and number of channels'} were expected, got ${shown(first)} and ${shown(other)}`,
+      `padSamples: "${name}": expected samples of one rank${fixed === 0 ? '' : ' and number of channels'}, got ${shown(first)} and ${shown(other)}`,
     );
   }
   const sizes = first.shape.map((_, d) => {

@@ -11,6 +11,7 @@ import { FormatError, parseBmp, parsePnm } from '../formats/index.ts';
 import { hostOrder } from '../formats/numeric-array.ts';
 import type { Pixels } from './dataset.ts';
 
+/** How images in files are decoded. */
 export interface DecodeOptions {
   /** 3 for RGB (default), 1 for gray. */
   channels?: 1 | 3;
@@ -52,18 +53,19 @@ export function kindOf(file: string, bytes: Uint8Array): Kind {
   const start = Buffer.from(bytes.subarray(0, beginningBytes)).toString('hex');
   const kind = beginnings.find(([, beginning]) => beginning.test(start))?.[0];
   if (kind !== undefined) return kind;
-  if (bytes.length === 0) throw new RetortError(`cannot decode ${file}: the file is empty`, { help: copyAgain });
+  if (bytes.length === 0)
+    throw new RetortError(`cannot decode ${file}: the file is empty`, { code: 'invalid-file', help: copyAgain });
   const other = foreign.find(([, beginning]) => beginning.test(start))?.[0];
-  const known = `it is no ${beginnings.map(([name]) => name).join(', ')}`;
+  const known = `expected ${beginnings.map(([name]) => name).join(', ')}`;
   throw new RetortError(
     `cannot decode ${file}: ${known} (it ${other === undefined ? `begins with "${start}"` : `is ${other}`})`,
-    { help: 'convert it, for example to PNG, or leave it out of the data set' },
+    { code: 'invalid-file', help: 'convert it, for example to PNG, or leave it out of the data set' },
   );
 }
 
 const copyAgain = 'copy or download the file again, or leave it out of the data set';
 
-/** @throws {RetortError} that names the file, for one that cannot be read, is no image, is cut off or is too large. */
+/** @throws {RetortError} that names the file, for one that cannot be read, is not an image, is truncated or too large. */
 export async function decodeImage(file: string, options: DecodeOptions = {}): Promise<Pixels> {
   const { channels = 3, maxPixels = 1e8, orient = true } = options;
   const bytes = await readBytesAsync(file);
@@ -121,7 +123,7 @@ function toRgb(gray: Uint8Array): Uint8Array {
   return rgb;
 }
 
-/** As Pillow: `(1 - K) - C (1 - K)`, in whole numbers. */
+/** As Pillow: `(1 - K) - C (1 - K)`, in integers. */
 function cmykToRgb(cmyk: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((cmyk.length / 4) * 3);
   for (let i = 0; 4 * i < cmyk.length; i++) {
@@ -170,12 +172,14 @@ function damaged(file: string, maxPixels: number, cause: unknown): RetortError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   if (/pixel limit/.test(reason) || (cause instanceof FormatError && cause.code === 'too-large')) {
     return new RetortError(`cannot decode ${file}: it has more than ${maxPixels} pixels`, {
+      code: 'invalid-file',
       help: 'raise `maxPixels` if you trust the file, or make the image smaller',
       cause,
     });
   }
   if (cause instanceof RetortError && !(cause instanceof FormatError)) return cause;
-  return new RetortError(`cannot decode ${file}: it is damaged or cut off (${reason.split('\n')[0]})`, {
+  return new RetortError(`cannot decode ${file}: it is damaged or truncated (${reason.split('\n')[0]})`, {
+    code: 'invalid-file',
     help: copyAgain,
     cause,
   });
@@ -188,6 +192,7 @@ function loadSharp(): Promise<typeof sharp> {
     (module) => module.default,
     (cause: unknown) => {
       throw new RetortError('images are decoded with the package sharp, which cannot be loaded here', {
+        code: 'not-found',
         help: 'npm install sharp',
         cause,
       });

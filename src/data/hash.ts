@@ -1,6 +1,6 @@
-// Random numbers as a function of whole numbers: no state to save, the same on every machine.
+// Random numbers as a function of integers: no state to save, the same on every machine.
 
-/** A 32-bit hash of several whole numbers (the finaliser of MurmurHash3 over each in turn), as a signed integer. */
+/** A 32-bit hash of several integers (the finaliser of MurmurHash3 over each in turn), as a signed integer. */
 export function hash(...values: readonly number[]): number {
   let h = 0;
   for (const value of values) h = mix(h ^ (value | 0));

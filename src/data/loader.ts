@@ -19,6 +19,7 @@ import { applyAll, place } from './transform-list.ts';
 import type { Placed } from './transform-list.ts';
 import type { Transform, TransformedBatch } from './transforms/index.ts';
 
+/** Options of {@link DataLoader}. */
 export interface DataLoaderOptions<I extends Inputs = Inputs> {
   batchSize: number;
   /** Default: first to last. */
@@ -26,7 +27,7 @@ export interface DataLoaderOptions<I extends Inputs = Inputs> {
   /** Applied to each batch in order. Default none. */
   transforms?: readonly Transform[];
   /**
-   * Transforms for networks that see the images otherwise (another normalisation, a further augmentation), by the network's name,
+   * Transforms for networks that see the images otherwise (another normalization, a further augmentation), by the network's name,
    * applied in place of `ownTransforms` after `transforms`. Default: none, all see the same.
    */
   views?: Readonly<Record<string, readonly Transform[]>>;
@@ -88,13 +89,13 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     const counts = { batchSize: [batchSize, 1], prefetch: [prefetch, 0], decodeConcurrency: [decodeConcurrency, 1] };
     for (const [name, [count, least]] of Object.entries(counts) as [string, [number, number]][]) {
       if (Number.isInteger(count) && count >= least) continue;
-      throw new RetortError(`DataLoader: ${name} must be a whole number of at least ${least}, got ${count}`);
+      throw new RetortError(`DataLoader: ${name}: expected an integer of at least ${least}, got ${count}`);
     }
     const given = sources.filter((name) => dataset[name] !== undefined);
     if (given.length !== 1) {
       const got = given.length === 0 ? 'none of them' : given.join(' and ');
       throw new RetortError(
-        `DataLoader: dataset: it must have either images(indices) or decode(index), or inputs(indices), or item(index); it has ${got}`,
+        `DataLoader: dataset: expected one of images(indices), decode(index), inputs(indices) and item(index), got ${got}`,
       );
     }
     this.dataset = dataset;
@@ -300,7 +301,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   #request(method: string, epoch: number, index: number): BatchRequest {
     if (!Number.isInteger(index) || index < 0 || index >= this.length) {
-      throw new RetortError(`DataLoader.${method}: there is no batch ${index}, an epoch has ${this.length}`);
+      throw new RetortError(`DataLoader.${method}: index: expected a batch below ${this.length}, got ${index}`);
     }
     const { batchSize } = this.#options;
     return { epoch, index, samples: this.#indices(epoch).slice(index * batchSize, (index + 1) * batchSize) };
@@ -318,7 +319,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 function requireUnmixed(where: string, transforms: readonly Transform[]): void {
   const mixing = transforms.find(({ mixes }) => mixes === true);
   if (mixing === undefined) return;
-  throw new RetortError(`DataLoader: ${where}: ${mixing.constructor.name} changes labels and cannot be here`, {
+  throw new RetortError(`DataLoader: ${where}: ${mixing.constructor.name} changes labels, which is not possible here`, {
     help: 'put it into transforms',
   });
 }
@@ -327,7 +328,7 @@ function requireUnmixed(where: string, transforms: readonly Transform[]): void {
 function requireSize(inputs: Inputs, samples: number): void {
   const size = sizeOf(inputs);
   if (size !== samples) {
-    throw new RetortError(`DataLoader.load: ${samples} samples were asked for, and inputs of ${size} came`);
+    throw new RetortError(`DataLoader.load: dataset: expected inputs of ${samples} samples, got ${size}`);
   }
 }
 

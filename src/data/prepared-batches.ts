@@ -112,7 +112,9 @@ export class PreparedBatches<T> {
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       if (batch.dropped) {
-        throw new RetortError('DataLoader.prepare: another batch was asked for before this one was ready');
+        throw new RetortError('DataLoader.prepare: another batch was requested before this one was ready', {
+          code: 'invalid-state',
+        });
       }
       return await this.#options.make(batch.epoch, sample);
     } finally {

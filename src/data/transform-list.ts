@@ -39,7 +39,7 @@ export function imagesOf({ inputs }: TransformedBatch, transform: Transform): Te
   const images = inputs instanceof Tensor ? inputs : inputs['images'];
   if (images !== undefined) return images;
   throw new RetortError(
-    `transforms: ${transform.constructor.name} changes images, and the inputs have none: ${Object.keys(inputs).join(', ')}`,
+    `transforms: ${transform.constructor.name} changes images, and inputs have no "images", only ${Object.keys(inputs).join(', ')}`,
     { help: 'call the entry with the images "images", or leave the transform out' },
   );
 }

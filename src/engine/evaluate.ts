@@ -11,6 +11,7 @@ import { Accuracy, AgreementMetric } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import { nextTurn } from './next-turn.ts';
 
+/** Options of {@link evaluate}. */
 export interface EvaluateOptions {
   /** Default: {@link Accuracy}. */
   evaluators?: readonly Evaluator[];
@@ -52,6 +53,7 @@ export async function evaluateAgreement(
   return metric.compute();
 }
 
+/** Options of {@link probeEvaluation}. */
 export interface EvaluationProbeOptions {
   /** Default: {@link Accuracy}. */
   evaluators?: readonly Evaluator[];

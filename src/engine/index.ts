@@ -18,7 +18,7 @@ export { loadTraining, savedProgress, saveTraining } from './training-checkpoint
 export type {
   LoadTrainingOptions,
   Position,
-  Progressed,
+  TrainerState,
   Restored,
   RunShape,
   TrainingParts,

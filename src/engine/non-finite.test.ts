@@ -14,7 +14,7 @@ import type { DataSample, LossModel } from '../nn/index.ts';
 import { Adam, LambdaLR, SGD } from '../optim/index.ts';
 import { full, manualSeed, noGrad, tensor, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { Ema, runFiles, Trainer } from './index.ts';
+import { EMAHook, runFiles, Trainer } from './index.ts';
 import type { TrainerOptions } from './index.ts';
 
 let folder = '';
@@ -57,7 +57,7 @@ function setUp(net: Net, changes: Partial<TrainerOptions> = {}): Trainer & Dispo
     optimizer: new SGD(net.parameters(), { lr: 0.1 }),
     epochs: 1,
     saveInterval: 1,
-    hooks: [new Ema({ momentum: 0.5 })],
+    hooks: [new EMAHook({ momentum: 0.5 })],
     workDir: folder,
     ...changes,
   });
@@ -91,7 +91,7 @@ it.each([
       `${at}: the gradient of architecture.fc.weight, architecture.fc.bias is not finite, from loss_extra`,
     );
     expect(message).toMatch(
-      /though the losses are \(loss \d\.\d+, loss_extra 0\.000.*\); no weight was moved\n {2}help: a root/,
+      /although the losses are \(loss \d\.\d+, loss_extra 0\.000.*\); no weight was updated\n {2}help: a square root/,
     );
     finiteOnDisk();
     tidy(() => {
@@ -119,16 +119,16 @@ it('weights that a step made infinite are not saved, nor is the average of them'
   using trainer = setUp(net, { optimizer: new SGD(net.parameters(), { lr: 1e20 }), maxSteps: 2 });
   const message = await trainer.run().then(String, String);
   expect(message).toMatch(
-    /epoch 1, step 1: .*not finite|epoch 1, step 2: .*fc\.weight.*not finite; nothing of it was saved/,
+    /epoch 1, step 1: .*not finite|epoch 1, step 2: .*fc\.weight.*not finite; this state was not saved/,
   );
   if (existsSync(join(folder, runFiles.training))) finiteOnDisk();
 });
 
-it('state of an optimiser that overflows ends training too', async () => {
+it('state of an optimizer that overflows ends training too', async () => {
   const net = new Net(1, (scores) => scores.sum().mul(1e25)); // whose square is beyond float32
   using trainer = setUp(net, { optimizer: new Adam(net.parameters(), { lr: 0.1 }) });
   expect(await trainer.run().then(String, String)).toMatch(
-    /step 1: exp_avg_sq of the optimiser's parameter 0.* not finite/,
+    /step 1: exp_avg_sq of the optimizer's parameter 0.* not finite/,
   );
   expect(existsSync(join(folder, runFiles.training))).toBe(false);
 });
@@ -161,7 +161,7 @@ it('a metric that is none is said', async () => {
     progress: { step() {}, line: (text) => void lines.push(text) },
   });
   const { metrics } = await trainer.run();
-  expect(lines).toContain('note: student.auc is NaN, which counts as no gain');
+  expect(lines).toContain('note: student.auc is NaN, which does not count as a gain');
   using resumed = setUp(new Net(Infinity, rootAtZero), { evaluators: [evaluator] });
   expect((await resumed.resume(folder).run()).metrics).toEqual(metrics);
 });

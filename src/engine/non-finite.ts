@@ -1,5 +1,5 @@
-// Numbers that are none (NaN, infinite) end training before they reach the weights or the disk: losses, gradients, weights,
-// running statistics, state of optimisers and hooks. Errors name the step, and where the trouble was first seen.
+// Values that are not finite (NaN, infinite) end training before they reach the weights or the disk: losses, gradients, weights,
+// running statistics, state of optimizers and hooks. Errors name the step, and where the trouble was first seen.
 import { RetortError } from '../errors.ts';
 import type { Module, UpdateRequest } from '../nn/index.ts';
 import { callOperator, grad, gradsOf, noGrad, ops, Tensor, tensorsIn, tidy } from '../torch/index.ts';
@@ -10,7 +10,7 @@ import type { Trainable } from './trainable.ts';
 
 const isFloat = ({ dtype }: Tensor): boolean => /float/.test(dtype);
 
-/** Which of some tensors hold a number that is none: one reduction over each, one number read when all are fine. */
+/** Which of some tensors hold a value that is not finite: one reduction over each, one number read when all are fine. */
 function nonFinite<T extends Tensor>(tensors: readonly T[]): T[] {
   const floats = tensors.filter((tensor) => isFloat(tensor) && tensor.numel > 0);
   if (floats.length === 0) return [];
@@ -36,16 +36,16 @@ function namesOf(root: Module): ReadonlyMap<Tensor, string> {
   return new Map<Tensor, string>([...root.namedParameters()].map(([name, parameter]) => [parameter, name]));
 }
 
-/** A gradient with a number that is none, found before the optimiser stepped. The trainer says the rest. */
+/** A gradient that is not finite, found before the optimizer stepped. The trainer says the rest. */
 export class NonFiniteGradient extends RetortError {
   readonly parameters: readonly Tensor[];
   constructor(parameters: readonly Tensor[]) {
-    super(`the gradients of ${parameters.length} parameters are not finite`);
+    super(`the gradients of ${parameters.length} parameters are not finite`, { code: 'not-finite' });
     this.parameters = parameters;
   }
 }
 
-/** Which parameters have a gradient with a number that is none. */
+/** Which parameters have a gradient that is not finite. */
 export function nonFiniteGradients(parameters: readonly Tensor[]): Tensor[] {
   return tidy(() => {
     const gradients = gradsOf(parameters);
@@ -106,7 +106,7 @@ export function firstNonFinite(root: Trainable, run: () => void): string | undef
   return found;
 }
 
-/** Which of the losses of an update give a gradient that is none, by themselves. */
+/** Which of the losses of an update have a gradient that is not finite when differentiated alone. */
 function culprits({ entries, total }: UpdateRequest, parameters: readonly Tensor[]): string[] {
   const single = Object.entries(entries).filter(([, loss]) => loss !== total && loss.requiresGrad);
   return single
@@ -118,7 +118,7 @@ function culprits({ entries, total }: UpdateRequest, parameters: readonly Tensor
 }
 
 /**
- * The error of a step whose gradients are none although its losses are fine.
+ * The error of a step whose gradients are not finite although its losses are.
  * @param again makes the updates of the last batch once more, without moving anything; undefined: it cannot.
  */
 export function gradientError(
@@ -135,7 +135,7 @@ export function gradientError(
   },
 ): RetortError {
   const names = namesOf(root);
-  const wrong = parameters.map((parameter, i) => names.get(parameter) ?? `parameter ${i} of the optimiser`);
+  const wrong = parameters.map((parameter, i) => names.get(parameter) ?? `parameter ${i} of the optimizer`);
   const from = new Set<string>();
   try {
     tidy(() =>
@@ -149,15 +149,16 @@ export function gradientError(
   const values = Object.entries(losses).map(([name, value]) => `${name} ${value.toPrecision(4)}`);
   const source = from.size === 0 ? '' : `, from ${listed([...from])}`;
   return new RetortError(
-    `${where}: the gradient of ${listed(wrong)} is not finite${source}, though the losses are (${values.join(', ')}); no weight was moved`,
+    `${where}: the gradient of ${listed(wrong)} is not finite${source}, although the losses are (${values.join(', ')}); no weight was updated`,
     {
-      help: 'a root, a logarithm or a division at 0 does that in a loss of your own: add a small eps inside; otherwise lower the learning rate, or the weight of that loss',
+      code: 'not-finite',
+      help: 'a square root, a logarithm or a division at 0 in your own loss causes that: add a small eps; otherwise lower the learning rate, or the weight of that loss',
     },
   );
 }
 
 /**
- * @param elsewhere whether a loss of another process is none: then all end together.
+ * @param elsewhere whether a loss of another process is not finite: then all end together.
  * @throws {RetortError} unless all losses are finite; `explain` is asked where the trouble began.
  */
 export function requireFinite(
@@ -167,15 +168,19 @@ export function requireFinite(
 ): void {
   const wrong = Object.entries(losses).filter(([, value]) => !Number.isFinite(value));
   if (!elsewhere(wrong.length > 0)) return;
-  if (wrong.length === 0) throw new RetortError(`${where}: a loss of another process is not finite; it says which`);
+  if (wrong.length === 0)
+    throw new RetortError(`${where}: a loss of another process is not finite; its output names the loss`, {
+      code: 'not-finite',
+    });
   const named = wrong.map(([name, value]) => `${name} is ${value}`).join(', ');
   const first = explain();
   throw new RetortError(`${where}: ${named}${first === undefined ? '' : `; first seen in ${first}`}`, {
+    code: 'not-finite',
     help: 'lower the learning rate, warm it up, clip gradients (maxGradNorm), or lower the weight of that loss',
   });
 }
 
-/** What training changes: trained weights, buffers such as running statistics, state of optimisers and hooks. */
+/** What training changes: trained weights, buffers such as running statistics, state of optimizers and hooks. */
 interface Changing {
   algorithm: Trainable;
   parts: ReadonlyMap<string, OptimizedPart>;
@@ -187,7 +192,7 @@ type Named = readonly (readonly [name: string, tensor: Tensor])[];
 function trainedWeights({ algorithm, parts }: Changing): Named {
   const names = namesOf(algorithm);
   const trained = [...parts.values()].flatMap(({ optimizer }) => optimizer.parameters());
-  return trained.map((parameter, i) => [names.get(parameter) ?? `parameter ${i} of the optimiser`, parameter]);
+  return trained.map((parameter, i) => [names.get(parameter) ?? `parameter ${i} of the optimizer`, parameter]);
 }
 
 function rest({ algorithm, parts, hooks }: Changing): Named {
@@ -197,7 +202,7 @@ function rest({ algorithm, parts, hooks }: Changing): Named {
     Object.entries(entries).flatMap(([name, value]) => (value instanceof Tensor ? [[`${name} of ${of}`, value]] : []));
   const states = [...parts.values()].flatMap(({ optimizer }) =>
     Object.entries(optimizer.stateDict().state).flatMap(([i, entries]) =>
-      tensorsOf(entries, `the optimiser's parameter ${i}`),
+      tensorsOf(entries, `the optimizer's parameter ${i}`),
     ),
   );
   const remembered = hooks.flatMap((hook) => tensorsOf(hook.stateDict?.().tensors ?? {}, hook.name));
@@ -221,7 +226,8 @@ export class FiniteState {
     const wrong = bad(trainedWeights(state));
     if (wrong.length > 0) {
       throw new RetortError(`Trainer: before the first step, ${listed(wrong)} ${areNot(wrong)} finite`, {
-        help: 'look at the checkpoint or the initialisation that the weights come from',
+        code: 'not-finite',
+        help: 'check the checkpoint or the initialization that the weights come from',
       });
     }
     this.#meant = new Set(bad(rest(state)));
@@ -231,15 +237,16 @@ export class FiniteState {
   require(where: string): void {
     const wrong = bad([...trainedWeights(this.#state), ...rest(this.#state)]).filter((name) => !this.#meant.has(name));
     if (wrong.length === 0) return;
-    throw new RetortError(`${where}: ${listed(wrong)} ${areNot(wrong)} finite; nothing of it was saved`, {
-      help: 'the files of the run hold the last state that was fine; lower the learning rate, warm it up, or clip gradients (maxGradNorm)',
+    throw new RetortError(`${where}: ${listed(wrong)} ${areNot(wrong)} finite; this state was not saved`, {
+      code: 'not-finite',
+      help: 'the files of the run hold the last finite state; lower the learning rate, warm it up, or clip gradients (maxGradNorm)',
     });
   }
 }
 
 const areNot = ({ length }: readonly string[]): string => (length === 1 ? 'is not' : 'are not');
 
-/** Frozen parameters that are none, by name. */
+/** Frozen parameters that are not finite, by name. */
 export function nonFiniteFrozen(algorithm: Trainable): string[] {
   const frozen = new Set<Tensor>(algorithm.frozen().flatMap((module) => module.parameters()));
   return bad([...algorithm.namedParameters()].filter(([, parameter]) => frozen.has(parameter)));

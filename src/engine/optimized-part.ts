@@ -1,16 +1,18 @@
-// The parameters that one optimiser moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
-// step, refuses those that are none, limits them, moves.
+// The parameters that one optimizer moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
+// step, refuses those that are not finite, clips them, updates.
 import { RetortError } from '../errors.ts';
 import { gradNorm, limitGradNorm } from '../optim/index.ts';
 import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, SchedulerState } from '../optim/index.ts';
 import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
+import type { LoopOptions } from './options.ts';
 import { Replicas } from './replicas.ts';
 
+/** How one part of an algorithm is optimized. */
 export interface PartOptions {
   optimizer: Optimizer;
-  /** Stepped after every training step in which the optimiser moved, however often it did. */
+  /** Stepped after every training step in which the optimizer moved, however often it did. */
   stepSchedulers?: readonly Scheduler[];
   /** Stepped after every epoch. */
   epochSchedulers?: readonly Scheduler[];
@@ -37,15 +39,16 @@ export interface SchedulerCounts {
   sinceEpoch: number;
 }
 
-/** A part as a checkpoint has it, without the optimiser's tensors. */
+/** A part as a checkpoint has it, without the optimizer's tensors. */
 export interface SavedPart {
-  /** Checkpoints of before do not say. */
+  /** Older checkpoints do not say. */
   asked?: AskedPart;
   counts?: SchedulerCounts;
   schedulers: SchedulerState[];
   paramGroups: OptimizerStateDict['param_groups'];
 }
 
+/** The parameters of one optimizer, with its schedulers. */
 export class OptimizedPart {
   readonly optimizer: Optimizer;
   readonly schedulers: readonly Scheduler[];
@@ -60,12 +63,13 @@ export class OptimizedPart {
   #gathered = 0;
   #moved = false;
 
-  /** @throws {RetortError} for an option that there is not, or a limit that is no number above 0. */
+  /** @throws {RetortError} for an unknown option, or a limit that is not above 0. */
   constructor(options: PartOptions, replicas = new Replicas()) {
     const wrong = Object.keys(options).filter((name) => !known.includes(name));
     if (wrong.length > 0) {
       throw new RetortError(`Trainer: parts: unknown option "${wrong.join('", "')}"; a part has ${known.join(', ')}`, {
-        ...(wrong.includes('accumulate') ? { help: 'accumulate is one for all parts: give it to the trainer' } : {}),
+        code: 'unknown-option',
+        ...(wrong.includes('accumulate') ? { help: 'accumulate applies to all parts: give it to the trainer' } : {}),
       });
     }
     const { maxGradNorm } = options;
@@ -95,19 +99,19 @@ export class OptimizedPart {
     const own = this.#asked;
     if (asked === undefined) {
       const [had, has] = [schedulers.length, own.schedulers.length];
-      return had === has ? [] : [`there were ${had} schedulers, ${has} are asked for`];
+      return had === has ? [] : [`schedulers: expected ${had}, as the run had, got ${has}`];
     }
     if (asked.optimizer !== own.optimizer)
-      return [`the optimizer was ${asked.optimizer}, ${own.optimizer} is asked for`];
+      return [`optimizer: expected ${asked.optimizer}, as the run had, got ${own.optimizer}`];
     const sizes = ({ groups }: AskedPart): string => `[${groups.map(({ parameters }) => parameters).join(', ')}]`;
     if (sizes(asked) === sizes(own)) return [];
-    return [`parameter groups were of ${sizes(asked)} parameters, ${sizes(own)} are asked for`];
+    return [`parameter groups: expected ${sizes(asked)} parameters, as the run had, got ${sizes(own)}`];
   }
 
   /**
    * Goes on from a saved part. An option of a group that is asked for otherwise than it was then is taken as it is asked for now;
    * where a rate or a schedule is, the rates become those that the schedule of now has at this point. Returns what has changed.
-   * @throws {RetortError} when the optimiser's state does not fit; nothing is changed then.
+   * @throws {RetortError} when the optimizer's state does not fit; nothing is changed then.
    */
   takeOver(saved: SavedPart, state: OptimizerStateDict['state']): string[] {
     const { optimizer } = this;
@@ -222,6 +226,47 @@ export class OptimizedPart {
   }
 }
 
+/** What of a trainer's options says how its parameters are moved. */
+export interface PartsOptions {
+  /** Moves everything that is trained. Leave it out where `parts` has several. */
+  optimizer?: Optimizer;
+  /** Stepped after every training step in which the optimizer moved. */
+  stepSchedulers?: readonly Scheduler[];
+  /** Stepped after every epoch. */
+  epochSchedulers?: readonly Scheduler[];
+  /** Optimizers of their own for parts of the algorithm, by the path of the sub-module (`architecture`, `generator`). */
+  parts?: Readonly<Record<string, PartOptions>>;
+}
+
+/**
+ * The parts of a trainer, by the path of what they train; `''` is everything.
+ * @throws {RetortError} unless exactly one of `optimizer` and `parts` is given.
+ */
+export function optimizedParts(
+  { optimizer, parts, ...options }: PartsOptions & Pick<LoopOptions, 'maxGradNorm'>,
+  replicas: Replicas,
+): ReadonlyMap<string, OptimizedPart> {
+  const { stepSchedulers, epochSchedulers, maxGradNorm } = options;
+  const limits = maxGradNorm === undefined ? {} : { maxGradNorm };
+  if ((optimizer === undefined) === (parts === undefined)) {
+    throw new RetortError(
+      `Trainer: expected either optimizer or parts, got ${optimizer === undefined ? 'neither' : 'both'}`,
+    );
+  }
+  if (parts !== undefined) {
+    return new Map(
+      Object.entries(parts).map(([name, part]) => [name, new OptimizedPart({ ...limits, ...part }, replicas)]),
+    );
+  }
+  const all: PartOptions = {
+    ...limits,
+    optimizer: optimizer!,
+    ...(stepSchedulers === undefined ? {} : { stepSchedulers }),
+    ...(epochSchedulers === undefined ? {} : { epochSchedulers }),
+  };
+  return new Map([['', new OptimizedPart(all, replicas)]]);
+}
+
 function scaleGradients(parameters: readonly Tensor[], factor: number): void {
   noGrad(() =>
     tidy(() => {
@@ -231,7 +276,7 @@ function scaleGradients(parameters: readonly Tensor[], factor: number): void {
   );
 }
 
-/** What checkpoints of before say of it: how often each scheduler was stepped. */
+/** What older checkpoints say of it: how often each scheduler was stepped. */
 function countsOf({ stepSchedulers = [] }: PartOptions, states: readonly SchedulerState[]): SchedulerCounts {
   const steps = states.slice(0, stepSchedulers.length).at(0)?.lastEpoch ?? 0;
   return { steps, epochs: states.slice(stepSchedulers.length).at(0)?.lastEpoch ?? 0, sinceEpoch: 0 };

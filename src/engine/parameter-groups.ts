@@ -10,7 +10,7 @@ export interface GroupOptions {
 }
 
 /**
- * The trained parameters of a module in groups, one per distinct pair of factors, so that an optimiser still updates many at once.
+ * The trained parameters of a module in groups, one per distinct pair of factors, so that an optimizer still updates many at once.
  * @param base what the factors multiply
  */
 export function parameterGroups(

@@ -20,12 +20,14 @@ export interface StepReport {
   lr: number;
 }
 
+/** Is told how training goes. */
 export interface Progress {
   step(report: StepReport): void;
   /** A line that stays, such as the result of an epoch. */
   line(text: string): void;
 }
 
+/** Options of {@link TerminalProgress}. */
 export interface ProgressOptions {
   /** Put before every line. Default none. */
   label?: string;
@@ -41,6 +43,14 @@ export const silent: Progress = { step() {}, line() {} };
 const renewEvery = 0.1; // seconds
 const smoothing = 0.95; // of the speed, per step
 
+/**
+ * Shows training in a terminal: one line that is redrawn, with speed, losses and the time left; plain lines where output is not a terminal.
+ *
+ * @example
+ * ```ts
+ * const trainer = new Trainer({ algorithm, trainLoader, optimizer, epochs: 3, progress: new TerminalProgress() });
+ * ```
+ */
 export class TerminalProgress implements Progress {
   readonly #label: string;
   readonly #stream: NodeJS.WriteStream;

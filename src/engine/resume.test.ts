@@ -25,7 +25,7 @@ import {
 } from '../optim/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { manualSeed, ones, tidy } from '../torch/index.ts';
-import { Logger, runFiles, savedProgress, Trainer } from './index.ts';
+import { LoggerHook, runFiles, savedProgress, Trainer } from './index.ts';
 import type { Run, TrainerOptions } from './index.ts';
 import { OptimizedPart } from './optimized-part.ts';
 
@@ -180,10 +180,12 @@ it('refuses what a run cannot be gone on with, each reason with both values, and
   await stopAfter(6);
   expect(savedProgress(folder)!.position).toEqual({ epoch: 1, step: 2 });
   const adam: Changes['optimizer'] = (all) => new Adam(all, { lr: 0.001 });
-  expect(asked({ optimizer: adam })).toMatch(/the optimizer was SGD, Adam is asked for/);
+  expect(asked({ optimizer: adam })).toMatch(/optimizer: expected SGD, as the run had, got Adam/);
   const groups: Changes['optimizer'] = ([first, ...rest]) =>
     new SGD([{ params: [first!] }, { params: rest }], { lr: 0.05, momentum: 0.9 });
-  expect(asked({ optimizer: groups })).toMatch(/parameter groups were of \[\d+\] parameters, \[1, \d+\] are asked for/);
+  expect(asked({ optimizer: groups })).toMatch(
+    /parameter groups: expected \[\d+\] parameters, as the run had, got \[1, \d+\]/,
+  );
   expect(asked({ batchSize: 4 })).toMatch(/batchSize: 4 asked for, it was 8, and it stands in the middle of an epoch/);
   expect(asked({ samples: 40 })).toMatch(/images of the data set: 40 asked for, it was 32/);
   expect(asked({ accumulate: 2 })).toMatch(/accumulate: 2 asked for, it was 1/);
@@ -192,7 +194,7 @@ it('refuses what a run cannot be gone on with, each reason with both values, and
   expect(asked({ width: 6 })).toMatch(/tensors of the networks have another shape, such as "architecture.*\[\d/);
   const all = asked({ optimizer: adam, batchSize: 4, width: 6, epochs: 1 });
   expect(all.match(/^ {2}- /gm)).toHaveLength(5);
-  expect(all).toMatch(/help: ask for what the run was begun with, or begin a new run in another folder/);
+  expect(all).toMatch(/help: use the values that the run was started with, or start a new run in another folder/);
   expect(asked({})).toBe('fits');
   expect(asked({ epochs: 9, valInterval: 2, saveInterval: 1 })).toBe('fits');
 });
@@ -232,7 +234,7 @@ it('does not begin in a folder that holds a run, unless it is to be given up', a
     using trainer = setUp();
     const message = await trainer.run().then(String, String);
     expect(message).toMatch(
-      /holds a run already: .*\n {2}help: go on with it .*choose another folder, or give it up \(overwrite/,
+      /already holds a run: .*\n {2}help: resume it .*choose another folder, or discard it \(overwrite/,
     );
   }
   expect(readFileSync(join(folder, runFiles.student)).equals(student)).toBe(true);
@@ -272,7 +274,7 @@ it('the log of a resumed run has each line once', () => {
   const lines = [line(1, 1), line(1, 2), line(1, 0), line(2, 1), '{"epoch":2,"st'];
   const began = (epoch: number, step: number, evaluationDue: boolean): string => {
     writeFileSync(path, lines.join(''));
-    new Logger().beforeRun({ workDir: folder, position: { epoch, step }, stepsPerEpoch: 4, evaluationDue } as Run);
+    new LoggerHook().beforeRun({ workDir: folder, position: { epoch, step }, stepsPerEpoch: 4, evaluationDue } as Run);
     return readFileSync(path, 'utf8');
   };
   expect(began(1, 1, false)).toBe(lines.slice(0, 4).join(''));
@@ -300,7 +302,7 @@ it('a log that cannot be written does not end training, and says so once', () =>
     workDir: join(folder, 'gone'),
     progress: { step() {}, line: (text: string) => void said.push(text) },
   } as unknown as Run;
-  const logger = new Logger({ interval: 1 });
+  const logger = new LoggerHook({ interval: 1 });
   const report = { epoch: 1, step: 1, steps: 4, lr: 1, losses: {} } as never;
   logger.afterStep(run, report);
   logger.afterStep(run, report);

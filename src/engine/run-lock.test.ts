@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { thisProcess } from '../formats/process-identity.ts';
 import { lockRun, madeIn, removeRun, RunInUseError, runFiles } from './index.ts';
+import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
 const run = (): string => join(folder, 'run');
@@ -40,7 +41,7 @@ it('is taken, held and given back; a folder that stays empty goes with it', () =
     using lock = lockRun(run());
     expect(lock.folder).toBe(run());
     expect(readdirSync(run())).toEqual([runFiles.lock]);
-    expect(() => lockRun(run())).toThrow(/is in use: this process is training there already/);
+    expect(() => lockRun(run())).toThrow(refusal('run-in-use', run()));
   }
   expect(existsSync(run())).toBe(false);
   mkdirSync(run());
@@ -54,9 +55,8 @@ it('names the process that has it, and since when', async () => {
     plant({ pid: other.pid });
     const take = (): unknown => lockRun(run());
     expect(take).toThrow(RunInUseError);
-    expect(take).toThrow(`process ${other.pid} on ${hostname()} has been training there since 2026-01-02 03:04:05 UTC`);
     expect(take).toThrow(
-      /help: wait until it has ended \(or stop it, which saves: kill \d+\), or choose another folder/,
+      refusal('run-in-use', `process ${other.pid}`, hostname(), '2026-01-02 03:04:05 UTC', `kill ${other.pid}`),
     );
   } finally {
     const gone = new Promise((resolve) => other.once('close', resolve));
@@ -81,9 +81,7 @@ it('is taken over from a process that has ended, whoever has its number now', ()
 
 it('cannot be judged from another machine', () => {
   plant({ pid: ended(), host: 'elsewhere' });
-  expect(() => lockRun(run())).toThrow(
-    /on elsewhere, another machine, .*\n {2}help: .*if it no longer runs, remove .*run.lock/,
-  );
+  expect(() => lockRun(run())).toThrow(refusal('run-in-use', 'elsewhere', 'run.lock'));
 });
 
 it('is taken by one of several that find a dead one, and left by a process that ends', () => {
@@ -124,7 +122,7 @@ it('clears away temporary files of processes that have ended', () => {
 
 it('says why it cannot be taken', () => {
   writeFileSync(run(), 'a file');
-  expect(() => lockRun(run())).toThrow(/cannot make the folder .*run is not a folder: it is a file/);
+  expect(() => lockRun(run())).toThrow(refusal('file-system', run()));
 });
 
 it('knows what training has made in a folder, and removes that alone', () => {

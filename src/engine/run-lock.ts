@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { RetortError } from '../errors.ts';
+import { RetortError, type RetortErrorOptions } from '../errors.ts';
 import {
   exists,
   linkFile,
@@ -37,6 +37,10 @@ interface Owner extends ProcessIdentity {
 /** A run's folder is in use by another process. */
 export class RunInUseError extends RetortError {
   override readonly name = 'RunInUseError';
+
+  constructor(message: string, options: RetortErrorOptions = {}) {
+    super(message, { code: 'run-in-use', ...options });
+  }
 }
 
 const held = new Map<string, string>();
@@ -51,7 +55,7 @@ export function lockRun(folder: string, say: (text: string) => void = () => unde
   makeFolder(folder);
   const real = realPath(folder);
   if (held.has(real)) {
-    throw new RunInUseError(`${folder} is in use: this process is training there already`, {
+    throw new RunInUseError(`${folder} is in use: this process is already training there`, {
       help: 'wait until that has ended, or choose another folder',
     });
   }
@@ -109,9 +113,10 @@ export function claimRun(folder: string, { own, overwrite = false, lock, say }: 
     const [first, ...more] = madeIn(folder);
     if (first === undefined) return taken;
     throw new RetortError(
-      `${folder} holds a run already: ${[first, ...more.slice(0, 2), ...(more.length > 2 ? ['...'] : [])].join(', ')}`,
+      `${folder} already holds a run: ${[first, ...more.slice(0, 2), ...(more.length > 2 ? ['...'] : [])].join(', ')}`,
       {
-        help: 'go on with it (resume(folder), or --resume), choose another folder, or give it up (overwrite, or --overwrite)',
+        code: 'run-exists',
+        help: 'resume it (resume(folder), or --resume), choose another folder, or discard it (overwrite, or --overwrite)',
       },
     );
   } catch (error) {

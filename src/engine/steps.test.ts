@@ -15,7 +15,7 @@ import { loadTensors, Module, Parameter } from '../nn/index.ts';
 import type { UpdateRequest } from '../nn/index.ts';
 import { SGD, StepLR } from '../optim/index.ts';
 import { manualSeed, tidy, zeros } from '../torch/index.ts';
-import { Ema, Logger, runFiles, Trainer } from './index.ts';
+import { EMAHook, LoggerHook, runFiles, Trainer } from './index.ts';
 import type { StepReport, Trainable, TrainerOptions } from './index.ts';
 
 let folder = '';
@@ -103,7 +103,7 @@ it('progress, schedulers, averages, hooks, reports and maxSteps count the same s
     epochs: 9,
     maxSteps: 5,
     accumulate: 2,
-    hooks: [new Ema({ momentum: 0.5 }), new Logger({ interval: 2 })],
+    hooks: [new EMAHook({ momentum: 0.5 }), new LoggerHook({ interval: 2 })],
     workDir: folder,
     progress: { step: (report) => void reports.push(report), line() {} },
   }).run();
@@ -161,7 +161,7 @@ function setUp(changes: Partial<TrainerOptions> = {}, algorithm = distillation()
     epochSchedulers: [new StepLR(optimizer, { stepSize: 1, gamma: 0.5 })],
     epochs: 2,
     accumulate: 3,
-    hooks: [new Ema({ momentum: 0.1 })],
+    hooks: [new EMAHook({ momentum: 0.1 })],
     ...changes,
   });
   return Object.assign(trainer, { [Symbol.dispose]: () => images[Symbol.dispose]() });

@@ -2,6 +2,7 @@
 import type { LearnedBatch, Module, Network, UpdateRequest } from '../nn/index.ts';
 import type { Tensor } from '../torch/index.ts';
 
+/** What a {@link Trainer} needs of an algorithm. Those of `retort-kd/algorithms` have it. */
 export interface Trainable extends Module {
   /** The network that is shipped. */
   readonly student: Network;

@@ -13,10 +13,11 @@ import { buildModel } from '../models/index.ts';
 import { loadTensors } from '../nn/index.ts';
 import type { Outputs } from '../nn/index.ts';
 import { CosineAnnealingLR, SGD } from '../optim/index.ts';
-import { manualSeed, memory, tidy } from '../torch/index.ts';
+import { manualSeed, memory, ops, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { runFiles, Trainer } from './index.ts';
 import type { TrainerOptions } from './index.ts';
+import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -51,7 +52,7 @@ const weights = (path: string): Record<string, unknown> =>
 
 it('refuses a loader that gives all processes the same samples', () => {
   const group = { rank: 0, worldSize: 2 } as ProcessGroup;
-  expect(() => setUp({ group })).toThrow(/2 processes train together, but the training loader shares .* among 1/);
+  expect(() => setUp({ group })).toThrow(refusal('invalid-argument', '2 processes', 'among 1'));
 });
 
 it('trains, evaluates student and teacher, and saves the student alone', async () => {
@@ -103,7 +104,7 @@ it('keeps memory flat over steps', async () => {
   expect(new Set(counts.slice(1)).size).toBe(1);
 });
 
-it('trains generator and student with optimisers of their own, and says which is missing', async () => {
+it('trains generator and student with optimizers of their own, and says which is missing', async () => {
   const dataFree = (): Algorithm => {
     manualSeed(5);
     return buildAlgorithm({
@@ -137,7 +138,7 @@ it('trains generator and student with optimisers of their own, and says which is
   expect(reports).toHaveLength(2);
   expect(reports[0]!.toSorted()).toEqual(['distill.loss', 'distill.loss_kl', 'generator.loss', 'generator.loss_kl']);
   const lacking = new Trainer({ algorithm, trainLoader, parts: { architecture: part('architecture') }, epochs: 1 });
-  expect(await lacking.run().then(String, String)).toMatch(/there is no optimiser for "generator"/);
+  expect(await lacking.run().then(String, String)).toMatch(/no optimizer for "generator"/);
   images[Symbol.dispose]();
 });
 
@@ -167,9 +168,9 @@ it('accumulates over batches, in bfloat16 too, and saves only whole states', asy
 
 it('refuses what cannot be resumed', () => {
   using trainer = setUp();
-  expect(() => trainer.resume(folder)).toThrow(/has no training.safetensors to resume from/);
+  expect(() => trainer.resume(folder)).toThrow(refusal('not-found', 'training.safetensors'));
   expect(existsSync(join(folder, runFiles.training))).toBe(false);
-  expect(() => setUp({ epochs: 0 })).toThrow(/epochs: expected a positive integer, got 0/);
+  expect(() => setUp({ epochs: 0 })).toThrow(refusal('invalid-argument', 'epochs', 'got 0'));
 });
 
 it('a checkpoint of another config is refused before anything changes', async () => {
@@ -179,7 +180,9 @@ it('a checkpoint of another config is refused before anything changes', async ()
   }
   const other = buildAlgorithm({ type: 'Supervised', architecture: buildModel(tinyNetwork(8)) });
   using trainer = setUp({}, other);
-  expect(() => trainer.resume(folder)).toThrow(/shape|are missing/);
+  expect(() => trainer.resume(folder)).toThrow(
+    refusal('resume-mismatch', 'architecture.backbone.conv1.weight', '[4, 1, 3, 3]', '[8, 1, 3, 3]'),
+  );
 });
 
 const otherClasses = (classes: number): Algorithm => {
@@ -237,7 +240,7 @@ it('what cannot be evaluated is said before the first step, and whose it is', as
   using resumed = setUp({ agreement: true, progress }, otherClasses(10));
   expect(await resumed.resume(folder).run().then(String, String)).toMatch(/cannot be compared/);
   using unknown = setUp({ evaluated: ['studnet'], progress }, otherClasses(4));
-  expect(await unknown.run().then(String, String)).toMatch(/no network "studnet"; did you mean "student"/);
+  expect(await unknown.run().then(String, String)).toMatch(/"studnet"[^]*"student"/);
   expect(steps).toBe(0);
 });
 
@@ -250,4 +253,20 @@ it('trying an evaluation changes nothing of the training after it', async () => 
     students.push(tidy(() => algorithm.student.parameters().map((parameter) => parameter.toArray())));
   }
   expect(students[1]).toEqual(students[0]);
+});
+
+it('a validation set of other classes is refused, and one that knows only their numbers is not', () => {
+  const loader = (classes: readonly string[]): DataLoader =>
+    new DataLoader({ length: 8, classes, images: () => ops.zeros([8, 1, 8, 8]) }, { batchSize: 8 });
+  const made = (train: readonly string[], val: readonly string[]): void =>
+    setUp({ trainLoader: loader(train), valLoader: loader(val) })[Symbol.dispose]();
+  const animals = ['cat', 'dog', 'owl'];
+  expect(() => made(animals, ['dog', 'cat', 'owl'])).toThrow(
+    refusal('mismatch', 'valLoader', 'trainLoader', 'class 0', 'dog', 'cat', 'alignClasses'),
+  );
+  expect(() => made(animals, ['cat', 'dog'])).toThrow(
+    refusal('mismatch', 'valLoader', 'trainLoader', '3 classes', '2 classes', 'owl', 'alignClasses'),
+  );
+  expect(() => made(animals, ['class 0', 'class 1'])).toThrow(refusal('mismatch', '3 classes', '2 classes'));
+  for (const others of [animals, ['class 0', 'class 1', 'class 2'], []]) made(animals, others);
 });

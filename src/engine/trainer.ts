@@ -1,18 +1,18 @@
-// The training loop: epochs of steps, an evaluation after each, checkpoints from which it goes on exactly. A step is one update of
+// The training loop: epochs of steps, an evaluation after each, checkpoints from which a run resumes bit for bit. A step is one update of
 // the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
 // saved or stopped is between two of them.
 import { join } from 'node:path';
 
+import { requireSameClasses } from '../data/classes.ts';
 import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { makeFolder, realPath } from '../files.ts';
 import { saveModule, sizeOf } from '../nn/index.ts';
-import type { Inputs, Network, UpdateRequest } from '../nn/index.ts';
-import type { Optimizer, Scheduler } from '../optim/index.ts';
+import type { Inputs, UpdateRequest } from '../nn/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
-import type { ProcessGroup, Tensor } from '../torch/index.ts';
-import { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
-import type { Evaluator, Metrics } from './evaluators/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { Evaluation } from './evaluation.ts';
+import type { EvaluationOptions } from './evaluation.ts';
 import { epochsDone, flatMetrics } from './hooks/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
 import { nextTurn } from './next-turn.ts';
@@ -24,8 +24,8 @@ import {
   nonFiniteFrozen,
   requireFinite,
 } from './non-finite.ts';
-import { OptimizedPart } from './optimized-part.ts';
-import type { PartOptions } from './optimized-part.ts';
+import { optimizedParts } from './optimized-part.ts';
+import type { OptimizedPart, PartsOptions } from './optimized-part.ts';
 import type { LoopOptions } from './options.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
@@ -33,31 +33,16 @@ import { Replicas } from './replicas.ts';
 import { runFiles, studentFile } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
-import type { Trainable } from './trainable.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
-import type { Position, Progressed, TrainingParts } from './training-checkpoint.ts';
+import type { Position, TrainerState, TrainingParts } from './training-checkpoint.ts';
 
 /**
  * A step is one update of the weights: a batch, or with `accumulate: n` the mean of n batches, each counting the same, however many
  * images it has (the last step of an epoch has the batches that are left, and is the mean of those). All that counts steps counts
  * these: `maxSteps`, `saveInterval`, step schedulers, schedules of loss weights, running averages, hooks, progress, logs.
  */
-export interface TrainerOptions extends LoopOptions {
-  algorithm: Trainable;
+export interface TrainerOptions extends LoopOptions, EvaluationOptions, PartsOptions {
   trainLoader: DataLoader<Inputs>;
-  /** Evaluated after every epoch; without it nothing is. */
-  valLoader?: DataLoader<Inputs>;
-  /** Moves everything that is trained. Leave it out where `parts` has several. */
-  optimizer?: Optimizer;
-  /** Stepped after every training step in which the optimiser moved. */
-  stepSchedulers?: readonly Scheduler[];
-  /** Stepped after every epoch. */
-  epochSchedulers?: readonly Scheduler[];
-  /** Optimisers of their own for parts of the algorithm, by the path of the sub-module (`architecture`, `generator`). */
-  parts?: Readonly<Record<string, PartOptions>>;
-  /** Default: accuracy. */
-  evaluators?: readonly Evaluator[];
-  hooks?: readonly Hook[];
   /** Where checkpoints go; without it none are written. A folder that holds a run is refused, unless it is that which is resumed. */
   workDir?: string;
   /** Remove the run that `workDir` holds, when this one begins. Default false: it is refused. */
@@ -67,13 +52,9 @@ export interface TrainerOptions extends LoopOptions {
   progress?: Progress;
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;
-  /**
-   * Processes that train together, each with a trainer of the same options: a step takes a batch of each, and updates use the
-   * mean of their gradients. The first writes files and shows progress. Default: this process alone.
-   */
-  group?: ProcessGroup;
 }
 
+/** What {@link Trainer.run} returns. */
 export interface TrainingResult {
   /** Metrics of the last evaluation by network: `student`, `teacher`. */
   metrics: NetworkMetrics;
@@ -83,11 +64,24 @@ export interface TrainingResult {
   stopped: boolean;
 }
 
+/**
+ * Trains an algorithm: epochs of steps, an evaluation after each, checkpoints that a stopped run resumes from bit for bit.
+ * The same options and seeds give the same weights.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new SGD(algorithm.student.parameters(), { lr: 0.05, momentum: 0.9 });
+ * const trainer = new Trainer({ algorithm, trainLoader, valLoader, optimizer, epochs: 3, workDir: 'runs/kd' });
+ * const { metrics } = await trainer.run();
+ * console.log(metrics['student']?.['accuracy']); // in percent
+ * ```
+ */
 export class Trainer {
   readonly #options: TrainerOptions;
   readonly #parts: ReadonlyMap<string, OptimizedPart>;
   readonly #hooks: readonly Hook[];
   readonly #replicas: Replicas;
+  readonly #evaluation: Evaluation;
   readonly #run: Run;
   /** Optimizer steps in a whole epoch. */
   readonly #stepsPerEpoch: number;
@@ -95,9 +89,7 @@ export class Trainer {
   #probed = false;
   /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
   #own: string | undefined;
-  /** Metrics of networks that do not change. */
-  readonly #settled = new Map<Network, Metrics>();
-  #state: Progressed = {
+  #state: TrainerState = {
     position: { epoch: 0, step: 0 },
     steps: 0,
     batches: 0,
@@ -106,32 +98,33 @@ export class Trainer {
     seconds: 0,
   };
 
-  /** @throws {RetortError} for counts that make no sense, or parts that are none. */
+  /** @throws {RetortError} for counts that make no sense, or invalid parts. */
   constructor(options: TrainerOptions) {
-    const { algorithm, epochs, trainLoader, workDir, accumulate = 1, hooks = [] } = options;
-    whole('epochs', epochs);
-    for (const name of ['maxSteps', 'accumulate', 'valInterval', 'saveInterval'] as const) {
-      if (options[name] !== undefined) whole(name, options[name]);
+    const { algorithm, epochs, trainLoader, valLoader, workDir, accumulate = 1, hooks = [] } = options;
+    for (const name of ['epochs', 'maxSteps', 'accumulate', 'valInterval', 'saveInterval'] as const) {
+      requireCount(name, options[name]);
     }
     if (trainLoader.length === 0) {
-      throw new RetortError('Trainer: the training loader has no batch', {
+      throw new RetortError('Trainer: trainLoader: expected at least one batch, got none', {
         help: 'the data set is smaller than one batch and dropLast is set: use a smaller batchSize',
       });
     }
+    if (valLoader !== undefined) requireSameClasses(valLoader.dataset, trainLoader.dataset);
     const replicas = new Replicas(options.group);
     if (trainLoader.worldSize !== replicas.count) {
       throw new RetortError(
-        `Trainer: ${replicas.count} processes train together, but the training loader shares its samples among ${trainLoader.worldSize}`,
+        `Trainer: ${replicas.count} processes train together, but trainLoader shares its samples among ${trainLoader.worldSize}`,
         { help: 'give the loader a DistributedSampler of the same group, and the trainer that group' },
       );
     }
     const progress = replicas.first ? (options.progress ?? silent) : silent;
     this.#options = { ...options, progress };
     this.#replicas = replicas;
-    this.#parts = partsOf(options, replicas);
+    this.#parts = optimizedParts(options, replicas);
     this.#hooks = hooks;
+    this.#evaluation = new Evaluation(options);
     this.#stepsPerEpoch = Math.ceil(trainLoader.length / accumulate);
-    const state = (): Progressed => this.#state;
+    const state = (): TrainerState => this.#state;
     this.#run = {
       algorithm,
       epochs,
@@ -156,7 +149,7 @@ export class Trainer {
     return this.#state.position;
   }
 
-  /** All that some optimiser moves. */
+  /** All that some optimizer moves. */
   parameters(): Tensor[] {
     return [...this.#parts.values()].flatMap((part) => part.optimizer.parameters());
   }
@@ -169,7 +162,7 @@ export class Trainer {
   /**
    * Goes on from the training checkpoint in a run's folder. Rates, schedules, options of the optimizer and the number of epochs are
    * those of now; what else has changed is refused.
-   * @param mistakes what the caller has found that cannot be gone on with: said together with what is found here.
+   * @param mistakes what the caller has found that keeps the run from being resumed: said together with what is found here.
    * @throws {RetortError} when there is none, or this trainer cannot go on with it: all reasons, each with both values.
    */
   resume(workDir: string, mistakes: readonly string[] = []): this {
@@ -178,7 +171,7 @@ export class Trainer {
       say: (text) => this.#run.progress.line(text),
       mistakes,
     });
-    // Checkpoints of before counted batches only.
+    // Older checkpoints counted batches only.
     const done = batches ?? saved.position.step;
     const position = { epoch: saved.position.epoch, step: Math.floor(done / accumulate) };
     const before = position.epoch * this.#stepsPerEpoch + position.step;
@@ -192,33 +185,13 @@ export class Trainer {
    * too, before it goes on to train.
    */
   async probeEvaluation(): Promise<string[]> {
-    const { algorithm, valLoader, evaluators, agreement = false } = this.#options;
     this.#probed = true;
-    if (valLoader === undefined) return [];
-    const networks = this.#evaluated();
-    const { teacher } = algorithm.evaluated();
-    return probeEvaluation(networks, valLoader, {
-      ...(evaluators === undefined ? {} : { evaluators }),
-      ...(agreement && teacher !== undefined ? { agreement: { student: algorithm.student, teacher } } : {}),
-    });
-  }
-
-  /** The networks that are evaluated, by name. @throws {RetortError} for one that there is not. */
-  #evaluated(): Readonly<Record<string, Network>> {
-    const networks = this.#options.algorithm.evaluated();
-    const { evaluated = Object.keys(networks) } = this.#options;
-    const unknown = evaluated.find((name) => !Object.hasOwn(networks, name));
-    if (unknown !== undefined) {
-      throw new RetortError(
-        `evaluated: there is no network "${unknown}"; ${didYouMean(unknown, Object.keys(networks))}`,
-      );
-    }
-    return Object.fromEntries(Object.entries(networks).filter(([name]) => evaluated.includes(name)));
+    return this.#evaluation.probe();
   }
 
   /**
    * Trains to the last epoch, or until the signal.
-   * @throws {RetortError} when a loss, a gradient or a weight is no finite number, an evaluation cannot be made, or `workDir` is in use
+   * @throws {RetortError} when a loss, a gradient or a weight is not finite, an evaluation cannot be made, or `workDir` is in use
    *   by another process or holds another run.
    */
   async run(): Promise<TrainingResult> {
@@ -395,50 +368,33 @@ export class Trainer {
     const own = part === undefined ? undefined : this.#parts.get(part);
     if (own !== undefined) own.update(total, true);
     else if (part === undefined && this.#parts.size > 1) {
-      // One total for several optimisers: the first differentiates, all move.
+      // One total for several optimizers: the first differentiates, all move.
       throw new RetortError(
-        `Trainer: ${this.#options.algorithm.constructor.name} trains everything with one total, but there are optimisers for ${[...this.#parts.keys()].join(', ')}`,
-        { help: 'give one optimizer; parameter groups have learning rates of their own' },
+        `Trainer: ${this.#options.algorithm.constructor.name} trains everything with one total loss, but there are optimizers for ${[...this.#parts.keys()].join(', ')}`,
+        { help: 'give one optimizer; its parameter groups may have different learning rates' },
       );
     } else {
       const all = this.#parts.get('');
       if (all === undefined || part !== undefined) {
         const known = [...this.#parts.keys()].map((name) => (name === '' ? 'everything' : name));
-        throw new RetortError(
-          `Trainer: there is no optimiser for "${part ?? 'everything'}"; ${didYouMean(part ?? '', known)}`,
-          { help: `give optimisers by part: { ${part}: { ... } }` },
-        );
+        throw new RetortError(`Trainer: no optimizer for "${part ?? 'everything'}"; ${didYouMean(part ?? '', known)}`, {
+          code: 'unknown-name',
+          help: `give optimizers by part: { ${part}: { ... } }`,
+        });
       }
       all.update(total, false);
     }
   }
 
   async #evaluate(): Promise<void> {
-    const { algorithm, valLoader, epochs, progress = silent, evaluators, agreement = false } = this.#options;
+    const { epochs, progress = silent } = this.#options;
     this.#state.evaluationDue = false;
-    if (valLoader === undefined) return;
-    const frozen = new Set(algorithm.frozen().flatMap((module) => module.modules()));
-    const { group } = this.#options;
-    const options = { ...(evaluators === undefined ? {} : { evaluators }), ...(group === undefined ? {} : { group }) };
-    const metrics: Record<string, Metrics> = {};
-    for (const [name, model] of Object.entries(this.#evaluated())) {
-      metrics[name] = this.#settled.get(model) ?? (await evaluate(model, valLoader, { ...options, view: name }));
-      if (frozen.has(model)) this.#settled.set(model, metrics[name]);
-    }
-    const { teacher } = algorithm.evaluated();
-    if (agreement && teacher !== undefined) {
-      metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader, group);
-    }
-    for (const hook of this.#hooks) {
-      Object.assign(
-        metrics,
-        await hook.evaluateMore?.(this.#run, () => evaluate(algorithm.student, valLoader, options)),
-      );
-    }
+    const metrics = await this.#evaluation.measure(this.#run);
+    if (metrics === undefined) return;
     this.#state.metrics = metrics;
     progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);
     for (const [name, value] of Object.entries(flatMetrics(metrics))) {
-      if (!Number.isFinite(value)) progress.line(`note: ${name} is ${value}, which counts as no gain`);
+      if (!Number.isFinite(value)) progress.line(`note: ${name} is ${value}, which does not count as a gain`);
     }
     for (const hook of this.#hooks) hook.afterEvaluate?.(this.#run, metrics);
   }
@@ -463,31 +419,6 @@ export class Trainer {
   }
 }
 
-function partsOf(
-  { optimizer, parts, ...options }: TrainerOptions,
-  replicas: Replicas,
-): ReadonlyMap<string, OptimizedPart> {
-  const { stepSchedulers, epochSchedulers, maxGradNorm } = options;
-  const limits = maxGradNorm === undefined ? {} : { maxGradNorm };
-  if ((optimizer === undefined) === (parts === undefined)) {
-    throw new RetortError(
-      'Trainer: either optimizer or parts was expected, got ' + (optimizer === undefined ? 'neither' : 'both'),
-    );
-  }
-  if (parts !== undefined) {
-    return new Map(
-      Object.entries(parts).map(([name, part]) => [name, new OptimizedPart({ ...limits, ...part }, replicas)]),
-    );
-  }
-  const all: PartOptions = {
-    ...limits,
-    optimizer: optimizer!,
-    ...(stepSchedulers === undefined ? {} : { stepSchedulers }),
-    ...(epochSchedulers === undefined ? {} : { epochSchedulers }),
-  };
-  return new Map([['', new OptimizedPart(all, replicas)]]);
-}
-
 function numbers(entries: Readonly<Record<string, { item(): number }>>): Record<string, number> {
   return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, value.item()]));
 }
@@ -504,7 +435,7 @@ function means(all: readonly Readonly<Record<string, number>>[]): Readonly<Recor
   );
 }
 
-function whole(name: string, value: number): void {
-  if (Number.isInteger(value) && value >= 1) return;
+function requireCount(name: string, value: number | undefined): void {
+  if (value === undefined || (Number.isInteger(value) && value >= 1)) return;
   throw new RetortError(`Trainer: ${name}: expected a positive integer, got ${value}`);
 }

@@ -10,11 +10,12 @@ import { Linear, Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { SGD, StepLR } from '../optim/index.ts';
 import { manualSeed, ones, randn, tidy } from '../torch/index.ts';
-import { Ema } from './hooks/index.ts';
+import { EMAHook } from './hooks/index.ts';
 import type { Hook, HookState } from './hooks/index.ts';
 import { loadTraining, runFiles, saveTraining } from './index.ts';
-import type { Progressed, Trainable, TrainingParts } from './index.ts';
+import type { TrainerState, Trainable, TrainingParts } from './index.ts';
 import { OptimizedPart } from './optimized-part.ts';
+import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -38,7 +39,7 @@ function setUp(): { pair: Pair; parts: TrainingParts; train: () => void } {
     const optimizer = new SGD(module.parameters(), { lr: 0.1, momentum: 0.9 });
     return new OptimizedPart({ optimizer, epochSchedulers: [new StepLR(optimizer, { stepSize: 1, gamma: 0.5 })] });
   };
-  const hook = new Ema({ momentum: 0.5 });
+  const hook = new EMAHook({ momentum: 0.5 });
   const algorithm = pair as unknown as Trainable;
   const parts: TrainingParts = {
     algorithm,
@@ -60,7 +61,7 @@ function setUp(): { pair: Pair; parts: TrainingParts; train: () => void } {
   return { pair, parts, train };
 }
 
-const at = (epoch: number): Progressed => ({
+const at = (epoch: number): TrainerState => ({
   position: { epoch, step: 0 },
   steps: epoch,
   batches: 0,
@@ -76,7 +77,7 @@ function release({ parts }: { parts: TrainingParts }): void {
   for (const hook of parts.hooks) hook.afterRun?.({} as never);
 }
 
-it('brings back several optimisers, their schedulers, hooks and the random state', () => {
+it('brings back several optimizers, their schedulers, hooks and the random state', () => {
   const first = setUp();
   first.train();
   saveTraining(folder, first.parts, at(1));
@@ -113,9 +114,9 @@ it('uses the checkpoint before one that is torn or altered, and says so', () => 
   expect(said).toHaveLength(2);
   expect(said[1]).toMatch(/was altered: .*going on from the checkpoint before it, training.previous.safetensors/);
   rmSync(join(folder, runFiles.previous));
-  expect(resume).toThrow(/has no training.safetensors to resume from/);
+  expect(resume).toThrow(refusal('not-found', 'training.safetensors'));
   writeFileSync(current, altered);
-  expect(resume).toThrow(/was altered/);
+  expect(resume).toThrow(refusal('checksum', 'training.safetensors'));
   expect(existsSync(current)).toBe(true);
   release(first);
 });
@@ -146,11 +147,15 @@ it('averages the updates of a step, or those there are, and moves once', () => {
   part.beginStep(1);
   update(2);
   expect(layer.weight.item()).toBe(-6);
-  expect(() => new OptimizedPart({ optimizer, accumulate: 2 } as never)).toThrow(/accumulate.*one for all parts/s);
-  expect(() => new OptimizedPart({ optimizer, maxGradNorm: NaN })).toThrow(/maxGradNorm: .*got NaN/);
+  expect(() => new OptimizedPart({ optimizer, accumulate: 2 } as never)).toThrow(
+    refusal('unknown-option', 'accumulate', 'optimizer'),
+  );
+  expect(() => new OptimizedPart({ optimizer, maxGradNorm: NaN })).toThrow(
+    refusal('invalid-argument', 'maxGradNorm', 'got NaN'),
+  );
 });
 
-it('steps schedulers once a training step, however often the optimiser moved in it', () => {
+it('steps schedulers once a training step, however often the optimizer moved in it', () => {
   const layer = new Linear(1, 1, { bias: false });
   const optimizer = new SGD(layer.parameters(), { lr: 1 });
   const part = new OptimizedPart({ optimizer, stepSchedulers: [new StepLR(optimizer, { stepSize: 1, gamma: 0.5 })] });
@@ -199,9 +204,9 @@ it('hooks of one class have a state each; hooks that came and went are said', ()
   expect(same.map(({ value }) => value)).toEqual([1, 2, 3]);
   const changed = [new Remembers(0, 'New'), new Remembers(0), new Remembers(0), new Remembers(0)];
   expect(restored(changed)).toEqual([
-    'note: the hook New was not in this run before: it begins now',
-    'note: the hook Remembers was not in this run before: it begins now',
-    'note: the hook Other was in this run before and is not any more',
+    'note: the hook New was not in this run before: it starts now',
+    'note: the hook Remembers was not in this run before: it starts now',
+    'note: the hook Other was in this run before and is no longer',
   ]);
   expect(changed.map(({ value }) => value)).toEqual([0, 1, 3, 0]);
 });
@@ -213,7 +218,14 @@ it('a checkpoint that knew hooks by name alone gives the last of a name what it 
     (state) => ({ ...state, hooks: { Remembers: { value: 2 } } }),
     (name) => name.replace('hook.1.', 'hook.').replace('hook.0.', 'unused.'),
   );
-  const hooks = [new Remembers(0), new Remembers(0), { name: 'Logger' }];
-  expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it begins now']);
+  const hooks = [new Remembers(0), new Remembers(0), { name: 'LoggerHook' }];
+  expect(restored(hooks)).toEqual(['note: the hook Remembers was not in this run before: it starts now']);
   expect(hooks.map((hook) => (hook as Remembers).value)).toEqual([0, 2, undefined]);
+});
+
+it('hooks get what they had under the names that their classes had before', () => {
+  saved([new Remembers(1, 'KeepCheckpoints'), new Remembers(2, 'Logger'), new Remembers(3, 'Logger')]);
+  const hooks = ['LoggerHook', 'CheckpointHook', 'LoggerHook'].map((name) => new Remembers(0, name));
+  expect(restored(hooks)).toEqual([]);
+  expect(hooks.map(({ value }) => value)).toEqual([2, 1, 3]);
 });

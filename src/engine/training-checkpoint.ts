@@ -1,5 +1,5 @@
 // Everything a training run needs to go on as if it had never stopped, in one safetensors file: the networks that change, the
-// state of optimisers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. The
+// state of optimizers and hooks, the random state as tensors; counters, schedulers and settings as JSON in the metadata. The
 // file's checksum tells a whole file from a torn or altered one; the file before is kept, and used where the last one is not whole.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -22,8 +22,8 @@ export interface Position {
   step: number;
 }
 
-/** What is saved besides networks and optimisers. */
-export interface Progressed {
+/** What is saved besides networks and optimizers. */
+export interface TrainerState {
   position: Position;
   /** Optimizer steps done in all. */
   steps: number;
@@ -39,8 +39,8 @@ export interface Progressed {
   ended?: string | undefined;
 }
 
-/** What comes back of it: checkpoints of before do not say how many steps and batches were done. */
-export type Restored = Omit<Progressed, 'steps' | 'batches'> & Partial<Pick<Progressed, 'steps' | 'batches'>>;
+/** What comes back of it: older checkpoints do not say how many steps and batches were done. */
+export type Restored = Omit<TrainerState, 'steps' | 'batches'> & Partial<Pick<TrainerState, 'steps' | 'batches'>>;
 
 /** What a position counts in: where this changes, the position may mean something else. */
 export interface RunShape {
@@ -55,6 +55,7 @@ export interface RunShape {
   maxSteps?: number | undefined;
 }
 
+/** What a training checkpoint is made of, and restored into. */
 export interface TrainingParts {
   algorithm: Trainable;
   /** By the name of what they train; `''` is everything. */
@@ -71,12 +72,12 @@ const format = 'retort-training-3';
 const formerFormat = 'retort-training-2';
 
 interface Meta {
-  progressed: Progressed;
+  progressed: TrainerState;
   shape?: RunShape | undefined;
   parts: Record<
     string,
     SavedPart & {
-      /** State of the optimiser that is no tensor, by parameter number. */
+      /** State of the optimizer that is no tensor, by parameter number. */
       state: Record<string, Record<string, unknown>>;
     }
   >;
@@ -86,7 +87,7 @@ interface Meta {
 /** A hook, and what it remembers; its tensors are called `hook.<place>.<name>`. */
 interface SavedHook {
   name: string;
-  /** Its position in the list of hooks, and its name: `2.EMA`. */
+  /** Its position in the list of hooks, and its name: `2.EMAHook`. */
   place: string;
   values: Readonly<Record<string, unknown>>;
 }
@@ -95,7 +96,7 @@ interface SavedHook {
 type FormerHooks = Record<string, Readonly<Record<string, unknown>>>;
 
 /** Writes the state of a run into its folder; the state before is kept beside it. Called in all processes, the first writes. */
-export function saveTraining(folder: string, parts: TrainingParts, progressed: Progressed): void {
+export function saveTraining(folder: string, parts: TrainingParts, progressed: TrainerState): void {
   tidy(() => {
     const { replicas = new Replicas() } = parts;
     const random = replicas.randomStates();
@@ -155,16 +156,17 @@ function isWhole(path: string): boolean {
   }
 }
 
+/** Options of {@link loadTraining}. */
 export interface LoadTrainingOptions {
   /** Told when the last file is not whole and the one before it is used, and what is done otherwise than before. */
   say?: (text: string) => void;
-  /** What the caller has found that cannot be gone on with: said together with what is found here. */
+  /** What the caller has found that keeps the run from being resumed: said together with what is found here. */
   mistakes?: readonly string[];
 }
 
 /**
  * Puts a run back to where {@link saveTraining} left it.
- * @throws {RetortError} when there is none, the files are of another kind, or the run cannot be gone on with: all reasons at once,
+ * @throws {RetortError} when there is none, the files are of another kind, or the run cannot be resumed: all reasons at once,
  * before anything has changed.
  */
 export function loadTraining(folder: string, parts: TrainingParts, options: LoadTrainingOptions = {}): Restored {
@@ -211,7 +213,8 @@ function checkpointsIn(folder: string): readonly [string, string?] {
   const [first, second] = checkpointPaths(folder);
   if (first !== undefined) return second === undefined ? [first] : [first, second];
   throw new RetortError(`${folder} has no ${runFiles.training} to resume from`, {
-    help: 'name the folder of a run that was stopped; without --resume a new run begins',
+    code: 'not-found',
+    help: 'name the folder of a run that was stopped; without --resume a new run starts',
   });
 }
 
@@ -221,13 +224,12 @@ function notOurs(path: string, kind: string | undefined): RetortError {
   if (kind?.startsWith('retort-training-') === true) {
     return new RetortError(
       `${path} was written by another version of Retort, in the format ${kind}; this one has ${format}`,
-      {
-        help: 'go on with the version that wrote it (run.json says which), or begin a new run',
-      },
+      { code: 'unsupported', help: 'go on with the version that wrote it (run.json says which), or start a new run' },
     );
   }
-  return new RetortError(`${path} is no training checkpoint`, {
-    help: "it holds weights only: name a run's folder to resume it, or load the weights with loadModule",
+  return new RetortError(`${path} is not a training checkpoint`, {
+    code: 'invalid-file',
+    help: "it holds weights only: name a run's folder to resume a run, or load the weights with loadModule",
   });
 }
 
@@ -237,15 +239,16 @@ interface Whole {
   meta: Meta;
 }
 
-/** @throws {RetortError} when the file is no training checkpoint, is torn, or was altered. */
+/** @throws {RetortError} when the file is not a training checkpoint, is truncated, or was altered. */
 function readWhole(path: string): Whole {
   const { tensors, metadata } = loadTensors(path);
   if (!isOurs(metadata['format'])) throw notOurs(path, metadata['format']);
   const state = metadata['state'] ?? '';
   const former = metadata['format'] === formerFormat;
   if (former ? metadata['sha256'] !== formerDigest(tensors, state) : metadata[checksumKey] === undefined) {
-    throw new RetortError(`${path} was altered: its hash does not fit its content`, {
-      help: 'take the file from a backup, or begin a new run',
+    throw new RetortError(`${path} was altered: its hash does not match its content`, {
+      code: 'invalid-file',
+      help: 'take the file from a backup, or start a new run',
     });
   }
   return { path, tensors, meta: JSON.parse(state) as Meta };
@@ -271,7 +274,7 @@ function requireFitting({ path, tensors, meta }: Whole, parts: TrainingParts, fo
   }
   const [had, has] = [Object.keys(meta.parts), [...parts.parts.keys()]];
   if (had.toSorted().join() !== has.toSorted().join()) {
-    mistakes.push(`there were optimizers for ${shownParts(had)}; they are asked for ${shownParts(has)}`);
+    mistakes.push(`optimizers: expected those for ${shownParts(had)}, as the run had, got ${shownParts(has)}`);
   } else {
     for (const [name, part] of parts.parts) {
       const where = name === '' ? '' : `${name}: `;
@@ -284,8 +287,11 @@ function requireFitting({ path, tensors, meta }: Whole, parts: TrainingParts, fo
   else mistakes.push(replicas.otherCount('it', processes));
   if (mistakes.length === 0) return;
   throw new RetortError(
-    `${path}: the run cannot be gone on with as asked:${mistakes.map((text) => `\n  - ${text}`).join('')}`,
-    { help: 'ask for what the run was begun with, or begin a new run in another folder' },
+    `${path}: cannot resume the run as requested:${mistakes.map((text) => `\n  - ${text}`).join('')}`,
+    {
+      code: 'resume-mismatch',
+      help: 'use the values that the run was started with, or start a new run in another folder',
+    },
   );
 }
 
@@ -360,6 +366,14 @@ function withNaN(metrics: NetworkMetrics): NetworkMetrics {
   );
 }
 
+/** What the classes of hooks were called in older checkpoints. */
+const formerNames: Readonly<Record<string, string>> = {
+  EMA: 'EMAHook',
+  KeepCheckpoints: 'CheckpointHook',
+  EarlyStop: 'EarlyStopHook',
+  Logger: 'LoggerHook',
+};
+
 /** The first hook of a name gets the state of the first saved one of that name, the second of the second, and so on. */
 function restoreHooks(
   hooks: readonly Hook[],
@@ -370,15 +384,15 @@ function restoreHooks(
     ? [...meta.hooks]
     : Object.entries(meta.hooks).map(([name, values]): SavedHook => ({ name, place: name, values }));
   for (const hook of former ? hooks.toReversed() : hooks) {
-    const at = left.findIndex(({ name }) => name === hook.name);
+    const at = left.findIndex(({ name }) => name === hook.name || formerNames[name] === hook.name);
     const [found] = at < 0 ? [] : left.splice(at, 1);
     if (found !== undefined) {
       hook.loadStateDict?.({ values: found.values, tensors: under(tensors, `hook.${found.place}.`) });
     } else if (!former || hook.stateDict !== undefined) {
-      say(`note: the hook ${hook.name} was not in this run before: it begins now`);
+      say(`note: the hook ${hook.name} was not in this run before: it starts now`);
     }
   }
-  for (const { name } of left) say(`note: the hook ${name} was in this run before and is not any more`);
+  for (const { name } of left) say(`note: the hook ${name} was in this run before and is no longer`);
 }
 
 /** Under which name the random state of a process is saved. */

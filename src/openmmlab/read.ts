@@ -13,6 +13,7 @@ import type { UnknownName } from './translate/findings.ts';
 import { translateOpenMMLab } from './translate/translate.ts';
 import type { TranslateOptions, Translation } from './translate/translate.ts';
 
+/** Options of {@link readOpenMMLab}. */
 export interface ReadOpenMMLabOptions
   extends Omit<TranslateOptions, 'refer' | 'incomplete'>, Pick<ReadPythonOptions, 'root' | 'allowOutside' | 'env'> {
   /** Folders of packages, `{ mmcls: '../mmclassification' }`: they count before what is built in. */
@@ -21,6 +22,7 @@ export interface ReadOpenMMLabOptions
   cfgOptions?: readonly string[];
 }
 
+/** What {@link readOpenMMLab} returns. */
 export interface OpenMMLabConfig extends Translation {
   /** Every file that was read, the config itself first; built-in configs are none. */
   readonly files: readonly string[];
@@ -68,6 +70,7 @@ export function readOpenMMLab(file: string, options: ReadOpenMMLabOptions): Open
   return { ...translation, unknown, files: [...files], warnings: read.warnings };
 }
 
+/** Options of {@link pythonReader}. */
 export interface PythonReaderOptions extends Pick<ReadOpenMMLabOptions, 'registries' | 'packages' | 'cfgOptions'> {
   /** Told what has no meaning here, or another one. */
   note?: ((text: string) => void) | undefined;

@@ -69,7 +69,7 @@ export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
   /**
    * The stage of a name; those before it are built first, as they are then.
    * @param name default: the first
-   * @throws {RetortError} for a name that is none, and for whatever cannot be built.
+   * @throws {RetortError} for an unknown name, and for whatever cannot be built.
    */
   stage(name: string = this.names[0]!): BuiltStage {
     const last = this.names.indexOf(name);

@@ -46,14 +46,12 @@ it('checkpoints, folders and files of every depth', () => {
       valData: { dataset: { type: 'FashionMnist', split: 'test', root: at('good.safetensors') } },
     }),
   ).toEqual([
-    expect.stringMatching(
-      /^model\.architecture\.backbone\.initCfg\.1\.checkpoint: there is no file F\/lost\.safetensors/,
-    ),
+    expect.stringMatching(/^model\.architecture\.backbone\.initCfg\.1\.checkpoint: no such file: F\/lost\.safetensors/),
     'model.teacher.pretrained: "https://example.org/w.safetensors" is an address, and nothing is downloaded: get the file, and name it here',
-    'model.teacherCkpt: there is no file F/god.safetensors; did you mean "good.safetensors" or "bad.safetensors"?',
-    'trainData.dataset.dataset.root: there is no folder F/image; did you mean "images"?',
-    'trainData.dataset.dataset.annFile: F/images is no file',
-    'valData.dataset.root: F/good.safetensors is no folder',
+    'model.teacherCkpt: no such file: F/god.safetensors; did you mean "good.safetensors" or "bad.safetensors"?',
+    'trainData.dataset.dataset.root: no such folder: F/image; did you mean "images"?',
+    'trainData.dataset.dataset.annFile: F/images is not a file',
+    'valData.dataset.root: F/good.safetensors is not a folder',
   ]);
   const teachers = { a: { buildCfg: network({}), ckptPath: at('bad.safetensors') }, b: network({ initCfg: null }) };
   const model = { type: 'MultiTeacherDistill', architecture: network({}), teachers };

@@ -37,8 +37,8 @@ function wrongFile(written: string, reads: Exclude<Reads, 'function' | 'method'>
   const path = resolve(written);
   try {
     const stats = statOf(path);
-    if (stats === undefined) return `there is no ${what} ${shown(path)}${nearby(path)}`;
-    if (stats.isDirectory() !== (reads === 'folder')) return `${shown(path)} is no ${what}`;
+    if (stats === undefined) return `no such ${what}: ${shown(path)}${nearby(path)}`;
+    if (stats.isDirectory() !== (reads === 'folder')) return `${shown(path)} is not a ${what}`;
     if (reads === 'folder') listFolder(path);
     if (reads === 'checkpoint') safetensorsNames(path);
     return undefined;
@@ -57,7 +57,7 @@ function nearby(path: string): string {
       ),
     );
   } catch {
-    return `: there is no folder ${shown(dirname(path))}`;
+    return `: no such folder: ${shown(dirname(path))}`;
   }
 }
 

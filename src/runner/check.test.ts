@@ -140,7 +140,7 @@ it('with a probe finds what does not fit', async () => {
 
 it('files that cannot be read, and Python, are told of in the same way', async () => {
   const { mistakes } = await check(join(folder, 'nothing.json'));
-  expect(mistakes).toEqual([{ message: expect.stringMatching(/there is no such file/) as string }]);
+  expect(mistakes).toEqual([{ message: expect.stringMatching(/no such file/) as string }]);
   const broken = await check(write('broken.json', '{\n  "epochs": 1,,\n}'));
   expect(broken.mistakes).toEqual([
     expect.objectContaining({ line: 2, file: expect.stringMatching(/broken/) as string }),

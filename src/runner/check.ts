@@ -58,7 +58,7 @@ export interface CheckReport {
 }
 
 /**
- * Looks for all that is wrong with a config, as `retort config check` does. It prints nothing, and mistakes are no errors.
+ * Looks for all that is wrong with a config, as `retort config check` does. It prints nothing, and mistakes are not thrown.
  * @throws what the code of a user's own files throws when a network is built or probed, unless it is a {@link RetortError}.
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-// From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimisers and the loop come together.
+// From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimizers and the loop come together.
 import type { CheckedConfig } from '../config/index.ts';
 import {
   alignClasses,
@@ -22,6 +22,7 @@ import { isPlain } from '../registry/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
 
+/** What a program or the command line changes of a stage. */
 export interface ExperimentOptions {
   workDir?: string | undefined;
   progress?: Progress | undefined;
@@ -29,7 +30,7 @@ export interface ExperimentOptions {
   lock?: RunLock | undefined;
   /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
   datasets?: Map<string, Dataset> | undefined;
-  /** Entries of users: optimisers and schedulers are looked up there first. Default: none. */
+  /** Entries of users: optimizers and schedulers are looked up there first. Default: none. */
   own?: Tables | undefined;
 }
 
@@ -131,7 +132,7 @@ type DataPart = CheckedConfig['trainData'] & Pick<CheckedConfig['valData'], 'lab
 type OptimizerConfig = Extract<CheckedConfig['optimizer'], { type: string }>;
 type SchedulerConfigs = Extract<CheckedConfig['schedulers'], readonly unknown[]>;
 
-/** Where optimisers and schedulers are looked up, and how long they work. */
+/** Where optimizers and schedulers are looked up, and how long they work. */
 interface Building {
   length: TrainingLength;
   optimizers: Registry<OptimizerFactory>;
@@ -163,8 +164,9 @@ export function buildOptimizers(
   const byPart = Array.isArray(given) ? undefined : (given as Exclude<typeof given, readonly unknown[]>);
   if (typeof optimizer['type'] === 'string') {
     if (byPart !== undefined) {
-      throw new RetortError('schedulers: a list was expected: there is one optimizer', {
-        help: 'schedulers go by part only where optimizers do',
+      throw new RetortError('schedulers: expected a list, as there is one optimizer, got an object', {
+        code: 'invalid-config',
+        help: 'schedulers are given by part only where optimizers are',
       });
     }
     return buildPart({ optimizer, schedulers: given as SchedulerConfigs }, algorithm, building);
@@ -172,14 +174,15 @@ export function buildOptimizers(
   const several = optimizer as Record<string, OptimizerConfig>;
   for (const name of Object.keys(byPart ?? {})) {
     if (!Object.hasOwn(several, name))
-      throw new RetortError(
-        `schedulers: there is no optimizer for "${name}"; ${didYouMean(name, Object.keys(several))}`,
-      );
+      throw new RetortError(`schedulers: no optimizer for "${name}"; ${didYouMean(name, Object.keys(several))}`, {
+        code: 'unknown-name',
+      });
   }
   const parts = Object.entries(several).map(([name, part]) => {
     const module = algorithm.getModule(name);
     if (module === undefined) {
       throw new RetortError(`optimizer: ${algorithm.constructor.name} has no part "${name}"`, {
+        code: 'unknown-name',
         help: `it has ${[...algorithm.namedChildren()].map(([child]) => child).join(', ')}`,
       });
     }

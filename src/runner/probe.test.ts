@@ -9,6 +9,7 @@ import { temporaryFolder, write, writePicture } from '../data/images.contract.ts
 import type { Experiment } from './experiment.ts';
 import { probeError, probeExperiment } from './probe.ts';
 import { prepareStage } from './stages.ts';
+import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -69,7 +70,7 @@ it('labels of a folder that lacks a class go by name, and a note says so', async
 it('a class that only one of the measured sets has is refused, unless numbers are meant', async () => {
   await writePicture(join(folder, 'test', 'yak', '1.png'));
   const testData = data('test');
-  await expect(build({ testData })).rejects.toThrow(/testData has 1 class, trainData 3: "yak" is not in trainData/);
+  await expect(build({ testData })).rejects.toThrow(refusal('mismatch', 'testData', '1 class', 'trainData', 3, 'yak'));
   const { testLoader } = await build({ testData: { ...testData, labels: 'byNumber' } });
   expect(testLoader.dataset.classes).toEqual(['cat', 'dog', 'owl']);
 });
@@ -84,7 +85,7 @@ it('damaged files are named before any step, as many as are worth reading', asyn
   write(join(folder, 'train', 'cat', 'empty.png'), '');
   const mistakes = await mistakesOf({});
   expect(mistakes[0]).toMatch(/^trainData: cannot decode .*empty\.png: the file is empty$/);
-  expect(mistakes.filter((one) => /^valData: cannot decode .*bad\d\d\.png: it is no JPEG/.test(one))).toHaveLength(10);
+  expect(mistakes.filter((one) => /^valData: cannot decode .*bad\d\d\.png: expected JPEG/.test(one))).toHaveLength(10);
   expect(mistakes).toContain('valData: 2 more files');
   const error = probeError({ recorders: [], arguments: [], losses: {}, mistakes, warnings: [] }, 'c.json');
   expect(error?.message).toMatch(/help: copy or download these files again/);
@@ -105,7 +106,7 @@ it('whole images are decoded where that is asked for', async () => {
   write(whole, readFileSync(whole).subarray(0, 400));
   expect(await mistakesOf({})).toEqual([]);
   expect(await mistakesOf({}, { decode: true })).toEqual([
-    expect.stringMatching(/^valData: .*9\.png: it is damaged or cut off/),
+    expect.stringMatching(/^valData: .*9\.png: it is damaged or truncated/),
     expect.stringMatching(/^help/),
   ]);
 });

@@ -5,6 +5,7 @@ import { basename, extname, join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
+import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { lockRun, madeIn, runFiles, RunInUseError } from '../engine/index.ts';
 import type { RunLock } from '../engine/index.ts';
@@ -86,17 +87,20 @@ export function recordRun(
   write(runFiles.run, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** The record of a run; undefined where the folder has none. @throws {RetortError} for one that is none. */
+/** What is typed to go on with a run whose own config cannot be used. */
+const resumeCommand = (folder: string): string => retortCommand(`train CONFIG --work-dir ${folder} --resume`);
+
+/** The record of a run; undefined where the folder has none. @throws {RetortError} for a file that is not a record of a run. */
 export function readRecord(folder: string): RunRecord | undefined {
   const path = join(folder, runFiles.run);
   if (!exists(path)) return undefined;
-  const help = `name the config again: retort train CONFIG --work-dir ${folder} --resume`;
+  const help = `name the config again: ${resumeCommand(folder)}`;
   let value: unknown;
   try {
     value = JSON.parse(readText(path));
   } catch (cause) {
     if (cause instanceof RetortError) throw cause;
-    throw new RetortError(`${path} is no record of a run: ${(cause as Error).message}`, {
+    throw new RetortError(`${path} is not a record of a run: ${(cause as Error).message}`, {
       code: 'invalid-file',
       cause,
       help,
@@ -106,7 +110,7 @@ export function readRecord(folder: string): RunRecord | undefined {
     return validate(schema, value, path);
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(error.message.replace(path, `${path} is no record of a run`), {
+    throw new RetortError(error.message.replace(path, `${path} is not a record of a run`), {
       code: 'invalid-file',
       cause: error,
       help,
@@ -122,7 +126,7 @@ export interface RecordedRun extends RunRecord {
 
 /**
  * How a run was started, from its folder: the config, seed, epochs, processes, versions. `cfgOptions` are those that its file still needs.
- * @throws {RetortError} when the folder is none of a run, or the original file is gone.
+ * @throws {RetortError} when the folder is not a run's, or the original file is gone.
  * @example
  * ```ts
  * const { processes, versions } = readRun('runs/kd');
@@ -131,7 +135,7 @@ export interface RecordedRun extends RunRecord {
 export function readRun(folder: string): RecordedRun {
   const record = readRecord(folder);
   if (record === undefined) {
-    throw new RetortError(`${folder} is no run's folder: it has no ${runFiles.run}`, {
+    throw new RetortError(`${folder} is not a run's folder: it has no ${runFiles.run}`, {
       code: 'not-found',
       help: 'name the --work-dir of a run, or the config and --work-dir again',
     });
@@ -140,15 +144,15 @@ export function readRun(folder: string): RecordedRun {
   if (exists(merged)) return { ...record, file: merged, cfgOptions: [] };
   const file = resolve(record.config);
   if (record.config === '') {
-    throw new RetortError(`${folder}: its config was an object of a program, and it held more than data`, {
+    throw new RetortError(`${folder}: its config was an object of a program that held more than plain data`, {
       code: 'not-found',
       help: `hand it in again: run(config, { workDir: '${folder}', resume: true })`,
     });
   }
   if (exists(file)) return { ...record, file };
-  throw new RetortError(`${folder}: its config ${file} is gone, and it held more than data`, {
+  throw new RetortError(`${folder}: its config ${file} is gone, and it held more than plain data`, {
     code: 'not-found',
-    help: `put it back, or name another one: retort train CONFIG --work-dir ${folder} --resume`,
+    help: `put it back, or name another one: ${resumeCommand(folder)}`,
   });
 }
 
@@ -170,10 +174,10 @@ export function requireSameScripts(folder: string, { file, scripts }: RecordedRu
   for (const path of scriptsNamed(file)) {
     const hash = known.get(path);
     if (hash !== undefined && exists(path) && hashOf(path) === hash) continue;
-    const what = hash === undefined ? 'is no script of that run' : 'is not what it was when the run was begun';
+    const what = hash === undefined ? 'is not a script of that run' : 'has changed since the run was started';
     throw new RetortError(`${folder}: ${path} would be run as code, and it ${what}`, {
       code: 'script-refused',
-      help: `look at it; if you trust it: --allow-scripts, or name the config: retort train CONFIG --work-dir ${folder} --resume`,
+      help: `look at it; if you trust it: --allow-scripts, or name the config: ${resumeCommand(folder)}`,
     });
   }
 }
@@ -249,7 +253,7 @@ export function claimFolder({ named, config, resume, overwrite, several = false,
       if (n > 1) {
         const before = numbered(n - 1);
         note(
-          `${before} holds a run already: this one goes to ${folder} (on with that one: retort train --resume ${before})`,
+          `${before} already holds a run: this one goes to ${folder} (to resume that one: ${retortCommand(`train --resume ${before}`)})`,
         );
       }
       return claimed;
@@ -271,8 +275,8 @@ function requireFree(folder: string, several: boolean): void {
   const made = heldIn(folder, several);
   if (made.length === 0) return;
   const some = `${made.slice(0, 3).join(', ')}${made.length > 3 ? ', ...' : ''}`;
-  throw new RetortError(`${folder} holds a run already (${some}), which would be lost`, {
+  throw new RetortError(`${folder} already holds a run (${some}), which would be lost`, {
     code: 'run-exists',
-    help: `go on with it: retort train --resume ${folder}; or choose another --work-dir; or give it up with --overwrite`,
+    help: `resume it: ${retortCommand(`train --resume ${folder}`)}; or choose another --work-dir; or discard it with --overwrite`,
   });
 }

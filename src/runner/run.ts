@@ -76,10 +76,10 @@ export interface RunResult {
 
 /**
  * Trains all stages of a config, one after the other, as `retort train` does: what is trained, how it was asked for, and checkpoints
- * from which it goes on exactly are in the run's folder. The path of such a folder with `resume: true` needs no config.
+ * to resume from bit for bit are in the run's folder. The path of such a folder with `resume: true` needs no config.
  * In a process group (`joinProcessGroup`) each process calls it with the same arguments.
  * @throws {ConfigError} that lists all that is wrong with the config.
- * @throws {RetortError} when something cannot be built, the probe finds mistakes, a loss is no finite number, the folder holds another
+ * @throws {RetortError} when something cannot be built, the probe finds mistakes, a loss is not finite, the folder holds another
  *   run or is in use, or a run cannot be gone on with.
  * @example
  * ```ts
@@ -95,7 +95,9 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
   const { progress = silent, resume = false, overwrite = false, probe = true, onStage } = options;
   const note = options.note ?? ((text: string): void => progress.line(`note ${text}`));
   if (overwrite && resume) {
-    throw new RetortError('overwrite gives a run up and resume goes on with it: only one of them can be meant');
+    throw new RetortError(
+      'run: expected at most one of overwrite, which discards a run, and resume, which continues it, got both',
+    );
   }
   const experiment = await load(config, { ...options, note });
   const request = requestOf(experiment, options);
@@ -164,12 +166,12 @@ function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...g
   if (begun !== undefined && !resume) {
     throw new RetortError(`${begun.folder} is the folder of a run`, {
       code: 'run-exists',
-      help: 'resume: true goes on with it; for another run like it name its config',
+      help: 'resume: true continues it; for another run like it name its config',
     });
   }
   if (begun !== undefined && workDir !== undefined && workDir !== begun.folder) {
-    throw new RetortError(`the work dir ${workDir} was named: a run goes on in its own folder, ${begun.folder}`, {
-      help: 'name no work dir, or copy the folder and resume the copy',
+    throw new RetortError(`workDir: a run is resumed in its own folder, ${begun.folder}, got ${workDir}`, {
+      help: 'leave workDir out, or copy the folder and resume the copy',
     });
   }
   const { seed, epochs, precision } = begun?.record ?? {};

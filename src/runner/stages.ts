@@ -114,8 +114,10 @@ export function prepareStage(
   const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
   for (const { stage, module: from, into = from } of init) {
     const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
-    if (source === undefined) throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`);
-    if (target === undefined) throw new RetortError(`stage "${name}" has no module "${into}"`);
+    if (source === undefined)
+      throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
+    if (target === undefined)
+      throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
     tidy(() => target.loadStateDict(source.stateDict()));
   }
   return experiment;
@@ -138,11 +140,14 @@ function fromStages(value: unknown, finished: Finished): unknown {
   const known = Object.keys(networks);
   throw new RetortError(
     `FromStage: stage "${String(stage)}" has no network "${String(network)}"; ${didYouMean(String(network), known)}`,
+    { code: 'unknown-name' },
   );
 }
 
 function algorithmOf(stage: string, finished: Finished): Algorithm {
   const found = finished.get(stage);
   if (found !== undefined) return found;
-  throw new RetortError(`there is no stage "${stage}" before this one; ${didYouMean(stage, finished.keys())}`);
+  throw new RetortError(`unknown stage "${stage}": it is not before this one; ${didYouMean(stage, finished.keys())}`, {
+    code: 'unknown-name',
+  });
 }

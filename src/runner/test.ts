@@ -2,6 +2,7 @@
 // unless they are asked for.
 import { join } from 'node:path';
 
+import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import { checkImages } from '../data/index.ts';
 import { algorithms, compareHeads } from '../distill/algorithms/index.ts';
@@ -58,7 +59,7 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const file = options.checkpoint ?? (run === undefined ? undefined : join(run, stage.name, runFiles.student));
   if (file === undefined) {
     throw new RetortError(`${name}: name the checkpoint too, or the folder of a run in place of the config`, {
-      help: `retort test ${name} runs/NAME/${runFiles.student}, or retort test runs/NAME`,
+      help: `${retortCommand(`test ${name} runs/NAME/${runFiles.student}`)}, or ${retortCommand('test runs/NAME')}`,
     });
   }
   const needsTeacher = withTeacher || agreement;
@@ -75,7 +76,9 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const [, teacher] = networks.find(([, model]) => model !== algorithm.student) ?? [];
   if (needsTeacher && teacher === undefined) {
     const asked = withTeacher ? 'teacher' : 'agreement';
-    throw new RetortError(`${asked}: ${name} has no teacher: ${algorithm.constructor.name} trains the student alone`);
+    throw new RetortError(`${asked}: ${name} has no teacher: ${algorithm.constructor.name} trains the student alone`, {
+      code: 'unknown-name',
+    });
   }
   const metrics: Record<string, NetworkMetrics[string]> = {};
   for (const [network, model] of networks) {
@@ -126,7 +129,7 @@ function requireNoStages({ config }: CheckedStage): void {
   throw new RetortError(
     `teacher, agreement: the teacher is a network of stage "${name}", whose weights are not named`,
     {
-      help: `name the folder of the run, which has them: retort test RUN --teacher`,
+      help: `name the folder of the run, which has them: ${retortCommand('test RUN --teacher')}`,
     },
   );
 }

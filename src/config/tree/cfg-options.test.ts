@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { RetortError } from '../../errors.ts';
 import { applyCfgOptions, nodeAt, parseOptionValue, toPlain, treeOf } from './index.ts';
 import type { DictNode } from './index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const origin = { file: 'x.ts', line: 0, column: 0 };
 const tree = treeOf(
@@ -66,13 +67,13 @@ it('says which option a value comes from', () => {
 });
 
 it('refuses options that cannot be', () => {
-  expect(() => apply('lr')).toThrow('expected key=value');
-  expect(() => apply('a..b=1')).toThrow('expected key=value');
-  expect(() => apply('lr.x=1')).toThrow(/lr is a dict here, but a float in its base/);
-  expect(() => apply('steps.7.p=1')).toThrow('it has 0 to 1');
-  expect(() => apply('a=1', 'a.b=2')).toThrow('"a" has been given a value');
-  expect(() => apply('a.__proto__.b=1')).toThrow('"__proto__" is not allowed');
-  expect(() => apply(`${'a.'.repeat(50_000)}b=1`)).toThrow('nested more than 100 deep');
+  expect(() => apply('lr')).toThrow(refusal('invalid-config', '--cfg-options lr', 'key=value'));
+  expect(() => apply('a..b=1')).toThrow(refusal('invalid-config', '--cfg-options a..b=1', 'key=value'));
+  expect(() => apply('lr.x=1')).toThrow(refusal('invalid-config', '--cfg-options lr.x=1', 'a dict', 'a float', 'x.ts'));
+  expect(() => apply('steps.7.p=1')).toThrow(refusal('invalid-config', '0 to 1'));
+  expect(() => apply('a=1', 'a.b=2')).toThrow(refusal('invalid-config', '"a"'));
+  expect(() => apply('a.__proto__.b=1')).toThrow(refusal('invalid-config', '__proto__'));
+  expect(() => apply(`${'a.'.repeat(50_000)}b=1`)).toThrow(refusal('invalid-config', '100 deep'));
 });
 
 it('throws nothing but RetortError, whatever comes', () => {

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 
 import { joinBases, mergeTrees, originOf, toPlain, treeOf } from './index.ts';
 import type { DictNode, MergeOptions } from './index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const tree = (value: object, file = 'child.ts'): DictNode => treeOf(value, { file, line: 0, column: 0 }) as DictNode;
 const merge = (base: object, child: object, options?: MergeOptions): unknown =>
@@ -29,12 +30,12 @@ it('replaces a dict that says _delete_, at any depth, and leaves no _delete_ beh
   expect(merge({}, { val: { _delete_: true, list: [{ _delete_: true, x: { _delete_: false, y: 1 } }] } })).toEqual({
     val: { list: [{ x: { y: 1 } }] },
   });
-  expect(() => merge({ a: {} }, { a: { _delete_: 'yes' } })).toThrow('_delete_ must be True or False, got a string');
+  expect(() => merge({ a: {} }, { a: { _delete_: 'yes' } })).toThrow(refusal('invalid-config', 'True', 'False'));
 });
 
 it('refuses a dict over something else, naming both files', () => {
   expect(() => merge({ a: { b: [1] } }, { a: { b: { c: 1 } } })).toThrow(
-    /child\.ts: a\.b is a dict here, but a list in its base \(base\.ts\)\n {2}help: .*_delete_/,
+    refusal('invalid-config', 'child.ts', 'a.b', 'base.ts'),
   );
   expect(merge({ a: 1 }, { a: { _delete_: true, c: 1 } })).toEqual({ a: { c: 1 } });
 });
@@ -45,8 +46,8 @@ it('changes list items by their index where that is asked for', () => {
     steps: [{ type: 'Load' }, { type: 'Flip', p: 1 }],
     sizes: [5, 2],
   });
-  expect(() => merge(base, { steps: { 2: {} } }, { listKeys: true })).toThrow('without an item "2"; it has 0 to 1');
-  expect(() => merge(base, { steps: { x: {} } }, { listKeys: true })).toThrow('without an item "x"');
+  expect(() => merge(base, { steps: { 2: {} } }, { listKeys: true })).toThrow(refusal('invalid-config', 2, '0 to 1'));
+  expect(() => merge(base, { steps: { x: {} } }, { listKeys: true })).toThrow(refusal('invalid-config', '"x"'));
 });
 
 it('keeps where each value comes from', () => {
@@ -58,7 +59,9 @@ it('keeps where each value comes from', () => {
 
 it('joins bases, and refuses two that set the same key', () => {
   expect(toPlain(joinBases([tree({ a: 1 }), tree({ b: 2 })]))).toEqual({ a: 1, b: 2 });
-  expect(() => joinBases([tree({ a: 1 }, 'x.ts'), tree({ a: 1 }, 'y.ts')])).toThrow('two bases set "a": x.ts and y.ts');
+  expect(() => joinBases([tree({ a: 1 }, 'x.ts'), tree({ a: 1 }, 'y.ts')])).toThrow(
+    refusal('invalid-config', '"a"', 'x.ts', 'y.ts'),
+  );
 });
 
 it('merging nothing, or a tree into itself, changes nothing', () => {

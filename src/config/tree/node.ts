@@ -23,9 +23,12 @@ export type StrNode = NodeOf<'str', string>;
 export type BoolNode = NodeOf<'bool', boolean>;
 export type NoneNode = NodeOf<'none', null>;
 export type ScalarNode = IntNode | FloatNode | StrNode | BoolNode | NoneNode;
+/** A list. */
 export type ListNode = NodeOf<'list', readonly TreeNode[]>;
 export type TupleNode = NodeOf<'tuple', readonly TreeNode[]>;
+/** A dict, with its keys in order. */
 export type DictNode = NodeOf<'dict', ReadonlyMap<string, TreeNode>>;
+/** A value of a config, with where it was written. */
 export type TreeNode = ScalarNode | ListNode | TupleNode | DictNode;
 export type TreeKind = TreeNode['kind'];
 

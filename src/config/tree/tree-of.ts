@@ -29,7 +29,8 @@ export function treeOf(value: unknown, origin: Origin): TreeNode {
   const container = (value: object, path: readonly string[]): TreeNode => {
     const before = known.get(value);
     if (before !== undefined) return before;
-    if (open.has(value)) throw new RetortError(`${origin.file}: ${showPath(path)} holds itself`);
+    if (open.has(value))
+      throw new RetortError(`${origin.file}: ${showPath(path)} holds itself`, { code: 'invalid-config' });
     if (path.length >= maxDepth) throw tooDeep(origin);
     open.add(value);
     const node = Array.isArray(value) ? list(value, path) : dict(value, path);
@@ -62,7 +63,9 @@ export function treeOf(value: unknown, origin: Origin): TreeNode {
         ? `a ${value.constructor?.name ?? 'class instance'}`
         : `a ${typeof value}`;
     const where = path.length === 0 ? 'the config' : showPath(path);
-    return new RetortError(`${origin.file}: ${where} is ${what}; a config holds plain data only`);
+    return new RetortError(`${origin.file}: ${where} is ${what}; a config holds plain data only`, {
+      code: 'invalid-config',
+    });
   };
 
   const tree = visit(value, []);

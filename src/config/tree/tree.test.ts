@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 
 import { camelKey, measure, nodeAt, printTree, showPath, toPlain, treeOf } from './index.ts';
 import type { TreeNode } from './index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const origin = { file: 'x.ts', line: 0, column: 0 };
 const tree = (value: unknown): TreeNode => treeOf(value, origin);
@@ -16,7 +17,7 @@ it('goes from plain values to trees and back', () => {
 });
 
 it('cannot reach a prototype', () => {
-  expect(() => tree(JSON.parse('{"__proto__": {"polluted": 1}}'))).toThrow('"__proto__" is not allowed');
+  expect(() => tree(JSON.parse('{"__proto__": {"polluted": 1}}'))).toThrow(refusal('invalid-config', '__proto__'));
   const plain = toPlain(tree({ constructor: 'Own', prototype: 1 })) as Record<string, unknown>;
   expect(plain['constructor']).toBe('Own');
   expect(Object.getPrototypeOf(plain)).toBeNull();
@@ -24,22 +25,22 @@ it('cannot reach a prototype', () => {
 });
 
 it('refuses what is no data', () => {
-  expect(() => tree({ a: { b: () => 1 } })).toThrow('x.ts: a.b is a function; a config holds plain data only');
-  expect(() => tree({ a: [new Map()] })).toThrow('a.0 is a Map');
-  expect(() => tree(1n)).toThrow('the config is a bigint');
+  expect(() => tree({ a: { b: () => 1 } })).toThrow(refusal('invalid-config', 'x.ts', 'a.b'));
+  expect(() => tree({ a: [new Map()] })).toThrow(refusal('invalid-config', 'a.0', 'Map'));
+  expect(() => tree(1n)).toThrow(refusal('invalid-config', 'x.ts', 'bigint'));
   const loop: Record<string, unknown> = {};
   loop['loop'] = loop;
-  expect(() => tree({ loop })).toThrow('loop.loop holds itself');
+  expect(() => tree({ loop })).toThrow(refusal('invalid-config', 'loop.loop'));
 });
 
 it('counts what is shared at every place', () => {
   let list: unknown[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
   expect(measure(tree([list, list]))).toEqual({ nodes: 23, depth: 3 });
   for (let i = 0; i < 20; i++) list = Array.from({ length: 10 }, () => list);
-  expect(() => tree(list)).toThrow('more than 100,000 values');
+  expect(() => tree(list)).toThrow(refusal('invalid-config', '100,000 values'));
   let deep: unknown = 0;
   for (let i = 0; i < 100_000; i++) deep = [deep];
-  expect(() => tree(deep)).toThrow('nested more than 100 deep');
+  expect(() => tree(deep)).toThrow(refusal('invalid-config', '100 deep'));
 });
 
 it('shows paths', () => {

@@ -18,7 +18,7 @@ export interface CifarFiles {
   limit?: number | undefined;
 }
 
-/** @throws {RetortError} when a file cannot be read or is no whole number of records. */
+/** @throws {RetortError} when a file cannot be read or does not hold a whole number of records. */
 export function readCifarBinary(options: CifarFiles): Omit<InMemoryOptions, 'classes'> {
   const { folder, files, labelBytes, limit = Infinity } = options;
   const recordBytes = labelBytes + imageBytes;
@@ -27,8 +27,8 @@ export function readCifarBinary(options: CifarFiles): Omit<InMemoryOptions, 'cla
     const bytes = readBytes(join(folder, file));
     if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
       throw new RetortError(
-        `${join(folder, file)}: a whole number of records of ${recordBytes} bytes was expected, got ${bytes.length} bytes`,
-        { help: 'the file is cut off or another one: download or copy it again' },
+        `${join(folder, file)}: expected a multiple of ${recordBytes} bytes, one record per image, got ${bytes.length} bytes`,
+        { code: 'invalid-file', help: 'the file is truncated, or is another one: download or copy it again' },
       );
     }
     for (let at = 0; at < bytes.length && records.length < limit; at += recordBytes) {

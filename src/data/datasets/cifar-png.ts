@@ -15,10 +15,15 @@ export function readLabels(file: string, numClasses: number, limit = Infinity): 
     labels = JSON.parse(readText(file));
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
-    throw new RetortError(`${file}: this is no JSON (${cause.message})`, { help: 'copy the file again', cause });
+    throw new RetortError(`${file}: expected JSON (${cause.message})`, {
+      code: 'invalid-file',
+      help: 'copy the file again',
+      cause,
+    });
   }
   if (!Array.isArray(labels) || !labels.every((label) => Number.isInteger(label) && label >= 0 && label < numClasses)) {
-    throw new RetortError(`${file}: a list of labels below ${numClasses} was expected`, {
+    throw new RetortError(`${file}: expected a list of labels below ${numClasses}`, {
+      code: 'invalid-file',
       help: 'copy the file again',
     });
   }
@@ -34,8 +39,9 @@ export async function readRowImages(folder: string, files: readonly string[], co
     const file = join(folder, name);
     const { data, height, width } = await decodeImage(file);
     if (width !== 32 * 32) {
-      throw new RetortError(`${file}: rows of 1024 pixels were expected, got ${width}`, {
-        help: 'is it another file?',
+      throw new RetortError(`${file}: expected rows of 1024 pixels, got ${width}`, {
+        code: 'invalid-file',
+        help: 'is it the right file?',
       });
     }
     const kept = Math.min(left, height);
@@ -44,7 +50,9 @@ export async function readRowImages(folder: string, files: readonly string[], co
     parts.push(tidy(() => tensorFromBytes(rows, 'uint8', [kept, 32, 32, 3]).permute([0, 3, 1, 2]).contiguous()).keep());
   }
   if (left > 0) {
-    throw new RetortError(`${folder}: ${count} images were expected in ${files.join(', ')}, ${left} are missing`);
+    throw new RetortError(`${folder}: expected ${count} images in ${files.join(', ')}, ${left} are missing`, {
+      code: 'invalid-file',
+    });
   }
   return parts.length === 1 ? parts[0]! : tidy(() => ops.cat(parts, 0)).keep();
 }

@@ -13,6 +13,7 @@ import { readLabels, readRowImages } from './cifar-png.ts';
 import { checkSplit, dataFolders, findFiles, folderWith } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
 
+/** Options of {@link Cifar10}. */
 export interface Cifar10Options {
   split: 'train' | 'test';
   /** The folder with the files. Default: `$RETORT_DATA/cifar10`, then `./data/cifar10`. */
@@ -89,6 +90,7 @@ export class Cifar10 implements Dataset, Disposable {
   images(indices: readonly number[]): Tensor {
     if (this.#images !== undefined) return this.#images.images(indices);
     throw new RetortError('Cifar10: its images are not decoded yet', {
+      code: 'invalid-state',
       help: 'await loader.prepare(epoch, index) before loader.load(epoch, index), or await dataset.open()',
     });
   }

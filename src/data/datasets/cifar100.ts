@@ -9,6 +9,7 @@ import { readCifarBinary } from './cifar-binary.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
 
+/** Options of {@link Cifar100}. */
 export interface Cifar100Options {
   split: 'train' | 'test';
   /** The folder with `train.bin` and `test.bin`. Default: `$RETORT_DATA/cifar100`, then `./data/cifar100`. */

@@ -5,6 +5,7 @@ import { tidy } from '../../torch/index.ts';
 import { DataLoader, RandomSampler } from '../index.ts';
 import { CrdDataset, InMemoryImages, SyntheticImages } from './index.ts';
 import { ops } from '../../torch/index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const at = (epoch: number, seed = 0) => ({ seed, epoch });
 const contrastOf = (dataset: CrdDataset, index: number, epoch = 0, seed = 0): number[] =>
@@ -72,12 +73,12 @@ describe('CrdDataset', () => {
   it('refuses numbers that make no sense, and data of one class', () => {
     using inner = new SyntheticImages({ samples: 8, numClasses: 2 });
     expect(() => new CrdDataset({ dataset: inner, negNum: 0 })).toThrow(
-      /CrdDataset: negNum: expected a number > 0, got 0/,
+      refusal('invalid-argument', 'CrdDataset', 'negNum', 'expected a number > 0', 'got 0'),
     );
     expect(() => new CrdDataset({ dataset: inner, percent: 2 })).toThrow(
-      /CrdDataset: percent: expected a number <= 1, got 2/,
+      refusal('invalid-argument', 'CrdDataset', 'percent', 'expected a number <= 1', 'got 2'),
     );
     using same = new InMemoryImages({ images: ops.zeros([2, 1, 1, 1]), labels: [1, 1], classes: ['a', 'b'] });
-    expect(() => new CrdDataset({ dataset: same })).toThrow(/all samples are of class "b"/);
+    expect(() => new CrdDataset({ dataset: same })).toThrow(refusal('invalid-argument', '"b"'));
   });
 });

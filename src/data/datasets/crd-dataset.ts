@@ -18,6 +18,7 @@ const own = {
   /** The positive: `'exact'` the sample itself, `'random'` one of its class. Default `'exact'`. */
   sampleMode: z.enum(['exact', 'random']).default('exact'),
 };
+/** Options of {@link CrdDataset}. */
 export interface CrdDatasetOptions<I extends Inputs = Tensor> extends OptionsFrom<typeof own> {
   /** The samples. */
   dataset: Dataset<I>;
@@ -62,7 +63,7 @@ export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
     const { dataset } = options;
     const { label } = dataset;
     if (label === undefined)
-      throw new RetortError('CrdDataset: dataset: samples have no classes: it needs label(index)');
+      throw new RetortError('CrdDataset: dataset: expected label(index), samples have no classes');
     this.#labelOf = label.bind(dataset);
     this.#dataset = dataset;
     this.length = dataset.length;
@@ -175,4 +176,5 @@ export function crdDatasetEntry(
   );
 }
 
+/** The config of a {@link CrdDataset}: its data set is a config too. */
 export type CrdDatasetConfig = Omit<CrdDatasetOptions, 'dataset'> & { dataset: TypedConfig };

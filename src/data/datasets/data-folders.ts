@@ -31,7 +31,8 @@ export function findFiles(
 ): string {
   const found = folderWith(folders, wanted);
   if (found !== undefined) return found;
-  throw new RetortError(`${what} is not there: looked in ${folders.join(', ')} for ${wanted.files.join(', ')}`, {
+  throw new RetortError(`cannot find ${what}: looked in ${folders.join(', ')} for ${wanted.files.join(', ')}`, {
+    code: 'not-found',
     help,
   });
 }
@@ -44,9 +45,9 @@ export function checkSplit(
 ): void {
   if (!splits.includes(split)) {
     const named = splits.map((name) => `"${name}"`).join(' or ');
-    throw new RetortError(`${where}: split must be ${named}, got ${JSON.stringify(split)}`);
+    throw new RetortError(`${where}: split: expected ${named}, got ${JSON.stringify(split)}`);
   }
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
-    throw new RetortError(`${where}: limit must be a whole number of at least 1, got ${limit}`);
+    throw new RetortError(`${where}: limit: expected a positive integer, got ${limit}`);
   }
 }

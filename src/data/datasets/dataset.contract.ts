@@ -6,6 +6,7 @@ import type { Tensor } from '../../torch/index.ts';
 import { DataLoader, Resize } from '../index.ts';
 import type { Dataset } from '../index.ts';
 import { buildDataset, datasets } from './index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 export interface DatasetContract {
   /** Options besides the type, of a set of at least 4 samples and 2 classes; files are written here. */
@@ -28,7 +29,7 @@ export function describeDataset(name: string, contract: DatasetContract): void {
 
   it('contract: is registered with a summary and refuses what is wrong', async () => {
     expect(datasets.get(name).summary.length).toBeGreaterThan(10);
-    await expect(build({ nonsense: 1 })).rejects.toThrow(/unknown option "nonsense"/);
+    await expect(build({ nonsense: 1 })).rejects.toThrow(refusal('unknown-option', 'nonsense'));
     await expect(build(contract.wrong)).rejects.toThrow(name);
   });
 

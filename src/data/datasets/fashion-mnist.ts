@@ -1,4 +1,4 @@
-// Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28 grey, ten classes.
+// Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28 gray, ten classes.
 // Xiao, Rasul, Vollgraf, arXiv 1708.07747.
 import { join } from 'node:path';
 
@@ -12,6 +12,7 @@ import { tensorFromBytes } from '../../torch/index.ts';
 import { checkSplit, dataFolders, findFiles } from './data-folders.ts';
 import { InMemoryImages } from './in-memory.ts';
 
+/** Options of {@link FashionMnist}. */
 export interface FashionMnistOptions {
   split: 'train' | 'test';
   /** The folder with the four `.gz` files. Default: the first of {@link fashionMnistFolders} that has them. */
@@ -41,6 +42,15 @@ export function fashionMnistFolders(): string[] {
   return [...dataFolders('fashion-mnist'), '/usr/share/datasets/fashion-mnist'];
 }
 
+/**
+ * Fashion-MNIST: 60,000 training and 10,000 test images of clothing, `uint8 (1, 28, 28)`, in ten classes. Xiao et al. 2017, arXiv
+ * 1708.07747. In memory from the start; `dispose` frees it.
+ *
+ * @example
+ * ```ts
+ * using dataset = new FashionMnist({ split: 'train', limit: 1000 });
+ * ```
+ */
 export class FashionMnist extends InMemoryImages {
   static readonly schema = z.strictObject({
     split: z.enum(['train', 'test']),
@@ -69,7 +79,7 @@ export class FashionMnist extends InMemoryImages {
         if (header.shape[0] === labels.shape[0]) return;
         throw new RetortError(
           `FashionMnist: ${imagesFile} holds ${header.shape[0]} images, ${labelsFile} ${labels.shape[0]} labels`,
-          { help: 'take both files from the same place' },
+          { code: 'invalid-file', help: 'take both files from the same place' },
         );
       },
     });
@@ -94,12 +104,13 @@ function requireBytes(file: string, what: string, rank: number): NonNullable<Idx
     if (dtype === 'uint8' && shape.length === rank && shape.every((size) => size > 0)) return;
     const expected = rank === 1 ? 'uint8[N]' : 'uint8[N, H, W]';
     throw new RetortError(`FashionMnist: ${file}: expected ${what} ${expected}, got ${dtype}[${shape.join(', ')}]`, {
-      help: 'is it another file?',
+      code: 'invalid-file',
+      help: 'is it the right file?',
     });
   };
 }
 
 export const fashionMnistEntry = entry(FashionMnist, {
-  summary: '70,000 grey images of clothing, 28x28, ten classes.',
+  summary: '70,000 gray images of clothing, 28x28, ten classes.',
   paper: 'Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747',
 });

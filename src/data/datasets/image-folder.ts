@@ -11,6 +11,7 @@ import type { DecodeOptions } from '../decode-image.ts';
 import { listByFile, listByFolders } from './image-list.ts';
 import type { ImageList } from './image-list.ts';
 
+/** Options of {@link ImageFolder}. */
 export interface ImageFolderOptions extends DecodeOptions {
   /** The folder; without `annFile`, each of its sub-folders is a class, in the order of their names. */
   root: string;
@@ -52,9 +53,11 @@ export class ImageFolder implements Dataset {
     checkOptions(ImageFolder.schema, options, new.target.name);
     const { root, annFile, classes, ...decode } = options;
     const twice = classes?.find((name, i) => classes.indexOf(name) !== i);
-    if (twice !== undefined) throw new RetortError(`ImageFolder: classes has ${JSON.stringify(twice)} twice`);
+    if (twice !== undefined) throw new RetortError(`ImageFolder: classes: ${JSON.stringify(twice)} is listed twice`);
     if (classes?.length === 0)
-      throw new RetortError('ImageFolder: classes is empty', { help: 'leave it out, or name some' });
+      throw new RetortError('ImageFolder: classes: expected at least one name, got []', {
+        help: 'leave it out, or name some',
+      });
     this.root = root;
     this.#list = annFile === undefined ? listByFolders(root, classes) : listByFile(annFile, classes);
     this.leftOut = this.#list.leftOut;

@@ -71,7 +71,8 @@ export function subfolders(folder: string): string[] {
 export function listByFolders(root: string, classes?: readonly string[]): ImageList {
   const folders = subfolders(root);
   if (folders.length === 0) {
-    throw new RetortError(`${root} has no sub-folders: each class was expected to be one`, {
+    throw new RetortError(`${root} has no subfolders: expected one per class`, {
+      code: 'not-found',
       help: 'sort the images into one folder a class, or give annFile, a text file of lines `path label`',
     });
   }
@@ -79,6 +80,7 @@ export function listByFolders(root: string, classes?: readonly string[]): ImageL
   if (missing !== undefined) {
     throw new RetortError(
       `${root} has no folder for the class ${JSON.stringify(missing)}; ${didYouMean(missing, folders)}`,
+      { code: 'not-found' },
     );
   }
   const names = classes ?? folders;
@@ -101,7 +103,8 @@ export function listByFolders(root: string, classes?: readonly string[]): ImageL
       `${root}: ${empty.length} of ${names.length} class folders have no images: ${empty.slice(0, 5).join(', ')}` +
         (shown === '' ? '' : ` (left out: ${shown})`),
       {
-        help: `images end in ${imageExtensions.join(', ')}; remove folders that are no classes, or name those that are in \`classes\``,
+        code: 'not-found',
+        help: `images end in ${imageExtensions.join(', ')}; remove folders that are not classes, or list the classes in \`classes\``,
       },
     );
   }
@@ -162,7 +165,7 @@ function kindAt(folder: string, item: Dirent): 'folder' | 'file' | 'broken' | 's
 
 /**
  * Lines `path label`; a path may have spaces.
- * @throws {RetortError} that names the line, when a label is no whole number, or none of the classes.
+ * @throws {RetortError} that names the line, when a label is not an integer or not a class.
  */
 export function listByFile(annFile: string, classes?: readonly string[]): ImageList {
   const files: string[] = [];
@@ -177,16 +180,19 @@ export function listByFile(annFile: string, classes?: readonly string[]): ImageL
     if (file === undefined || !Number.isInteger(number) || number < 0 || number >= (classes?.length ?? Infinity)) {
       const expected = classes === undefined ? 'a label' : `a label below ${classes.length}`;
       throw new RetortError(
-        `${annFile}, line ${i + 1}: \`path label\` with ${expected} was expected, got ${JSON.stringify(line.slice(0, 80))}`,
+        `${annFile}, line ${i + 1}: expected \`path label\` with ${expected}, got ${JSON.stringify(line.slice(0, 80))}`,
+        { code: 'invalid-file' },
       );
     }
     files.push(file);
     labels.push(number);
   }
-  if (files.length === 0) throw new RetortError(`${annFile} names no image`);
+  if (files.length === 0) throw new RetortError(`${annFile} names no image`, { code: 'invalid-file' });
   const count = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
   if (classes === undefined && count > 1e6) {
-    throw new RetortError(`${annFile}: the largest label is ${count - 1}: that is no class`);
+    throw new RetortError(`${annFile}: the largest label, ${count - 1}, is too large for a class`, {
+      code: 'invalid-file',
+    });
   }
   return { files, labels, classes: classes ?? numberedClasses(count), leftOut: [] };
 }

@@ -14,6 +14,7 @@ import { decodeSchema, ImageFolder } from './image-folder.ts';
 import type { ImageFolderOptions } from './image-folder.ts';
 import { subfolders } from './image-list.ts';
 
+/** Options of {@link ImageNet}. */
 export interface ImageNetOptions extends DecodeOptions {
   split: 'train' | 'val';
   /** The folder with `train/` and `val/`. Default: `$RETORT_DATA/imagenet`, then `./data/imagenet`. */
@@ -27,6 +28,15 @@ export interface ImageNetOptions extends DecodeOptions {
   numClasses?: number;
 }
 
+/**
+ * ImageNet (ILSVRC 2012): 1.28 million training and 50,000 validation images of 1000 classes, in files of any size. Russakovsky et al.
+ * 2015, arXiv 1409.0575.
+ *
+ * @example
+ * ```ts
+ * const dataset = new ImageNet({ split: 'val', root: 'data/imagenet' });
+ * ```
+ */
 export class ImageNet extends ImageFolder {
   static override readonly schema = z.strictObject({
     split: z.enum(['train', 'val']),
@@ -43,10 +53,10 @@ export class ImageNet extends ImageFolder {
     const folder = findRoot(root === undefined ? dataFolders('imagenet') : [root], split);
     super({ root: join(folder, split), ...labelsOf(folder, { split, annFile, numClasses }), ...decode });
     if (this.classes.length !== numClasses) {
-      throw new RetortError(
-        `ImageNet: ${numClasses} classes were expected in ${this.root}, there are ${this.classes.length}`,
-        { help: `a part of ImageNet is fine: set numClasses to ${this.classes.length}` },
-      );
+      throw new RetortError(`ImageNet: expected ${numClasses} classes in ${this.root}, got ${this.classes.length}`, {
+        code: 'mismatch',
+        help: `a part of ImageNet is fine: set numClasses to ${this.classes.length}`,
+      });
     }
   }
 }
@@ -54,7 +64,8 @@ export class ImageNet extends ImageFolder {
 function findRoot(folders: readonly string[], split: string): string {
   const found = folders.find((folder) => exists(join(folder, split)));
   if (found !== undefined) return found;
-  throw new RetortError(`ImageNet is not there: looked for the folder ${split} in ${folders.join(', ')}`, {
+  throw new RetortError(`cannot find ImageNet: looked for the folder ${split} in ${folders.join(', ')}`, {
+    code: 'not-found',
     help:
       'get ILSVRC 2012 from https://image-net.org/download.php (it asks for an account) and unpack it into ' +
       'data/imagenet/train/<class>/ and data/imagenet/val/<class>/, or val/ with meta/val.txt',

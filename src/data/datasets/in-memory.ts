@@ -18,6 +18,7 @@ const own = {
   classes: z.array(z.string()).readonly(),
 };
 const schema = z.strictObject(own);
+/** Options of {@link InMemoryImages}. */
 export interface InMemoryOptions extends OptionsFrom<typeof own> {}
 
 /**
@@ -36,20 +37,20 @@ export class InMemoryImages implements Dataset, Disposable {
   /** The same, int64 `(N)`. */
   readonly #labelTensor: Tensor;
 
-  /** @throws {RetortError} for options that make no sense, and when counts disagree or a label is no class. */
+  /** @throws {RetortError} for options that make no sense, and when counts disagree or a label is not a class. */
   constructor(options: InMemoryOptions) {
     const { images, labels, classes } = checkOptions(schema, options, new.target.name);
     const { shape } = images;
     if (shape.length !== 4) {
-      throw new RetortError(`InMemoryImages: images (N, C, H, W) were expected, got shape [${shape.join(', ')}]`);
+      throw new RetortError(`InMemoryImages: images: expected shape (N, C, H, W), got [${shape.join(', ')}]`);
     }
     if (shape.includes(0)) {
-      throw new RetortError(
-        `InMemoryImages: images of at least one pixel were expected, got shape [${shape.join(', ')}]`,
-      );
+      throw new RetortError(`InMemoryImages: images: expected at least one pixel, got shape [${shape.join(', ')}]`);
     }
     if (shape[0] !== labels.length) {
-      throw new RetortError(`InMemoryImages: there are ${shape[0]} images and ${labels.length} labels`);
+      throw new RetortError(
+        `InMemoryImages: labels: expected one per image, got ${shape[0]} images and ${labels.length} labels`,
+      );
     }
     for (let i = 0; i < labels.length; i++) {
       const label = labels[i]!;

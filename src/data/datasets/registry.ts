@@ -20,8 +20,20 @@ const table = {
   SyntheticImages: syntheticImagesEntry,
 };
 
+/** The data sets that configs can name. */
 export const datasets = new Registry<Dataset, typeof table>('dataset', table);
 
+/**
+ * A data set from its config.
+ *
+ * @param where what errors call it; default `dataset`
+ * @throws {RetortError} for an unknown type, options that its schema refuses, or files that are missing.
+ *
+ * @example
+ * ```ts
+ * const dataset = buildDataset({ type: 'FashionMnist', split: 'test' });
+ * ```
+ */
 export function buildDataset(config: TypedConfig, where?: string): Dataset {
   return datasets.build(config, where);
 }

@@ -1,4 +1,4 @@
-// Images made up from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
+// Images generated from a seed: each class has a pattern of its own, with noise. For tests and examples without data.
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
@@ -8,6 +8,7 @@ import { InMemoryImages } from './in-memory.ts';
 
 const count = z.number().int().positive();
 
+/** Options of {@link SyntheticImages}. */
 export interface SyntheticImagesOptions {
   /** Default 256. */
   samples?: number;
@@ -15,12 +16,20 @@ export interface SyntheticImagesOptions {
   numClasses?: number;
   /** `(C, H, W)`. Default `[1, 8, 8]`. */
   shape?: readonly [number, number, number];
-  /** Noise on the pattern, in grey values. Default 40. */
+  /** Noise on the pattern, in gray values. Default 40. */
   noise?: number;
   /** Seed of the noise; the patterns depend on the class alone, so that two splits of different seed match. Default 0. */
   seed?: number;
 }
 
+/**
+ * Images generated from a seed, `uint8 (N, C, H, W)`: a pattern per class, with noise. For tests and examples without data.
+ *
+ * @example
+ * ```ts
+ * using dataset = new SyntheticImages({ samples: 64, numClasses: 4, shape: [3, 32, 32] });
+ * ```
+ */
 export class SyntheticImages extends InMemoryImages {
   static readonly schema = z.strictObject({
     samples: count.exactOptional(),

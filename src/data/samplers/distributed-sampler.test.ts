@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 
 import { DataLoader, SyntheticImages } from '../index.ts';
 import { DistributedSampler, RandomSampler, SequentialSampler } from './index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const shares = (length: number, worldSize: number, epoch = 0): number[][] =>
   Array.from({ length: worldSize }, (_, rank) =>
@@ -36,6 +37,6 @@ it('a loader counts its own batches', () => {
 
 it('refuses a rank that is none', () => {
   expect(() => new DistributedSampler(new SequentialSampler(), { rank: 2, worldSize: 2 })).toThrow(
-    /rank 2 of 2 is no process/,
+    refusal('invalid-argument', 'rank', 'got 2'),
   );
 });

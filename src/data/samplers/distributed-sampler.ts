@@ -11,10 +11,10 @@ export class DistributedSampler implements Sampler {
   readonly rank: number;
   readonly #sampler: Sampler;
 
-  /** @param group its rank and size: a process group of `retort-kd/torch`. @throws {RetortError} for a rank that is none. */
+  /** @param group its rank and size: a process group of `retort-kd/torch`. @throws {RetortError} for an invalid rank. */
   constructor(sampler: Sampler, { rank, worldSize }: { readonly rank: number; readonly worldSize: number }) {
     if (!Number.isInteger(worldSize) || worldSize < 1 || !Number.isInteger(rank) || rank < 0 || rank >= worldSize) {
-      throw new RetortError(`DistributedSampler: rank ${rank} of ${worldSize} is no process`);
+      throw new RetortError(`DistributedSampler: rank: expected an integer from 0 to ${worldSize - 1}, got ${rank}`);
     }
     this.#sampler = sampler;
     this.rank = rank;

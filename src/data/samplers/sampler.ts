@@ -2,6 +2,7 @@
 import { Generator, ops, tidy } from '../../torch/index.ts';
 import { hash } from '../hash.ts';
 
+/** The order of the samples in an epoch. */
 export interface Sampler {
   /** The numbers 0 to `length - 1` in the order of epoch `epoch` (counted from 0), or this process's share of them. */
   order(epoch: number, length: number): readonly number[];
@@ -16,6 +17,7 @@ export class SequentialSampler implements Sampler {
   }
 }
 
+/** Options of {@link RandomSampler}. */
 export interface RandomSamplerOptions {
   /** Default 0. */
   seed?: number;

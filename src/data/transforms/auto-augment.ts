@@ -1,4 +1,4 @@
-// AutoAugment: one of several learnt pairs of operations for each image.
+// AutoAugment: one of several learned pairs of operations for each image.
 import { z } from 'zod';
 
 import { checkOptions, entry } from '../../registry/index.ts';
@@ -18,6 +18,7 @@ const own = {
     z.array(z.array(augmentStepSchema).readonly()).min(1).readonly(),
   ]),
 };
+/** Options of {@link AutoAugment}. */
 export interface AutoAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('AutoAugment');
@@ -61,6 +62,6 @@ export class AutoAugment implements ImageTransform {
 }
 
 export const autoAugmentEntry = entry(AutoAugment, {
-  summary: 'One of the learnt pairs of operations for each image.',
+  summary: 'One of the learned pairs of operations for each image.',
   paper: 'Cubuk et al. 2019, arXiv 1805.09501',
 });

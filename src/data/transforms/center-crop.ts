@@ -12,14 +12,23 @@ const own = {
   /** Of what comes out. */
   size: sizeSchema,
 };
+/** Options of {@link CenterCrop}. */
 export interface CenterCropOptions extends OptionsFrom<typeof own> {}
 
+/**
+ * Cuts the middle out of `(N, C, H, W)` images.
+ *
+ * @example
+ * ```ts
+ * const transform = new CenterCrop({ size: 224 });
+ * ```
+ */
 export class CenterCrop implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];
 
-  /** @throws {RetortError} for a size that is none. */
+  /** @throws {RetortError} for an invalid size. */
   constructor(options: CenterCropOptions) {
     this.size = sidesOf(checkOptions(CenterCrop.schema, options, new.target.name).size);
   }
@@ -29,7 +38,7 @@ export class CenterCrop implements ImageTransform {
     const [, , h = 0, w = 0] = batch.shape;
     const [height, width] = this.size;
     if (h < height || w < width) {
-      throw new RetortError(`CenterCrop: ${height}x${width} (height x width) cannot be cut out of ${h}x${w}`, {
+      throw new RetortError(`CenterCrop: cannot crop ${height}x${width} (height x width) out of ${h}x${w}`, {
         help: 'make the images larger first: ResizeEdge or Resize before it',
       });
     }

@@ -24,6 +24,7 @@ const own = {
   /** The same for saturation. Default 0. */
   saturation: jitterSchema.default(0),
 };
+/** Options of {@link ColorJitter}. */
 export interface ColorJitterOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('ColorJitter');
@@ -33,7 +34,7 @@ export class ColorJitter implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly #kinds: readonly { operation: OperationName; range: Range }[];
 
-  /** @throws {RetortError} for a range that is none. */
+  /** @throws {RetortError} for an invalid range. */
   constructor(options: ColorJitterOptions = {}) {
     const { brightness, contrast, saturation } = checkOptions(ColorJitter.schema, options, new.target.name);
     const range = (given: JitterRange): Range =>

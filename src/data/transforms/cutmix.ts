@@ -16,13 +16,14 @@ const own = {
   /** Of the Beta distribution that the share that stays is drawn from. Default 1. */
   alpha: z.number().positive().default(1),
 };
+/** Options of {@link CutMix}. */
 export interface CutMixOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('CutMix');
 const partnerStream = streamOf('CutMix partners');
 
 /**
- * One rectangle for the batch: `sqrt(1 - weight)` of each side, weight from Beta(alpha, alpha), its centre anywhere, cut off at the
+ * One rectangle for the batch: `sqrt(1 - weight)` of each side, weight from Beta(alpha, alpha), its center anywhere, cut off at the
  * border; `scores` are mixed by the area that came out. Yun, Han, Oh, Chun, Choe, Yoo: CutMix, 2019, arXiv 1905.04899.
  */
 export class CutMix implements ImageTransform {

@@ -20,12 +20,13 @@ const own = {
   /** The chance of each image. Default 0.5. */
   p: chanceSchema.default(0.5),
 };
+/** Options of {@link Cutout}. */
 export interface CutoutOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Cutout');
 
 /**
- * The rectangle's centre is anywhere in the image. Beyond the right and lower border it is cut off; at the left and upper border
+ * The rectangle's center is anywhere in the image. Beyond the right and lower border it is cut off; at the left and upper border
  * it is moved inside, as OpenMMLab does. DeVries, Taylor: Improved Regularization of Convolutional Neural Networks with Cutout,
  * 2017, arXiv 1708.04552.
  */
@@ -35,7 +36,7 @@ export class Cutout implements ImageTransform {
   readonly p: number;
   readonly #fill: Fill;
 
-  /** @throws {RetortError} for a size or a chance that is none. */
+  /** @throws {RetortError} for an invalid size or probability. */
   constructor(options: CutoutOptions) {
     const { size, fill, p } = checkOptions(Cutout.schema, options, new.target.name);
     this.size = sidesOf(size);

@@ -7,7 +7,7 @@ import type { Tensor } from '../../torch/index.ts';
 import type { BatchContext } from './transform.ts';
 import { uniforms } from './transform.ts';
 
-/** For each image the place of another one: they stand in a random circle, and each gets its neighbour. */
+/** For each image the place of another one: they stand in a random circle, and each gets its neighbor. */
 export function partnersOf(context: BatchContext, stream: number): number[] {
   const places = uniforms(context, stream)
     .map((place, i) => ({ place, i, sample: context.samples[i]! }))
@@ -36,7 +36,7 @@ export function mixTargets(
 function sharesOf(labels: Tensor | undefined, numClasses: number): Tensor {
   if (labels?.ndim === 1) return functional.oneHot(labels, { numClasses }).to('float64');
   const got = labels === undefined ? 'none' : `labels of shape (${labels.shape.join(', ')})`;
-  throw new RetortError(`mixing: labels (N), one class for each sample, were expected, got ${got}`, {
+  throw new RetortError(`mixing: expected labels (N), one class per sample, got ${got}`, {
     help: 'Mixup and CutMix go with a data set of classes: leave them out',
   });
 }

@@ -13,6 +13,7 @@ const own = {
   /** Of the Beta distribution that the weight is drawn from. */
   alpha: z.number().positive(),
 };
+/** Options of {@link Mixup}. */
 export interface MixupOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('Mixup');

@@ -19,8 +19,10 @@ const own = {
    */
   reverseChannels: z.boolean().default(false),
 };
+/** Options of {@link Normalize}. */
 export interface NormalizeOptions extends OptionsFrom<typeof own> {}
 
+/** `(x - mean) / std` per channel of `(N, C, H, W)` images of 0 to 255, which are divided by 255 first; gives float32. */
 export class Normalize implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly #scale: Tensor;
@@ -33,7 +35,7 @@ export class Normalize implements ImageTransform {
     const { mean, std, reverseChannels } = checkOptions(Normalize.schema, options, new.target.name);
     if (mean.length !== std.length) {
       throw new RetortError(
-        `Normalize: mean and std must have one value per channel, got ${mean.length} and ${std.length}`,
+        `Normalize: mean, std: expected one value per channel in both, got ${mean.length} and ${std.length}`,
       );
     }
     const shape = [1, mean.length, 1, 1];
@@ -56,7 +58,9 @@ export class Normalize implements ImageTransform {
   /** `(N, C, H, W)` of 0 to 255 to float32 of mean 0 and standard deviation 1. */
   apply(batch: Tensor): Tensor {
     if (batch.shape[1] !== this.#channels) {
-      throw new RetortError(`Normalize: mean and std have ${this.#channels} channels, the images ${batch.shape[1]}`);
+      throw new RetortError(
+        `Normalize: expected images of ${this.#channels} channels, as mean and std have, got ${batch.shape[1]}`,
+      );
     }
     const ordered = this.#reverseChannels ? batch.flip([1]) : batch;
     return this.#shift.addcmul(ordered.to('float32'), this.#scale);

@@ -26,6 +26,7 @@ const own = {
   /** The level of full strength. Default 10. */
   totalLevel: z.number().positive().default(10),
 };
+/** Options of {@link RandAugment}. */
 export interface RandAugmentOptions extends OperationLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandAugment');
@@ -54,7 +55,7 @@ export class RandAugment implements ImageTransform {
     this.#policies.forEach((step, i) => requireMagnitude(`RandAugment: policies.${i}`, step, 'magnitudeRange'));
     if (magnitudeLevel > totalLevel) {
       throw new RetortError(
-        `RandAugment: magnitudeLevel must be between 0 and totalLevel, got ${magnitudeLevel} of ${totalLevel}`,
+        `RandAugment: magnitudeLevel: expected a number from 0 to totalLevel (${totalLevel}), got ${magnitudeLevel}`,
       );
     }
     this.#numPolicies = numPolicies;

@@ -33,10 +33,19 @@ const own = {
   /** The chance of each; what is missing to 1 is the chance of none. Default: all the same. */
   probs: z.array(chanceSchema).readonly().optional(),
 };
+/** Options of {@link RandomBatchAugment}. */
 export interface RandomBatchAugmentOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomBatchAugment');
 
+/**
+ * One of several transforms that mix images, chosen anew for each batch.
+ *
+ * @example
+ * ```ts
+ * const transform = new RandomBatchAugment({ augments: [new Mixup({ alpha: 0.2 }), new CutMix({ alpha: 1 })], probs: [0.5, 0.5] });
+ * ```
+ */
 export class RandomBatchAugment implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly mixes: boolean;
@@ -54,7 +63,7 @@ export class RandomBatchAugment implements ImageTransform {
     const sum = this.#probs.reduce((a, b) => a + b, 0);
     if (this.#probs.length !== augments.length || sum > 1 + 1e-9) {
       throw new RetortError(
-        `RandomBatchAugment: probs: ${augments.length} chances that add up to at most 1 were expected, got ${JSON.stringify(probs)}`,
+        `RandomBatchAugment: probs: expected ${augments.length} probabilities that add up to at most 1, got ${JSON.stringify(probs)}`,
       );
     }
   }

@@ -18,11 +18,20 @@ const own = {
   /** What they are filled with. Default 0, black. */
   fill: z.number().default(0),
 };
+/** Options of {@link RandomCrop}. */
 export interface RandomCropOptions extends OptionsFrom<typeof own> {}
 
 const rowStream = streamOf('RandomCrop rows');
 const columnStream = streamOf('RandomCrop columns');
 
+/**
+ * Cuts a random rectangle out of each of the `(N, C, H, W)` images, after padding them.
+ *
+ * @example
+ * ```ts
+ * const transform = new RandomCrop({ cropSize: 32, padding: 4 });
+ * ```
+ */
 export class RandomCrop implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly fixesSize: boolean;
@@ -30,7 +39,7 @@ export class RandomCrop implements ImageTransform {
   readonly #cropSize: readonly [height: number, width: number] | undefined;
   readonly #fill: number;
 
-  /** @throws {RetortError} for a size or padding that is none. */
+  /** @throws {RetortError} for an invalid size or padding. */
   constructor(options: RandomCropOptions = {}) {
     const { cropSize, padding, fill } = checkOptions(RandomCrop.schema, options, new.target.name);
     this.#cropSize = cropSize === undefined ? undefined : sidesOf(cropSize);
@@ -47,7 +56,7 @@ export class RandomCrop implements ImageTransform {
     const [roomDown, roomRight] = [h + 2 * padding - height, w + 2 * padding - width];
     if (roomDown < 0 || roomRight < 0) {
       throw new RetortError(
-        `RandomCrop: ${height}x${width} (height x width) cannot be cut out of ${h}x${w} with ${padding} pixels of padding`,
+        `RandomCrop: cannot crop ${height}x${width} (height x width) out of ${h}x${w} with ${padding} pixels of padding`,
         { help: 'make the images larger first (ResizeEdge, Resize), or raise padding' },
       );
     }

@@ -19,13 +19,14 @@ const own = {
   areaRange: rangeSchema({ most: 1 }).default([0.02, 0.4]),
   /** Height over width of the rectangle. Default `[3 / 10, 10 / 3]`. */
   aspectRange: rangeSchema({ positive: true }).default([3 / 10, 10 / 3]),
-  /** `'constant'` paints `fill`, `'random'` gives every pixel its own colour. Default `'constant'`. */
+  /** `'constant'` paints `fill`, `'random'` gives every pixel its own color. Default `'constant'`. */
   mode: z.enum(['constant', 'random']).default('constant'),
   /** What it is painted with. Default 128. */
   fill: fillSchema.default(128),
-  /** For `'random'`: the colours are normally distributed around `fill`. Default: uniform from 0 to 255, whatever `fill` is. */
+  /** For `'random'`: the colors are normally distributed around `fill`. Default: uniform from 0 to 255, whatever `fill` is. */
   fillStd: fillSchema.optional(),
 };
+/** Options of {@link RandomErasing}. */
 export interface RandomErasingOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomErasing');
@@ -41,7 +42,7 @@ export class RandomErasing implements ImageTransform {
   readonly #fillStd: Fill | undefined;
   #generator: Generator | undefined;
 
-  /** @throws {RetortError} for a chance or ranges that are none. */
+  /** @throws {RetortError} for an invalid probability or range. */
   constructor(options: RandomErasingOptions = {}) {
     const checked = checkOptions(RandomErasing.schema, options, new.target.name);
     this.p = checked.p;

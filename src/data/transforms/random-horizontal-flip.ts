@@ -15,17 +15,26 @@ const own = {
   /** `'vertical'` mirrors top to bottom, `'diagonal'` both ways. Default `'horizontal'`. */
   direction: z.enum(['horizontal', 'vertical', 'diagonal']).default('horizontal'),
 };
+/** Options of {@link RandomHorizontalFlip}. */
 export interface RandomHorizontalFlipOptions extends OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomHorizontalFlip');
 const mirrored = { horizontal: [3], vertical: [2], diagonal: [2, 3] };
 
+/**
+ * Mirrors each of the `(N, C, H, W)` images with probability `p`.
+ *
+ * @example
+ * ```ts
+ * const transform = new RandomHorizontalFlip({ p: 0.5 });
+ * ```
+ */
 export class RandomHorizontalFlip implements ImageTransform {
   static readonly schema = z.strictObject(own);
   readonly p: number;
   readonly direction: 'horizontal' | 'vertical' | 'diagonal';
 
-  /** @throws {RetortError} when `p` is no chance. */
+  /** @throws {RetortError} when `p` is not within 0 to 1. */
   constructor(options: RandomHorizontalFlipOptions = {}) {
     const { p, direction } = checkOptions(RandomHorizontalFlip.schema, options, new.target.name);
     this.p = p;

@@ -23,6 +23,7 @@ const own = {
   /** Tries before the middle is taken. Default 10. */
   attempts: z.int().nonnegative().default(10),
 };
+/** Options of {@link RandomResizedCrop}. */
 export interface RandomResizedCropOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
 const stream = streamOf('RandomResizedCrop');
@@ -37,7 +38,7 @@ export class RandomResizedCrop implements ImageTransform {
   readonly #attempts: number;
   readonly #look: ResizeLook;
 
-  /** @throws {RetortError} for a size or ranges that are none. */
+  /** @throws {RetortError} for an invalid size or range. */
   constructor(options: RandomResizedCropOptions) {
     const { size, areaRange, aspectRange, attempts, ...look } = checkOptions(
       RandomResizedCrop.schema,

@@ -36,8 +36,20 @@ const table = {
   ResizeEdge: resizeEdgeEntry,
 };
 
+/** The transforms that configs can name. */
 export const transforms = new Registry<Transform, typeof table>('transform', table);
 
+/**
+ * A transform from its config.
+ *
+ * @param where what errors call it; default `transform`
+ * @throws {RetortError} for an unknown type, or options that its schema refuses.
+ *
+ * @example
+ * ```ts
+ * const transform = buildTransform({ type: 'RandomHorizontalFlip', p: 0.5 });
+ * ```
+ */
 export function buildTransform(config: TypedConfig, where?: string): Transform {
   return transforms.build(config, where);
 }

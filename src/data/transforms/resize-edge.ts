@@ -14,15 +14,24 @@ const own = {
   /** Which edge gets them. Default `'short'`. */
   edge: z.enum(['short', 'long', 'width', 'height']).default('short'),
 };
+/** Options of {@link ResizeEdge}. */
 export interface ResizeEdgeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
+/**
+ * Resizes `(N, C, H, W)` images so that their shorter (or the other) edge has a size; their aspect ratio stays.
+ *
+ * @example
+ * ```ts
+ * const transform = new ResizeEdge({ size: 256 });
+ * ```
+ */
 export class ResizeEdge implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly size: number;
   readonly edge: 'short' | 'long' | 'width' | 'height';
   readonly #look: ResizeLook;
 
-  /** @throws {RetortError} when `size` is no whole number of at least 1. */
+  /** @throws {RetortError} when `size` is not a positive integer. */
   constructor(options: ResizeEdgeOptions) {
     const { size, edge, ...look } = checkOptions(ResizeEdge.schema, options, new.target.name);
     this.size = size;

@@ -16,12 +16,13 @@ export const resizeLookSchema = {
    */
   antialias: z.boolean().optional(),
 };
+/** How resized images are computed. */
 export interface ResizeLook extends OptionsFrom<typeof resizeLookSchema> {}
 
 /**
  * `(N, C, H, W)` to `(N, C, height, width)` of the same dtype. On bytes and with `antialias`, columns are resized first and rounded,
  * then rows, as Pillow does, with its filters (for bicubic, a = -0.5): results equal Pillow's but for values halfway between two
- * grey levels (fewer than 2% of the pixels), which may be rounded the other way. Without `antialias` (for bicubic, a = -0.75) they
+ * gray levels (fewer than 2% of the pixels), which may be rounded the other way. Without `antialias` (for bicubic, a = -0.75) they
  * are OpenCV's up to the same rounding, which it does on weights of 11 bits.
  */
 export function resizeImages(

@@ -13,15 +13,24 @@ const own = {
   /** Of what comes out. */
   size: sizeSchema,
 };
+/** Options of {@link Resize}. */
 export interface ResizeOptions extends ResizeLook, OptionsFrom<typeof own> {}
 
+/**
+ * Resizes `(N, C, H, W)` images to one size, whatever their aspect ratio.
+ *
+ * @example
+ * ```ts
+ * const transform = new Resize({ size: [32, 64] }); // height, width
+ * ```
+ */
 export class Resize implements ImageTransform {
   static readonly schema = z.strictObject({ ...own, ...resizeLookSchema });
   readonly fixesSize = true;
   readonly size: readonly [height: number, width: number];
   readonly #look: ResizeLook;
 
-  /** @throws {RetortError} for a size that is none. */
+  /** @throws {RetortError} for an invalid size. */
   constructor(options: ResizeOptions) {
     const { size, ...look } = checkOptions(Resize.schema, options, new.target.name);
     this.size = sidesOf(size);

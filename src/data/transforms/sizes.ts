@@ -1,4 +1,4 @@
-// Sizes, chances and colours as options: what may be given, and the errors for what may not.
+// Sizes, chances and colors as options: what may be given, and the errors for what may not.
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
@@ -36,12 +36,14 @@ export function sidesOf(size: Size): readonly [height: number, width: number] {
 export function fillTensor(where: string, fill: Fill, channels: number): Tensor {
   const values = typeof fill === 'number' ? Array.from({ length: channels }, () => fill) : [...fill];
   if (values.length !== channels) {
-    throw new RetortError(`${where}: fill has ${values.length} values, the images have ${channels} channels`);
+    throw new RetortError(
+      `${where}: fill: expected ${channels} values, one per channel of the images, got ${values.length}`,
+    );
   }
   return tensor(values, { shape: [1, channels, 1, 1] });
 }
 
-/** To the nearest whole number, halves to the even one, as Python rounds. */
+/** To the nearest integer, halves to the even one, as Python rounds. */
 export function roundHalfToEven(value: number): number {
   const low = Math.floor(value);
   const over = value - low;

@@ -47,7 +47,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     random: true,
     floats: false,
     wrong: [
-      [{ magnitudeLevel: 11 }, /magnitudeLevel must be between 0 and totalLevel, got 11 of 10/],
+      [{ magnitudeLevel: 11 }, /magnitudeLevel: expected a number from 0 to totalLevel \(10\), got 11/],
       [{ policies: [{ type: 'Rotate', magnitude: 3 }] }, /policies.0: Rotate needs magnitudeRange/],
       [{ numPolicies: 0 }, /numPolicies/],
     ],
@@ -59,7 +59,7 @@ const contracts: Record<keyof typeof transforms.entries, TransformContract> = {
     dtype: 'float32',
     wrong: [
       [{ augments: [] }, /augments: .*got \[\]/],
-      [{ probs: [1] }, /2 chances that add up to at most 1 were expected, got \[1\]/],
+      [{ probs: [1] }, /expected 2 probabilities that add up to at most 1, got \[1\]/],
       [{ probs: [0.8, 0.8] }, /add up to at most 1/],
     ],
   },

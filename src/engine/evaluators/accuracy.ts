@@ -7,6 +7,7 @@ import { checkOptions } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
 import type { Evaluator, Metric } from './evaluator.ts';
 
+/** Options of {@link Accuracy}. */
 export interface AccuracyOptions {
   /** How many of the highest scores count. Default `[1]`; the first is called `accuracy`, others `top<k>`. */
   topk?: readonly number[] | undefined;
@@ -19,12 +20,12 @@ export const accuracyOptions = z.strictObject({
 
 /**
  * `100 / N * #{ i : label_i among the k highest of scores_i }`, in percent. NaN where a score is NaN: a class among
- * such scores is no choice.
+ * such scores is not a prediction.
  */
 export class Accuracy implements Evaluator {
   readonly #topk: readonly number[];
 
-  /** @throws {RetortError} for a k that is no whole number of at least 1. */
+  /** @throws {RetortError} for a k that is not a positive integer. */
   constructor(options: AccuracyOptions = {}) {
     this.#topk = checkOptions(accuracyOptions, options, 'Accuracy').topk;
   }

@@ -18,14 +18,14 @@ class CkaSums {
     else this.#sums.forEach((sum, i) => void sum.add_(sums[i]!));
   }
 
-  /** `|Xc^T Yc|^2 / (|Xc^T Xc| |Yc^T Yc|)` of the centred features. */
+  /** `|Xc^T Yc|^2 / (|Xc^T Xc| |Yc^T Yc|)` of the centered features. */
   result(): number {
     const [sx, sy, xy, xx, yy] = this.#sums!;
     const value = tidy(() => {
-      const centred = (product: Tensor, a: Tensor, b: Tensor): Tensor =>
+      const centered = (product: Tensor, a: Tensor, b: Tensor): Tensor =>
         product.sub(ops.outer(a, b).div(this.#count)).norm();
-      const denominator = centred(xx!, sx!, sx!).mul(centred(yy!, sy!, sy!));
-      return centred(xy!, sx!, sy!).square().div(denominator).item();
+      const denominator = centered(xx!, sx!, sx!).mul(centered(yy!, sy!, sy!));
+      return centered(xy!, sx!, sy!).square().div(denominator).item();
     });
     for (const sum of this.#sums!) sum.dispose();
     return value;
@@ -36,7 +36,7 @@ class CkaSums {
  * Compares the scores of two networks over batches `(N, K)`:
  * - `agreement`: share of images with the same highest class, in percent;
  * - `kl`: mean of `KL(softmax(teacher) || softmax(student))`, in nats; a class that the teacher rules out (-Infinity) adds nothing;
- * - `cka`: linear centred kernel alignment of the scores, 0 to 1. Kornblith et al. 2019, arXiv 1905.00414.
+ * - `cka`: linear centered kernel alignment of the scores, 0 to 1. Kornblith et al. 2019, arXiv 1905.00414.
  */
 export class AgreementMetric {
   readonly #cka = new CkaSums();
@@ -51,7 +51,7 @@ export class AgreementMetric {
     if (!isScores(student) || !isScores(teacher) || student.shape.join() !== teacher.shape.join()) {
       throw new RetortError(
         `agreement: the teacher's scores ${shown(teacher)} cannot be compared with the student's ${shown(student)}`,
-        { help: 'they must know the same classes; leave agreement out to distil features only' },
+        { code: 'mismatch', help: 'both must have the same classes; leave agreement out to distill features only' },
       );
     }
     tidy(() => {

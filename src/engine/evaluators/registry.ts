@@ -10,8 +10,20 @@ const table = {
   }),
 };
 
+/** The evaluators that configs can name. */
 export const evaluators = new Registry<Evaluator, typeof table>('evaluator', table);
 
+/**
+ * An evaluator from its config.
+ *
+ * @param where what errors call it; default `evaluator`
+ * @throws {RetortError} for an unknown type, or options that its schema refuses.
+ *
+ * @example
+ * ```ts
+ * const evaluator = buildEvaluator({ type: 'Accuracy', topk: [1, 5] });
+ * ```
+ */
 export function buildEvaluator(config: TypedConfig, where?: string): Evaluator {
   return evaluators.build(config, where);
 }

@@ -5,6 +5,7 @@ import { didYouMean, RetortError } from '../../errors.ts';
 import { flatMetrics } from './hook.ts';
 import type { NetworkMetrics } from './hook.ts';
 
+/** Which metric counts, and what is better. */
 export interface BestMetricOptions {
   /** Network and metric, such as `student.accuracy`. */
   metric: string;
@@ -17,6 +18,7 @@ export interface BestMetricOptions {
 /** The schema of `rule`, for those who have a `BestMetric`. */
 export const rule = z.enum(['max', 'min']).exactOptional();
 
+/** The best value of a metric so far. */
 export class BestMetric {
   readonly #options: BestMetricOptions;
   /** Undefined before the first evaluation with a finite one. */
@@ -32,7 +34,9 @@ export class BestMetric {
     const known = flatMetrics(metrics);
     const value = known[metric];
     if (value === undefined) {
-      throw new RetortError(`${hook}: there is no metric "${metric}"; ${didYouMean(metric, Object.keys(known))}`);
+      throw new RetortError(`${hook}: unknown metric "${metric}"; ${didYouMean(metric, Object.keys(known))}`, {
+        code: 'unknown-name',
+      });
     }
     if (!Number.isFinite(value)) return false;
     const gain = this.best === undefined ? Infinity : rule === 'max' ? value - this.best : this.best - value;

@@ -31,6 +31,20 @@ export interface HookState {
   values?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * Acts at fixed points of a training run; every method may be left out. What it remembers goes into `stateDict`, so that a resumed
+ * run has it again.
+ *
+ * @example
+ * ```ts
+ * const stopAtNinety: Hook = {
+ *   name: 'StopAtNinety',
+ *   afterEvaluate: (run, metrics) => {
+ *     if ((metricOf(metrics, 'student.accuracy') ?? 0) >= 90) run.stop('90% reached');
+ *   },
+ * };
+ * ```
+ */
 export interface Hook {
   /** Its name in checkpoints and errors; several hooks may have the same. */
   readonly name: string;

@@ -1,14 +1,14 @@
 // Hooks: what acts at fixed points of a run.
-export { EarlyStop } from './early-stop.ts';
-export type { EarlyStopOptions } from './early-stop.ts';
-export { Ema } from './ema.ts';
-export type { EmaOptions } from './ema.ts';
+export { EarlyStopHook } from './early-stop-hook.ts';
+export type { EarlyStopHookOptions } from './early-stop-hook.ts';
+export { EMAHook } from './ema-hook.ts';
+export type { EMAHookOptions } from './ema-hook.ts';
 export { epochsDone, flatMetrics, metricOf } from './hook.ts';
 export type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
-export { KeepCheckpoints } from './keep-checkpoints.ts';
-export type { KeepCheckpointsOptions } from './keep-checkpoints.ts';
-export { Logger } from './logger.ts';
-export type { LoggerOptions } from './logger.ts';
+export { CheckpointHook } from './checkpoint-hook.ts';
+export type { CheckpointHookOptions } from './checkpoint-hook.ts';
+export { LoggerHook } from './logger-hook.ts';
+export type { LoggerHookOptions } from './logger-hook.ts';
 export { buildHook, hooks } from './registry.ts';
-export { StopDistillation } from './stop-distillation.ts';
-export type { StopDistillationOptions } from './stop-distillation.ts';
+export { StopDistillHook } from './stop-distill-hook.ts';
+export type { StopDistillHookOptions } from './stop-distill-hook.ts';

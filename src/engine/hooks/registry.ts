@@ -1,32 +1,33 @@
 // The hooks that configs can name.
 import { entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { EarlyStop, earlyStopOptions } from './early-stop.ts';
-import { Ema, emaOptions } from './ema.ts';
+import { EarlyStopHook, earlyStopHookOptions } from './early-stop-hook.ts';
+import { EMAHook, emaHookOptions } from './ema-hook.ts';
 import type { Hook } from './hook.ts';
-import { KeepCheckpoints, keepCheckpointsOptions } from './keep-checkpoints.ts';
-import { Logger, loggerOptions } from './logger.ts';
-import { StopDistillation, stopDistillationOptions } from './stop-distillation.ts';
+import { CheckpointHook, checkpointHookOptions } from './checkpoint-hook.ts';
+import { LoggerHook, loggerHookOptions } from './logger-hook.ts';
+import { StopDistillHook, stopDistillHookOptions } from './stop-distill-hook.ts';
 
 const table = {
-  StopDistillHook: entry(stopDistillationOptions, (options) => new StopDistillation(options), {
+  StopDistillHook: entry(stopDistillHookOptions, (options) => new StopDistillHook(options), {
     summary: 'Ends distillation at an epoch; the student goes on alone.',
   }),
-  EMAHook: entry(emaOptions, (options) => new Ema(options), {
+  EMAHook: entry(emaHookOptions, (options) => new EMAHook(options), {
     summary: "A running average of the student's weights, evaluated and saved too.",
     paper: 'Polyak, Juditsky 1992',
   }),
-  EarlyStopHook: entry(earlyStopOptions, (options) => new EarlyStop(options), {
+  EarlyStopHook: entry(earlyStopHookOptions, (options) => new EarlyStopHook(options), {
     summary: 'Ends training when a metric has not got better for a while.',
   }),
-  CheckpointHook: entry(keepCheckpointsOptions, (options) => new KeepCheckpoints(options), {
+  CheckpointHook: entry(checkpointHookOptions, (options) => new CheckpointHook(options), {
     summary: 'Keeps the students of the last epochs, and the best by a metric.',
   }),
-  LoggerHook: entry(loggerOptions, (options) => new Logger(options), {
+  LoggerHook: entry(loggerHookOptions, (options) => new LoggerHook(options), {
     summary: 'Writes log.jsonl: losses, rates and metrics, one JSON object a line.',
   }),
 };
 
+/** The hooks that configs can name. */
 export const hooks = new Registry<Hook, typeof table>('hook', table);
 
 /** A hook from `{ type: 'StopDistillHook', stopEpoch: 10 }`. */

@@ -81,7 +81,7 @@ function cifar({ type, folder, classes, mean, std }: Cifar): BuiltinConfig {
   };
 }
 
-// Colours of the augmentations are BGR, as images are loaded.
+// Colors of the augmentations are BGR, as images are loaded.
 const bgrMean = imagenetMean.toReversed();
 const strong = [
   {

@@ -50,7 +50,7 @@ function compute(operator: Operator, a: Numeric, b: Numeric, origin: Origin): Va
 }
 
 function int(value: number, origin: Origin): Value {
-  if (!Number.isSafeInteger(value)) throw errorAt(origin, `the result ${value} is no int of at most 2^53 - 1`);
+  if (!Number.isSafeInteger(value)) throw errorAt(origin, `the result ${value} is not an int of at most 2^53 - 1`);
   return { kind: 'int', value: value + 0, origin };
 }
 

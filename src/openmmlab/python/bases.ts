@@ -20,7 +20,7 @@ export interface SplitStatements {
   readonly ignored: readonly Origin[];
 }
 
-/** The bases that statements name, and the other statements. @throws {RetortError} for a `_base_` that is no path. */
+/** The bases that statements name, and the other statements. @throws {RetortError} for a `_base_` that is not a path. */
 export function basesOf(statements: readonly Statement[], options: Omit<EvaluatorOptions, 'base'>): SplitStatements {
   const rest: Statement[] = [];
   const ignored: Origin[] = [];

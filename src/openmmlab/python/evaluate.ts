@@ -194,7 +194,7 @@ export class Evaluator {
     this.#budget.spend(text.length, origin);
     const [statement, ...more] = parsePython(`_ = ${text}`, `${showOrigin(origin)}: the value of ${placeholder.name}`);
     if (statement?.kind !== 'assign' || statement.targets.length !== 1 || more.length > 0) {
-      throw errorAt(origin, `the value of ${placeholder.name} is no single value`);
+      throw errorAt(origin, `the value of ${placeholder.name} is not a single value`);
     }
     return { ...this.evaluate(statement.value), origin };
   }

@@ -75,15 +75,17 @@ export function displayName(file: string): string {
 export function checkExists(path: string, where = ''): void {
   if (statOf(path) !== undefined) return;
   if (statOf(dirname(path)) === undefined)
-    throw new RetortError(`${where}there is no folder ${displayName(dirname(path))}`);
+    throw new RetortError(`${where}no such folder: ${displayName(dirname(path))}`, { code: 'not-found' });
   const siblings = files
     .listFolder(dirname(path))
     .map(({ name }) => name)
     .filter((name) => name.endsWith('.py'));
-  throw new RetortError(`${where}there is no file ${displayName(path)}; ${suggest(basename(path), siblings)}`);
+  throw new RetortError(`${where}no such file: ${displayName(path)}; ${suggest(basename(path), siblings)}`, {
+    code: 'not-found',
+  });
 }
 
-/** @throws {RetortError} for what is no regular file, no `.py`, larger than 256 KiB, or not UTF-8. */
+/** @throws {RetortError} for what is not a regular file, no `.py`, larger than 256 KiB, or not UTF-8. */
 export function readText(path: string): string {
   const name = displayName(path);
   if (extname(path) !== '.py') throw new RetortError(`${name}: expected a Python config, a .py file`);

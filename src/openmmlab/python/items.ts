@@ -19,7 +19,7 @@ export function getItem(object: Value, key: Value, origin: Origin, budget: Budge
 export function getKey(object: DictValue, key: string, origin: Origin): Value {
   const value = object.value.get(key);
   if (value !== undefined) return value;
-  throw errorAt(origin, `there is no "${key}" in this dict; ${suggest(key, object.value.keys())}`);
+  throw errorAt(origin, `unknown key "${key}" in this dict; ${suggest(key, object.value.keys())}`);
 }
 
 /** The index that a key means in a list or tuple. @throws {RetortError} beyond its ends. */
@@ -27,7 +27,7 @@ export function position(sequence: SequenceValue, key: Value, origin: Origin): n
   return indexOf(sequence.value.length, key, origin);
 }
 
-/** A key of a dict. @throws {RetortError} for what is no string: configs have no other keys. */
+/** A key of a dict. @throws {RetortError} for what is not a string: configs have no other keys. */
 export function stringKey(key: Value): string {
   if (key.kind === 'str') return key.value;
   throw errorAt(key.origin, `the keys of a config's dicts are strings, got ${kindName(key.kind)}`);
@@ -66,7 +66,7 @@ function indexOf(length: number, key: Value, origin: Origin): number {
   if (key.kind !== 'int') throw errorAt(key.origin, `an index is an int, got ${kindName(key.kind)}`);
   const index = key.value < 0 ? key.value + length : key.value;
   if (index >= 0 && index < length) return index;
-  throw errorAt(origin, `there is no item ${key.value}; there are ${length}`);
+  throw errorAt(origin, `no item ${key.value}: the list has ${length}`);
 }
 
 function charactersOf(text: string, origin: Origin, budget: Budget): string[] {

@@ -22,7 +22,7 @@ export function readNumber(token: string): NumberLiteral | BadLiteral {
   }
   if (decimal.test(token) && !/^\d+$/.test(plain)) return { kind: 'float', value: Number(plain) };
   if (/[jJ]$/.test(token)) return { problem: `a complex number: ${shorten(token)}` };
-  return { problem: `${shorten(token)} is no number` };
+  return { problem: `${shorten(token)} is not a number` };
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { parsePython } from './index.ts';
+import { refusal } from '../../../test/refusal.ts';
 
 const parse = (text: string): unknown => parsePython(text, 'cfg.py');
 
@@ -51,8 +52,8 @@ it.each([
   ["a = b'x'", 'a bytes literal'],
   ['a = 1j', 'a complex number: 1j'],
 ])('names what it refuses: %s', (text, construct) => {
-  expect(() => parse(text)).toThrow(construct);
-  expect(() => parse(text)).toThrow(/^cfg\.py:\d+:\d+: /);
+  expect(() => parse(text)).toThrow(refusal('invalid-config', construct));
+  expect(() => parse(text)).toThrow(refusal('invalid-config', 'cfg.py'));
 });
 
 it.each([
@@ -67,9 +68,9 @@ it.each([
   ['a = 1\n  b = 2', 'cfg.py:2:'],
   ['a = (1', 'cfg.py:1:7: this is not Python'],
   ['a = 1)', 'cfg.py:1:6: ")" closes nothing'],
-  ['a = 010', 'cfg.py:1:5: 010 is no number'],
-  ['a = 1__0', 'cfg.py:1:5: 1__0 is no number'],
-  ['a = 0xg', 'cfg.py:1:5: 0xg is no number'],
+  ['a = 010', 'cfg.py:1:5: 010 is not a number'],
+  ['a = 1__0', 'cfg.py:1:5: 1__0 is not a number'],
+  ['a = 0xg', 'cfg.py:1:5: 0xg is not a number'],
   ["a = '\\x4'", 'cfg.py:1:5: the escape \\x cannot be read'],
   ["a = '\\N{DASH}'", 'cfg.py:1:5: the escape \\N cannot be read'],
   ["a = '\\ud800'", 'cfg.py:1:5: half of a surrogate pair'],
@@ -80,7 +81,7 @@ it.each([
   ['a[1:2] = b', 'cfg.py:1:1: a slice cannot be assigned to'],
   ['{{ _base_.x }} = 1', 'cfg.py:1:1: a placeholder cannot be assigned to'],
 ])('says where: %j', (text, message) => {
-  expect(() => parse(text)).toThrow(message);
+  expect(() => parse(text)).toThrow(refusal('invalid-config', message));
 });
 
 it('keeps ints and floats, strings and their places', () => {

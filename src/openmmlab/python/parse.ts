@@ -33,7 +33,8 @@ function parseText(source: Source, text: string): StmtNode[] {
     return parse(text).body;
   } catch (cause) {
     if (!(cause instanceof Error)) throw cause;
-    if (cause instanceof RangeError) throw new RetortError(`${source.file}: nested too deep to be read`, { cause });
+    if (cause instanceof RangeError)
+      throw new RetortError(`${source.file}: nested too deep to be read`, { code: 'invalid-config', cause });
     const [, line, column] = /line (\d+)(?:, column (\d+))?/.exec(cause.message) ?? [];
     const what = cause.message.replace(/ at line \d+.*$/s, '');
     const origin = source.originAt(source.offsetOf(Number(line ?? 1), Number(column ?? 0)));
@@ -136,7 +137,7 @@ class Converter {
           throw errorAt(origin, 'a list comprehension with more than one plain "for" is not allowed in a config');
         }
         const target = this.#target(loop.target);
-        if (target.kind !== 'name') throw errorAt(target.origin, 'a list comprehension whose variable is no name');
+        if (target.kind !== 'name') throw errorAt(target.origin, 'a list comprehension whose variable is not a name');
         return {
           kind: 'comprehension',
           element: this.#expr(node.elt),

@@ -19,7 +19,7 @@ export function printPython(tree: DictNode): string {
   let text = '';
   for (const [key, node] of tree.value) {
     if (!isName(key) || ['_base_', 'dict', 'round'].includes(key)) {
-      throw errorAt(node.origin, `printPython: "${key}" is no name that a Python config can set`);
+      throw errorAt(node.origin, `printPython: "${key}" is not a name that a Python config can set`);
     }
     text += `${key} = ${expression(node, '')}\n`;
   }

@@ -24,6 +24,7 @@ import { withScope } from './scope.ts';
 import { freeze, thaw } from './values.ts';
 import type { DictValue } from './values.ts';
 
+/** Options of {@link readPythonConfig}. */
 export interface ReadPythonOptions {
   /** The folder that bases may not leave. Default: the current folder if the file lies in it, else the file's own. */
   root?: string;
@@ -44,6 +45,7 @@ export interface MissingBase {
   readonly origin: Origin;
 }
 
+/** What {@link readPythonConfig} returns. */
 export interface PythonConfig {
   /** The merged config. */
   readonly tree: DictNode;
@@ -66,7 +68,8 @@ export function readPythonConfig(file: string, options: ReadPythonOptions = {}):
   const path = canonical(file);
   checkExists(path);
   const root = resolve(options.root ?? (isWithin(process.cwd(), path) ? process.cwd() : dirname(path)));
-  if (statOf(root)?.isDirectory() !== true) throw new RetortError(`readPythonConfig: root: there is no folder ${root}`);
+  if (statOf(root)?.isDirectory() !== true)
+    throw new RetortError(`readPythonConfig: root: no such folder: ${root}`, { code: 'not-found' });
   const reader = new Reader(options);
   if (!reader.mayRead(path, root)) {
     throw new RetortError(`${displayName(path)} lies outside of ${root}, the folder given as root`);
@@ -101,9 +104,10 @@ class Reader {
     const text = readText(at.file);
     this.#characters += text.length;
     if (++this.#reads > fileLimits.files) {
-      throw new RetortError(`${name}: more than ${fileLimits.files} files in one config`);
+      throw new RetortError(`${name}: more than ${fileLimits.files} files in one config`, { code: 'invalid-config' });
     }
-    if (this.#characters > fileLimits.together) throw new RetortError(`${name}: the files of this config are too long`);
+    if (this.#characters > fileLimits.together)
+      throw new RetortError(`${name}: the files of this config are too long`, { code: 'invalid-config' });
     this.files.add(at.file);
     this.#open.push(realPath(at.file));
     const origin: Origin = { file: name, line: 0, column: 0 };
@@ -136,16 +140,12 @@ class Reader {
       return this.#readBase({ file: resolve(dirname(from.file), name), root: from.root }, origin);
     const [pkg, path, ...more] = name.split('::');
     if (!/^\w+$/.test(pkg!) || !path || path.startsWith('/') || more.length > 0) {
-      throw errorAt(origin, `"${name}" is no base; expected package::path`);
+      throw errorAt(origin, `"${name}" is not a base; expected package::path`);
     }
     const found = this.#options.resolvePackage?.(pkg!, path);
     if (found !== undefined) return withScope('tree' in found ? found.tree : this.#readBase(found, origin), pkg!);
     if (this.#options.missingBases !== 'collect') {
-      throw errorAt(
-        origin,
-        `there is no base ${name}`,
-        `say which folder the configs of ${pkg} are in: --pkg ${pkg}=DIR`,
-      );
+      throw errorAt(origin, `unknown base ${name}`, `say which folder the configs of ${pkg} are in: --pkg ${pkg}=DIR`);
     }
     this.missing.push({ pkg: pkg!, path, origin });
     return undefined;

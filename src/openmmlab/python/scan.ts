@@ -11,7 +11,7 @@ import type { Source } from './source.ts';
 
 export type Literal = NumberLiteral | { readonly kind: 'str'; readonly value: string };
 
-/** A text for the parser, and what stands at which offset of it. Neighbouring strings are one. */
+/** A text for the parser, and what stands at which offset of it. Neighboring strings are one. */
 export interface Scanned {
   readonly text: string;
   readonly literals: ReadonlyMap<number, Literal>;

@@ -27,7 +27,7 @@ export class Source {
       if (length > maxLine) throw errorAt(this.originAt(start), `a line of ${length} characters; at most ${maxLine}`);
     });
     const nul = this.text.indexOf('\0');
-    if (nul >= 0) throw errorAt(this.originAt(nul), 'a NUL character: this is no text');
+    if (nul >= 0) throw errorAt(this.originAt(nul), 'a NUL character: this is not text');
   }
 
   /** The place of a character. */

@@ -91,7 +91,7 @@ model = dict(
   expect(at(config, 'model.teacher.head')).toEqual({ ...head, average: true });
 });
 
-it('data-free: several teachers, a generator, two distillers, optimisers by part', () => {
+it('data-free: several teachers, a generator, two distillers, optimizers by part', () => {
   const config = readText(`${net}
 teacher_recorders = dict(fc=dict(type='ModuleOutputs', source='res34.head.fc'))
 model = dict(
@@ -153,9 +153,9 @@ model = dict(
     distiller=[])
 custom_imports = dict(imports=['my_losses'])`);
   expect(said(config.mistakes)).toEqual([
-    expect.stringMatching(/^config\.py:4: model\.architecture\.cfg_path: the address of a config was expected/),
+    expect.stringMatching(/^config\.py:4: model\.architecture\.cfg_path: expected the address of a config/),
     'config.py:5: model.teacher.cfg_path: mmcls::_base_/default_runtime.py has no model',
-    'config.py:6: model.distiller: a dict was expected, got a list',
+    'config.py:6: model.distiller: expected a dict, got a list',
     expect.stringMatching(/^config\.py:6: model: SingleTeacherDistill distiller: expected a distiller/),
     expect.stringMatching(/^config\.py:7: custom_imports: this would run Python/),
   ]);

@@ -29,6 +29,7 @@ export type RegistryName =
 export type Registries = Readonly<
   Record<RegistryName, { readonly kind: string; readonly entries: Table<unknown> | SchemaTable }>
 >;
+/** Schemas of options by the name of what has them. */
 export type SchemaTable = Readonly<Record<string, { readonly schema: z.ZodType }>>;
 
 /** A config of another package, and the address of its weights where that is known. */

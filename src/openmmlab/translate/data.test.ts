@@ -185,17 +185,17 @@ it.each([
     'to_rgb=False',
     { type: 'Normalize', mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255].map((x) => Number(x.toPrecision(12))) },
   ],
-])('normalisation: %s', (_, dataset, pipeline, preprocessor, expected) => {
+])('normalization: %s', (_, dataset, pipeline, preprocessor, expected) => {
   expect(transforms({ dataset, pipeline, preprocessor })).toEqual([expected]);
 });
 
-it('a pipeline may normalise itself', () => {
+it('a pipeline may normalize itself', () => {
   expect(transforms({ dataset: imagenet, pipeline: `${load}, dict(type='Normalize', ${mean}, to_rgb=True)` })).toEqual([
     rgb,
   ]);
 });
 
-it('batches are mixed after normalisation, in training only', () => {
+it('batches are mixed after normalization, in training only', () => {
   const augments = "augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)], probs=[0.3, 0.7]";
   const config = readText(`${net}
 default_scope = 'mmcls'

@@ -173,7 +173,7 @@ function prefixOf({ findings }: Context, fields: Fields): Place | undefined {
   const prefix = fields.get('data_prefix');
   if (prefix?.node.kind !== 'dict') return prefix;
   const inner = childOf(prefix, 'img_path') ?? childOf(prefix, 'root');
-  if (inner === undefined) findings.mistake(prefix, 'data_prefix: img_path was expected');
+  if (inner === undefined) findings.mistake(prefix, 'data_prefix: expected img_path');
   return inner;
 }
 
@@ -183,7 +183,7 @@ function join(...parts: readonly (string | undefined)[]): string {
   return whole.length > 1 ? whole.replace(/\/$/, '') : whole;
 }
 
-/** The whole number of a place. */
+/** The integer at a location. */
 export function countOf(place: Place): number | undefined {
   const value = numberOf(place);
   return Number.isInteger(value) ? value : undefined;

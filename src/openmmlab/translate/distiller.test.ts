@@ -103,7 +103,7 @@ it('options that are called otherwise here, and older ones that say the same', (
   expect(at(others, 'model.distiller.distillLosses.b')).toEqual({ type: 'FBKDLoss', nonlocalWeight: 3 });
   expect(others.mistakes.map(({ text }) => text)).toEqual([
     '"nonloacl_weight" and "nonlocal_weight" are one option of FBKDLoss',
-    'True or False was expected',
+    'expected True or False',
   ]);
 });
 
@@ -121,16 +121,16 @@ it('names that do not exist are mistakes with their line and the nearest name', 
             preds_T=dict(from_student=False, recorder='feat', connector='no')),
         loss_y=dict()))`);
   expect(said(config.mistakes).toSorted()).toEqual([
-    'config.py:10: model.distiller.student_recorders.fc.sorce: "sorce" is no option of ModuleOutputs; did you mean "source"?',
+    'config.py:10: model.distiller.student_recorders.fc.sorce: unknown option "sorce" of ModuleOutputs; did you mean "source"?',
     expect.stringMatching(
       /^config\.py:10: model\.distiller\.student_recorders\.fc: ModuleOutputs source: .*, got nothing$/,
     ),
-    'config.py:13: model.distiller.distill_losses.loss_kl.los_weight: "los_weight" is no option of KLDivergence; did you mean "loss_weight"?',
+    'config.py:13: model.distiller.distill_losses.loss_kl.los_weight: unknown option "los_weight" of KLDivergence; did you mean "loss_weight"?',
     expect.stringMatching(/^config\.py:13: .*loss_kl: KLDivergence tau: expected number.*, got "4"$/),
-    'config.py:17: model.distiller.loss_forward_mappings.loss_kl.preds_S.record_id: "record_id" is no option of an argument of a loss; did you mean "record_idx" or "recorder"?',
-    'config.py:17: model.distiller.loss_forward_mappings.loss_kl.preds_S.recorder: there is no recorder of student_recorders "fcc"; did you mean "fc"?',
-    'config.py:18: model.distiller.loss_forward_mappings.loss_kl.preds_T.connector: there is no connector "no"; there are none',
-    'config.py:19: model.distiller.loss_forward_mappings.loss_y: there is no loss "loss_y"; did you mean "loss_x" or "loss_kl"?',
+    'config.py:17: model.distiller.loss_forward_mappings.loss_kl.preds_S.record_id: unknown option "record_id" of an argument of a loss; did you mean "record_idx" or "recorder"?',
+    'config.py:17: model.distiller.loss_forward_mappings.loss_kl.preds_S.recorder: unknown recorder of student_recorders "fcc"; did you mean "fc"?',
+    'config.py:18: model.distiller.loss_forward_mappings.loss_kl.preds_T.connector: unknown connector "no"; there are none',
+    'config.py:19: model.distiller.loss_forward_mappings.loss_y: unknown loss "loss_y"; did you mean "loss_x" or "loss_kl"?',
   ]);
   // loss_x has no mapping: MMRazor would not look at it at all.
   expect(said(config.notes)).toContainEqual(expect.stringMatching(/^config\.py:14: .*loss_x: left out: .*no mapping/));
@@ -157,7 +157,7 @@ it('MMClassification’s loss of labels is not MMRazor’s loss of the same name
             gt_labels=dict(recorder='gt', from_student=False, data_idx=1))))`,
     'SelfDistill',
   );
-  expect(said(config.mistakes)).toEqual([expect.stringMatching(/"teacher" is no option of SelfDistill/)]);
+  expect(said(config.mistakes)).toEqual([expect.stringMatching(/unknown option "teacher" of SelfDistill/)]);
   expect(at(config, 'model.distiller.distillLosses.loss_label')).toEqual({
     type: 'LabelCrossEntropyLoss',
     lossWeight: 0.7,

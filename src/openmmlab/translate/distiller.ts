@@ -169,5 +169,5 @@ function requireName(
   if (wanted === undefined) return;
   const map = childOf(of, key)?.node;
   const known = map?.kind === 'dict' ? [...map.value.keys()] : [];
-  if (!known.includes(wanted)) findings.mistake(place, `there is no ${what} "${wanted}"; ${didYouMean(wanted, known)}`);
+  if (!known.includes(wanted)) findings.mistake(place, `unknown ${what} "${wanted}"; ${didYouMean(wanted, known)}`);
 }

@@ -16,7 +16,7 @@ export class Fields {
     this.place = place;
     this.#findings = findings;
     if (place.node.kind !== 'dict') {
-      findings.mistake(place, `a dict was expected, got ${kindName(place.node.kind)}`);
+      findings.mistake(place, `expected a dict, got ${kindName(place.node.kind)}`);
       return;
     }
     for (const key of place.node.value.keys()) if (key !== '_scope_') this.#left.set(key, childOf(place, key)!);
@@ -41,7 +41,7 @@ export class Fields {
     const found = this.get(key);
     if (found === undefined) return undefined;
     const value = read(found);
-    if (value === undefined) this.#findings.mistake(found, `${expected} was expected`);
+    if (value === undefined) this.#findings.mistake(found, `expected ${expected}`);
     return value;
   }
 
@@ -66,7 +66,7 @@ export class Fields {
   /** What is left is a mistake. */
   finish(what: string): void {
     for (const [key, place] of this.#left) {
-      this.#findings.mistake(place, `"${key}" is no option of ${what}; ${didYouMean(key, this.#asked)}`);
+      this.#findings.mistake(place, `unknown option "${key}" of ${what}; ${didYouMean(key, this.#asked)}`);
     }
   }
 }

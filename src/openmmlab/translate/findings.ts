@@ -3,6 +3,7 @@ import { ConfigError, placeOf, showOrigin, showPath } from '../../config/tree/in
 import type { Origin } from '../../config/tree/index.ts';
 import type { Place } from './place.ts';
 
+/** Something in a config that a reader should know. */
 export interface Finding {
   /** Where in the config as it is written, such as `model.teacher.pretrained`. */
   readonly path: string;

@@ -9,7 +9,7 @@ import type { Place } from './place.ts';
 
 /** Where the parts of networks are registered. */
 const byKey: Readonly<Record<string, RegistryName>> = { backbone: 'backbones', neck: 'necks', head: 'heads' };
-/** Under these stand names of layers and initialisers, which no registry has. */
+/** Under these stand names of layers and initializers, which no registry has. */
 const ofLayers = /^(norm|conv|act|init|upsample|plugin|dcn)s?(_cfg)?$/;
 
 export function foreign(ctx: Context, place: Place): TreeNode {

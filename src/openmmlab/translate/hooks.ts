@@ -125,7 +125,7 @@ function metric({ findings }: Context, place: Place): TreeNode | undefined {
   const top = /^(?:accuracy\/)?top-?(\d+)$/.exec(name)?.[1];
   if (name === 'auto' || name === 'accuracy' || top === '1') return made('student.accuracy', place.node.origin);
   if (top !== undefined) return made(`student.top${top}`, place.node.origin);
-  findings.mistake(place, `"${name}" is no metric here; there are "accuracy/top1", "accuracy/top5", ...`);
+  findings.mistake(place, `unknown metric "${name}"; there are "accuracy/top1", "accuracy/top5", ...`);
   return undefined;
 }
 
@@ -146,7 +146,7 @@ function checkpoints(ctx: Context, place: Place): { hook: TreeNode | undefined; 
   if (kept !== undefined && last === undefined)
     findings.note(kept, 'the latest checkpoint is kept; say how many students to keep');
   if (last !== undefined && bySteps) findings.note(last, 'students of so many epochs are kept');
-  if (best !== undefined && best.node.kind === 'list') findings.mistake(best, 'save_best: one metric was expected');
+  if (best !== undefined && best.node.kind === 'list') findings.mistake(best, 'save_best: expected one metric');
   const entries = [
     ['last', last?.node],
     ['best', best === undefined ? undefined : metric(ctx, best)],

@@ -24,7 +24,7 @@ export interface LoaderOptions {
 export function loader(ctx: Context, place: Place, { training, preprocessing }: LoaderOptions): Loader {
   const { findings } = ctx;
   const fields = new Fields(place, findings);
-  const batchSize = fields.read('batch_size', countOf, 'a whole number');
+  const batchSize = fields.read('batch_size', countOf, 'an integer');
   const size = place.node.kind === 'dict' ? place.node.value.get('batch_size') : undefined;
   const data = fields.get('dataset');
   sampler(ctx, fields, training);
@@ -46,7 +46,7 @@ export function loader(ctx: Context, place: Place, { training, preprocessing }: 
   const list = parts === undefined ? undefined : transforms(ctx, { parts, place, preprocessing, training });
   const node = dictOf(
     [
-      ['dataset', list?.grey === true ? withChannels(parts!.node) : parts?.node],
+      ['dataset', list?.gray === true ? withChannels(parts!.node) : parts?.node],
       ['batchSize', size],
       [
         'transforms',
@@ -66,16 +66,16 @@ interface ListOptions extends LoaderOptions {
 function transforms(ctx: Context, { parts, place, preprocessing, training }: ListOptions) {
   const at = parts.pipeline ?? place;
   if (parts.name === undefined) {
-    return { nodes: parts.pipeline === undefined ? [] : foreignPipeline(ctx, parts.pipeline), origin: at, grey: false };
+    return { nodes: parts.pipeline === undefined ? [] : foreignPipeline(ctx, parts.pipeline), origin: at, gray: false };
   }
   const own =
     parts.pipeline === undefined
-      ? { transforms: [], order: parts.order, scales: false, grey: false }
+      ? { transforms: [], order: parts.order, scales: false, gray: false }
       : pipeline(ctx, parts.pipeline, parts.order);
   const last = own.scales && !preprocessing.scales ? undefined : preprocessing.normalize(own.order, at);
   const mix = training ? preprocessing.mix : undefined;
   const nodes = [...own.transforms, last, mix].filter((node) => node !== undefined);
-  return { nodes, origin: at, grey: own.grey };
+  return { nodes, origin: at, gray: own.gray };
 }
 
 function withChannels(node: TreeNode): TreeNode {

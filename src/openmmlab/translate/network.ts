@@ -78,7 +78,7 @@ function byReference(ctx: Context, place: Place, options: NetworkOptions): Netwo
   const name = textOf(reference) ?? '';
   const [, pkg, path] = /^(\w+)::([^:]+)$/.exec(name) ?? [];
   if (pkg === undefined || path === undefined) {
-    findings.mistake(reference, 'the address of a config was expected, such as "mmcls::resnet/resnet18_8xb32_in1k.py"');
+    findings.mistake(reference, 'expected the address of a config, such as "mmcls::resnet/resnet18_8xb32_in1k.py"');
     return { node: plainOptions(place, findings) };
   }
   if (place.path.includes(`(${name})`)) {

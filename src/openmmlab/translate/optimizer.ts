@@ -1,4 +1,4 @@
-// `optim_wrapper`: optimisers and what is done to gradients; one for all that is trained, or one for each part.
+// `optim_wrapper`: optimizers and what is done to gradients; one for all that is trained, or one for each part.
 import type { TreeNode } from '../../config/tree/index.ts';
 import type { Context } from './context.ts';
 import { countOf } from './dataset.ts';
@@ -10,7 +10,7 @@ import { dictOf, made, numberOf } from './place.ts';
 import type { Place } from './place.ts';
 
 /** Keys of the experiment, of those that are said. */
-export interface Optimisation {
+export interface Optimization {
   optimizer?: TreeNode | undefined;
   maxGradNorm?: TreeNode | undefined;
   accumulate?: TreeNode | undefined;
@@ -32,22 +32,22 @@ const multipliers: Readonly<Record<string, string>> = {
   flat_decay_mult: 'flatDecayMult',
 };
 
-export function optimisation(ctx: Context, place: Place): Optimisation {
+export function optimization(ctx: Context, place: Place): Optimization {
   const { findings } = ctx;
   const constructor = place.node.kind === 'dict' ? place.node.value.get('constructor') : undefined;
   const name = constructor?.kind === 'str' ? typeName(constructor.value, place).name : 'DefaultOptimWrapperConstructor';
   if (name === 'SeparateOptimWrapperConstructor') return byPart(ctx, place);
   const fields = new Fields(place, findings);
   const at = fields.get('constructor');
-  if (name !== 'DefaultOptimWrapperConstructor') findings.missing('optimiser constructor', name, at ?? place);
+  if (name !== 'DefaultOptimWrapperConstructor') findings.missing('optimizer constructor', name, at ?? place);
   const result = one(ctx, fields);
   fields.finish('optim_wrapper');
   return result;
 }
 
 /** `architecture=dict(optimizer=...), generator=dict(optimizer=...)` */
-function byPart(ctx: Context, place: Place): Optimisation {
-  const parts: Optimisation[] = [];
+function byPart(ctx: Context, place: Place): Optimization {
+  const parts: Optimization[] = [];
   const { node } = place;
   const without: Place = {
     ...place,
@@ -78,12 +78,12 @@ function byPart(ctx: Context, place: Place): Optimisation {
   };
 }
 
-function one(ctx: Context, fields: Fields): Optimisation {
+function one(ctx: Context, fields: Fields): Optimization {
   const { findings } = ctx;
   const type = fields.get('type');
   const wrapper = type?.node.kind === 'str' ? typeName(type.node.value, fields.place).name : 'OptimWrapper';
   const mixed = wrapper === 'AmpOptimWrapper';
-  if (!mixed && wrapper !== 'OptimWrapper') findings.missing('optimiser wrapper', wrapper, type ?? fields.place);
+  if (!mixed && wrapper !== 'OptimWrapper') findings.missing('optimizer wrapper', wrapper, type ?? fields.place);
   if (mixed) findings.note(type!, 'mixed precision is bfloat16 here, which needs no scaling of the loss');
   fields.drop(['loss_scale', 'dtype', 'use_fsdp'], 'mixed precision is bfloat16 here');
   const accumulate = fields.get('accumulative_counts');
@@ -106,11 +106,11 @@ function optimizer(ctx: Context, place: Place, paramwise: Place | undefined): Tr
   const { name = '', written = '' } = type?.node.kind === 'str' ? typeName(type.node.value, place) : {};
   const known = lookup(optimizers, name);
   const entries: [string, TreeNode | undefined][] = [['type', made(name, (type ?? place).node.origin)]];
-  if (type === undefined) findings.absent(place, '"type" must be the name of an optimiser');
-  else if (known === undefined) findings.missing('optimiser', written, type);
+  if (type === undefined) findings.absent(place, '"type" must be the name of an optimizer');
+  else if (known === undefined) findings.missing('optimizer', written, type);
   for (const key of known ?? fields.rest().map(([key]) => key))
     entries.push([lookup(camel, key) ?? key, fields.get(key)?.node]);
-  fields.drop(['foreach', 'fused', 'capturable', 'differentiable'], 'optimisers compute in one way only');
+  fields.drop(['foreach', 'fused', 'capturable', 'differentiable'], 'optimizers compute in one way only');
   fields.finish(name);
   if (paramwise !== undefined) entries.push(['paramwise', factors(ctx, paramwise)]);
   return dictOf(entries, place.node.origin);

@@ -22,8 +22,8 @@ export interface Pipeline {
   readonly order: ChannelOrder;
   /** Whether one of them subtracts a mean. */
   readonly scales: boolean;
-  /** Whether images are read as grey. */
-  readonly grey: boolean;
+  /** Whether images are read as gray. */
+  readonly gray: boolean;
 }
 
 type Maker = (ctx: Context, step: Step) => TreeNode | undefined;
@@ -43,7 +43,7 @@ const workOfOthers: Readonly<Record<string, string>> = {
 export function pipeline(ctx: Context, place: Place, loaded: ChannelOrder): Pipeline {
   const { findings } = ctx;
   const transforms: TreeNode[] = [];
-  let [order, scales, grey] = [loaded, false, false];
+  let [order, scales, gray] = [loaded, false, false];
   for (const item of itemsOf(place)) {
     const fields = new Fields(item, findings);
     const type = fields.get('type');
@@ -52,7 +52,7 @@ export function pipeline(ctx: Context, place: Place, loaded: ChannelOrder): Pipe
     if (Object.hasOwn(workOfOthers, name)) {
       if (name === 'LoadImageFromFile') {
         order = 'bgr';
-        grey = fields.get('color_type')?.node.value === 'grayscale';
+        gray = fields.get('color_type')?.node.value === 'grayscale';
       }
       for (const [, option] of fields.rest()) findings.note(option, workOfOthers[name]!);
     } else if (maker !== undefined) {
@@ -66,7 +66,7 @@ export function pipeline(ctx: Context, place: Place, loaded: ChannelOrder): Pipe
       transforms.push(foreign(ctx, item));
     }
   }
-  return { transforms, order, scales, grey };
+  return { transforms, order, scales, gray };
 }
 
 /** What is done to data that there is no data set for: only the names are looked at. */

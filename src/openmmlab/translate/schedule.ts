@@ -14,7 +14,7 @@ export interface Length {
   steps: number | undefined;
 }
 
-/** Schedulers of everything, or by part where optimisers are. */
+/** Schedulers of everything, or by part where optimizers are. */
 export function schedule(
   ctx: Context,
   place: Place,
@@ -125,7 +125,7 @@ function scheduler(ctx: Context, place: Place, length: Length): TreeNode {
     if (value === undefined) continue;
     const many = key === 'milestones';
     if ((many ? numbersOf(value) : numberOf(value)) === undefined) {
-      findings.mistake(value, many ? 'a list of numbers was expected' : 'a number was expected');
+      findings.mistake(value, many ? 'expected a list of numbers' : 'expected a number');
     }
     entries.set(ours, value.node);
   }
@@ -142,7 +142,7 @@ function scheduler(ctx: Context, place: Place, length: Length): TreeNode {
 function rangeOf(fields: Fields, { epochs, steps }: Length): Range & { bySteps: boolean } {
   const byEpoch = fields.read('by_epoch', flagOf, 'True or False') ?? true;
   const converted = fields.read('convert_to_iter_based', flagOf, 'True or False') ?? false;
-  const begin = fields.read('begin', countOf, 'a whole number') ?? 0;
+  const begin = fields.read('begin', countOf, 'an integer') ?? 0;
   const asked = fields.read('end', numberOf, 'a number');
   const whole = byEpoch ? epochs : steps;
   const end = asked !== undefined && (whole === undefined || asked < whole) ? asked : whole;

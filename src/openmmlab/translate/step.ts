@@ -12,7 +12,7 @@ export interface Step {
   /** The order that the channels have in OpenMMLab at this point. */
   readonly order: ChannelOrder;
 }
-/** A colour in the order of the images at this point, as RGB. */
+/** A color in the order of the images at this point, as RGB. */
 export function color(place: Place | undefined, order: ChannelOrder): TreeNode | undefined {
   const { node } = place ?? {};
   if (node?.kind !== 'list' && node?.kind !== 'tuple') return node;

@@ -62,7 +62,10 @@ export function thing(ctx: Context, place: Place, registry: RegistryName, option
     }
     spelled.set(ours, key);
     if (shape !== undefined && !Object.hasOwn(shape, ours)) {
-      findings.mistake(value, `"${key}" is no option of ${name}; ${didYouMean(key, Object.keys(shape).map(snakeKey))}`);
+      findings.mistake(
+        value,
+        `unknown option "${key}" of ${name}; ${didYouMean(key, Object.keys(shape).map(snakeKey))}`,
+      );
       continue;
     }
     if (value.node.kind === 'none' && lookup(shape ?? {}, ours)?.safeParse(null).success === false) continue; // None: the default

@@ -10,7 +10,7 @@ function clean(text: string): OpenMMLabConfig {
   return config;
 }
 
-it('an optimiser with all that can be said about it', () => {
+it('an optimizer with all that can be said about it', () => {
   const config = clean(`
 optim_wrapper = dict(
     type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=4,
@@ -37,7 +37,7 @@ optim_wrapper = dict(
   expect(said(config.notes)).toContainEqual(expect.stringMatching(/optim_wrapper\.type: mixed precision is bfloat16/));
 });
 
-it('what optimisers cannot do', () => {
+it('what optimizers cannot do', () => {
   const config = readText(`
 optim_wrapper = dict(
     constructor='LearningRateDecayOptimWrapperConstructor',
@@ -46,19 +46,19 @@ optim_wrapper = dict(
     clip_grad=dict(type='value', clip_value=1, norm_type=1))
 param_scheduler = [dict(type='OneCycleLR'), dict(type='StepLR', step_size=1, gama=0.1), dict(type='MultiStepLR', milestones=3)]`);
   expect(config.unknown.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
-    'optimiser constructor LearningRateDecayOptimWrapperConstructor',
-    'optimiser Lamb',
+    'optimizer constructor LearningRateDecayOptimWrapperConstructor',
+    'optimizer Lamb',
     'scheduler OneCycleLR',
   ]);
   expect(config.mistakes.map(({ path, text }) => `${path}: ${text}`).toSorted()).toEqual([
-    'optim_wrapper.clip_grad.clip_value: "clip_value" is no option of clip_grad; there are: "max_norm", "norm_type", "type", "error_if_nonfinite"',
+    'optim_wrapper.clip_grad.clip_value: unknown option "clip_value" of clip_grad; there are: "max_norm", "norm_type", "type", "error_if_nonfinite"',
     'optim_wrapper.clip_grad.norm_type: gradients are clipped by their 2-norm here',
     'optim_wrapper.clip_grad.type: gradients are clipped by their norm here',
     'optim_wrapper.clip_grad: max_norm is missing',
     'optim_wrapper.paramwise_cfg.dwconv_decay_mult: dwconv_decay_mult: there is no such factor here: use custom_keys',
-    'optim_wrapper.paramwise_cfg.norm_deca_mult: "norm_deca_mult" is no option of paramwise_cfg; did you mean "norm_decay_mult"?',
-    'param_scheduler.1.gama: "gama" is no option of StepLR; did you mean "gamma"?',
-    'param_scheduler.2.milestones: a list of numbers was expected',
+    'optim_wrapper.paramwise_cfg.norm_deca_mult: unknown option "norm_deca_mult" of paramwise_cfg; did you mean "norm_decay_mult"?',
+    'param_scheduler.1.gama: unknown option "gama" of StepLR; did you mean "gamma"?',
+    'param_scheduler.2.milestones: expected a list of numbers',
   ]);
 });
 

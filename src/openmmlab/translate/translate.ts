@@ -13,13 +13,14 @@ import { hooks } from './hooks.ts';
 import { loader } from './loader.ts';
 import type { Loader } from './loader.ts';
 import { evaluatedBy, trainLoop } from './loops.ts';
-import { optimisation } from './optimizer.ts';
+import { optimization } from './optimizer.ts';
 import { dictOf, flagOf, made, rootPlace } from './place.ts';
 import type { Place } from './place.ts';
 import { preprocessing } from './preprocessor.ts';
 import { dropRuntime } from './runtime.ts';
 import { schedule } from './schedule.ts';
 
+/** Options of {@link translateOpenMMLab}. */
 export interface TranslateOptions {
   /** What is registered: the registries themselves, or tables of schemas. */
   registries: Registries;
@@ -34,6 +35,7 @@ export interface TranslateOptions {
   incomplete?: boolean;
 }
 
+/** What {@link translateOpenMMLab} returns. */
 export interface Translation {
   /** The experiment in our words, each value with the file and line it comes from. */
   readonly tree: DictNode;
@@ -83,11 +85,11 @@ function experiment(ctx: Context, fields: Fields): Entries {
   const test = differing(fields, 'test_dataloader', 'val_dataloader');
   const testData = test && loader(ctx, test, { training: false, preprocessing: prepared });
 
-  const optimised = read(fields, 'optim_wrapper', (place) => optimisation(ctx, place));
-  const counts = Number(optimised?.accumulate?.value);
+  const optimized = read(fields, 'optim_wrapper', (place) => optimization(ctx, place));
+  const counts = Number(optimized?.accumulate?.value);
   const accumulate = Number.isInteger(counts) && counts > 1 ? counts : 1;
   const loop = read(fields, 'train_cfg', (place) => trainLoop(ctx, place, { data: train, accumulate }));
-  const byPart = optimised?.optimizer?.kind === 'dict' && !optimised.optimizer.value.has('type');
+  const byPart = optimized?.optimizer?.kind === 'dict' && !optimized.optimizer.value.has('type');
   const length = { epochs: loop?.epochs, steps: loop?.steps };
   const scheduler = read(fields, 'param_scheduler', (place) => schedule(ctx, place, { length, byPart }));
   if (accumulate > 1) {
@@ -103,7 +105,7 @@ function experiment(ctx: Context, fields: Fields): Entries {
   if (other !== undefined) findings.note(other, 'tests measure what validation measures');
   const acting = hooks(ctx, fields.get('default_hooks'), fields.get('custom_hooks'));
   const scaled = read(fields, 'auto_scale_lr', (place) => scaling(ctx, place, train));
-  const optimizer = scaled === undefined ? optimised?.optimizer : withRate(optimised?.optimizer, scaled);
+  const optimizer = scaled === undefined ? optimized?.optimizer : withRate(optimized?.optimizer, scaled);
   const origin = fields.place.node.origin;
   return [
     ['model', built?.node],
@@ -113,9 +115,9 @@ function experiment(ctx: Context, fields: Fields): Entries {
     ['optimizer', optimizer],
     ['schedulers', scheduler],
     ...(loop?.entries ?? []),
-    ['accumulate', optimised?.accumulate],
-    ['maxGradNorm', optimised?.maxGradNorm],
-    ['precision', optimised?.precision],
+    ['accumulate', optimized?.accumulate],
+    ['maxGradNorm', optimized?.maxGradNorm],
+    ['precision', optimized?.precision],
     ['seed', seed(ctx, fields)],
     ['saveInterval', acting.saveInterval && divided(acting.saveInterval, accumulate)],
     ['evaluators', evaluator],
@@ -163,7 +165,7 @@ function seed(ctx: Context, fields: Fields): TreeNode | undefined {
 /** The factor on the learning rate, where it is to be scaled to the size of batches. */
 function scaling({ findings }: Context, place: Place, train: Loader | undefined): number | undefined {
   const fields = new Fields(place, findings);
-  const base = fields.read('base_batch_size', countOf, 'a whole number');
+  const base = fields.read('base_batch_size', countOf, 'an integer');
   const enabled = fields.read('enable', flagOf, 'True or False') ?? false;
   fields.finish('auto_scale_lr');
   const { batchSize } = train ?? {};
@@ -181,7 +183,7 @@ function scaling({ findings }: Context, place: Place, train: Loader | undefined)
   return undefined;
 }
 
-/** All learning rates of optimisers times a factor. */
+/** All learning rates of optimizers times a factor. */
 function withRate(node: TreeNode | undefined, factor: number): TreeNode | undefined {
   if (node?.kind !== 'dict') return node;
   const entries = [...node.value].map(([key, value]): [string, TreeNode] => {

@@ -8,13 +8,13 @@ function blend(images: Tensor, poor: Tensor, factors: Tensor): Tensor {
   return images.to('float32').sub(poor).mul(factors).add(poor).clamp(0, 255).to('uint8');
 }
 
-/** `(19595 R + 38470 G + 7471 B + 2^15) / 2^16` rounded down, `float32 (N, 1, H, W)`; a grey image is its own. */
+/** `(19595 R + 38470 G + 7471 B + 2^15) / 2^16` rounded down, `float32 (N, 1, H, W)`; a gray image is its own. */
 function luminance(images: Tensor): Tensor {
   const channels = images.shape[1]!;
   if (channels === 1) return images.to('float32');
   if (channels !== 3) {
-    throw new RetortError(`images of 1 or 3 channels were expected, got ${channels}`, {
-      help: 'leave this transform out, or convert the images to grey or RGB',
+    throw new RetortError(`expected images of 1 or 3 channels, got ${channels}`, {
+      help: 'leave this transform out, or convert the images to gray or RGB',
     });
   }
   const weights = tensor(BigInt64Array.from([19595n, 38470n, 7471n])).view([1, 3, 1, 1]);
@@ -25,7 +25,7 @@ function luminance(images: Tensor): Tensor {
     .to('float32');
 }
 
-/** The poorer version is grey. */
+/** The poorer version is gray. */
 export function color(images: Tensor, factors: Tensor): Tensor {
   return blend(images, luminance(images), factors);
 }

@@ -89,7 +89,7 @@ export function operate(
   look: OperationLook,
 ): Tensor {
   if (images.dtype !== 'uint8') {
-    throw new RetortError(`${where}: images of bytes (uint8) were expected, got ${images.dtype}`, {
+    throw new RetortError(`${where}: expected images of bytes (uint8), got ${images.dtype}`, {
       help: `put ${where} before Normalize and Mixup`,
     });
   }

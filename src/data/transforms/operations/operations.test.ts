@@ -5,6 +5,7 @@ import { tidy } from '../../../torch/index.ts';
 import { pictures } from '../transform.contract.ts';
 import { operate, operations } from './index.ts';
 import type { OperationLook, OperationName } from './index.ts';
+import { refusal } from '../../../../test/refusal.ts';
 
 type Plane = number[][];
 type Image = Plane[];
@@ -106,8 +107,8 @@ describe('blends', () => {
     expect(run('Brightness', magnitudes)).toEqual(
       expected((image, i) => blend(image, black(image), 1 + magnitudes[i]!)),
     );
-    const grey = (image: Image): Image => [luminance(image), luminance(image), luminance(image)];
-    expect(run('Color', magnitudes)).toEqual(expected((image, i) => blend(image, grey(image), 1 + magnitudes[i]!)));
+    const gray = (image: Image): Image => [luminance(image), luminance(image), luminance(image)];
+    expect(run('Color', magnitudes)).toEqual(expected((image, i) => blend(image, gray(image), 1 + magnitudes[i]!)));
   });
 
   it('Contrast', () => {
@@ -136,12 +137,14 @@ describe('blends', () => {
     );
   });
 
-  it('take grey images and refuse other numbers of channels', () => {
+  it('take gray images and refuse other numbers of channels', () => {
     tidy(() => {
-      const grey = pictures([1]).narrow(1, 0, 1);
-      expect(operations.Color.run(grey, [0.9], {}).toArray()).toEqual(grey.toArray());
-      expect(operations.Contrast.run(grey, [0], {}).toArray()).toEqual(grey.toArray());
-      expect(() => operations.Color.run(pictures([1]).narrow(1, 0, 2), [0.9], {})).toThrow(/1 or 3 channels .* got 2/);
+      const gray = pictures([1]).narrow(1, 0, 1);
+      expect(operations.Color.run(gray, [0.9], {}).toArray()).toEqual(gray.toArray());
+      expect(operations.Contrast.run(gray, [0], {}).toArray()).toEqual(gray.toArray());
+      expect(() => operations.Color.run(pictures([1]).narrow(1, 0, 2), [0.9], {})).toThrow(
+        refusal('invalid-argument', 1, '3 channels', 'got 2'),
+      );
     });
   });
 });

@@ -11,25 +11,26 @@ import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
-export interface EmaOptions {
+/** Options of {@link EMAHook}. */
+export interface EMAHookOptions {
   /** Share of the new weights at each optimizer step, within (0, 1]. Default 0.0002. */
   momentum?: number | undefined;
 }
 
-/** The schema of {@link EmaOptions}. */
-export const emaOptions = z.strictObject({ momentum: z.number().positive().max(1).default(0.0002) });
+/** The schema of {@link EMAHookOptions}. */
+export const emaHookOptions = z.strictObject({ momentum: z.number().positive().max(1).default(0.0002) });
 
 /**
  * After each optimizer step `average = (1 - momentum) * average + momentum * student`, for parameters and floating-point buffers; others are
  * copied. Polyak and Juditsky 1992. Evaluated as `ema`, saved as `student-ema.safetensors` under the student's own names.
  */
-export class Ema implements Hook {
-  readonly name = 'EMA';
+export class EMAHook implements Hook {
+  readonly name = 'EMAHook';
   readonly #momentum: number;
   #average: Record<string, Tensor> | undefined;
 
-  constructor(options: EmaOptions = {}) {
-    this.#momentum = checkOptions(emaOptions, options, 'EMA').momentum;
+  constructor(options: EMAHookOptions = {}) {
+    this.#momentum = checkOptions(emaHookOptions, options, 'EMAHook').momentum;
   }
 
   beforeRun({ algorithm }: Run): void {

@@ -6,28 +6,37 @@ import { BestMetric, rule } from './best-metric.ts';
 import type { BestMetricOptions } from './best-metric.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
-export interface EarlyStopOptions extends BestMetricOptions {
+/** Options of {@link EarlyStopHook}. */
+export interface EarlyStopHookOptions extends BestMetricOptions {
   /** Evaluations without a gain before training ends. Default 5. */
   patience?: number | undefined;
 }
 
-/** The schema of {@link EarlyStopOptions}. */
-export const earlyStopOptions = z.strictObject({
+/** The schema of {@link EarlyStopHookOptions}. */
+export const earlyStopHookOptions = z.strictObject({
   metric: z.string(),
   rule,
   minDelta: z.number().nonnegative().exactOptional(),
   patience: z.number().int().positive().default(5),
 });
 
-export class EarlyStop implements Hook {
-  readonly name = 'EarlyStop';
+/**
+ * Ends training when a metric has not improved for `patience` evaluations.
+ *
+ * @example
+ * ```ts
+ * const hook = new EarlyStopHook({ metric: 'student.accuracy', patience: 3 });
+ * ```
+ */
+export class EarlyStopHook implements Hook {
+  readonly name = 'EarlyStopHook';
   readonly #metric: string;
   readonly #best: BestMetric;
   readonly #patience: number;
   #waited = 0;
 
-  constructor(options: EarlyStopOptions) {
-    const { patience, ...best } = checkOptions(earlyStopOptions, options, 'EarlyStop');
+  constructor(options: EarlyStopHookOptions) {
+    const { patience, ...best } = checkOptions(earlyStopHookOptions, options, 'EarlyStopHook');
     this.#metric = best.metric;
     this.#best = new BestMetric(best);
     this.#patience = patience;

@@ -13,27 +13,37 @@ import { runFiles } from '../run-files.ts';
 import { epochsDone, flatMetrics } from './hook.ts';
 import type { Hook, NetworkMetrics, Run } from './hook.ts';
 
-export interface LoggerOptions {
+/** Options of {@link LoggerHook}. */
+export interface LoggerHookOptions {
   /** Steps between two lines. Default 50; the last step of an epoch, and of training, always has one. */
   interval?: number | undefined;
 }
 
-/** The schema of {@link LoggerOptions}. */
-export const loggerOptions = z.strictObject({ interval: z.number().int().positive().default(50) });
+/** The schema of {@link LoggerHookOptions}. */
+export const loggerHookOptions = z.strictObject({ interval: z.number().int().positive().default(50) });
 
 interface Line {
   epoch: number;
   step: number;
 }
 
-export class Logger implements Hook {
-  readonly name = 'Logger';
+/**
+ * Writes `log.jsonl` into the folder of the run: one JSON object per line, with the losses, the learning rate and the bytes of tensors of a
+ * step, or with the metrics of an evaluation. A resumed run removes the lines that it is going to write again.
+ *
+ * @example
+ * ```ts
+ * const hook = new LoggerHook({ interval: 10 });
+ * ```
+ */
+export class LoggerHook implements Hook {
+  readonly name = 'LoggerHook';
   readonly #interval: number;
   /** The last line could not be written: what is there of it is to be ended first. */
   #torn = false;
 
-  constructor(options: LoggerOptions = {}) {
-    this.#interval = checkOptions(loggerOptions, options, 'Logger').interval;
+  constructor(options: LoggerHookOptions = {}) {
+    this.#interval = checkOptions(loggerHookOptions, options, 'LoggerHook').interval;
   }
 
   /** A resumed run takes the lines back that it is going to write again. */

@@ -10,7 +10,8 @@ import { BestMetric, rule } from './best-metric.ts';
 import { epochsDone } from './hook.ts';
 import type { Hook, HookState, NetworkMetrics, Run } from './hook.ts';
 
-export interface KeepCheckpointsOptions {
+/** Options of {@link CheckpointHook}. */
+export interface CheckpointHookOptions {
   /** How many epochs' students to keep, as `student-epoch-<n>.safetensors`. Default 0: only the latest, as everybody gets. */
   last?: number | undefined;
   /** The metric by which the best is kept, as `student-best.safetensors`. Default: none is. */
@@ -19,20 +20,28 @@ export interface KeepCheckpointsOptions {
   rule?: 'max' | 'min' | undefined;
 }
 
-/** The schema of {@link KeepCheckpointsOptions}. */
-export const keepCheckpointsOptions = z.strictObject({
+/** The schema of {@link CheckpointHookOptions}. */
+export const checkpointHookOptions = z.strictObject({
   last: z.number().int().nonnegative().default(0),
   best: z.string().exactOptional(),
   rule,
 });
 
-export class KeepCheckpoints implements Hook {
-  readonly name = 'KeepCheckpoints';
+/**
+ * Keeps weights of students besides the latest, in the folder of the run: those of the last epochs, and the best by a metric.
+ *
+ * @example
+ * ```ts
+ * const hook = new CheckpointHook({ last: 2, best: 'student.accuracy' });
+ * ```
+ */
+export class CheckpointHook implements Hook {
+  readonly name = 'CheckpointHook';
   readonly #last: number;
   readonly #best: BestMetric | undefined;
 
-  constructor(options: KeepCheckpointsOptions = {}) {
-    const { last, best, rule } = checkOptions(keepCheckpointsOptions, options, 'KeepCheckpoints');
+  constructor(options: CheckpointHookOptions = {}) {
+    const { last, best, rule } = checkOptions(checkpointHookOptions, options, 'CheckpointHook');
     this.#last = last;
     this.#best = best === undefined ? undefined : new BestMetric({ metric: best, rule });
   }

@@ -1,0 +1,82 @@
+// The evaluations of a training run: which of the algorithm's networks are measured, by what, and on which data.
+import type { DataLoader } from '../data/index.ts';
+import { didYouMean, RetortError } from '../errors.ts';
+import type { Inputs, Network } from '../nn/index.ts';
+import type { ProcessGroup } from '../torch/index.ts';
+import { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
+import type { Evaluator, Metrics } from './evaluators/index.ts';
+import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
+import type { LoopOptions } from './options.ts';
+import type { Trainable } from './trainable.ts';
+
+/** What of a trainer's options its evaluations depend on. */
+export interface EvaluationOptions extends Pick<LoopOptions, 'agreement' | 'evaluated'> {
+  algorithm: Trainable;
+  /** Evaluated after every epoch; without it nothing is. Its data set has the classes of the training data. */
+  valLoader?: DataLoader<Inputs>;
+  /** Default: accuracy. */
+  evaluators?: readonly Evaluator[];
+  hooks?: readonly Hook[];
+  /**
+   * Processes that train together, each with a trainer of the same options: a step takes a batch of each, and updates use the
+   * mean of their gradients. The first writes files and shows progress. Default: this process alone.
+   */
+  group?: ProcessGroup;
+}
+
+/** Measures the networks of an algorithm; those that do not change, once. */
+export class Evaluation {
+  readonly #options: EvaluationOptions;
+  /** Metrics of networks that do not change. */
+  readonly #settled = new Map<Network, Metrics>();
+
+  constructor(options: EvaluationOptions) {
+    this.#options = options;
+  }
+
+  /** The networks that are evaluated, by name. @throws {RetortError} for a name in `evaluated` that is not a network's. */
+  #networks(): Readonly<Record<string, Network>> {
+    const networks = this.#options.algorithm.evaluated();
+    const { evaluated = Object.keys(networks) } = this.#options;
+    const unknown = evaluated.find((name) => !Object.hasOwn(networks, name));
+    if (unknown !== undefined) {
+      throw new RetortError(`evaluated: unknown network "${unknown}"; ${didYouMean(unknown, Object.keys(networks))}`, {
+        code: 'unknown-name',
+      });
+    }
+    return Object.fromEntries(Object.entries(networks).filter(([name]) => evaluated.includes(name)));
+  }
+
+  /** What would make the evaluation fail, found by evaluating a few images: nothing where all is well. */
+  async probe(): Promise<string[]> {
+    const { algorithm, valLoader, evaluators, agreement = false } = this.#options;
+    if (valLoader === undefined) return [];
+    const networks = this.#networks();
+    const { teacher } = algorithm.evaluated();
+    return probeEvaluation(networks, valLoader, {
+      ...(evaluators === undefined ? {} : { evaluators }),
+      ...(agreement && teacher !== undefined ? { agreement: { student: algorithm.student, teacher } } : {}),
+    });
+  }
+
+  /** The metrics of every network, and those that hooks add; undefined where there is nothing to evaluate on. */
+  async measure(run: Run): Promise<NetworkMetrics | undefined> {
+    const { algorithm, valLoader, evaluators, agreement = false, hooks = [], group } = this.#options;
+    if (valLoader === undefined) return undefined;
+    const frozen = new Set(algorithm.frozen().flatMap((module) => module.modules()));
+    const options = { ...(evaluators === undefined ? {} : { evaluators }), ...(group === undefined ? {} : { group }) };
+    const metrics: Record<string, Metrics> = {};
+    for (const [name, model] of Object.entries(this.#networks())) {
+      metrics[name] = this.#settled.get(model) ?? (await evaluate(model, valLoader, { ...options, view: name }));
+      if (frozen.has(model)) this.#settled.set(model, metrics[name]);
+    }
+    const { teacher } = algorithm.evaluated();
+    if (agreement && teacher !== undefined) {
+      metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader, group);
+    }
+    for (const hook of hooks) {
+      Object.assign(metrics, await hook.evaluateMore?.(run, () => evaluate(algorithm.student, valLoader, options)));
+    }
+    return metrics;
+  }
+}

@@ -133,7 +133,7 @@ describe('a module without a loss of its own', () => {
     const parts = { architecture: new Net(4), teacher: new Net(4), distiller: distiller() };
     const pair = new SingleTeacherDistill(parts);
     expect(() => tidy(() => pair.trainStep(batch(), () => undefined))).toThrow(
-      refusal('invalid-argument', 'SingleTeacherDistill', 'Net'),
+      refusal('unsupported', 'SingleTeacherDistill', 'Net'),
     );
     const quiet = new SingleTeacherDistill({ ...parts, distiller: distiller(), calculateStudentLoss: false });
     expect(tidy(() => Object.keys(quiet.loss(batch().inputs, {})))).toEqual(['distill.loss_kl']);

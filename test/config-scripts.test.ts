@@ -153,13 +153,13 @@ it('what goes wrong in a script is said with its own file and line, and nothing 
       'export default function config() { return {}; }',
       /^function\.ts: expected an object as default export, got a function/,
     ],
-    'class.ts': ['export default class A {}', /^class\.ts: the default export is a class/],
+    'class.ts': ['export default class A {}', /^class\.ts: expected an object as default export, got a class/],
     'promise.ts': [
       'export default Promise.resolve({});',
-      /^promise\.ts: the default export is a promise[^]*help: write `export default await/,
+      /^promise\.ts: expected an object as default export, got a promise[^]*help: write `export default await/,
     ],
-    'list.ts': ['export default [1];', /^list\.ts: a config is an object, got a list$/],
-    'number.ts': ['export default 3;', /^number\.ts: a config is an object, got an int$/],
+    'list.ts': ['export default [1];', /^list\.ts: expected an object, got a list$/],
+    'number.ts': ['export default 3;', /^number\.ts: expected an object, got an int$/],
     'rejects.ts': [
       "await Promise.reject(new Error('later'));\nexport default {};",
       /^rejects\.ts:1:\d+: Error: later$/,

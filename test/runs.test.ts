@@ -95,7 +95,9 @@ it('a second run loses nothing of the first', () => {
   expect(retort('train', file, '--no-probe', '--work-dir', 'runs/twice', '--overwrite', '--epochs', '1').code).toBe(0);
   expect(steps('runs/twice')).toEqual(['1.1', '1.2', '1.0']);
   expect(existsSync(join(folder, 'runs/twice/notes.txt'))).toBe(true);
-  expect(retort('train', '--resume', 'runs/twice', '--overwrite').err).toMatch(/only one of them can be meant/);
+  expect(retort('train', '--resume', 'runs/twice', '--overwrite').err).toMatch(
+    /expected at most one of overwrite.* and resume/,
+  );
 
   const last = retort('train', file, '--resume');
   expect(last.out).toMatch(/note the last run of this name is runs\/twice-2/);
@@ -197,7 +199,7 @@ export default { ...${own}, model: { type: 'Supervised', architecture } };
     const { out, err, code } = retort(...command);
     expect([code, out]).toEqual([1, '']);
     expect(err).toMatch(
-      /live.mjs would be run as code, and it is not what it was when the run was begun\n {2}help: .*--allow-scripts/,
+      /live.mjs would be run as code, and it has changed since the run was started\n {2}help: .*--allow-scripts/,
     );
   }
   expect(retort('train', '--resume', 'live', '--allow-scripts').out).toMatch(/it was run[^]*finished/);

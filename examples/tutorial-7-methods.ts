@@ -47,7 +47,7 @@ const attentionTransfer = {
   },
 };
 
-/** The first of two stages: the student's own losses are left out, only signs of neurons are learnt. The second is plain KD. */
+/** The first of two stages: the student's own losses are left out, only signs of neurons are learned. The second is plain KD. */
 const boundaries = {
   type: 'ConfigurableDistiller',
   studentRecorders: { conv: { type: 'ModuleOutputs', source: 'backbone.layer4.0.conv2' } },

@@ -101,7 +101,7 @@ const withoutData = buildAlgorithm({
 
 manualSeed(0);
 const batch = () => ({ inputs: randn([4, 3, 8, 8]), targets: { labels: tensor([0, 1, 2, 3], { dtype: 'int64' }) } });
-/** One step; an optimiser would move the parameters of `part`, or all that are trained. */
+/** One step; an optimizer would move the parameters of `part`, or all that are trained. */
 function report(algorithm: Algorithm): string {
   const entries = tidy(() => algorithm.trainStep(batch(), ({ total }) => backward([total])));
   algorithm.afterStep();

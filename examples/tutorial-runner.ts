@@ -42,8 +42,8 @@ const workDir = mkdtempSync(join(tmpdir(), 'retort-runner-'));
 
 const report = await check(config, { probe: true });
 console.log(report.ok, report.checked);
-const misspelt = await check(config, { cfgOptions: ['optimizer.type=SDG', 'epochs=0'] });
-for (const { path, message } of misspelt.mistakes) console.log(path, '|', message);
+const misspelled = await check(config, { cfgOptions: ['optimizer.type=SDG', 'epochs=0'] });
+for (const { path, message } of misspelled.mistakes) console.log(path, '|', message);
 
 const stop = new AbortController();
 const first = await run(config, {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 
 import type * as data from '../src/data/index.ts';
 import type * as algorithms from '../src/distill/algorithms/index.ts';
@@ -21,6 +21,9 @@ import { logitsDistiller, tinyNetwork } from './networks.ts';
 import { inProcesses } from './processes.ts';
 
 beforeEach(({ skip }) => skip(!engineInfo().processes, 'libtorch came without Gloo'));
+
+// Each test starts several processes that each load libtorch: on a busy machine that alone takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 let folder = '';

@@ -28,7 +28,7 @@ const binary = (/** @type {string} */ name) => join(root, 'node_modules/.bin', n
 /** @returns {Counts} */
 function runChecks() {
   let passed = 0;
-  // With CI set, oxlint colours its output for a log as well.
+  // With CI set, oxlint colors its output for a log as well.
   const { CI: _, ...env } = process.env;
   for (const { name, command, fix } of checks) {
     const started = performance.now();
@@ -82,7 +82,7 @@ function countTests(report, succeeded) {
   return { passed, failed: failed === 0 && !succeeded ? 1 : failed, skipped };
 }
 
-// vitest colours its output whenever CI is set; a log is to stay readable.
+// vitest colors its output whenever CI is set; a log is to stay readable.
 if (!process.stdout.isTTY) process.env['NO_COLOR'] = '1';
 const args = process.argv.slice(2);
 const counts = [...(args.length === 0 ? [runChecks()] : []), runTests(args)];

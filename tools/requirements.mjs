@@ -1,4 +1,4 @@
-// What a machine must have before anything can be built: for each thing how it is recognised, and what brings it.
+// What a machine must have before anything can be built: for each thing how it is recognized, and what brings it.
 
 import { existsSync } from 'node:fs';
 

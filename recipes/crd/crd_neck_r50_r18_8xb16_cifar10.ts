@@ -9,7 +9,7 @@ import schedule from '../_base_/schedules/cifar10_bs128.ts';
 
 const negNum = 16_384;
 
-// The original normalises with ImageNet's mean and swaps red and blue; the teacher was trained as here.
+// The original normalizes with ImageNet's mean and swaps red and blue; the teacher was trained as here.
 export default defineConfig({
   ...cifar10,
   ...schedule,

@@ -34,7 +34,7 @@ export const pretrain = defineStage({
   },
 });
 
-// The original normalises with ImageNet's mean and swaps red and blue; the teacher was trained as here.
+// The original normalizes with ImageNet's mean and swaps red and blue; the teacher was trained as here.
 export default defineStages({
   ...cifar10,
   ...schedule,

@@ -8,7 +8,7 @@ import resnet50 from '../_base_/models/resnet50_cifar.ts';
 import schedule from '../_base_/schedules/cifar10_bs128.ts';
 import { pretrain } from './factor-transfer_backbone_resnet50_resnet18_8xb16_cifar10_pretrain.ts';
 
-// The original normalises with ImageNet's mean and swaps red and blue; the teacher was trained as here.
+// The original normalizes with ImageNet's mean and swaps red and blue; the teacher was trained as here.
 export default defineStages({
   ...cifar10,
   ...schedule,

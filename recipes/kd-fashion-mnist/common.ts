@@ -27,7 +27,7 @@ export const teacher = network(3, 16);
 /** The small one: one block per stage, half the width, 20k parameters. */
 export const student = network(1, 8);
 
-/** Data, optimiser and schedule for a number of epochs. */
+/** Data, optimizer and schedule for a number of epochs. */
 export function training(epochs: number): TrainingConfig {
   return {
     trainData: {

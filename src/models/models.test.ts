@@ -270,7 +270,7 @@ it('a head may give several levels', () => {
     ]);
     expect(model.forward(images, [{ gtLabel: 0 }, { gtLabel: 2 }], 'loss')['loss']!.shape).toEqual([]);
     expect(() => model.forward(images, undefined, 'predict')).toThrow(
-      refusal('invalid-argument', 'predict', '(N, K)', 'tensor'),
+      refusal('unsupported', 'predict', '(N, K)', 'tensor'),
     );
   });
 });

@@ -1,4 +1,4 @@
-// The addon's entry: environments come and go, each with its tape and scopes; threads and facts about libtorch.
+// The addon's entry: environments come and go, each with its call buffer and scopes; threads and facts about libtorch.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <c10/util/Logging.h>
@@ -46,17 +46,17 @@ void Engine::release() {
   slots.clear();
   strings.clear();
   generators = Generators();
-  tape.release();
+  call_buffer.release();
 }
 
 namespace {
 
-napi_value get_tape(const Args<0>& args) { return args.engine.tape.holder(); }
+napi_value get_call_buffer(const Args<0>& args) { return args.engine.call_buffer.holder(); }
 
-void reserve_tape(const Args<1>& args) {
+void reserve_call_buffer(const Args<1>& args) {
   const int64_t length = args.integer(0);
-  TORCH_CHECK(length >= 0 && length <= int64_t{1} << 40, "the tape cannot have ", length, " places");
-  args.engine.tape.reserve(static_cast<size_t>(length));
+  TORCH_CHECK(length >= 0 && length <= int64_t{1} << 40, "the call buffer cannot have ", length, " places");
+  args.engine.call_buffer.reserve(static_cast<size_t>(length));
 }
 
 size_t intern(const Args<1>& args) {
@@ -192,9 +192,9 @@ napi_value init(napi_env env, napi_value object) {
     enter_process();
     js.on_end(owned.release(), release_environment, destroy_environment);
     Exports exports(engine, object);
-    engine.tape.attach();
-    exports.add<get_tape>("tape");
-    exports.add<reserve_tape>("reserveTape");
+    engine.call_buffer.attach();
+    exports.add<get_call_buffer>("callBuffer");
+    exports.add<reserve_call_buffer>("reserveCallBuffer");
     exports.add<intern>("intern");
     exports.add<enter_scope>("enterScope");
     exports.add<exit_scope>("exitScope");

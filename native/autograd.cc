@@ -24,40 +24,40 @@ void set_grad(const Args<2>& args) {
 
 void retain_grad(const Args<1>& args) { args.tensor(0).retain_grad(); }
 
-// Leaves a count and a handle for each tensor (0: undefined) on the tape.
+// Leaves a count and a handle for each tensor (0: undefined) in the call buffer.
 void write_tensors(Engine& engine, const variable_list& tensors) {
-  engine.tape.reserve(1 + tensors.size());
-  Cursor out(engine.tape);
+  engine.call_buffer.reserve(1 + tensors.size());
+  Cursor out(engine.call_buffer);
   out.put(static_cast<double>(tensors.size()));
   for (const at::Tensor& tensor : tensors) out.put(static_cast<double>(engine.handle_of(tensor)));
 }
 
-// Of each tensor in the list on the tape, the gradient: handles in its place (0: none).
+// Of each tensor in the list in the call buffer, the gradient: handles in its place (0: none).
 void grads(const Args<0>& args) {
-  Cursor in(args.engine.tape);
+  Cursor in(args.engine.call_buffer);
   variable_list tensors = args.engine.read_tensors(in);
   for (at::Tensor& tensor : tensors) tensor = at::Tensor(tensor.grad());
   write_tensors(args.engine, tensors);
 }
 
-// Sets the gradient of each tensor in the list on the tape to none.
+// Sets the gradient of each tensor in the list in the call buffer to none.
 void clear_grads(const Args<0>& args) {
-  Cursor in(args.engine.tape);
+  Cursor in(args.engine.call_buffer);
   for (const at::Tensor& tensor : args.engine.read_tensors(in)) tensor.mutable_grad().reset();
 }
 
-// backward(retainGraph, createGraph), tape: roots, their gradients, the leaves to reach (none: all).
+// backward(retainGraph, createGraph), call buffer: roots, their gradients, the leaves to reach (none: all).
 void backward(const Args<2>& args) {
-  Cursor in(args.engine.tape);
+  Cursor in(args.engine.call_buffer);
   const variable_list roots = args.engine.read_tensors(in);
   const variable_list gradients = args.engine.read_tensors(in);
   const variable_list inputs = args.engine.read_tensors(in);
   torch::autograd::backward(roots, gradients, args.boolean(0), args.boolean(1), inputs);
 }
 
-// grad(retainGraph, createGraph, allowUnused), tape as for backward; leaves a count and the handles on the tape.
+// grad(retainGraph, createGraph, allowUnused), call buffer as for backward; leaves a count and the handles in the call buffer.
 void grad(const Args<3>& args) {
-  Cursor in(args.engine.tape);
+  Cursor in(args.engine.call_buffer);
   const variable_list outputs = args.engine.read_tensors(in);
   const variable_list gradients = args.engine.read_tensors(in);
   const variable_list inputs = args.engine.read_tensors(in);

@@ -1,7 +1,7 @@
 // Any operator of libtorch by its schema, through the dispatcher's boxed interface; nothing here is written per operator.
 //
 // `describe(name)` resolves all overloads of a name once and tells JavaScript their arguments. `call()` reads an operator
-// number and tagged arguments from the tape, calls, and leaves the results there. Errors come back as a string.
+// number and tagged arguments from the call buffer, calls, and leaves the results there. Errors come back as a string.
 #include <ATen/core/jit_type.h>
 
 #include <optional>
@@ -16,7 +16,7 @@ namespace {
 
 using torch::jit::Stack;
 
-// What stands in front of a value on the tape. Shared with src/torch/tape.ts.
+// What stands in front of a value in the call buffer. Shared with src/torch/call-buffer.ts.
 enum Tag : int {
   kDefault = 0,
   kNone = 1,
@@ -85,11 +85,11 @@ c10::Scalar read_scalar(Tag tag, Cursor& in) {
     case kDouble: return in.number();
     case kBoolean: return in.number() != 0;
     case kHalves: return in.halves();
-    default: TORCH_CHECK(false, "a number was expected, the tape holds tag ", static_cast<int>(tag));
+    default: TORCH_CHECK(false, "a number was expected, the call buffer holds tag ", static_cast<int>(tag));
   }
 }
 
-// Reads one tagged value from the tape.
+// Reads one tagged value from the call buffer.
 c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) {
   const auto tag = static_cast<Tag>(in.integer());
   switch (tag) {
@@ -132,22 +132,22 @@ c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) 
     }
     case kRandom: return engine.generators.list.at(static_cast<size_t>(in.integer()));
   }
-  TORCH_CHECK(false, "the tape holds an unknown tag ", static_cast<int>(tag));
+  TORCH_CHECK(false, "the call buffer holds an unknown tag ", static_cast<int>(tag));
 }
 
-// How many places a result takes on the tape.
+// How many places a result takes in the call buffer.
 size_t width_of(const c10::IValue& value, Kind kind) {
   if (kind == kTensorList) return 1 + value.toListRef().size();
   if (kind == kIntList) return 1 + value.toIntVector().size();
   return 1;
 }
 
-// Leaves results on the tape: each a handle, a number, or a count and that many of either. Where one fails, none is left.
+// Leaves results in the call buffer: each a handle, a number, or a count and that many of either. Where one fails, none is left.
 void write_results(Engine& engine, Stack& results, const Operator& op, int32_t origin) {
   size_t width = 0;
   for (size_t i = 0; i < results.size(); ++i) width += width_of(results[i], op.returns[i]);
-  engine.tape.reserve(width);
-  Cursor out(engine.tape);
+  engine.call_buffer.reserve(width);
+  Cursor out(engine.call_buffer);
   engine.made.clear();
   const auto handle_of = [&](at::Tensor tensor) {
     const Handle handle = engine.handle_of(std::move(tensor), origin);
@@ -243,12 +243,12 @@ class StackInUse {
 };
 
 void read_arguments(Engine& engine, const Operator& op, Stack& into) {
-  Cursor in(engine.tape, 1);
+  Cursor in(engine.call_buffer, 1);
   for (const Argument& argument : op.arguments) into.push_back(read_argument(engine, argument, in));
 }
 
-// Calls the operator whose number stands at tape[0] with the arguments behind it. Undefined when all went well, else the
-// error's text; `tape[0...]` then holds the results.
+// Calls the operator whose number stands at buffer[0] with the arguments behind it. Undefined when all went well, else the
+// error's text; `buffer[0...]` then holds the results.
 napi_value call(const Args<0>& args) {
   Engine& engine = args.engine;
   const int64_t hook_runs = engine.hooks.runs();
@@ -257,7 +257,7 @@ napi_value call(const Args<0>& args) {
   {
     StackInUse stack(engine.operators);
     error = message_of([&] {
-      const int64_t id = engine.tape.integer(0);
+      const int64_t id = engine.call_buffer.integer(0);
       op = &engine.operators.list.at(static_cast<size_t>(id));
       read_arguments(engine, *op, *stack);
       std::optional<RandomStream> stream;
@@ -268,7 +268,7 @@ napi_value call(const Args<0>& args) {
   }
   if (error.empty()) return nullptr;
   if (op == nullptr) return args.js.string(error);
-  // The call consumed its stack: read the arguments again for the message, unless a hook has used the tape since.
+  // The call consumed its stack: read the arguments again for the message, unless a hook has used the call buffer since.
   Stack given;
   if (engine.hooks.runs() == hook_runs) (void)message_of([&] { read_arguments(engine, *op, given); });
   return args.js.string(failure(*op, given, error));

@@ -1,5 +1,5 @@
 // Several processes that compute together: a process group over TCP (c10d's Gloo), and its collective operations on the tensors
-// that stand on the tape. All processes of a group must call the same operations in the same order. One thread of a process
+// that stand in the call buffer. All processes of a group must call the same operations in the same order. One thread of a process
 // may be in a group.
 #include "engine.h"
 
@@ -186,7 +186,7 @@ void join_group(const Args<6>& args) {
 void leave(const Args<0>& args) { leave_group(args.engine); }
 
 std::vector<at::Tensor> listed_tensors(Engine& engine) {
-  Cursor in(engine.tape);
+  Cursor in(engine.call_buffer);
   return engine.read_tensors(in);
 }
 
@@ -197,7 +197,7 @@ c10d::ReduceOp::RedOpType reduction(const std::string& name) {
   TORCH_CHECK(false, "there is no reduction ", name);
 }
 
-// allReduce(reduction), tape: one tensor, changed in place.
+// allReduce(reduction), call buffer: one tensor, changed in place.
 void all_reduce(const Args<1>& args) {
   c10d::AllreduceOptions options;
   options.reduceOp = reduction(args.string(0));
@@ -206,7 +206,7 @@ void all_reduce(const Args<1>& args) {
   finish(member, *member.group->allreduce(tensors, options), "allReduce");
 }
 
-// broadcast(root), tape: one tensor, changed in place everywhere but at the root.
+// broadcast(root), call buffer: one tensor, changed in place everywhere but at the root.
 void broadcast(const Args<1>& args) {
   c10d::BroadcastOptions options;
   options.rootRank = static_cast<int>(args.integer(0));
@@ -215,7 +215,7 @@ void broadcast(const Args<1>& args) {
   finish(member, *member.group->broadcast(tensors, options), "broadcast");
 }
 
-// allGather(), tape: a tensor that is sent, then one for each process that is filled; all of one shape.
+// allGather(), call buffer: a tensor that is sent, then one for each process that is filled; all of one shape.
 void all_gather(const Args<0>& args) {
   const std::vector<at::Tensor> tensors = listed_tensors(args.engine);
   TORCH_CHECK(!tensors.empty(), "a tensor to send was expected");

@@ -12,12 +12,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "call_buffer.h"
 #include "hooks.h"
 #include "message.h"
 #include "napi.h"
 #include "operators.h"
 #include "slots.h"
-#include "tape.h"
 
 namespace retort {
 
@@ -28,7 +28,7 @@ struct Generators {
 };
 
 struct Engine {
-  explicit Engine(Js environment) : js(environment), tape(environment), hooks(environment) {}
+  explicit Engine(Js environment) : js(environment), call_buffer(environment), hooks(environment) {}
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -37,13 +37,13 @@ struct Engine {
 
   // The tensor behind a handle; throws when it was disposed or its scope has ended. Valid until the next tensor is made.
   const at::Tensor& tensor(Handle handle);
-  // Handles on the tape: a count, then that many; 0 stands for an undefined tensor.
+  // Handles in the call buffer: a count, then that many; 0 stands for an undefined tensor.
   std::vector<at::Tensor> read_tensors(Cursor& in);
   // A handle for a result (0: undefined).
   Handle handle_of(at::Tensor tensor, int32_t origin = -1);
 
   Js js;
-  Tape tape;
+  CallBuffer call_buffer;
   SlotTable slots;
   Operators operators;
   HookTable hooks;

@@ -43,7 +43,7 @@ class HookTable {
   void release_dropped() {
     if (!dropped_.empty()) release_all_dropped();
   }
-  // How often hooks have run. Where that changes, JavaScript was called, and the tape holds something else.
+  // How often hooks have run. Where that changes, JavaScript was called, and the call buffer holds something else.
   int64_t runs() const { return runs_; }
   void count_run() { ++runs_; }
 

@@ -55,12 +55,12 @@ napi_value box(const Args<1>& args) {
   return out;
 }
 
-// tape[0...]: dtype, device type, device index, requires grad, is leaf, is contiguous, dimensions, the sizes.
+// buffer[0...]: dtype, device type, device index, requires grad, is leaf, is contiguous, dimensions, the sizes.
 void describe_tensor(const Args<1>& args) {
   const at::Tensor& tensor = args.tensor(0);
   const at::IntArrayRef sizes = tensor.sizes();
-  args.engine.tape.reserve(7 + sizes.size());
-  Cursor out(args.engine.tape);
+  args.engine.call_buffer.reserve(7 + sizes.size());
+  Cursor out(args.engine.call_buffer);
   out.put(static_cast<double>(tensor.scalar_type()));
   out.put(static_cast<double>(tensor.device().type()));
   out.put(static_cast<double>(tensor.device().index()));
@@ -71,40 +71,40 @@ void describe_tensor(const Args<1>& args) {
   for (const int64_t size : sizes) out.put(static_cast<double>(size));
 }
 
-// One element: tape[0] is 0 double, 1 integer, 2 boolean, 3 integer beyond 2^53 (as bits); tape[1] the value.
+// One element: buffer[0] is 0 double, 1 integer, 2 boolean, 3 integer beyond 2^53 (as bits); buffer[1] the value.
 void item(const Args<1>& args) {
   const c10::Scalar value = args.tensor(0).item();
-  Tape& tape = args.engine.tape;
+  CallBuffer& call_buffer = args.engine.call_buffer;
   if (value.isBoolean()) {
-    tape.put(0, 2);
-    tape.put(1, value.toBool() ? 1 : 0);
+    call_buffer.put(0, 2);
+    call_buffer.put(1, value.toBool() ? 1 : 0);
   } else if (value.isIntegral(false)) {
     const int64_t integer = value.toLong();
     const bool safe = integer >= -(int64_t{1} << 53) && integer <= (int64_t{1} << 53);
-    tape.put(0, safe ? 1 : 3);
+    call_buffer.put(0, safe ? 1 : 3);
     if (safe) {
-      tape.put(1, static_cast<double>(integer));
+      call_buffer.put(1, static_cast<double>(integer));
     } else {
-      tape.put_bits(1, integer);
+      call_buffer.put_bits(1, integer);
     }
   } else {
     TORCH_CHECK(!value.isComplex(), "complex numbers have no JavaScript value: use real() and imag()");
-    tape.put(0, 0);
-    tape.put(1, value.toDouble());
+    call_buffer.put(0, 0);
+    call_buffer.put(1, value.toDouble());
   }
 }
 
-// fromBytes(Uint8Array, dtype) with tape[0] = dimensions, tape[1...] = sizes: a new CPU tensor with a copy of the bytes.
+// fromBytes(Uint8Array, dtype) with buffer[0] = dimensions, buffer[1...] = sizes: a new CPU tensor with a copy of the bytes.
 void from_bytes(const Args<2>& args) {
   const Js::Bytes bytes = args.js.to_bytes(args.values[0]);
-  Cursor in(args.engine.tape);
+  Cursor in(args.engine.call_buffer);
   std::vector<int64_t> sizes(in.count());
   for (int64_t& size : sizes) size = in.integer();
   at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(static_cast<at::ScalarType>(args.integer(1))));
   TORCH_CHECK(tensor.nbytes() == bytes.length, "shape ", tensor.sizes(), " takes ", tensor.nbytes(), " bytes, got ",
               bytes.length);
   if (bytes.length > 0) std::memcpy(tensor.data_ptr(), bytes.data, bytes.length);
-  args.engine.tape.put(0, static_cast<double>(args.engine.handle_of(std::move(tensor))));
+  args.engine.call_buffer.put(0, static_cast<double>(args.engine.handle_of(std::move(tensor))));
 }
 
 // toBytes(handle, ArrayBuffer of the right size): copies the elements in row-major order.

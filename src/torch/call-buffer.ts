@@ -37,16 +37,16 @@ let shared: SharedCallBuffer | undefined;
  * long results: ask again after a call.
  */
 export function callBufferFor(at: number, length: number): Float64Array {
-  shared ??= native().tape();
+  shared ??= native().callBuffer();
   const { numbers } = shared;
   if (at + length + slack <= numbers.length) return numbers;
-  native().reserveTape(at + length + slack);
+  native().reserveCallBuffer(at + length + slack);
   return shared.numbers;
 }
 
 /** The same memory as 64-bit integers. */
 export function callBufferBits(): BigInt64Array {
-  shared ??= native().tape();
+  shared ??= native().callBuffer();
   return shared.bits;
 }
 

@@ -41,8 +41,8 @@ export interface SharedCallBuffer {
 }
 
 export interface Native {
-  tape(): SharedCallBuffer;
-  reserveTape(length: number): void;
+  callBuffer(): SharedCallBuffer;
+  reserveCallBuffer(length: number): void;
   intern(text: string): number;
   enterScope(): void;
   exitScope(): void;

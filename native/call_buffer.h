@@ -1,8 +1,8 @@
-// The tape: an array of doubles shared with JavaScript, on which arguments travel down and results come back. Cheaper than
+// The call buffer: an array of doubles shared with JavaScript, in which arguments travel down and results come back. Cheaper than
 // Node-API values, of which none is made per argument.
 //
 // Every read and every write is checked against its length, here and nowhere else. Whoever leaves results asks for their room
-// first: the tape then grows, and JavaScript sees the new memory in the object it holds.
+// first: the call buffer then grows, and JavaScript sees the new memory in the object it holds.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,15 @@
 
 namespace retort {
 
-class Tape {
+class CallBuffer {
  public:
-  explicit Tape(Js js) : js_(js) {}
+  explicit CallBuffer(Js js) : js_(js) {}
 
   // Makes the first memory.
   void attach();
   // The object through which JavaScript sees the memory: `numbers`, and the same as 64-bit integers, `bits`.
   napi_value holder() const { return js_.referenced(holder_); }
-  // Room for `length` numbers. What stands on the tape stays.
+  // Room for `length` numbers. What stands in the call buffer stays.
   void reserve(size_t length);
   // Lets go of JavaScript's memory, when the environment ends.
   void release();
@@ -52,23 +52,23 @@ class Tape {
   napi_ref holder_ = nullptr;
 };
 
-// A position on the tape that moves forward.
+// A position in the call buffer that moves forward.
 class Cursor {
  public:
-  explicit Cursor(Tape& tape, size_t at = 0) : tape_(tape), at_(at) {}
+  explicit Cursor(CallBuffer& call_buffer, size_t at = 0) : buffer_(call_buffer), at_(at) {}
 
-  double number() { return tape_.number(at_++); }
-  int64_t integer() { return tape_.integer(at_++); }
-  Handle handle() { return tape_.handle(at_++); }
-  size_t count() { return tape_.count(at_++); }
+  double number() { return buffer_.number(at_++); }
+  int64_t integer() { return buffer_.integer(at_++); }
+  Handle handle() { return buffer_.handle(at_++); }
+  size_t count() { return buffer_.count(at_++); }
   int64_t halves() {
     at_ += 2;
-    return tape_.halves(at_ - 2);
+    return buffer_.halves(at_ - 2);
   }
-  void put(double value) { tape_.put(at_++, value); }
+  void put(double value) { buffer_.put(at_++, value); }
 
  private:
-  Tape& tape_;
+  CallBuffer& buffer_;
   size_t at_;
 };
 

@@ -1,4 +1,4 @@
-#include "tape.h"
+#include "call_buffer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -28,12 +28,12 @@ Handle handle_from(double value) {
   return static_cast<Handle>(value);
 }
 
-void Tape::attach() {
+void CallBuffer::attach() {
   holder_ = js_.reference(js_.object());
   reserve(kFirstLength);
 }
 
-void Tape::reserve(size_t length) {
+void CallBuffer::reserve(size_t length) {
   if (length <= length_) return;
   const size_t grown = std::max(length, 2 * length_);
   void* memory = nullptr;
@@ -52,7 +52,7 @@ void Tape::reserve(size_t length) {
   if (before != nullptr) js_.drop(before);
 }
 
-void Tape::release() {
+void CallBuffer::release() {
   data_ = nullptr;
   length_ = 0;
   if (buffer_ != nullptr) js_.drop(buffer_);
@@ -61,27 +61,27 @@ void Tape::release() {
   holder_ = nullptr;
 }
 
-int64_t Tape::integer(size_t at) const { return whole_number(number(at)); }
-Handle Tape::handle(size_t at) const { return handle_from(number(at)); }
+int64_t CallBuffer::integer(size_t at) const { return whole_number(number(at)); }
+Handle CallBuffer::handle(size_t at) const { return handle_from(number(at)); }
 
-size_t Tape::count(size_t at) const {
+size_t CallBuffer::count(size_t at) const {
   const int64_t count = integer(at);
   if (count < 0 || static_cast<size_t>(count) > length_ - at - 1) {
-    throw std::out_of_range("the tape has no room for the " + std::to_string(count) + " values it announces");
+    throw std::out_of_range("the call buffer has no room for the " + std::to_string(count) + " values it announces");
   }
   return static_cast<size_t>(count);
 }
 
-int64_t Tape::halves(size_t at) const {
+int64_t CallBuffer::halves(size_t at) const {
   const auto high = static_cast<uint64_t>(integer(at));
   const auto low = static_cast<uint64_t>(integer(at + 1));
   return static_cast<int64_t>((high << 32) | (low & 0xffffffffu));
 }
 
-void Tape::put_bits(size_t at, int64_t value) { std::memcpy(&data_[checked(at)], &value, sizeof value); }
+void CallBuffer::put_bits(size_t at, int64_t value) { std::memcpy(&data_[checked(at)], &value, sizeof value); }
 
-void Tape::out_of_bounds(size_t at) const {
-  throw std::out_of_range("position " + std::to_string(at) + " is outside of the tape, which has " +
+void CallBuffer::out_of_bounds(size_t at) const {
+  throw std::out_of_range("position " + std::to_string(at) + " is outside of the call buffer, which has " +
                           std::to_string(length_));
 }
 

@@ -77,11 +77,23 @@ export interface RecordOptions {
 }
 
 /** One of the two networks, as something to compare. */
-export interface Side<M extends Module> {
+export class Side<M extends Module> {
+  readonly #student: boolean;
+
+  /** @internal */
+  constructor(student: boolean) {
+    this.#student = student;
+  }
+
   /** What a module inside returns, or by default what the whole network does. */
-  output(path?: ModulePath<M>, options?: RecordOptions): Source;
+  output(path: ModulePath<M> | '' = '', options: RecordOptions = {}): Source {
+    return new Source({ student: this.#student, kind: 'output', path, options });
+  }
+
   /** What a module inside is given: its first argument, unless `part` names another. */
-  input(path: ModulePath<M>, options?: RecordOptions): Source;
+  input(path: ModulePath<M>, options: RecordOptions = {}): Source {
+    return new Source({ student: this.#student, kind: 'input', path, options });
+  }
 }
 
 /** What is known of the batch, for losses that ask for it. */
@@ -208,7 +220,7 @@ export async function distill<const Names extends string, S extends Network, T e
   const algorithm = new SingleTeacherDistill({
     architecture: student,
     teacher,
-    distiller: distillerOf(losses(side<S>(true), side<T>(false), batch)),
+    distiller: distillerOf(losses(new Side<S>(true), new Side<T>(false), batch)),
     calculateStudentLoss: loss !== undefined,
     ...(loss === undefined ? {} : { loss: loss as NetworkLoss }),
   });
@@ -238,13 +250,6 @@ export async function distill<const Names extends string, S extends Network, T e
       .map(([name, value]) => [name.replace(/^distill\.loss_/, '').replace(/^student\.loss/, 'student'), value]),
   );
   return { ...result, losses: named as DistillResult<Names>['losses'] };
-}
-
-function side<M extends Module>(student: boolean): Side<M> {
-  return {
-    output: (path = '' as ModulePath<M>, options = {}) => new Source({ student, kind: 'output', path, options }),
-    input: (path, options = {}) => new Source({ student, kind: 'input', path, options }),
-  };
 }
 
 const batch: BatchSources = {

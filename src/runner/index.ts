@@ -3,16 +3,8 @@ export { build } from './build.ts';
 export type { BuildOptions, BuiltExperiment, BuiltStage } from './build.ts';
 export { check } from './check.ts';
 export type { CheckedStageReport, CheckMistake, CheckOptions, CheckReport } from './check.ts';
-export { compare, distill, Source } from './distill.ts';
-export type {
-  BatchSources,
-  Comparison,
-  DistillOptions,
-  DistillResult,
-  ModulePath,
-  RecordOptions,
-  Side,
-} from './distill.ts';
+export { compare, distill, Side, Source } from './distill.ts';
+export type { BatchSources, Comparison, DistillOptions, DistillResult, ModulePath, RecordOptions } from './distill.ts';
 export type { Experiment } from './experiment.ts';
 export { load, LoadedExperiment } from './load.ts';
 export type { ConfigSource, LoadOptions } from './load.ts';

@@ -137,7 +137,7 @@ export abstract class Algorithm extends Module {
   /** The losses of a batch by name: what an algorithm is. */
   protected abstract lossesOf(batch: LearnedBatch): LossRecord;
 
-  /** When networks whose losses nobody asks for compute them all the same: see {@link QuietPass}. */
+  /** When networks whose losses nobody asks for compute them all the same: see `quiet-pass.ts`. */
   protected get quietLosses(): QuietPassOptions['losses'] {
     if (this.#loss !== undefined) return 'never';
     return this.original ? 'always' : 'where tapped';

@@ -15,9 +15,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { logitsDistiller, tinyNetwork } from './networks.ts';
+
+// Commands are started one after another, and each loads libtorch: on a busy machine that alone takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 let folder = '';

@@ -20,7 +20,7 @@ type Step =
   | { do: 'hook'; a: number; kind: (typeof hookKinds)[number]; other: number }
   | { do: 'unhook'; hook: number }
   | { do: 'collect' }
-  | { do: 'refused'; mode: 'float16' | 'float64' | 'promise' }
+  | { do: 'refused'; mode: 'float32' | 'float64' | 'promise' }
   | { do: 'block'; kind: (typeof blockKinds)[number]; body: Step[]; returns: number[]; throws: boolean }
   | { do: 'together'; bodies: [Step[], Step[]]; returns: number[] };
 
@@ -46,7 +46,7 @@ function step(random: Random, depth: number): Step {
   if (way < 17) return { do: 'hook', a: register(), kind: random.pick(hookKinds), other: register() };
   if (way < 18) return { do: 'unhook', hook: random.int(0, 5) };
   if (way < 19) return { do: 'collect' };
-  if (way < 20) return { do: 'refused', mode: random.pick(['float16', 'float64', 'promise']) };
+  if (way < 20) return { do: 'refused', mode: random.pick(['float32', 'float64', 'promise']) };
   if (way < 23 || depth > 0) {
     const returns = random.list(random.int(0, 2), register);
     return { do: 'block', kind: random.pick(blockKinds), body: body(), returns, throws: random.chance(0.2) };

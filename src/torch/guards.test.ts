@@ -84,6 +84,11 @@ const refused: [string, () => unknown, RegExp][] = [
   ['histogramdd', () => ops.histogramdd(ones([3, 2]), []), /bins must have 2 entries, one for each column, got 0/],
   ['chooseQparamsOptimized', () => ops.chooseQparamsOptimized(ones([4]), -2, 4, 1, 0), /numel must be 4/],
   [
+    'maxPool1d',
+    () => ops.maxPool1d(ones([1, 1]), 2n ** 63n - 1n),
+    /kernel_size must be at most 2\^31, got 9223372036854775807/,
+  ],
+  [
     'fractionalMaxPool2d',
     () => ops.fractionalMaxPool2d(ones([1, 1, 4, 4]), [2, 2], [2, 2], ones([1, 1, 0])),
     /random_samples must be \[1, 1, 2\], got \[1, 1, 0\]/,
@@ -154,6 +159,7 @@ const taken: [string, () => unknown][] = [
   ],
   ['embeddingBag', () => ops.embeddingBag(ones([3, 2]), long(0, 1), long(0))],
   ['histogramdd', () => ops.histogramdd(ones([3, 2]), [2, 2])],
+  ['maxPool1d', () => ops.maxPool1d(ones([1, 1, 4]), 2)],
   ['fractionalMaxPool2d', () => ops.fractionalMaxPool2d(ones([1, 4, 4]), [2, 2], [2, 2], ones([1, 1, 2]).mul(0.5))],
   ['searchsorted', () => ops.searchsorted(ones([3]), ones([2]), { sorter: long(2, 0, 1) })],
   ['ctcLoss with padding', () => ops.ctcLoss(scores(), tensor([[1n, -1n]]), [4], [1])],

@@ -177,6 +177,16 @@ function samples(dimensions: number): Guard {
   };
 }
 
+/** Windows beyond any memory: sums of their sizes wrap around in the kernel. */
+const windows: Guard = (given) => {
+  for (const name of ['kernel_size', 'stride', 'padding', 'dilation']) {
+    const value = given(name);
+    const wrong = (Array.isArray(value) ? value : [value]).find((one) => isNumber(one) && one > 2 ** 31);
+    if (wrong !== undefined) return `${name} must be at most 2^31, got ${String(wrong)}`;
+  }
+  return undefined;
+};
+
 /** Modes of grid sampling are numbers; others leave the result unwritten. */
 function gridModes(given: Given): string | undefined {
   for (const name of ['interpolation_mode', 'padding_mode']) {
@@ -240,6 +250,8 @@ const guards: Readonly<Record<string, Guard>> = {
       return `numel must be ${input.numel}, the elements of input, and not 0; got ${numel}`;
     return bins > 0 ? undefined : `n_bins must be positive, got ${bins}`;
   },
+  max_pool1d: windows,
+  max_pool1d_with_indices: windows,
   fractional_max_pool2d: samples(2),
   fractional_max_pool3d: samples(3),
   linalg_ldl_solve: (given) => {

@@ -83,11 +83,7 @@ const refused: [string, () => unknown, RegExp][] = [
   ],
   ['histogramdd', () => ops.histogramdd(ones([3, 2]), []), /bins must have 2 entries, one for each column, got 0/],
   ['chooseQparamsOptimized', () => ops.chooseQparamsOptimized(ones([4]), -2, 4, 1, 0), /numel must be 4/],
-  [
-    'maxPool1d',
-    () => ops.maxPool1d(ones([1, 1]), 2n ** 63n - 1n),
-    /kernel_size must be at most 2\^31, got 9223372036854775807/,
-  ],
+  ['maxPool1d', () => ops.maxPool1d(ones([1, 1]), 2 ** 40), /kernel_size must be at most 2\^31, got 1099511627776/],
   [
     'fractionalMaxPool2d',
     () => ops.fractionalMaxPool2d(ones([1, 1, 4, 4]), [2, 2], [2, 2], ones([1, 1, 0])),

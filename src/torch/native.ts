@@ -129,6 +129,9 @@ function load(): Native {
   }
   const { file } = search.chosen;
   tuneBlas();
+  // UCX, which libtorch 2.6 of Debian 13 brings along, takes SIGHUP for its own when it is loaded: a closed terminal could then not
+  // save a run.
+  process.env['UCX_DEBUG_SIGNO'] ??= '0';
   let addon: Native;
   try {
     addon = createRequire(file)(file) as Native;

@@ -1,5 +1,5 @@
 // The short way in: a few lines train one module to imitate another, and what they say is checked by the compiler and at run time.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import { refusal, refusedWith } from '../../test/refusal.ts';
 import { DataLoader, RandomSampler, TensorDataset } from '../data/index.ts';
 import { CosineLoss, CrossEntropyLoss, KLDivergence, L2Loss, LabelCrossEntropyLoss } from '../distill/losses/index.ts';
 import { runFiles } from '../engine/index.ts';
+import type { ImageClassifier, ResNet } from '../models/index.ts';
 import { functional, integers, Linear, Module, ReLU, Sequential } from '../nn/index.ts';
 import { manualSeed, noGrad, randn, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
@@ -90,11 +91,11 @@ describe('distill', () => {
     const [student, teacher] = networks();
     const connector = new Linear(6, 32);
     const before = connector.weight.clone();
-    const { losses, metrics } = await distill({
+    const { losses, studentLosses, metrics } = await distill({
       student,
       teacher,
       data: { train: loader(), val: loader() },
-      losses: (student, teacher, { labels }) => ({
+      losses: (student, teacher, { labels, target }) => ({
         hint: compare(new L2Loss(), {
           sFeature: student.output('hidden').through(connector),
           tFeature: teacher.output('hidden'),
@@ -109,6 +110,7 @@ describe('distill', () => {
           { type: 'constant', factor: 0.5 },
         ),
         label: compare(new LabelCrossEntropyLoss(), { predsS: student.output(), gtLabels: labels }),
+        same: compare(new LabelCrossEntropyLoss(), { predsS: student.output(), gtLabels: target('labels') }),
       }),
       loss: (outputs, { labels }) => functional.crossEntropy(outputs, labels!),
       optimizer: { type: 'SGD', lr: 0.05, momentum: 0.9, paramwise: { biasDecayMult: 0 } },
@@ -116,7 +118,10 @@ describe('distill', () => {
       epochs: 2,
     });
     expect(connector.weight.equal(before)).toBe(false);
-    expect(Object.keys(losses).toSorted()).toEqual(['choice', 'hint', 'inner', 'label', 'student']);
+    expect(Object.keys(losses)).toEqual(['hint', 'inner', 'choice', 'label', 'same']);
+    expect(losses.same).toBe(losses.label);
+    expect(Object.values(losses).every(Number.isFinite)).toBe(true);
+    expect(Object.keys(studentLosses)).toEqual(['loss']);
     expect(metrics['student']!['accuracy']).toBeGreaterThanOrEqual(0);
     expect(metrics['teacher']!['accuracy']).toBeGreaterThanOrEqual(0);
   });
@@ -148,7 +153,10 @@ describe('distill', () => {
     const rest = train('parts', { resume: true });
     await rest.done;
     expect(rest.student.fc.weight.equal(whole.student.fc.weight)).toBe(true);
-    expect(runFiles.student).toBe('student.safetensors');
+    const shipped = ['whole', 'parts'].map((run) => readFileSync(join(folder, run, runFiles.student)));
+    expect(shipped[1]!.equals(shipped[0]!)).toBe(true);
+    const finished = (await train('parts', { resume: true }).done) as { losses: object };
+    expect(finished.losses).toEqual({ kl: Number.NaN });
   });
 
   it('refuses paths that are not there, and batches through connectors', async () => {
@@ -182,10 +190,17 @@ describe('distill', () => {
 
 describe('types', () => {
   it('know the modules of a class', () => {
-    expectTypeOf<ModulePath<Net>>().toEqualTypeOf<'hidden' | 'relu' | 'fc'>();
+    expectTypeOf<'hidden' | 'relu' | 'fc'>().toExtend<ModulePath<Net>>();
+    expectTypeOf<'fcc'>().not.toExtend<ModulePath<Net>>();
     expectTypeOf<'stem.fc'>().toExtend<ModulePath<Deep>>();
     expectTypeOf<'tail.0'>().toExtend<ModulePath<Deep>>();
     expectTypeOf<'stem.fcc'>().not.toExtend<ModulePath<Deep>>();
     expectTypeOf<ModulePath<Module>>().toEqualTypeOf<string>();
+  });
+
+  it('let pass what they do not know: modules of any class, and those that may be missing', () => {
+    expectTypeOf<'backbone.layer4.0.conv1' | 'neck' | 'head.fc'>().toExtend<ModulePath<ImageClassifier>>();
+    expectTypeOf<'backbon.layer4'>().not.toExtend<ModulePath<ImageClassifier>>();
+    expectTypeOf<'layer4.0.conv1'>().toExtend<ModulePath<ResNet>>();
   });
 });

@@ -12,36 +12,34 @@ import type { Recorder } from '../distill/recorders/index.ts';
 import { hasCheckpoint, Trainer } from '../engine/index.ts';
 import type { StepReport, TrainerOptions, TrainingResult } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
-import type { Inputs, Module, ModuleDict, ModuleList, Network, Sequential, Targets } from '../nn/index.ts';
+import type { Inputs, Module, Network, Targets } from '../nn/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { buildOptimizers } from './experiment.ts';
 
 /**
- * The paths of the modules inside a class of modules, such as `'layer1.conv'`. Of items in containers no type knows the names: any
- * text stands below those, and for a module of which only `Module` is known.
+ * The paths of the modules inside a class of modules, such as `'layer1.conv'`, as far as types know them: the fields that are modules,
+ * and those inside them. Below what no type looks into (items of containers, a `Module` of any class, layers) any text stands.
  */
-export type ModulePath<M extends Module> = Module extends M
-  ? string
-  : M extends Sequential | ModuleList<Module> | ModuleDict<Module>
-    ? string
-    : [FieldPath<M, []>] extends [never]
-      ? string
-      : FieldPath<M, []>;
+export type ModulePath<M extends Module> = PathInside<M, []>;
 
-type FieldPath<M extends Module, Depth extends readonly unknown[]> = {
-  [K in Extract<keyof M, string>]: M[K] extends Module ? K | `${K}.${PathInside<M[K], [...Depth, unknown]>}` : never;
+type PathInside<M extends Module, Depth extends readonly unknown[]> = Depth['length'] extends 6
+  ? string
+  : [ModuleFields<M>] extends [never]
+    ? string
+    : { [K in ModuleFields<M>]: K | `${K}.${PathInside<Field<M, K>, [...Depth, unknown]>}` }[ModuleFields<M>];
+
+/** The names of fields that are modules, also those that may be missing. */
+type ModuleFields<M extends Module> = {
+  [K in Extract<keyof M, string>]: [NonNullable<M[K]>] extends [never]
+    ? never
+    : NonNullable<M[K]> extends Module
+      ? K
+      : never;
 }[Extract<keyof M, string>];
+type Field<M extends Module, K extends keyof M> = Extract<M[K], Module>;
 
-type PathInside<M extends Module, Depth extends readonly unknown[]> = Module extends M
-  ? string
-  : M extends Sequential | ModuleList<Module> | ModuleDict<Module>
-    ? string
-    : Depth['length'] extends 6
-      ? string
-      : FieldPath<M, Depth>;
-
-/** What an argument of a loss is made from: made by {@link Side} and {@link Targets}, used in {@link compare}. */
+/** What an argument of a loss is made from: made by {@link Side} and {@link BatchSources}, used in {@link compare}. */
 export class Source {
   /** @internal */
   readonly from: Recorded | { readonly field: BatchField };
@@ -98,12 +96,16 @@ export class Side<M extends Module> {
 
 /** What is known of the batch, for losses that ask for it. */
 export interface BatchSources {
-  /** The classes, int64 `(N)`. */
+  /** The classes, int64 `(N)`, or one for each token or pixel. */
   readonly labels: Source;
   /** The samples' numbers in the data set, int64 `(N)`. */
   readonly sampleIdxs: Source;
-  /** What the student was given. */
+  /** What the student was given: a tensor, or a record of them. */
   readonly inputs: Source;
+  /** Another of the targets, such as `scores` or what a data set adds. */
+  target(name: string): Source;
+  /** One entry of inputs that are a record, such as a mask of tokens. */
+  input(name: string): Source;
 }
 
 /** A loss, and where its arguments come from; {@link compare} makes one. */
@@ -177,8 +179,10 @@ type LossValues = Tensor | Readonly<Record<string, Tensor>>;
 
 /** What training ended with. */
 export interface DistillResult<Names extends string> extends TrainingResult {
-  /** The losses of the last step, weighed as they were added up; `student` is the student's own, 0 where it has none. */
-  losses: Readonly<Record<Names | 'student', number>>;
+  /** What was compared, in the last step, weighed as it was added up; NaN where no step was left to make. */
+  losses: Readonly<Record<Names, number>>;
+  /** The student's own losses in that step, by name: `loss` where the option `loss` returns a scalar. */
+  studentLosses: Readonly<Record<string, number>>;
 }
 
 /**
@@ -244,18 +248,27 @@ export async function distill<const Names extends string, S extends Network, T e
   });
   if (resume === true && workDir !== undefined && hasCheckpoint(workDir)) trainer.resume(workDir);
   const result = await trainer.run();
-  const named = Object.fromEntries(
-    Object.entries(last)
-      .filter(([name]) => name !== 'loss')
-      .map(([name, value]) => [name.replace(/^distill\.loss_/, '').replace(/^student\.loss/, 'student'), value]),
-  );
-  return { ...result, losses: named as DistillResult<Names>['losses'] };
+  const compared = Object.keys(algorithm.distiller.mappings).map((name) => [
+    name.slice(prefix.length),
+    last[`distill.${name}`] ?? Number.NaN,
+  ]);
+  const own = Object.entries(last).filter(([name]) => name.startsWith('student.'));
+  return {
+    ...result,
+    losses: Object.fromEntries(compared) as Record<Names, number>,
+    studentLosses: Object.fromEntries(own.map(([name, value]) => [name.slice('student.'.length), value])),
+  };
 }
+
+/** What is added up has "loss" in its name. */
+const prefix = 'loss_';
 
 const batch: BatchSources = {
   labels: new Source({ field: 'labels' }),
   sampleIdxs: new Source({ field: 'sampleIdxs' }),
   inputs: new Source({ field: 'inputs' }),
+  target: (name) => new Source({ field: `targets.${name}` }),
+  input: (name) => new Source({ field: `inputs.${name}` }),
 };
 
 /** The distiller of some comparisons: a recorder for each place that is looked at, once, and each connector once. */
@@ -283,8 +296,7 @@ function distillerOf(comparisons: Readonly<Record<string, Comparison>>): Configu
       ...(through.length === 0 ? {} : { connector: through.map((one) => connectors.get(one)!) }),
     };
   };
-  // What is added up has a name with "loss" in it.
-  const entries = Object.entries(comparisons).map(([name, one]) => [`loss_${name}`, one] as const);
+  const entries = Object.entries(comparisons).map(([name, one]) => [prefix + name, one] as const);
   const mappings = entries.map(([name, { sources }]) => {
     const given = Object.entries(sources).flatMap(([argument, from]) =>
       from === undefined ? [] : [[argument, from] as const],

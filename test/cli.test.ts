@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
+import { kd } from '../src/openmmlab/openmmlab.contract.ts';
+
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const example = fileURLToPath(new URL('../examples/own-modules.ts', import.meta.url));
 let folder = '';
@@ -154,31 +156,7 @@ it('reads YAML, resumes a run from its folder alone, and tests its student', () 
 
 it("reads the original's Python configs as they are, and prints them in our words", () => {
   const path = join(folder, 'kd.py');
-  writeFileSync(
-    path,
-    `_base_ = [
-    'mmcls::_base_/datasets/imagenet_bs32.py',
-    'mmcls::_base_/schedules/imagenet_bs256.py',
-    'mmcls::_base_/default_runtime.py'
-]
-model = dict(
-    _scope_='mmrazor',
-    type='SingleTeacherDistill',
-    architecture=dict(cfg_path='mmcls::resnet/resnet18_8xb32_in1k.py', pretrained=False),
-    teacher=dict(cfg_path='mmcls::resnet/resnet34_8xb32_in1k.py', pretrained=False),
-    distiller=dict(
-        type='ConfigurableDistiller',
-        student_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
-        teacher_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
-        distill_losses=dict(loss_kl=dict(type='KLDivergence', tau=1, loss_weight=3)),
-        loss_forward_mappings=dict(
-            loss_kl=dict(
-                preds_S=dict(from_student=True, recorder='fc'),
-                preds_T=dict(from_student=False, recorder='fc')))))
-find_unused_parameters = True
-val_cfg = dict(_delete_=True, type='mmrazor.SingleTeacherDistillValLoop')
-`,
-  );
+  writeFileSync(path, kd.replaceAll('pretrained=True', 'pretrained=False'));
   expect(retort('config', 'check', path).out).toMatch(/kd.py is fine/);
   const printed = retort('config', 'print', path, '--cfg-options', 'model.distiller.distill_losses.loss_kl.tau=4').out;
   expect(printed).toMatch(/model.distiller.distillLosses.loss_kl.lossWeight = 3 +# .*kd.py:\d+/);

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
-import { logitsDistiller, tinyNetwork } from './networks.ts';
+import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from './networks.ts';
 
 // Commands are started one after another, and each loads libtorch: on a busy machine that alone takes a while.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -45,20 +45,12 @@ function bash(line: string): Outcome {
   return { code: status, out: stdout, err: stderr };
 }
 
-const images = (samples: number): object => ({
-  dataset: { type: 'SyntheticImages', samples },
-  batchSize: 8,
-  transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
-});
-const config = {
-  model: { type: 'Supervised', architecture: tinyNetwork(4) },
-  trainData: images(16),
-  valData: images(16),
+const config = tinyExperiment({
   optimizer: { type: 'SGD', lr: 0.1, momentum: 0.9 },
   hooks: [{ type: 'LoggerHook', interval: 1 }],
   epochs: 2,
-};
-const long = { ...config, trainData: images(8192), epochs: 50 };
+});
+const long = { ...config, trainData: tinyImages(8192), epochs: 50 };
 
 function write(name: string, content: unknown): string {
   mkdirSync(join(folder, name, '..'), { recursive: true });

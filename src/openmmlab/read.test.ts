@@ -5,38 +5,8 @@ import { expect, it } from 'vitest';
 import { checkConfig } from '../config/experiment.ts';
 import { nodeAt, showOrigin, toPlain } from '../config/tree/index.ts';
 import { requireClean, showUnknown } from './index.ts';
-import { at, readText, said } from './openmmlab.contract.ts';
+import { at, kd, readText, said } from './openmmlab.contract.ts';
 import { refusal } from '../../test/refusal.ts';
-
-const bases = `
-_base_ = [
-    'mmcls::_base_/datasets/imagenet_bs32.py',
-    'mmcls::_base_/schedules/imagenet_bs256.py',
-    'mmcls::_base_/default_runtime.py'
-]
-`;
-
-/** The tutorial's W5, as it stands there. */
-const kd = `${bases}
-model = dict(
-    _scope_='mmrazor',
-    type='SingleTeacherDistill',
-    architecture=dict(cfg_path='mmcls::resnet/resnet18_8xb32_in1k.py', pretrained=False),
-    teacher=dict(cfg_path='mmcls::resnet/resnet34_8xb32_in1k.py', pretrained=True),
-    distiller=dict(
-        type='ConfigurableDistiller',
-        student_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
-        teacher_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
-        distill_losses=dict(loss_kl=dict(type='KLDivergence', tau=1, loss_weight=3)),
-        loss_forward_mappings=dict(
-            loss_kl=dict(
-                preds_S=dict(from_student=True, recorder='fc'),
-                preds_T=dict(from_student=False, recorder='fc')))))
-
-find_unused_parameters = True
-
-val_cfg = dict(_delete_=True, type='mmrazor.SingleTeacherDistillValLoop')
-`;
 
 it('W5: a recipe is an experiment of ours, without any package of OpenMMLab', () => {
   const config = readText(kd);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 
-import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
+import { logitsDistiller, tinyExperiment, tinyNetwork } from '../../test/networks.ts';
 import { defineStages } from '../config/index.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -23,18 +23,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const images = {
-  dataset: { type: 'SyntheticImages', samples: 16 },
-  batchSize: 8,
-  transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
-} as const;
-const config = {
-  model: { type: 'Supervised', architecture: tinyNetwork(4) },
-  trainData: images,
-  valData: images,
-  optimizer: { type: 'SGD', lr: 0.1 },
-  epochs: 1,
-} as unknown as ExperimentConfig;
+const config = tinyExperiment();
 const stages = defineStages({
   ...config,
   stages: [

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 
-import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
+import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import { RetortError } from '../errors.ts';
 import { check, load } from './index.ts';
@@ -17,18 +17,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const images = {
-  dataset: { type: 'SyntheticImages', samples: 16 },
-  batchSize: 8,
-  transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
-} as const;
-const config = {
-  model: { type: 'Supervised', architecture: tinyNetwork(4) },
-  trainData: images,
-  valData: images,
-  optimizer: { type: 'SGD', lr: 0.1 },
-  epochs: 1,
-} as unknown as ExperimentConfig;
+const images = tinyImages(16);
+const config = tinyExperiment();
 const distilled = (changes: object = {}, network: object = tinyNetwork(4)): object => ({
   ...config,
   model: {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 
-import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
+import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { ConfigError, defineStages } from '../config/index.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
 import type { NetworkMetrics, Progress, StepReport } from '../engine/index.ts';
@@ -21,18 +21,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 const at = (...parts: string[]): string => join(folder, ...parts);
 
-const images = (samples: number): object => ({
-  dataset: { type: 'SyntheticImages', samples },
-  batchSize: 8,
-  transforms: [{ type: 'Normalize', mean: [0.5], std: [0.5] }],
-});
-const config = {
-  model: { type: 'Supervised', architecture: tinyNetwork(4) },
-  trainData: images(32),
-  valData: images(16),
+const config = tinyExperiment({
+  trainData: tinyImages(32),
   optimizer: { type: 'SGD', lr: 0.1, momentum: 0.9 },
   epochs: 2,
-} as unknown as ExperimentConfig;
+});
 
 /** What was told of a run. */
 function listening(onStep: (report: StepReport) => void = () => undefined) {

@@ -8,17 +8,10 @@ import { ops } from '../../torch/index.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
 import { listed, sides } from '../arguments.ts';
-import { divided } from './conv2d.ts';
+import { divided, sizes } from './conv2d.ts';
+import type { Conv2dSizes } from './conv2d.ts';
 import { defaultWeights } from './default-weights.ts';
 
-const sizes = {
-  /** Channels that come in. */
-  inChannels: count,
-  /** Channels that go out. */
-  outChannels: count,
-};
-/** The positional arguments, by the names that configs give them. */
-export interface ConvTranspose2dSizes extends OptionsFrom<typeof sizes> {}
 const own = {
   /** Height and width of the kernel. */
   kernelSize: pair(1),
@@ -89,7 +82,7 @@ export class ConvTranspose2d extends Module {
 const defaults = { stride: 1, padding: 0, outputPadding: 0, groups: 1, dilation: 1, bias: true };
 
 export const convTranspose2d = entry(
-  ConvTranspose2d.schema as Explained<typeof ConvTranspose2d.schema, ConvTranspose2dSizes & ConvTranspose2dOptions>,
+  ConvTranspose2d.schema as Explained<typeof ConvTranspose2d.schema, Conv2dSizes & ConvTranspose2dOptions>,
   ({ inChannels, outChannels, ...options }) => new ConvTranspose2d(inChannels, outChannels, options),
   { summary: 'Transposed convolution: makes images larger.' },
 );

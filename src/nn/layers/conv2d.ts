@@ -20,7 +20,8 @@ export type PaddingMode = (typeof paddingModes)[number];
  */
 const strideable = 16;
 
-const sizes = {
+/** What both convolutions are given first. */
+export const sizes = {
   /** Channels that come in. */
   inChannels: count,
   /** Channels that go out. */

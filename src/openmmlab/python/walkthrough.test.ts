@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 
 import { nodeAt, toPlain } from '../../config/tree/index.ts';
+import { kd } from '../openmmlab.contract.ts';
 import { packageFolders, readPythonConfig } from './index.ts';
 import type { PythonConfig } from './index.ts';
 
@@ -45,33 +46,7 @@ loss_forward_mappings = dict(
 });
 
 it('W5: knowledge distillation over the bases of another package', () => {
-  const text = `
-_base_ = [
-    'mmcls::_base_/datasets/imagenet_bs32.py',
-    'mmcls::_base_/schedules/imagenet_bs256.py',
-    'mmcls::_base_/default_runtime.py'
-]
-
-model = dict(
-    _scope_='mmrazor',
-    type='SingleTeacherDistill',
-    architecture=dict(cfg_path='mmcls::resnet/resnet18_8xb32_in1k.py', pretrained=False),
-    teacher=dict(cfg_path='mmcls::resnet/resnet34_8xb32_in1k.py', pretrained=True),
-    distiller=dict(
-        type='ConfigurableDistiller',
-        student_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
-        teacher_recorders=dict(fc=dict(type='ModuleOutputs', source='head.fc')),
-        distill_losses=dict(loss_kl=dict(type='KLDivergence', tau=1, loss_weight=3)),
-        loss_forward_mappings=dict(
-            loss_kl=dict(
-                preds_S=dict(from_student=True, recorder='fc'),
-                preds_T=dict(from_student=False, recorder='fc')))))
-
-find_unused_parameters = True
-
-val_cfg = dict(_delete_=True, type='mmrazor.SingleTeacherDistillValLoop')
-`;
-  const { tree, files } = read(text, {
+  const { tree, files } = read(kd, {
     'mmcls/_base_/datasets/imagenet_bs32.py':
       "dataset_type = 'ImageNet'\ntrain = dict(dataset=dict(type=dataset_type), batch_size=32)",
     'mmcls/_base_/schedules/imagenet_bs256.py': 'val_cfg = dict()\noptim = dict(lr=0.1, weight_decay=1e-4)',

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
+import { commandFile, runCommand } from './command.ts';
 import { kd } from '../src/openmmlab/openmmlab.contract.ts';
 
-const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const example = fileURLToPath(new URL('../examples/own-modules.ts', import.meta.url));
 let folder = '';
 beforeAll(() => {
@@ -17,10 +17,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function retort(...args: string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder });
-  return { code: status, out: stdout, err: stderr };
-}
+const retort = (...args: string[]) => runCommand(args, { cwd: folder });
 
 const config = {
   model: {
@@ -90,7 +87,7 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   expect(whole.out).toMatch(/epoch 2\/2 {2}accuracy: student/);
   expect(whole.out).toMatch(/the student is whole\/student.safetensors/);
 
-  const child = spawn(process.execPath, [main, 'train', file, '--work-dir', 'parts'], { cwd: folder });
+  const child = spawn(process.execPath, [commandFile, 'train', file, '--work-dir', 'parts'], { cwd: folder });
   let [out, sent] = ['', false];
   child.stderr.on('data', (chunk: Buffer) => (out += String(chunk)));
   const code = new Promise<number | null>((resolve) => child.on('close', resolve));

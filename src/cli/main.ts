@@ -5,6 +5,7 @@ import { Command } from '@commander-js/extra-typings';
 import { config } from './config.ts';
 import { doctor } from './doctor.ts';
 import { list } from './list.ts';
+import { predict } from './predict.ts';
 import { quickstart } from './quickstart.ts';
 import { reportError } from './report.ts';
 import { setup } from './setup.ts';
@@ -26,6 +27,7 @@ const program = new Command('retort')
   .addCommand(quickstart)
   .addCommand(train)
   .addCommand(test)
+  .addCommand(predict)
   .addCommand(config)
   .addCommand(list)
   .addCommand(doctor)

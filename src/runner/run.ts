@@ -18,6 +18,7 @@ import { askedOf, compareRuns } from './resume.ts';
 import type { Compared } from './resume.ts';
 import { claimFolder, readRecord, recordRun } from './run-folder.ts';
 import { runStages } from './stages.ts';
+import { describeStudents } from './student-info.ts';
 import type { StageRun } from './stages.ts';
 
 /** How {@link run} trains: what `retort train` takes, and what only a program has. */
@@ -112,6 +113,9 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
   });
   using lock = claimed;
   const trained = new Set<string>();
+  const describe = (one: Parameters<typeof describeStudents>[0] & { metrics?: NetworkMetrics }): void => {
+    if (group === undefined || group.rank === 0) describeStudents(one, stages, one.metrics);
+  };
   const runs = await runStages(request, {
     ...{ workDir: folder, lock, progress, resume, mistakes },
     ...{ signal: options.signal, datasets: options.datasets },
@@ -125,7 +129,7 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
       const started = { ...asked, ...overrides, processes: group?.worldSize ?? 1, before: experiment.run && before };
       recordRun(folder, { loaded: experiment, stages }, started);
     },
-    onStage: async (stage, parts) => {
+    onStage: async (stage, parts, stageFolder) => {
       const { name } = stage;
       if (name !== '') progress.line(`stage ${name}`);
       for (const text of parts.notes) note(text);
@@ -138,8 +142,10 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
       onStage?.(built(stage, parts), found);
       const error = found && probeError(found, name === '' ? experiment.name : `${experiment.name}, stage "${name}"`);
       if (error !== undefined) throw error;
+      describe({ stage, experiment: parts, folder: stageFolder });
     },
   });
+  for (const one of runs) describe(one);
   return {
     folder,
     stages: runs.map((one) => resultOf(one, trained)),

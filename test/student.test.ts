@@ -177,3 +177,24 @@ const prediction = {
   score: expect.any(Number) as number,
   index: expect.any(Number) as number,
 };
+
+it('test: the command tells cost, calibration, classes and confusion', () => {
+  const { out, err } = runCommand(['test', at('run'), '--per-class', '--confusion']);
+  expect(err).toBe('');
+  expect(out).toMatch(
+    /\| network \| +top-1 \| +top-5 \| +calibration error \| +parameters \| +MACs \| +size \| +latency \|/,
+  );
+  expect(out).toMatch(/\| student \| +images \| +recall \| +precision \| +F1 \|/);
+  expect(out).toMatch(/\| class 3 +\|( +\d+ \|){4}$/m);
+  const { student } = JSON.parse(runCommand(['test', at('run'), '--json', '--confusion']).out) as Record<
+    string,
+    object
+  >;
+  expect(student).toMatchObject({
+    accuracy: expect.any(Number) as number,
+    samples: 16,
+    calibrationError: expect.any(Number) as number,
+  });
+  expect(student).toHaveProperty('confusion.3.3');
+  expect(student).not.toHaveProperty('perClass');
+});

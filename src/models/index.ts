@@ -6,6 +6,6 @@ export * from './heads/index.ts';
 export * from './necks/index.ts';
 export type { Backbone, Feature, Head, Neck } from './parts.ts';
 export { loadNetwork, recognizeNetwork } from './recognize.ts';
-export { profileModel } from './profile.ts';
+export { measureLatency, profileModel } from './profile.ts';
 export type { Profile } from './profile.ts';
 export { backbones, buildBackbone, buildHead, buildModel, buildNeck, heads, models, necks } from './registry.ts';

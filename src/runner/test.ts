@@ -7,11 +7,12 @@ import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.
 import { checkImages } from '../data/index.ts';
 import { algorithms, compareHeads } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { buildEvaluator, evaluate, evaluateAgreement, runFiles } from '../engine/index.ts';
-import type { NetworkMetrics } from '../engine/index.ts';
+import { buildEvaluator, ClassificationReport, evaluate, evaluateAgreement, runFiles } from '../engine/index.ts';
+import type { ClassificationResult, NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
+import { measureLatency, profileModel } from '../models/index.ts';
 import { loadModule } from '../nn/index.ts';
-import type { LossModel } from '../nn/index.ts';
+import type { LossModel, Network } from '../nn/index.ts';
 import type { Tables } from '../registry/index.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
@@ -37,6 +38,22 @@ export interface TestResult {
   metrics: NetworkMetrics;
   /** How alike student and teacher are, where that was asked for. */
   agreement?: Readonly<Record<string, number>>;
+  /** By network: what it costs and, of classifiers, all that is asked of one. */
+  details: Readonly<Record<string, NetworkDetails>>;
+}
+
+/** What {@link test} says of a network besides its metrics. */
+export interface NetworkDetails {
+  /** Numbers that are trained. */
+  parameters: number;
+  /** Multiply-accumulate operations for one image; undefined where samples are no images of one size. */
+  macs?: number;
+  /** Bytes of the state dict. */
+  bytes?: number;
+  /** Of one image, median in milliseconds, with the threads that the engine has. */
+  latency?: number;
+  /** Accuracy by rank and by class, confusion, calibration; undefined for networks that give no scores `(N, K)`. */
+  classification?: ClassificationResult;
 }
 
 /**
@@ -81,13 +98,23 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
     });
   }
   const metrics: Record<string, NetworkMetrics[string]> = {};
+  const details: Record<string, NetworkDetails> = {};
   for (const [network, model] of networks) {
     if (model !== algorithm.student && !withTeacher) continue;
-    metrics[network] = await evaluate(model, testLoader, { evaluators, view: network });
+    const report = new ClassificationReport(testLoader.dataset.classes);
+    metrics[network] = await evaluate(model, testLoader, { evaluators: [...evaluators, report], view: network });
+    const classification = report.result();
+    details[network] = { ...costsOf(model, testLoader.imageShape), ...(classification && { classification }) };
   }
-  if (!agreement) return { metrics };
+  if (!agreement) return { metrics, details };
   const pair = { student: algorithm.student, teacher: teacher as LossModel };
-  return { metrics, agreement: await evaluateAgreement(pair, testLoader) };
+  return { metrics, details, agreement: await evaluateAgreement(pair, testLoader) };
+}
+
+/** What a network costs. @param shape `(C, H, W)` of an image, where all have one */
+function costsOf(model: Network, shape: readonly number[] | undefined): NetworkDetails {
+  if (shape !== undefined) return { ...profileModel(model, shape), latency: measureLatency(model, shape) };
+  return { parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0) };
 }
 
 /** The stage that is measured. @throws {RetortError} when there is none of that name. */

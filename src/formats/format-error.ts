@@ -27,6 +27,7 @@ import { RetortError } from '../errors.ts';
  * | `metadata` | metadata that is not a map from string to string |
  * | `checksum` | content that does not match the checksum in the file |
  * | `name` | a tensor name that the format reserves |
+ * | `graph` | values that nothing makes, or that are taken before they are made |
  */
 export type FormatErrorCode =
   | 'truncated'
@@ -47,7 +48,8 @@ export type FormatErrorCode =
   | 'size-mismatch'
   | 'metadata'
   | 'checksum'
-  | 'name';
+  | 'name'
+  | 'graph';
 
 /** Options of {@link FormatError}. */
 export interface FormatErrorOptions {

@@ -6,6 +6,22 @@ export { FormatError, type FormatErrorCode, type FormatErrorOptions } from './fo
 export { type IdxArray, type IdxDType, type IdxOptions, parseIdx, readIdxFile } from './idx.ts';
 export { parseNpy, readNpyFile, serializeNpy } from './npy.ts';
 export type { NumericArray, NumericArrayTypes, NumericDType } from './numeric-array.ts';
+export {
+  type OnnxAttribute,
+  type OnnxDim,
+  type OnnxDType,
+  type OnnxGraph,
+  type OnnxModel,
+  onnxModelBytes,
+  type OnnxNode,
+  type OnnxReadOptions,
+  type OnnxTensor,
+  type OnnxValue,
+  parseOnnx,
+  readOnnxFile,
+  serializeOnnx,
+  writeOnnxFile,
+} from './onnx.ts';
 export { parsePnm } from './pnm.ts';
 export {
   checksumKey,

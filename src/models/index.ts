@@ -4,6 +4,8 @@ export * from './backbones/index.ts';
 export * from './classifiers/index.ts';
 export * from './heads/index.ts';
 export * from './necks/index.ts';
+export { OnnxNetwork } from './onnx/onnx-network.ts';
+export type { OnnxNetworkOptions } from './onnx/onnx-network.ts';
 export type { Backbone, Feature, Head, Neck } from './parts.ts';
 export { loadNetwork, recognizeNetwork } from './recognize.ts';
 export { measureLatency, profileModel } from './profile.ts';

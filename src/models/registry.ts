@@ -21,6 +21,7 @@ import { linearClsHeadEntry } from './heads/linear-cls-head.ts';
 import { stackedLinearClsHeadEntry } from './heads/stacked-linear-cls-head.ts';
 import { visionTransformerClsHeadEntry } from './heads/vision-transformer-cls-head.ts';
 import { globalAveragePoolingEntry } from './necks/global-average-pooling.ts';
+import { onnxNetworkEntry } from './onnx/onnx-network.ts';
 import type { Backbone, Head, Neck } from './parts.ts';
 
 const backboneTable = {
@@ -74,6 +75,7 @@ const modelTable = {
     neck: (config) => buildNeck(config),
     head: (config) => buildHead(config),
   }),
+  OnnxNetwork: onnxNetworkEntry,
 };
 
 /** The networks that configs can name, each with the schema of its options. */

@@ -24,7 +24,8 @@ export type {
   InitOverride,
 } from './initializers.ts';
 export * from './layers/index.ts';
-export type { ForwardMode, LearnedBatch, LossModel, Network, UpdateRequest } from './model.ts';
+export { hasNamedValues } from './model.ts';
+export type { ForwardMode, LearnedBatch, LossModel, NamedValues, Network, UpdateRequest } from './model.ts';
 export { moveAverage } from './running-average.ts';
 export { spectralNorm } from './spectral-norm.ts';
 export type { SpectralNormOptions } from './spectral-norm.ts';

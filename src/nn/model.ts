@@ -56,6 +56,6 @@ export interface NamedValues extends Module {
 
 /** Whether a module has {@link NamedValues}. */
 export function hasNamedValues(module: Module): module is NamedValues {
-  const { valueNames, watchValue } = module as Partial<NamedValues>;
+  const { valueNames, watchValue } = module as Module & Partial<Pick<NamedValues, 'valueNames' | 'watchValue'>>;
   return Array.isArray(valueNames) && typeof watchValue === 'function';
 }

@@ -23,7 +23,10 @@ import { Recorder } from './recorder.ts';
 export class OnnxOutputsRecorder extends Recorder {
   /** What it may be told, in configs as in code. */
   static readonly schema = z.strictObject({
-    source: z.string().min(1).describe("The name of a value in the file's graph, such as '/layer3/relu/Relu_output_0'."),
+    source: z
+      .string()
+      .min(1)
+      .describe("The name of a value in the file's graph, such as '/layer3/relu/Relu_output_0'."),
   });
   readonly #source: string;
   #network: NamedValues | undefined;

@@ -20,6 +20,8 @@ export interface OnnxPort {
 export interface OnnxSessionOptions {
   /** Threads of one operator. Default: as many as libtorch's operators use. */
   threads?: number;
+  /** Where it is computed. Default `'cpu'`; `'cuda'` needs the binaries of onnxruntime-node for it. */
+  device?: 'cpu' | 'cuda';
   /** Whether onnxruntime rewrites the graph for speed. Default true. */
   optimize?: boolean;
 }
@@ -233,7 +235,7 @@ export class OnnxSession implements Disposable {
  * @throws {RetortError} `not-found` without onnxruntime-node or the file, `invalid-file` for what onnxruntime cannot load.
  */
 export function openOnnx(model: string | Uint8Array, options: OnnxSessionOptions = {}): OnnxSession {
-  const { threads = engineInfo().threads, optimize = true } = options;
+  const { threads = engineInfo().threads, device = 'cpu', optimize = true } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RetortError(`openOnnx: threads: expected an integer of at least 1, got ${describeValue(threads)}`);
   }
@@ -243,11 +245,12 @@ export function openOnnx(model: string | Uint8Array, options: OnnxSessionOptions
   if (endianness() !== 'LE') throw new RetortError('openOnnx: this machine is big-endian', { code: 'unsupported' });
   const native = new (binding().InferenceSession)();
   const settings = {
+    executionProviders: [device],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: optimize ? 'all' : 'disabled',
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // errors are thrown
   };
   try {
     if (typeof model === 'string') native.loadModel(model, settings);

@@ -4,6 +4,8 @@ export type { Batch, DataSample, GivenBatch, GivenTargets, Inputs, Outputs, Samp
 export * from './blocks/index.ts';
 export { foldNorms, runLayers } from './folded-norms.ts';
 export { Identity, ModuleDict, ModuleList, Sequential } from './containers.ts';
+export { floatAgain, QuantizationAware, quantizationAwareOptions } from './quantization-aware.ts';
+export type { QuantizationAwareOptions } from './quantization-aware.ts';
 export { Module } from './module.ts';
 export type { ForwardHook, ForwardPreHook, Layer, ToOptions, WalkOptions } from './module.ts';
 export { Buffer, Parameter } from './parameter.ts';

@@ -2,7 +2,15 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { BatchNorm, Module, targetsOf, withSamples } from '../../nn/index.ts';
+import {
+  BatchNorm,
+  floatAgain,
+  Module,
+  QuantizationAware,
+  quantizationAwareOptions,
+  targetsOf,
+  withSamples,
+} from '../../nn/index.ts';
 import type {
   GivenTargets,
   Inputs,
@@ -51,6 +59,11 @@ export const commonOptions = {
     .optional(),
   /** Leave in-place activations of the student on; records taken before one are then refused. Default false. */
   moduleInplace: z.boolean().default(false),
+  /**
+   * The student computes as it will when it is quantized to integers (quantization-aware distillation): true, or how. A float teacher
+   * then teaches an integer student; what is saved are floats, for `retort export --int8`. Default false.
+   */
+  quantizationAware: z.union([z.boolean(), quantizationAwareOptions]).default(false),
   /** `'mmrazor'` behaves as MMRazor does where that differs: docs/differences.md. Default: as the options say. */
   compat: z.literal('mmrazor').optional(),
 };
@@ -86,18 +99,32 @@ export abstract class Algorithm extends Module {
   protected readonly original: boolean;
   /** The option `loss`, where it is a module: its parameters are trained with the student's. */
   declare readonly student_loss?: Module;
+  /** The ranges of the student's inputs, where it is trained for integers. */
+  declare readonly student_quantization?: QuantizationAware;
   readonly #loss: LossFunction | undefined;
 
   /** @throws {RetortError} for options that the schema refuses: unknown ones, and values that make no sense. */
   constructor(options: AlgorithmOptions) {
     super();
     checkOptions(new.target.schema, options, new.target.name);
-    const { architecture, loss, moduleInplace = false, compat } = options;
+    const { architecture, loss, moduleInplace = false, quantizationAware, compat } = options;
     this.architecture = architecture;
     if (loss instanceof Module) this.student_loss = loss;
     this.#loss = loss instanceof Module ? (outputs, targets) => loss.forward(outputs, targets) : loss;
     this.original = compat === 'mmrazor';
     if (!moduleInplace) disableInplace(architecture);
+    const quantization = this.quantization(architecture, quantizationAware);
+    if (quantization !== undefined) this.student_quantization = quantization;
+  }
+
+  /** Makes a student compute as the option `quantizationAware` says. */
+  protected quantization(
+    student: Network,
+    option: AlgorithmOptions['quantizationAware'] = false,
+  ): QuantizationAware | undefined {
+    if (option !== false) return new QuantizationAware(student, option === true ? {} : option);
+    floatAgain(student); // it may be of an earlier stage that did
+    return undefined;
   }
 
   get student(): Network {

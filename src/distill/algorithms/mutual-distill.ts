@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { ModuleDict } from '../../nn/index.ts';
-import type { LearnedBatch, Network } from '../../nn/index.ts';
+import type { LearnedBatch, Network, QuantizationAware } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -45,6 +45,8 @@ export class MutualDistill extends Algorithm {
   static override readonly schema = algorithmSchema(parts);
   readonly distillers: ModuleDict<ConfigurableDistiller>;
   readonly peers: ModuleDict<Network>;
+  /** As `student_quantization`, of the others. */
+  declare readonly peer_quantization?: ModuleDict<QuantizationAware>;
   readonly #pairs: readonly Pair[];
   readonly #first: string;
 
@@ -60,6 +62,11 @@ export class MutualDistill extends Algorithm {
     this.#first = first;
     this.peers = new ModuleDict(Object.fromEntries(others.map((name) => [name, students[name]!])));
     if (options.moduleInplace !== true) disableInplace(this.peers);
+    const quantized = others.map(
+      (name) => [name, this.quantization(students[name]!, options.quantizationAware)] as const,
+    );
+    const quantizations = quantized.filter((one): one is [string, QuantizationAware] => one[1] !== undefined);
+    if (quantizations.length > 0) this.peer_quantization = new ModuleDict(Object.fromEntries(quantizations));
     this.#pairs = names.flatMap((learner) =>
       names.filter((peer) => peer !== learner).map((peer) => ({ learner, peer, distiller: makeDistiller() })),
     );

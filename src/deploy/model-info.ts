@@ -51,7 +51,7 @@ export type Preprocessing = z.output<typeof preprocessingSchema>;
 export interface ModelInfo extends z.output<typeof schema> {}
 
 /** The name of the description beside a file of weights: `model.json`, and `model-peer.json` for `student-peer.safetensors`. */
-export function modelInfoFile(weights: string): string {
+function modelInfoFile(weights: string): string {
   return `${basename(weights)
     .replace(/^student/, 'model')
     .replace(/\.safetensors$/, '')}.json`;

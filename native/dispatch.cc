@@ -29,7 +29,7 @@ enum Tag : int {
   kNumbers = 8,
   kHandles = 9,
   kBooleans = 10,
-  kPlace = 11,
+  kDevice = 11,
   kRandom = 12,
   kLongs = 13,
   kScalars = 14,
@@ -124,7 +124,7 @@ c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) 
       }
       return read_list<at::Tensor>(in, [&] { return engine.tensor(in.handle()); });
     case kBooleans: return read_list<bool>(in, [&] { return in.number() != 0; });
-    case kPlace: {
+    case kDevice: {
       const auto type = static_cast<c10::DeviceType>(in.integer());
       const int64_t index = in.integer();
       TORCH_CHECK(index >= -1 && index <= 127, "there is no device number ", index);

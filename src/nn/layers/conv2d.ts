@@ -10,7 +10,8 @@ import type { Parameter } from '../parameter.ts';
 import { listed, sides } from '../arguments.ts';
 import { defaultWeights } from './default-weights.ts';
 
-const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
+/** What can be put around an image. */
+export const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
 export type PaddingMode = (typeof paddingModes)[number];
 
 /**

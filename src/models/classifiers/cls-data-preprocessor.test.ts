@@ -138,7 +138,9 @@ describe('mixing', () => {
     const model = classifier({ trainCfg: { augments: [mixup] } });
     tidy(() => {
       const batch = batchOf();
-      expect(() => model.forward(batch.inputs, samples, 'loss')).toThrow(refusal('invalid-argument', 'targets: expected scores'));
+      expect(() => model.forward(batch.inputs, samples, 'loss')).toThrow(
+        refusal('invalid-argument', 'targets: expected scores'),
+      );
       const { inputs, targets } = model.preprocess(batch);
       expect(targets.scores!.shape).toEqual([8, 3]);
       expect(targets.labels).toBe(batch.targets.labels);

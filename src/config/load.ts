@@ -1,10 +1,13 @@
 // Loads a config, of a file or of an object, with everything it builds on, and checks all of it in one pass.
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
-import type { ConfigOptionsOf, Mistake, Tables } from '../registry/index.ts';
+import type { RetortError } from '../errors.ts';
+import type { ConfigOptionsOf, Mistake, Path, Tables } from '../registry/index.ts';
 import { inspectConfig } from './experiment.ts';
 import type { CheckedStage, Look } from './experiment.ts';
 import { LiveValues, shownLive } from './live-values.ts';
+import { ownNetworks } from './own-networks.ts';
+import type { IsNetwork, OwnNetworks } from './own-networks.ts';
 import {
   isAllowed,
   isDataFile,
@@ -37,7 +40,7 @@ export interface LoadConfigOptions {
   /** Reads Python configs; without it they are refused. */
   readPython?: PythonReader | undefined;
   /**
-   * Whether data files may name scripts, in `base` and `imports`; a list: these ones. Default false: JSON, YAML and Python configs run
+   * Whether data files may name scripts, in `base`, `imports` and addresses of networks; a list: these ones. Default false: JSON, YAML and Python configs run
    * nothing.
    */
   allowScripts?: boolean | readonly string[] | undefined;
@@ -47,6 +50,8 @@ export interface LoadConfigOptions {
    */
   tables?: Tables | undefined;
   optionsOf?: ConfigOptionsOf | undefined;
+  /** What is a class of networks. Default: every class. */
+  isNetwork?: IsNetwork | undefined;
   /** Looks for more mistakes, which are reported with all others. */
   look?: Look | undefined;
 }
@@ -61,6 +66,8 @@ export interface LoadedConfig {
   value: Readonly<Record<string, unknown>>;
   /** Files that add entries to registries. */
   imports: readonly string[];
+  /** Files that addresses of networks lead to, such as `./my-net.ts#MyNet`. */
+  networkFiles: readonly string[];
   /** What those files add, by kind. */
   own: Tables;
   /** The merged config as text, each value with the file it comes from. */
@@ -80,7 +87,7 @@ export async function loadConfig(file: string, options: LoadConfigOptions = {}):
   const live = new LiveValues();
   const { readPython, allowScripts } = options;
   const tree = await readTree(path, { live, readPython, allowScripts });
-  return checked({ name: file, own: shownPath(path), path }, { tree, live }, options);
+  return checked({ name: file, own: shownPath(path), path, folder: dirname(path) }, { tree, live }, options);
 }
 
 /**
@@ -96,7 +103,7 @@ export async function loadConfigObject(
   const { readPython, allowScripts } = options;
   const name = 'config';
   const tree = await readObjectTree({ value, name, folder: resolve(folder) }, { live, readPython, allowScripts });
-  return checked({ name, own: name, path: '' }, { tree, live }, options);
+  return checked({ name, own: name, path: '', folder: resolve(folder) }, { tree, live }, options);
 }
 
 interface Source {
@@ -105,22 +112,36 @@ interface Source {
   /** How origins name it. */
   own: string;
   path: string;
+  /** Where its relative paths begin. */
+  folder: string;
 }
 
 async function checked(
-  { name, own: ownName, path }: Source,
+  { name, own: ownName, path, folder }: Source,
   { tree: read, live }: { tree: DictNode; live: LiveValues },
-  { cfgOptions = [], allowScripts, tables, optionsOf, look }: LoadConfigOptions,
+  { cfgOptions = [], allowScripts, tables, optionsOf, isNetwork = isClass, look }: LoadConfigOptions,
 ): Promise<LoadedConfig> {
   const tree = applyCfgOptions(read, withOptionPaths(cfgOptions));
   const value = live.putBack(toPlain(tree)) as Record<string, unknown>;
   const imports = importsOf(value);
   const refused = scriptsOfData(tree).filter(({ script }) => !isAllowed(script, allowScripts));
-  const { own, mistakes: strange } =
+  const { own: imported, mistakes: strange } =
     tables === undefined || refused.length > 0
       ? { own: {}, mistakes: tables === undefined ? [] : refused }
-      : await loadUserEntries(imports, tables);
-  const { mistakes, stages } = inspectConfig(value, { tables: withEntries(tables ?? {}, own), optionsOf }, look);
+      : await loadUserEntries(imports, tables, isNetwork);
+  const networks: OwnNetworks =
+    tables === undefined
+      ? { config: value, own: {}, files: [], mistakes: [] }
+      : await ownNetworks(value, {
+          folder,
+          isNetwork,
+          tables: withEntries(tables, imported),
+          refused: (place, file) => refusedNetwork(tree, { place, file, allowScripts }),
+        });
+  const own = withEntries(imported, networks.own);
+  const known = { tables: withEntries(tables ?? {}, own), optionsOf };
+  const { mistakes, stages } = inspectConfig(networks.config, known, look);
+  strange.push(...networks.mistakes);
   // Names that a file adds which cannot be loaded are not known: that they are missing follows from that.
   const wrong = strange.length === 0 ? mistakes : mistakes.filter((one) => one.path.at(-1) !== 'type');
   if (strange.length + wrong.length > 0) throw listed({ name, own: ownName }, [...strange, ...wrong], tree);
@@ -129,10 +150,24 @@ async function checked(
     stages,
     value,
     imports,
+    networkFiles: networks.files,
     own,
     print: (how) => printTree(shown(tree), how),
     data: live.size === 0 ? value : undefined,
   };
+}
+
+const isClass = (value: unknown): boolean => typeof value === 'function' && /^class\b/.test(String(value));
+
+/** Why a network's file may not be run: a data file names it, and that was not allowed. */
+function refusedNetwork(
+  tree: DictNode,
+  { place, file, allowScripts }: { place: Path; file: () => string } & Pick<LoadConfigOptions, 'allowScripts'>,
+): RetortError | undefined {
+  const { file: from } = originOf(tree, place);
+  if (!isDataFile(from) || from.startsWith('--cfg-options')) return undefined;
+  if (allowScripts === true || (Array.isArray(allowScripts) && isAllowed(file(), allowScripts))) return undefined;
+  return refuseScript('this is a script');
 }
 
 /** The files of `imports`, at the top and in stages, as far as they are any. */

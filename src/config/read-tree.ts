@@ -4,7 +4,9 @@ import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path
 
 import { nearest, RetortError } from '../errors.ts';
 import { statOf } from '../files.ts';
+import { isExportAddress } from '../intercept/index.ts';
 import type { LiveValues } from './live-values.ts';
+import { isNetworkPlace } from './own-networks.ts';
 import { readJson } from './read-json.ts';
 import { readConfigText } from './read-text.ts';
 import { readYaml } from './read-yaml.ts';
@@ -231,23 +233,28 @@ interface PathsFrom {
 
 /** The tree with relative paths made absolute. */
 function withPaths(tree: DictNode, from: PathsFrom): DictNode {
-  const visit = (node: TreeNode, key: string, type?: string): TreeNode => {
+  const visit = (node: TreeNode, key: string, around = '', type?: string): TreeNode => {
     if (node.kind === 'dict') {
       const named = node.value.get('type');
       const own = named?.kind === 'str' ? named.value : undefined;
       return dictNode(
-        [...node.value].map(([name, item]) => [name, visit(item, name, own)]),
+        [...node.value].map(([name, item]) => [name, visit(item, name, key, own)]),
         node.origin,
       );
     }
     if (node.kind === 'list' || node.kind === 'tuple')
-      return { ...node, value: node.value.map((item) => visit(item, key, type)) };
+      return { ...node, value: node.value.map((item) => visit(item, key, around, type)) };
     if (node.kind !== 'str') return node;
-    const address = key === addressKey && /^\.\.?\/.*#/.test(node.value);
+    const address = key === addressKey ? /^\.\.?\/.*#/.test(node.value) : isNetworkAddress(node.value, key, around);
     const folder = address ? from.folder : folderOf(key, node.value, { from, type });
     return folder === undefined ? node : { ...node, value: resolve(folder, node.value) };
   };
   return visit(tree, '') as DictNode;
+}
+
+/** Whether this is the relative address of a network, `./my-net.ts#MyNet`. */
+function isNetworkAddress(value: string, key: string, around: string): boolean {
+  return (key === 'type' || isNetworkPlace(key, around)) && /^\.\.?\//.test(value) && isExportAddress(value);
 }
 
 /** Where the relative path under a key begins; undefined for what is no relative path. */
@@ -265,7 +272,9 @@ export function withOptionPaths(options: readonly string[]): string[] {
     const quoted = /^(["'])(.*)\1$/s.exec(text.trim())?.[2];
     if (quoted === undefined && /^\s*[[(]|,/.test(text)) return option; // a list
     const value = quoted ?? text.trim();
-    const folder = folderOf(key.trim(), value, { from: { folder: '.', dataFolder: '.' } });
+    const [around = '', last = ''] = path!.trim().split('.').slice(-2);
+    const address = isNetworkAddress(value, last === '' ? around : last, around);
+    const folder = address ? '.' : folderOf(key.trim(), value, { from: { folder: '.', dataFolder: '.' } });
     if (folder === undefined) return option;
     const mark = value.includes('"') ? "'" : '"';
     return `${path}=${mark}${resolve(folder, value)}${mark}`;

@@ -34,6 +34,26 @@ export async function runScript(path: string, { name, example }: { name: string;
   return value;
 }
 
+/** All that a script exports. @throws {RetortError} when the file cannot be run. */
+export function runModule(path: string): Promise<Record<string, unknown>> {
+  return settled(path, shown(path));
+}
+
+/** An error of a user's code that is called later on, with the place in the user's file where it was raised. */
+export function failedCode(error: unknown, what: string): RetortError {
+  if (!(error instanceof Error)) {
+    return new RetortError(`${what} threw ${short(String(error))}`, { code: 'script-failed', cause: error });
+  }
+  const place = placeIn(error.stack ?? '');
+  const { help } = error as { help?: string };
+  const message = error instanceof RetortError ? firstLines(error) : `${error.name}: ${error.message}`;
+  return new RetortError(`${what} threw ${message}${place === undefined ? '' : ` (${place})`}`, {
+    code: error instanceof RetortError ? error.code : 'script-failed',
+    cause: error,
+    ...(typeof help === 'string' ? { help } : {}),
+  });
+}
+
 /** The namespace of a script; a script that waits for something that never comes is an error, not the end of the process. */
 async function settled(path: string, name: string): Promise<Record<string, unknown>> {
   let stuck: (() => void) | undefined;

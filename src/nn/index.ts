@@ -2,6 +2,7 @@
 export { firstSamples, integers, mapInputs, sizeOf, targetsOf, withSamples } from './batch.ts';
 export type { Batch, DataSample, GivenBatch, GivenTargets, Inputs, Outputs, SampleMeta, Targets } from './batch.ts';
 export * from './blocks/index.ts';
+export { classShares, requireClasses } from './class-targets.ts';
 export { foldNorms, runLayers } from './folded-norms.ts';
 export { Identity, ModuleDict, ModuleList, Sequential } from './containers.ts';
 export { floatAgain, QuantizationAware, quantizationAwareOptions } from './quantization-aware.ts';

@@ -2,7 +2,7 @@
 export { isPlain } from '../check.ts';
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
-export { entriesOf, entry, Registry } from './registry.ts';
+export { Deferred, entriesOf, entry, Registry } from './registry.ts';
 export { count, optionsAt, pair, rule } from './options.ts';
 export type { Explained, OptionsFrom, SettingsFrom } from './options.ts';
 export type {

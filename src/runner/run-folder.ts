@@ -1,17 +1,19 @@
 // A run's folder: which one a run gets, and what it says of the run besides its checkpoints: the merged config, what was asked for
 // and how it was started, so that `retort train --resume FOLDER` needs nothing else and can tell what has changed.
 import { createHash } from 'node:crypto';
-import { basename, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
 import { retortCommand } from '../../tools/addon-file.mjs';
+import { namedNetworks } from '../config/index.ts';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { lockRun, madeIn, runFiles, RunInUseError } from '../engine/index.ts';
 import type { RunLock } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readBytes, readText } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
+import { exportOf } from '../intercept/index.ts';
 import { validate } from '../registry/index.ts';
 import { engineInfo } from '../torch/index.ts';
 import { version } from '../version.ts';
@@ -158,8 +160,8 @@ export function readRun(folder: string): RecordedRun {
 
 const isScript = (path: string): boolean => ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extname(path));
 
-function scriptsOf({ path, imports }: LoadedConfig): string[] {
-  return [...(isScript(path) ? [path] : []), ...imports.map((file) => resolve(file))];
+function scriptsOf({ path, imports, networkFiles }: LoadedConfig): string[] {
+  return [...(isScript(path) ? [path] : []), ...imports.map((file) => resolve(file)), ...networkFiles];
 }
 
 const hashOf = (path: string): string => createHash('sha256').update(readBytes(path)).digest('hex');
@@ -182,7 +184,7 @@ export function requireSameScripts(folder: string, { file, scripts }: RecordedRu
   }
 }
 
-/** The scripts that are run when a recorded config is read: it itself, or what its `imports` and `base` name. */
+/** The scripts that are run when a recorded config is read: it itself, or what its `imports`, `base` and networks' addresses name. */
 function scriptsNamed(file: string): string[] {
   if (isScript(file)) return [resolve(file)];
   let value: unknown;
@@ -195,9 +197,11 @@ function scriptsNamed(file: string): string[] {
     [key: string]: unknown;
   } | null)[];
   const named = parts.flatMap((part) => [...listOf(part?.['imports']), ...listOf(part?.['base'])]);
-  return named
+  const scripts = named
     .filter((name) => typeof name === 'string' && isScript(name))
     .map((name) => resolve(file, '..', String(name)));
+  const addresses = [...namedNetworks(value)].map(({ code }) => exportOf(String(code), { folder: dirname(file) }).file);
+  return [...scripts, ...addresses];
 }
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);

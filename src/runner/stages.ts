@@ -10,9 +10,10 @@ import { hasCheckpoint } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
-import { isPlain, replaceTyped } from '../registry/index.ts';
-import type { Tables } from '../registry/index.ts';
-import { tidy } from '../torch/index.ts';
+import { buildModel } from '../models/index.ts';
+import { Deferred, isPlain, replaceTyped } from '../registry/index.ts';
+import type { Tables, TypedConfig } from '../registry/index.ts';
+import { manualSeed, tidy } from '../torch/index.ts';
 import { buildExperiment } from './experiment.ts';
 import type { Experiment, ExperimentOptions } from './experiment.ts';
 import { tables } from './registries.ts';
@@ -79,17 +80,37 @@ export async function runStages(
 /** What works on built networks is built with them. */
 const builtLater = new Set(['optimizer', 'scheduler']);
 
-/** The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. */
+/**
+ * The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. What
+ * is in a network of an algorithm waits for the network, which may be built more than once, each time with parts of its own.
+ */
 export function withUserEntries(config: CheckedConfig, own: Tables): CheckedConfig {
   if (Object.keys(own).length === 0) return config;
   const spot = { schema: experimentSchema, value: config, path: [] };
-  return replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {
+  const replaced = replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {
     const table = builtLater.has(kind) ? undefined : own[kind];
     const mine =
       typeof type === 'string' && table !== undefined && Object.hasOwn(table, type) ? table[type] : undefined;
-    if (mine === undefined) return type === undefined ? options : { type, ...options };
-    return mine.build(options, `${path.join('.')} ${String(type)}`);
-  }) as CheckedConfig;
+    const where = `${path.join('.')} ${String(type)}`;
+    const all = type === undefined ? options : { type, ...options };
+    if (mine !== undefined) return new Deferred(kind, () => mine.build(builtIn(options), where));
+    if (kind !== 'model' || !holdsDeferred(options)) return all;
+    return new Deferred(kind, () => buildModel(builtIn(all) as TypedConfig, path.join('.')));
+  });
+  return builtIn(replaced, ({ kind }) => kind !== 'model') as CheckedConfig;
+}
+
+/** The value with what is deferred in it built, as far as `now` says so. */
+function builtIn(value: unknown, now: (one: Deferred<unknown>) => boolean = () => true): unknown {
+  if (value instanceof Deferred) return now(value) ? value.build() : value;
+  if (Array.isArray(value)) return value.map((item) => builtIn(item, now));
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, builtIn(item, now)]));
+}
+
+function holdsDeferred(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(holdsDeferred);
+  return value instanceof Deferred || (isPlain(value) && Object.values(value).some(holdsDeferred));
 }
 
 /** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
@@ -111,6 +132,7 @@ export function prepareStage(
   finished: Finished,
   { own = {}, ...options }: ExperimentOptions,
 ): Experiment {
+  manualSeed(config.seed); // what users' entries draw, such as weights of connectors, follows from it too
   const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
   for (const { stage, module: from, into = from } of init) {
     const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];

@@ -6,19 +6,19 @@ import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { constant_, kaimingNormal_ } from '../init.ts';
 import { runLayers } from '../folded-norms.ts';
-import { Conv2d } from '../layers/index.ts';
+import { paddingModes } from '../layers/conv2d.ts';
+import { Conv2d, LeakyReLU } from '../layers/index.ts';
 import type { Layer } from '../module.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
 import { spectralNorm } from '../spectral-norm.ts';
 import { activationSchema, buildActivation } from './activations.ts';
-import type { ActivationConfig } from './activations.ts';
-import { buildNorm, normSchema } from './norms.ts';
+import { buildNorm, normSchema, putNorm } from './norms.ts';
 
 const parts = ['conv', 'norm', 'act'] as const;
 export type ConvModulePart = (typeof parts)[number];
 
-const paddingMode = z.enum(['zeros', 'reflect', 'replicate', 'circular']);
+const paddingMode = z.enum(paddingModes);
 const ofConv = {
   /** `Conv` is OpenMMLab's other name of it. */
   type: z.enum(['Conv2d', 'Conv']),
@@ -97,11 +97,11 @@ export class ConvModule extends Module {
     if (normCfg !== null) {
       const after = this.order.indexOf('norm') > this.order.indexOf('conv');
       const { name, layer } = buildNorm(normCfg, after ? outChannels : inChannels);
+      putNorm(this, name, layer, ['activate']);
       this.normName = name;
-      Object.assign(this, { [name]: layer });
     }
     this.activate = actCfg === null ? null : buildActivation(actCfg, { inplace: checked.inplace });
-    this.#initialize(actCfg);
+    this.#initialize();
   }
 
   /** The normalization, or null. */
@@ -109,14 +109,13 @@ export class ConvModule extends Module {
     return this.normName === null ? null : (this as unknown as Readonly<Record<string, Layer>>)[this.normName]!;
   }
 
-  #initialize(actCfg: ActivationConfig | null): void {
-    const leaky = actCfg !== null && typeof actCfg === 'object' && actCfg.type === 'LeakyReLU';
-    const a = leaky ? (actCfg.negativeSlope ?? 0.01) : 0;
+  #initialize(): void {
+    const slope = this.activate instanceof LeakyReLU ? this.activate.negativeSlope : undefined;
     const { conv } = this as { conv: Conv2d & { weight_orig?: Parameter } };
     kaimingNormal_(conv.weight_orig ?? conv.weight, {
-      a,
+      a: slope ?? 0,
       mode: 'fan_out',
-      nonlinearity: leaky ? 'leaky_relu' : 'relu',
+      nonlinearity: slope === undefined ? 'relu' : 'leaky_relu',
     });
     if (conv.bias !== null) constant_(conv.bias, { val: 0 });
   }

@@ -11,7 +11,8 @@ import { listed, sides } from '../arguments.ts';
 import { defaultWeights } from './default-weights.ts';
 import { weightOf } from './weight-transform.ts';
 
-const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
+/** What can be put around an image. */
+export const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
 export type PaddingMode = (typeof paddingModes)[number];
 
 /**

@@ -1,4 +1,5 @@
 // A network: inline, or as `cfg_path`, the model of another config.
+import { isExportAddress } from '../../config/index.ts';
 import type { DictNode, TreeNode } from '../../config/tree/index.ts';
 import type { Context } from './context.ts';
 import { Fields } from './fields.ts';
@@ -25,6 +26,9 @@ export interface NetworkOptions {
 
 export function network(ctx: Context, place: Place, options: NetworkOptions = {}): Network {
   if (childOf(place, 'cfg_path') !== undefined) return byReference(ctx, place, options);
+  const type = childOf(place, 'type');
+  const written = type === undefined ? undefined : textOf(type);
+  if (written !== undefined && isExportAddress(written)) return { node: plainOptions(place, ctx.findings) }; // of the user
   let preprocessor: Place | undefined;
   let augments: Place | undefined;
   const node = thing(ctx, place, 'models', {

@@ -335,7 +335,7 @@ export function mergeTraces(traces: readonly Trace<number>[]): Trace<Size> {
     );
     const together: Call<Size> = { ...call, args, constants };
     made.set(call, together);
-    return constants;
+    return together;
   });
   if (others.some((trace) => trace.calls.length !== calls.length)) throw otherWay(first.calls.at(-1), undefined);
   const tensors = first.tensors.map((note, i): TensorNote<Size> => {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 
 import { failFor, quote } from './format-error.ts';
-import { type OpenFile, withFile } from './read-file.ts';
+import { openBytes, type OpenFile, withFile } from './read-file.ts';
 import {
   isDType,
   itemBits,
@@ -46,8 +46,7 @@ export interface SafetensorsFile {
  * @throws FormatError for every breach of the format, duplicate keys included, which the reference reader lets pass.
  */
 export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
-  const view = (start: number, length: number) => new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
-  return readWith({ size: bytes.length, read: view });
+  return readWith(openBytes(bytes));
 }
 
 /**

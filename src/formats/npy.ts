@@ -96,7 +96,7 @@ function readHeaderText(bytes: Uint8Array): { text: string; textStart: number; d
 }
 
 /** Transposes from column-major (Fortran, first index fastest) to row-major order (last index fastest). */
-function toRowMajor(stored: Uint8Array, shape: readonly number[], itemSize: number): Uint8Array {
+export function toRowMajor(stored: Uint8Array, shape: readonly number[], itemSize: number): Uint8Array {
   const target = new Uint8Array(stored.length);
   const count = stored.length / itemSize;
   const index = shape.map(() => 0);

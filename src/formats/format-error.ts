@@ -91,6 +91,13 @@ export class FormatError extends RetortError {
     const { tensor, byteOffset, help, cause } = this;
     return new FormatError(this.format, this.code, this.#problem, { path, tensor, byteOffset, help, cause });
   }
+
+  /** The same error, naming the tensor or array that it is about, unless it names one. */
+  ofTensor(tensor: string): FormatError {
+    const { path, byteOffset, help, cause } = this;
+    const known = this.tensor ?? tensor;
+    return new FormatError(this.format, this.code, this.#problem, { path, tensor: known, byteOffset, help, cause });
+  }
 }
 
 /** Makes an error; the codecs write `throw fail('truncated', 'the header ends too early', { byteOffset })`. */

@@ -64,11 +64,19 @@ export function parseTorch(bytes: Uint8Array, options: TorchFileOptions = {}): T
  * @throws RetortError when the file cannot be read, FormatError with the path when it breaks the format.
  */
 export function readTorchFile(path: string, options: TorchFileOptions = {}): TorchFile {
-  return withFile(path, (file) => {
-    const read = openTorch(file, options);
-    for (const storage of read.storages) storage.bytes();
-    return read;
+  return withTorchFile(path, options, (file) => {
+    for (const storage of file.storages) storage.bytes();
+    return file;
   });
+}
+
+/**
+ * Opens a file for `use`, which may read or stream storages; the file is closed behind it.
+ *
+ * @throws RetortError when the file cannot be read, FormatError with the path when it breaks the format.
+ */
+export function withTorchFile<T>(path: string, options: TorchFileOptions, use: (file: TorchFile) => T): T {
+  return withFile(path, (file) => use(openTorch(file, options)));
 }
 
 /** Whether bytes start as a file of PyTorch does that is no zip archive. */
@@ -77,7 +85,7 @@ export function isTorchStream(start: Uint8Array): boolean {
 }
 
 /** What a file holds; the bytes of its storages are read when they are wanted, while it is open. */
-export function openTorch(file: OpenFile, options: TorchFileOptions): TorchFile {
+function openTorch(file: OpenFile, options: TorchFileOptions): TorchFile {
   const start = file.read(0, Math.min(file.size, 512));
   if (isZip(start)) return readArchive(file, options);
   if (isTorchStream(start)) return readStream(file, options);

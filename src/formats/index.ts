@@ -7,7 +7,7 @@ export { type IdxArray, type IdxDType, type IdxOptions, parseIdx, readIdxFile } 
 export { parseNpy, readNpyFile, serializeNpy } from './npy.ts';
 export { type NpzOptions, parseNpz, readNpz, serializeNpz, streamNpz, type TakeArray } from './npz.ts';
 export { NumpyArray } from './numpy-objects.ts';
-export type { NumericArray, NumericArrayTypes, NumericDType } from './numeric-array.ts';
+export { type NumericArray, type NumericArrayTypes, type NumericDType, toNumericArray } from './numeric-array.ts';
 export { PickleGlobal, PickleObject, type PickleValue } from './pickle.ts';
 export { parsePnm } from './pnm.ts';
 export type { Sink } from './read-file.ts';
@@ -31,5 +31,6 @@ export type { Raster, RasterOptions } from './shape.ts';
 export { parseTorch, readTorchFile, type TorchFile, type TorchFileOptions, withTorchFile } from './torch-file.ts';
 export { type TorchState, torchStateOf, type TorchStateOptions } from './torch-state.ts';
 export { TorchStorage, TorchTensor, type TorchView } from './torch-tensor.ts';
+export { serializeTorch, type SerializeTorchOptions, type TorchRecord } from './torch-writer.ts';
 export { type WeightsFormat, weightsFormat } from './weights-format.ts';
 export { type ZipOptions } from './zip.ts';

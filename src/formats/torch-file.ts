@@ -9,7 +9,7 @@ import { FormatError, failFor, quote } from './format-error.ts';
 import { PickleBudget, type PickleValue, Unpickler } from './pickle.ts';
 import { openBytes, type OpenFile, readPieces, withFile } from './read-file.ts';
 import { type StorageSource, torchItemSize, type TorchStorage } from './torch-tensor.ts';
-import { TorchWorld } from './torch-world.ts';
+import { storageKey, TorchWorld } from './torch-world.ts';
 import { isZip, Zip, type ZipEntry } from './zip.ts';
 
 const fail = failFor('pth');
@@ -209,8 +209,7 @@ function readStreamOf(file: OpenFile, start: Uint8Array, options: TorchFileOptio
     });
   }
   const version = next();
-  if (version !== protocol)
-    throw fail('version', `version ${String(version)} of the format is unknown; ${protocol} is known`);
+  if (version !== protocol) throw fail('version', `the version of the format is unknown; ${protocol} is known`);
   const system = next();
   if (!(system instanceof Map) || system.get('little_endian') !== true) {
     throw fail('version', 'its bytes are not little-endian', { help: 'save it on a little-endian machine' });
@@ -220,7 +219,7 @@ function readStreamOf(file: OpenFile, start: Uint8Array, options: TorchFileOptio
   const keys = next();
   if (!Array.isArray(keys)) throw fail('pickle', 'a list of storages was expected');
   for (const one of keys) {
-    const key = String(one);
+    const key = storageKey(one) ?? '?';
     const storage = world.storages.get(key);
     if (storage === undefined || places.has(key)) {
       throw fail('offsets', `storage ${quote(key)} is ${storage === undefined ? 'not described' : 'there twice'}`);

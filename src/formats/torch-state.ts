@@ -71,7 +71,12 @@ export function torchStateOf(value: PickleValue, options: TorchStateOptions = {}
   const tensors = search.flattened(taken, skip);
   if (tensors.size === 0) {
     const where = path.length === 0 ? 'it' : `its entry ${quote(path.join('.'))}`;
-    throw fail('missing-field', `${where} holds no tensors`, { help: `it has ${listed(top.map(([key]) => key))}` });
+    const frozen = value instanceof PickleObject && value.class.startsWith('__torch__.');
+    throw fail('missing-field', `${where} holds no tensors`, {
+      help: frozen
+        ? 'a frozen module has its weights as constants of its code, without names: save it before it is frozen'
+        : `it has ${listed(top.map(([key]) => key))}`,
+    });
   }
   const others: string[] = [];
   const metadata = Object.create(null) as Record<string, string>;
@@ -230,12 +235,14 @@ class Search {
       if (typeof one !== 'object' || one === null) return one;
       if (one instanceof Set) return [...one].map((item) => plain(item, depth + 1));
       if (Array.isArray(one)) return one.map((item) => plain(item, depth + 1));
+      if (one instanceof PickleObject && one.state === null && one.items === undefined)
+        return plain(one.args, depth + 1);
       if (one instanceof Map || one instanceof PickleObject) {
         const members = Object.create(null) as Record<string, unknown>;
         for (const [key, item] of entriesOf(one)) members[key] = plain(item, depth + 1);
         return members;
       }
-      return null;
+      throw tooMuch;
     };
     try {
       return JSON.stringify(plain(value, 0));

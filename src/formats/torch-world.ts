@@ -102,7 +102,8 @@ const calls: Readonly<Record<string, Call>> = {
   'torch.nn.parameter.Parameter': first,
   'torch.nn.Parameter': first,
   'torch.Size': (_, args) => args[0] ?? [],
-  'torch.device': (_, [type, index]) => (index === undefined ? (type ?? null) : `${String(type)}:${String(index)}`),
+  'torch.device': (_, [type, index]) =>
+    typeof type === 'string' && typeof index === 'number' ? `${type.slice(0, 20)}:${index}` : (type ?? null),
   'torch.jit._pickle.build_boollist': first,
   'torch.jit._pickle.build_doublelist': first,
   'torch.jit._pickle.build_intlist': first,
@@ -236,9 +237,8 @@ export class TorchWorld implements PickleWorld {
     const dtype =
       type.module === 'torch' && Object.hasOwn(storageDTypes, type.name) ? storageDTypes[type.name]! : undefined;
     if (dtype === undefined) throw this.fail('dtype', `a storage of the unknown class ${quote(type.toString())}`);
-    const key = String(keyValue);
-    const isKey = typeof keyValue === 'string' || typeof keyValue === 'number' || typeof keyValue === 'bigint';
-    if (!isKey || typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) throw wrong();
+    const key = storageKey(keyValue);
+    if (key === undefined || typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) throw wrong();
     if (id[5] !== undefined && id[5] !== null) {
       throw this.fail('pickle', 'views of storages, as PyTorch before 0.4 wrote them, are not read', {
         help: saveAgain,
@@ -278,7 +278,7 @@ export class TorchWorld implements PickleWorld {
     this.budget.take(size);
     for (const item of items instanceof Map || Array.isArray(items) ? items : [undefined]) {
       if (!Array.isArray(item) || item.length !== 2) throw this.fail('pickle', 'a dict of what are no pairs');
-      map.set(item[0]!, item[1]!);
+      map.set(item[0], item[1]);
     }
     return map;
   }
@@ -302,7 +302,8 @@ export class TorchWorld implements PickleWorld {
   attribute([owner, name]: PickleValue[]): PickleValue {
     const isKnown = owner instanceof PickleGlobal && inertClasses.has(owner.toString());
     if (!isKnown || typeof name !== 'string') this.unknown.add('builtins.getattr');
-    return new PickleGlobal(owner instanceof PickleGlobal ? owner.toString() : 'builtins', String(name).slice(0, 200));
+    const attribute = typeof name === 'string' ? name.slice(0, 200) : '?';
+    return new PickleGlobal(owner instanceof PickleGlobal ? owner.toString() : 'builtins', attribute);
   }
 
   #otherTensor(kind: string): Error {
@@ -312,6 +313,13 @@ export class TorchWorld implements PickleWorld {
       help: `convert them in Python before they are saved: tensor.${way}`,
     });
   }
+}
+
+/** Keys are texts; TorchScript and old files have numbers too. */
+export function storageKey(value: PickleValue | undefined): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint'
+    ? String(value)
+    : undefined;
 }
 
 const saveAgain = 'load and save it once with PyTorch 1.6 or newer';

@@ -1,13 +1,15 @@
 // Modules and files: a state dict under the module's own names, in whatever format the file has.
 import { RetortError } from '../errors.ts';
+import { FormatError } from '../formats/index.ts';
 import { tidy } from '../torch/index.ts';
 import type { Module } from './module.ts';
 import type { LoadOptions, LoadReport } from './state-dict.ts';
 import { loadTensors, saveTensors } from './tensor-files.ts';
 
 /**
- * Saves a module's state dict as a safetensors file under its own names, with a checksum. The file is replaced as a whole.
- * @throws {RetortError} `unsupported` for a dtype that safetensors does not have, `file-system` when the file cannot be written.
+ * Saves a module's state dict under its own names. The file is replaced as a whole. Its extension says the format, as in
+ * {@link saveTensors}: safetensors with a checksum, `.pth` and `.pt` as PyTorch, `.npz` as NumPy.
+ * @throws {RetortError} `unsupported` for a dtype that the format does not have, `file-system` when the file cannot be written.
  *
  * @example
  * ```ts
@@ -20,7 +22,7 @@ export function saveModule(path: string, module: Module, metadata: Readonly<Reco
 }
 
 /**
- * Loads a file that {@link saveModule} (or any other tool) wrote.
+ * Loads a file that {@link saveModule}, PyTorch, NumPy or any other tool wrote: see {@link loadTensors} for the formats.
  * @throws {RetortError} see {@link Module.loadStateDict}; also where the module needs a tensor of an element type that libtorch
  *   does not have.
  */
@@ -39,7 +41,7 @@ export function loadModule(path: string, module: Module, options: LoadOptions = 
       }
       return module.loadStateDict(tensors, options);
     } catch (error) {
-      if (error instanceof RetortError) error.locate(path);
+      if (error instanceof RetortError && !(error instanceof FormatError)) error.locate(path);
       throw error;
     }
   });

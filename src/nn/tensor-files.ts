@@ -3,12 +3,14 @@ import { RetortError } from '../errors.ts';
 import {
   checksumKey,
   FormatError,
-  NumpyArray,
   safetensorsChecksum,
   safetensorsShards,
+  serializeNpz,
   serializeSafetensors,
+  serializeTorch,
   streamNpz,
   streamSafetensors,
+  toNumericArray,
   torchStateOf,
   TorchTensor,
   weightsFormat,
@@ -18,9 +20,11 @@ import {
 import type {
   FileContent,
   NumericDType,
+  NumpyArray,
   SafetensorsDType,
   Sink,
   TensorRecord,
+  TorchRecord,
   TorchStorage,
 } from '../formats/index.ts';
 import { itemSize, noGrad, ops, tensorFromBytes, tensorInPieces, tidy } from '../torch/index.ts';
@@ -89,7 +93,7 @@ export function loadTensors(path: string, options: LoadTensorsOptions = {}): Loa
     // On an error, all that was made goes with the scope.
     return tidy(() => load(path, options));
   } catch (error) {
-    if (error instanceof RetortError) error.locate(path);
+    if (error instanceof RetortError && !(error instanceof FormatError)) error.locate(path);
     throw error;
   }
 }
@@ -195,8 +199,7 @@ function loadTorch(path: string, { verify, entry: asked, skipUnknown }: LoadTens
         const views = ofStorage.get(one.storage);
         if (views === undefined) ofStorage.set(one.storage, [one]);
         else views.push(one);
-      }
-      else if (!made.has(one)) made.set(one, tensorFromBytes(rawOf(one), one.dtype, one.shape));
+      } else if (!made.has(one)) made.set(one, tensorFromBytes(rawOf(one), one.dtype, one.shape));
     }
     for (const [storage, views] of ofStorage)
       for (const [view, tensor] of filled(storage, views)) made.set(view, tensor);
@@ -275,22 +278,83 @@ function refuseRepeated(storage: TorchStorage, views: Iterable<TorchTensor>): vo
   let bytes = 0;
   for (const { numel, dtype } of views) bytes += numel * itemSize(dtype as DType);
   if (bytes <= 2 * storage.byteLength + 2 ** 25) return;
-  throw new FormatError('pth', 'too-large', `tensors of ${bytes} bytes are views of a storage of ${storage.byteLength} bytes`, {
-    help: 'save copies of them: tensor.clone()',
-  });
+  throw new FormatError(
+    'pth',
+    'too-large',
+    `tensors of ${bytes} bytes are views of a storage of ${storage.byteLength} bytes`,
+    {
+      help: 'save copies of them: tensor.clone()',
+    },
+  );
 }
 
 /**
- * Writes tensors to a safetensors file: to a temporary one first, synced, then renamed. A checksum over all of it goes into the
- * metadata, under `checksum`.
- * @throws {RetortError} when the file cannot be written, or a tensor is of an element type that the format does not have.
+ * Writes tensors to a file: to a temporary one first, synced, then renamed. Its extension says the format:
+ *
+ * | extension | format |
+ * |---|---|
+ * | `.pth`, `.pt` | PyTorch's, for `torch.load(path, weights_only=True)`: the state dict, or with metadata `{ state_dict, meta }` |
+ * | `.npz` | NumPy's, without room for metadata |
+ * | any other | safetensors; a checksum over all of it goes into the metadata, under `checksum` |
+ *
+ * @throws {RetortError} when the file cannot be written; `unsupported` for a tensor of an element type, or metadata, that the format does
+ *   not have.
+ *
+ * @example
+ * ```ts
+ * saveTensors('student.pth', student.stateDict());
+ * ```
  */
 export function saveTensors(
   path: string,
   tensors: Readonly<Record<string, Tensor>>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
-  writeFileAtomicSync(path, tensorFile(tensors, metadata));
+  const extension = /\.[^./]*$/.exec(path)?.[0].toLowerCase();
+  if (extension === '.pth' || extension === '.pt') writeFileAtomicSync(path, torchContent(tensors, metadata));
+  else if (extension === '.npz') writeFileAtomicSync(path, npzContent(tensors, metadata));
+  else writeFileAtomicSync(path, tensorFile(tensors, metadata));
+}
+
+function torchContent(
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>>,
+): FileContent {
+  const sources = new Map<Tensor, () => Uint8Array>();
+  const state = new Map<string, TorchRecord>();
+  for (const [name, tensor] of Object.entries(tensors)) {
+    // One tensor under several names is one storage, and bytes are copied when their turn comes to be written.
+    const data = sources.get(tensor) ?? (() => tensor.bytes());
+    sources.set(tensor, data);
+    state.set(name, { dtype: tensor.dtype, shape: tensor.shape, data });
+  }
+  return serializeTorch(state, { meta: Object.keys(metadata).length > 0 ? metadata : undefined });
+}
+
+function npzContent(
+  tensors: Readonly<Record<string, Tensor>>,
+  metadata: Readonly<Record<string, string>>,
+): FileContent {
+  if (Object.keys(metadata).length > 0) {
+    throw new RetortError('saveTensors: metadata: an .npz file has no room for them', {
+      code: 'unsupported',
+      help: 'leave them out, or save a .safetensors file',
+    });
+  }
+  const arrays = Object.entries(tensors).map(([name, tensor]) => {
+    const { dtype, shape } = tensor;
+    if (dtype === 'bfloat16' || dtype === 'complex64' || dtype === 'complex128')
+      throw unsupported(name, dtype, 'NumPy');
+    return [name, toNumericArray(dtype, shape, { raw: tensor.bytes(), order: 'little' })] as const;
+  });
+  return serializeNpz(arrays);
+}
+
+function unsupported(name: string, dtype: DType, format: string): RetortError {
+  return new RetortError(`saveTensors: "${name}" is ${dtype}, which ${format} does not have`, {
+    code: 'unsupported',
+    help: "convert it first, such as with to('float32')",
+  });
 }
 
 /** The content of a safetensors file with these tensors and their checksum, in pieces. */
@@ -301,12 +365,7 @@ export function tensorFile(
   const records = new Map<string, TensorRecord>();
   for (const [name, tensor] of Object.entries(tensors)) {
     const dtype = fileDTypes.get(tensor.dtype);
-    if (dtype === undefined) {
-      throw new RetortError(`saveTensors: "${name}" is ${tensor.dtype}, which safetensors does not have`, {
-        code: 'unsupported',
-        help: "convert it first, such as with to('float32')",
-      });
-    }
+    if (dtype === undefined) throw unsupported(name, tensor.dtype, 'safetensors');
     records.set(name, { dtype, shape: tensor.shape, data: tensor.bytes() });
   }
   const checksum = safetensorsChecksum(records, metadata);

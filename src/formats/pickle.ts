@@ -106,7 +106,8 @@ export class Unpickler {
   position: number;
 
   constructor(bytes: Uint8Array, position: number, options: { world: PickleWorld; budget: PickleBudget; fail: Fail }) {
-    this.#bytes = bytes;
+    // No subclass of it: what is cut out of it becomes a part of the value.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.position = position;
     this.#world = options.world;
@@ -518,7 +519,7 @@ export class Unpickler {
 
   /** As Python's `raw-unicode-escape` writes it. */
   #unicode(text: string): string {
-    return text.replaceAll(/\\u([\da-f]{4})|\\U([\da-f]{8})/gi, (whole, short?: string, long?: string) => {
+    return text.replaceAll(/\\u([\dA-Fa-f]{4})|\\U([\dA-Fa-f]{8})/g, (whole, short?: string, long?: string) => {
       const code = Number.parseInt(short ?? long ?? '', 16);
       return code <= 0x10_ff_ff ? String.fromCodePoint(code) : whole;
     });

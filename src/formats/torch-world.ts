@@ -295,7 +295,7 @@ export class TorchWorld implements PickleWorld {
     if (content instanceof Uint8Array) return content;
     if (typeof content !== 'string') throw this.fail('pickle', 'bytes of what is no text');
     this.budget.take(1 + content.length / 32);
-    return Buffer.from(content, encoding === 'utf-8' || encoding === 'utf8' ? 'utf8' : 'latin1');
+    return new Uint8Array(Buffer.from(content, encoding === 'utf-8' || encoding === 'utf8' ? 'utf8' : 'latin1'));
   }
 
   /** `getattr(Class, 'method')` of a known class is a name; of anything else it is refused with the other unknown names. */

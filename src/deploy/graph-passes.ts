@@ -131,6 +131,7 @@ function foldNormsOf(graph: MutableGraph): void {
   const users = usersOf(graph);
   const changed = new Map<OnnxNode, OnnxNode>();
   const gone = new Set<OnnxNode>();
+  const renamed = new Map<string, string>();
   for (const norm of graph.nodes) {
     if (norm.opType !== 'BatchNormalization') continue;
     const layer = makers.get(norm.inputs[0]!);
@@ -140,10 +141,16 @@ function foldNormsOf(graph: MutableGraph): void {
       ? foldedLayer(graph, { layer, users, parts, epsilon: number(norm.attributes['epsilon'], 1e-5) })
       : undefined;
     if (folded === undefined) continue;
-    changed.set(layer, { ...folded, outputs: norm.outputs });
+    changed.set(layer, folded);
     gone.add(norm);
+    // The layer keeps the name of its value, unless the norm's is an output's.
+    if (graph.outputs.includes(norm.outputs[0]!)) changed.set(layer, { ...folded, outputs: norm.outputs });
+    else renamed.set(norm.outputs[0]!, folded.outputs[0]!);
   }
-  graph.nodes = graph.nodes.filter((node) => !gone.has(node)).map((node) => changed.get(node) ?? node);
+  graph.nodes = graph.nodes
+    .filter((node) => !gone.has(node))
+    .map((node) => changed.get(node) ?? node)
+    .map((node) => ({ ...node, inputs: node.inputs.map((name) => renamed.get(name) ?? name) }));
 }
 
 interface Folding {

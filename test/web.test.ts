@@ -45,9 +45,10 @@ async function serve(root: string): Promise<{ url: string; asked: string[]; clos
     const path = request.url === '/' ? '/index.html' : request.url!.split('?')[0]!;
     asked.push(path);
     const file = join(root, path);
-    if (!existsSync(file)) return void response.writeHead(404).end();
-    response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' });
-    createReadStream(file).pipe(response);
+    const found = existsSync(file);
+    response.writeHead(found ? 200 : 404, { 'content-type': types[extname(file)] ?? 'application/octet-stream' });
+    if (found) createReadStream(file).pipe(response);
+    else response.end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,6 +1,16 @@
-// From a trained student to what uses it: loaded in one line, exported, made smaller.
-export { loadStudent, Student } from './student.ts';
-export type { LoadStudentOptions, Prediction, PredictOptions } from './student.ts';
+// What becomes of a student after training: loaded in one line, exported as ONNX, made smaller, put on a page.
+export { exportOnnx, OnnxExport } from './export-onnx.ts';
+export type { ExportCheck, ExportOnnxOptions } from './export-onnx.ts';
+export { float } from './graph-builder.ts';
+export type { Attributes, GraphBuilder } from './graph-builder.ts';
 export type { ImageInput } from './images.ts';
 export { readModelInfo } from './model-info.ts';
 export type { ModelInfo, Preprocessing } from './model-info.ts';
+export { writtenOperators } from './onnx-operators.ts';
+export type { OperatorTable, OperatorWriter } from './onnx-operators.ts';
+export type { OperatorCall } from './operator-call.ts';
+export { loadStudent, Student } from './student.ts';
+export type { LoadStudentOptions, Prediction, PredictOptions } from './student.ts';
+export type { GraphPreprocessing } from './surroundings.ts';
+export type { Size } from './trace.ts';
+export { writeWebPage } from './web-page.ts';

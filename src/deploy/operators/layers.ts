@@ -332,9 +332,10 @@ function adaptivePool(spatial: number, kind: 'Average' | 'Max'): OperatorWriter 
 function resize(mode: 'nearest' | 'linear' | 'cubic', spatial: number): OperatorWriter {
   return (call) => {
     const { graph } = call;
-    const from = call.shapeOf('self');
+    const image = call.isTensor('self') ? 'self' : 'input';
+    const from = call.shapeOf(image);
     const to = call.result.shape;
-    const value = call.input('self');
+    const value = call.input(image);
     const corners = call.flag('align_corners', false);
     const attributes =
       mode === 'nearest'

@@ -42,7 +42,8 @@ const types: Record<string, string> = {
 async function serve(root: string): Promise<{ url: string; asked: string[]; close: () => void }> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
-    const path = request.url === '/' ? '/index.html' : request.url!.split('?')[0]!;
+    const { pathname } = new URL(request.url!, 'http://127.0.0.1');
+    const path = pathname === '/' ? '/index.html' : pathname;
     asked.push(path);
     const file = join(root, path);
     const found = existsSync(file);

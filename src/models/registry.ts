@@ -8,7 +8,7 @@ import { regnetEntry } from './backbones/regnet.ts';
 import { resnetCifarEntry } from './backbones/resnet-cifar.ts';
 import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
 import { resnetEntry } from './backbones/resnet.ts';
-import { resnextEntry } from './backbones/resnext.ts';
+import { resnextEntry, seResNetEntry, seResNeXtEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
@@ -29,6 +29,8 @@ const backboneTable = {
   ResNetV1c: resnetV1cEntry,
   ResNetV1d: resnetV1dEntry,
   ResNeXt: resnextEntry,
+  SEResNet: seResNetEntry,
+  SEResNeXt: seResNeXtEntry,
   WideResNet: wideResNetEntry,
   MobileNetV2: mobileNetV2Entry,
   ShuffleNetV2: shuffleNetV2Entry,

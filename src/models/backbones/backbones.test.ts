@@ -73,6 +73,26 @@ const contracts: [type: string, contract: BackboneContract][] = [
     },
   ],
   [
+    'SEResNet',
+    {
+      options: { depth: 18, seRatio: 2, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 8, 4, 4]],
+      names: ['layer1.0.se_layer.conv1.conv.weight', 'layer2.1.se_layer.conv2.conv.bias'],
+      frozen,
+    },
+  ],
+  [
+    'SEResNeXt',
+    {
+      options: { depth: 50, groups: 2, widthPerGroup: 2, seRatio: 4, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 32, 4, 4]],
+      names: ['layer1.0.conv2.weight', 'layer2.3.conv3.weight', 'layer2.3.se_layer.conv1.conv.weight'],
+      frozen,
+    },
+  ],
+  [
     'WideResNet',
     {
       options: { depth: 10, widenFactor: 2, ...narrow },

@@ -3,7 +3,10 @@ import { Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { Registry } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
+import { denseNetEntry } from './backbones/densenet.ts';
+import { efficientNetEntry } from './backbones/efficientnet.ts';
 import { mobileNetV2Entry } from './backbones/mobilenet-v2.ts';
+import { mobileNetV3Entry } from './backbones/mobilenet-v3.ts';
 import { regnetEntry } from './backbones/regnet.ts';
 import { resnetCifarEntry } from './backbones/resnet-cifar.ts';
 import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
@@ -11,6 +14,7 @@ import { resnetEntry } from './backbones/resnet.ts';
 import { resnextEntry, seResNetEntry, seResNeXtEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
+import { vggEntry } from './backbones/vgg.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
 import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
 import { wideResNetEntry } from './backbones/wide-resnet.ts';
@@ -33,8 +37,12 @@ const backboneTable = {
   SEResNeXt: seResNeXtEntry,
   WideResNet: wideResNetEntry,
   MobileNetV2: mobileNetV2Entry,
+  MobileNetV3: mobileNetV3Entry,
+  EfficientNet: efficientNetEntry,
   ShuffleNetV2: shuffleNetV2Entry,
   RegNet: regnetEntry,
+  DenseNet: denseNetEntry,
+  VGG: vggEntry,
   VisionTransformer: visionTransformerEntry,
   DistilledVisionTransformer: distilledVisionTransformerEntry,
   TIMMBackbone: timmBackboneEntry,

@@ -2,9 +2,16 @@
 export { BasicBlock } from './basic-block.ts';
 export type { BackboneOptions } from './backbone-options.ts';
 export { Bottleneck } from './bottleneck.ts';
+export { DenseNet } from './densenet.ts';
+export type { DenseNetArch, DenseNetOptions } from './densenet.ts';
+export { EfficientNet } from './efficientnet.ts';
+export type { EfficientNetOptions } from './efficientnet.ts';
 export { InvertedResidual } from './inverted-residual.ts';
+export { MBConv } from './mbconv.ts';
 export { MobileNetV2 } from './mobilenet-v2.ts';
 export type { MobileNetV2Options } from './mobilenet-v2.ts';
+export { MobileNetV3 } from './mobilenet-v3.ts';
+export type { MobileNetV3Options } from './mobilenet-v3.ts';
 export { RegNet } from './regnet.ts';
 export type { RegNetOptions } from './regnet.ts';
 export type { RegNetArch } from './regnet-widths.ts';
@@ -17,8 +24,11 @@ export type { ResNeXtOptions, SEResNeXtOptions, SEResNetOptions } from './resnex
 export { ShuffleBlock } from './shuffle-block.ts';
 export { ShuffleNetV2 } from './shufflenet-v2.ts';
 export type { ShuffleNetV2Options } from './shufflenet-v2.ts';
+export { SqueezeExcitation } from './squeeze-excitation.ts';
 export { TIMMBackbone } from './timm/timm-backbone.ts';
 export type { TIMMBackboneOptions } from './timm/timm-backbone.ts';
+export { VGG } from './vgg.ts';
+export type { VGGOptions } from './vgg.ts';
 export { MultiheadAttention } from './vit/attention.ts';
 export { DistilledVisionTransformer } from './vit/distilled-vision-transformer.ts';
 export { TransformerEncoderLayer } from './vit/encoder-layer.ts';

@@ -4,6 +4,8 @@ export * from './backbones/index.ts';
 export * from './classifiers/index.ts';
 export * from './heads/index.ts';
 export * from './necks/index.ts';
+export { toOurNames, toTheirNames } from './names/index.ts';
+export type { Convention, OurNames, TheirNames, ToOurNamesOptions } from './names/index.ts';
 export type { Backbone, Feature, Head, Neck } from './parts.ts';
 export { loadNetwork, recognizeNetwork } from './recognize.ts';
 export { profileModel } from './profile.ts';

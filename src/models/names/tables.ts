@@ -1,0 +1,7 @@
+// All tables of names. Of several for one family and library the first is the one that is written.
+import { mobileTables } from './mobile.ts';
+import { residualTables } from './residual.ts';
+import type { NameTable } from './table.ts';
+import { visionTransformerTables } from './vision-transformer.ts';
+
+export const nameTables: readonly NameTable[] = [...residualTables, ...mobileTables, ...visionTransformerTables];

@@ -10,7 +10,8 @@ import { saveModule } from '../nn/index.ts';
 import { ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { buildBackbone, buildModel } from './index.ts';
-import { loadNetwork, recognizeNetwork } from './recognize.ts';
+import { recognizeNetwork } from './recognize.ts';
+import { loadNetwork } from './weights.ts';
 
 describe('recognizeNetwork', () => {
   it.each<[string, { type: string } & Record<string, unknown>]>([

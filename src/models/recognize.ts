@@ -1,16 +1,17 @@
 // Which network a state dict is of, from the names and shapes of its tensors alone: for errors that say "this is a ResNet-18" where
-// a list of two hundred names that do not fit would say nothing. Names are those of OpenMMLab, torchvision and timm.
-import { RetortError } from '../errors.ts';
-import { loadModule, loadTensors } from '../nn/index.ts';
-import type { LoadOptions, LoadReport, Module } from '../nn/index.ts';
+// a list of two hundred names that do not fit would say nothing. Names may be those of any library that Retort knows.
 import { tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
+import { toOurNames } from './names/index.ts';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** What a state dict looks like, such as `ResNet-18 for 10 classes`; undefined where it is like nothing that is known. */
 export function recognizeNetwork(state: Readonly<Record<string, Tensor>>): string | undefined {
-  const shapes = new Map(Object.entries(state).map(([name, tensor]) => [withoutPrefix(name), tensor.shape] as const));
+  const shapes = tidy(() => {
+    const named = Object.entries(underOurNames(state));
+    return new Map(named.map(([name, tensor]) => [withoutPrefix(name), tensor.shape] as const));
+  });
   let found: string | undefined;
   for (const family of families) found ??= family(shapes);
   if (found === undefined) return undefined;
@@ -18,34 +19,13 @@ export function recognizeNetwork(state: Readonly<Record<string, Tensor>>): strin
   return classes === undefined ? found : `${found} for ${classes} classes`;
 }
 
-/**
- * Loads a safetensors file into a network; where the file is of another one, the error says of which.
- * @throws {RetortError} see {@link loadModule}.
- */
-export function loadNetwork(path: string, network: Module, options: LoadOptions = {}): LoadReport {
+/** The state dict under our names, or as it is where no table knows it. */
+function underOurNames(state: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
   try {
-    return loadModule(path, network, options);
-  } catch (error) {
-    throw explainedMismatch(path, network, error);
+    return toOurNames(state).state;
+  } catch {
+    return state;
   }
-}
-
-/** What to throw when a file did not load: an error that names both networks where they can be told and differ, or `error` itself. */
-export function explainedMismatch(path: string, network: Module, error: unknown): unknown {
-  if (!(error instanceof RetortError)) return error;
-  const [file, own] = tidy(() => {
-    try {
-      return [recognizeNetwork(loadTensors(path).tensors), recognizeNetwork(network.stateDict())];
-    } catch {
-      return []; // it cannot be read at all, as the first error says
-    }
-  });
-  if (file === undefined || own === undefined || file === own) return error;
-  return new RetortError(`${path} looks like a ${file}, the network to load it into is a ${own}`, {
-    code: 'mismatch',
-    help: 'name the checkpoint of this network, or the network of this checkpoint',
-    cause: error,
-  });
 }
 
 /** Names as they are in a backbone or a bare network: without what wrappers and classifiers put before them. */

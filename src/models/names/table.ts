@@ -8,7 +8,7 @@ export type Convention = 'torchvision' | 'timm' | 'huggingface';
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** How the numbers of a tensor differ between both sides, where they do: another shape, or another order of channels. */
-interface TensorChange {
+export interface TensorChange {
   toOurs(theirs: Tensor): Tensor;
   toTheirs(ours: Tensor): Tensor;
 }

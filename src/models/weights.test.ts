@@ -102,7 +102,7 @@ describe('loadNetwork', () => {
 
   it('interpolates position embeddings of another resolution, and says so', () => {
     const big = vit(32);
-    const path = written('vit', big as never, (state) => toTheirNames(state, 'huggingface').state);
+    const path = written('vit', big, (state) => toTheirNames(state, 'huggingface').state);
     const small = vit(16);
     const { reshaped, text } = loadNetwork(path, small);
     expect(reshaped).toEqual([{ name: 'backbone.pos_embed', file: [1, 17, 8], network: [1, 5, 8] }]);

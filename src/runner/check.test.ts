@@ -86,7 +86,7 @@ it('says what files of weights fill, whoever wrote them, and what a teacher lack
     ['teacher', 'torchvision'],
   ]);
   const { error } = await check(loaded(join(folder, 'seven.safetensors')));
-  expect(error).toEqual(refusal('mismatch', 'for 7 classes', 'for 4 classes'));
+  expect(error).toEqual(refusal('mismatch', 'head.fc.weight', '[7, 6]', '[4, 6]', 'classes'));
 });
 
 it('finds all that is written wrongly at once, each with its path, file and line', async () => {

@@ -3,6 +3,7 @@ import { Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { Registry } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
+import { convNeXtEntry } from './backbones/convnext.ts';
 import { mobileNetV2Entry } from './backbones/mobilenet-v2.ts';
 import { regnetEntry } from './backbones/regnet.ts';
 import { resnetCifarEntry } from './backbones/resnet-cifar.ts';
@@ -10,6 +11,7 @@ import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
 import { resnetEntry } from './backbones/resnet.ts';
 import { resnextEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
+import { swinTransformerEntry } from './backbones/swin/swin-transformer.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
 import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
@@ -33,6 +35,8 @@ const backboneTable = {
   MobileNetV2: mobileNetV2Entry,
   ShuffleNetV2: shuffleNetV2Entry,
   RegNet: regnetEntry,
+  ConvNeXt: convNeXtEntry,
+  SwinTransformer: swinTransformerEntry,
   VisionTransformer: visionTransformerEntry,
   DistilledVisionTransformer: distilledVisionTransformerEntry,
   TIMMBackbone: timmBackboneEntry,

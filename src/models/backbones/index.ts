@@ -2,6 +2,8 @@
 export { BasicBlock } from './basic-block.ts';
 export type { BackboneOptions } from './backbone-options.ts';
 export { Bottleneck } from './bottleneck.ts';
+export { ConvNeXt } from './convnext.ts';
+export type { ConvNeXtOptions, ConvNeXtSize } from './convnext.ts';
 export { InvertedResidual } from './inverted-residual.ts';
 export { MobileNetV2 } from './mobilenet-v2.ts';
 export type { MobileNetV2Options } from './mobilenet-v2.ts';
@@ -17,6 +19,8 @@ export type { ResNeXtOptions } from './resnext.ts';
 export { ShuffleBlock } from './shuffle-block.ts';
 export { ShuffleNetV2 } from './shufflenet-v2.ts';
 export type { ShuffleNetV2Options } from './shufflenet-v2.ts';
+export { SwinTransformer } from './swin/swin-transformer.ts';
+export type { SwinSize, SwinTransformerOptions } from './swin/swin-transformer.ts';
 export { TIMMBackbone } from './timm/timm-backbone.ts';
 export type { TIMMBackboneOptions } from './timm/timm-backbone.ts';
 export { MultiheadAttention } from './vit/attention.ts';

@@ -3,6 +3,7 @@
 import { Command } from '@commander-js/extra-typings';
 
 import { config } from './config.ts';
+import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
 import { list } from './list.ts';
 import { quickstart } from './quickstart.ts';
@@ -27,6 +28,7 @@ const program = new Command('retort')
   .addCommand(train)
   .addCommand(test)
   .addCommand(config)
+  .addCommand(convert)
   .addCommand(list)
   .addCommand(doctor)
   .addCommand(setup);

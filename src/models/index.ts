@@ -2,6 +2,8 @@
 export * from './augments/index.ts';
 export * from './backbones/index.ts';
 export * from './classifiers/index.ts';
+export { convertWeights } from './convert.ts';
+export type { ConvertOptions, ConvertReport } from './convert.ts';
 export * from './heads/index.ts';
 export * from './necks/index.ts';
 export { toOurNames, toTheirNames } from './names/index.ts';

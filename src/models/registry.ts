@@ -5,6 +5,7 @@ import { Registry } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { denseNetEntry } from './backbones/densenet.ts';
 import { efficientNetEntry } from './backbones/efficientnet.ts';
+import { convNeXtEntry } from './backbones/convnext.ts';
 import { mobileNetV2Entry } from './backbones/mobilenet-v2.ts';
 import { mobileNetV3Entry } from './backbones/mobilenet-v3.ts';
 import { regnetEntry } from './backbones/regnet.ts';
@@ -13,6 +14,7 @@ import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
 import { resnetEntry } from './backbones/resnet.ts';
 import { resnextEntry, seResNetEntry, seResNeXtEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
+import { swinTransformerEntry } from './backbones/swin/swin-transformer.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
 import { vggEntry } from './backbones/vgg.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
@@ -43,6 +45,8 @@ const backboneTable = {
   RegNet: regnetEntry,
   DenseNet: denseNetEntry,
   VGG: vggEntry,
+  ConvNeXt: convNeXtEntry,
+  SwinTransformer: swinTransformerEntry,
   VisionTransformer: visionTransformerEntry,
   DistilledVisionTransformer: distilledVisionTransformerEntry,
   TIMMBackbone: timmBackboneEntry,

@@ -13,7 +13,7 @@ import { markTrained } from '../nn/index.ts';
 import { isPlain, replaceTyped } from '../registry/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
-import { buildExperiment } from './experiment.ts';
+import { buildExperiment, weightsIn, weightsNotes } from './experiment.ts';
 import type { Experiment, ExperimentOptions } from './experiment.ts';
 import { tables } from './registries.ts';
 
@@ -120,7 +120,8 @@ export function prepareStage(
       throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
     tidy(() => target.loadStateDict(source.stateDict()));
   }
-  return experiment;
+  const weights = weightsIn(experiment.algorithm, finished.values());
+  return { ...experiment, weights, notes: [...weightsNotes(weights), ...experiment.notes] };
 }
 
 /** Puts the networks of finished stages in place of `{ type: 'FromStage', stage, network }`. */

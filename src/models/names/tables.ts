@@ -2,6 +2,7 @@
 import { denseNetTables } from './densenet.ts';
 import { efficientNetTables } from './efficientnet.ts';
 import { mobileNetV3Tables } from './mobilenet-v3.ts';
+import { convNeXtTables } from './convnext.ts';
 import { mobileTables } from './mobile.ts';
 import { residualTables } from './residual.ts';
 import type { NameTable } from './table.ts';
@@ -15,5 +16,6 @@ export const nameTables: readonly NameTable[] = [
   ...efficientNetTables,
   ...vggTables,
   ...denseNetTables,
+  ...convNeXtTables,
   ...visionTransformerTables,
 ];

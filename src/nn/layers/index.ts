@@ -38,7 +38,7 @@ export { GroupNorm } from './group-norm.ts';
 export type { GroupNormOptions } from './group-norm.ts';
 export { InstanceNorm2d } from './instance-norm.ts';
 export type { InstanceNormOptions } from './instance-norm.ts';
-export { LayerNorm } from './layer-norm.ts';
+export { LayerNorm, LayerNorm2d } from './layer-norm.ts';
 export type { LayerNormOptions } from './layer-norm.ts';
 export { Linear } from './linear.ts';
 export type { LinearOptions } from './linear.ts';

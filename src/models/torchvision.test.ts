@@ -9,7 +9,7 @@ import type { Printed, State } from '../../test/scattered.ts';
 import { Module } from '../nn/index.ts';
 import { grad, noGrad, ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { buildBackbone, buildModel, toOurNames, toTheirNames } from './index.ts';
+import { buildBackbone, buildModel, profileModel, toOurNames, toTheirNames } from './index.ts';
 import type { Convention } from './index.ts';
 
 interface Named {
@@ -86,8 +86,6 @@ const ours: Readonly<Record<string, readonly [backbone: Config, channels: number
 /** Those whose numbers are of a network with one block in each stage. */
 const shortened = ['torchvision resnext50_32x4d', 'torchvision wide_resnet50_2', 'timm seresnext50_32x4d'];
 
-const classes = 10;
-
 /** A backbone whose last map is the output, where only its convolutions are compared. */
 class Convolutions extends Module {
   backbone: ReturnType<typeof buildBackbone>;
@@ -100,7 +98,7 @@ class Convolutions extends Module {
   }
 }
 
-function networkOf(name: string, more: object = {}): Module & { forward(input: Tensor): Tensor } {
+function networkOf(name: string, more: object = {}, numClasses = 10): Module & { forward(input: Tensor): Tensor } {
   const [config, inChannels] = ours[name]!;
   const backbone = { ...config, ...more };
   if (inChannels === 0) return new Convolutions(backbone);
@@ -113,7 +111,7 @@ function networkOf(name: string, more: object = {}): Module & { forward(input: T
     type: 'ImageClassifier',
     backbone,
     neck: { type: 'GlobalAveragePooling' },
-    head: { ...head, numClasses: classes, inChannels },
+    head: { ...head, numClasses, inChannels },
   });
   return model as Module as ReturnType<typeof networkOf>;
 }
@@ -155,11 +153,24 @@ describe('numbers', () => {
   });
 });
 
+describe('sizes and costs of an image of 224 pixels, as torchvision publishes them', () => {
+  it.each([
+    ['torchvision mobilenet_v3_small', 2_542_856, 0.057],
+    ['torchvision mobilenet_v3_large', 5_483_032, 0.217],
+    ['torchvision efficientnet_b0', 5_288_548, 0.386],
+    ['torchvision densenet121', 7_978_856, 2.834],
+  ])('%s', (name, parameters, gigamacs) => {
+    const profile = profileModel(networkOf(name, {}, 1000), [3, 224, 224]);
+    expect(profile.parameters).toBe(parameters);
+    expect(profile.macs / 1e9).toBeCloseTo(gigamacs, 3);
+  });
+});
+
 describe('names and sizes', () => {
   it.each(labelled(named.filter(({ name }) => !name.includes('classifier'))))(
     '%s',
     (name, { entries, names, parameters }) => {
-      const network = networkOf(name);
+      const network = networkOf(name, { initCfg: [] }); // weights as layers draw them are enough
       expect(network.parameters().reduce((sum, { numel }) => sum + numel, 0)).toBe(parameters);
       tidy(() =>
         expect(namesOf(toTheirNames(network.stateDict(), conventionOf(name)).state)).toEqual({ entries, names }),
@@ -170,13 +181,17 @@ describe('names and sizes', () => {
   it.each(['torchvision vgg11', 'timm vgg11'])('%s with its classifier', (name) => {
     const wanted = named.find((one) => one.name === `${name} with its classifier`)!;
     // A hundred million weights: as the layers draw them, not drawn again.
-    const backbone = buildBackbone({ type: 'VGG', depth: 11, numClasses: classes, initCfg: [] });
+    const backbone = buildBackbone({ type: 'VGG', depth: 11, numClasses: 10, initCfg: [] });
     expect(backbone.parameters().reduce((sum, { numel }) => sum + numel, 0)).toBe(wanted.parameters);
     tidy(() => {
       const own = Object.entries(backbone.stateDict()).map(([key, value]) => [`backbone.${key}`, value] as const);
       const theirs = toTheirNames(Object.fromEntries(own), conventionOf(name)).state;
       expect(namesOf(theirs)).toEqual({ entries: wanted.entries, names: wanted.names });
       expect(toOurNames(theirs, backbone).unknown).toEqual([]);
+      // Maps of other sizes than that of 224 pixels are averaged.
+      backbone.eval();
+      const outputs = noGrad(() => backbone.forward(ops.ones([1, 3, 32, 40])));
+      expect(outputs.map((one) => (one as Tensor).shape)).toEqual([[1, 10]]);
     });
   });
 });

@@ -27,6 +27,10 @@ describe('recognizeNetwork', () => {
     ['ShuffleNetV2 x1.0', { type: 'ShuffleNetV2' }],
     ['RegNet with 1, 2, 7, 12 blocks', { type: 'RegNet', arch: 'regnetx_400mf' }],
     ['ViT-tiny, patches of 16', { type: 'VisionTransformer', arch: 'deit-tiny' }],
+    ['ConvNeXt-tiny', { type: 'ConvNeXt' }],
+    ['ConvNeXt with 1, 1 blocks of width 8', { type: 'ConvNeXt', arch: { depths: [1, 1], channels: [8, 16] } }],
+    ['Swin transformer-tiny, windows of 7', { type: 'SwinTransformer' }],
+    ['TinyViT-5m', { type: 'TinyViT' }],
     ['distilled DeiT-tiny, patches of 16', { type: 'DistilledVisionTransformer', arch: 'deit-tiny' }],
   ])('%s', (name, config) => {
     expect(tidy(() => recognizeNetwork(buildBackbone(config).stateDict()))).toBe(name);

@@ -13,6 +13,7 @@ import { resnextEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
 import { swinTransformerEntry } from './backbones/swin/swin-transformer.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
+import { tinyViTEntry } from './backbones/tinyvit/tinyvit.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
 import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
 import { wideResNetEntry } from './backbones/wide-resnet.ts';
@@ -37,6 +38,7 @@ const backboneTable = {
   RegNet: regnetEntry,
   ConvNeXt: convNeXtEntry,
   SwinTransformer: swinTransformerEntry,
+  TinyViT: tinyViTEntry,
   VisionTransformer: visionTransformerEntry,
   DistilledVisionTransformer: distilledVisionTransformerEntry,
   TIMMBackbone: timmBackboneEntry,

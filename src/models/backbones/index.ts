@@ -23,6 +23,8 @@ export { SwinTransformer } from './swin/swin-transformer.ts';
 export type { SwinSize, SwinTransformerOptions } from './swin/swin-transformer.ts';
 export { TIMMBackbone } from './timm/timm-backbone.ts';
 export type { TIMMBackboneOptions } from './timm/timm-backbone.ts';
+export { TinyViT } from './tinyvit/tinyvit.ts';
+export type { TinyViTOptions, TinyViTSize } from './tinyvit/tinyvit.ts';
 export { MultiheadAttention } from './vit/attention.ts';
 export { DistilledVisionTransformer } from './vit/distilled-vision-transformer.ts';
 export { TransformerEncoderLayer } from './vit/encoder-layer.ts';

@@ -38,6 +38,10 @@ describe('recognizeNetwork', () => {
     ['DenseNet-121', { type: 'DenseNet' }],
     ['DenseNet-15 of growth 4', { type: 'DenseNet', arch: { growthRate: 4, depths: [2, 3], initChannels: 8 } }],
     ['ViT-tiny, patches of 16', { type: 'VisionTransformer', arch: 'deit-tiny' }],
+    ['ConvNeXt-tiny', { type: 'ConvNeXt' }],
+    ['ConvNeXt with 1, 1 blocks of width 8', { type: 'ConvNeXt', arch: { depths: [1, 1], channels: [8, 16] } }],
+    ['Swin transformer-tiny, windows of 7', { type: 'SwinTransformer' }],
+    ['TinyViT-5m', { type: 'TinyViT' }],
     ['distilled DeiT-tiny, patches of 16', { type: 'DistilledVisionTransformer', arch: 'deit-tiny' }],
   ])('%s', (name, config) => {
     expect(tidy(() => recognizeNetwork(buildBackbone(config).stateDict()))).toBe(name);

@@ -143,7 +143,50 @@ function visionTransformer(shapes: Shapes): string | undefined {
   return `${name}${shown}${detail}, patches of ${patch[2]}`;
 }
 
-const families = [residual, mobileNetV2, shuffleNetV2, vgg, mobileNetV3, efficientNet, denseNet, visionTransformer];
+function convNeXt(shapes: Shapes): string | undefined {
+  const width = shapes.get('downsample_layers.0.0.weight')?.[0];
+  if (width === undefined || !shapes.has('stages.0.0.depthwise_conv.weight')) return undefined;
+  const blocks = blocksOf(shapes, /^stages\.(\d+)\.(\d+)\.depthwise_conv\.weight$/).join();
+  const known = { '96 3,3,9,3': 'tiny', '96 3,3,27,3': 'small', '128 3,3,27,3': 'base', '192 3,3,27,3': 'large' };
+  return `ConvNeXt${sized((known as Record<string, string>)[`${width} ${blocks}`], blocks, width)}`;
+}
+
+function swin(shapes: Shapes): string | undefined {
+  const width = shapes.get('patch_embed.projection.weight')?.[0];
+  const table = shapes.get('stages.0.blocks.0.attn.w_msa.relative_position_bias_table');
+  if (width === undefined || table === undefined) return undefined;
+  const blocks = blocksOf(shapes, /^stages\.(\d+)\.blocks\.(\d+)\.attn\.w_msa\.qkv\.weight$/).join();
+  const known = { '96 2,2,6,2': 'tiny', '96 2,2,18,2': 'small', '128 2,2,18,2': 'base', '192 2,2,18,2': 'large' };
+  const name = sized((known as Record<string, string>)[`${width} ${blocks}`], blocks, width);
+  return `Swin transformer${name}, windows of ${(Math.sqrt(table[0] ?? 1) + 1) / 2}`;
+}
+
+function tinyViT(shapes: Shapes): string | undefined {
+  const width = shapes.get('patch_embed.seq.2.conv2d.weight')?.[0];
+  const last = shapes.get('stages.3.blocks.0.attn.qkv.weight')?.[1];
+  if (width === undefined || last === undefined) return undefined;
+  const blocks = blocksOf(shapes, /^stages\.(\d+)\.blocks\.(\d+)\.(?:conv1\.conv2d|attn\.qkv)\.weight$/).join();
+  const known = { '320 2,2,6,2': '5m', '448 2,2,6,2': '11m', '576 2,2,6,2': '21m' };
+  return `TinyViT${sized((known as Record<string, string>)[`${last} ${blocks}`], blocks, width)}`;
+}
+
+/** `-tiny`, or what there is where the size has no name. */
+const sized = (name: string | undefined, blocks: string, width: number): string =>
+  name === undefined ? ` with ${blocks.replaceAll(',', ', ')} blocks of width ${width}` : `-${name}`;
+
+const families = [
+  residual,
+  mobileNetV2,
+  shuffleNetV2,
+  vgg,
+  mobileNetV3,
+  efficientNet,
+  denseNet,
+  visionTransformer,
+  convNeXt,
+  swin,
+  tinyViT,
+];
 
 /** The number of classes, from the last layer of the classifier. */
 function classesOf(shapes: Shapes): number | undefined {

@@ -17,6 +17,7 @@ import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
 import { swinTransformerEntry } from './backbones/swin/swin-transformer.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
 import { vggEntry } from './backbones/vgg.ts';
+import { tinyViTEntry } from './backbones/tinyvit/tinyvit.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
 import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
 import { wideResNetEntry } from './backbones/wide-resnet.ts';
@@ -47,6 +48,7 @@ const backboneTable = {
   VGG: vggEntry,
   ConvNeXt: convNeXtEntry,
   SwinTransformer: swinTransformerEntry,
+  TinyViT: tinyViTEntry,
   VisionTransformer: visionTransformerEntry,
   DistilledVisionTransformer: distilledVisionTransformerEntry,
   TIMMBackbone: timmBackboneEntry,

@@ -266,6 +266,81 @@ const contracts: [type: string, contract: BackboneContract][] = [
     },
   ],
   [
+    'ConvNeXt',
+    {
+      options: { arch: { depths: [1, 2], channels: [4, 8] }, outIndices: [0, -1], useGrn: true },
+      input: [2, 3, 24, 16],
+      shapes: [
+        [2, 4],
+        [2, 8],
+      ],
+      names: [
+        'downsample_layers.0.0.weight',
+        'downsample_layers.1.1.bias',
+        'stages.1.1.depthwise_conv.weight',
+        'stages.0.0.pointwise_conv2.bias',
+        'stages.0.0.grn.gamma',
+        'stages.0.0.gamma',
+        'norm0.weight',
+        'norm1.bias',
+      ],
+    },
+  ],
+  [
+    'SwinTransformer',
+    {
+      options: {
+        arch: { embedDims: 4, depths: [2, 1, 1], numHeads: [1, 2, 2] },
+        windowSize: 2,
+        imgSize: [28, 24],
+        outIndices: [0, 2],
+        useAbsPosEmbed: true,
+      },
+      input: [2, 3, 28, 24],
+      shapes: [
+        [2, 4, 7, 6],
+        [2, 16, 2, 2],
+      ],
+      names: [
+        'patch_embed.norm.weight',
+        'absolute_pos_embed',
+        'stages.0.blocks.1.attn.w_msa.relative_position_bias_table',
+        'stages.0.blocks.1.attn.w_msa.relative_position_index',
+        'stages.0.blocks.0.ffn.layers.0.0.weight',
+        'stages.0.downsample.reduction.weight',
+        'stages.1.blocks.0.attn.w_msa.proj.bias',
+        'norm0.weight',
+        'norm2.bias',
+      ],
+      frozen: ['patch_embed.projection.weight', 'norm2.weight'],
+    },
+  ],
+  [
+    'TinyViT',
+    {
+      options: {
+        arch: { channels: [4, 8], numHeads: [1, 2], depths: [1, 2] },
+        windowSize: [2, 3],
+        outIndices: [0, 1],
+        gapBeforeFinalNorm: false,
+      },
+      input: [2, 3, 32, 24],
+      shapes: [
+        [2, 8, 4, 3],
+        [2, 8, 4, 3],
+      ],
+      names: [
+        'patch_embed.seq.0.conv2d.weight',
+        'stages.0.blocks.0.conv3.bn2d.running_mean',
+        'stages.0.downsample.conv2.conv2d.weight',
+        'stages.1.blocks.1.attn.attention_biases',
+        'stages.1.blocks.0.mlp.norm.bias',
+        'stages.1.blocks.0.local_conv.bn2d.weight',
+        'norm1.weight',
+      ],
+    },
+  ],
+  [
     'TIMMBackbone',
     {
       options: { modelName: 'regnety_002', featuresOnly: true },

@@ -33,6 +33,8 @@ export { TIMMBackbone } from './timm/timm-backbone.ts';
 export type { TIMMBackboneOptions } from './timm/timm-backbone.ts';
 export { VGG } from './vgg.ts';
 export type { VGGOptions } from './vgg.ts';
+export { TinyViT } from './tinyvit/tinyvit.ts';
+export type { TinyViTOptions, TinyViTSize } from './tinyvit/tinyvit.ts';
 export { MultiheadAttention } from './vit/attention.ts';
 export { DistilledVisionTransformer } from './vit/distilled-vision-transformer.ts';
 export { TransformerEncoderLayer } from './vit/encoder-layer.ts';

@@ -232,7 +232,8 @@ function knownReading(shapes: Shapes, prefixes: readonly string[]): Reading {
     }
     if (found.length > 0) break;
   }
-  const [first, ...rest] = found;
+  const firm = found.filter(({ table }) => table?.givesWay !== true);
+  const [first, ...rest] = firm.length > 0 ? firm : found;
   if (first === undefined) throw unknownNames([...shapes.keys()], nearest);
   const other = rest.find((reading) => !sameNames(reading, first));
   if (other === undefined) return first;
@@ -296,7 +297,9 @@ export function toTheirNames(state: State, convention: Convention): TheirNames {
   const table = tried.find(({ sources }) => sources.every((source) => source !== undefined));
   if (table === undefined || names.length === 0) throw unknownThere(names, convention, tried);
   const result: Record<string, Tensor> = {};
-  for (const { ours, theirs, change } of table.sources as Source[]) {
+  for (const source of table.sources) {
+    if (source === null || source === undefined) continue;
+    const { ours, theirs, change } = source;
     const whole = change === undefined ? state[ours]! : change.toTheirs(state[ours]!);
     const parts = theirs.length === 1 ? [whole] : whole.chunk(theirs.length, 0);
     theirs.forEach((name, i) => {

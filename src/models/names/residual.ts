@@ -133,6 +133,7 @@ export const residualTables: readonly NameTable[] = [
     // The network itself is timm's, within OpenMMLab's wrapper.
     family: 'RegNet of TIMMBackbone',
     convention: 'timm',
+    givesWay: true,
     pairs: [
       ['backbone.timm_model.stem.{*}', 'stem.{*}'],
       ['backbone.timm_model.s{i}.b{j}.{*}', 's{i}.b{j}.{*}'],

@@ -38,6 +38,10 @@ export interface NameTable {
   readonly pairs: readonly NamePair[];
   /** Patterns of theirs that have no counterpart, such as `layers.{i}.attn.relative_position_index`. */
   readonly ignored?: readonly string[];
+  /** Patterns of ours that have no counterpart there. */
+  readonly dropped?: readonly string[];
+  /** Where no network tells, another table that knows all the names as well is taken. */
+  readonly givesWay?: boolean;
   /**
    * Whether a state dict can be of this family, where names alone do not say it: two families whose tensors have the same names here.
    * @param shapes of the state dict under our names, `backbone.` included
@@ -57,8 +61,8 @@ export interface Source {
 export interface CompiledTable {
   /** Which of our tensors one of theirs belongs to; null for one that is ignored, undefined for one the table does not know. */
   fromTheirs(name: string): Source | null | undefined;
-  /** What one of our tensors is on the other side; undefined for one the table does not know. */
-  fromOurs(name: string): Source | undefined;
+  /** What one of our tensors is on the other side; null for one that is dropped, undefined for one the table does not know. */
+  fromOurs(name: string): Source | null | undefined;
 }
 
 const compiled = new WeakMap<NameTable, CompiledTable>();
@@ -73,6 +77,7 @@ export function compileTable(table: NameTable): CompiledTable {
     change,
   }));
   const ignored = (table.ignored ?? []).map(compilePattern);
+  const dropped = (table.dropped ?? []).map(compilePattern);
   const made: CompiledTable = {
     fromTheirs(name) {
       for (const { ours, theirs, change } of pairs) {
@@ -90,7 +95,7 @@ export function compileTable(table: NameTable): CompiledTable {
         if (numbers === undefined) continue;
         return { ours: name, theirs: theirs.map((one) => filled(one, numbers)), change };
       }
-      return undefined;
+      return dropped.some((pattern) => match(pattern, name) !== undefined) ? null : undefined;
     },
   };
   compiled.set(table, made);

@@ -5,8 +5,10 @@ import { mobileNetV3Tables } from './mobilenet-v3.ts';
 import { convNeXtTables } from './convnext.ts';
 import { mobileTables } from './mobile.ts';
 import { residualTables } from './residual.ts';
+import { swinTables } from './swin.ts';
 import type { NameTable } from './table.ts';
 import { vggTables } from './vgg.ts';
+import { tinyViTTables } from './tinyvit.ts';
 import { visionTransformerTables } from './vision-transformer.ts';
 
 export const nameTables: readonly NameTable[] = [
@@ -17,5 +19,7 @@ export const nameTables: readonly NameTable[] = [
   ...vggTables,
   ...denseNetTables,
   ...convNeXtTables,
+  ...swinTables,
+  ...tinyViTTables,
   ...visionTransformerTables,
 ];

@@ -192,8 +192,8 @@ export class SwinTransformer extends Module {
   adaptState(state: Readonly<Record<string, Tensor>>, prefix = ''): Record<string, Tensor> {
     const adapted = { ...state };
     const place = `${prefix}absolute_pos_embed`;
-    const given = adapted[place];
-    if (given !== undefined && this.absolute_pos_embed !== undefined) {
+    const [given, ofPlaces] = [adapted[place], this.absolute_pos_embed];
+    if (given !== undefined && ofPlaces !== undefined && given.shape[1] !== ofPlaces.shape[1]) {
       const side = Math.floor(Math.sqrt(given.shape[1] ?? 0));
       adapted[place] = this.#placed(given, [side, side], this.patch_embed.initOutSize);
     }

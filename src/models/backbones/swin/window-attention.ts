@@ -37,8 +37,9 @@ class WindowMSA extends Module {
     const rows = (2 * windowSize - 1) ** 2;
     this.relative_position_bias_table = tidy(() => new Parameter(ops.zeros([rows, numHeads])));
     const places = windowSize ** 2;
-    const index = tensor(rowsOfPairs(windowSize), { shape: [places, places] });
-    this.relative_position_index = tidy(() => new Buffer(index, { required: false }));
+    this.relative_position_index = tidy(() => {
+      return new Buffer(tensor(rowsOfPairs(windowSize), { shape: [places, places] }), { required: false });
+    });
     this.qkv = new Linear(channels, 3 * channels);
     this.proj = new Linear(channels, channels);
   }

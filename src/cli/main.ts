@@ -3,6 +3,7 @@
 import { Command } from '@commander-js/extra-typings';
 
 import { config } from './config.ts';
+import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
 import { list } from './list.ts';
 import { predict } from './predict.ts';
@@ -29,6 +30,7 @@ const program = new Command('retort')
   .addCommand(test)
   .addCommand(predict)
   .addCommand(config)
+  .addCommand(convert)
   .addCommand(list)
   .addCommand(doctor)
   .addCommand(setup);

@@ -305,7 +305,10 @@ function pixelsOf(value: Tensor, generator: Generator): Tensor {
   return ops.randint(0, 256, [n, h, w, c], { generator, dtype: 'int64' }).to('uint8');
 }
 
-function preprocessed(pixels: Tensor, { mean, std, scale = 1 / 255, channelOrder = 'RGB' }: GraphPreprocessing): Tensor {
+function preprocessed(
+  pixels: Tensor,
+  { mean, std, scale = 1 / 255, channelOrder = 'RGB' }: GraphPreprocessing,
+): Tensor {
   const ordered = channelOrder === 'BGR' ? pixels.flip([3]) : pixels;
   const images = ordered.permute([0, 3, 1, 2]).to('float32').mul(scale);
   const channels = (values: readonly number[]): Tensor =>

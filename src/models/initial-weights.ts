@@ -1,8 +1,8 @@
 // How a network begins: its own way, or as `initCfg` says, with the exceptions that OpenMMLab makes.
 import { RetortError } from '../errors.ts';
-import { initializeModule } from '../nn/index.ts';
+import { initializeModule, initializers } from '../nn/index.ts';
 import type { InitConfig, InitOption, Module } from '../nn/index.ts';
-import { explainedMismatch } from './recognize.ts';
+import { loadPretrained } from './weights.ts';
 
 /** What convolutional networks begin with: He et al. 2015, arXiv 1502.01852, on the fan out; norms as the identity. */
 export const convolutional: readonly InitConfig[] = [
@@ -45,26 +45,24 @@ function listOf(config: InitOption | undefined): readonly InitConfig[] {
   return Array.isArray(config) ? (config as readonly InitConfig[]) : [config as InitConfig];
 }
 
-/** Loads weights; a file of another kind than safetensors is named as what it is. */
+/** Loads weights, whoever wrote the file; what was loaded is in `weightsReports`. */
 function load(module: Module, config: FromFile): void {
-  const { checkpoint } = config;
+  const { checkpoint, prefix } = config;
   if (typeof checkpoint === 'string' && /^[a-z][a-z0-9+.-]+:\/\//i.test(checkpoint)) {
     throw new RetortError(`initCfg: Pretrained: checkpoint: expected a local file, got "${checkpoint}"`, {
       code: 'unsupported',
-      help,
+      help: 'download it, and name the file',
     });
   }
+  initializers.build(config, 'initCfg'); // checks the options, and loads nothing yet
   try {
-    initializeModule(module, config);
+    loadPretrained(checkpoint, module, prefix);
   } catch (cause) {
-    if (typeof checkpoint !== 'string') throw cause;
-    if (/\.safetensors$/i.test(checkpoint)) throw explainedMismatch(checkpoint, module, cause);
+    if (cause instanceof RetortError && cause.code === 'mismatch') throw cause;
     throw new RetortError(`initCfg: Pretrained: "${checkpoint}" could not be read: ${String(cause)}`, {
       code: cause instanceof RetortError ? cause.code : 'invalid-file',
-      help,
+      help: 'name a file of weights, such as a .safetensors file',
       cause,
     });
   }
 }
-
-const help = 'save the state dict as a .safetensors file, and name that file';

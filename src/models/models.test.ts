@@ -42,6 +42,18 @@ describe('sizes and costs known from the papers', () => {
     expect(profile.macs / 1e9).toBeCloseTo(gigamacs, 2);
   });
 
+  it.each([
+    [{ type: 'ConvNeXt' }, 768, null, 28_589_128],
+    [{ type: 'ConvNeXt', arch: 'base' }, 1024, null, 88_591_464],
+    [{ type: 'SwinTransformer' }, 768, neck, 28_288_354],
+    [{ type: 'TinyViT', arch: '5m' }, 320, null, 5_392_764],
+    [{ type: 'TinyViT', arch: '21m' }, 576, null, 21_198_568],
+  ])('%j', (backbone, inChannels, between, parameters) => {
+    const head = { type: 'LinearClsHead', numClasses: 1000, inChannels };
+    const model = buildModel({ type: 'ImageClassifier', backbone, neck: between, head });
+    expect(model.parameters().reduce((sum, { numel }) => sum + numel, 0)).toBe(parameters);
+  });
+
   /** Parameters and multiply-accumulates of a DeiT with distillation token: width D, L layers, hidden width F, K classes. */
   function deit([D, L, F]: readonly number[], [patch, side, K]: readonly number[]): [parameters: number, macs: number] {
     const tokens = (side! / patch!) ** 2 + 2;

@@ -10,7 +10,8 @@ import { saveModule } from '../nn/index.ts';
 import { ops, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { buildBackbone, buildModel } from './index.ts';
-import { loadNetwork, recognizeNetwork } from './recognize.ts';
+import { recognizeNetwork } from './recognize.ts';
+import { loadNetwork } from './weights.ts';
 
 describe('recognizeNetwork', () => {
   it.each<[string, { type: string } & Record<string, unknown>]>([
@@ -25,7 +26,22 @@ describe('recognizeNetwork', () => {
     ['MobileNetV2 (stem of 16 channels)', { type: 'MobileNetV2', widenFactor: 0.5 }],
     ['ShuffleNetV2 x1.0', { type: 'ShuffleNetV2' }],
     ['RegNet with 1, 2, 7, 12 blocks', { type: 'RegNet', arch: 'regnetx_400mf' }],
+    ['SE-ResNet-18', { type: 'SEResNet', depth: 18 }],
+    ['SE-ResNeXt-50 (32x4d)', { type: 'SEResNeXt', depth: 50 }],
+    ['MobileNetV3-large', { type: 'MobileNetV3', arch: 'large' }],
+    ['MobileNetV3-small (0.5)', { type: 'MobileNetV3', arch: 'small_050' }],
+    ['EfficientNet-B0', { type: 'EfficientNet' }],
+    ['EfficientNet-B3', { type: 'EfficientNet', arch: 'b3' }],
+    ['EfficientNet-Lite1', { type: 'EfficientNet', arch: 'lite1' }],
+    ['VGG-11', { type: 'VGG', depth: 11 }],
+    ['VGG-16-BN', { type: 'VGG', depth: 16, normCfg: { type: 'BN' } }],
+    ['DenseNet-121', { type: 'DenseNet' }],
+    ['DenseNet-15 of growth 4', { type: 'DenseNet', arch: { growthRate: 4, depths: [2, 3], initChannels: 8 } }],
     ['ViT-tiny, patches of 16', { type: 'VisionTransformer', arch: 'deit-tiny' }],
+    ['ConvNeXt-tiny', { type: 'ConvNeXt' }],
+    ['ConvNeXt with 1, 1 blocks of width 8', { type: 'ConvNeXt', arch: { depths: [1, 1], channels: [8, 16] } }],
+    ['Swin transformer-tiny, windows of 7', { type: 'SwinTransformer' }],
+    ['TinyViT-5m', { type: 'TinyViT' }],
     ['distilled DeiT-tiny, patches of 16', { type: 'DistilledVisionTransformer', arch: 'deit-tiny' }],
   ])('%s', (name, config) => {
     expect(tidy(() => recognizeNetwork(buildBackbone(config).stateDict()))).toBe(name);

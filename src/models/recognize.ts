@@ -1,16 +1,17 @@
 // Which network a state dict is of, from the names and shapes of its tensors alone: for errors that say "this is a ResNet-18" where
-// a list of two hundred names that do not fit would say nothing. Names are those of OpenMMLab, torchvision and timm.
-import { RetortError } from '../errors.ts';
-import { loadModule, loadTensors } from '../nn/index.ts';
-import type { LoadOptions, LoadReport, Module } from '../nn/index.ts';
+// a list of two hundred names that do not fit would say nothing. Names may be those of any library that Retort knows.
 import { tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
+import { toOurNames } from './names/index.ts';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** What a state dict looks like, such as `ResNet-18 for 10 classes`; undefined where it is like nothing that is known. */
 export function recognizeNetwork(state: Readonly<Record<string, Tensor>>): string | undefined {
-  const shapes = new Map(Object.entries(state).map(([name, tensor]) => [withoutPrefix(name), tensor.shape] as const));
+  const shapes = tidy(() => {
+    const named = Object.entries(underOurNames(state));
+    return new Map(named.map(([name, tensor]) => [withoutPrefix(name), tensor.shape] as const));
+  });
   let found: string | undefined;
   for (const family of families) found ??= family(shapes);
   if (found === undefined) return undefined;
@@ -18,34 +19,13 @@ export function recognizeNetwork(state: Readonly<Record<string, Tensor>>): strin
   return classes === undefined ? found : `${found} for ${classes} classes`;
 }
 
-/**
- * Loads a safetensors file into a network; where the file is of another one, the error says of which.
- * @throws {RetortError} see {@link loadModule}.
- */
-export function loadNetwork(path: string, network: Module, options: LoadOptions = {}): LoadReport {
+/** The state dict under our names, or as it is where no table knows it. */
+function underOurNames(state: Readonly<Record<string, Tensor>>): Readonly<Record<string, Tensor>> {
   try {
-    return loadModule(path, network, options);
-  } catch (error) {
-    throw explainedMismatch(path, network, error);
+    return toOurNames(state).state;
+  } catch {
+    return state;
   }
-}
-
-/** What to throw when a file did not load: an error that names both networks where they can be told and differ, or `error` itself. */
-export function explainedMismatch(path: string, network: Module, error: unknown): unknown {
-  if (!(error instanceof RetortError)) return error;
-  const [file, own] = tidy(() => {
-    try {
-      return [recognizeNetwork(loadTensors(path).tensors), recognizeNetwork(network.stateDict())];
-    } catch {
-      return []; // it cannot be read at all, as the first error says
-    }
-  });
-  if (file === undefined || own === undefined || file === own) return error;
-  return new RetortError(`${path} looks like a ${file}, the network to load it into is a ${own}`, {
-    code: 'mismatch',
-    help: 'name the checkpoint of this network, or the network of this checkpoint',
-    cause: error,
-  });
 }
 
 /** Names as they are in a backbone or a bare network: without what wrappers and classifiers put before them. */
@@ -91,13 +71,13 @@ function residual(shapes: Shapes): string | undefined {
   const groups = (second[0] ?? 0) / perGroup;
   const depth = depths[bottleneck ? 'bottleneck' : 'basic']![blocks.join()];
   const counted = `with ${blocks.join(', ')} blocks`;
+  const squeezed = [...shapes.keys()].some((name) => /^layer1\.0\.se(_layer|_module)?\./.test(name)) ? 'SE-' : '';
   if (bottleneck && groups > 1) {
-    return depth === undefined ? `RegNet ${counted}` : `ResNeXt-${depth} (${groups}x${perGroup}d)`;
+    return depth === undefined ? `RegNet ${counted}` : `${squeezed}ResNeXt-${depth} (${groups}x${perGroup}d)`;
   }
   const small = shapes.get('conv1.weight')?.[2] === 3 ? ' with the stem for small images' : '';
   const usual = 64;
   const narrow = (second[0] ?? usual) === usual ? '' : ` of width ${second[0]}`;
-  const squeezed = [...shapes.keys()].some((name) => /^layer1\.0\.se(_layer|_module)?\./.test(name)) ? 'SE-' : '';
   return `${squeezed}ResNet${depth === undefined ? ` ${counted}` : `-${depth}`}${narrow}${small}`;
 }
 
@@ -119,11 +99,36 @@ function shuffleNetV2(shapes: Shapes): string | undefined {
 }
 
 function vgg(shapes: Shapes): string | undefined {
-  if (shapes.get('features.0.weight')?.join() !== '64,3,3,3') return undefined;
+  const first = shapes.get('features.0.weight') ?? shapes.get('features.0.conv.weight');
+  if (first?.join() !== '64,3,3,3') return undefined;
   const convolutions = [...shapes].filter(
-    ([name, shape]) => /^features\.\d+\.weight$/.test(name) && shape.length === 4,
+    ([name, shape]) => /^features\.\d+(\.conv)?\.weight$/.test(name) && shape.length === 4,
   );
-  return `VGG-${convolutions.length + 3}`;
+  const normed = [...shapes.keys()].some((name) => /^features\.\d+(\.bn)?\.running_mean$/.test(name));
+  return `VGG-${convolutions.length + 3}${normed ? '-BN' : ''}`;
+}
+
+function mobileNetV3(shapes: Shapes): string | undefined {
+  if (!shapes.has('layer0.conv.weight') || !shapes.has('layer1.depthwise_conv.conv.weight')) return undefined;
+  const channels = (shapes.get('layer16.conv.weight') ?? shapes.get('layer12.conv.weight'))?.[0] ?? 0;
+  const size = { 288: 'small (0.5)', 432: 'small (0.75)', 576: 'small', 960: 'large' }[channels];
+  return `MobileNetV3${size === undefined ? '' : `-${size}`}`;
+}
+
+function efficientNet(shapes: Shapes): string | undefined {
+  if (!shapes.has('layers.0.conv.weight') || !shapes.has('layers.1.0.depthwise_conv.conv.weight')) return undefined;
+  const last = [...shapes].findLast(([name]) => /^layers\.5\.\d+\.linear_conv\.conv\.weight$/.test(name))?.[1][0] ?? 0;
+  const wider = { 352: '2', 384: '3', 448: '4', 512: '5', 576: '6', 640: '7', 704: '8', 1376: 'L2' }[last];
+  const size = wider ?? (shapes.has('layers.2.2.linear_conv.conv.weight') ? '1' : '0');
+  const lite = !shapes.has('layers.1.0.se.conv1.conv.weight');
+  return `EfficientNet-${lite ? `Lite${size}` : size === 'L2' ? size : `B${size}`}`;
+}
+
+function denseNet(shapes: Shapes): string | undefined {
+  const growth = shapes.get('stages.0.block.0.conv2.weight')?.[0];
+  if (growth === undefined) return undefined;
+  const depth = 2 * blocksOf(shapes, /^stages\.(\d+)\.block\.(\d+)\.conv2\.weight$/).reduce((a, b) => a + b, 0) + 5;
+  return `DenseNet-${depth}${growth === (depth === 161 ? 48 : 32) ? '' : ` of growth ${growth}`}`;
 }
 
 function visionTransformer(shapes: Shapes): string | undefined {
@@ -138,7 +143,50 @@ function visionTransformer(shapes: Shapes): string | undefined {
   return `${name}${shown}${detail}, patches of ${patch[2]}`;
 }
 
-const families = [residual, mobileNetV2, shuffleNetV2, vgg, visionTransformer];
+function convNeXt(shapes: Shapes): string | undefined {
+  const width = shapes.get('downsample_layers.0.0.weight')?.[0];
+  if (width === undefined || !shapes.has('stages.0.0.depthwise_conv.weight')) return undefined;
+  const blocks = blocksOf(shapes, /^stages\.(\d+)\.(\d+)\.depthwise_conv\.weight$/).join();
+  const known = { '96 3,3,9,3': 'tiny', '96 3,3,27,3': 'small', '128 3,3,27,3': 'base', '192 3,3,27,3': 'large' };
+  return `ConvNeXt${sized((known as Record<string, string>)[`${width} ${blocks}`], blocks, width)}`;
+}
+
+function swin(shapes: Shapes): string | undefined {
+  const width = shapes.get('patch_embed.projection.weight')?.[0];
+  const table = shapes.get('stages.0.blocks.0.attn.w_msa.relative_position_bias_table');
+  if (width === undefined || table === undefined) return undefined;
+  const blocks = blocksOf(shapes, /^stages\.(\d+)\.blocks\.(\d+)\.attn\.w_msa\.qkv\.weight$/).join();
+  const known = { '96 2,2,6,2': 'tiny', '96 2,2,18,2': 'small', '128 2,2,18,2': 'base', '192 2,2,18,2': 'large' };
+  const name = sized((known as Record<string, string>)[`${width} ${blocks}`], blocks, width);
+  return `Swin transformer${name}, windows of ${(Math.sqrt(table[0] ?? 1) + 1) / 2}`;
+}
+
+function tinyViT(shapes: Shapes): string | undefined {
+  const width = shapes.get('patch_embed.seq.2.conv2d.weight')?.[0];
+  const last = shapes.get('stages.3.blocks.0.attn.qkv.weight')?.[1];
+  if (width === undefined || last === undefined) return undefined;
+  const blocks = blocksOf(shapes, /^stages\.(\d+)\.blocks\.(\d+)\.(?:conv1\.conv2d|attn\.qkv)\.weight$/).join();
+  const known = { '320 2,2,6,2': '5m', '448 2,2,6,2': '11m', '576 2,2,6,2': '21m' };
+  return `TinyViT${sized((known as Record<string, string>)[`${last} ${blocks}`], blocks, width)}`;
+}
+
+/** `-tiny`, or what there is where the size has no name. */
+const sized = (name: string | undefined, blocks: string, width: number): string =>
+  name === undefined ? ` with ${blocks.replaceAll(',', ', ')} blocks of width ${width}` : `-${name}`;
+
+const families = [
+  residual,
+  mobileNetV2,
+  shuffleNetV2,
+  vgg,
+  mobileNetV3,
+  efficientNet,
+  denseNet,
+  visionTransformer,
+  convNeXt,
+  swin,
+  tinyViT,
+];
 
 /** The number of classes, from the last layer of the classifier. */
 function classesOf(shapes: Shapes): number | undefined {

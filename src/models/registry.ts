@@ -3,14 +3,21 @@ import { Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { Registry } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
+import { denseNetEntry } from './backbones/densenet.ts';
+import { efficientNetEntry } from './backbones/efficientnet.ts';
+import { convNeXtEntry } from './backbones/convnext.ts';
 import { mobileNetV2Entry } from './backbones/mobilenet-v2.ts';
+import { mobileNetV3Entry } from './backbones/mobilenet-v3.ts';
 import { regnetEntry } from './backbones/regnet.ts';
 import { resnetCifarEntry } from './backbones/resnet-cifar.ts';
 import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
 import { resnetEntry } from './backbones/resnet.ts';
-import { resnextEntry } from './backbones/resnext.ts';
+import { resnextEntry, seResNetEntry, seResNeXtEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
+import { swinTransformerEntry } from './backbones/swin/swin-transformer.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
+import { vggEntry } from './backbones/vgg.ts';
+import { tinyViTEntry } from './backbones/tinyvit/tinyvit.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
 import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
 import { wideResNetEntry } from './backbones/wide-resnet.ts';
@@ -30,10 +37,19 @@ const backboneTable = {
   ResNetV1c: resnetV1cEntry,
   ResNetV1d: resnetV1dEntry,
   ResNeXt: resnextEntry,
+  SEResNet: seResNetEntry,
+  SEResNeXt: seResNeXtEntry,
   WideResNet: wideResNetEntry,
   MobileNetV2: mobileNetV2Entry,
+  MobileNetV3: mobileNetV3Entry,
+  EfficientNet: efficientNetEntry,
   ShuffleNetV2: shuffleNetV2Entry,
   RegNet: regnetEntry,
+  DenseNet: denseNetEntry,
+  VGG: vggEntry,
+  ConvNeXt: convNeXtEntry,
+  SwinTransformer: swinTransformerEntry,
+  TinyViT: tinyViTEntry,
   VisionTransformer: visionTransformerEntry,
   DistilledVisionTransformer: distilledVisionTransformerEntry,
   TIMMBackbone: timmBackboneEntry,

@@ -5,10 +5,14 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 
+import { refusal } from '../../test/refusal.ts';
 import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import type { ExperimentConfig } from '../config/index.ts';
 import { RetortError } from '../errors.ts';
-import { check, load } from './index.ts';
+import { buildModel, toTheirNames } from '../models/index.ts';
+import { saveTensors } from '../nn/index.ts';
+import { tidy } from '../torch/index.ts';
+import { build, check, load } from './index.ts';
 import type { CheckMistake, CheckReport } from './index.ts';
 
 let folder = '';
@@ -51,6 +55,38 @@ it('says that all is well, and how far it has looked', async () => {
     ['fc', 1],
     ['fc', 1],
   ]);
+});
+
+it('says what files of weights fill, whoever wrote them, and what a teacher lacks', async () => {
+  const file = (name: string, classes: number): string => {
+    const network = tinyNetwork(6);
+    const head = { type: 'LinearClsHead', numClasses: classes, inChannels: 6 };
+    const path = join(folder, name);
+    const net = buildModel({ ...network, head });
+    tidy(() => saveTensors(path, toTheirNames(net.stateDict(), 'torchvision').state));
+    return path;
+  };
+  const whole = file('torchvision.safetensors', 4);
+  const student = { ...tinyNetwork(6), pretrained: file('seven.safetensors', 7) };
+  const loaded = (teacherCkpt: string): ExperimentConfig => {
+    const { model } = distilled({}, student) as { model: object };
+    return { ...config, model: { ...model, teacherCkpt } } as unknown as ExperimentConfig;
+  };
+  const { ok, stages } = await check(loaded(whole));
+  expect(ok).toBe(true);
+  const seven =
+    /^student: .*seven.*torchvision's names.*head\.fc: 4 classes here, 7 in the file: left at its initial values/;
+  const teacher = /^teacher: .*torchvision\.safetensors.*17 of 17 tensors$/;
+  expect(stages[0]!.notes).toEqual([expect.stringMatching(seven), expect.stringMatching(teacher)]);
+  const said: string[] = [];
+  using built = await build(loaded(whole), { note: (text) => said.push(text) });
+  expect(said).toEqual(stages[0]!.notes);
+  expect(built.stage().weights.map(({ network, report }) => [network, report.convention])).toEqual([
+    ['student', 'torchvision'],
+    ['teacher', 'torchvision'],
+  ]);
+  const { error } = await check(loaded(join(folder, 'seven.safetensors')));
+  expect(error).toEqual(refusal('mismatch', 'head.fc.weight', '[7, 6]', '[4, 6]', 'classes'));
 });
 
 it('finds all that is written wrongly at once, each with its path, file and line', async () => {

@@ -8,6 +8,7 @@ import { engineInfo } from '../torch/index.ts';
 import { loadParts } from './load.ts';
 import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
 import { probeError, probeExperiment } from './probe.ts';
+import { weightsIn, weightsNotes } from './experiment.ts';
 import { prepareStage, stageConfig, stagesIn } from './stages.ts';
 
 /** How far {@link check} looks. */
@@ -32,7 +33,7 @@ export interface CheckMistake extends ConfigMistake {
 export interface CheckedStageReport {
   /** `''` where a config has no stages. */
   readonly name: string;
-  /** Of its data: files that were left out, labels that go by other names. Empty without a probe. */
+  /** What was loaded into networks; with a probe also of its data: files that were left out, labels that go by other names. */
   readonly notes: readonly string[];
   /** What its recorders recorded and what each argument of a loss is; not there without a probe. */
   readonly probe?: ProbeReport;
@@ -128,8 +129,9 @@ class StagesLook {
     for (const { name, config } of this.#possible(({ config }) => stagesIn(config.model))) {
       this.#attempt(name, () => {
         const { model } = stageConfig(config, this.#finished, own);
-        this.#finished.set(name, buildAlgorithm(model, name === '' ? 'model' : `stage "${name}": model`));
-        this.reports.push({ name, notes: [] });
+        const algorithm = buildAlgorithm(model, name === '' ? 'model' : `stage "${name}": model`);
+        this.reports.push({ name, notes: weightsNotes(weightsIn(algorithm, this.#finished.values())) });
+        this.#finished.set(name, algorithm);
       });
     }
   }

@@ -17,6 +17,8 @@ import type { PartOptions, Progress, RunLock } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import type { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
+import { weightsReports } from '../models/index.ts';
+import type { WeightsReport } from '../models/index.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
 import { isPlain } from '../registry/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
@@ -34,6 +36,13 @@ export interface ExperimentOptions {
   own?: Tables | undefined;
 }
 
+/** What became of a file of weights. */
+export interface LoadedWeights {
+  /** The network, or the part of one, that it was loaded into. */
+  network: string;
+  report: WeightsReport;
+}
+
 /** Everything that trains a stage, ready to be used. */
 export interface Experiment {
   /** The networks, with what is distilled between them. */
@@ -48,8 +57,26 @@ export interface Experiment {
   imageShape: readonly number[];
   /** Paths of frozen modules that are meant to keep their initial weights. */
   allowInitialWeights: readonly string[];
-  /** What the data may not be meant to be: files that were left out, labels that go by other names. */
+  /**
+   * What was loaded into networks (see `weights`), and what the data may not be meant to be: files that were left out, labels that go by
+   * other names.
+   */
   notes: readonly string[];
+  /** Files of weights that networks and their parts begin with, by the paths of those: `teacher`, `student.backbone`. */
+  weights: readonly LoadedWeights[];
+}
+
+/** What was loaded into the networks of an algorithm when they were built. */
+export function weightsIn(algorithm: Algorithm, finished: Iterable<Algorithm> = []): LoadedWeights[] {
+  const trained = new Set([...finished].flatMap((one) => one.modules()));
+  return weightsReports(algorithm)
+    .filter(({ path }) => !trained.has(algorithm.getModule(path)!))
+    .map(({ path, report }) => ({ network: path.replace(/^architecture\b/, 'student'), report }));
+}
+
+/** One line for each network. */
+export function weightsNotes(weights: readonly LoadedWeights[]): string[] {
+  return weights.map(({ network, report }) => `${network}: ${report.text}`);
 }
 
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
@@ -123,6 +150,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape ?? [],
     allowInitialWeights: config.allowInitialWeights ?? [],
     notes,
+    weights: [],
   };
 }
 

@@ -5,7 +5,7 @@ export { check } from './check.ts';
 export type { CheckedStageReport, CheckMistake, CheckOptions, CheckReport } from './check.ts';
 export { compare, distill, Side, Source } from './distill.ts';
 export type { BatchSources, Comparison, DistillOptions, DistillResult, ModulePath, RecordOptions } from './distill.ts';
-export type { Experiment } from './experiment.ts';
+export type { Experiment, LoadedWeights } from './experiment.ts';
 export { load, LoadedExperiment } from './load.ts';
 export type { ConfigSource, LoadOptions } from './load.ts';
 export { registries } from './registries.ts';

@@ -14,7 +14,7 @@ import { buildModel } from '../models/index.ts';
 import { Deferred, isPlain, replaceTyped } from '../registry/index.ts';
 import type { Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, tidy } from '../torch/index.ts';
-import { buildExperiment } from './experiment.ts';
+import { buildExperiment, weightsIn, weightsNotes } from './experiment.ts';
 import type { Experiment, ExperimentOptions } from './experiment.ts';
 import { tables } from './registries.ts';
 
@@ -142,7 +142,8 @@ export function prepareStage(
       throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
     tidy(() => target.loadStateDict(source.stateDict()));
   }
-  return experiment;
+  const weights = weightsIn(experiment.algorithm, finished.values());
+  return { ...experiment, weights, notes: [...weightsNotes(weights), ...experiment.notes] };
 }
 
 /** Puts the networks of finished stages in place of `{ type: 'FromStage', stage, network }`. */

@@ -14,6 +14,7 @@ import { measureLatency, profileModel } from '../models/index.ts';
 import { loadModule } from '../nn/index.ts';
 import type { LossModel, Network } from '../nn/index.ts';
 import type { Tables } from '../registry/index.ts';
+import { weightsNotes } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
@@ -130,11 +131,12 @@ function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefin
 
 /** Says what is worth a look. @throws {RetortError} that lists why networks and test data do not go together. */
 async function requireFitting(
-  { algorithm, trainLoader, testLoader, notes }: Experiment,
+  { algorithm, trainLoader, testLoader, notes, weights }: Experiment,
   { name, note }: { name: string; note: LoadOptions['note'] },
 ): Promise<void> {
   const heads = compareHeads(algorithm, testLoader.dataset.classes.length);
-  for (const text of [...notes, ...heads.warnings]) note?.(text);
+  const initial = new Set(weightsNotes(weights)); // the student's weights are those of the checkpoint
+  for (const text of [...notes.filter((one) => !initial.has(one)), ...heads.warnings]) note?.(text);
   const mistakes = [...heads.mistakes, ...(await checkImages(testLoader, trainLoader, 'the test data'))];
   if (mistakes.length > 0) throw new RetortError(`${name}:\n    ${mistakes.join('\n    ')}`, { code: 'mismatch' });
 }

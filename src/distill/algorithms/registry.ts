@@ -33,7 +33,10 @@ const distiller = typedOf<DistillerConfig>('distiller', {
 const generator = typedOf<TypedConfig | ImageGenerator>('generator', {
   expected: 'expected a generator, or { type, ...options }',
 }).describe('What makes the images.');
-const checkpoint = pathTo('checkpoint').nullable().exactOptional().describe('A safetensors file with its weights.');
+const checkpoint = pathTo('checkpoint')
+  .nullable()
+  .exactOptional()
+  .describe('A file with its weights, under the names of any library.');
 
 /** A teacher: a network, or a network with the checkpoint to load into it. */
 const teacherEntry = z.union([z.strictObject({ buildCfg: network, ckptPath: checkpoint }), network]);
@@ -52,7 +55,7 @@ const teachers = z.record(z.string(), teacherEntry);
 function build(config: NetworkConfig, where: string, ckpt?: string | null): Network {
   const model =
     config instanceof Deferred ? config.build() : config instanceof Module ? config : buildModel(config, where);
-  if (typeof ckpt === 'string') loadNetwork(ckpt, model);
+  if (typeof ckpt === 'string') loadNetwork(ckpt, model, { role: 'teacher' });
   return model;
 }
 

@@ -11,7 +11,7 @@ import { GroupNorm, groupNormShape } from '../layers/group-norm.ts';
 import type { GroupNormOptions } from '../layers/group-norm.ts';
 import { InstanceNorm2d, instanceNormShape } from '../layers/instance-norm.ts';
 import type { InstanceNormOptions } from '../layers/instance-norm.ts';
-import { LayerNorm, layerNormShape } from '../layers/layer-norm.ts';
+import { LayerNorm, LayerNorm2d, layerNormShape } from '../layers/layer-norm.ts';
 import type { LayerNormOptions } from '../layers/layer-norm.ts';
 import type { Layer, Module } from '../module.ts';
 
@@ -91,6 +91,11 @@ const table = {
     name: 'ln',
     make: (size, options) => new LayerNorm(size, options),
     summary: 'Normalization of each sample over the last dimension.',
+  }),
+  LN2d: norm<LayerNormOptions>(layerNormShape, {
+    name: 'ln',
+    make: (channels, options) => new LayerNorm2d(channels, options),
+    summary: 'Normalization of each place of a map over its channels.',
   }),
 };
 

@@ -61,6 +61,25 @@ export class LayerNorm extends Module {
   }
 }
 
+/**
+ * A {@link LayerNorm} over the channels of each place of a map: `(N, C, H, W)` to the same shape. Liu et al. 2022, arXiv 2201.03545.
+ */
+export class LayerNorm2d extends LayerNorm {
+  /** @throws {RetortError} for a number of channels that is no positive integer, and unknown options. */
+  constructor(channels: number, options: LayerNormOptions = {}) {
+    super(channels, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.overLast(input.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]);
+  }
+
+  /** The same for a map that has its channels last: `(N, H, W, C)`, or vectors `(N, C)`. */
+  overLast(input: Tensor): Tensor {
+    return super.forward(input);
+  }
+}
+
 export const layerNorm = entry(
   LayerNorm.schema as Explained<typeof LayerNorm.schema, LayerNormSizes & LayerNormOptions>,
   ({ normalizedShape, ...options }) => new LayerNorm(normalizedShape, options),

@@ -200,7 +200,9 @@ function renamed(value: unknown, names: ReadonlyMap<unknown, string>, path: Path
     const key = String(path.at(-1));
     const name = names.get(value) ?? value;
     if (key === 'type') return name;
-    return isNetworkPlace(key, String(path.at(-2))) ? { type: name } : value;
+    if (!isNetworkPlace(key, String(path.at(-2)))) return value;
+    // A stage is laid over what is common: a network by its address alone replaces that one.
+    return path[0] === 'stages' ? { type: name, _delete_: true } : { type: name };
   }
   if (Array.isArray(value)) return value.map((item, i) => renamed(item, names, [...path, i]));
   if (!isPlain(value)) return value;

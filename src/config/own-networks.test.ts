@@ -106,7 +106,7 @@ describe('addresses', () => {
     const before = ran();
     for (const allowScripts of [undefined, false, [], [join(folder, 'other.mjs')]]) {
       await expect(loadConfig(path, { ...options, allowScripts })).rejects.toThrow(
-        refusal('invalid-config', 'model.architecture.type', 'script', 'config.json:1', '--allow-scripts'),
+        refusal('invalid-config', 'model.architecture: ', 'script', 'config.json:1', '--allow-scripts'),
       );
     }
     await loadConfig(path, { allowScripts: false }); // nothing is looked up
@@ -178,7 +178,7 @@ describe('classes', () => {
 
   it('of another kind, and schemas of another zod, are refused', async () => {
     await expect(loadConfigObject(with_({ type: Date }), folder, options)).rejects.toThrow(
-      refusal('invalid-config', 'model.architecture.type', 'Date', 'extends Module'),
+      refusal('invalid-config', 'model.architecture: ', 'Date', 'extends Module'),
     );
     class Old extends Narrow {}
     Object.assign(Old, { schema: { safeParse: () => ({ success: true }) } });

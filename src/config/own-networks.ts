@@ -101,7 +101,10 @@ export async function ownNetworks(config: unknown, options: OwnNetworksOptions):
       const name = typeof code === 'string' ? code : `class ${(code as AnyClass).name}`;
       names.set(code, name);
       entries[name] ??= unknownNetwork;
-      mistakes.push({ path, text: `${showPath(path)}: ${error.message.replaceAll('\n', '\n    ')}` });
+      mistakes.push({
+        path,
+        text: `${showPath(path.at(-1) === 'type' ? path.slice(0, -1) : path)}: ${error.message.replaceAll('\n', '\n    ')}`,
+      });
     }
   }
   const own = Object.keys(entries).length === 0 ? {} : Object.fromEntries(kinds.map((kind) => [kind, entries]));

@@ -242,6 +242,56 @@ it('takes losses of users from files that the config imports', () => {
   );
 });
 
+it('takes networks of users by their address: check, train, resume, test; what has changed since is not run', () => {
+  const copy = join(fileURLToPath(new URL('fixtures/', import.meta.url)), `own-networks-${process.pid}.mjs`);
+  const text = readFileSync(fileURLToPath(new URL('fixtures/own-networks.mjs', import.meta.url)), 'utf8');
+  writeFileSync(copy, text);
+  try {
+    const fc = { type: 'ModuleOutputs', source: 'fc' };
+    const model = {
+      type: 'SingleTeacherDistill',
+      architecture: { type: `${copy}#Plain`, width: 8 },
+      teacher: { type: `${copy}#Checked`, width: 16, depth: 2 },
+      distiller: {
+        type: 'ConfigurableDistiller',
+        studentRecorders: { fc },
+        teacherRecorders: { fc },
+        distillLosses: { loss_kl: { type: 'KLDivergence' } },
+        lossForwardMappings: {
+          loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+        },
+      },
+    };
+    const own = { ...config, model, epochs: 1, allowInitialWeights: ['teacher'] };
+    const file = write('own-networks.json', own);
+    expect(retort('config', 'check', file).err).toMatch(
+      /model.architecture: this is a script[^]*model.teacher: this[^]*--allow-scripts/,
+    );
+    expect(retort('config', 'check', file, '--allow-scripts', '--probe').out).toMatch(/is fine/);
+    const { out, err } = retort('train', file, '--work-dir', 'own-networks', '--allow-scripts');
+    expect(err).toBe('');
+    expect(out).toMatch(/epoch 1\/1 {2}accuracy: student [^]* teacher /);
+    const { scripts } = JSON.parse(readFileSync(join(folder, 'own-networks', 'run.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    expect(Object.keys(scripts)).toEqual([copy]);
+    expect(retort('train', '--resume', 'own-networks', '--epochs', '2').out).toMatch(/epoch 2\/2 {2}accuracy/);
+    const tested = JSON.parse(retort('test', 'own-networks', '--teacher', '--json').out) as object;
+    expect(Object.keys(tested)).toEqual(['student', 'teacher']);
+    const teacher = { ...model.teacher, widht: 16, width: 'wide' };
+    const wrong = write('wrong-networks.json', { ...own, model: { ...model, architecture: `${copy}#Plian`, teacher } });
+    const { err: said } = retort('config', 'check', wrong, '--allow-scripts');
+    expect(said).toMatch(/model.architecture: [^]*exports no "Plian"; did you mean "Plain"/);
+    expect(said).toMatch(
+      /model.teacher [^]*#Checked: width: expected a number[^]*unknown option "widht"; did you mean "width"/,
+    );
+    writeFileSync(copy, `${text}// changed`);
+    expect(retort('train', '--resume', 'own-networks').err).toMatch(/would be run as code, and it has changed/);
+  } finally {
+    rmSync(copy);
+  }
+});
+
 it('takes optimizers and schedulers of users too, with rates by part of the network', () => {
   const imports = [fileURLToPath(new URL('fixtures/own-optimizer.mjs', import.meta.url))];
   const optimizer = { type: 'SignSGD', lr: 0.01, paramwise: { customKeys: { head: { lrMult: 2 } } } };

@@ -97,7 +97,14 @@ export async function ownNetworks(config: unknown, options: OwnNetworksOptions):
       entries[name] = networkEntry(made);
     } catch (error) {
       if (!(error instanceof RetortError)) throw error;
-      mistakes.push({ path, text: `${showPath(path)}: ${error.message.replaceAll('\n', '\n    ')}` });
+      // Nothing is built any more: what else is wrong with it is not known.
+      const name = typeof code === 'string' ? code : `class ${(code as AnyClass).name}`;
+      names.set(code, name);
+      entries[name] ??= unknownNetwork;
+      mistakes.push({
+        path,
+        text: `${showPath(path.at(-1) === 'type' ? path.slice(0, -1) : path)}: ${error.message.replaceAll('\n', '\n    ')}`,
+      });
     }
   }
   const own = Object.keys(entries).length === 0 ? {} : Object.fromEntries(kinds.map((kind) => [kind, entries]));
@@ -145,6 +152,13 @@ function freeName(name: string, taken: Table<unknown>): string {
   }
 }
 
+/** Stands for a class that is not known. */
+const unknownNetwork: Entry<unknown> = {
+  summary: '',
+  schema: z.looseObject({}),
+  build: () => undefined,
+};
+
 /** A schema of zod 4, which a class has for its options as `static schema`. */
 function schemaOf(made: AnyClass): z.ZodType | undefined {
   const { schema } = made as { schema?: unknown };
@@ -153,6 +167,13 @@ function schemaOf(made: AnyClass): z.ZodType | undefined {
   throw new RetortError(`class ${made.name}: static schema: expected a schema of zod 4, got one of another version`, {
     code: 'invalid-config',
   });
+}
+
+/** Whether the constructor of a class, or the one that it inherits, must be given something. */
+function takesOptions(made: AnyClass): boolean {
+  if (made.length > 0 || /\bconstructor\s*\(/.test(String(made))) return made.length > 0;
+  const above: unknown = Object.getPrototypeOf(made);
+  return typeof above === 'function' && above !== Function.prototype && takesOptions(above as AnyClass);
 }
 
 /**
@@ -168,7 +189,7 @@ export function networkEntry(made: AnyClass): Entry<unknown> {
       validate(schema, options, where);
       const given = options as Readonly<Record<string, unknown>>;
       try {
-        return made.length === 0 && Object.keys(given).length === 0 ? new made() : new made({ ...given });
+        return Object.keys(given).length === 0 && !takesOptions(made) ? new made() : new made({ ...given });
       } catch (error) {
         throw failedCode(error, `${where}: the constructor of ${made.name}`);
       }
@@ -182,7 +203,9 @@ function renamed(value: unknown, names: ReadonlyMap<unknown, string>, path: Path
     const key = String(path.at(-1));
     const name = names.get(value) ?? value;
     if (key === 'type') return name;
-    return isNetworkPlace(key, String(path.at(-2))) ? { type: name } : value;
+    if (!isNetworkPlace(key, String(path.at(-2)))) return value;
+    // A stage is laid over what is common: a network by its address alone replaces that one.
+    return path[0] === 'stages' ? { type: name, _delete_: true } : { type: name };
   }
   if (Array.isArray(value)) return value.map((item, i) => renamed(item, names, [...path, i]));
   if (!isPlain(value)) return value;

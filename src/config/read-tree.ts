@@ -109,16 +109,16 @@ class TreeReader {
     const folder = dirname(path);
     const dataFolder = extname(path) === '.py' ? '.' : folder;
     const own = withPaths(await this.#readOne(path), { folder, dataFolder });
-    const tree = await this.#overBases(own, path, above);
+    const tree = withNetworks(await this.#overBases(own, path, above));
     // What is below is copied to be merged over, key by key.
     this.#budget.spend(measure(tree).nodes * (own === tree ? 1 : 4), tree.origin);
     this.#known.set(path, tree);
     return tree;
   }
 
-  readObject({ value, name, folder }: ConfigObject): Promise<DictNode> {
+  async readObject({ value, name, folder }: ConfigObject): Promise<DictNode> {
     const tree = asDict(treeOf(this.#options.live.takeOut(value), { file: name, line: 0, column: 0 }), name);
-    return this.#overBases(withPaths(tree, { folder, dataFolder: folder }), join(folder, name), []);
+    return withNetworks(await this.#overBases(withPaths(tree, { folder, dataFolder: folder }), join(folder, name), []));
   }
 
   async #overBases(own: DictNode, path: string, above: readonly string[]): Promise<DictNode> {
@@ -250,6 +250,20 @@ function withPaths(tree: DictNode, from: PathsFrom): DictNode {
     return folder === undefined ? node : { ...node, value: resolve(folder, node.value) };
   };
   return visit(tree, '') as DictNode;
+}
+
+/** The tree with `{ type: './my-net.ts#MyNet' }` for each network that is an address alone: what builds on it can add options. */
+function withNetworks(tree: DictNode): DictNode {
+  const visit = (node: TreeNode, key: string, around: string): TreeNode => {
+    if (node.kind === 'str' && isNetworkPlace(key, around) && isExportAddress(node.value)) {
+      return dictNode([['type', node]], node.origin);
+    }
+    if (node.kind !== 'dict') return node;
+    return { ...node, value: new Map([...node.value].map(([name, item]) => [name, visit(item, name, key)])) };
+  };
+  const model = tree.value.get('model');
+  if (model === undefined) return tree;
+  return { ...tree, value: new Map([...tree.value, ['model', visit(model, 'model', '')]]) };
 }
 
 /** Whether this is the relative address of a network, `./my-net.ts#MyNet`. */

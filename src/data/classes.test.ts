@@ -5,7 +5,7 @@ import type { Targets } from '../nn/index.ts';
 import { ops, tensor, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { alignClasses, DataLoader, InMemoryImages, stackSamples, SyntheticImages } from './index.ts';
-import type { Collate, Dataset, Sample } from './index.ts';
+import type { Dataset, Sample } from './index.ts';
 import { refusal } from '../../test/refusal.ts';
 
 /** A set with these classes, one sample of each in order, unless labels are given. */
@@ -131,7 +131,7 @@ describe('alignClasses', () => {
     });
     expect(await shown({ ...blind, collate })).toEqual([[2, 0], undefined]);
     // what an item said is not moved once more
-    expect(await shown({ ...base, item, collate: stackSamples as Collate<Tensor> })).toEqual([[2, 0], undefined]);
+    expect(await shown({ ...base, item, collate: stackSamples })).toEqual([[2, 0], undefined]);
   });
 
   it('labels of tokens go by name too, negative ones stay, and one that is no class is refused', () => {

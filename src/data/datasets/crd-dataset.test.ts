@@ -64,7 +64,7 @@ describe('CrdDataset', () => {
     const dataset = new CrdDataset({ dataset: of([0, 1, 0, 1, 0, 1]), negNum: 3 });
     expect(dataset.label(3)).toBe(1);
     expect(contrastOf(dataset, 2)[0]).toBe(2);
-    expect(negativesOf(dataset, 2).toSorted()).toEqual([1, 3, 5]);
+    expect(new Set(negativesOf(dataset, 2))).toEqual(new Set([1, 3, 5]));
     expect(() => new CrdDataset({ dataset: of([0, 1, 2], ['a', 'b']) })).toThrow(
       refusal('invalid-argument', 'CrdDataset', '2 classes', 'got 2', 'sample 2'),
     );

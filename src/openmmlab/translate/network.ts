@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import { Fields } from './fields.ts';
 import { isClassification } from './names.ts';
 import { plainOptions } from './options.ts';
-import { childOf, flagOf, made, numberOf, rootPlace, textOf } from './place.ts';
+import { childOf, dictOf, flagOf, made, numberOf, rootPlace, textOf } from './place.ts';
 import type { Place } from './place.ts';
 import { thing } from './thing.ts';
 
@@ -25,10 +25,9 @@ export interface NetworkOptions {
 }
 
 export function network(ctx: Context, place: Place, options: NetworkOptions = {}): Network {
+  const own = ownNetwork(ctx, place);
+  if (own !== undefined) return { node: own };
   if (childOf(place, 'cfg_path') !== undefined) return byReference(ctx, place, options);
-  const type = childOf(place, 'type');
-  const written = type === undefined ? undefined : textOf(type);
-  if (written !== undefined && isExportAddress(written)) return { node: plainOptions(place, ctx.findings) }; // of the user
   let preprocessor: Place | undefined;
   let augments: Place | undefined;
   const node = thing(ctx, place, 'models', {
@@ -46,6 +45,16 @@ export function network(ctx: Context, place: Place, options: NetworkOptions = {}
     },
   });
   return { node, preprocessor, augments };
+}
+
+/** A network of the user's, by its address: `dict(type='./my-net.ts#MyNet', width=8)`, or the address alone. */
+function ownNetwork({ findings }: Context, place: Place): TreeNode | undefined {
+  if (place.node.kind === 'str') {
+    return isExportAddress(place.node.value) ? dictOf([['type', place.node]], place.node.origin) : undefined;
+  }
+  const type = childOf(place, 'type');
+  const written = type === undefined ? undefined : textOf(type);
+  return written !== undefined && isExportAddress(written) ? plainOptions(place, findings) : undefined;
 }
 
 function backbone(ctx: Context, place: Place): TreeNode {

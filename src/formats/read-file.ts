@@ -22,18 +22,26 @@ export type Sink = (piece: Uint8Array) => void;
 /** Large enough that calls cost nothing, small enough to stay in a processor's cache. */
 const pieceBytes = 2 ** 18;
 
+/** One buffer for all files that are read one after the other: thousands of new ones would keep the garbage collector busy. */
+let spare: Uint8Array | undefined;
+
 /** Hands `length` bytes from `position` on to `sink`, in pieces of one buffer. */
 export function readPieces(
   file: OpenFile,
   { position, length }: { position: number; length: number },
   sink: Sink,
 ): void {
-  const buffer = new Uint8Array(Math.min(length, pieceBytes));
-  for (let done = 0; done < length;) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
-    file.readInto(position + done, piece);
-    sink(piece);
-    done += piece.length;
+  const buffer = spare ?? new Uint8Array(pieceBytes);
+  spare = undefined; // whoever reads inside of `sink` has another
+  try {
+    for (let done = 0; done < length;) {
+      const piece = buffer.subarray(0, Math.min(pieceBytes, length - done));
+      file.readInto(position + done, piece);
+      sink(piece);
+      done += piece.length;
+    }
+  } finally {
+    spare = buffer;
   }
 }
 

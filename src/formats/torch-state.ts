@@ -32,7 +32,9 @@ const weightEntries = [
 const trainingEntries =
   /^(?:\w*optim\w*|\w*sched\w*|\w*scaler\w*|amp|message_hub|meta|\w*rng\w*|callbacks|loops|hparams\w*)$/i;
 const mostDepth = 64;
-const mostSteps = 2 ** 21;
+const mostSteps = 2 ** 20;
+/** Dicts of tensors in a state dict, however they are reached. */
+const mostDicts = 2 ** 16;
 const mostMetadata = 2 ** 18;
 
 /** Options of {@link torchStateOf}. */
@@ -114,6 +116,12 @@ function entriesOf(value: PickleValue): Entry[] {
   return all.map(([key, one]) => [keyOf(key), one]);
 }
 
+/** What a value holds. */
+function valuesOf(value: PickleValue): Iterable<PickleValue> {
+  if (Array.isArray(value)) return value;
+  return value instanceof Map ? value.values() : entriesOf(value).map(([, one]) => one);
+}
+
 function keyOf(key: PickleValue): string {
   return typeof key === 'object' && key !== null ? '(object)' : String(key);
 }
@@ -187,13 +195,15 @@ class Search {
     const seen = new Set<object>([value]);
     const waiting: PickleValue[] = [value];
     while (waiting.length > 0) {
-      for (const [, one] of entriesOf(waiting.pop()!)) {
+      for (const one of valuesOf(waiting.pop()!)) {
+        if (typeof one !== 'object' || one === null) continue;
         this.#step(0);
-        if (isTensor(one) || (typeof one === 'object' && one !== null && this.#known.get(one) === true)) {
+        const told = isTensor(one) || this.#known.get(one);
+        if (told === true) {
           this.#known.set(value, true);
           return true;
         }
-        if (typeof one !== 'object' || one === null || seen.has(one) || this.#known.get(one) === false) continue;
+        if (this.#known.has(one) || seen.has(one)) continue;
         seen.add(one);
         waiting.push(one);
       }
@@ -205,7 +215,9 @@ class Search {
   /** All tensors in a value, by their path. */
   flattened(value: PickleValue, skip: RegExp | undefined): Map<string, TorchTensor | NumpyArray> {
     const tensors = new Map<string, TorchTensor | NumpyArray>();
+    let dicts = 0;
     const visit = (entries: readonly Entry[], prefix: string, depth: number): void => {
+      if (++dicts > mostDicts) throw fail('too-large', `more than ${mostDicts} dicts in one another`);
       this.#step(depth);
       for (const [key, one] of entries) {
         const name = prefix + key;

@@ -407,7 +407,8 @@ export function* serializeZip(contents: Iterable<ZipContent>, options: ZipWriteO
   for (const { name, pieces } of contents) {
     const nameBytes = Buffer.from(name);
     const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    const crc = pieces.reduce((sum, piece) => crc32(piece, sum), 0);
+    // Of no bytes Node's crc32 is 0, whatever came before.
+    const crc = pieces.reduce((sum, piece) => (piece.length === 0 ? sum : crc32(piece, sum)), 0);
     const data = compress ? [deflateRawSync(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))] : pieces;
     const stored = data.reduce((sum, piece) => sum + piece.length, 0);
     const header = position;

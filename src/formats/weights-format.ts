@@ -5,7 +5,10 @@ import { RetortError } from '../errors.ts';
 import { isFile, isFolder } from '../files.ts';
 import { failFor } from './format-error.ts';
 import { withFile } from './read-file.ts';
-import { isTorchStream } from './torch-file.ts';
+import { safetensorsNames } from './safetensors.ts';
+import { safetensorsShards } from './safetensors-shards.ts';
+import { isTorchStream, withTorchFile } from './torch-file.ts';
+import { torchStateOf } from './torch-state.ts';
 import { isZip, Zip } from './zip.ts';
 
 /** What a path is: `index` is that of safetensors files. */
@@ -30,6 +33,19 @@ export function weightsFormat(file: string): { format: WeightsFormat; path: stri
     return start[0] === 0x7b && start[8] !== 0x7b ? 'index' : 'safetensors';
   });
   return { format, path: file };
+}
+
+/**
+ * The names of the tensors in a file of weights, from its directory or header: their bytes are not read.
+ *
+ * @throws RetortError when it cannot be read, FormatError with the path when it is none or breaks its format.
+ */
+export function weightsNames(file: string): string[] {
+  const { format, path } = weightsFormat(file);
+  if (format === 'safetensors') return safetensorsNames(path);
+  if (format === 'index') return [...safetensorsShards(path).files.values()].flatMap((names) => [...names]);
+  if (format === 'pth') return withTorchFile(path, {}, ({ value }) => [...torchStateOf(value).tensors.keys()]);
+  return withFile(path, (open) => [...new Zip(open, failFor('npz')).entries.keys()].map((name) => name.slice(0, -4)));
 }
 
 const inFolders = [

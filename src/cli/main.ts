@@ -4,6 +4,7 @@ import { Command } from '@commander-js/extra-typings';
 
 import { config } from './config.ts';
 import { doctor } from './doctor.ts';
+import { exportCommand } from './export.ts';
 import { list } from './list.ts';
 import { quickstart } from './quickstart.ts';
 import { reportError } from './report.ts';
@@ -26,6 +27,7 @@ const program = new Command('retort')
   .addCommand(quickstart)
   .addCommand(train)
   .addCommand(test)
+  .addCommand(exportCommand)
   .addCommand(config)
   .addCommand(list)
   .addCommand(doctor)

@@ -19,5 +19,6 @@ export { toHalf } from './half.ts';
 export type { OperatorCall } from './operator-call.ts';
 export { quantizeOnnx } from './quantize.ts';
 export type { QuantizedOnnx, QuantizeOptions } from './quantize.ts';
+export { addPreprocessing, addSoftmax } from './surroundings.ts';
 export type { Preprocessing } from './surroundings.ts';
 export type { Size } from './trace.ts';

@@ -5,6 +5,7 @@ import { Command } from '@commander-js/extra-typings';
 import { config } from './config.ts';
 import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
+import { exportCommand } from './export.ts';
 import { list } from './list.ts';
 import { predict } from './predict.ts';
 import { quickstart } from './quickstart.ts';
@@ -29,6 +30,7 @@ const program = new Command('retort')
   .addCommand(train)
   .addCommand(test)
   .addCommand(predict)
+  .addCommand(exportCommand)
   .addCommand(config)
   .addCommand(convert)
   .addCommand(list)

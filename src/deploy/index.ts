@@ -23,6 +23,7 @@ export { quantizeOnnx } from './quantize.ts';
 export type { QuantizedOnnx, QuantizeOptions } from './quantize.ts';
 export { loadStudent, Student } from './student.ts';
 export type { LoadStudentOptions, Prediction, PredictOptions } from './student.ts';
+export { addPreprocessing, addSoftmax } from './surroundings.ts';
 export type { GraphPreprocessing } from './surroundings.ts';
 export type { Size } from './trace.ts';
 export { writeWebPage } from './web-page.ts';

@@ -35,9 +35,9 @@ export interface QuantizedOnnx {
 /** Operators with weights. */
 const weighted = new Set(['Conv', 'Gemm', 'MatMul']);
 /** Operators that work on integers where their inputs are integers. */
-const following = new Set(['Add', 'AveragePool', 'GlobalAveragePool', 'Concat']);
+const following = new Set(['Add', 'Mul', 'AveragePool', 'GlobalAveragePool', 'Concat']);
 /** Operators that move elements, or pick some: what goes out has the scale of what comes in. */
-const moving = new Set(['MaxPool', 'Flatten', 'Reshape', 'Transpose', 'Squeeze', 'Unsqueeze']);
+const moving = new Set(['MaxPool', 'Flatten', 'Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Split']);
 /** What becomes part of the operator before it. */
 const bounding = new Set(['Relu', 'Clip']);
 
@@ -157,11 +157,12 @@ function planOf({ graph }: OnnxModel, layers: ReadonlySet<OnnxNode>): Plan {
       for (const name of inputs) activations.add(name);
       activations.add(value);
     } else if (moving.has(node.opType) && activations.has(first!)) {
-      const value = node.outputs[0]!;
-      if (outputs.has(value) || !wanted(value)) continue;
+      if (node.outputs.some((value) => outputs.has(value)) || !node.outputs.some(wanted)) continue;
       nodes.add(node);
-      activations.add(value);
-      like.set(value, first!);
+      for (const value of node.outputs) {
+        activations.add(value);
+        like.set(value, first!);
+      }
     }
   }
   for (const name of activations) {

@@ -13,7 +13,6 @@ import type { Experiment } from './experiment.ts';
 interface StageParts {
   stage: CheckedStage;
   experiment: Experiment;
-  folder: string;
 }
 
 /**
@@ -21,31 +20,37 @@ interface StageParts {
  * @param stages all stages of the config: a later one may train the student of an earlier one
  */
 export function describeStudents(
-  { stage, experiment, folder }: StageParts,
+  { folder, ...parts }: StageParts & { folder: string },
   stages: readonly CheckedStage[],
   metrics: NetworkMetrics = {},
 ): void {
-  const { algorithm, testLoader } = experiment;
-  const versions = { retort: version, node: process.versions.node, libtorch: engineInfo().version };
-  for (const [name, model] of Object.entries(algorithm.students())) {
-    const weights = model === algorithm.student ? runFiles.student : studentFile(name);
-    const info: ModelInfo = {
-      ...{ format: 'retort-model', version: 1 },
-      network: networkOf(stage, name, stages),
-      weights,
-      classes: [...testLoader.dataset.classes],
-      preprocessing: preprocessingOf(stage, experiment),
-      metrics: Object.fromEntries(
-        Object.entries(metrics).map(([network, values]) => [
-          network,
-          Object.fromEntries(Object.entries(values).map(finite)),
-        ]),
-      ),
-      versions,
-      created: new Date().toISOString(),
-    };
-    writeModelInfo(folder, info);
+  for (const name of Object.keys(parts.experiment.algorithm.students())) {
+    writeModelInfo(folder, studentInfo(parts, name, { stages, metrics }));
   }
+}
+
+/** What is to be known of a student by name. */
+export function studentInfo(
+  { stage, experiment }: StageParts,
+  name: string,
+  { stages, metrics = {} }: { stages: readonly CheckedStage[]; metrics?: NetworkMetrics },
+): ModelInfo {
+  const { algorithm, testLoader } = experiment;
+  return {
+    ...{ format: 'retort-model', version: 1 },
+    network: networkOf(stage, name, stages),
+    weights: algorithm.students()[name] === algorithm.student ? runFiles.student : studentFile(name),
+    classes: [...testLoader.dataset.classes],
+    preprocessing: preprocessingOf(stage, experiment),
+    metrics: Object.fromEntries(
+      Object.entries(metrics).map(([network, values]) => [
+        network,
+        Object.fromEntries(Object.entries(values).map(finite)),
+      ]),
+    ),
+    versions: { retort: version, node: process.versions.node, libtorch: engineInfo().version },
+    created: new Date().toISOString(),
+  };
 }
 
 /** JSON has no NaN. */

@@ -119,7 +119,7 @@ function costsOf(model: Network, shape: readonly number[] | undefined): NetworkD
 }
 
 /** The stage that is measured. @throws {RetortError} when there is none of that name. */
-function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefined): CheckedStage {
+export function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefined): CheckedStage {
   const found = wanted === undefined ? stages.at(-1) : stages.find((stage) => stage.name === wanted);
   if (found !== undefined) return found;
   const names = stages.map((stage) => stage.name);
@@ -142,7 +142,7 @@ async function requireFitting(
 }
 
 /** The config with the student by itself, where it has one student and the algorithm is one of ours. */
-function studentAlone(config: CheckedConfig, own: Tables): CheckedConfig {
+export function studentAlone(config: CheckedConfig, own: Tables): CheckedConfig {
   const { architecture, type } = config.model as { architecture?: unknown; type: string };
   const ours = Object.hasOwn(algorithms.entries, type) && !Object.hasOwn(own['algorithm'] ?? {}, type);
   if (!ours || architecture === undefined) return config;

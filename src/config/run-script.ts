@@ -74,18 +74,13 @@ function failed(error: unknown, path: string, name: string): RetortError {
   if (syntax !== undefined) return syntax;
   const place = placeIn(stack) ?? name;
   const help = error instanceof RetortError ? error.help : undefined;
-  const message = error instanceof RetortError ? firstLines(error) : `${error.name}: ${error.message}`;
+  const message = error instanceof RetortError ? error.what : `${error.name}: ${error.message}`;
   const through = samePlace(place, path) ? '' : ` (imported by ${name})`;
   return new RetortError(`${place}: ${message}${through}`, {
     code: 'script-failed',
     cause: error,
     ...(help === undefined ? {} : { help }),
   });
-}
-
-/** The message of an error of ours without its line of help, which is added again. */
-function firstLines({ message, help }: RetortError): string {
-  return help === undefined ? message : message.replace(`\n  help: ${help}`, '');
 }
 
 /** An import of what is not there: which one, by whom, and what is. */

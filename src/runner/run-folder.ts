@@ -110,7 +110,7 @@ export function readRecord(folder: string): RunRecord | undefined {
     return validate(schema, value, path);
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(error.message.replace(path, `${path} is not a record of a run`), {
+    throw new RetortError(error.what.replace(path, `${path} is not a record of a run`), {
       code: 'invalid-file',
       cause: error,
       help,

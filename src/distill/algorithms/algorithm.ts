@@ -233,21 +233,38 @@ function shown(value: unknown): string {
   return Array.isArray(value) ? 'a list' : typeof value;
 }
 
+/** What a network refuses images with that it cannot compute with. */
+const ofBytes: readonly string[] = ['engine', 'invalid-argument', 'mismatch'];
+
 /** Images that nobody normalized are the likely reason why a network fails on them. */
 function explained(error: unknown, { inputs, views = {} }: LearnedBatch): unknown {
+  if (!(error instanceof RetortError) || !ofBytes.includes(error.code)) return error;
   const images = Object.entries({ student: inputs, ...views }).flatMap(([name, seen]) => {
     const found = seen instanceof Tensor ? seen : seen['images'];
     return found === undefined ? [] : [[name, found] as const];
   });
   const given = images.filter(([, { dtype, ndim }]) => ndim === 4 && !/^b?float|complex/.test(dtype));
-  if (!(error instanceof RetortError) || given.length === 0) return error;
+  if (given.length === 0) return error;
   const [[name, { dtype }]] = given as [[string, Tensor]];
-  const [reason] = error.message.split('\n');
   const list = name === 'student' ? 'transforms or studentTransforms' : `views.${name}`;
-  return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${reason})`, {
+  return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${error.what})`, {
     help: `end ${list} with { type: 'Normalize', mean, std }, which divides by 255 and gives float32`,
     cause: error,
   });
+}
+
+/** @throws {RetortError} for no teachers, and for one whose name metrics and views could not tell from the student's. */
+export function requireTeachers(algorithm: string, teachers: Readonly<Record<string, Network>>): void {
+  if (Object.keys(teachers).length === 0) {
+    throw new RetortError(`${algorithm}: teachers: expected at least one, got none`, {
+      help: 'name at least one: { teachers: { a } }',
+    });
+  }
+  if (Object.hasOwn(teachers, 'student')) {
+    throw new RetortError(`${algorithm}: teachers: expected other names than "student", which is the architecture's`, {
+      help: 'name the teacher by what it is, such as res34',
+    });
+  }
 }
 
 /** Turns in-place activations off below a module, so that what was recorded before them stays what it was. */

@@ -31,14 +31,20 @@ export function requireMap(connector: string, x: unknown, channels: number, opti
   });
 }
 
-/** Runs `body`; what libtorch or a layer refuses about `x` becomes the connector's own error. */
+/** What libtorch and layers refuse a tensor with. */
+const ofShapes: readonly string[] = ['engine', 'invalid-argument', 'mismatch'];
+
+/** Runs `body`; what libtorch or a layer refuses about `x` becomes the connector's own error. Others, such as no memory, stay what they are. */
 export function fitting<T>(connector: string, x: Tensor, body: () => T): T {
   try {
     return body();
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    const [what] = error.message.split('\n');
-    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${what}`, {
+    if (!ofShapes.includes(error.code)) {
+      error.prefix(connector);
+      throw error;
+    }
+    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${error.what}`, {
       cause: error,
       help: error.help ?? 'change the options, or record another module',
     });

@@ -173,8 +173,9 @@ export function divisorOf(
   if (reduction === 'sum' || reduction === 'none') return 1;
   const all = positions.reduce((product, size) => product * size, 1);
   if (reduction === 'mean') return Math.max(1, (ignored === undefined ? all : all - ignored.sum().item()) * classes);
-  if (ignored === undefined) return positions[0] ?? 1;
-  return Math.max(1, ignored.reshape([positions[0]!, -1]).logicalNot().any(1).sum().item());
+  if (ignored === undefined) return Math.max(1, positions[0] ?? 1);
+  const counts = ignored.logicalNot();
+  return Math.max(1, (counts.ndim > 1 ? counts.flatten(1).any(1) : counts).sum().item());
 }
 
 /** The mean; 0 of nothing. */

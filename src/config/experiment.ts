@@ -2,6 +2,7 @@
 // the types of configs in TypeScript (define.ts) are made from these schemas.
 import { z } from 'zod';
 
+import { isPlain } from '../check.ts';
 import type { datasets, transforms } from '../data/index.ts';
 import type { evaluators, hooks } from '../engine/index.ts';
 import { loopOptions, paramwiseSchema } from '../engine/options.ts';
@@ -10,7 +11,7 @@ import { didYouMean, RetortError } from '../errors.ts';
 import type { optimizers, schedulers } from '../optim/index.ts';
 import { timing } from '../optim/timing.ts';
 import type { Timing } from '../optim/timing.ts';
-import { count, findMistakes, isPlain, optionsIn, typedOf } from '../registry/index.ts';
+import { count, findMistakes, optionsIn, typedOf } from '../registry/index.ts';
 import type {
   ConfigsOf,
   Entry,

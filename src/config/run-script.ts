@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { parse } from 'acorn';
 
+import { isThenable } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { exists, listFolder, readText } from '../files.ts';
 import { importTapped } from '../intercept/index.ts';
@@ -25,7 +26,7 @@ export async function runScript(path: string, { name, example }: { name: string;
       help,
     });
   }
-  if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
+  if (isThenable(value)) {
     throw new RetortError(`${name}: expected an object as default export, got a promise`, {
       code: 'invalid-config',
       help: 'write `export default await ...`',

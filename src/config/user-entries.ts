@@ -1,6 +1,6 @@
 // What a config's `imports` add: files whose default export has entries by kind, `{ loss: { MyLoss: entry(...) } }`.
+import { isPlain } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import { isPlain } from '../registry/index.ts';
 import type { Mistake, Table, Tables } from '../registry/index.ts';
 import { runScript, shown } from './run-script.ts';
 

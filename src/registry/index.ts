@@ -1,5 +1,4 @@
 // Names for things that configs build.
-export { isPlain } from '../check.ts';
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
 export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
 export { entriesOf, entry, Registry } from './registry.ts';

@@ -1,11 +1,11 @@
 // Builds what a config names, for a program that trains by itself: algorithm, data loaders, optimizers, trainer, stage by stage.
+import { isPlain } from '../check.ts';
 import type { CheckedStage } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import type { Progress } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { Module } from '../nn/index.ts';
-import { isPlain } from '../registry/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';

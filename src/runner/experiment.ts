@@ -1,4 +1,5 @@
 // From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimizers and the loop come together.
+import { isPlain } from '../check.ts';
 import type { CheckedConfig } from '../config/index.ts';
 import {
   alignClasses,
@@ -18,7 +19,6 @@ import { didYouMean, RetortError } from '../errors.ts';
 import type { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
-import { isPlain } from '../registry/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
 

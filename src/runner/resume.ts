@@ -3,9 +3,9 @@
 // only the config says.
 import { isAbsolute, join } from 'node:path';
 
+import { isPlain } from '../check.ts';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { hasCheckpoint } from '../engine/index.ts';
-import { isPlain } from '../registry/index.ts';
 
 /** By the stage's name, values by their paths. */
 export type Asked = Readonly<Record<string, Readonly<Record<string, unknown>>>>;

@@ -2,6 +2,7 @@
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
 import { join } from 'node:path';
 
+import { isPlain } from '../check.ts';
 import { experimentSchema, withEntries } from '../config/index.ts';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -10,7 +11,7 @@ import { hasCheckpoint } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
-import { isPlain, replaceTyped } from '../registry/index.ts';
+import { replaceTyped } from '../registry/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
 import { buildExperiment } from './experiment.ts';

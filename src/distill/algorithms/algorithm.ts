@@ -1,6 +1,7 @@
 // What the training loop sees of every algorithm: a training step, the students to ship, the networks to evaluate.
 import { z } from 'zod';
 
+import { isObject, isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { BatchNorm, Module, targetsOf, withSamples } from '../../nn/index.ts';
 import type {
@@ -15,14 +16,14 @@ import type {
 } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import { isPlainObject, Tensor } from '../../torch/index.ts';
+import { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
 import type { QuietPassOptions } from './quiet-pass.ts';
 
 const hasForward = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { forward?: unknown }).forward === 'function';
+  isObject(value) && typeof (value as { forward?: unknown }).forward === 'function';
 /** The schema of a network, a generator or a distiller that is built. */
 export const built = <T>(what: string) => z.custom<T>(hasForward, `expected ${what}`);
 
@@ -152,13 +153,13 @@ export abstract class Algorithm extends Module {
     if (this.#loss !== undefined) {
       const losses: unknown = this.#loss(network.forward(inputs), targets);
       if (losses instanceof Tensor) return { loss: losses };
-      if (isPlainObject(losses)) return losses as Record<string, Tensor>;
+      if (isPlain(losses)) return losses as Record<string, Tensor>;
       throw new RetortError(
         `${this.constructor.name}: loss: expected a tensor or a record of tensors, got ${shown(losses)}`,
       );
     }
     const losses: unknown = (network as LossModel).forward(inputs, withSamples(targets), 'loss');
-    if (isPlainObject(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
+    if (isPlain(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
       return losses as Record<string, Tensor>;
     }
     throw new RetortError(
@@ -229,7 +230,7 @@ export abstract class Algorithm extends Module {
 /** What was returned where losses were expected. */
 function shown(value: unknown): string {
   if (value instanceof Tensor) return 'a tensor';
-  if (isPlainObject(value)) return `{ ${Object.keys(value).join(', ')} }`;
+  if (isPlain(value)) return `{ ${Object.keys(value).join(', ')} }`;
   return Array.isArray(value) ? 'a list' : typeof value;
 }
 

@@ -1,11 +1,9 @@
 // Checks of what connectors are given; the errors name the connector, the argument, what was expected and what came.
+import { showShape as shown } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { Tensor } from '../../torch/index.ts';
 
-/** `[2, 3]` */
-export function shown(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
-}
+export { shown };
 
 /** @throws {RetortError} unless `x` is a tensor. */
 export function requireTensor(connector: string, x: unknown): asserts x is Tensor {

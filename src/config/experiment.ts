@@ -27,7 +27,7 @@ import type {
 import { ConfigError, showPath } from './tree/index.ts';
 
 /** Configs of users' entries of a kind. */
-type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
+export type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 
 // `data set` is how the kind was spelled once.
 /** A data set: its type and options. */

@@ -48,7 +48,7 @@ const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 export function refuseScript(what: string): RetortError {
   return new RetortError(`${what}; a .json, .yaml or .py config is data and runs nothing`, {
     code: 'script-refused',
-    help: 'if you trust it: --allow-scripts; or write the config in TypeScript',
+    help: 'if you trust it: --allow-scripts (allowScripts: true); or write the config in TypeScript',
   });
 }
 

@@ -13,14 +13,15 @@ import {
 import type { Dataset, Sampler, Transform } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
-import type { PartOptions, Progress, RunLock } from '../engine/index.ts';
+import { Accuracy, buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
+import type { Evaluator, PartOptions, Progress, RunLock } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import type { Module } from '../nn/index.ts';
+import { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
 
 /** What a program or the command line changes of a stage. */
 export interface ExperimentOptions {
@@ -40,6 +41,10 @@ export interface Experiment {
   algorithm: Algorithm;
   /** Has the loaders, optimizers, schedulers, hooks and evaluators: `trainer.run()` trains. */
   trainer: Trainer;
+  /** The optimizers, in the order of the config: one, or one for each part. */
+  optimizers: readonly Optimizer[];
+  /** What measures the networks. */
+  evaluators: readonly Evaluator[];
   trainLoader: DataLoader;
   valLoader: DataLoader;
   /** `valLoader` where the config has no `testData`. */
@@ -55,18 +60,37 @@ export interface Experiment {
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
 export function buildExperiment(config: CheckedConfig, options: ExperimentOptions): Experiment {
   const { datasets = new Map<string, Dataset>() } = options;
-  const { seed, epochs } = config;
+  const { seed } = config;
   const group = processGroup();
   manualSeed(seed);
   const { memoryFormat } = config;
   const algorithm = buildAlgorithm(config.model, 'model').to({
     memoryFormat,
   });
+  try {
+    return experimentOf(algorithm, config, { ...options, datasets, group });
+  } catch (error) {
+    freeExperiment({ algorithm, optimizers: [] }, config);
+    throw error;
+  }
+}
+
+/** The rest, around an algorithm. */
+function experimentOf(
+  algorithm: Algorithm,
+  config: CheckedConfig,
+  {
+    datasets,
+    group,
+    ...options
+  }: ExperimentOptions & { datasets: Map<string, Dataset>; group: ProcessGroup | undefined },
+): Experiment {
+  const { seed, epochs, memoryFormat } = config;
   const shared = (sampler: Sampler): Sampler =>
     group === undefined ? sampler : new DistributedSampler(sampler, group);
   const notes: string[] = [];
   const loader = (part: DataPart, name: string, reference?: Dataset): DataLoader => {
-    const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
+    const key = isConfig(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
     const own =
       (key === undefined ? undefined : datasets.get(key)) ??
       asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
@@ -97,26 +121,26 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
   const { workDir, progress, signal, lock } = options;
   const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
+  const evaluators =
+    config.evaluators?.map((one, i) => asBuilt(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
+    ([new Accuracy()] as const);
+  const parts = buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own });
   const trainer = new Trainer({
     algorithm,
     trainLoader,
     valLoader,
-    ...buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own }),
+    ...parts,
     epochs,
     hooks: (config.hooks ?? []).map((hook, i) => asBuilt(hook, (typed) => buildHook(typed, `hooks.${i}`))),
-    ...(config.evaluators === undefined
-      ? {}
-      : {
-          evaluators: config.evaluators.map((one, i) =>
-            asBuilt(one, (typed) => buildEvaluator(typed, `evaluators.${i}`)),
-          ),
-        }),
+    evaluators,
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
     ...defined({ workDir, progress, signal, lock, group }),
   });
   return {
     algorithm,
     trainer,
+    optimizers: 'parts' in parts ? Object.values(parts.parts).map(({ optimizer }) => optimizer) : [parts.optimizer],
+    evaluators,
     trainLoader,
     valLoader,
     testLoader,
@@ -230,7 +254,31 @@ function buildPart(
 
 /** What a config builds; a thing that is built already is taken as it is. */
 function asBuilt<T>(config: unknown, build: (config: TypedConfig) => T): T {
-  return isPlain(config) ? build(config as TypedConfig) : (config as T);
+  return isConfig(config) ? build(config) : (config as T);
+}
+
+/** Whether something is yet to be built. What a user's entry has built may be a plain object too, such as a hook of functions. */
+function isConfig(value: unknown): value is TypedConfig {
+  return isPlain(value) && typeof value['type'] === 'string';
+}
+
+/** Frees what was built of a config: weights, buffers, states of optimizers; not the networks that it held as objects. */
+export function freeExperiment(
+  { algorithm, optimizers }: Pick<Experiment, 'algorithm' | 'optimizers'>,
+  config: unknown,
+): void {
+  for (const optimizer of optimizers) optimizer[Symbol.dispose]();
+  const given = new Set(tensorsGiven(config));
+  for (const tensor of tensorsOf(algorithm)) if (!given.has(tensor)) tensor.dispose();
+}
+
+const tensorsOf = (module: Module): Tensor[] => [...module.parameters(), ...module.buffers()];
+
+/** The tensors of modules that a config holds. */
+function tensorsGiven(value: unknown): Tensor[] {
+  if (value instanceof Module) return tensorsOf(value);
+  if (Array.isArray(value)) return value.flatMap(tensorsGiven);
+  return isPlain(value) ? Object.values(value).flatMap(tensorsGiven) : [];
 }
 
 /** Without the entries that are undefined. */

@@ -79,21 +79,21 @@ it('prints nothing and probes first, unless told otherwise', async () => {
 });
 
 it('stops by a signal, and goes on to the very same student, from its folder alone', async () => {
-  const whole = await run(config, { workDir: at('whole'), seed: 5 });
+  const whole = await run(config, { workDir: at('whole'), seed: 5001 });
   const controller = new AbortController();
   const stopping = listening(({ step }) => step === 3 && controller.abort());
-  const options = { workDir: at('parts'), seed: 5, progress: stopping.progress, signal: controller.signal };
+  const options = { workDir: at('parts'), seed: 5001, progress: stopping.progress, signal: controller.signal };
   const first = await run(config, options);
   expect([first.stopped, first.stages[0]!.stopped, stopping.steps.at(-1)]).toEqual([true, true, '1.3']);
-  expect(readRun(at('parts'))).toMatchObject({ seed: 5, processes: 1, config: '' });
+  expect(readRun(at('parts'))).toMatchObject({ seed: 5001, processes: 1, config: '' });
 
   expect(await refusedWith(run(config, { workDir: at('parts') }))).toEqual(refusal('run-exists', at('parts')));
   expect(await refusedWith(run(at('parts')))).toEqual(refusal('run-exists', at('parts'), 'resume: true'));
   expect(await refusedWith(run(config, { workDir: at('parts'), resume: true, overwrite: true }))).toEqual(
     refusal('invalid-argument', 'overwrite', 'resume'),
   );
-  expect(await refusedWith(run(config, { workDir: at('parts'), resume: true, seed: 6 }))).toEqual(
-    refusal('resume-mismatch', 'seed', 6, 5),
+  expect(await refusedWith(run(config, { workDir: at('parts'), resume: true, seed: 6001 }))).toEqual(
+    refusal('resume-mismatch', 'seed', 6001, 5001),
   );
   const other = run(at('parts'), { resume: true, workDir: at('other') });
   expect(await refusedWith(other)).toEqual(refusal('invalid-argument', 'workDir', at('parts')));

@@ -14,8 +14,9 @@ import { markTrained } from '../nn/index.ts';
 import { replaceTyped } from '../registry/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
-import { buildExperiment } from './experiment.ts';
+import { buildExperiment, freeExperiment } from './experiment.ts';
 import type { Experiment, ExperimentOptions } from './experiment.ts';
+import type { LoadedExperiment } from './load.ts';
 import { tables } from './registries.ts';
 
 /** What a later stage takes over from: the algorithms of those before it, by their names. */
@@ -48,6 +49,18 @@ export interface StageRun {
 /** The folder of a stage in that of the run. */
 export function stageFolder(workDir: string, name: string): string {
   return name === '' ? workDir : join(workDir, name);
+}
+
+/** The stage of a name. @throws {RetortError} when the config has none of it, with the nearest names. */
+export function stageNamed({ name, stages }: Pick<LoadedExperiment, 'name' | 'stages'>, wanted: string): CheckedStage {
+  const found = stages.find((stage) => stage.name === wanted);
+  if (found !== undefined) return found;
+  const names = stages.map((stage) => stage.name);
+  const only = names.length === 1 && names[0] === '';
+  throw new RetortError(`${name} has no stage "${wanted}"${only ? '' : `; ${didYouMean(wanted, names)}`}`, {
+    code: 'unknown-name',
+    help: only ? 'it has no stages: leave the stage out' : `its stages are ${names.join(', ')}`,
+  });
 }
 
 /**
@@ -93,10 +106,12 @@ export function withUserEntries(config: CheckedConfig, own: Tables): CheckedConf
   }) as CheckedConfig;
 }
 
-/** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
+/**
+ * The config of a stage, with networks of finished stages in their places, and everything built that users' entries name: these find
+ * the networks in their options.
+ */
 export function stageConfig(config: CheckedConfig, finished: Finished, own: Tables): CheckedConfig {
-  const built = withUserEntries(config, own);
-  return { ...built, model: fromStages(built.model, finished) as typeof config.model };
+  return withUserEntries({ ...config, model: fromStages(config.model, finished) as typeof config.model }, own);
 }
 
 /** The stages whose networks a config takes over, by name. */
@@ -112,14 +127,20 @@ export function prepareStage(
   finished: Finished,
   { own = {}, ...options }: ExperimentOptions,
 ): Experiment {
-  const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
-  for (const { stage, module: from, into = from } of init) {
-    const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
-    if (source === undefined)
-      throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
-    if (target === undefined)
-      throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
-    tidy(() => target.loadStateDict(source.stateDict()));
+  const built = stageConfig(config, finished, own);
+  const experiment = buildExperiment(built, { ...options, own });
+  try {
+    for (const { stage, module: from, into = from } of init) {
+      const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
+      if (source === undefined)
+        throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
+      if (target === undefined)
+        throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
+      tidy(() => target.loadStateDict(source.stateDict()));
+    }
+  } catch (error) {
+    freeExperiment(experiment, built);
+    throw error;
   }
   return experiment;
 }

@@ -497,7 +497,8 @@ describe('a frozen teacher', () => {
           views: { more: ops.zeros([4, 1, 8, 8], { dtype: 'uint8' }) },
         });
       } catch (thrown) {
-        return { ...(thrown as RetortError), message: (thrown as RetortError).message };
+        const { code, help, message } = thrown as RetortError;
+        return { code, help, message };
       }
     });
     hook.remove();

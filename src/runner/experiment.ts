@@ -1,5 +1,5 @@
 // From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimizers and the loop come together.
-import { isPlain } from '../check.ts';
+import { isObject, isPlain } from '../check.ts';
 import type { CheckedConfig } from '../config/index.ts';
 import {
   alignClasses,
@@ -41,8 +41,8 @@ export interface Experiment {
   algorithm: Algorithm;
   /** Has the loaders, optimizers, schedulers, hooks and evaluators: `trainer.run()` trains. */
   trainer: Trainer;
-  /** The optimizers, in the order of the config: one, or one for each part. */
-  optimizers: readonly Optimizer[];
+  /** What else was made and holds tensors: optimizers, transforms. Freed with the stage. */
+  resources: readonly Disposable[];
   /** What measures the networks. */
   evaluators: readonly Evaluator[];
   trainLoader: DataLoader;
@@ -67,25 +67,34 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const algorithm = buildAlgorithm(config.model, 'model').to({
     memoryFormat,
   });
+  const resources: Disposable[] = [];
   try {
-    return experimentOf(algorithm, config, { ...options, datasets, group });
+    return experimentOf(algorithm, config, { ...options, datasets, group, resources });
   } catch (error) {
-    freeExperiment({ algorithm, optimizers: [] }, config);
+    freeExperiment({ algorithm, resources }, config);
     throw error;
   }
+}
+
+interface Parts {
+  datasets: Map<string, Dataset>;
+  group: ProcessGroup | undefined;
+  /** Takes what is made and holds tensors. */
+  resources: Disposable[];
 }
 
 /** The rest, around an algorithm. */
 function experimentOf(
   algorithm: Algorithm,
   config: CheckedConfig,
-  {
-    datasets,
-    group,
-    ...options
-  }: ExperimentOptions & { datasets: Map<string, Dataset>; group: ProcessGroup | undefined },
+  { datasets, group, resources, ...options }: ExperimentOptions & Parts,
 ): Experiment {
   const { seed, epochs, memoryFormat } = config;
+  const made = <T>(part: unknown, build: (typed: TypedConfig) => T): T => {
+    const one = asBuilt(part, build);
+    if (one !== part && isObject(one) && Symbol.dispose in one) resources.push(one as Disposable);
+    return one;
+  };
   const shared = (sampler: Sampler): Sampler =>
     group === undefined ? sampler : new DistributedSampler(sampler, group);
   const notes: string[] = [];
@@ -101,7 +110,7 @@ function experimentOf(
     notes.push(...(aligned?.notes ?? []));
     const dataset = aligned?.dataset ?? own;
     const transforms = (list: readonly TypedConfig[], where: string): Transform[] =>
-      list.map((transform, i) => asBuilt(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
+      list.map((transform, i) => made(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
     const views = Object.entries(part.views ?? {}).map(
       ([view, list]) => [view, transforms(list, `views.${view}`)] as const,
     );
@@ -122,16 +131,17 @@ function experimentOf(
   const { workDir, progress, signal, lock } = options;
   const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
   const evaluators =
-    config.evaluators?.map((one, i) => asBuilt(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
+    config.evaluators?.map((one, i) => made(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
     ([new Accuracy()] as const);
   const parts = buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own });
+  resources.push(...('parts' in parts ? Object.values(parts.parts) : [parts]).map(({ optimizer }) => optimizer));
   const trainer = new Trainer({
     algorithm,
     trainLoader,
     valLoader,
     ...parts,
     epochs,
-    hooks: (config.hooks ?? []).map((hook, i) => asBuilt(hook, (typed) => buildHook(typed, `hooks.${i}`))),
+    hooks: (config.hooks ?? []).map((hook, i) => made(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     evaluators,
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
     ...defined({ workDir, progress, signal, lock, group }),
@@ -139,7 +149,7 @@ function experimentOf(
   return {
     algorithm,
     trainer,
-    optimizers: 'parts' in parts ? Object.values(parts.parts).map(({ optimizer }) => optimizer) : [parts.optimizer],
+    resources,
     evaluators,
     trainLoader,
     valLoader,
@@ -262,12 +272,12 @@ function isConfig(value: unknown): value is TypedConfig {
   return isPlain(value) && typeof value['type'] === 'string';
 }
 
-/** Frees what was built of a config: weights, buffers, states of optimizers; not the networks that it held as objects. */
+/** Frees what was built of a config: weights, buffers, states of optimizers, constants of transforms; not the networks that it held as objects. */
 export function freeExperiment(
-  { algorithm, optimizers }: Pick<Experiment, 'algorithm' | 'optimizers'>,
+  { algorithm, resources }: Pick<Experiment, 'algorithm' | 'resources'>,
   config: unknown,
 ): void {
-  for (const optimizer of optimizers) optimizer[Symbol.dispose]();
+  for (const one of resources) one[Symbol.dispose]();
   const given = new Set(tensorsGiven(config));
   for (const tensor of tensorsOf(algorithm)) if (!given.has(tensor)) tensor.dispose();
 }

@@ -66,7 +66,7 @@ export function probeError({ mistakes }: ProbeReport, config: string, stage: str
   if (mistakes.length === 0) return undefined;
   const where = stage === '' ? config : `${config}, stage "${stage}"`;
   const listed = mistakes.map((mistake) => mistake.replaceAll('\n', '\n    ')).join('\n    ');
-  return new RetortError(`${where}: one forward of all networks on a few images found\n    ${listed}`, {
+  return new RetortError(`${where}: the probe on a few images found\n    ${listed}`, {
     code: 'invalid-config',
   });
 }

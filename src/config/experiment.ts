@@ -17,6 +17,7 @@ import type {
   Entry,
   Known,
   Mistake,
+  Option,
   OptionsFrom,
   Path,
   TableOf,
@@ -206,6 +207,26 @@ export function inspectConfig(config: unknown, given: Known = {}, look: Look = (
   }
   if (mistakes.length > 0) return { mistakes: distinct(mistakes), stages: [] };
   return { mistakes, stages: wholes.map(({ whole, ...rest }) => ({ ...rest, config: single.parse(whole) })) };
+}
+
+/**
+ * Every value of a config that a schema is known for, at its path as it is written: what stages take over from the whole stands there,
+ * and is given once for each.
+ */
+export function* optionsOfConfig(config: unknown, given: Tables): Iterable<Option> {
+  if (!isPlain(config)) return;
+  const tables = withFromStage(given);
+  const { stages, ...common } = config;
+  if (!Array.isArray(stages)) {
+    yield* optionsIn({ schema: single, value: config, path: [] }, tables);
+    return;
+  }
+  for (const [i, part] of stages.slice(0, maxStages).entries()) {
+    const { name: _name, init: _init, ...own } = isPlain(part) ? part : {};
+    for (const option of optionsIn({ schema: single, value: merged(common, own), path: [] }, tables)) {
+      yield has(own, option.path) ? { ...option, path: ['stages', i, ...option.path] } : option;
+    }
+  }
 }
 
 /** A network of an earlier stage; see {@link FromStage}. It is put in place before anything is built. */

@@ -1,13 +1,15 @@
 // Loads a config, of a file or of an object, with everything it builds on, and checks all of it in one pass.
-import { resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 
+import { readsOf } from '../registry/index.ts';
 import type { ConfigOptionsOf, Mistake, Tables } from '../registry/index.ts';
-import { inspectConfig } from './experiment.ts';
+import { inspectConfig, optionsOfConfig } from './experiment.ts';
 import type { CheckedStage, Look } from './experiment.ts';
 import { LiveValues, shownLive } from './live-values.ts';
 import {
   isAllowed,
   isDataFile,
+  isRelative,
   readObjectTree,
   readTree,
   refuseScript,
@@ -19,6 +21,7 @@ import { shown as shownPath } from './run-script.ts';
 import {
   applyCfgOptions,
   ConfigError,
+  mergeTrees,
   nodeAt,
   originOf,
   placeOf,
@@ -80,7 +83,7 @@ export async function loadConfig(file: string, options: LoadConfigOptions = {}):
   const live = new LiveValues();
   const { readPython, allowScripts } = options;
   const tree = await readTree(path, { live, readPython, allowScripts });
-  return checked({ name: file, own: shownPath(path), path }, { tree, live }, options);
+  return checked({ name: file, own: shownPath(path), path, folder: dirname(path) }, { tree, live }, options);
 }
 
 /**
@@ -96,7 +99,7 @@ export async function loadConfigObject(
   const { readPython, allowScripts } = options;
   const name = 'config';
   const tree = await readObjectTree({ value, name, folder: resolve(folder) }, { live, readPython, allowScripts });
-  return checked({ name, own: name, path: '' }, { tree, live }, options);
+  return checked({ name, own: name, path: '', folder: resolve(folder) }, { tree, live }, options);
 }
 
 interface Source {
@@ -105,22 +108,28 @@ interface Source {
   /** How origins name it. */
   own: string;
   path: string;
+  /** Where its relative paths begin. */
+  folder: string;
 }
 
 async function checked(
-  { name, own: ownName, path }: Source,
+  { name, own: ownName, path, folder }: Source,
   { tree: read, live }: { tree: DictNode; live: LiveValues },
   { cfgOptions = [], allowScripts, tables, optionsOf, look }: LoadConfigOptions,
 ): Promise<LoadedConfig> {
-  const tree = applyCfgOptions(read, withOptionPaths(cfgOptions));
-  const value = live.putBack(toPlain(tree)) as Record<string, unknown>;
-  const imports = importsOf(value);
-  const refused = scriptsOfData(tree).filter(({ script }) => !isAllowed(script, allowScripts));
+  const merged = applyCfgOptions(read, withOptionPaths(cfgOptions));
+  const written = live.putBack(toPlain(merged)) as Record<string, unknown>;
+  const imports = importsOf(written);
+  const refused = scriptsOfData(merged).filter(({ script }) => !isAllowed(script, allowScripts));
   const { own, mistakes: strange } =
     tables === undefined || refused.length > 0
       ? { own: {}, mistakes: tables === undefined ? [] : refused }
       : await loadUserEntries(imports, tables);
-  const { mistakes, stages } = inspectConfig(value, { tables: withEntries(tables ?? {}, own), optionsOf }, look);
+  const known = withEntries(tables ?? {}, own);
+  const tree =
+    tables === undefined ? merged : withSchemaPaths(merged, { value: written, tables: known, own: ownName, folder });
+  const value = tree === merged ? written : (live.putBack(toPlain(tree)) as Record<string, unknown>);
+  const { mistakes, stages } = inspectConfig(value, { tables: known, optionsOf }, look);
   // Names that a file adds which cannot be loaded are not known: that they are missing follows from that.
   const wrong = strange.length === 0 ? mistakes : mistakes.filter((one) => one.path.at(-1) !== 'type');
   if (strange.length + wrong.length > 0) throw listed({ name, own: ownName }, [...strange, ...wrong], tree);
@@ -133,6 +142,33 @@ async function checked(
     print: (how) => printTree(shown(tree), how),
     data: live.size === 0 ? value : undefined,
   };
+}
+
+/**
+ * The tree with the relative paths made absolute that schemas say are some, in options of users' entries too: they begin in the folder
+ * of the file in which they were written, those of data in a Python config and those of the command line in the current folder.
+ */
+function withSchemaPaths(
+  tree: DictNode,
+  { value, tables, own, folder }: { value: unknown; tables: Tables; own: string; folder: string },
+): DictNode {
+  let changed = tree;
+  for (const option of optionsOfConfig(value, tables)) {
+    const reads = readsOf(option.schema);
+    if (reads !== 'checkpoint' && reads !== 'folder' && reads !== 'file') continue;
+    const node = nodeAt(tree, option.path);
+    if (node?.kind !== 'str' || node.value !== option.value || !isRelative(node.value)) continue;
+    const { file } = node.origin;
+    const here = file.startsWith('--cfg-options') || (extname(file) === '.py' && reads !== 'checkpoint');
+    const from = here ? '.' : file === own ? folder : dirname(file);
+    const absolute = { ...node, value: resolve(from, node.value) };
+    let change: TreeNode = absolute;
+    for (const key of option.path.toReversed()) {
+      change = { kind: 'dict', value: new Map([[String(key), change]]), origin: node.origin };
+    }
+    changed = mergeTrees(changed, change as DictNode, { listKeys: true });
+  }
+  return changed;
 }
 
 /** The files of `imports`, at the top and in stages, as far as they are any. */

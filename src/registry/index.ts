@@ -1,6 +1,6 @@
 // Names for things that configs build.
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
-export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
+export type { ConfigOptionsOf, Known, Mistake, Option, Path, Tables } from './check.ts';
 export { entriesOf, entry, Registry } from './registry.ts';
 export { count, optionsAt, pair, rule } from './options.ts';
 export type { Explained, OptionsFrom, SettingsFrom } from './options.ts';

@@ -101,14 +101,14 @@ it('frees all that it built, and nothing that it was given', async () => {
 it('frees states of optimizers too, and what was made before the building failed', async () => {
   using _network = disposable(buildModel(tinyNetwork(4))); // what is made once is made
   const before = memory().tensors;
-  const trained = await build({ ...config, optimizer: { type: 'Adam', lr: 0.01 } } as ExperimentConfig);
+  const trained = await build({ ...config, optimizer: { type: 'Adam', lr: 0.01 } });
   await trained.stage().trainer.run();
   trained[Symbol.dispose]();
 
   const tooFew = { ...config, trainData: tinyImages(4) };
   expect(await refusedWith(build(tooFew))).toEqual(refusal('invalid-argument', 'trainLoader'));
   const wrongStage = { ...stages, stages: [{ name: 'a' }, { name: 'b', init: [{ stage: 'a', module: 'nowhere' }] }] };
-  const second = await build(wrongStage as unknown as StagesConfig);
+  const second = await build(wrongStage);
   expect(() => second.stage('b')).toThrow(refusal('unknown-name', 'nowhere'));
   second[Symbol.dispose]();
   expect(memory().tensors).toBeLessThanOrEqual(before);

@@ -164,7 +164,7 @@ describe('distill', () => {
     const common = { student, teacher, data: loader(), epochs: 1 };
     const one = compare(new CosineLoss(), {} as never);
     const refused = (more: object): Promise<unknown> =>
-      refusedWith(distill({ ...common, losses: () => ({ one }), ...more } as never));
+      refusedWith(distill({ ...common, losses: () => ({ one }), ...more }));
     expect(await refused({ epoch: 3 })).toEqual(refusal('unknown-option', 'distill', 'epoch', 'epochs'));
     expect(await refused({ algorithm: {} })).toEqual(refusal('unknown-option', 'distill', 'algorithm'));
     expect(await refused({ epochs: 0 })).toEqual(refusal('invalid-argument', 'distill', 'epochs', 0));

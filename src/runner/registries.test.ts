@@ -152,14 +152,14 @@ it("gives a user's algorithm the network of an earlier stage, and takes a hook o
         z.strictObject({ architecture: z.unknown(), teacher: z.unknown() }),
         ({ teacher, architecture }) => {
           seen.push(teacher);
-          return buildAlgorithm({ type: 'Supervised', architecture } as TypedConfig);
+          return buildAlgorithm({ type: 'Supervised', architecture });
         },
         { summary: 'Mine.' },
       ),
     },
     hook: { Mine: entry(z.strictObject({}), () => hook, { summary: 'Mine.' }) },
   };
-  const earlier = buildAlgorithm(tinyExperiment().model as TypedConfig);
+  const earlier = buildAlgorithm(tinyExperiment().model);
   const experiment = prepareStage(
     {
       name: 'second',

@@ -170,7 +170,7 @@ it('stopped and resumed, they end with the same bits; a run of two is none of on
   expect(train(file, '--work-dir', 'whole', '--processes', '2').err).toBe('');
   const { code, out } = await interrupted('SIGINT', file, '--work-dir', 'parts');
   expect(code).toBe(130);
-  expect(out).toMatch(/go on with\n {2}node dist\/cli\/main\.js train --resume parts\n/);
+  expect(out).toMatch(/go on with\n {2}node \S*dist\/cli\/main\.js train --resume parts\n/);
   const other = train(file, '--work-dir', 'parts', '--resume');
   expect(other.err).toMatch(/is of a run in 2 processes, this one is in 1[^]*--processes 2/);
   const resumed = train('--resume', 'parts');

@@ -11,7 +11,6 @@ import type { ConvModuleConnector } from '../distill/connectors/index.ts';
 import { GroupNorm, init, Tanh } from '../nn/index.ts';
 import type { Module } from '../nn/index.ts';
 import { entry, findMistakes } from '../registry/index.ts';
-import type { TypedConfig } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
 import { optionsOf, tables } from './registries.ts';
 import { freeExperiment } from './experiment.ts';

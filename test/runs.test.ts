@@ -79,7 +79,7 @@ it('a second run loses nothing of the first', () => {
   const named = retort('train', file, '--no-probe', '--work-dir', 'runs/twice');
   expect(named.code).toBe(1);
   expect(named.err).toMatch(
-    /runs\/twice already holds a run \(.*\), which would be lost\n {2}help: .*--resume runs\/twice; .*--work-dir; .*--overwrite/,
+    /runs\/twice already holds a run \(.*\), which would be lost\n {2}help: .*--resume runs\/twice, .*resume: true.*--work-dir.*--overwrite/,
   );
   expect(bytes('runs/twice/student.safetensors')).toBe(student);
 

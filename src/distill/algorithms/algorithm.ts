@@ -247,8 +247,9 @@ function explained(error: unknown, { inputs, views = {} }: LearnedBatch): unknow
   const given = images.filter(([, { dtype, ndim }]) => ndim === 4 && !/^b?float|complex/.test(dtype));
   if (given.length === 0) return error;
   const [[name, { dtype }]] = given as [[string, Tensor]];
+  const [reason] = error.what.split('\n');
   const list = name === 'student' ? 'transforms or studentTransforms' : `views.${name}`;
-  return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${error.what})`, {
+  return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${reason})`, {
     help: `end ${list} with { type: 'Normalize', mean, std }, which divides by 255 and gives float32`,
     cause: error,
   });

@@ -42,7 +42,8 @@ export function fitting<T>(connector: string, x: Tensor, body: () => T): T {
       error.prefix(connector);
       throw error;
     }
-    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${error.what}`, {
+    const [reason] = error.what.split('\n');
+    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${reason}`, {
       cause: error,
       help: error.help ?? 'change the options, or record another module',
     });

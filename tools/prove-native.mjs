@@ -7,14 +7,26 @@
 // would go unseen. libtorch itself is not instrumented: of its kernels only what they hand to memcpy and the like is seen.
 
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import { buildNative, sanitizerEnvironment } from './build-native.mjs';
 import { buildDir, root } from './paths.mjs';
-import { runTool } from './tool-error.mjs';
+import { runTool, ToolError } from './tool-error.mjs';
 
 /** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
+
+/**
+ * The tests of src/torch whose name contains one of these.
+ * @param {string[]} names
+ */
+function testsNamed(names) {
+  const tests = readdirSync(join(root, 'src/torch')).filter((file) => file.endsWith('.test.ts'));
+  const found = tests.filter((file) => names.some((name) => file.includes(name)));
+  if (found.length === 0) throw new ToolError(`no test of src/torch is called ${names.join(', ')}`, tests.join(', '));
+  return found.map((file) => `src/torch/${file}`);
+}
 
 /**
  * @param {string[]} only
@@ -29,7 +41,7 @@ function steps(only) {
   const list = [
     {
       name: 'tests of src/torch, tensors from malloc',
-      command: [vitest, ...run, '--dir=src/torch', `--exclude=${ofBlocks}`, ...only],
+      command: [vitest, ...run, `--exclude=${ofBlocks}`, ...(only.length > 0 ? testsNamed(only) : ['src/torch'])],
     },
   ];
   if (only.length > 0) return list;

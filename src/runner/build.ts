@@ -51,7 +51,7 @@ export function overridden(
 
 /**
  * The stages of a config, each built when it is asked for, so that one that takes over from another finds it trained. Made by
- * {@link build}. Disposing frees the tensors of all of them: weights, buffers, data sets.
+ * {@link build}. Disposing frees the tensors of all of them: weights, buffers, states of optimizers, constants of transforms, data sets.
  */
 export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
   /** The names of the stages, in order; `['']` where the config has none. */

@@ -56,9 +56,14 @@ print('{"read": %f, "grown": %f, "write": %f}' % (1000 * read, grown, 1000 * (ti
     const { ops, tidy } = await import('retort-kd/torch');
     const { saveTensors } = await import('retort-kd/nn');
     tidy(() => {
-      const sizes = [...Array.from({ length: 60 }, (_, i) => [64 + 4 * i, 64, 3, 3]), ...Array.from({ length: 200 }, (_, i) => [64 + i])];
+      const sizes = [
+        ...Array.from({ length: 60 }, (_, i) => [64 + 4 * i, 64, 3, 3]),
+        ...Array.from({ length: 200 }, (_, i) => [64 + i]),
+      ];
       const rest = 25_000_000 - sizes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
-      const state = Object.fromEntries([...sizes, [4, Math.floor(rest / 4)]].map((shape, i) => [`layer${i}.weight`, ops.rand(shape)]));
+      const state = Object.fromEntries(
+        [...sizes, [4, Math.floor(rest / 4)]].map((shape, i) => [`layer${i}.weight`, ops.rand(shape)]),
+      );
       saveTensors(path, state);
       saveTensors(`${path}.small`.replace(/\.small$/, '.small.pth'), { w: ops.rand([3]) });
     });
@@ -79,11 +84,22 @@ print('{"read": %f, "grown": %f, "write": %f}' % (1000 * read, grown, 1000 * (ti
     const line = (name, of, target) => {
       const ours = rounds.map((round) => of(round.ours));
       const theirs = hasTorch ? rounds.map((round) => of(round.theirs)) : undefined;
-      const cells = [name, median(ours), theirs && median(theirs), theirs && median(ours.map((one, i) => one / theirs[i]))];
-      const shown = cells.map((cell, i) => (typeof cell === 'number' ? cell.toFixed(i === 3 || target !== '' && i > 0 && name.includes('memory') ? 2 : 1) : (cell ?? '-')));
+      const cells = [
+        name,
+        median(ours),
+        theirs && median(theirs),
+        theirs && median(ours.map((one, i) => one / theirs[i])),
+      ];
+      const shown = cells.map((cell, i) =>
+        typeof cell === 'number'
+          ? cell.toFixed(i === 3 || (target !== '' && i > 0 && name.includes('memory')) ? 2 : 1)
+          : (cell ?? '-'),
+      );
       process.stdout.write(`| ${[...shown, target].join(' | ')} |\n`);
     };
-    process.stdout.write(`\nA .pth of ${size.toFixed(0)} MiB, medians of ${turns} turns\n\n| | Retort | PyTorch | ratio | target |\n|---|--:|--:|--:|--:|\n`);
+    process.stdout.write(
+      `\nA .pth of ${size.toFixed(0)} MiB, medians of ${turns} turns\n\n| | Retort | PyTorch | ratio | target |\n|---|--:|--:|--:|--:|\n`,
+    );
     line('read, ms', ({ read }) => read, 'ratio 1.20');
     line('peak memory / size of the file', ({ grown }) => grown / size, '1.30');
     line('write and sync, ms', ({ write }) => write, '');

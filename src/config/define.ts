@@ -5,11 +5,9 @@ import type { DistillerOptions, LossesByName } from '../distill/distillers/index
 import type { generators } from '../models/generators/index.ts';
 import type { backbones, heads, models, necks } from '../models/index.ts';
 import type { Module, Network } from '../nn/index.ts';
-import type { ConfigsOf, OptionsOf, TableOf, UserEntries } from '../registry/index.ts';
-import type { StageOptions, TrainingOptions } from './experiment.ts';
+import type { ConfigsOf, OptionsOf, TableOf } from '../registry/index.ts';
+import type { StageOptions, TrainingOptions, UserConfigs } from './experiment.ts';
 
-/** Configs of users' entries of a kind. */
-type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 type Algorithms = TableOf<typeof algorithms, 'algorithm'>;
 
 /** A generator of images: its type and options. */

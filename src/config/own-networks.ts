@@ -4,7 +4,8 @@ import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../errors.ts';
 import { exportOf, isExportAddress } from '../intercept/index.ts';
-import { isPlain, validate } from '../registry/index.ts';
+import { isPlain } from '../check.ts';
+import { validate } from '../registry/index.ts';
 import type { Entry, Mistake, Path, Table, Tables } from '../registry/index.ts';
 import { failedCode, runModule, shown } from './run-script.ts';
 import { showPath } from './tree/index.ts';

@@ -37,7 +37,10 @@ export interface ReadTreeOptions {
 
 /** Bytes of a JSON config: machines write long ones. */
 const maxJsonBytes = 4 * 1024 * 1024;
-/** Options whose values are paths, taken from the file they are written in. */
+/**
+ * Options of ours whose values are paths, taken from the file they are written in: what is of which type is not known before all files
+ * are merged. Those of users' entries are found by their schemas then (`pathTo`).
+ */
 const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'checkpointPath', 'pretrained', 'imports']);
 /** Paths of data: the same, but OpenMMLab's configs mean the current folder. */
 const dataKeys = new Set(['root', 'annFile']);
@@ -50,7 +53,7 @@ const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 export function refuseScript(what: string): RetortError {
   return new RetortError(`${what}; a .json, .yaml or .py config is data and runs nothing`, {
     code: 'script-refused',
-    help: 'if you trust it: --allow-scripts; or write the config in TypeScript',
+    help: 'if you trust it: --allow-scripts (allowScripts: true); or write the config in TypeScript',
   });
 }
 
@@ -271,9 +274,14 @@ function isNetworkAddress(value: string, key: string, around: string): boolean {
   return (key === 'type' || isNetworkPlace(key, around)) && /^\.\.?\//.test(value) && isExportAddress(value);
 }
 
+/** Whether a text is a relative path, where it is one at all. */
+export function isRelative(value: string): boolean {
+  return !(value === '' || isAbsolute(value) || /^[a-z][\w+.-]*:\/\//i.test(value));
+}
+
 /** Where the relative path under a key begins; undefined for what is no relative path. */
 function folderOf(key: string, value: string, { from, type }: { from: PathsFrom; type?: string | undefined }) {
-  if (value === '' || isAbsolute(value) || /^[a-z][\w+.-]*:\/\//i.test(value)) return undefined;
+  if (!isRelative(value)) return undefined;
   if (key === 'annFile' && type === 'ImageNet') return undefined; // it lies inside `root`
   return pathKeys.has(key) ? from.folder : dataKeys.has(key) ? from.dataFolder : undefined;
 }

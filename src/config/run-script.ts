@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { parse } from 'acorn';
 
+import { isThenable } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { exists, listFolder, readText } from '../files.ts';
 import { importTapped } from '../intercept/index.ts';
@@ -25,7 +26,7 @@ export async function runScript(path: string, { name, example }: { name: string;
       help,
     });
   }
-  if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
+  if (isThenable(value)) {
     throw new RetortError(`${name}: expected an object as default export, got a promise`, {
       code: 'invalid-config',
       help: 'write `export default await ...`',
@@ -46,7 +47,7 @@ export function failedCode(error: unknown, what: string): RetortError {
   }
   const place = placeIn(error.stack ?? '');
   const { help } = error as { help?: string };
-  const message = error instanceof RetortError ? firstLines(error) : `${error.name}: ${error.message}`;
+  const message = error instanceof RetortError ? error.what : `${error.name}: ${error.message}`;
   return new RetortError(`${what} threw ${message}${place === undefined ? '' : ` (${place})`}`, {
     code: error instanceof RetortError ? error.code : 'script-failed',
     cause: error,
@@ -94,18 +95,13 @@ function failed(error: unknown, path: string, name: string): RetortError {
   if (syntax !== undefined) return syntax;
   const place = placeIn(stack) ?? name;
   const help = error instanceof RetortError ? error.help : undefined;
-  const message = error instanceof RetortError ? firstLines(error) : `${error.name}: ${error.message}`;
+  const message = error instanceof RetortError ? error.what : `${error.name}: ${error.message}`;
   const through = samePlace(place, path) ? '' : ` (imported by ${name})`;
   return new RetortError(`${place}: ${message}${through}`, {
     code: 'script-failed',
     cause: error,
     ...(help === undefined ? {} : { help }),
   });
-}
-
-/** The message of an error of ours without its line of help, which is added again. */
-function firstLines({ message, help }: RetortError): string {
-  return help === undefined ? message : message.replace(`\n  help: ${help}`, '');
 }
 
 /** An import of what is not there: which one, by whom, and what is. */

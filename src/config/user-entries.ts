@@ -1,7 +1,7 @@
 // What a config's `imports` add: files whose default export has entries by kind, `{ loss: { MyLoss: entry(...) } }`, or files without
 // one that export classes of networks.
+import { isPlain } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import { isPlain } from '../registry/index.ts';
 import type { Mistake, Table, Tables } from '../registry/index.ts';
 import { networkEntry } from './own-networks.ts';
 import type { IsNetwork } from './own-networks.ts';

@@ -1,9 +1,10 @@
 // What a network computes, as a list of operators: the operators that depend on the inputs, in the order they ran, each with the module
 // it stands in; what depends on none is a constant. Tensors that share memory are known as such, so that writing into one is seen in
 // the others. Several traces with inputs of different sizes, laid side by side, show which numbers come from the sizes.
+import { isPlain } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import type { Module } from '../nn/index.ts';
-import { isPlainObject, mapLeaves, noGrad, Tensor, tidy } from '../torch/index.ts';
+import { mapLeaves, noGrad, Tensor, tidy } from '../torch/index.ts';
 import type { DType } from '../torch/index.ts';
 import { traceOperators } from '../torch/internal.ts';
 
@@ -263,7 +264,7 @@ function sameMemory({ note }: Seen, result: Tensor): boolean {
 function tensorsOf(value: unknown): Tensor[] {
   if (value instanceof Tensor) return [value];
   if (Array.isArray(value)) return value.flatMap(tensorsOf);
-  return isPlainObject(value) ? Object.values(value).flatMap(tensorsOf) : [];
+  return isPlain(value) ? Object.values(value).flatMap(tensorsOf) : [];
 }
 
 /** The numbers of all tensors in an argument. */
@@ -380,7 +381,7 @@ function merged(values: readonly unknown[], wrong: () => RetortError): unknown {
         ),
       );
     }
-  } else if (isPlainObject(first)) {
+  } else if (isPlain(first)) {
     return Object.fromEntries(
       Object.keys(first).map((key) => [
         key,

@@ -1,6 +1,7 @@
 // The files that training writes into a run's folder, which of them are there, and how they are removed again.
 import { join } from 'node:path';
 
+import type { Trainable } from './trainable.ts';
 import { exists, isFolder, listFolder, removeEmptyFolder, removeFile } from '../files.ts';
 
 /** The names of files in a run's folder. */
@@ -15,9 +16,18 @@ export const runFiles = {
   printed: 'config.txt',
 } as const;
 
-/** The name of the file of a student beside the first, where an algorithm has several. */
-export function studentFile(name: string): string {
-  return `student-${name}.safetensors`;
+/**
+ * The file of a student in a run's folder.
+ * @param algorithm which trains it
+ * @param name of one of the algorithm's students. Default: the one that is trained and shipped
+ */
+export function studentPath(
+  folder: string,
+  algorithm?: Pick<Trainable, 'student' | 'students'>,
+  name?: string,
+): string {
+  const isFirst = name === undefined || algorithm === undefined || algorithm.students()[name] === algorithm.student;
+  return join(folder, isFirst ? runFiles.student : `student-${name}.safetensors`);
 }
 
 /** What training makes, which can be lost: checkpoints, students, the log. Those of stages lie one folder deeper. */

@@ -1,11 +1,12 @@
 // Reads and writes NPY files, NumPy's format for one array: versions 1 to 3, the plain numeric types, no pickled objects.
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
+import { showShape } from '../check.ts';
 import { failFor } from './format-error.ts';
 import { formatNpyHeader, type NpyHeader, parseNpyHeader } from './npy-header.ts';
 import { arrayClasses, bytesOf, type NumericArray, toNumericArray } from './numeric-array.ts';
 import { withFile } from './read-file.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 
 const fail = failFor('npy');
 const magic = '\x93NUMPY';

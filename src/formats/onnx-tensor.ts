@@ -1,10 +1,11 @@
 // Tensors of ONNX files: their element types, and their values, which a file may keep in seven places, as little-endian bytes.
 
+import { showShape } from '../check.ts';
 import type { Fail } from './format-error.ts';
 import { quote } from './format-error.ts';
 import { fail as onnxFail, integerIn, messagesIn, strictText, textIn } from './onnx-wire.ts';
 import type { Fields } from './onnx-wire.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 
 /** Numbers of the element types, and bits of an element; strings have no size. */
 const dtypes = {

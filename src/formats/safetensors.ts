@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto';
 
+import { showShape } from '../check.ts';
 import { failFor, quote } from './format-error.ts';
 import { openBytes, type OpenFile, readPieces, type Sink, withFile } from './read-file.ts';
 import {
@@ -16,7 +17,6 @@ import {
   type SafetensorsDType,
   tensorBytes,
 } from './safetensors-header.ts';
-import { showShape } from './shape.ts';
 
 export type { SafetensorsDType } from './safetensors-header.ts';
 

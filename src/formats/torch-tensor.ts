@@ -1,9 +1,10 @@
 // Tensors of PyTorch's files as plain objects: a view (shape, strides, offset) of a storage, whose bytes lie in the file until they are
 // wanted. Views are checked when they are made: none reaches outside its storage.
 
+import { showShape } from '../check.ts';
 import type { Fail } from './format-error.ts';
 import type { Sink } from './read-file.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 
 /** Bytes of each element type that PyTorch has; those that are not in here are handed on by name alone. */
 const itemSizes: Readonly<Record<string, number>> = {

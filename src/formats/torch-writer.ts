@@ -1,9 +1,10 @@
 // Writes state dicts as PyTorch does since 1.6: a zip archive with a pickle of protocol 2 that `torch.load(path, weights_only=True)` reads.
 // Data are aligned to 64 bytes, so that PyTorch can map the file (`mmap=True`).
 
+import { showShape } from '../check.ts';
 import type { FileContent } from './atomic-file.ts';
 import { failFor } from './format-error.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 import { torchItemSize } from './torch-tensor.ts';
 import { serializeZip, type ZipContent } from './zip.ts';
 

@@ -3,12 +3,13 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { isPlain } from '../check.ts';
 import { experimentSchema } from '../config/index.ts';
 import { nearest, RetortError } from '../errors.ts';
 import { listFolder, readText, statOf } from '../files.ts';
 import { FormatError, weightsNames } from '../formats/index.ts';
 import { addressOf } from '../intercept/index.ts';
-import { isPlain, optionsIn, readsOf } from '../registry/index.ts';
+import { optionsIn, readsOf } from '../registry/index.ts';
 import type { Mistake, Path, Reads, Tables } from '../registry/index.ts';
 
 /** Every file of an experiment that is not there, cannot be read or is of another kind, and every address that leads nowhere. */

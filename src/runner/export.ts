@@ -1,7 +1,5 @@
 // A run's student as an ONNX model: as it is, in half precision or in 8 bits, calibrated on the run's own training images, and measured
 // on its validation data.
-import { join } from 'node:path';
-
 import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig } from '../config/index.ts';
 import { buildTransform, DataLoader } from '../data/index.ts';
@@ -26,19 +24,19 @@ import type {
   GraphPreprocessing,
   LayerSensitivity,
 } from '../deploy/index.ts';
-import { runFiles } from '../engine/index.ts';
+import { studentPath } from '../engine/index.ts';
+import { isPlain } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { onnxModelBytes, writeOnnxFile } from '../formats/index.ts';
 import type { OnnxModel } from '../formats/index.ts';
 import { loadModule } from '../nn/index.ts';
-import { isPlain } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { keep, ops, Tensor, tidy } from '../torch/index.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadOptions } from './load.ts';
-import { prepareStage, withUserEntries } from './stages.ts';
+import { prepareStage, stageFolder, stageNamed, withUserEntries } from './stages.ts';
 import { studentInfo } from './student-info.ts';
-import { stageNamed, studentAlone } from './test.ts';
+import { studentAlone } from './test.ts';
 
 /** What {@link exportRun} writes and measures. */
 export interface ExportRunOptions extends LoadOptions {
@@ -99,10 +97,10 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
     throw new RetortError('export: expected onnx, the file to write, or web, the folder of a page, got neither');
   }
   const experiment = await load(config, options);
-  const stage = stageNamed(experiment, options.stage);
+  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
   const { name, own } = experiment;
   const run = experiment.run?.folder;
-  const file = options.checkpoint ?? (run === undefined ? undefined : join(run, stage.name, runFiles.student));
+  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
   if (file === undefined) {
     throw new RetortError(`${name}: expected the folder of a run, or a checkpoint beside the config`, {
       help: retortCommand('export runs/NAME --onnx FILE'),

@@ -2,6 +2,7 @@
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
 import { join } from 'node:path';
 
+import { isPlain } from '../check.ts';
 import { experimentSchema, withEntries } from '../config/index.ts';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -11,11 +12,12 @@ import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
 import { buildModel } from '../models/index.ts';
-import { Deferred, isPlain, replaceTyped } from '../registry/index.ts';
+import { Deferred, replaceTyped } from '../registry/index.ts';
 import type { Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, tidy } from '../torch/index.ts';
-import { buildExperiment, weightsIn, weightsNotes } from './experiment.ts';
+import { buildExperiment, freeExperiment, weightsIn, weightsNotes } from './experiment.ts';
 import type { Experiment, ExperimentOptions } from './experiment.ts';
+import type { LoadedExperiment } from './load.ts';
 import { tables } from './registries.ts';
 
 /** What a later stage takes over from: the algorithms of those before it, by their names. */
@@ -48,6 +50,18 @@ export interface StageRun {
 /** The folder of a stage in that of the run. */
 export function stageFolder(workDir: string, name: string): string {
   return name === '' ? workDir : join(workDir, name);
+}
+
+/** The stage of a name. @throws {RetortError} when the config has none of it, with the nearest names. */
+export function stageNamed({ name, stages }: Pick<LoadedExperiment, 'name' | 'stages'>, wanted: string): CheckedStage {
+  const found = stages.find((stage) => stage.name === wanted);
+  if (found !== undefined) return found;
+  const names = stages.map((stage) => stage.name);
+  const only = names.length === 1 && names[0] === '';
+  throw new RetortError(`${name} has no stage "${wanted}"${only ? '' : `; ${didYouMean(wanted, names)}`}`, {
+    code: 'unknown-name',
+    help: only ? 'it has no stages: leave the stage out' : `its stages are ${names.join(', ')}`,
+  });
 }
 
 /**
@@ -113,10 +127,12 @@ function holdsDeferred(value: unknown): boolean {
   return value instanceof Deferred || (isPlain(value) && Object.values(value).some(holdsDeferred));
 }
 
-/** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
+/**
+ * The config of a stage, with networks of finished stages in their places, and everything built that users' entries name: these find
+ * the networks in their options.
+ */
 export function stageConfig(config: CheckedConfig, finished: Finished, own: Tables): CheckedConfig {
-  const built = withUserEntries(config, own);
-  return { ...built, model: fromStages(built.model, finished) as typeof config.model };
+  return withUserEntries({ ...config, model: fromStages(config.model, finished) as typeof config.model }, own);
 }
 
 /** The stages whose networks a config takes over, by name. */
@@ -133,14 +149,20 @@ export function prepareStage(
   { own = {}, ...options }: ExperimentOptions,
 ): Experiment {
   manualSeed(config.seed); // what users' entries draw, such as weights of connectors, follows from it too
-  const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
-  for (const { stage, module: from, into = from } of init) {
-    const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
-    if (source === undefined)
-      throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
-    if (target === undefined)
-      throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
-    tidy(() => target.loadStateDict(source.stateDict()));
+  const built = stageConfig(config, finished, own);
+  const experiment = buildExperiment(built, { ...options, own });
+  try {
+    for (const { stage, module: from, into = from } of init) {
+      const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
+      if (source === undefined)
+        throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
+      if (target === undefined)
+        throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
+      tidy(() => target.loadStateDict(source.stateDict()));
+    }
+  } catch (error) {
+    freeExperiment(experiment, built);
+    throw error;
   }
   const weights = weightsIn(experiment.algorithm, finished.values());
   return { ...experiment, weights, notes: [...weightsNotes(weights), ...experiment.notes] };

@@ -1,11 +1,11 @@
 // What a run says of its students in `model.json`: enough to use them without the run's config, its data and its teacher.
+import { isPlain } from '../check.ts';
 import type { CheckedStage } from '../config/index.ts';
 import { writeModelInfo } from '../deploy/model-info.ts';
 import type { ModelInfo, Preprocessing } from '../deploy/model-info.ts';
-import { runFiles, studentFile } from '../engine/index.ts';
+import { studentPath } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { backbones, heads, models, necks } from '../models/index.ts';
-import { isPlain } from '../registry/index.ts';
 import { engineInfo } from '../torch/index.ts';
 import { version } from '../version.ts';
 import type { Experiment } from './experiment.ts';
@@ -39,7 +39,7 @@ export function studentInfo(
   return {
     ...{ format: 'retort-model', version: 1 },
     network: networkOf(stage, name, stages),
-    weights: algorithm.students()[name] === algorithm.student ? runFiles.student : studentFile(name),
+    weights: studentPath('', algorithm, name),
     classes: [...testLoader.dataset.classes],
     preprocessing: preprocessingOf(stage, experiment),
     metrics: Object.fromEntries(

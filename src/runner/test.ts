@@ -1,15 +1,13 @@
 // Measures a student on the test data of a config. Only what is measured is built: a teacher and its checkpoint need not be there
 // unless they are asked for.
-import { join } from 'node:path';
-
 import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import { checkImages } from '../data/index.ts';
 import { algorithms, compareHeads } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { buildEvaluator, ClassificationReport, evaluate, evaluateAgreement, runFiles } from '../engine/index.ts';
+import { ClassificationReport, evaluate, evaluateAgreement, runFiles, studentPath } from '../engine/index.ts';
 import type { ClassificationResult, NetworkMetrics } from '../engine/index.ts';
-import { didYouMean, RetortError } from '../errors.ts';
+import { RetortError } from '../errors.ts';
 import { measureLatency, profileModel } from '../models/index.ts';
 import { loadModule } from '../nn/index.ts';
 import type { LossModel, Network } from '../nn/index.ts';
@@ -17,8 +15,8 @@ import type { Tables } from '../registry/index.ts';
 import { weightsNotes } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
-import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
-import { prepareStage, stagesIn } from './stages.ts';
+import type { ConfigSource, LoadOptions } from './load.ts';
+import { prepareStage, stageFolder, stageNamed, stagesIn } from './stages.ts';
 import type { Finished } from './stages.ts';
 
 /** What {@link test} measures. */
@@ -71,13 +69,15 @@ export interface NetworkDetails {
 export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
   const { teacher: withTeacher = false, agreement = false, note } = options;
   const experiment = await load(config, options);
-  const stage = stageNamed(experiment, options.stage);
+  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
   const { name, own } = experiment;
   const run = experiment.run?.folder;
-  const file = options.checkpoint ?? (run === undefined ? undefined : join(run, stage.name, runFiles.student));
+  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
   if (file === undefined) {
     throw new RetortError(`${name}: name the checkpoint too, or the folder of a run in place of the config`, {
-      help: `${retortCommand(`test ${name} runs/NAME/${runFiles.student}`)}, or ${retortCommand('test runs/NAME')}`,
+      help:
+        `${retortCommand(`test ${name} runs/NAME/${runFiles.student}`)}, or ${retortCommand('test runs/NAME')}; ` +
+        `in a program test(config, { checkpoint: 'runs/NAME/${runFiles.student}' }), or test('runs/NAME')`,
     });
   }
   const needsTeacher = withTeacher || agreement;
@@ -85,11 +85,8 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   if (needsTeacher && run === undefined) requireNoStages(measured);
   const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
   await requireFitting(parts, { name, note });
-  const { algorithm, testLoader } = parts;
+  const { algorithm, testLoader, evaluators } = parts;
   loadModule(file, algorithm.student);
-  const evaluators = (stage.config.evaluators ?? [{ type: 'Accuracy' }]).map((one, i) =>
-    buildEvaluator(one, `evaluators.${i}`),
-  );
   const networks = Object.entries(algorithm.evaluated());
   const [, teacher] = networks.find(([, model]) => model !== algorithm.student) ?? [];
   if (needsTeacher && teacher === undefined) {
@@ -116,17 +113,6 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
 function costsOf(model: Network, shape: readonly number[] | undefined): NetworkDetails {
   if (shape !== undefined) return { ...profileModel(model, shape), latency: measureLatency(model, shape) };
   return { parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0) };
-}
-
-/** The stage that is measured. @throws {RetortError} when there is none of that name. */
-export function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefined): CheckedStage {
-  const found = wanted === undefined ? stages.at(-1) : stages.find((stage) => stage.name === wanted);
-  if (found !== undefined) return found;
-  const names = stages.map((stage) => stage.name);
-  throw new RetortError(`${name} has no stage "${wanted}"; ${didYouMean(wanted!, names)}`, {
-    code: 'unknown-name',
-    help: `it has ${names.join(', ')}`,
-  });
 }
 
 /** Says what is worth a look. @throws {RetortError} that lists why networks and test data do not go together. */
@@ -158,7 +144,7 @@ function requireNoStages({ config }: CheckedStage): void {
   throw new RetortError(
     `teacher, agreement: the teacher is a network of stage "${name}", whose weights are not named`,
     {
-      help: `name the folder of the run, which has them: ${retortCommand('test RUN --teacher')}`,
+      help: `name the folder of the run, which has them: ${retortCommand('test RUN --teacher')}, or test('RUN', { teacher: true })`,
     },
   );
 }
@@ -180,7 +166,7 @@ function stagesNeeded(
       if (found === undefined || needed.has(name)) continue; // prepareStage says what there is not
       add(found);
       const { algorithm } = prepareStage({ ...found, init: [] }, needed, { own });
-      if (run !== undefined) loadModule(join(run, name, runFiles.student), algorithm.student);
+      if (run !== undefined) loadModule(studentPath(stageFolder(run, name)), algorithm.student);
       needed.set(name, algorithm);
     }
   };

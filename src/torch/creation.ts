@@ -1,4 +1,5 @@
 // Tensors from JavaScript values: nested arrays, typed arrays, raw bytes.
+import { showShape } from '../check.ts';
 import { describeValue, didYouMean, RetortError } from '../errors.ts';
 import type { DType } from './dtype.ts';
 import { integerRange, itemSize, requireDType } from './dtype.ts';
@@ -7,7 +8,7 @@ import { Operator } from './dispatch.ts';
 import { selectScope } from './scope.ts';
 import { callBufferFor } from './call-buffer.ts';
 import type { Nested, TypedArray } from './tensor.ts';
-import { showShape, Tensor } from './tensor.ts';
+import { Tensor } from './tensor.ts';
 
 /** Options of {@link tensor}. */
 export interface TensorOptions {

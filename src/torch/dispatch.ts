@@ -1,5 +1,5 @@
 // Calls operators by name: picks the overload whose arguments fit, hands them over, reads the results back.
-import { camelCase, isPlain } from '../check.ts';
+import { camelCase, isPlain, isThenable, showShape } from '../check.ts';
 import { describeValue, RetortError } from '../errors.ts';
 import { Call, Kind } from './encode.ts';
 import type { Argument } from './encode.ts';
@@ -11,7 +11,7 @@ import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
 import { callBufferFor } from './call-buffer.ts';
-import { showShape, Tensor } from './tensor.ts';
+import { Tensor } from './tensor.ts';
 
 interface Overload {
   id: number;
@@ -109,7 +109,7 @@ export class Operator {
       refusal === undefined
         ? `${name}: no overload takes (${args.map((arg) => shown(arg)).join(', ')})`
         : `${name}: ${refusal.key}: ${refusal.reason}`;
-    const missing = args.flat().some(isPromise) ? 'did you forget an await? ' : '';
+    const missing = args.flat().some(isThenable) ? 'did you forget an await? ' : '';
     return new RetortError(what, { help: `${missing}it takes\n${[...known].join('\n')}` });
   }
 }
@@ -146,10 +146,6 @@ function rank(overload: Overload): number {
   if (overload.arguments.some((argument) => argument.kwargOnly && argument.written)) return 3; // writes into `out`
   if (!overload.name.includes('.')) return 0;
   return overload.arguments[1]?.kind === Kind.Tensor ? 1 : 2;
-}
-
-function isPromise(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function knows(overload: Overload, options: Record<string, unknown>): boolean {

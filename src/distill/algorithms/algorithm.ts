@@ -1,6 +1,7 @@
 // What the training loop sees of every algorithm: a training step, the students to ship, the networks to evaluate.
 import { z } from 'zod';
 
+import { isObject, isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import {
   BatchNorm,
@@ -23,14 +24,14 @@ import type {
 } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import { isPlainObject, Tensor } from '../../torch/index.ts';
+import { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
 import type { QuietPassOptions } from './quiet-pass.ts';
 
 const hasForward = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { forward?: unknown }).forward === 'function';
+  isObject(value) && typeof (value as { forward?: unknown }).forward === 'function';
 /** The schema of a network, a generator or a distiller that is built. */
 export const built = <T>(what: string) => z.custom<T>(hasForward, `expected ${what}`);
 
@@ -179,13 +180,13 @@ export abstract class Algorithm extends Module {
     if (this.#loss !== undefined) {
       const losses: unknown = this.#loss(network.forward(inputs), targets);
       if (losses instanceof Tensor) return { loss: losses };
-      if (isPlainObject(losses)) return losses as Record<string, Tensor>;
+      if (isPlain(losses)) return losses as Record<string, Tensor>;
       throw new RetortError(
         `${this.constructor.name}: loss: expected a tensor or a record of tensors, got ${shown(losses)}`,
       );
     }
     const losses: unknown = (network as LossModel).forward(inputs, withSamples(targets), 'loss');
-    if (isPlainObject(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
+    if (isPlain(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
       return losses as Record<string, Tensor>;
     }
     throw new RetortError(
@@ -256,25 +257,43 @@ export abstract class Algorithm extends Module {
 /** What was returned where losses were expected. */
 function shown(value: unknown): string {
   if (value instanceof Tensor) return 'a tensor';
-  if (isPlainObject(value)) return `{ ${Object.keys(value).join(', ')} }`;
+  if (isPlain(value)) return `{ ${Object.keys(value).join(', ')} }`;
   return Array.isArray(value) ? 'a list' : typeof value;
 }
 
+/** What a network refuses images with that it cannot compute with. */
+const ofBytes: readonly string[] = ['engine', 'invalid-argument', 'mismatch'];
+
 /** Images that nobody normalized are the likely reason why a network fails on them. */
 function explained(error: unknown, { inputs, views = {} }: LearnedBatch): unknown {
+  if (!(error instanceof RetortError) || !ofBytes.includes(error.code)) return error;
   const images = Object.entries({ student: inputs, ...views }).flatMap(([name, seen]) => {
     const found = seen instanceof Tensor ? seen : seen['images'];
     return found === undefined ? [] : [[name, found] as const];
   });
   const given = images.filter(([, { dtype, ndim }]) => ndim === 4 && !/^b?float|complex/.test(dtype));
-  if (!(error instanceof RetortError) || given.length === 0) return error;
+  if (given.length === 0) return error;
   const [[name, { dtype }]] = given as [[string, Tensor]];
-  const [reason] = error.message.split('\n');
+  const [reason] = error.what.split('\n');
   const list = name === 'student' ? 'transforms or studentTransforms' : `views.${name}`;
   return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${reason})`, {
     help: `end ${list} with { type: 'Normalize', mean, std }, which divides by 255 and gives float32`,
     cause: error,
   });
+}
+
+/** @throws {RetortError} for no teachers, and for one whose name metrics and views could not tell from the student's. */
+export function requireTeachers(algorithm: string, teachers: Readonly<Record<string, Network>>): void {
+  if (Object.keys(teachers).length === 0) {
+    throw new RetortError(`${algorithm}: teachers: expected at least one, got none`, {
+      help: 'name at least one: { teachers: { a } }',
+    });
+  }
+  if (Object.hasOwn(teachers, 'student')) {
+    throw new RetortError(`${algorithm}: teachers: expected other names than "student", which is the architecture's`, {
+      help: 'name the teacher by what it is, such as res34',
+    });
+  }
 }
 
 /** Turns in-place activations off below a module, so that what was recorded before them stays what it was. */

@@ -8,7 +8,7 @@ import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, algorithmSchema, built, commonOptions, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
@@ -18,7 +18,9 @@ const parts = {
   /** Makes the distiller of an ordered pair; its teacher side should be constant (`detachTeacher`), so that no one is pulled. */
   makeDistiller: z.custom<() => ConfigurableDistiller>((value) => typeof value === 'function', 'expected a function'),
 };
-const mutualSchema = z.strictObject({ ...commonOptions, ...parts });
+const ofAlgorithm = algorithmSchema(parts);
+/** The first student is the network that the base is told of. */
+const mutualSchema = ofAlgorithm.omit({ architecture: true });
 /** Options of {@link MutualDistill}. */
 export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'>, OptionsFrom<typeof parts> {}
 
@@ -42,7 +44,7 @@ interface Pair {
  */
 export class MutualDistill extends Algorithm {
   /** Of what the base is told: those of the constructor, and the first student as `architecture`. */
-  static override readonly schema = algorithmSchema(parts);
+  static override readonly schema = ofAlgorithm;
   readonly distillers: ModuleDict<ConfigurableDistiller>;
   readonly peers: ModuleDict<Network>;
   /** As `student_quantization`, of the others. */
@@ -50,7 +52,7 @@ export class MutualDistill extends Algorithm {
   readonly #pairs: readonly Pair[];
   readonly #first: string;
 
-  /** @throws {RetortError} for fewer than two students. */
+  /** @throws {RetortError} for fewer than two students, and for a distiller with deliveries. */
   constructor(options: MutualDistillOptions) {
     const { students, makeDistiller } = checkOptions(mutualSchema, options, new.target.name);
     const names = Object.keys(students);
@@ -71,6 +73,15 @@ export class MutualDistill extends Algorithm {
       names.filter((peer) => peer !== learner).map((peer) => ({ learner, peer, distiller: makeDistiller() })),
     );
     for (const { learner, peer, distiller } of this.#pairs) {
+      if (distiller.deliveries.size > 0) {
+        throw new RetortError(
+          `${new.target.name}: distillDeliveries: expected none, got ${[...distiller.deliveries.deliveries.keys()].join(', ')}`,
+          {
+            code: 'unsupported',
+            help: 'every student learns in one pass, so none runs before another one to deliver: compare records instead',
+          },
+        );
+      }
       distiller.prepareFromStudent(students[learner]!);
       distiller.prepareFromTeacher(students[peer]!);
     }

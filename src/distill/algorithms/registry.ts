@@ -135,13 +135,7 @@ const table = {
     { summary: 'A network that teaches itself.', paper: 'Zhang et al. 2019, arXiv 1905.08094' },
   ),
   EmaTeacherDistill: entry(
-    z.strictObject({
-      ...common,
-      distiller,
-      ...selfDistillOptions,
-      teacherModuleInplace: singleTeacherOptions.teacherModuleInplace,
-      ...emaTeacherOptions,
-    }),
+    z.strictObject({ ...common, distiller, ...emaTeacherOptions }),
     ({ architecture, distiller: config, ...rest }) => {
       if (architecture instanceof Module) {
         throw new RetortError(

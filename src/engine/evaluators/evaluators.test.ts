@@ -77,7 +77,9 @@ it('accuracy of scores that are none is none; scores must be one row per image',
   tidy(() => metric.update(tensor([[1, 2]]), labeled(1)));
   expect(metric.compute()).toEqual({ accuracy: NaN, top2: NaN });
   tidy(() => {
-    expect(() => metric.update(tensor([1, 2]), labeled(1, 0))).toThrow(refusal('invalid-argument', '(2, K)', '(2)'));
+    expect(() => metric.update(tensor([1, 2]), labeled(1, 0))).toThrow(
+      refusal('invalid-argument', '(2, K)', '(2)', 'evaluators'),
+    );
     expect(() => metric.update(tensor([[1, 2]]), {})).toThrow(refusal('invalid-argument', 'Accuracy', '(N)'));
     expect(() => metric.update([tensor([[1, 2]])], labeled(1))).toThrow(refusal('invalid-argument', '(1, K)'));
   });
@@ -95,6 +97,11 @@ it('networks of other classes are not compared', () => {
   const metric = new AgreementMetric();
   tidy(() => {
     expect(() => metric.update(tensor([[1, 2, 3]]), tensor([[1, 2]]))).toThrow(refusal('mismatch', '(1, 2)', '(1, 3)'));
+    const tokens = tensor([[[1, 2]]]);
+    expect(() => metric.update(tokens, tokens)).toThrow(refusal('mismatch', '(N, K)', '(1, 1, 2)', 'student'));
+    expect(() => metric.update(tensor([[1, 2]]), [tokens])).toThrow(
+      refusal('mismatch', '(N, K)', 'several', 'teacher'),
+    );
   });
 });
 

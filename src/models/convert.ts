@@ -99,7 +99,7 @@ function requireTarget(to: string, wanted: string, force: boolean): void {
   if (!writable.includes(extname(to).toLowerCase())) {
     throw new RetortError(`${to}: expected a name that ends in ${writable.join(', ')}, which says the format`, {
       code: 'unsupported',
-      help: `such as ${to}${writable[0]}`,
+      help: `such as ${to.slice(0, to.length - extname(to).length)}${writable[0]}`,
     });
   }
   if (!force && exists(to)) {
@@ -161,7 +161,7 @@ function linesOf(report: Omit<ConvertReport, 'lines'>, { given, read, wanted, ha
     read === undefined
       ? 'no library that is known has these names: they are kept'
       : [
-          `${nameOfConvention(read.convention)}${read.family === undefined ? '' : `, ${read.family}`}`,
+          `${nameOfConvention(read.convention)}'s${read.family === undefined ? '' : ` of ${read.family}`}`,
           ...(read.prefix === '' ? [] : [`under "${read.prefix}"`]),
           ...(read.convention === wanted ? [] : [`written as ${nameOfConvention(wanted)}'s`]),
         ].join(', ');

@@ -10,7 +10,7 @@ import type { Algorithm } from '../distill/algorithms/index.ts';
 import { buildEvaluator, evaluate, evaluateAgreement, runFiles } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import { loadModule } from '../nn/index.ts';
+import { loadNetwork } from '../models/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { weightsNotes } from './experiment.ts';
@@ -22,7 +22,7 @@ import type { Finished } from './stages.ts';
 
 /** What {@link test} measures. */
 export interface TestOptions extends LoadOptions {
-  /** The student's safetensors file. Default: that of the run whose folder is the config. */
+  /** A file of the student's weights. Default: that of the run whose folder is the config. */
   checkpoint?: string | undefined;
   /** The stage that the checkpoint is of, in a config of several. Default: the last. */
   stage?: string | undefined;
@@ -69,7 +69,7 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
   await requireFitting(parts, { name, note });
   const { algorithm, testLoader } = parts;
-  loadModule(file, algorithm.student);
+  loadNetwork(file, algorithm.student);
   const evaluators = (stage.config.evaluators ?? [{ type: 'Accuracy' }]).map((one, i) =>
     buildEvaluator(one, `evaluators.${i}`),
   );
@@ -153,7 +153,7 @@ function stagesNeeded(
       if (found === undefined || needed.has(name)) continue; // prepareStage says what there is not
       add(found);
       const { algorithm } = prepareStage({ ...found, init: [] }, needed, { own });
-      if (run !== undefined) loadModule(join(run, name, runFiles.student), algorithm.student);
+      if (run !== undefined) loadNetwork(join(run, name, runFiles.student), algorithm.student);
       needed.set(name, algorithm);
     }
   };

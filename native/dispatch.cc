@@ -29,8 +29,8 @@ enum Tag : int {
   kNumbers = 8,
   kHandles = 9,
   kBooleans = 10,
-  kPlace = 11,
-  kRandom = 12,
+  kDeviceValue = 11,
+  kGeneratorValue = 12,
   kLongs = 13,
   kScalars = 14,
 };
@@ -124,13 +124,13 @@ c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) 
       }
       return read_list<at::Tensor>(in, [&] { return engine.tensor(in.handle()); });
     case kBooleans: return read_list<bool>(in, [&] { return in.number() != 0; });
-    case kPlace: {
+    case kDeviceValue: {
       const auto type = static_cast<c10::DeviceType>(in.integer());
       const int64_t index = in.integer();
       TORCH_CHECK(index >= -1 && index <= 127, "there is no device number ", index);
       return c10::Device(type, static_cast<c10::DeviceIndex>(index));
     }
-    case kRandom: return engine.generators.list.at(static_cast<size_t>(in.integer()));
+    case kGeneratorValue: return engine.generators.list.at(static_cast<size_t>(in.integer()));
   }
   TORCH_CHECK(false, "the call buffer holds an unknown tag ", static_cast<int>(tag));
 }

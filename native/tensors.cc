@@ -115,6 +115,18 @@ void to_bytes(const Args<2>& args) {
   if (into.length > 0) std::memcpy(into.data, tensor.data_ptr(), into.length);
 }
 
+// writeBytes(handle, offset, Uint8Array): copies bytes into the memory of a contiguous CPU tensor, from that byte on.
+void write_bytes(const Args<3>& args) {
+  const at::Tensor& tensor = args.tensor(0);
+  const int64_t offset = args.integer(1);
+  const Js::Bytes bytes = args.js.to_bytes(args.values[2]);
+  TORCH_CHECK(tensor.device().is_cpu() && tensor.is_contiguous(), "a contiguous tensor on the CPU was expected");
+  const auto room = static_cast<int64_t>(tensor.nbytes());
+  TORCH_CHECK(offset >= 0 && offset <= room && bytes.length <= static_cast<size_t>(room - offset), bytes.length,
+              " bytes from byte ", offset, " on do not fit into ", room);
+  if (bytes.length > 0) std::memcpy(static_cast<char*>(tensor.data_ptr()) + offset, bytes.data, bytes.length);
+}
+
 }  // namespace
 
 void define_tensors(Exports& exports) {
@@ -127,6 +139,7 @@ void define_tensors(Exports& exports) {
   exports.add<item>("item");
   exports.add<from_bytes>("fromBytes");
   exports.add<to_bytes>("toBytes");
+  exports.add<write_bytes>("writeBytes");
 }
 
 }  // namespace retort

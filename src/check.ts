@@ -16,6 +16,11 @@ export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
+/** Whether a value is a promise, of whatever class: it has a `then`. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (isObject(value) || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
+}
+
 /** `value` if it is an integer of at least `least` (default 1). @throws {RetortError} otherwise; `where` names caller and argument. */
 export function integer(where: string, value: number, least = 1): number {
   if (Number.isInteger(value) && value >= least) return value;
@@ -26,6 +31,11 @@ export function integer(where: string, value: number, least = 1): number {
 /** `log_softmax` -> `logSoftmax`; leading and trailing underscores stay. */
 export function camelCase(name: string): string {
   return name.replaceAll(/(?<=[^_])_+(\p{L}|\d)/gu, (_, letter: string) => letter.toUpperCase());
+}
+
+/** `[2, 3, 4]`, shortened when it is absurdly long. */
+export function showShape(shape: readonly number[]): string {
+  return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
 }
 
 /** A value in few characters, whatever it is. */

@@ -10,6 +10,21 @@ it('says what, where and the way out, each on a line of its own', () => {
   expect(error.help).toBe('round it');
 });
 
+it('can be given the name of what it is about, and keeps all else', () => {
+  const cause = new Error('the reason');
+  const error = new RetortError('no memory', { code: 'out-of-memory', help: 'smaller batches', cause });
+  error.locate('layer1');
+  error.prefix('teacher "a"');
+  expect(error.message).toBe('teacher "a": no memory\n  in: layer1\n  help: smaller batches');
+  expect(error.stack).toContain('teacher "a": no memory\n  in: layer1\n  help: smaller batches\n');
+  expect(error).toMatchObject({
+    what: 'teacher "a": no memory',
+    code: 'out-of-memory',
+    help: 'smaller batches',
+    cause,
+  });
+});
+
 it('has a code to act on, which is that of an argument unless it says otherwise', () => {
   expect(new RetortError('f: n: expected an integer').code).toBe('invalid-argument');
   expect(new RetortError('gone', { code: 'not-found' }).code).toBe('not-found');

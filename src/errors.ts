@@ -81,7 +81,8 @@ export class RetortError extends Error {
   readonly code: RetortErrorCode | FormatErrorCode;
   /** The way out, which ends the message too. */
   readonly help: string | undefined;
-  readonly #what: string;
+  #what: string;
+  #where: string | undefined;
 
   constructor(message: string, options: RetortErrorOptions = {}) {
     super(
@@ -93,10 +94,26 @@ export class RetortError extends Error {
     this.#what = message;
   }
 
+  /** The message without its lines `in:` and `help:`. */
+  get what(): string {
+    return this.#what;
+  }
+
   /** Adds (or replaces) a line `in:` that says where it happened, such as the path of a module. */
   locate(where: string): void {
+    this.#where = where;
+    this.#reword();
+  }
+
+  /** Names first what the error is about, such as `teacher "a"`: `name: message`. Code, help, place and cause stay what they are. */
+  prefix(name: string): void {
+    this.#what = `${name}: ${this.#what}`;
+    this.#reword();
+  }
+
+  #reword(): void {
     const before = this.message;
-    this.message = withLines(this.#what, where, this.help);
+    this.message = withLines(this.#what, this.#where, this.help);
     if (this.stack !== undefined) this.stack = this.stack.replace(before, () => this.message);
   }
 }

@@ -49,6 +49,33 @@ function addon(file: string, facts: Partial<AddonRecord> = {}): string {
   return file;
 }
 
+it('commands are typed as the current folder wants them', () => {
+  const tools = resolve('tools/addon-file.mjs');
+  const typed = (cwd: string): string[] =>
+    JSON.parse(
+      spawnSync(
+        process.execPath,
+        [
+          '--input-type=module',
+          '--eval',
+          `import * as addon from ${JSON.stringify(tools)};
+console.log(JSON.stringify([addon.retortCommand('list'), addon.setupCommand(), addon.doctorCommand()]));`,
+        ],
+        { cwd, encoding: 'utf8' },
+      ).stdout,
+    ) as string[];
+  expect(typed('.')).toEqual(['node dist/cli/main.js list', 'npm run build', 'npm run doctor']);
+  expect(typed('src/torch')).toEqual(['node ../../dist/cli/main.js list', 'npm run build', 'npm run doctor']);
+  const [list, setup, doctor] = typed(tmpdir());
+  expect(list).toMatch(/^node \S+\/dist\/cli\/main\.js list$/);
+  expect([setup, doctor]).toEqual([
+    expect.stringMatching(/^npm --prefix \S+ run build$/),
+    expect.stringMatching(/^npm --prefix \S+ run doctor$/),
+  ]);
+  const [, script = ''] = list!.split(' ');
+  expect(resolve(tmpdir(), script)).toBe(resolve('dist/cli/main.js'));
+});
+
 it('the version is that of package.json', () => {
   expect((JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version).toBe(version);
 });

@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
+import { commandFile, runCommand } from './command.ts';
 import { buildModel } from '../src/models/index.ts';
 import { loadTensors, saveModule } from '../src/nn/index.ts';
 import { kd } from '../src/openmmlab/openmmlab.contract.ts';
 import { tidy } from '../src/torch/index.ts';
 
-const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const example = fileURLToPath(new URL('../examples/own-modules.ts', import.meta.url));
 let folder = '';
 beforeAll(() => {
@@ -20,10 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function retort(...args: string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder });
-  return { code: status, out: stdout, err: stderr };
-}
+const retort = (...args: string[]) => runCommand(args, { cwd: folder });
 
 const config = {
   model: {
@@ -93,7 +90,7 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   expect(whole.out).toMatch(/epoch 2\/2 {2}accuracy: student/);
   expect(whole.out).toMatch(/the student is whole\/student.safetensors/);
 
-  const child = spawn(process.execPath, [main, 'train', file, '--work-dir', 'parts'], { cwd: folder });
+  const child = spawn(process.execPath, [commandFile, 'train', file, '--work-dir', 'parts'], { cwd: folder });
   let [out, sent] = ['', false];
   child.stderr.on('data', (chunk: Buffer) => (out += String(chunk)));
   const code = new Promise<number | null>((resolve) => child.on('close', resolve));
@@ -103,7 +100,7 @@ it('trains, stops on Ctrl-C, resumes to the very same student', async () => {
   });
   expect(await code).toBe(130);
   expect(out).toMatch(/finishing the step and saving/);
-  expect(out).toMatch(/go on with\n {2}node dist\/cli\/main\.js train --resume parts\n/);
+  expect(out).toMatch(/go on with\n {2}node \S*dist\/cli\/main\.js train --resume parts\n/);
   expect(retort('train', file, '--work-dir', 'parts', '--resume').out).toMatch(/resuming at epoch/);
   const student = (name: string): Buffer => readFileSync(join(folder, name, 'student.safetensors'));
   expect(student('parts').equals(student('whole'))).toBe(true);
@@ -260,6 +257,56 @@ it('takes losses of users from files that the config imports', () => {
   expect(retort('config', 'check', wrongFile, '--allow-scripts').err).toMatch(
     /loss_gap: unknown loss "Gpa"; did you mean "Gap"/,
   );
+});
+
+it('takes networks of users by their address: check, train, resume, test; what has changed since is not run', () => {
+  const copy = join(fileURLToPath(new URL('fixtures/', import.meta.url)), `own-networks-${process.pid}.mjs`);
+  const text = readFileSync(fileURLToPath(new URL('fixtures/own-networks.mjs', import.meta.url)), 'utf8');
+  writeFileSync(copy, text);
+  try {
+    const fc = { type: 'ModuleOutputs', source: 'fc' };
+    const model = {
+      type: 'SingleTeacherDistill',
+      architecture: { type: `${copy}#Plain`, width: 8 },
+      teacher: { type: `${copy}#Checked`, width: 16, depth: 2 },
+      distiller: {
+        type: 'ConfigurableDistiller',
+        studentRecorders: { fc },
+        teacherRecorders: { fc },
+        distillLosses: { loss_kl: { type: 'KLDivergence' } },
+        lossForwardMappings: {
+          loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+        },
+      },
+    };
+    const own = { ...config, model, epochs: 1, allowInitialWeights: ['teacher'] };
+    const file = write('own-networks.json', own);
+    expect(retort('config', 'check', file).err).toMatch(
+      /model.architecture: this is a script[^]*model.teacher: this[^]*--allow-scripts/,
+    );
+    expect(retort('config', 'check', file, '--allow-scripts', '--probe').out).toMatch(/is fine/);
+    const { out, err } = retort('train', file, '--work-dir', 'own-networks', '--allow-scripts');
+    expect(err).toBe('');
+    expect(out).toMatch(/epoch 1\/1 {2}accuracy: student [^]* teacher /);
+    const { scripts } = JSON.parse(readFileSync(join(folder, 'own-networks', 'run.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    expect(Object.keys(scripts)).toEqual([copy]);
+    expect(retort('train', '--resume', 'own-networks', '--epochs', '2').out).toMatch(/epoch 2\/2 {2}accuracy/);
+    const tested = JSON.parse(retort('test', 'own-networks', '--teacher', '--json').out) as object;
+    expect(Object.keys(tested)).toEqual(['student', 'teacher']);
+    const teacher = { ...model.teacher, widht: 16, width: 'wide' };
+    const wrong = write('wrong-networks.json', { ...own, model: { ...model, architecture: `${copy}#Plian`, teacher } });
+    const { err: said } = retort('config', 'check', wrong, '--allow-scripts');
+    expect(said).toMatch(/model.architecture: [^]*exports no "Plian"; did you mean "Plain"/);
+    expect(said).toMatch(
+      /model.teacher [^]*#Checked: width: expected a number[^]*unknown option "widht"; did you mean "width"/,
+    );
+    writeFileSync(copy, `${text}// changed`);
+    expect(retort('train', '--resume', 'own-networks').err).toMatch(/would be run as code, and it has changed/);
+  } finally {
+    rmSync(copy);
+  }
 });
 
 it('takes optimizers and schedulers of users too, with rates by part of the network', () => {

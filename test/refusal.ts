@@ -7,7 +7,7 @@ import type { FormatErrorCode } from '../src/formats/index.ts';
 
 /**
  * For `toThrow`, `rejects.toThrow` and `toEqual`: a RetortError of this code whose message, help included, contains every mention.
- * @param mentions names, values, shapes, paths: what a reader needs, not sentences
+ * @param mentions names, values, shapes, paths: what a reader needs, not sentences; a number as a whole, so that 3 is not found in 32
  *
  * @example
  * ```ts
@@ -15,9 +15,10 @@ import type { FormatErrorCode } from '../src/formats/index.ts';
  * ```
  */
 export function refusal(code: RetortErrorCode | FormatErrorCode, ...mentions: readonly (string | number)[]): Error {
-  const each = mentions.map(
-    (mention) => `(?=[^]*${String(mention).replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`)})`,
-  );
+  const each = mentions.map((mention) => {
+    const text = String(mention).replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
+    return `(?=[^]*${typeof mention === 'number' ? `(?<![\\d.])${text}(?!\\.?\\d)` : text})`;
+  });
   return expect.objectContaining({ code, message: expect.stringMatching(new RegExp(`^${each.join('')}`)) }) as Error;
 }
 

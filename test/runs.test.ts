@@ -71,7 +71,7 @@ it('a second run loses nothing of the first', () => {
   const student = bytes('runs/twice/student.safetensors');
   const second = retort('train', file, '--no-probe', '--seed', '9');
   expect(second.out).toMatch(
-    /note runs\/twice already holds a run: this one goes to runs\/twice-2 \(.*: node dist\/cli\/main\.js train --resume runs\/twice\)/,
+    /note runs\/twice already holds a run: this one goes to runs\/twice-2 \(.*: node \S*dist\/cli\/main\.js train --resume runs\/twice\)/,
   );
   expect(second.out).toMatch(/the student is runs\/twice-2\/student.safetensors/);
   expect(bytes('runs/twice/student.safetensors')).toBe(student);
@@ -79,7 +79,7 @@ it('a second run loses nothing of the first', () => {
   const named = retort('train', file, '--no-probe', '--work-dir', 'runs/twice');
   expect(named.code).toBe(1);
   expect(named.err).toMatch(
-    /runs\/twice already holds a run \(.*\), which would be lost\n {2}help: .*--resume runs\/twice; .*--work-dir; .*--overwrite/,
+    /runs\/twice already holds a run \(.*\), which would be lost\n {2}help: .*--resume runs\/twice, .*resume: true.*--work-dir.*--overwrite/,
   );
   expect(bytes('runs/twice/student.safetensors')).toBe(student);
 
@@ -108,7 +108,7 @@ it('goes on with what can be, and says so; a finished run is finished', () => {
   expect(again.out).toMatch(
     /first is finished, after 2 epochs: there is nothing to train; the student is first\/student/,
   );
-  expect(again.out).toMatch(/more epochs: node dist\/cli\/main\.js train --resume first --epochs N/);
+  expect(again.out).toMatch(/more epochs: node \S*dist\/cli\/main\.js train --resume first --epochs N/);
   expect(again.out).not.toMatch(/resuming|step/);
   expect(bytes('first/student.safetensors')).toBe(student);
 
@@ -163,7 +163,7 @@ it('says what is wrong with the record of a run', () => {
     const { code, err } = retort('train', '--resume', 'broken');
     expect(code, text).toBe(1);
     expect(err, text).toMatch(
-      /^error .*broken\/run.json is not a record of a run[^]*\n {2}help: name the config again: node dist\/cli\/main\.js train CONFIG/,
+      /^error .*broken\/run.json is not a record of a run[^]*\n {2}help: name the config again: node \S*dist\/cli\/main\.js train CONFIG/,
     );
     expect(err, text).not.toMatch(/\n {4}at |node:/);
   }
@@ -233,7 +233,7 @@ it.each([
     if (signal === 'SIGHUP') child.kill(signal); // shells send it twice
   });
   expect([code, err]).toEqual([expected, '\nfinishing the step and saving; again to quit at once\n']);
-  expect(out).toContain(`go on with\n  node dist/cli/main.js train --resume ${signal}\n`);
+  expect(out).toMatch(new RegExp(`go on with\\n {2}node \\S*dist/cli/main\\.js train --resume ${signal}\\n`));
   expect(readdirSync(join(folder, signal))).toContain('training.safetensors');
   expect(readdirSync(join(folder, signal))).not.toContain('run.lock');
 });
@@ -276,7 +276,7 @@ it('Ctrl-C that ends the reader too says how to go on where it still can', () =>
   const started = `( exec ${process.execPath} ${main} train long.json --no-probe --work-dir tee | tee tee.log ) & `;
   const stop = 'until grep -q step tee.log 2>/dev/null; do sleep 0.1; done; kill -INT -- -$!; wait $!';
   const { err } = bash(`set -m; ${started}${stop}`);
-  expect(err).toMatch(/stopped and saved; go on with\n {2}node dist\/cli\/main\.js train --resume tee\n/);
+  expect(err).toMatch(/stopped and saved; go on with\n {2}node \S*dist\/cli\/main\.js train --resume tee\n/);
 });
 
 it('other commands are quiet when their reader is gone', () => {
@@ -333,7 +333,7 @@ it('tests the student of a run, also where its teacher is an earlier stage', () 
   expect(both['student and teacher']!.agreement).toBeGreaterThanOrEqual(0);
   const lacking = retort('test', file, 'chain/student/student.safetensors', '--teacher');
   expect(lacking.err).toMatch(
-    /the teacher is a network of stage "assistant", .*\n {2}help: .*node dist\/cli\/main\.js test RUN --teacher/,
+    /the teacher is a network of stage "assistant", .*\n {2}help: .*node \S*dist\/cli\/main\.js test RUN --teacher/,
   );
   expect(retort('test', file).err).toMatch(/name the checkpoint too, or the folder of a run/);
   expect(retort('test', 'chain', '--stage', 'assistant', '--agreement').err).toMatch(/agreement: chain has no teacher/);

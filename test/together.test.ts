@@ -16,6 +16,7 @@ import type * as engine from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
 import type * as nn from '../src/nn/index.ts';
 import type * as optim from '../src/optim/index.ts';
+import type * as runner from '../src/runner/index.ts';
 import { engineInfo } from '../src/torch/index.ts';
 import { logitsDistiller, tinyNetwork } from './networks.ts';
 import { inProcesses } from './processes.ts';
@@ -170,7 +171,7 @@ it('stopped and resumed, they end with the same bits; a run of two is none of on
   expect(train(file, '--work-dir', 'whole', '--processes', '2').err).toBe('');
   const { code, out } = await interrupted('SIGINT', file, '--work-dir', 'parts');
   expect(code).toBe(130);
-  expect(out).toMatch(/go on with\n {2}node dist\/cli\/main\.js train --resume parts\n/);
+  expect(out).toMatch(/go on with\n {2}node \S*dist\/cli\/main\.js train --resume parts\n/);
   const other = train(file, '--work-dir', 'parts', '--resume');
   expect(other.err).toMatch(/is of a run in 2 processes, this one is in 1[^]*--processes 2/);
   const resumed = train('--resume', 'parts');
@@ -250,6 +251,23 @@ it('says what went wrong once, and ends all', () => {
   expect(code).toBe(1);
   expect(err).toMatch(/first seen in (parameter|output)/);
   expect(existsSync(join(folder, 'nan', 'run.json'))).toBe(true);
+});
+
+it('what the first process refuses has the same code in all', async () => {
+  const model = { type: 'Supervised', architecture: tinyNetwork(4) };
+  vi.stubEnv('TOGETHER_CONFIG', write('refused.json', config(model, 8)));
+  vi.stubEnv('TOGETHER_FOLDER', join(folder, 'refused'));
+  expect(train(process.env['TOGETHER_CONFIG']!, '--work-dir', 'refused', '--no-probe', '--epochs', '1').code).toBe(0);
+  const results = await inProcesses(2, async (_group, _torch, load) => {
+    const { run } = (await load('retort-kd/runner')) as unknown as typeof runner;
+    const { TOGETHER_CONFIG: file = '', TOGETHER_FOLDER: workDir = '' } = process.env;
+    const error: unknown = await run(file, { workDir }).catch((thrown: unknown) => thrown);
+    const { code, help } = error as { code: string; help: string };
+    return { code, help };
+  });
+  vi.unstubAllEnvs();
+  expect(results[0]).toMatchObject({ code: 'run-exists', help: expect.stringContaining('resume: true') as string });
+  expect(results[1]).toEqual(results[0]);
 });
 
 it('a loss or a gradient that is none in one process ends all, before weights move', async () => {

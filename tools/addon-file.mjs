@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { cachedAddons } from './addon-cache.mjs';
@@ -182,7 +182,7 @@ export function findAddon(version, env = process.env) {
  */
 export function retortCommand(rest = '') {
   const command = isClone
-    ? 'node dist/cli/main.js'
+    ? `node ${fromHere('dist/cli/main.js')}`
     : process.versions['pnp']
       ? 'yarn retort'
       : here.includes('/.pnpm/')
@@ -193,12 +193,25 @@ export function retortCommand(rest = '') {
 
 /** The command that builds the addon, as it is typed where this process runs. */
 export function setupCommand() {
-  return isClone ? 'npm run build' : retortCommand('setup');
+  return isClone ? npmRun('build') : retortCommand('setup');
 }
 
 /** The command that shows what is there and what is missing. */
 export function doctorCommand() {
-  return isClone ? 'npm run doctor' : retortCommand('doctor');
+  return isClone ? npmRun('doctor') : retortCommand('doctor');
+}
+
+/** The path of a file of the clone, as it is typed in the current folder. @param {string} name */
+function fromHere(name) {
+  const path = join(packageRoot ?? '', name);
+  const short = relative('.', path);
+  return short.length < path.length ? short : path;
+}
+
+/** A script of the clone's package.json, which npm finds from inside the clone alone. @param {string} script */
+function npmRun(script) {
+  const inside = relative(packageRoot ?? '', '.');
+  return inside.startsWith('..') ? `npm --prefix ${fromHere('')} run ${script}` : `npm run ${script}`;
 }
 
 /**

@@ -20,6 +20,7 @@ const checks = [
   { name: 'format', command: ['oxfmt', '--check'], fix: 'npm run format' },
   { name: 'types', command: ['tsc', '--noEmit'], fix: 'npx tsc --noEmit' },
   { name: 'types of the tools', command: ['tsc', '-p', 'tools'], fix: 'npx tsc -p tools' },
+  { name: 'types of the page', command: ['tsc', '-p', 'web'], fix: 'npx tsc -p web' },
   { name: 'unused code', command: ['knip', '--no-progress'], fix: 'remove it, or say in knip.json why it stays' },
 ];
 

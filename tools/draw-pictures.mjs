@@ -160,7 +160,6 @@ function floors() {
     return own;
   };
   for (const name of edges.keys()) height(name, []);
-  // What nothing but one floor high up needs is drawn beside it, not in the cellar.
   const levels = Math.max(...heights.values());
   const rows = Array.from({ length: levels + 1 }, (_, i) =>
     [...heights]

@@ -7,15 +7,26 @@
 // would go unseen. libtorch itself is not instrumented: of its kernels only what they hand to memcpy and the like is seen.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import { buildNative, sanitizerEnvironment } from './build-native.mjs';
 import { buildDir, root } from './paths.mjs';
-import { runTool } from './tool-error.mjs';
+import { runTool, ToolError } from './tool-error.mjs';
 
 /** @typedef {{ name: string, command: string[], env?: NodeJS.ProcessEnv }} Step */
+
+/**
+ * The tests of src/torch whose name contains one of these.
+ * @param {string[]} names
+ */
+function testsNamed(names) {
+  const tests = readdirSync(join(root, 'src/torch')).filter((file) => file.endsWith('.test.ts'));
+  const found = tests.filter((file) => names.some((name) => file.includes(name)));
+  if (found.length === 0) throw new ToolError(`no test of src/torch is called ${names.join(', ')}`, tests.join(', '));
+  return found.map((file) => `src/torch/${file}`);
+}
 
 /**
  * @param {string[]} only
@@ -30,7 +41,7 @@ function steps(only) {
   const list = [
     {
       name: 'tests of src/torch, tensors from malloc',
-      command: [vitest, ...run, `--exclude=${ofBlocks}`, ...(only.length > 0 ? only : ['src/torch'])],
+      command: [vitest, ...run, `--exclude=${ofBlocks}`, ...(only.length > 0 ? testsNamed(only) : ['src/torch'])],
     },
   ];
   if (only.length > 0) return list;
@@ -39,11 +50,8 @@ function steps(only) {
     command: [vitest, ...run, ofBlocks],
     env: { RETORT_OWN_BLOCKS: '1' },
   });
-  const fuzz = 'test/fuzz/main.ts';
-  if (existsSync(join(root, fuzz))) {
-    const node = [process.execPath, '--expose-gc', '--import', 'tsx'];
-    list.push({ name: 'fuzzers', command: [...node, fuzz, '--calls', '3000'] });
-  }
+  const node = [process.execPath, '--expose-gc', '--import', 'tsx'];
+  list.push({ name: 'fuzzers', command: [...node, 'test/fuzz/main.ts', '--calls', '3000'] });
   return list;
 }
 

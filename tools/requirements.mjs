@@ -105,6 +105,15 @@ export function requirements(purpose, libtorch) {
     debianPackage: 'dataset-fashion-mnist',
     otherwise: `${fashionMnistFiles.join(', ')} in data/fashion-mnist`,
   });
+  if (purpose === 'test') {
+    list.push({
+      name: 'Chromium (for the test of exported pages)',
+      present: which('chromium') !== undefined,
+      optional: true,
+      debianPackage: 'chromium',
+      otherwise: 'chromium on PATH',
+    });
+  }
   return list;
 }
 

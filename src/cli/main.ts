@@ -5,7 +5,9 @@ import { Command } from '@commander-js/extra-typings';
 import { config } from './config.ts';
 import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
+import { exportCommand } from './export.ts';
 import { list } from './list.ts';
+import { predict } from './predict.ts';
 import { quickstart } from './quickstart.ts';
 import { reportError } from './report.ts';
 import { setup } from './setup.ts';
@@ -27,6 +29,8 @@ const program = new Command('retort')
   .addCommand(quickstart)
   .addCommand(train)
   .addCommand(test)
+  .addCommand(predict)
+  .addCommand(exportCommand)
   .addCommand(config)
   .addCommand(convert)
   .addCommand(list)

@@ -1,7 +1,10 @@
 // What does not compile: `npm test` runs tsc over this file, which fails where an error that is expected here is none.
 import { expect, it } from 'vitest';
 
+import { Module } from '../nn/index.ts';
+import type { Tensor } from '../torch/index.ts';
 import { defineBase, defineConfig, defineStage, defineStages } from './index.ts';
+import type { ExperimentConfig } from './index.ts';
 
 const network = {
   type: 'ImageClassifier',
@@ -166,4 +169,81 @@ it('takes constant lists', () => {
   const part = { ...data, transforms: [normalize] } as const;
   const config = defineConfig({ ...rest, trainData: part, model: { type: 'Supervised', architecture: network } });
   expect(config.trainData.transforms).toHaveLength(1);
+});
+
+class Narrow extends Module {
+  readonly width: number;
+
+  constructor({ width }: { width: number; depth?: number }) {
+    super();
+    this.width = width;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return x;
+  }
+}
+
+class Fixed extends Module {
+  override forward(x: Tensor): Tensor {
+    return x;
+  }
+}
+
+class Usual extends Module {
+  readonly rate: number;
+
+  constructor({ rate = 0.1 }: { readonly rate?: number } = {}) {
+    super();
+    this.rate = rate;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return x;
+  }
+}
+
+it('takes networks of your own: options are what the constructor of a class takes', () => {
+  const distiller = { type: 'ConfigurableDistiller', ...recorders } as const;
+  const pair = { type: 'SingleTeacherDistill', distiller } as const;
+  const config = defineConfig({
+    ...rest,
+    model: { ...pair, architecture: { type: Narrow, width: 3 }, teacher: { type: Usual, rate: 0.5 } },
+  });
+  const given: ExperimentConfig = config;
+  expect(given.model.type).toBe('SingleTeacherDistill');
+  defineConfig({ ...rest, model: { ...pair, architecture: { type: Fixed }, teacher: { type: Usual } } });
+  defineConfig({
+    ...rest,
+    model: { ...pair, architecture: './net.ts#Net', teacher: { type: './net.ts#Net', width: 3 } },
+  });
+  defineConfig({ ...rest, model: { ...pair, architecture: { type: Narrow, width: 3, depth: 2 }, teacher: network } });
+  // @ts-expect-error -- there is no option "widht"
+  defineConfig({ ...rest, model: { ...pair, architecture: { type: Narrow, width: 3, widht: 3 }, teacher: network } });
+  // @ts-expect-error -- "width" is missing
+  defineConfig({ ...rest, model: { ...pair, architecture: { type: Narrow }, teacher: network } });
+  // @ts-expect-error -- a width is a number
+  defineConfig({ ...rest, model: { ...pair, architecture: network, teacher: { type: Narrow, width: '3' } } });
+  // @ts-expect-error -- it has no options
+  defineConfig({ ...rest, model: { ...pair, architecture: { type: Fixed, width: 3 }, teacher: network } });
+  // @ts-expect-error -- a text is an address, or the name of an entry
+  defineConfig({ ...rest, model: { ...pair, architecture: './net.ts', teacher: network } });
+  // @ts-expect-error -- a date is no network
+  defineConfig({ ...rest, model: { ...pair, architecture: { type: Date }, teacher: network } });
+});
+
+it('several of them by name, and in stages', () => {
+  const distiller = { type: 'ConfigurableDistiller', ...recorders } as const;
+  const many = { type: 'MultiTeacherDistill', architecture: network, distiller } as const;
+  const teachers = { a: { type: Narrow, width: 2 }, b: { buildCfg: { type: Usual, rate: 1 } }, c: network } as const;
+  expect(defineConfig({ ...rest, model: { ...many, teachers } }).epochs).toBe(1);
+  defineConfig({
+    ...rest,
+    model: { ...many, teachers: { a: { type: Usual }, b: { type: Narrow, width: 2 }, c: network } },
+  });
+  // @ts-expect-error -- there is no option "widht"
+  defineConfig({ ...rest, model: { ...many, teachers: { a: { type: Usual }, b: { type: Narrow, widht: 2 } } } });
+  defineStage({ name: 'one', model: { type: 'Supervised', architecture: { type: Narrow, width: 2 } } });
+  // @ts-expect-error -- "width" is missing
+  defineStage({ name: 'one', model: { type: 'Supervised', architecture: { type: Narrow } } });
 });

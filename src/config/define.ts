@@ -5,11 +5,9 @@ import type { DistillerOptions, LossesByName } from '../distill/distillers/index
 import type { generators } from '../models/generators/index.ts';
 import type { backbones, heads, models, necks } from '../models/index.ts';
 import type { Module, Network } from '../nn/index.ts';
-import type { ConfigsOf, OptionsOf, TableOf, UserEntries } from '../registry/index.ts';
-import type { StageOptions, TrainingOptions } from './experiment.ts';
+import type { ConfigsOf, OptionsOf, TableOf } from '../registry/index.ts';
+import type { StageOptions, TrainingOptions, UserConfigs } from './experiment.ts';
 
-/** Configs of users' entries of a kind. */
-type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 type Algorithms = TableOf<typeof algorithms, 'algorithm'>;
 
 /** A generator of images: its type and options. */
@@ -50,9 +48,38 @@ export interface FromStage {
   /** `student` (default), `teacher`, or another name the stage's algorithm evaluates. */
   readonly network?: string;
 }
-/** A network: a classifier, a backbone or another registered module, by type and options. */
-// oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares a network
-export type NetworkConfig = ClassifierConfig | FromStage | Network | UserConfigs<'model'>;
+/** The address of a class of networks: a file, relative to the config, or a module of a package, and the name of an export. */
+export type NetworkAddress = `${string}#${string}`;
+/** A network of your own, by its address; its options are known only when the file is read. */
+export interface NetworkAtAddress {
+  readonly type: NetworkAddress;
+  readonly [option: string]: unknown;
+}
+/** A class of networks whose constructor takes one object of options, or nothing. */
+export type NetworkClass = new (...args: never[]) => Module;
+/** A network of your own, by its class: the options are those that its constructor takes. */
+export type OwnNetwork<C> = unknown extends C
+  ? never
+  : [NetworkClass] extends [C]
+    ? { readonly type: NetworkClass } & object
+    : C extends new (...args: infer Arguments) => Module
+      ? { readonly type: C } & OptionsOfArguments<Arguments>
+      : never;
+type OptionsOfArguments<Arguments extends readonly unknown[]> = Arguments extends readonly []
+  ? unknown
+  : Arguments extends readonly [(infer Options)?]
+    ? NonNullable<Options>
+    : never;
+
+/** A network: a classifier, a backbone or another registered module, by type and options, or the address of one of your own. */
+export type NetworkConfig =
+  | ClassifierConfig
+  | FromStage
+  | Network
+  | NetworkAddress
+  | NetworkAtAddress
+  // oxlint-disable-next-line typescript/no-redundant-type-constituents -- never, until a user declares a network
+  | UserConfigs<'model'>;
 
 /** What a distiller without losses has: a mapping of any name is an error. */
 interface NoLosses {
@@ -70,41 +97,57 @@ export interface DistillerConfig<
 }
 
 type SingleTeacher = 'SingleTeacherDistill' | 'FpnTeacherDistill' | 'OverhaulFeatureDistillation';
-type TeacherConfig = NetworkConfig | { readonly buildCfg: NetworkConfig; readonly ckptPath?: string | null };
+/** Networks by name; C is what is known of the class of each. */
+type Networks<C> = { readonly [Name in keyof C]: NetworkConfig | OwnNetwork<C[Name]> };
+type Teachers<C> = {
+  readonly [Name in keyof C]:
+    | NetworkConfig
+    | OwnNetwork<C[Name]>
+    | { readonly buildCfg: NetworkConfig | OwnNetwork<C[Name]>; readonly ckptPath?: string | null };
+};
+type AnyNetworks = Readonly<Record<string, NetworkClass>>;
 type Own<Name extends keyof Algorithms, Parts extends string> = Omit<OptionsOf<Algorithms, Name>, Parts>;
 
-/** An algorithm; D is the type of its distiller, G of a data-free algorithm's second one. */
-export type AlgorithmConfig<D, G> =
-  | ({ readonly type: 'Supervised'; readonly architecture: NetworkConfig } & Own<'Supervised', 'architecture'>)
+/**
+ * An algorithm; D is the type of its distiller, G of a data-free algorithm's second one, A and T of the classes of networks of your
+ * own, N of those of several by name.
+ */
+export type AlgorithmConfig<D, G, A = NetworkClass, T = NetworkClass, N = AnyNetworks> =
+  | ({ readonly type: 'Supervised'; readonly architecture: NetworkConfig | OwnNetwork<A> } & Own<
+      'Supervised',
+      'architecture'
+    >)
   | ({
       readonly type: SingleTeacher;
-      readonly architecture: NetworkConfig;
-      readonly teacher: NetworkConfig;
+      readonly architecture: NetworkConfig | OwnNetwork<A>;
+      readonly teacher: NetworkConfig | OwnNetwork<T>;
       readonly distiller: D;
     } & Own<'SingleTeacherDistill', 'architecture' | 'teacher' | 'distiller'>)
-  | ({ readonly type: 'SelfDistill'; readonly architecture: NetworkConfig; readonly distiller: D } & Own<
-      'SelfDistill',
-      'architecture' | 'distiller'
-    >)
-  | ({ readonly type: 'EmaTeacherDistill'; readonly architecture: NetworkConfig; readonly distiller: D } & Own<
-      'EmaTeacherDistill',
-      'architecture' | 'distiller'
-    >)
+  | ({
+      readonly type: 'SelfDistill';
+      readonly architecture: NetworkConfig | OwnNetwork<A>;
+      readonly distiller: D;
+    } & Own<'SelfDistill', 'architecture' | 'distiller'>)
+  | ({
+      readonly type: 'EmaTeacherDistill';
+      readonly architecture: NetworkConfig | OwnNetwork<A>;
+      readonly distiller: D;
+    } & Own<'EmaTeacherDistill', 'architecture' | 'distiller'>)
   | ({
       readonly type: 'MultiTeacherDistill';
-      readonly architecture: NetworkConfig;
-      readonly teachers: Readonly<Record<string, TeacherConfig>>;
+      readonly architecture: NetworkConfig | OwnNetwork<A>;
+      readonly teachers: Teachers<N>;
       readonly distiller: D;
     } & Own<'MultiTeacherDistill', 'architecture' | 'teachers' | 'distiller'>)
   | ({
       readonly type: 'MutualDistill';
-      readonly students: Readonly<Record<string, NetworkConfig>>;
+      readonly students: Networks<N>;
       readonly distiller: D;
     } & Own<'MutualDistill', 'students' | 'distiller'>)
   | ({
       readonly type: 'DataFreeDistillation' | 'DAFLDataFreeDistillation';
-      readonly architecture: NetworkConfig;
-      readonly teachers: Readonly<Record<string, TeacherConfig>>;
+      readonly architecture: NetworkConfig | OwnNetwork<A>;
+      readonly teachers: Teachers<N>;
       readonly generator: GeneratorConfig | Module;
       readonly distiller: D;
       readonly generatorDistiller: G;
@@ -117,7 +160,15 @@ export interface TrainingConfig extends TrainingOptions {
 }
 
 /** What {@link defineConfig} takes: one training run. */
-export type ExperimentConfig<D = unknown, G = D> = TrainingConfig & { readonly model: AlgorithmConfig<D, G> };
+export type ExperimentConfig<
+  D = unknown,
+  G = D,
+  A = NetworkClass,
+  T = NetworkClass,
+  N = AnyNetworks,
+> = TrainingConfig & {
+  readonly model: AlgorithmConfig<D, G, A, T, N>;
+};
 
 /** Gives a config its type: `export default defineConfig({ ... })`. */
 export function defineConfig<
@@ -129,15 +180,23 @@ export function defineConfig<
   const T2 extends string = never,
   const K2 extends string = never,
   const L2 extends LossesByName = NoLosses,
+  A extends NetworkClass = never,
+  B extends NetworkClass = never,
+  N extends object = Readonly<Record<string, never>>,
 >(
-  config: ExperimentConfig<DistillerConfig<S, T, K, L>, DistillerConfig<S2, T2, K2, L2>>,
-): ExperimentConfig<DistillerConfig<S, T, K, L>, DistillerConfig<S2, T2, K2, L2>> {
+  config: ExperimentConfig<DistillerConfig<S, T, K, L>, DistillerConfig<S2, T2, K2, L2>, A, B, N>,
+): ExperimentConfig<DistillerConfig<S, T, K, L>, DistillerConfig<S2, T2, K2, L2>, A, B, N> {
   return config;
 }
 
 /** One stage of a config of several; what it leaves out is the common config's. */
-export type StageConfig<D = unknown, G = D> = Partial<TrainingConfig> &
-  StageOptions & { readonly model?: AlgorithmConfig<D, G> };
+export type StageConfig<
+  D = unknown,
+  G = D,
+  A = NetworkClass,
+  T = NetworkClass,
+  N = AnyNetworks,
+> = Partial<TrainingConfig> & StageOptions & { readonly model?: AlgorithmConfig<D, G, A, T, N> };
 
 /** What stages share, and the stages. */
 export type StagesConfig = Partial<TrainingConfig> & {
@@ -154,7 +213,10 @@ export function defineStage<
   const T extends string = never,
   const K extends string = never,
   const L extends LossesByName = NoLosses,
->(stage: StageConfig<DistillerConfig<S, T, K, L>, never>): StageConfig {
+  A extends NetworkClass = never,
+  B extends NetworkClass = never,
+  N extends object = Readonly<Record<string, never>>,
+>(stage: StageConfig<DistillerConfig<S, T, K, L>, never, A, B, N>): StageConfig {
   return stage;
 }
 

@@ -2,6 +2,7 @@
 // the types of configs in TypeScript (define.ts) are made from these schemas.
 import { z } from 'zod';
 
+import { isPlain } from '../check.ts';
 import type { datasets, transforms } from '../data/index.ts';
 import type { evaluators, hooks } from '../engine/index.ts';
 import { loopOptions, paramwiseSchema } from '../engine/options.ts';
@@ -10,12 +11,13 @@ import { didYouMean, RetortError } from '../errors.ts';
 import type { optimizers, schedulers } from '../optim/index.ts';
 import { timing } from '../optim/timing.ts';
 import type { Timing } from '../optim/timing.ts';
-import { count, findMistakes, isPlain, optionsIn, typedOf } from '../registry/index.ts';
+import { count, findMistakes, optionsIn, typedOf } from '../registry/index.ts';
 import type {
   ConfigsOf,
   Entry,
   Known,
   Mistake,
+  Option,
   OptionsFrom,
   Path,
   TableOf,
@@ -26,7 +28,7 @@ import type {
 import { ConfigError, showPath } from './tree/index.ts';
 
 /** Configs of users' entries of a kind. */
-type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
+export type UserConfigs<Kind extends string> = Kind extends keyof UserEntries ? ConfigsOf<UserEntries[Kind]> : never;
 
 // `data set` is how the kind was spelled once.
 /** A data set: its type and options. */
@@ -205,6 +207,26 @@ export function inspectConfig(config: unknown, given: Known = {}, look: Look = (
   }
   if (mistakes.length > 0) return { mistakes: distinct(mistakes), stages: [] };
   return { mistakes, stages: wholes.map(({ whole, ...rest }) => ({ ...rest, config: single.parse(whole) })) };
+}
+
+/**
+ * Every value of a config that a schema is known for, at its path as it is written: what stages take over from the whole stands there,
+ * and is given once for each.
+ */
+export function* optionsOfConfig(config: unknown, given: Tables): Iterable<Option> {
+  if (!isPlain(config)) return;
+  const tables = withFromStage(given);
+  const { stages, ...common } = config;
+  if (!Array.isArray(stages)) {
+    yield* optionsIn({ schema: single, value: config, path: [] }, tables);
+    return;
+  }
+  for (const [i, part] of stages.slice(0, maxStages).entries()) {
+    const { name: _name, init: _init, ...own } = isPlain(part) ? part : {};
+    for (const option of optionsIn({ schema: single, value: merged(common, own), path: [] }, tables)) {
+      yield has(own, option.path) ? { ...option, path: ['stages', i, ...option.path] } : option;
+    }
+  }
 }
 
 /** A network of an earlier stage; see {@link FromStage}. It is put in place before anything is built. */

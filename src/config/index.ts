@@ -5,6 +5,8 @@ export { checkConfig, experimentSchema } from './experiment.ts';
 export type { CheckedConfig, CheckedStage, StageInit } from './experiment.ts';
 export { loadConfig, loadConfigObject } from './load.ts';
 export type { LoadConfigOptions, LoadedConfig } from './load.ts';
+export { isExportAddress } from '../intercept/index.ts';
+export { namedNetworks } from './own-networks.ts';
 export { withOptionPaths } from './read-tree.ts';
 export type { PythonReader } from './read-tree.ts';
 export { ConfigError, printTree, toPlain } from './tree/index.ts';

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
 
 import { loadConfig, withOptionPaths } from './index.ts';
 import { LiveValues, shownLive } from './live-values.ts';
+import { entry, pathTo } from '../registry/index.ts';
 import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
@@ -100,6 +102,39 @@ it('takes the roots of data from the file they stand in, and those of the comman
     ...['b.root=/y', 'c.size=x', 'teacherCkpt=https://x/y', 'annFile=', 'd', 'imports=a.ts,b.ts', 'root=[a]'],
     `root="${resolve('a b')}"`,
   ]);
+});
+
+it("takes paths in options of users' entries from the file they are written in, by their schemas", async () => {
+  const mine = entry(
+    z.strictObject({ words: pathTo('file'), nested: z.strictObject({ at: pathTo('checkpoint') }).exactOptional() }),
+    () => undefined,
+    { summary: 'Mine.' },
+  );
+  const tables = {
+    dataset: { Mine: mine, SyntheticImages: entry(z.looseObject({}), () => undefined, { summary: '' }) },
+  };
+  const dataset = { type: 'Mine', words: './words.txt', nested: { at: 'a.safetensors' } };
+  write('below/common.json', { ...whole, trainData: { dataset, batchSize: 4 } });
+  const child = {
+    base: 'below/common.json',
+    valData: { dataset: { type: 'Mine', words: 'https://x/y' } },
+    stages: [{ name: 'a' }, { name: 'b', trainData: { dataset: { words: 'other.txt' } } }],
+  };
+  const { stages } = await loadConfig(write('child.json', child), {
+    tables,
+    cfgOptions: ['testData.dataset.type=Mine', 'testData.dataset.words=here.txt', 'testData.batchSize=1'],
+  });
+  const below = {
+    ...dataset,
+    words: join(folder, 'below/words.txt'),
+    nested: { at: join(folder, 'below/a.safetensors') },
+  };
+  expect(stages.map(({ config }) => config.trainData.dataset)).toEqual([
+    below,
+    { ...below, words: join(folder, 'other.txt') },
+  ]);
+  expect(stages[0]!.config.valData.dataset).toMatchObject({ words: 'https://x/y' });
+  expect(stages[1]!.config.testData!.dataset).toEqual({ type: 'Mine', words: resolve('here.txt') });
 });
 
 it('drops what is below with _delete_, in bases and in stages', async () => {

@@ -1,13 +1,19 @@
 // Loads a config, of a file or of an object, with everything it builds on, and checks all of it in one pass.
-import { resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 
-import type { ConfigOptionsOf, Mistake, Tables } from '../registry/index.ts';
-import { inspectConfig } from './experiment.ts';
+import type { RetortError } from '../errors.ts';
+import { isPlain } from '../check.ts';
+import { readsOf } from '../registry/index.ts';
+import type { ConfigOptionsOf, Mistake, Path, Tables } from '../registry/index.ts';
+import { inspectConfig, optionsOfConfig } from './experiment.ts';
 import type { CheckedStage, Look } from './experiment.ts';
 import { LiveValues, shownLive } from './live-values.ts';
+import { ownNetworks } from './own-networks.ts';
+import type { IsNetwork, OwnNetworks } from './own-networks.ts';
 import {
   isAllowed,
   isDataFile,
+  isRelative,
   readObjectTree,
   readTree,
   refuseScript,
@@ -19,6 +25,7 @@ import { shown as shownPath } from './run-script.ts';
 import {
   applyCfgOptions,
   ConfigError,
+  mergeTrees,
   nodeAt,
   originOf,
   placeOf,
@@ -37,7 +44,7 @@ export interface LoadConfigOptions {
   /** Reads Python configs; without it they are refused. */
   readPython?: PythonReader | undefined;
   /**
-   * Whether data files may name scripts, in `base` and `imports`; a list: these ones. Default false: JSON, YAML and Python configs run
+   * Whether data files may name scripts, in `base`, `imports` and addresses of networks; a list: these ones. Default false: JSON, YAML and Python configs run
    * nothing.
    */
   allowScripts?: boolean | readonly string[] | undefined;
@@ -47,6 +54,8 @@ export interface LoadConfigOptions {
    */
   tables?: Tables | undefined;
   optionsOf?: ConfigOptionsOf | undefined;
+  /** What is a class of networks. Default: every class. */
+  isNetwork?: IsNetwork | undefined;
   /** Looks for more mistakes, which are reported with all others. */
   look?: Look | undefined;
 }
@@ -61,6 +70,8 @@ export interface LoadedConfig {
   value: Readonly<Record<string, unknown>>;
   /** Files that add entries to registries. */
   imports: readonly string[];
+  /** Files that addresses of networks lead to, such as `./my-net.ts#MyNet`. */
+  networkFiles: readonly string[];
   /** What those files add, by kind. */
   own: Tables;
   /** The merged config as text, each value with the file it comes from. */
@@ -80,7 +91,7 @@ export async function loadConfig(file: string, options: LoadConfigOptions = {}):
   const live = new LiveValues();
   const { readPython, allowScripts } = options;
   const tree = await readTree(path, { live, readPython, allowScripts });
-  return checked({ name: file, own: shownPath(path), path }, { tree, live }, options);
+  return checked({ name: file, own: shownPath(path), path, folder: dirname(path) }, { tree, live }, options);
 }
 
 /**
@@ -96,7 +107,7 @@ export async function loadConfigObject(
   const { readPython, allowScripts } = options;
   const name = 'config';
   const tree = await readObjectTree({ value, name, folder: resolve(folder) }, { live, readPython, allowScripts });
-  return checked({ name, own: name, path: '' }, { tree, live }, options);
+  return checked({ name, own: name, path: '', folder: resolve(folder) }, { tree, live }, options);
 }
 
 interface Source {
@@ -105,22 +116,44 @@ interface Source {
   /** How origins name it. */
   own: string;
   path: string;
+  /** Where its relative paths begin. */
+  folder: string;
 }
 
 async function checked(
-  { name, own: ownName, path }: Source,
+  { name, own: ownName, path, folder }: Source,
   { tree: read, live }: { tree: DictNode; live: LiveValues },
-  { cfgOptions = [], allowScripts, tables, optionsOf, look }: LoadConfigOptions,
+  { cfgOptions = [], allowScripts, tables, optionsOf, isNetwork = isClass, look }: LoadConfigOptions,
 ): Promise<LoadedConfig> {
-  const tree = applyCfgOptions(read, withOptionPaths(cfgOptions));
-  const value = live.putBack(toPlain(tree)) as Record<string, unknown>;
-  const imports = importsOf(value);
-  const refused = scriptsOfData(tree).filter(({ script }) => !isAllowed(script, allowScripts));
-  const { own, mistakes: strange } =
+  const merged = applyCfgOptions(read, withOptionPaths(cfgOptions));
+  const written = live.putBack(toPlain(merged)) as Record<string, unknown>;
+  const imports = importsOf(written);
+  const refused = scriptsOfData(merged).filter(({ script }) => !isAllowed(script, allowScripts));
+  const { own: imported, mistakes: strange } =
     tables === undefined || refused.length > 0
       ? { own: {}, mistakes: tables === undefined ? [] : refused }
-      : await loadUserEntries(imports, tables);
-  const { mistakes, stages } = inspectConfig(value, { tables: withEntries(tables ?? {}, own), optionsOf }, look);
+      : await loadUserEntries(imports, tables, isNetwork);
+  const networks: OwnNetworks =
+    tables === undefined
+      ? { config: written, own: {}, files: [], mistakes: [] }
+      : await ownNetworks(written, {
+          folder,
+          isNetwork,
+          tables: withEntries(tables, imported),
+          refused: (place, file) => refusedNetwork(merged, { place, file, allowScripts }),
+        });
+  const own = withEntries(imported, networks.own);
+  const known = withEntries(tables ?? {}, own);
+  const paths =
+    tables === undefined ? [] : schemaPaths(merged, { value: networks.config, tables: known, own: ownName, folder });
+  const tree = paths.reduce(withPath, merged);
+  const value = paths.reduce(putPath, written) as Record<string, unknown>;
+  const { mistakes, stages } = inspectConfig(
+    paths.reduce(putPath, networks.config),
+    { tables: known, optionsOf },
+    look,
+  );
+  strange.push(...networks.mistakes);
   // Names that a file adds which cannot be loaded are not known: that they are missing follows from that.
   const wrong = strange.length === 0 ? mistakes : mistakes.filter((one) => one.path.at(-1) !== 'type');
   if (strange.length + wrong.length > 0) throw listed({ name, own: ownName }, [...strange, ...wrong], tree);
@@ -129,10 +162,69 @@ async function checked(
     stages,
     value,
     imports,
+    networkFiles: networks.files,
     own,
     print: (how) => printTree(shown(tree), how),
     data: live.size === 0 ? value : undefined,
   };
+}
+
+const isClass = (value: unknown): boolean => typeof value === 'function' && /^class\b/.test(String(value));
+
+/** Why a network's file may not be run: a data file names it, and that was not allowed. */
+function refusedNetwork(
+  tree: DictNode,
+  { place, file, allowScripts }: { place: Path; file: () => string } & Pick<LoadConfigOptions, 'allowScripts'>,
+): RetortError | undefined {
+  const { file: from } = originOf(tree, place);
+  if (!isDataFile(from) || from.startsWith('--cfg-options')) return undefined;
+  if (allowScripts === true || (Array.isArray(allowScripts) && isAllowed(file(), allowScripts))) return undefined;
+  return refuseScript('this is a script');
+}
+
+/** An option that leads to a file, made absolute. */
+interface AbsolutePath {
+  place: Path;
+  node: TreeNode & { kind: 'str' };
+}
+
+/**
+ * The relative paths that schemas say are some, in options of users' entries too, made absolute: they begin in the folder of the file
+ * in which they were written, those of data in a Python config and those of the command line in the current folder.
+ */
+function schemaPaths(
+  tree: DictNode,
+  { value, tables, own, folder }: { value: unknown; tables: Tables; own: string; folder: string },
+): AbsolutePath[] {
+  return [...optionsOfConfig(value, tables)].flatMap((option): AbsolutePath[] => {
+    const reads = readsOf(option.schema);
+    if (reads !== 'checkpoint' && reads !== 'folder' && reads !== 'file') return [];
+    const node = nodeAt(tree, option.path);
+    if (node?.kind !== 'str' || node.value !== option.value || !isRelative(node.value)) return [];
+    const { file } = node.origin;
+    const here = file.startsWith('--cfg-options') || (extname(file) === '.py' && reads !== 'checkpoint');
+    const from = here ? '.' : file === own ? folder : dirname(file);
+    return [{ place: option.path, node: { ...node, value: resolve(from, node.value) } }];
+  });
+}
+
+/** The tree with a path in its place. */
+function withPath(tree: DictNode, { place, node }: AbsolutePath): DictNode {
+  let change: TreeNode = node;
+  for (const key of place.toReversed()) {
+    change = { kind: 'dict', value: new Map([[String(key), change]]), origin: node.origin };
+  }
+  return mergeTrees(tree, change as DictNode, { listKeys: true });
+}
+
+/** The value with a path in its place; what is not on the way there stays the same object. */
+function putPath(value: unknown, { place, node }: AbsolutePath): unknown {
+  const put = (one: unknown, [key, ...rest]: Path): unknown => {
+    if (key === undefined) return node.value;
+    if (Array.isArray(one)) return one.map((item, i) => (i === Number(key) ? put(item, rest) : item));
+    return isPlain(one) ? { ...one, [key]: put(one[key], rest) } : one;
+  };
+  return put(value, place);
 }
 
 /** The files of `imports`, at the top and in stages, as far as they are any. */

@@ -4,7 +4,9 @@ import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path
 
 import { nearest, RetortError } from '../errors.ts';
 import { statOf } from '../files.ts';
+import { isExportAddress } from '../intercept/index.ts';
 import type { LiveValues } from './live-values.ts';
+import { isNetworkPlace } from './own-networks.ts';
 import { readJson } from './read-json.ts';
 import { readConfigText } from './read-text.ts';
 import { readYaml } from './read-yaml.ts';
@@ -35,7 +37,10 @@ export interface ReadTreeOptions {
 
 /** Bytes of a JSON config: machines write long ones. */
 const maxJsonBytes = 4 * 1024 * 1024;
-/** Options whose values are paths, taken from the file they are written in. */
+/**
+ * Options of ours whose values are paths, taken from the file they are written in: what is of which type is not known before all files
+ * are merged. Those of users' entries are found by their schemas then (`pathTo`).
+ */
 const pathKeys = new Set(['teacherCkpt', 'ckptPath', 'checkpoint', 'checkpointPath', 'pretrained', 'imports']);
 /** Paths of data: the same, but OpenMMLab's configs mean the current folder. */
 const dataKeys = new Set(['root', 'annFile']);
@@ -48,7 +53,7 @@ const dataFiles = new Set(['.json', '.yaml', '.yml', '.py']);
 export function refuseScript(what: string): RetortError {
   return new RetortError(`${what}; a .json, .yaml or .py config is data and runs nothing`, {
     code: 'script-refused',
-    help: 'if you trust it: --allow-scripts; or write the config in TypeScript',
+    help: 'if you trust it: --allow-scripts (allowScripts: true); or write the config in TypeScript',
   });
 }
 
@@ -107,16 +112,16 @@ class TreeReader {
     const folder = dirname(path);
     const dataFolder = extname(path) === '.py' ? '.' : folder;
     const own = withPaths(await this.#readOne(path), { folder, dataFolder });
-    const tree = await this.#overBases(own, path, above);
+    const tree = withNetworks(await this.#overBases(own, path, above));
     // What is below is copied to be merged over, key by key.
     this.#budget.spend(measure(tree).nodes * (own === tree ? 1 : 4), tree.origin);
     this.#known.set(path, tree);
     return tree;
   }
 
-  readObject({ value, name, folder }: ConfigObject): Promise<DictNode> {
+  async readObject({ value, name, folder }: ConfigObject): Promise<DictNode> {
     const tree = asDict(treeOf(this.#options.live.takeOut(value), { file: name, line: 0, column: 0 }), name);
-    return this.#overBases(withPaths(tree, { folder, dataFolder: folder }), join(folder, name), []);
+    return withNetworks(await this.#overBases(withPaths(tree, { folder, dataFolder: folder }), join(folder, name), []));
   }
 
   async #overBases(own: DictNode, path: string, above: readonly string[]): Promise<DictNode> {
@@ -231,28 +236,52 @@ interface PathsFrom {
 
 /** The tree with relative paths made absolute. */
 function withPaths(tree: DictNode, from: PathsFrom): DictNode {
-  const visit = (node: TreeNode, key: string, type?: string): TreeNode => {
+  const visit = (node: TreeNode, key: string, around = '', type?: string): TreeNode => {
     if (node.kind === 'dict') {
       const named = node.value.get('type');
       const own = named?.kind === 'str' ? named.value : undefined;
       return dictNode(
-        [...node.value].map(([name, item]) => [name, visit(item, name, own)]),
+        [...node.value].map(([name, item]) => [name, visit(item, name, key, own)]),
         node.origin,
       );
     }
     if (node.kind === 'list' || node.kind === 'tuple')
-      return { ...node, value: node.value.map((item) => visit(item, key, type)) };
+      return { ...node, value: node.value.map((item) => visit(item, key, around, type)) };
     if (node.kind !== 'str') return node;
-    const address = key === addressKey && /^\.\.?\/.*#/.test(node.value);
+    const address = key === addressKey ? /^\.\.?\/.*#/.test(node.value) : isNetworkAddress(node.value, key, around);
     const folder = address ? from.folder : folderOf(key, node.value, { from, type });
     return folder === undefined ? node : { ...node, value: resolve(folder, node.value) };
   };
   return visit(tree, '') as DictNode;
 }
 
+/** The tree with `{ type: './my-net.ts#MyNet' }` for each network that is an address alone: what builds on it can add options. */
+function withNetworks(tree: DictNode): DictNode {
+  const visit = (node: TreeNode, key: string, around: string): TreeNode => {
+    if (node.kind === 'str' && isNetworkPlace(key, around) && isExportAddress(node.value)) {
+      return dictNode([['type', node]], node.origin);
+    }
+    if (node.kind !== 'dict') return node;
+    return { ...node, value: new Map([...node.value].map(([name, item]) => [name, visit(item, name, key)])) };
+  };
+  const model = tree.value.get('model');
+  if (model === undefined) return tree;
+  return { ...tree, value: new Map([...tree.value, ['model', visit(model, 'model', '')]]) };
+}
+
+/** Whether this is the relative address of a network, `./my-net.ts#MyNet`. */
+function isNetworkAddress(value: string, key: string, around: string): boolean {
+  return (key === 'type' || isNetworkPlace(key, around)) && /^\.\.?\//.test(value) && isExportAddress(value);
+}
+
+/** Whether a text is a relative path, where it is one at all. */
+export function isRelative(value: string): boolean {
+  return !(value === '' || isAbsolute(value) || /^[a-z][\w+.-]*:\/\//i.test(value));
+}
+
 /** Where the relative path under a key begins; undefined for what is no relative path. */
 function folderOf(key: string, value: string, { from, type }: { from: PathsFrom; type?: string | undefined }) {
-  if (value === '' || isAbsolute(value) || /^[a-z][\w+.-]*:\/\//i.test(value)) return undefined;
+  if (!isRelative(value)) return undefined;
   if (key === 'annFile' && type === 'ImageNet') return undefined; // it lies inside `root`
   return pathKeys.has(key) ? from.folder : dataKeys.has(key) ? from.dataFolder : undefined;
 }
@@ -265,7 +294,9 @@ export function withOptionPaths(options: readonly string[]): string[] {
     const quoted = /^(["'])(.*)\1$/s.exec(text.trim())?.[2];
     if (quoted === undefined && /^\s*[[(]|,/.test(text)) return option; // a list
     const value = quoted ?? text.trim();
-    const folder = folderOf(key.trim(), value, { from: { folder: '.', dataFolder: '.' } });
+    const [around = '', last = ''] = path!.trim().split('.').slice(-2);
+    const address = isNetworkAddress(value, last === '' ? around : last, around);
+    const folder = address ? '.' : folderOf(key.trim(), value, { from: { folder: '.', dataFolder: '.' } });
     if (folder === undefined) return option;
     const mark = value.includes('"') ? "'" : '"';
     return `${path}=${mark}${resolve(folder, value)}${mark}`;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { parse } from 'acorn';
 
+import { isThenable } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { exists, listFolder, readText } from '../files.ts';
 import { importTapped } from '../intercept/index.ts';
@@ -25,13 +26,33 @@ export async function runScript(path: string, { name, example }: { name: string;
       help,
     });
   }
-  if (typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function') {
+  if (isThenable(value)) {
     throw new RetortError(`${name}: expected an object as default export, got a promise`, {
       code: 'invalid-config',
       help: 'write `export default await ...`',
     });
   }
   return value;
+}
+
+/** All that a script exports. @throws {RetortError} when the file cannot be run. */
+export function runModule(path: string): Promise<Record<string, unknown>> {
+  return settled(path, shown(path));
+}
+
+/** An error of a user's code that is called later on, with the place in the user's file where it was raised. */
+export function failedCode(error: unknown, what: string): RetortError {
+  if (!(error instanceof Error)) {
+    return new RetortError(`${what} threw ${short(String(error))}`, { code: 'script-failed', cause: error });
+  }
+  const place = placeIn(error.stack ?? '');
+  const { help } = error as { help?: string };
+  const message = error instanceof RetortError ? error.what : `${error.name}: ${error.message}`;
+  return new RetortError(`${what} threw ${message}${place === undefined ? '' : ` (${place})`}`, {
+    code: error instanceof RetortError ? error.code : 'script-failed',
+    cause: error,
+    ...(typeof help === 'string' ? { help } : {}),
+  });
 }
 
 /** The namespace of a script; a script that waits for something that never comes is an error, not the end of the process. */
@@ -74,18 +95,13 @@ function failed(error: unknown, path: string, name: string): RetortError {
   if (syntax !== undefined) return syntax;
   const place = placeIn(stack) ?? name;
   const help = error instanceof RetortError ? error.help : undefined;
-  const message = error instanceof RetortError ? firstLines(error) : `${error.name}: ${error.message}`;
+  const message = error instanceof RetortError ? error.what : `${error.name}: ${error.message}`;
   const through = samePlace(place, path) ? '' : ` (imported by ${name})`;
   return new RetortError(`${place}: ${message}${through}`, {
     code: 'script-failed',
     cause: error,
     ...(help === undefined ? {} : { help }),
   });
-}
-
-/** The message of an error of ours without its line of help, which is added again. */
-function firstLines({ message, help }: RetortError): string {
-  return help === undefined ? message : message.replace(`\n  help: ${help}`, '');
 }
 
 /** An import of what is not there: which one, by whom, and what is. */

@@ -1,8 +1,11 @@
-// What a config's `imports` add: files whose default export has entries by kind, `{ loss: { MyLoss: entry(...) } }`.
+// What a config's `imports` add: files whose default export has entries by kind, `{ loss: { MyLoss: entry(...) } }`, or files without
+// one that export classes of networks.
+import { isPlain } from '../check.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import { isPlain } from '../registry/index.ts';
 import type { Mistake, Table, Tables } from '../registry/index.ts';
-import { runScript, shown } from './run-script.ts';
+import { networkEntry } from './own-networks.ts';
+import type { IsNetwork } from './own-networks.ts';
+import { runModule, runScript, shown } from './run-script.ts';
 
 /** How kinds were spelled once; still read. */
 const oldKinds: Readonly<Record<string, string>> = { 'data set': 'dataset', 'head loss': 'headLoss' };
@@ -14,12 +17,16 @@ export interface LoadedEntries {
 }
 
 /** Runs the files and takes their entries. Nothing is thrown: each file that is wrong is a mistake. */
-export async function loadUserEntries(files: readonly string[], tables: Tables): Promise<LoadedEntries> {
+export async function loadUserEntries(
+  files: readonly string[],
+  tables: Tables,
+  isNetwork: IsNetwork,
+): Promise<LoadedEntries> {
   const own: Record<string, Table<unknown>> = {};
   const mistakes: Mistake[] = [];
   for (const [i, file] of files.entries()) {
     try {
-      for (const [kind, table] of Object.entries(await entriesIn(file, Object.keys(tables)))) {
+      for (const [kind, table] of Object.entries(await entriesIn(file, Object.keys(tables), isNetwork))) {
         own[kind] = { ...own[kind], ...table };
       }
     } catch (error) {
@@ -30,9 +37,19 @@ export async function loadUserEntries(files: readonly string[], tables: Tables):
   return { own, mistakes };
 }
 
-async function entriesIn(file: string, kinds: readonly string[]): Promise<Record<string, Table<unknown>>> {
+async function entriesIn(
+  file: string,
+  kinds: readonly string[],
+  isNetwork: IsNetwork,
+): Promise<Record<string, Table<unknown>>> {
   const name = shown(file);
   const example = 'export default { loss: { MyLoss: entry(schema, build, { summary }) } }';
+  const namespace = await runModule(file);
+  const networks = Object.entries(namespace).filter(([, one]) => isNetwork(one)) as [string, Network][];
+  if (networks.length > 0 && (namespace['default'] === undefined || isNetwork(namespace['default']))) {
+    const named = networks.map(([as, made]) => [as === 'default' ? made.name : as, networkEntry(made)]);
+    return { model: Object.fromEntries(named) as Table<unknown> };
+  }
   const added = await runScript(file, { name, example });
   if (!isPlain(added)) {
     throw new RetortError(`${name}: expected a table of entries as default export`, {
@@ -51,16 +68,25 @@ async function entriesIn(file: string, kinds: readonly string[]): Promise<Record
         },
       );
     }
-    const strange = isPlain(table) ? Object.entries(table).find(([, one]) => !isEntry(one))?.[0] : '';
+    const ownEntries = isPlain(table) && kind === 'model' ? withNetworks(table, isNetwork) : table;
+    const strange = isPlain(ownEntries) ? Object.entries(ownEntries).find(([, one]) => !isEntry(one))?.[0] : '';
     if (strange !== undefined) {
       throw new RetortError(`${name}: ${kind}${strange === '' ? '' : `.${strange}`} is not an entry`, {
         code: 'invalid-config',
         help: `write \`${example}\``,
       });
     }
-    return [kind, table as Table<unknown>] as const;
+    return [kind, ownEntries as Table<unknown>] as const;
   });
   return Object.fromEntries(entries);
+}
+
+type Network = Parameters<typeof networkEntry>[0];
+
+/** A table with entries in place of classes of networks. */
+function withNetworks(table: Record<string, unknown>, isNetwork: IsNetwork): Record<string, unknown> {
+  const entries = Object.entries(table);
+  return Object.fromEntries(entries.map(([name, one]) => [name, isNetwork(one) ? networkEntry(one as Network) : one]));
 }
 
 function isEntry(value: unknown): boolean {

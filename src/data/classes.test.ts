@@ -1,9 +1,11 @@
 // One list of classes for all sets: labels go by name, what cannot is refused with both counts and the way out.
 import { describe, expect, it } from 'vitest';
 
-import { ops, tidy } from '../torch/index.ts';
-import { alignClasses, DataLoader, InMemoryImages, SyntheticImages } from './index.ts';
-import type { Dataset } from './index.ts';
+import type { Targets } from '../nn/index.ts';
+import { ops, tensor, tidy } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
+import { alignClasses, DataLoader, InMemoryImages, stackSamples, SyntheticImages } from './index.ts';
+import type { Dataset, Sample } from './index.ts';
 import { refusal } from '../../test/refusal.ts';
 
 /** A set with these classes, one sample of each in order, unless labels are given. */
@@ -91,5 +93,63 @@ describe('alignClasses', () => {
     expect(() => alignClasses(more, reference, { name: 'valData', labels: 'byNumber' })).toThrow(
       refusal('mismatch', 3),
     );
+  });
+
+  it('labels go by name wherever a data set says them: targets, items, collate; shares of classes too', async () => {
+    using reference = setOf(train);
+    const ints = (...numbers: number[]): Tensor => tensor(numbers, { dtype: 'int64' });
+    const base = { length: 2, classes: ['owl', 'cat'] };
+    const load = async (dataset: Dataset): Promise<Targets> => {
+      const aligned = alignClasses(dataset, reference, { name: 'valData' }).dataset;
+      using loader = new DataLoader(aligned, { batchSize: 2 });
+      await loader.prepare(0, 0);
+      return loader.load(0, 0).targets;
+    };
+    const shown = async (dataset: Dataset): Promise<unknown[]> => {
+      const { labels, scores, sampleIdxs } = await load(dataset);
+      const all = [labels?.toArray(), scores?.toArray()];
+      for (const one of [labels, scores, sampleIdxs]) one?.dispose();
+      return all;
+    };
+    const inputs = (indices: readonly number[]): Tensor => ops.zeros([indices.length, 3]);
+    expect(await shown({ ...base, inputs, targets: () => ({ labels: ints(0, 1) }) })).toEqual([[2, 0], undefined]);
+    const scores = (): Targets => ({ scores: tensor([0.25, 0.75, 1, 0], { shape: [2, 2] }) });
+    const moved = [
+      [0.75, 0, 0.25],
+      [0, 0, 1],
+    ];
+    expect(await shown({ ...base, inputs, targets: scores })).toEqual([undefined, moved]);
+    const item = (index: number): Sample => ({
+      inputs: ops.zeros([3]),
+      targets: { labels: tensor(index, { dtype: 'int64' }) },
+    });
+    expect(await shown({ ...base, item })).toEqual([[2, 0], undefined]);
+    const blind = { ...base, item: (): Sample => ({ inputs: ops.zeros([3]) }) };
+    const collate = (samples: readonly Sample[]): { inputs: Tensor; targets: Targets } => ({
+      inputs: ops.stack(samples.map((sample) => sample.inputs as Tensor)),
+      targets: { labels: ints(0, 1) },
+    });
+    expect(await shown({ ...blind, collate })).toEqual([[2, 0], undefined]);
+    // what an item said is not moved once more
+    expect(await shown({ ...base, item, collate: stackSamples })).toEqual([[2, 0], undefined]);
+  });
+
+  it('labels of tokens go by name too, negative ones stay, and one that is no class is refused', () => {
+    using reference = setOf(train);
+    const dataset = (numbers: readonly number[]): Dataset => ({
+      length: 2,
+      classes: ['owl', 'cat'],
+      inputs: () => ops.zeros([2, 3]),
+      labels: () => tensor([...numbers], { shape: [2, 3], dtype: 'int64' }),
+    });
+    const aligned = (numbers: readonly number[]): Dataset =>
+      alignClasses(dataset(numbers), reference, { name: 'valData' }).dataset;
+    tidy(() => {
+      expect(aligned([0, 1, -100, -1, 1, 0]).labels!([0, 1]).toArray()).toEqual([
+        [2, 0, -100],
+        [-1, 0, 2],
+      ]);
+      expect(() => aligned([0, 1, 2, 0, 1, 0]).labels!([0, 1])).toThrow(refusal('mismatch', 'label 2', '2 classes'));
+    });
   });
 });

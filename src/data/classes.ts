@@ -2,8 +2,10 @@
 // The list is that of the training data; labels of the other sets are brought to it by the names of their classes.
 import { nearest, RetortError } from '../errors.ts';
 import { integers } from '../nn/index.ts';
+import type { Targets } from '../nn/index.ts';
+import { ops, tensorsIn, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import type { Dataset } from './dataset.ts';
+import type { Dataset, Sample } from './dataset.ts';
 
 /** Names for classes of which only the number is known: `class 0`, `class 1`, ... */
 export function numberedClasses(count: number): string[] {
@@ -138,27 +140,91 @@ function unknownClasses(
 
 /** The same samples under the classes of another set; `numbers` says which of them each own class is, default the same. */
 function withClasses(dataset: Dataset, classes: readonly string[], numbers?: readonly number[]): Dataset {
-  const { label, labels } = dataset;
+  const { label, labels, targets, item, collate } = dataset;
+  const moved = (given: Targets): Targets => movedTargets(given, numbers, classes.length);
   return {
     length: dataset.length,
     classes,
     shape: dataset.shape,
-    label:
-      label && ((index) => (numbers === undefined ? label.call(dataset, index) : numbers[label.call(dataset, index)]!)),
-    labels: labels && ((indices) => renumbered(labels.call(dataset, indices), numbers)),
-    targets: dataset.targets?.bind(dataset),
+    label: label && ((index) => movedLabel(label.call(dataset, index), numbers)),
+    labels: labels && ((indices) => movedLabels(labels.call(dataset, indices), numbers)),
+    targets: targets && ((indices, context) => moved(targets.call(dataset, indices, context))),
     open: dataset.open?.bind(dataset),
     images: dataset.images?.bind(dataset),
     inputs: dataset.inputs?.bind(dataset),
     decode: dataset.decode?.bind(dataset),
-    item: dataset.item?.bind(dataset),
-    collate: dataset.collate,
+    item: item && (async (index, context) => movedSample(await item.call(dataset, index, context), moved)),
+    collate:
+      collate &&
+      ((samples) => {
+        // What samples say of classes is moved already; a collate may also be the first to say it.
+        const said = new Set(samples.flatMap((sample) => Object.keys(sample.targets ?? {})));
+        const { inputs, targets: given = {} } = collate(samples);
+        const first = Object.entries(given).filter(([name]) => !said.has(name));
+        return { inputs, targets: { ...given, ...moved(Object.fromEntries(first)) } };
+      }),
     file: dataset.file?.bind(dataset),
     leftOut: dataset.leftOut,
   };
 }
 
-/** Classes by their new numbers. */
-function renumbered(labels: Tensor, numbers: readonly number[] | undefined): Tensor {
-  return numbers === undefined ? labels : integers(numbers).indexSelect(0, labels);
+/** A sample with its targets moved; the tensors that it has no more are freed, as the loader would have done. */
+function movedSample(sample: Sample, moved: (given: Targets) => Targets): Sample {
+  const { targets } = sample;
+  if (targets === undefined) return sample;
+  const made = { ...sample, targets: tidy(() => moved(targets)) };
+  const used = new Set(tensorsIn([made.inputs, made.targets]));
+  for (const tensor of tensorsIn([sample.inputs, targets])) if (!used.has(tensor)) tensor.dispose();
+  return made;
+}
+
+/** New numbers of classes; undefined where they stay. */
+type Numbers = readonly number[] | undefined;
+
+/** Targets whose classes are other ones: `labels`, and the columns of `scores`. */
+function movedTargets(targets: Targets, numbers: Numbers, classes: number): Targets {
+  const { labels, scores } = targets;
+  return {
+    ...targets,
+    ...(labels === undefined ? {} : { labels: movedLabels(labels, numbers) }),
+    ...(scores === undefined ? {} : { scores: movedScores(scores, numbers, classes) }),
+  };
+}
+
+function movedLabel(label: number, numbers: Numbers): number {
+  if (numbers === undefined || label < 0) return label;
+  return numbers[label] ?? strangeLabel(label, numbers.length);
+}
+
+/** Classes `(N)` or `(N, ...)` by their new numbers; negative ones, which losses ignore, stay. */
+function movedLabels(labels: Tensor, numbers: Numbers): Tensor {
+  if (numbers === undefined) return labels;
+  const ignored = labels.lt(0);
+  const known = labels.maskedFill(ignored, 0).to('int64').reshape([-1]);
+  const largest = known.numel === 0 ? 0 : known.max().item();
+  if (largest >= numbers.length) strangeLabel(largest, numbers.length);
+  const moved = integers(numbers).indexSelect(0, known).reshape(labels.shape);
+  return ops.where(ignored, labels.to('int64'), moved);
+}
+
+/** Shares `(N, K)`, or `(K)` of a sample, with each column where its class is; classes that are not known have 0. */
+function movedScores(scores: Tensor, numbers: Numbers, classes: number): Tensor {
+  const width = scores.shape.at(-1) ?? 0;
+  if (numbers === undefined && width >= classes) return scores;
+  const columns = numbers ?? Array.from({ length: width }, (_, i) => i);
+  if (width !== columns.length) {
+    throw new RetortError(
+      `data set: targets: scores: expected one for each of its ${counted(columns.length)}, got (${scores.shape.join(', ')})`,
+      { code: 'mismatch' },
+    );
+  }
+  const empty = ops.zeros([...scores.shape.slice(0, -1), classes], { dtype: scores.dtype });
+  return empty.indexCopy_(scores.ndim - 1, integers(columns), scores);
+}
+
+function strangeLabel(label: number, classes: number): never {
+  throw new RetortError(`data set: label ${label} is none of its ${counted(classes)}`, {
+    code: 'mismatch',
+    help: 'name all classes in the order of their labels; what losses are to ignore has a negative label',
+  });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { liveTensors, ops, tensor, tidy } from '../torch/index.ts';
+import { liveTensors, ops, tensor, tensorsIn, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { temporaryFolder, writePicture } from './images.contract.ts';
 import { DataLoader, ImageFolder, Mixup, Normalize, padSamples, RandomHorizontalFlip, stackSamples } from './index.ts';
@@ -12,6 +12,7 @@ import { refusal } from '../../test/refusal.ts';
 
 type Record2 = Readonly<Record<string, Tensor>>;
 
+const at = { seed: 0, epoch: 0, samples: [0, 1, 2] };
 const tokens = (...ids: number[]): Tensor => tensor(ids, { dtype: 'int64' });
 
 describe('padSamples', () => {
@@ -68,6 +69,34 @@ describe('padSamples', () => {
     });
   });
 
+  it('pads labels to the same multiple, and features of sequences at the end of the sequence alone', () => {
+    tidy(() => {
+      const samples = [3, 1].map((length): Sample => ({
+        inputs: { ids: ops.ones([length]).to('int64'), features: ops.ones([length, 5]) },
+        targets: { labels: ops.ones([length]).to('int64') },
+      }));
+      const { inputs, targets } = padSamples({ divisor: 4 })(samples);
+      expect(inputs['features']!.shape).toEqual([2, 4, 5]);
+      expect(inputs['featuresMask']!.sum(1).toArray()).toEqual([3, 1]);
+      expect(ops.equal(inputs['featuresMask']!, inputs['idsMask']!)).toBe(true);
+      expect(targets!.labels!.toArray()).toEqual([
+        [1, 1, 1, -100],
+        [1, -100, -100, -100],
+      ]);
+      const pixels = [2, 3].map((size): Sample => ({
+        inputs: ops.ones([3, size, 4]),
+        targets: { labels: ops.ones([size, 4]).to('int64') },
+      }));
+      const images = padSamples({ divisor: 8 })(pixels);
+      expect([images.inputs['images']!.shape, images.targets!.labels!.shape]).toEqual([
+        [2, 3, 8, 8],
+        [2, 8, 8],
+      ]);
+      const wide = [ops.ones([2, 5]), ops.ones([2, 4])].map((inputs) => ({ inputs }));
+      expect(() => padSamples()(wide)).toThrow(refusal('invalid-argument', 'inputs', '(2, 5)', '(2, 4)', 'sample 1'));
+    });
+  });
+
   it('refuses what cannot be padded together, and options that are none', () => {
     tidy(() => {
       const collate = padSamples();
@@ -75,9 +104,14 @@ describe('padSamples', () => {
         refusal('invalid-argument', 'images', '(3, 2, 2)', '(1, 2, 2)'),
       );
       const ids = tokens(1);
-      expect(() => collate([{ inputs: { ids } }, { inputs: { other: ids } }])).toThrow(refusal('mismatch', 'ids'));
+      expect(() => collate([{ inputs: { ids } }, { inputs: { other: ids } }])).toThrow(
+        refusal('mismatch', 'inputs', '"ids"', '"other"', 'sample 1'),
+      );
+      expect(() => collate([{ inputs: { ids } }, { inputs: { ids, more: ids } }])).toThrow(
+        refusal('mismatch', '"more"'),
+      );
       expect(() => collate([{ inputs: ids, targets: { boxes: [ids] } }, { inputs: ids }])).toThrow(
-        refusal('invalid-argument', 'targets.boxes'),
+        refusal('invalid-argument', 'targets: boxes', 'a list of tensors for sample 0', 'nothing for sample 1'),
       );
       expect(() => padSamples({ divisor: 0 })).toThrow(refusal('invalid-argument', 'padSamples'));
       expect(() => stackSamples([{ inputs: { ids } }, { inputs: { ids: tokens(1, 2) } }])).toThrow(
@@ -167,7 +201,7 @@ describe('through a loader', () => {
     using loader = new DataLoader(sentences(3, { count: 0 }), {
       batchSize: 3,
       transforms: [hideLast],
-      views: { teacher: [hideLast] },
+      views: { teacher: [{ applyBatch: (batch) => ({ ...hideLast.applyBatch!(batch, at), targets: batch.targets }) }] },
     });
     expect(loader.mixes).toBe(false);
     await loader.prepare(0, 0);
@@ -181,6 +215,52 @@ describe('through a loader', () => {
       expect((targets['last'] as Tensor).toArray()).toEqual([[0], [1], [2]]);
       expect(targets.labels!.max().item()).toBe(2);
     });
+    using changing = new DataLoader(sentences(3, { count: 0 }), {
+      batchSize: 3,
+      views: {
+        teacher: [
+          {
+            applyBatch: (batch) => ({ ...batch, targets: { ...batch.targets, labels: batch.targets.labels!.add(1) } }),
+          },
+        ],
+      },
+    });
+    await changing.prepare(0, 0);
+    expect(() => tidy(() => changing.load(0, 0))).toThrow(refusal('invalid-argument', 'views.teacher', 'labels'));
+  });
+
+  it('lists of a batch live as long as its tensors', async () => {
+    using loader = new DataLoader(sentences(4, { count: 0 }), { batchSize: 2, prefetch: 0 });
+    await loader.prepare(0, 0);
+    const { inputs, targets } = loader.load(0, 0);
+    await loader.prepare(0, 1);
+    expect(targets.boxes!.map((one) => one.sum().item())).toEqual([0, 0]);
+    for (const one of tensorsIn([inputs, targets])) one.dispose();
+  });
+
+  it('a record without images is refused where transforms would change each image', async () => {
+    using loader = new DataLoader(sentences(2, { count: 0 }), {
+      batchSize: 2,
+      transforms: [new RandomHorizontalFlip()],
+    });
+    await expect(loader.prepare(0, 0)).rejects.toThrow(
+      refusal('invalid-argument', 'RandomHorizontalFlip', 'images', 'ids'),
+    );
+  });
+
+  it('tells what images of records and items are', async () => {
+    const images = (count: number): Tensor => ops.zeros([count, 3, 4, 4], { dtype: 'uint8' });
+    const normalize = new Normalize({ mean: [0, 0, 0], std: [1, 1, 1] });
+    const base = { length: 2, classes: [] };
+    const kind = (dataset: Dataset<never>, transforms: readonly Transform[] = []): Promise<unknown> =>
+      new DataLoader(dataset, { batchSize: 1, transforms }).imageKind();
+    const records = { ...base, inputs: () => ({ images: images(1), ids: ops.ones([1, 2]) }) as never };
+    expect(await kind(records)).toEqual({ dtype: 'uint8', channels: 3 });
+    expect(await kind(records, [normalize])).toEqual({ dtype: 'float32', channels: 3 });
+    const items = { ...base, item: () => ({ inputs: { images: ops.zeros([3, 4, 4]) } }) };
+    expect(await kind(items as Dataset<never>)).toEqual({ dtype: 'float32', channels: 3 });
+    expect(await kind({ ...base, inputs: () => ops.ones([1, 7]) as never })).toBeUndefined();
+    expect(await kind(sentences(2, { count: 0 }) as unknown as Dataset<never>)).toBeUndefined();
   });
 
   it('a sample that cannot be read frees the others', async () => {

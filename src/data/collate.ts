@@ -1,6 +1,7 @@
 // How samples that are read one by one become a batch: stacked where they are of one size, padded where they are not.
 import { z } from 'zod';
 
+import { shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { mapInputs } from '../nn/index.ts';
 import type { Inputs, Targets } from '../nn/index.ts';
@@ -37,8 +38,8 @@ export interface PadSamplesOptions extends OptionsFrom<typeof padded> {}
 /**
  * Samples of different sizes as a batch: each tensor is padded at the end of its dimensions to the largest of the batch. Beside each
  * entry stands a mask, bool, true where the sample is and false in the padding: `(N, H, W)` of images `(N, C, H, W)`, `(N, L)` of
- * sequences `(N, L)`. A batch of images alone becomes the record `{ images, mask }`, of other tensors `{ inputs, mask }`. Labels of
- * tokens or pixels are padded too, lists such as boxes are left as they are.
+ * sequences `(N, L)` or `(N, L, D)`. A batch of images alone becomes the record `{ images, mask }`, of other tensors `{ inputs, mask }`. Labels of
+ * tokens or pixels are padded too, by the same `divisor`; lists such as boxes are left as they are.
  *
  * @example
  * ```ts
@@ -54,9 +55,11 @@ export function padSamples(options: PadSamplesOptions = {}): Collate<Readonly<Re
     const alone = first?.inputs instanceof Tensor;
     const named = alone ? samples.map(({ inputs, ...rest }) => ({ ...rest, inputs: record(inputs) })) : samples;
     const { inputs, ...rest } = collated(named, {
-      inputs: (list, name) => paddedTogether(list, { name, value: valueOf(name), divisor }),
-      targets: (list, name) =>
-        name === 'labels' ? paddedTogether(list, { name, value: labelValue, divisor: 1 }) : stacked(list, name),
+      inputs: (list, name) => paddedTogether(list, { name, value: valueOf(name), divisor, grows: growing(list[0]!) }),
+      targets: (list, name, of) =>
+        name === 'labels'
+          ? paddedTogether(list, { name, value: labelValue, divisor, grows: growingLabels(list[0]!) })
+          : stacked(list, name, of),
     });
     const entries: Record<string, Tensor> = { ...(inputs as Record<string, Tensor>) };
     for (const [name, batch] of Object.entries(inputs as Record<string, Tensor>)) {
@@ -70,15 +73,21 @@ export function padSamples(options: PadSamplesOptions = {}): Collate<Readonly<Re
 
 const record = (inputs: Inputs): Inputs => (inputs instanceof Tensor ? { [nameOf(inputs)]: inputs } : inputs);
 const nameOf = ({ ndim }: Tensor): string => (ndim === 3 ? 'images' : 'inputs');
-/** Dimensions at the front of a sample that are not padded and have no mask: the channels of an image. */
-const kept = ({ ndim }: Tensor): number => (ndim === 3 ? 1 : 0);
+/** The dimensions of a sample that are padded and have a mask: not the channels `(C, H, W)` of an image, nor the `D` of `(L, D)`. */
+function growing({ ndim }: Tensor): readonly number[] {
+  if (ndim === 2) return [0];
+  return Array.from({ length: ndim }, (_, d) => d).slice(ndim === 3 ? 1 : 0);
+}
+/** Those of labels: `(H, W)` are of pixels. */
+const growingLabels = (labels: Tensor): readonly number[] => (labels.ndim === 2 ? [0, 1] : growing(labels));
 
 type Join = (list: readonly Tensor[], name: string, samples: readonly Sample[]) => Tensor;
 
 /** Inputs entry by entry, targets name by name. */
 function collated(samples: readonly Sample[], join: { inputs: Join; targets: Join }): ReturnType<Collate> {
   const [first] = samples;
-  if (first === undefined) throw new RetortError('collate: expected at least one sample');
+  if (first === undefined) throw new RetortError('collate: samples: expected at least one, got none');
+  requireAlike(samples);
   const inputs = mapInputs(first.inputs, (_, name) =>
     join.inputs(
       samples.map((sample) => entryOf(sample.inputs, name)),
@@ -92,18 +101,52 @@ function collated(samples: readonly Sample[], join: { inputs: Join; targets: Joi
     const values = samples.map(({ targets: own = {} }) => own[name]);
     if (values.every((value) => Array.isArray(value))) targets[name] = values.flat() as Tensor[];
     else if (values.every((value) => value instanceof Tensor)) targets[name] = join.targets(values, name, samples);
-    else
-      throw new RetortError(`collate: targets.${name}: expected a tensor per sample, or a list of tensors per sample`);
+    else throw unlikeTargets(name, values, samples);
   }
   return names.size === 0 ? { inputs } : { inputs, targets };
 }
 
-function entryOf(inputs: Inputs, name: string | undefined): Tensor {
-  const found = inputs instanceof Tensor ? (name === undefined ? inputs : undefined) : inputs[name ?? ''];
-  if (found !== undefined) return found;
+const entryOf = (inputs: Inputs, name: string | undefined): Tensor =>
+  inputs instanceof Tensor ? inputs : inputs[name!]!;
+
+/** What a sample is called in errors: its file where it has one. */
+const calledAt = (samples: readonly Sample[], i: number): string =>
+  samples[i]?.meta?.path ?? `sample ${i} of the batch`;
+
+/** @throws {RetortError} for samples whose inputs have other entries than those of the first; it names two. */
+function requireAlike(samples: readonly Sample[]): void {
+  const entries = ({ inputs }: Sample): string =>
+    inputs instanceof Tensor
+      ? 'one tensor'
+      : Object.keys(inputs)
+          .toSorted()
+          .map((name) => `"${name}"`)
+          .join(', ');
+  const [wanted, other] = [
+    entries(samples[0]!),
+    samples.findIndex((sample) => entries(sample) !== entries(samples[0]!)),
+  ];
+  if (other === -1) return;
   throw new RetortError(
-    `collate: samples differ in what they have: one has ${name === undefined ? 'one tensor' : `"${name}"`}, another has not`,
+    `collate: inputs: expected the same of all samples, got ${wanted} for ${calledAt(samples, 0)} and ${entries(samples[other]!)} for ${calledAt(samples, other)}`,
     { code: 'mismatch' },
+  );
+}
+
+/** Targets of a name that samples have in different ways. */
+function unlikeTargets(name: string, values: readonly unknown[], samples: readonly Sample[]): RetortError {
+  const kind = (value: unknown): string => {
+    if (value instanceof Tensor) return 'a tensor';
+    if (Array.isArray(value)) return 'a list of tensors';
+    return value === undefined ? 'nothing' : shown(value);
+  };
+  const unlike = values.findIndex((value) => kind(value) !== kind(values[0]));
+  const got = unlike === -1 ? `${kind(values[0])} for all` : `${at(0)} and ${at(unlike)}`;
+  function at(i: number): string {
+    return `${kind(values[i])} for ${calledAt(samples, i)}`;
+  }
+  return new RetortError(
+    `collate: targets: ${name}: expected a tensor for each sample, or a list of tensors for each, got ${got}`,
   );
 }
 
@@ -113,10 +156,9 @@ const sizeOf = (one: Tensor): string => (one.ndim === 3 ? one.shape.slice(1).joi
 function stacked(list: readonly Tensor[], name: string, samples: readonly Sample[] = []): Tensor {
   const other = list.findIndex(({ shape }) => shape.join() !== list[0]!.shape.join());
   if (other === -1) return ops.stack([...list]);
-  const label = (i: number): string => samples[i]?.meta?.path ?? `sample ${i}`;
   const what = list[0]!.ndim === 3 && list[other]!.ndim === 3 ? 'images' : `"${name}" of samples`;
   throw new RetortError(
-    `DataLoader.load: ${what} differ in size: ${label(0)} is ${sizeOf(list[0]!)}, ${label(other)} is ${sizeOf(list[other]!)}`,
+    `collate: ${what} differ in size: ${calledAt(samples, 0)} is ${sizeOf(list[0]!)}, ${calledAt(samples, other)} is ${sizeOf(list[other]!)}`,
     {
       help:
         what === 'images'
@@ -126,24 +168,29 @@ function stacked(list: readonly Tensor[], name: string, samples: readonly Sample
   );
 }
 
-function paddedTogether(
-  list: readonly Tensor[],
-  { name, value, divisor }: { name: string; value: number; divisor: number },
-): Tensor {
+interface Padding {
+  name: string;
+  value: number;
+  divisor: number;
+  /** The dimensions that are padded. */
+  grows: readonly number[];
+}
+
+function paddedTogether(list: readonly Tensor[], { name, value, divisor, grows }: Padding): Tensor {
   const first = list[0]!;
-  const fixed = kept(first);
   const fits = ({ shape, ndim }: Tensor): boolean =>
-    ndim === first.ndim && (fixed === 0 || shape[0] === first.shape[0]);
-  const other = list.find((one) => !fits(one));
-  if (other !== undefined) {
-    const shown = (one: Tensor): string => `(${one.shape.join(', ')})`;
+    ndim === first.ndim && shape.every((size, d) => grows.includes(d) || size === first.shape[d]);
+  const other = list.findIndex((one) => !fits(one));
+  if (other !== -1) {
+    const shown = (i: number): string => `(${list[i]!.shape.join(', ')})`;
+    const fixed = first.ndim === 3 ? ' and number of channels' : first.ndim === 2 ? ' and width' : '';
     throw new RetortError(
-      `padSamples: "${name}": expected samples of one rank${fixed === 0 ? '' : ' and number of channels'}, got ${shown(first)} and ${shown(other)}`,
+      `padSamples: "${name}": expected samples of one rank${fixed}, got ${shown(0)} for sample 0 and ${shown(other)} for sample ${other} of the batch`,
     );
   }
-  const sizes = first.shape.map((_, d) => {
-    const most = Math.max(...list.map(({ shape }) => shape[d]!));
-    return d < fixed ? most : Math.ceil(most / divisor) * divisor;
+  const sizes = first.shape.map((size, d) => {
+    if (!grows.includes(d)) return size;
+    return Math.ceil(Math.max(...list.map(({ shape }) => shape[d]!)) / divisor) * divisor;
   });
   return ops.stack(
     list.map((one) => {
@@ -156,11 +203,11 @@ function paddedTogether(
 
 /** True where the samples are, within the batch that they were padded to. */
 function maskOf(list: readonly Tensor[], batch: Tensor): Tensor {
-  const fixed = kept(list[0]!);
-  const mask = ops.zeros([list.length, ...batch.shape.slice(1 + fixed)], { dtype: 'bool' });
+  const grows = growing(list[0]!);
+  const mask = ops.zeros([list.length, ...grows.map((d) => batch.shape[1 + d]!)], { dtype: 'bool' });
   for (const [i, one] of list.entries()) {
     let inside = mask.select(0, i);
-    for (const [d, size] of one.shape.slice(fixed).entries()) inside = inside.narrow(d, 0, size);
+    for (const [at, d] of grows.entries()) inside = inside.narrow(at, 0, one.shape[d]!);
     inside.fill_(1);
   }
   return mask;

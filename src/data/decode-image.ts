@@ -65,16 +65,21 @@ export function kindOf(file: string, bytes: Uint8Array): Kind {
 
 const copyAgain = 'copy or download the file again, or leave it out of the data set';
 
-/** @throws {RetortError} that names the file, for one that cannot be read, is not an image, is truncated or too large. */
-export async function decodeImage(file: string, options: DecodeOptions = {}): Promise<Pixels> {
+/**
+ * The pixels of an image file.
+ * @param image the path of the file, or its bytes
+ * @throws {RetortError} that names the file, for one that cannot be read, is not an image, is truncated or too large.
+ */
+export async function decodeImage(image: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
   const { channels = 3, maxPixels = 1e8, orient = true } = options;
-  const bytes = await readBytesAsync(file);
+  const file = typeof image === 'string' ? image : 'the image';
+  const bytes = typeof image === 'string' ? await readBytesAsync(image) : Buffer.from(image);
   const kind = kindOf(file, bytes);
   try {
     const own = kind === 'BMP' ? parseBmp : kind === 'Netpbm' ? parsePnm : undefined;
-    const image = own === undefined ? await bySharp(bytes, { kind, maxPixels, orient }) : own(bytes, { maxPixels });
-    const data = channels === image.channels ? image.data : channels === 1 ? toGray(image.data) : toRgb(image.data);
-    return { data, height: image.height, width: image.width, channels, source: file };
+    const read = own === undefined ? await bySharp(bytes, { kind, maxPixels, orient }) : own(bytes, { maxPixels });
+    const data = channels === read.channels ? read.data : channels === 1 ? toGray(read.data) : toRgb(read.data);
+    return { data, height: read.height, width: read.width, channels, source: file };
   } catch (cause) {
     throw damaged(file, maxPixels, cause);
   }

@@ -188,6 +188,8 @@ describe('transforms in the loader', () => {
   it('that mix labels are refused where labels cannot change', async () => {
     using dataset = new SyntheticImages({ samples: 8 });
     const mixup = new Mixup({ alpha: 1 });
+    expect(new DataLoader(dataset, { batchSize: 2, ownTransforms: [mixup] }).mixes).toBe(true);
+    expect(new DataLoader(dataset, { batchSize: 2 }).mixes).toBe(false);
     expect(() => new DataLoader(dataset, { batchSize: 2, views: { teacher: [mixup] } })).toThrow(
       refusal('invalid-argument', 'views.teacher', 'Mixup'),
     );

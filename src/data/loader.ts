@@ -6,8 +6,8 @@ import { availableParallelism } from 'node:os';
 import { RetortError } from '../errors.ts';
 import { integers, mapInputs, sizeOf } from '../nn/index.ts';
 import type { Batch, Inputs, SampleMeta, Targets } from '../nn/index.ts';
-import { keep, ops, tensorFromBytes, tensorsIn, tidy } from '../torch/index.ts';
-import type { DType, MemoryFormat, Tensor } from '../torch/index.ts';
+import { keep, ops, Tensor, tensorFromBytes, tensorsIn, tidy } from '../torch/index.ts';
+import type { DType, MemoryFormat } from '../torch/index.ts';
 import { stackSamples } from './collate.ts';
 import type { Collate } from './collate.ts';
 import type { Dataset, Sample, SampleContext } from './dataset.ts';
@@ -15,9 +15,9 @@ import { PreparedBatches } from './prepared-batches.ts';
 import type { BatchRequest } from './prepared-batches.ts';
 import { SequentialSampler } from './samplers/index.ts';
 import type { Sampler } from './samplers/index.ts';
-import { applyAll, place } from './transform-list.ts';
+import { applyAll, imagesOf, place } from './transform-list.ts';
 import type { Placed } from './transform-list.ts';
-import type { Transform, TransformedBatch } from './transforms/index.ts';
+import type { BatchContext, Transform, TransformedBatch } from './transforms/index.ts';
 
 /** Options of {@link DataLoader}. */
 export interface DataLoaderOptions<I extends Inputs = Inputs> {
@@ -155,7 +155,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   /** Whether images of a batch are mixed, and labels with them, by Mixup, CutMix and the like. */
   get mixes(): boolean {
-    return this.#shared.some(({ transform }) => transform.mixes === true);
+    return [...this.#shared, ...this.#own].some(({ transform }) => transform.mixes === true);
   }
 
   /** `(C, H, W)` of the images in a batch; undefined where there are none, or files are not given one size by `transforms`. */
@@ -169,16 +169,33 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   /**
    * What networks are given: element type and channels of images after all transforms; undefined where the data set has none. Decodes
-   * no file; waits for the data set to open.
+   * no file, but reads the first sample of a set that reads samples one by one; waits for the data set to open.
    */
   async imageKind(): Promise<{ dtype: DType; channels: number } | undefined> {
-    await this.dataset.open?.();
-    if (this.dataset.shape === undefined) return undefined;
-    const [channels] = this.dataset.shape;
+    const { dataset } = this;
+    await dataset.open?.();
+    if (dataset.length === 0) return undefined;
+    const context = { seed: 0, epoch: 0, samples: [0] };
+    if (dataset.item !== undefined) {
+      const sample = await this.#read(0, 0);
+      try {
+        return tidy(() => imageKindOf(this.#ofStudent(this.#batch(this.#together([sample]), context), context).inputs));
+      } finally {
+        free(sample);
+      }
+    }
+    if (dataset.inputs !== undefined) {
+      return tidy(() => {
+        const inputs = dataset.inputs!([0]);
+        if (imageKindOf(inputs) === undefined) return undefined;
+        return imageKindOf(this.#ofStudent(this.#batch({ inputs }, context), context).inputs);
+      });
+    }
+    if (dataset.shape === undefined) return undefined;
+    const [channels] = dataset.shape;
     return tidy(() => {
-      const image = this.dataset.images?.([0]) ?? ops.zeros([1, channels, ...largeEnough], { dtype: 'uint8' });
-      const { dtype, shape } = this.#transformed(image);
-      return { dtype, channels: shape[1]! };
+      const image = dataset.images?.([0]) ?? ops.zeros([1, channels, ...largeEnough], { dtype: 'uint8' });
+      return imageKindOf(this.#transformed(image));
     });
   }
 
@@ -218,19 +235,15 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     const format = (inputs: Inputs): I =>
       mapInputs(inputs as I, (one) => one.contiguous(one.ndim === 4 ? { memoryFormat } : {}));
     const { inputs, targets, views } = tidy(() => {
-      const given = read === undefined ? { inputs: this.#inMemory(samples) } : this.#collate(read);
-      const batch = {
-        inputs: given.inputs,
-        targets: { ...this.#targets(samples, { seed, epoch }), ...given.targets },
-        numClasses: this.dataset.classes.length,
-      };
+      const given = read === undefined ? { inputs: this.#inMemory(samples) } : this.#together(read);
+      const batch = this.#batch(given, context);
       requireSize(batch.inputs, samples.length);
       const shared = applyAll(this.#shared, batch, context);
       const own = applyAll(this.#own, shared, context);
       return {
         inputs: format(own.inputs),
         targets: own.targets,
-        views: this.#views.map(([, list]) => format(applyAll(list, shared, context).inputs)),
+        views: this.#views.map(([name, list]) => format(this.#view(name, list, { shared, context }))),
       };
     });
     const meta = samples.map((sampleIdx, i): SampleMeta => ({ ...read?.[i]?.meta, sampleIdx }));
@@ -245,6 +258,43 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   #inMemory(samples: readonly number[]): Inputs {
     return this.dataset.images?.(samples) ?? this.dataset.inputs!(samples);
+  }
+
+  /** What a data set gives of samples, before transforms of batches. */
+  #batch(given: ReturnType<Collate>, { samples, ...context }: BatchContext): TransformedBatch {
+    const targets = { ...this.#targets(samples, context), ...given.targets };
+    return { inputs: given.inputs, targets, numClasses: this.dataset.classes.length };
+  }
+
+  #ofStudent(batch: TransformedBatch, context: BatchContext): TransformedBatch {
+    return applyAll(this.#own, applyAll(this.#shared, batch, context), context);
+  }
+
+  /** Samples that were read as a batch of its own: they are freed with what was read, it with the caller's scope. */
+  #together(read: readonly Sample[]): ReturnType<Collate> {
+    const given = this.#collate(read);
+    const kept = new Set(read.flatMap(({ inputs, targets }) => tensorsIn([inputs, targets])));
+    const own = (one: Tensor): Tensor => (kept.has(one) ? one.clone() : one);
+    const targets = Object.entries(given.targets ?? {}).map(([name, value]) => [
+      name,
+      value instanceof Tensor ? own(value) : value?.map(own),
+    ]);
+    return { inputs: mapInputs(given.inputs, own), targets: Object.fromEntries(targets) as Targets };
+  }
+
+  /** What another network is given. @throws {RetortError} for transforms that change targets, which are the student's. */
+  #view(
+    name: string,
+    list: readonly Placed[],
+    { shared, context }: { shared: TransformedBatch; context: BatchContext },
+  ): Inputs {
+    const { inputs, targets } = applyAll(list, shared, context);
+    const changed = Object.keys(shared.targets).find((target) => targets[target] !== shared.targets[target]);
+    if (changed === undefined) return inputs;
+    throw new RetortError(
+      `DataLoader: views.${name}: expected transforms that leave targets as they are, got another "${changed}": a batch has one, for all networks`,
+      { help: 'put the transform into transforms, or let it change inputs alone' },
+    );
   }
 
   /** What the data set says of samples at once. */
@@ -289,7 +339,10 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     const change = (one: Tensor, name?: string): Tensor =>
       name === undefined || name === 'images' ? early(one.unsqueeze(0)).squeeze(0).contiguous() : one;
     try {
-      const made = at(item.meta?.path, () => ({ ...item, inputs: mapInputs(item.inputs, change) }));
+      const made = at(item.meta?.path, () => {
+        imagesOf({ inputs: item.inputs }, this.#early[0]!.transform); // a record without is an error
+        return { ...item, inputs: mapInputs(item.inputs, change) };
+      });
       const used = new Set(tensorsIn(made.inputs));
       for (const tensor of tensorsIn(item.inputs)) if (!used.has(tensor)) tensor.dispose();
       return made;
@@ -330,6 +383,12 @@ function requireSize(inputs: Inputs, samples: number): void {
   if (size !== samples) {
     throw new RetortError(`DataLoader.load: dataset: expected inputs of ${samples} samples, got ${size}`);
   }
+}
+
+/** Of the images of a batch; undefined where it has none. */
+function imageKindOf(inputs: Inputs): { dtype: DType; channels: number } | undefined {
+  const images = inputs instanceof Tensor ? inputs : inputs['images'];
+  return images?.ndim === 4 ? { dtype: images.dtype, channels: images.shape[1]! } : undefined;
 }
 
 /** Disposes of a sample's tensors. */

@@ -35,7 +35,7 @@ export function applyAll(placed: readonly Placed[], batch: TransformedBatch, con
 }
 
 /** The images of a batch: its inputs, or their entry `images`. @throws {RetortError} where it has none, naming the transform. */
-export function imagesOf({ inputs }: TransformedBatch, transform: Transform): Tensor {
+export function imagesOf({ inputs }: Pick<TransformedBatch, 'inputs'>, transform: Transform): Tensor {
   const images = inputs instanceof Tensor ? inputs : inputs['images'];
   if (images !== undefined) return images;
   throw new RetortError(

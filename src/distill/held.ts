@@ -34,7 +34,7 @@ export function conditionOf(held: Held, part: unknown = held.data): 'intact' | '
 }
 
 /** It moves when someone writes into the tensor. Tensors of inference mode have none, nor have those that are freed. */
-function versionOf(tensor: Tensor): unknown {
+export function versionOf(tensor: Tensor): unknown {
   try {
     return callOperator('_version', [tensor]);
   } catch {

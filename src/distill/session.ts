@@ -1,5 +1,6 @@
 // A session: something that was begun and will be ended, by `using`, by `end()`, or when a function returns. Recording and delivering
 // are sessions. Several are begun in order and ended in reverse, whatever fails on the way.
+import { isThenable } from '../check.ts';
 
 /** Something under way; ending it (`using`, or `end()`) undoes it. Ending it again is harmless. */
 export interface Session extends Disposable {
@@ -50,7 +51,7 @@ export function within<T>(session: Session, body: () => T): T {
     session.end();
     throw error;
   }
-  if (result instanceof Promise) return result.finally(() => session.end()) as T;
+  if (isThenable(result)) return Promise.resolve(result).finally(() => session.end()) as T;
   session.end();
   return result;
 }

@@ -11,7 +11,7 @@ export type { Progress, ProgressOptions, StepReport } from './progress.ts';
 export type { Trainable } from './trainable.ts';
 export { Trainer } from './trainer.ts';
 export type { TrainerOptions, TrainingResult } from './trainer.ts';
-export { hasCheckpoint, madeIn, removeRun, runFiles, studentFile } from './run-files.ts';
+export { hasCheckpoint, madeIn, removeRun, runFiles, studentPath } from './run-files.ts';
 export { lockRun, RunInUseError } from './run-lock.ts';
 export type { RunLock } from './run-lock.ts';
 export { loadTraining, savedProgress, saveTraining } from './training-checkpoint.ts';

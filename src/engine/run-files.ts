@@ -1,6 +1,7 @@
 // The files that training writes into a run's folder, which of them are there, and how they are removed again.
 import { join } from 'node:path';
 
+import type { Trainable } from './trainable.ts';
 import { exists, isFolder, listFolder, removeEmptyFolder, removeFile } from '../files.ts';
 
 /** The names of files in a run's folder. */
@@ -15,13 +16,24 @@ export const runFiles = {
   printed: 'config.txt',
 } as const;
 
-/** The name of the file of a student beside the first, where an algorithm has several. */
-export function studentFile(name: string): string {
-  return `student-${name}.safetensors`;
+/**
+ * The file of a student in a run's folder.
+ * @param algorithm which trains it
+ * @param name of one of the algorithm's students. Default: the one that is trained and shipped
+ */
+export function studentPath(
+  folder: string,
+  algorithm?: Pick<Trainable, 'student' | 'students'>,
+  name?: string,
+): string {
+  const isFirst = name === undefined || algorithm === undefined || algorithm.students()[name] === algorithm.student;
+  return join(folder, isFirst ? runFiles.student : `student-${name}.safetensors`);
 }
 
 /** What training makes, which can be lost: checkpoints, students, the log. Those of stages lie one folder deeper. */
 const made = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|log\.jsonl)$/;
+/** That, and what only describes it: a run that has no more than this has nothing to lose. */
+const removed = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|log\.jsonl)$/;
 /** What only says how a run was started. */
 const records: readonly string[] = [runFiles.run, runFiles.config, runFiles.printed];
 
@@ -32,12 +44,19 @@ export function hasCheckpoint(folder: string): boolean {
 
 /** What training has made in a folder and, where it is that of a run of several stages, in theirs, as paths relative to it. */
 export function madeIn(folder: string): string[] {
+  return filesIn(folder, made);
+}
+
+function filesIn(folder: string, pattern: RegExp): string[] {
   if (!isFolder(folder)) return [];
   const inside = listFolder(folder);
-  const own = inside.map(({ name }) => name).filter((name) => made.test(name));
+  const own = inside.map(({ name }) => name).filter((name) => pattern.test(name));
   if (!inside.some(({ name }) => name === runFiles.run)) return own;
   const stages = inside.filter((entry) => entry.isDirectory() && !exists(join(folder, entry.name, runFiles.run)));
-  return [...own, ...stages.flatMap(({ name }) => madeIn(join(folder, name)).map((path) => join(name, path)))];
+  return [
+    ...own,
+    ...stages.flatMap(({ name }) => filesIn(join(folder, name), pattern).map((path) => join(name, path))),
+  ];
 }
 
 /**
@@ -45,7 +64,9 @@ export function madeIn(folder: string): string[] {
  * one who is interrupted does not leave a part of a run that could be resumed.
  */
 export function removeRun(folder: string): void {
-  const found = madeIn(folder).toSorted((a, b) => Number(/student|log/.test(a)) - Number(/student|log/.test(b)));
+  const found = filesIn(folder, removed).toSorted(
+    (a, b) => Number(/student|model|log/.test(a)) - Number(/student|model|log/.test(b)),
+  );
   for (const path of [...found, ...records]) removeFile(join(folder, path));
   for (const stage of new Set(found.filter((path) => path.includes('/')).map((path) => path.split('/')[0]!))) {
     removeEmptyFolder(join(folder, stage));

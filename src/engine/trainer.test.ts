@@ -171,6 +171,8 @@ it('refuses what cannot be resumed', () => {
   expect(() => trainer.resume(folder)).toThrow(refusal('not-found', 'training.safetensors'));
   expect(existsSync(join(folder, runFiles.training))).toBe(false);
   expect(() => setUp({ epochs: 0 })).toThrow(refusal('invalid-argument', 'epochs', 'got 0'));
+  expect(() => setUp({ precision: 'float16' as never })).toThrow(refusal('invalid-argument', 'precision', 'float16'));
+  expect(() => setUp({ valIntervall: 2 } as never)).toThrow(refusal('unknown-option', 'valIntervall', 'valInterval'));
 });
 
 it('a checkpoint of another config is refused before anything changes', async () => {

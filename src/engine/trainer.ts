@@ -1,18 +1,22 @@
 // The training loop: epochs of steps, an evaluation after each, checkpoints from which a run resumes bit for bit. A step is one update of
 // the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
 // saved or stopped is between two of them.
-import { join } from 'node:path';
+import { z } from 'zod';
 
+import { isObject } from '../check.ts';
 import { requireSameClasses } from '../data/classes.ts';
 import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { makeFolder, realPath } from '../files.ts';
 import { saveModule, sizeOf } from '../nn/index.ts';
 import type { Inputs, UpdateRequest } from '../nn/index.ts';
+import type { Optimizer, Scheduler } from '../optim/index.ts';
+import { checkOptions } from '../registry/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
-import type { Tensor } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { Evaluation } from './evaluation.ts';
 import type { EvaluationOptions } from './evaluation.ts';
+import type { Evaluator } from './evaluators/index.ts';
 import { epochsDone, flatMetrics } from './hooks/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
 import { nextTurn } from './next-turn.ts';
@@ -25,12 +29,13 @@ import {
   requireFinite,
 } from './non-finite.ts';
 import { optimizedParts } from './optimized-part.ts';
-import type { OptimizedPart, PartsOptions } from './optimized-part.ts';
+import type { OptimizedPart, PartOptions, PartsOptions } from './optimized-part.ts';
+import { loopOptions } from './options.ts';
 import type { LoopOptions } from './options.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
-import { runFiles, studentFile } from './run-files.ts';
+import { studentPath } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
@@ -53,6 +58,31 @@ export interface TrainerOptions extends LoopOptions, EvaluationOptions, PartsOpt
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;
 }
+
+const given = <T>(what: string): z.ZodType<T, T> => z.custom<T>(isObject, `expected ${what}`);
+const listOf = <T>(what: string) => z.array(given<T>(what)).readonly().exactOptional();
+/**
+ * The schema of {@link TrainerOptions}: what the loop is told is checked here, as configs are; what it is given, by those who use it.
+ * @internal
+ */
+export const trainerOptions = z.strictObject({
+  ...loopOptions,
+  algorithm: given<TrainerOptions['algorithm']>('an algorithm'),
+  trainLoader: given<DataLoader<Inputs>>('a DataLoader'),
+  valLoader: given<DataLoader<Inputs>>('a DataLoader').exactOptional(),
+  evaluators: listOf<Evaluator>('an evaluator'),
+  hooks: listOf<Hook>('a hook'),
+  group: given<ProcessGroup>('a process group').exactOptional(),
+  optimizer: given<Optimizer>('an optimizer').exactOptional(),
+  stepSchedulers: listOf<Scheduler>('a scheduler'),
+  epochSchedulers: listOf<Scheduler>('a scheduler'),
+  parts: z.record(z.string(), given<PartOptions>('{ optimizer, ... }')).exactOptional(),
+  workDir: z.string().exactOptional(),
+  overwrite: z.boolean().exactOptional(),
+  lock: given<RunLock>('the lock of a run').exactOptional(),
+  progress: given<Progress>('{ line, step }').exactOptional(),
+  signal: given<AbortSignal>('an AbortSignal').exactOptional(),
+});
 
 /** What {@link Trainer.run} returns. */
 export interface TrainingResult {
@@ -98,12 +128,10 @@ export class Trainer {
     seconds: 0,
   };
 
-  /** @throws {RetortError} for counts that make no sense, or invalid parts. */
+  /** @throws {RetortError} for options that there are not, counts that make no sense, or invalid parts. */
   constructor(options: TrainerOptions) {
+    checkOptions(trainerOptions, options, 'Trainer');
     const { algorithm, epochs, trainLoader, valLoader, workDir, accumulate = 1, hooks = [] } = options;
-    for (const name of ['epochs', 'maxSteps', 'accumulate', 'valInterval', 'saveInterval'] as const) {
-      requireCount(name, options[name]);
-    }
     if (trainLoader.length === 0) {
       throw new RetortError('Trainer: trainLoader: expected at least one batch, got none', {
         help: 'the data set is smaller than one batch and dropLast is set: use a smaller batchSize',
@@ -411,9 +439,8 @@ export class Trainer {
     if (workDir === undefined) return;
     saveTraining(workDir, this.#saved(), this.#state);
     if (!this.#replicas.first) return;
-    const students = algorithm.students();
-    for (const [name, model] of Object.entries(students)) {
-      saveModule(join(workDir, model === algorithm.student ? runFiles.student : studentFile(name)), model);
+    for (const [name, model] of Object.entries(algorithm.students())) {
+      saveModule(studentPath(workDir, algorithm, name), model);
     }
     for (const hook of this.#hooks) hook.afterSave?.(this.#run);
   }
@@ -433,9 +460,4 @@ function means(all: readonly Readonly<Record<string, number>>[]): Readonly<Recor
       return [name, values.reduce((sum, value) => sum + value, 0) / values.length];
     }),
   );
-}
-
-function requireCount(name: string, value: number | undefined): void {
-  if (value === undefined || (Number.isInteger(value) && value >= 1)) return;
-  throw new RetortError(`Trainer: ${name}: expected a positive integer, got ${value}`);
 }

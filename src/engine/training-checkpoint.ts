@@ -214,7 +214,7 @@ function checkpointsIn(folder: string): readonly [string, string?] {
   if (first !== undefined) return second === undefined ? [first] : [first, second];
   throw new RetortError(`${folder} has no ${runFiles.training} to resume from`, {
     code: 'not-found',
-    help: 'name the folder of a run that was stopped; without --resume a new run starts',
+    help: 'name the folder of a run that was stopped; without resume (--resume) a new run starts',
   });
 }
 

@@ -19,7 +19,7 @@ import { RetortError } from '../errors.ts';
  * | `duplicate-key` | a key, so perhaps a tensor, that occurs twice |
  * | `missing-field` | a field that must be there is not |
  * | `dtype` | an element type that is unknown or not supported |
- * | `pickle` | Python objects, which could run code when read |
+ * | `pickle` | Python objects, which could run code when read, or a pickle that is damaged |
  * | `shape` | a dimension that is not an integer of 0 or more, or a wrong number of them |
  * | `overflow` | a number, or a product of dimensions, above 2^53 - 1 |
  * | `offsets` | data that overlap, leave a hole or lie outside the file |
@@ -27,6 +27,7 @@ import { RetortError } from '../errors.ts';
  * | `metadata` | metadata that is not a map from string to string |
  * | `checksum` | content that does not match the checksum in the file |
  * | `name` | a tensor name that the format reserves |
+ * | `graph` | values that nothing makes, or that are taken before they are made |
  */
 export type FormatErrorCode =
   | 'truncated'
@@ -47,7 +48,8 @@ export type FormatErrorCode =
   | 'size-mismatch'
   | 'metadata'
   | 'checksum'
-  | 'name';
+  | 'name'
+  | 'graph';
 
 /** Options of {@link FormatError}. */
 export interface FormatErrorOptions {
@@ -90,6 +92,13 @@ export class FormatError extends RetortError {
   inFile(path: string): FormatError {
     const { tensor, byteOffset, help, cause } = this;
     return new FormatError(this.format, this.code, this.#problem, { path, tensor, byteOffset, help, cause });
+  }
+
+  /** The same error, naming the tensor or array that it is about, unless it names one. */
+  ofTensor(tensor: string): FormatError {
+    const { path, byteOffset, help, cause } = this;
+    const known = this.tensor ?? tensor;
+    return new FormatError(this.format, this.code, this.#problem, { path, tensor: known, byteOffset, help, cause });
   }
 }
 

@@ -1,11 +1,12 @@
 // Reads IDX files, the format of MNIST and its kin, plain or gzipped: 00 00 type rank, one big-endian u32 a dimension, the data.
 // Format: http://yann.lecun.com/exdb/mnist/, at the foot of the page.
 
+import { showShape } from '../check.ts';
 import { failFor } from './format-error.ts';
 import { inflateExactly, inflateStart, isGzip } from './gzip.ts';
 import { arrayClasses, type NumericArray, toNumericArray } from './numeric-array.ts';
 import { withFile } from './read-file.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 
 const fail = failFor('idx');
 

@@ -5,8 +5,28 @@ export { parseBmp } from './bmp.ts';
 export { FormatError, type FormatErrorCode, type FormatErrorOptions } from './format-error.ts';
 export { type IdxArray, type IdxDType, type IdxOptions, parseIdx, readIdxFile } from './idx.ts';
 export { parseNpy, readNpyFile, serializeNpy } from './npy.ts';
-export type { NumericArray, NumericArrayTypes, NumericDType } from './numeric-array.ts';
+export {
+  type OnnxAttribute,
+  type OnnxDim,
+  type OnnxDType,
+  type OnnxGraph,
+  type OnnxModel,
+  onnxModelBytes,
+  type OnnxNode,
+  type OnnxReadOptions,
+  type OnnxTensor,
+  type OnnxValue,
+  parseOnnx,
+  readOnnxFile,
+  serializeOnnx,
+  writeOnnxFile,
+} from './onnx.ts';
+export { type NpzOptions, parseNpz, readNpz, serializeNpz, streamNpz, type TakeArray } from './npz.ts';
+export { NumpyArray } from './numpy-objects.ts';
+export { type NumericArray, type NumericArrayTypes, type NumericDType, toNumericArray } from './numeric-array.ts';
+export { PickleGlobal, PickleObject, type PickleValue } from './pickle.ts';
 export { parsePnm } from './pnm.ts';
+export type { Sink } from './read-file.ts';
 export {
   checksumKey,
   parseSafetensors,
@@ -17,6 +37,16 @@ export {
   type SafetensorsDType,
   type SafetensorsFile,
   serializeSafetensors,
+  type StreamOptions,
+  streamSafetensors,
+  type TakeTensor,
   type TensorRecord,
 } from './safetensors.ts';
+export { type SafetensorsShards, safetensorsShards } from './safetensors-shards.ts';
 export type { Raster, RasterOptions } from './shape.ts';
+export { parseTorch, readTorchFile, type TorchFile, type TorchFileOptions, withTorchFile } from './torch-file.ts';
+export { type TorchState, torchStateOf, type TorchStateOptions } from './torch-state.ts';
+export { TorchStorage, TorchTensor, type TorchView } from './torch-tensor.ts';
+export { serializeTorch, type SerializeTorchOptions, type TorchRecord } from './torch-writer.ts';
+export { type WeightsFormat, weightsFormat, weightsNames } from './weights-format.ts';
+export { type ZipOptions } from './zip.ts';

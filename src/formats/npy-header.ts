@@ -28,7 +28,7 @@ const kinds: { readonly [K in NumericDType]: string } = {
   float32: 'f4',
   float64: 'f8',
 };
-const dtypeOfKind = new Map(Object.entries(kinds).map(([dtype, kind]) => [kind, dtype as NumericDType]));
+export const dtypeOfKind = new Map(Object.entries(kinds).map(([dtype, kind]) => [kind, dtype as NumericDType]));
 
 const keys = ['descr', 'fortran_order', 'shape'];
 /** As many as NumPy and PyTorch can handle. */

@@ -1,11 +1,12 @@
 // Reads and writes NPY files, NumPy's format for one array: versions 1 to 3, the plain numeric types, no pickled objects.
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
+import { showShape } from '../check.ts';
 import { failFor } from './format-error.ts';
-import { formatNpyHeader, parseNpyHeader } from './npy-header.ts';
+import { formatNpyHeader, type NpyHeader, parseNpyHeader } from './npy-header.ts';
 import { arrayClasses, bytesOf, type NumericArray, toNumericArray } from './numeric-array.ts';
 import { withFile } from './read-file.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 
 const fail = failFor('npy');
 const magic = '\x93NUMPY';
@@ -19,18 +20,32 @@ const maxHeaderBytes = 65_535;
  * @throws FormatError `magic`, `version`, `truncated`, `trailing-data`, `too-large`, `pickle`, and those of the header.
  */
 export function parseNpy(bytes: Uint8Array): NumericArray {
-  const { text, dataStart, textStart } = readHeaderText(bytes);
-  const { dtype, order, fortranOrder, shape } = parseNpyHeader(text, textStart);
+  const { dtype, order, fortranOrder, shape, dataStart, length } = npyInfo(bytes, bytes.length);
   const itemSize = arrayClasses[dtype].BYTES_PER_ELEMENT;
-  const length = denseByteLength(shape, itemSize, fail);
-  const available = bytes.length - dataStart;
+  const stored = new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, length);
+  const raw = fortranOrder && shape.length > 1 ? toRowMajor(stored, shape, itemSize) : stored;
+  return toNumericArray(dtype, shape, { raw, order });
+}
+
+/** What the header of an NPY file says, and where its data are. */
+export interface NpyInfo extends NpyHeader {
+  dataStart: number;
+  /** Of the data, in bytes. */
+  length: number;
+}
+
+/** The header from the first bytes of a file, and whether it fits a file of `size` bytes. @throws FormatError as {@link parseNpy} */
+export function npyInfo(start: Uint8Array, size: number): NpyInfo {
+  const { text, dataStart, textStart } = readHeaderText(start);
+  const header = parseNpyHeader(text, textStart);
+  const { dtype, shape } = header;
+  const length = denseByteLength(shape, arrayClasses[dtype].BYTES_PER_ELEMENT, fail);
+  const available = size - dataStart;
   if (available !== length) {
     const problem = `${dtype} of shape ${showShape(shape)} takes ${length} bytes, the file has ${available} after its header`;
     throw fail(available < length ? 'truncated' : 'trailing-data', problem, { byteOffset: dataStart });
   }
-  const stored = new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, length);
-  const raw = fortranOrder && shape.length > 1 ? toRowMajor(stored, shape, itemSize) : stored;
-  return toNumericArray(dtype, shape, { raw, order });
+  return { ...header, dataStart, length };
 }
 
 /**
@@ -75,7 +90,7 @@ function readHeaderText(bytes: Uint8Array): { text: string; textStart: number; d
   const size = buffer.length;
   if (buffer.toString('latin1', 0, magic.length) !== magic) {
     const isZip = buffer.toString('latin1', 0, 2) === 'PK';
-    const help = isZip ? 'an .npz file is a zip of .npy files: unpack it' : 'is it the right file?';
+    const help = isZip ? 'an .npz file is a zip of .npy files: readNpz reads it' : 'is it the right file?';
     throw fail('magic', 'an NPY file starts with 93 (hex) and "NUMPY", this one does not', { byteOffset: 0, help });
   }
   const [major, minor] = buffer.subarray(magic.length);
@@ -96,7 +111,7 @@ function readHeaderText(bytes: Uint8Array): { text: string; textStart: number; d
 }
 
 /** Transposes from column-major (Fortran, first index fastest) to row-major order (last index fastest). */
-function toRowMajor(stored: Uint8Array, shape: readonly number[], itemSize: number): Uint8Array {
+export function toRowMajor(stored: Uint8Array, shape: readonly number[], itemSize: number): Uint8Array {
   const target = new Uint8Array(stored.length);
   const count = stored.length / itemSize;
   const index = shape.map(() => 0);

@@ -42,7 +42,7 @@ class Reader {
     this.#bytes = bytes;
   }
 
-  /** the next integer, after spaces and comments. */
+  /** The next integer, after spaces and comments. */
   number(what: string): number {
     this.#skip(what);
     const start = this.#at;

@@ -12,6 +12,44 @@ export interface OpenFile {
   readonly size: number;
   /** The `length` bytes from `position` on; both must lie within the file. */
   readonly read: (position: number, length: number) => Uint8Array;
+  /** Fills `target` with the bytes from `position` on, all of which must lie within the file. */
+  readonly readInto: (position: number, target: Uint8Array) => void;
+}
+
+/** Takes bytes piece by piece, in order; a piece is only valid during the call. */
+export type Sink = (piece: Uint8Array) => void;
+
+/** Large enough that calls cost nothing, small enough to stay in a processor's cache. */
+const pieceBytes = 2 ** 18;
+
+/** One buffer for all files that are read one after the other: thousands of new ones would keep the garbage collector busy. */
+let spare: Uint8Array | undefined;
+
+/** Hands `length` bytes from `position` on to `sink`, in pieces of one buffer. */
+export function readPieces(
+  file: OpenFile,
+  { position, length }: { position: number; length: number },
+  sink: Sink,
+): void {
+  const buffer = spare ?? new Uint8Array(pieceBytes);
+  spare = undefined; // whoever reads inside of `sink` has another
+  try {
+    for (let done = 0; done < length;) {
+      const piece = buffer.subarray(0, Math.min(pieceBytes, length - done));
+      file.readInto(position + done, piece);
+      sink(piece);
+      done += piece.length;
+    }
+  } finally {
+    spare = buffer;
+  }
+}
+
+/** Bytes in memory as a file; what is read are views. */
+export function openBytes(bytes: Uint8Array): OpenFile {
+  const read = (position: number, length: number): Uint8Array =>
+    new Uint8Array(bytes.buffer, bytes.byteOffset + position, length);
+  return { size: bytes.length, read, readInto: (position, target) => target.set(read(position, target.length)) };
 }
 
 /** One call of `read` moves at most 2^31 - 1 bytes. */
@@ -30,7 +68,12 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
     const opened = (fd = fs.openSync(path, 'r'));
     return use({
       size: fs.fstatSync(opened).size,
-      read: (position, length) => readAt(opened, { path, position, length }),
+      read: (position, length) => {
+        const bytes = allocate(path, length);
+        readAt(opened, { path, position, bytes });
+        return bytes;
+      },
+      readInto: (position, bytes) => readAt(opened, { path, position, bytes }),
     });
   } catch (error) {
     throw error instanceof FormatError ? error.inFile(path) : fileError('read', path, error);
@@ -48,11 +91,8 @@ export function notRegular(action: string, path: string, stats: fs.Stats): Retor
   });
 }
 
-function readAt(
-  fd: number,
-  { path, position, length }: { path: string; position: number; length: number },
-): Uint8Array {
-  const bytes = allocate(path, length);
+function readAt(fd: number, { path, position, bytes }: { path: string; position: number; bytes: Uint8Array }): void {
+  const { length } = bytes;
   let done = 0;
   while (done < length) {
     const count = fs.readSync(fd, bytes, done, Math.min(length - done, maxBytesPerRead), position + done);
@@ -67,7 +107,6 @@ function readAt(
     }
     done += count;
   }
-  return bytes;
 }
 
 function allocate(path: string, length: number): Uint8Array {

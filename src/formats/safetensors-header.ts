@@ -1,9 +1,10 @@
 // The header of a safetensors file: its JSON parsed and every rule of the format checked, before any data is touched.
 // Format: https://huggingface.co/docs/safetensors/index#format; the reference reader is `tensor.rs` of huggingface/safetensors.
 
+import { showShape } from '../check.ts';
 import { type Fail, failFor, type FormatErrorCode, quote } from './format-error.ts';
 import { JsonCursor } from './json-cursor.ts';
-import { denseByteLength, showShape } from './shape.ts';
+import { denseByteLength } from './shape.ts';
 
 /** Bits per element. The order is the reference writer's: it puts tensors whose type stands further down first. */
 export const itemBits = {

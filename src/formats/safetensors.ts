@@ -4,8 +4,9 @@
 
 import { createHash } from 'node:crypto';
 
+import { showShape } from '../check.ts';
 import { failFor, quote } from './format-error.ts';
-import { type OpenFile, withFile } from './read-file.ts';
+import { openBytes, type OpenFile, readPieces, type Sink, withFile } from './read-file.ts';
 import {
   isDType,
   itemBits,
@@ -16,7 +17,6 @@ import {
   type SafetensorsDType,
   tensorBytes,
 } from './safetensors-header.ts';
-import { showShape } from './shape.ts';
 
 export type { SafetensorsDType } from './safetensors-header.ts';
 
@@ -46,8 +46,7 @@ export interface SafetensorsFile {
  * @throws FormatError for every breach of the format, duplicate keys included, which the reference reader lets pass.
  */
 export function parseSafetensors(bytes: Uint8Array): SafetensorsFile {
-  const view = (start: number, length: number) => new Uint8Array(bytes.buffer, bytes.byteOffset + start, length);
-  return readWith({ size: bytes.length, read: view });
+  return readWith(openBytes(bytes));
 }
 
 /**
@@ -91,6 +90,55 @@ function readWith(file: OpenFile): SafetensorsFile {
   return { tensors, metadata, unknown };
 }
 
+/** Who takes the bytes of a tensor, piece by piece; undefined leaves it out. */
+export type TakeTensor = (name: string, info: Pick<TensorRecord, 'dtype' | 'shape'>) => Sink | undefined;
+
+/** What {@link streamSafetensors} is asked for. */
+export interface StreamOptions {
+  take: TakeTensor;
+  /** Whether the checksum is compared, where the file has one. Default true. */
+  verify?: boolean | undefined;
+}
+
+/**
+ * Hands the tensors of a file on, piece by piece, and keeps nothing in memory: in the order of their data, by name where there is a
+ * checksum to be compared.
+ *
+ * @throws RetortError when the file cannot be read, FormatError with the path when it breaks the format or does not match its checksum.
+ */
+export function streamSafetensors(
+  path: string,
+  { take, verify = true }: StreamOptions,
+): Pick<SafetensorsFile, 'metadata' | 'unknown'> & { readonly names: readonly string[] } {
+  return withFile(path, (file) => {
+    const { entries, metadata, dataStart } = readHeader(file);
+    const expected = verify ? metadata[checksumKey] : undefined;
+    const known = entries.filter(({ dtype }) => isDType(dtype));
+    const names = known.map(({ name }) => name);
+    const sinks = new Map(
+      known.map(({ name, dtype, shape }) => [name, take(name, { dtype: dtype as SafetensorsDType, shape })]),
+    );
+    const hash = expected === undefined ? undefined : new Checksum(metadata);
+    if (hash !== undefined) known.sort((a, b) => byCodePoint([a.name, a], [b.name, b]));
+    for (const { name, dtype, shape, begin, end } of known) {
+      const sink = sinks.get(name);
+      hash?.begin(name, { dtype, shape });
+      if (sink === undefined && hash === undefined) continue;
+      readPieces(file, { position: dataStart + begin, length: end - begin }, (piece) => {
+        hash?.update(piece);
+        sink?.(piece);
+      });
+    }
+    if (hash !== undefined && hash.digest() !== expected) {
+      throw fail('checksum', 'it was altered: its content does not match its checksum', {
+        help: 'take the file from a backup; if the change was meant, remove "checksum" from its metadata',
+      });
+    }
+    const unknown = new Map(entries.filter(({ dtype }) => !isDType(dtype)).map(({ name, dtype }) => [name, dtype]));
+    return { metadata, unknown, names };
+  });
+}
+
 /** Under which key of the metadata {@link safetensorsChecksum} is kept. */
 export const checksumKey = 'checksum';
 
@@ -102,14 +150,36 @@ export function safetensorsChecksum(
   tensors: ReadonlyMap<string, TensorRecord>,
   metadata: Readonly<Record<string, string>>,
 ): string {
-  const hash = createHash('sha256');
-  for (const [key, value] of Object.entries(metadata).toSorted(byCodePoint)) {
-    if (key !== checksumKey) hash.update(`${JSON.stringify([key, value])}\n`);
+  const hash = new Checksum(metadata);
+  for (const [name, record] of [...tensors].toSorted(byCodePoint)) {
+    hash.begin(name, record);
+    hash.update(record.data);
   }
-  for (const [name, { dtype, shape, data }] of [...tensors].toSorted(byCodePoint)) {
-    hash.update(`${JSON.stringify([name, dtype, shape])}\n`).update(data);
+  return hash.digest();
+}
+
+/** {@link safetensorsChecksum} while bytes come in. */
+class Checksum {
+  readonly #hash = createHash('sha256');
+
+  constructor(metadata: Readonly<Record<string, string>>) {
+    for (const [key, value] of Object.entries(metadata).toSorted(byCodePoint)) {
+      if (key !== checksumKey) this.#hash.update(`${JSON.stringify([key, value])}\n`);
+    }
   }
-  return `sha256:${hash.digest('hex')}`;
+
+  /** The bytes of this tensor come next. */
+  begin(name: string, { dtype, shape }: { dtype: string; shape: readonly number[] }): void {
+    this.#hash.update(`${JSON.stringify([name, dtype, shape])}\n`);
+  }
+
+  update(piece: Uint8Array): void {
+    this.#hash.update(piece);
+  }
+
+  digest(): string {
+    return `sha256:${this.#hash.digest('hex')}`;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 // How many bytes an array or an image takes, with every dimension checked. Shared by all codecs, for reading and for writing.
 
+import { showShape } from '../check.ts';
 import type { Fail } from './format-error.ts';
 
 /**
@@ -18,11 +19,6 @@ export function denseByteLength(shape: readonly number[], itemSize: number, fail
       throw fail('overflow', `the shape ${showShape(shape)} holds too many elements`);
   }
   return bytes;
-}
-
-/** `[2, 3, 4]`, shortened when it is absurdly long. */
-export function showShape(shape: readonly number[]): string {
-  return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
 }
 
 /** A decoded image: bytes of 0 to 255, `(height, width, channels)`. */

@@ -1,6 +1,7 @@
 // Reads an address: `module#fn`, `module#Class.method`, or a dotted name as configs that come from Python have it,
 // `mmdet.models.dense_heads.paa_head.PAAHead.paa_reassign`.
 import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { camelCase } from '../check.ts';
 import { RetortError, didYouMean } from '../errors.ts';
@@ -41,6 +42,29 @@ export function addressOf(source: string, kind: 'function' | 'method', options: 
   if (names.length !== (kind === 'function' ? 1 : 2)) throw wrongLength(asker, kind, names.length, form);
   const key = keyOf(module, folder, asker);
   return { source, key, names: [names[0]!], methods: names.slice(1) };
+}
+
+/** Whether a text is the address of an export by its form: `./my-net.ts#MyNet`. */
+export function isExportAddress(text: string): boolean {
+  return /^[^\0]+#[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(text) && text.length <= 1000;
+}
+
+/**
+ * The file and the export that an address names.
+ * @throws {RetortError} when it is no address of an export, or there is no such module
+ */
+export function exportOf(
+  source: string,
+  { folder = '.' }: Pick<AddressOptions, 'folder'> = {},
+): {
+  file: string;
+  name: string;
+} {
+  const { module, name } = splitAddress(source, resolve(folder));
+  if (name === undefined || !isExportAddress(source)) {
+    throw new RetortError(`"${source}" is not the address of an export`, { help: 'write "path/to/module.ts#Name"' });
+  }
+  return { file: fileURLToPath(keyOf(module, resolve(folder), `"${source}"`)), name };
 }
 
 function wrongLength(asker: string, kind: 'function' | 'method', length: number, form: string): RetortError {

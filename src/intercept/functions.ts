@@ -7,14 +7,14 @@ import type { Address } from './address.ts';
 import { bindingsOf, lookUp, namesIn, publishedAs } from './published.ts';
 import type { Binding } from './published.ts';
 import { stackFor, unwrap } from './tap-stack.ts';
-import type { TapStack } from './tap-stack.ts';
+import type { TapLocation, TapStack } from './tap-stack.ts';
 import { whyMissing } from './why-missing.ts';
 
 /**
  * The stacks of all bindings that hold the function. None, with `laying` false, when the module may still be loaded.
  * @throws {RetortError} when there is no such function, or it cannot be tapped
  */
-export function functionPlaces(address: Address, laying: boolean): TapStack[] {
+export function stacksAtFunction(address: Address, laying: boolean): TapStack[] {
   const values = valuesAt(address, laying, (value) => typeof value === 'function' && !isClass(value));
   return values.flatMap((value) => {
     refuse(value, `"${address.source}"`);
@@ -78,10 +78,10 @@ export function valuesAt(address: Address, laying: boolean, wanted: (value: unkn
 }
 
 function stacksOf(value: unknown): TapStack[] {
-  return bindingsOf(value).map(({ binding }) => stackFor(binding, '', () => bindingPlace(binding)));
+  return bindingsOf(value).map(({ binding }) => stackFor(binding, '', () => bindingLocation(binding)));
 }
 
-function bindingPlace([, get, set]: Binding): ConstructorParameters<typeof TapStack>[0] {
+function bindingLocation([, get, set]: Binding): TapLocation {
   let original: unknown;
   return {
     current: get,

@@ -17,8 +17,8 @@ export interface MethodReference {
 
 type Class = MethodReference['class'];
 
-/** As `functionPlaces`, for a method. */
-export function methodPlaces(address: Address, laying: boolean): TapStack[] {
+/** As `stacksAtFunction`, for a method. */
+export function stacksAtMethod(address: Address, laying: boolean): TapStack[] {
   return valuesAt(address, laying, isClass).map((value) => {
     if (!isConstructor(value)) {
       throw new RetortError(`"${address.source}": ${address.names[0]} is not a class, it is ${kindOf(value)}`, {
@@ -30,7 +30,7 @@ export function methodPlaces(address: Address, laying: boolean): TapStack[] {
 }
 
 /** The stack of the method, and what to call it. @throws {RetortError} when there is none, or it cannot be tapped */
-export function methodPlacesOf(reference: MethodReference): { name: string; stacks: TapStack[] } {
+export function stacksOfMethod(reference: MethodReference): { name: string; stacks: TapStack[] } {
   const { class: owner, method } = reference;
   if (!isConstructor(owner) || typeof method !== 'string') {
     throw new RetortError(

@@ -1,14 +1,13 @@
 // Taps on functions and methods of unmodified code: find a function or method, tap it, remove the tap.
 import { addressOf } from './address.ts';
 import type { AddressOptions } from './address.ts';
-import { functionPlaces, stacksOfFunction } from './functions.ts';
-import { methodPlaces, methodPlacesOf } from './methods.ts';
+import { stacksAtFunction, stacksOfFunction } from './functions.ts';
+import { stacksAtMethod, stacksOfMethod } from './methods.ts';
 import type { MethodReference } from './methods.ts';
 import type { TapStack, TapTarget } from './tap-stack.ts';
 
 export type { AddressOptions } from './address.ts';
 export type { MethodReference } from './methods.ts';
-export { afterCall } from './tap-stack.ts';
 export type { Around, Layer, TappedCall, TapTarget } from './tap-stack.ts';
 
 /**
@@ -25,7 +24,7 @@ export function functionTarget(
 ): TapTarget {
   if (typeof source === 'string') {
     const address = addressOf(source, 'function', options);
-    return makeTarget(source, (laying) => functionPlaces(address, laying));
+    return makeTarget(source, (laying) => stacksAtFunction(address, laying));
   }
   const { name, stacks } = stacksOfFunction(source);
   return makeTarget(name, () => stacks);
@@ -41,9 +40,9 @@ export function functionTarget(
 export function methodTarget(source: string | MethodReference, options: AddressOptions = {}): TapTarget {
   if (typeof source === 'string') {
     const address = addressOf(source, 'method', options);
-    return makeTarget(source, (laying) => methodPlaces(address, laying));
+    return makeTarget(source, (laying) => stacksAtMethod(address, laying));
   }
-  const { name, stacks } = methodPlacesOf(source);
+  const { name, stacks } = stacksOfMethod(source);
   return makeTarget(name, () => stacks);
 }
 

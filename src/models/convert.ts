@@ -44,7 +44,7 @@ export interface ConvertReport {
 
 const conventions: readonly (Convention | 'retort')[] = ['retort', 'torchvision', 'timm', 'huggingface'];
 /** The formats that can be written, by the ends of names. */
-const writable: readonly string[] = ['.safetensors'];
+const writable: readonly string[] = ['.safetensors', '.pth', '.pt', '.npz'];
 /** The file of a run's folder that is meant. */
 const student = 'student.safetensors';
 
@@ -53,7 +53,7 @@ const student = 'student.safetensors';
  * ours are asked for. The file is written as a whole, or not at all.
  *
  * @param from a file of weights, or the folder of a run, whose student is meant
- * @param to a file whose name ends in `.safetensors`
+ * @param to a file whose name ends in `.safetensors` (metadata are kept), `.pth`, `.pt` (a bare state dict, for `torch.load`) or `.npz`
  * @throws {RetortError} for a file that is there already (unless `force`), one that cannot be read, an unknown format or library, and
  *   names that the library does not have.
  *
@@ -66,19 +66,18 @@ export function convertWeights(from: string, to: string, options: ConvertOptions
   const { to: wanted = 'retort', entry, part, half = false, force = false } = options;
   requireTarget(to, wanted, force);
   const file = isFolder(from) ? studentIn(from) : from;
-  const reading: Reading = entry === undefined ? {} : { entry };
   return tidy(() => {
-    const loaded = loadTensors(file, reading);
+    const loaded = loadTensors(file, entry === undefined ? {} : { entry });
     const given = loaded.tensors;
     const read = readNames(given, part, wanted);
     const ours = read?.state ?? given;
     const renamed = wanted === 'retort' ? ours : toTheirNames(ours, wanted).state;
     const written = half ? halved(renamed) : renamed;
-    saveTensors(to, written, otherMetadata(loaded.metadata));
+    saveTensors(to, written, extname(to).toLowerCase() === '.safetensors' ? otherMetadata(loaded.metadata) : {});
     const used = read === undefined ? new Set(Object.keys(given)) : new Set([...read.sources.values()].flat());
     const dropped = [...Object.keys(given).filter((name) => !used.has(name)), ...Object.keys(loaded.leftOut)];
     const report = {
-      ...{ from: file, to, format: 'format' in loaded ? String(loaded.format) : 'safetensors' },
+      ...{ from: file, to, format: loaded.format },
       ...(read === undefined ? {} : { convention: read.convention }),
       ...(read?.family === undefined ? {} : { family: read.family }),
       ...{ tensors: Object.keys(written).length, dropped },
@@ -87,7 +86,6 @@ export function convertWeights(from: string, to: string, options: ConvertOptions
   });
 }
 
-type Reading = NonNullable<Parameters<typeof loadTensors>[1]> & { entry?: string };
 type State = Readonly<Record<string, Tensor>>;
 
 function requireTarget(to: string, wanted: string, force: boolean): void {

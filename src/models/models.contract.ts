@@ -102,15 +102,15 @@ export function describeHead(type: string, contract: HeadContract): void {
     const head = build();
     tidy(() => {
       const loss = (given: readonly DataSample[]) => () => head.loss(features(), given);
-      expect(loss(samples.slice(1))).toThrow(refusal('invalid-argument', type, 'dataSamples', 3, 2));
+      expect(loss(samples.slice(1))).toThrow(refusal('invalid-argument', type, 'targets', 3, 2));
       expect(loss([...samples.slice(1), { gtLabel: classes }])).toThrow(
-        refusal('invalid-argument', type, 'gtLabel', classes, 'sample 2'),
+        refusal('invalid-argument', type, 'targets: labels', classes, 'sample 2'),
       );
       expect(loss([...samples.slice(1), { gtLabel: 0, gtScore: [1] }])).toThrow(
         refusal('invalid-argument', 'gtScore', 'sample 0'),
       );
       expect(loss(samples.map((sample) => ({ ...sample, gtScore: [1] })))).toThrow(
-        refusal('invalid-argument', 'gtScore'),
+        refusal('invalid-argument', 'targets: scores'),
       );
       expect(() => head.loss(features(), {})).toThrow(refusal('invalid-argument', 'targets', `(N, ${classes})`));
     });
@@ -164,7 +164,7 @@ export function describeClassifier(name: string, contract: ClassifierContract): 
         { rtol: 1e-5 },
       );
       expect(() => net.forward(image(input), undefined, 'loss' as never)).toThrow(
-        refusal('invalid-argument', 'loss', 'dataSamples'),
+        refusal('invalid-argument', 'loss', 'targets'),
       );
       expect(() => net.forward(image(input), undefined, 'tensro' as never)).toThrow(refusal('unknown-name', 'tensor'));
     });

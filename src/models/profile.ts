@@ -1,7 +1,7 @@
 // How big and how costly a network is.
 import { Conv2d, ConvTranspose2d, Linear } from '../nn/index.ts';
 import type { Network, Module } from '../nn/index.ts';
-import { noGrad, ops, tidy } from '../torch/index.ts';
+import { inferenceMode, noGrad, ops, tidy } from '../torch/index.ts';
 import type { HookHandle, Tensor } from '../torch/index.ts';
 import { MultiheadAttention } from './backbones/index.ts';
 
@@ -38,15 +38,44 @@ export function profileModel(model: Network, shape: readonly number[]): Profile 
       macs += macsOf(module, args[0] as Tensor, output as Tensor);
     }),
   );
-  const modes = model.modules().map((module) => [module, module.training] as const);
   try {
-    model.eval();
-    noGrad(() => tidy(() => void model.forward(ops.zeros([1, ...shape]))));
+    noGrad(() => inEvaluation(model, () => tidy(() => void model.forward(ops.zeros([1, ...shape])))));
   } finally {
     for (const hook of hooks) hook.remove();
-    for (const [module, training] of modes) module.training = training;
   }
   const parameters = model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0);
   const bytes = tidy(() => Object.values(model.stateDict()).reduce((sum, value) => sum + value.bytes().length, 0));
   return { parameters, macs, bytes };
+}
+
+/** Runs `body` while a network is in evaluation mode. */
+function inEvaluation<T>(model: Network, body: () => T): T {
+  const modes = model.modules().map((module) => [module, module.training] as const);
+  try {
+    model.eval();
+    return body();
+  } finally {
+    for (const [module, training] of modes) module.training = training;
+  }
+}
+
+/**
+ * How long a network takes for one image: the median of `runs` forwards of zeros, in milliseconds, after a few that do not count.
+ * @param shape `(C, H, W)` of the image
+ */
+export function measureLatency(model: Network, shape: readonly number[], { runs = 30 } = {}): number {
+  return inferenceMode(() =>
+    inEvaluation(model, () =>
+      tidy(() => {
+        const input = ops.zeros([1, ...shape]);
+        const once = (): number => {
+          const start = performance.now();
+          tidy(() => void model.forward(input));
+          return performance.now() - start;
+        };
+        for (let i = 0; i < 5; i++) once();
+        return Array.from({ length: runs }, once).toSorted((a, b) => a - b)[Math.floor(runs / 2)]!;
+      }),
+    ),
+  );
 }

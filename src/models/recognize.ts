@@ -71,13 +71,13 @@ function residual(shapes: Shapes): string | undefined {
   const groups = (second[0] ?? 0) / perGroup;
   const depth = depths[bottleneck ? 'bottleneck' : 'basic']![blocks.join()];
   const counted = `with ${blocks.join(', ')} blocks`;
+  const squeezed = [...shapes.keys()].some((name) => /^layer1\.0\.se(_layer|_module)?\./.test(name)) ? 'SE-' : '';
   if (bottleneck && groups > 1) {
-    return depth === undefined ? `RegNet ${counted}` : `ResNeXt-${depth} (${groups}x${perGroup}d)`;
+    return depth === undefined ? `RegNet ${counted}` : `${squeezed}ResNeXt-${depth} (${groups}x${perGroup}d)`;
   }
   const small = shapes.get('conv1.weight')?.[2] === 3 ? ' with the stem for small images' : '';
   const usual = 64;
   const narrow = (second[0] ?? usual) === usual ? '' : ` of width ${second[0]}`;
-  const squeezed = [...shapes.keys()].some((name) => /^layer1\.0\.se(_layer|_module)?\./.test(name)) ? 'SE-' : '';
   return `${squeezed}ResNet${depth === undefined ? ` ${counted}` : `-${depth}`}${narrow}${small}`;
 }
 
@@ -99,11 +99,36 @@ function shuffleNetV2(shapes: Shapes): string | undefined {
 }
 
 function vgg(shapes: Shapes): string | undefined {
-  if (shapes.get('features.0.weight')?.join() !== '64,3,3,3') return undefined;
+  const first = shapes.get('features.0.weight') ?? shapes.get('features.0.conv.weight');
+  if (first?.join() !== '64,3,3,3') return undefined;
   const convolutions = [...shapes].filter(
-    ([name, shape]) => /^features\.\d+\.weight$/.test(name) && shape.length === 4,
+    ([name, shape]) => /^features\.\d+(\.conv)?\.weight$/.test(name) && shape.length === 4,
   );
-  return `VGG-${convolutions.length + 3}`;
+  const normed = [...shapes.keys()].some((name) => /^features\.\d+(\.bn)?\.running_mean$/.test(name));
+  return `VGG-${convolutions.length + 3}${normed ? '-BN' : ''}`;
+}
+
+function mobileNetV3(shapes: Shapes): string | undefined {
+  if (!shapes.has('layer0.conv.weight') || !shapes.has('layer1.depthwise_conv.conv.weight')) return undefined;
+  const channels = (shapes.get('layer16.conv.weight') ?? shapes.get('layer12.conv.weight'))?.[0] ?? 0;
+  const size = { 288: 'small (0.5)', 432: 'small (0.75)', 576: 'small', 960: 'large' }[channels];
+  return `MobileNetV3${size === undefined ? '' : `-${size}`}`;
+}
+
+function efficientNet(shapes: Shapes): string | undefined {
+  if (!shapes.has('layers.0.conv.weight') || !shapes.has('layers.1.0.depthwise_conv.conv.weight')) return undefined;
+  const last = [...shapes].findLast(([name]) => /^layers\.5\.\d+\.linear_conv\.conv\.weight$/.test(name))?.[1][0] ?? 0;
+  const wider = { 352: '2', 384: '3', 448: '4', 512: '5', 576: '6', 640: '7', 704: '8', 1376: 'L2' }[last];
+  const size = wider ?? (shapes.has('layers.2.2.linear_conv.conv.weight') ? '1' : '0');
+  const lite = !shapes.has('layers.1.0.se.conv1.conv.weight');
+  return `EfficientNet-${lite ? `Lite${size}` : size === 'L2' ? size : `B${size}`}`;
+}
+
+function denseNet(shapes: Shapes): string | undefined {
+  const growth = shapes.get('stages.0.block.0.conv2.weight')?.[0];
+  if (growth === undefined) return undefined;
+  const depth = 2 * blocksOf(shapes, /^stages\.(\d+)\.block\.(\d+)\.conv2\.weight$/).reduce((a, b) => a + b, 0) + 5;
+  return `DenseNet-${depth}${growth === (depth === 161 ? 48 : 32) ? '' : ` of growth ${growth}`}`;
 }
 
 function visionTransformer(shapes: Shapes): string | undefined {
@@ -149,7 +174,19 @@ function tinyViT(shapes: Shapes): string | undefined {
 const sized = (name: string | undefined, blocks: string, width: number): string =>
   name === undefined ? ` with ${blocks.replaceAll(',', ', ')} blocks of width ${width}` : `-${name}`;
 
-const families = [residual, mobileNetV2, shuffleNetV2, vgg, visionTransformer, convNeXt, swin, tinyViT];
+const families = [
+  residual,
+  mobileNetV2,
+  shuffleNetV2,
+  vgg,
+  mobileNetV3,
+  efficientNet,
+  denseNet,
+  visionTransformer,
+  convNeXt,
+  swin,
+  tinyViT,
+];
 
 /** The number of classes, from the last layer of the classifier. */
 function classesOf(shapes: Shapes): number | undefined {

@@ -3,16 +3,20 @@ import { Module } from '../nn/index.ts';
 import type { LossModel } from '../nn/index.ts';
 import { Registry } from '../registry/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
+import { denseNetEntry } from './backbones/densenet.ts';
+import { efficientNetEntry } from './backbones/efficientnet.ts';
 import { convNeXtEntry } from './backbones/convnext.ts';
 import { mobileNetV2Entry } from './backbones/mobilenet-v2.ts';
+import { mobileNetV3Entry } from './backbones/mobilenet-v3.ts';
 import { regnetEntry } from './backbones/regnet.ts';
 import { resnetCifarEntry } from './backbones/resnet-cifar.ts';
 import { resnetV1cEntry, resnetV1dEntry } from './backbones/resnet-variants.ts';
 import { resnetEntry } from './backbones/resnet.ts';
-import { resnextEntry } from './backbones/resnext.ts';
+import { resnextEntry, seResNetEntry, seResNeXtEntry } from './backbones/resnext.ts';
 import { shuffleNetV2Entry } from './backbones/shufflenet-v2.ts';
 import { swinTransformerEntry } from './backbones/swin/swin-transformer.ts';
 import { timmBackboneEntry } from './backbones/timm/timm-backbone.ts';
+import { vggEntry } from './backbones/vgg.ts';
 import { tinyViTEntry } from './backbones/tinyvit/tinyvit.ts';
 import { distilledVisionTransformerEntry } from './backbones/vit/distilled-vision-transformer.ts';
 import { visionTransformerEntry } from './backbones/vit/vision-transformer.ts';
@@ -24,6 +28,7 @@ import { linearClsHeadEntry } from './heads/linear-cls-head.ts';
 import { stackedLinearClsHeadEntry } from './heads/stacked-linear-cls-head.ts';
 import { visionTransformerClsHeadEntry } from './heads/vision-transformer-cls-head.ts';
 import { globalAveragePoolingEntry } from './necks/global-average-pooling.ts';
+import { onnxNetworkEntry } from './onnx/onnx-network.ts';
 import type { Backbone, Head, Neck } from './parts.ts';
 
 const backboneTable = {
@@ -32,10 +37,16 @@ const backboneTable = {
   ResNetV1c: resnetV1cEntry,
   ResNetV1d: resnetV1dEntry,
   ResNeXt: resnextEntry,
+  SEResNet: seResNetEntry,
+  SEResNeXt: seResNeXtEntry,
   WideResNet: wideResNetEntry,
   MobileNetV2: mobileNetV2Entry,
+  MobileNetV3: mobileNetV3Entry,
+  EfficientNet: efficientNetEntry,
   ShuffleNetV2: shuffleNetV2Entry,
   RegNet: regnetEntry,
+  DenseNet: denseNetEntry,
+  VGG: vggEntry,
   ConvNeXt: convNeXtEntry,
   SwinTransformer: swinTransformerEntry,
   TinyViT: tinyViTEntry,
@@ -80,6 +91,7 @@ const modelTable = {
     neck: (config) => buildNeck(config),
     head: (config) => buildHead(config),
   }),
+  OnnxNetwork: onnxNetworkEntry,
 };
 
 /** The networks that configs can name, each with the schema of its options. */

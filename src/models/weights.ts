@@ -81,17 +81,11 @@ export function weightsReports(module: Module): { path: string; report: WeightsR
  */
 export function loadNetwork(path: string, network: Module, options: LoadNetworkOptions = {}): WeightsReport {
   const { entry, ...rest } = options;
-  const reading: Reading = entry === undefined ? {} : { entry };
   return tidy(() => {
-    const file = loadTensors(path, reading);
-    return loadState(file.tensors, network, { ...rest, file: path, format: formatOf(file), leftOut: file.leftOut });
+    const { tensors, format, leftOut } = loadTensors(path, entry === undefined ? {} : { entry });
+    return loadState(tensors, network, { ...rest, file: path, format, leftOut });
   });
 }
-
-type Reading = NonNullable<Parameters<typeof loadTensors>[1]> & { entry?: string };
-
-/** Of a file that says which it is; safetensors otherwise. */
-const formatOf = (file: object): string => ('format' in file ? String(file.format) : 'safetensors');
 
 /**
  * `initCfg: { type: 'Pretrained' }`: the entries of a file under a prefix, into a module, as far as both have them.
@@ -101,7 +95,7 @@ export function loadPretrained(path: string, module: Module, prefix = ''): Weigh
   return tidy(() => {
     const file = loadTensors(path);
     const { tensors, convention } = underPrefix(file.tensors, prefix);
-    const report = { file: path, format: formatOf(file), leftOut: file.leftOut };
+    const report = { file: path, format: file.format, leftOut: file.leftOut };
     return loadState(tensors, module, {
       ...report,
       strict: false,

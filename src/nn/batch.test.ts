@@ -45,6 +45,17 @@ it('can be gone through sample by sample', () => {
   });
 });
 
+it('can be gone through without labels, and not where labels are of tokens', () => {
+  tidy(() => {
+    const scores = tensor([0.5, 0.5, 1, 0], { shape: [2, 2] });
+    expect([...withSamples({ scores })]).toEqual([{ gtScore: [0.5, 0.5] }, { gtScore: [1, 0] }]);
+    expect([...withSamples({ boxes: [ops.ones([1, 4])] })]).toEqual([{ gtBoxes: [[1, 1, 1, 1]] }]);
+    expect(() => [...withSamples({ labels: tensor([1, 2], { shape: [1, 2] }) })]).toThrow(
+      refusal('invalid-argument', 'targets: labels', '(1, 2)'),
+    );
+  });
+});
+
 it('names the sample that is not like the others', () => {
   const packed = (list: readonly unknown[]) => () => tidy(() => void targetsOf(list as DataSample[]));
   expect(packed([{ gtLabel: 1 }, { gtLabel: 0.5 }])).toThrow(refusal('invalid-argument', 'sample 1', 'gtLabel', '0.5'));
@@ -57,6 +68,17 @@ it('names the sample that is not like the others', () => {
       { gtLabel: 1, gtScore: [0, 1] },
     ]),
   ).toThrow(refusal('invalid-argument', 'sample 1', 'gtScore', '2', '1'));
+  expect(
+    packed([
+      {
+        gtLabel: 1,
+        gtBoxes: [
+          [0, 1, 2, 3],
+          [0, 1, 2],
+        ],
+      },
+    ]),
+  ).toThrow(refusal('invalid-argument', 'sample 0', 'gtBoxes', '[0, 1, 2]', 'box 1'));
   expect(packed([{ gtLabel: 1, contrastSampleIdxs: [1, NaN] }])).toThrow(
     refusal('invalid-argument', 'sample 0', 'contrastSampleIdxs', 'NaN'),
   );

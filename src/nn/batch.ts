@@ -46,7 +46,7 @@ export interface Batch<I extends Inputs = Inputs> {
 
 /** A labeled sample as OpenMMLab's code writes it; {@link targetsOf} packs a list of them. */
 export interface DataSample {
-  /** The class, counted from 0. */
+  /** The class, counted from 0. Samples read from targets without `labels` have none. */
   gtLabel: number;
   /** The share of each class, `K` numbers that add up to 1: what is learned in place of `gtLabel` where images were mixed. */
   gtScore?: readonly number[];
@@ -131,7 +131,7 @@ export function targetsOf(given: GivenTargets): Targets {
   return {
     ...(labels === undefined ? {} : { labels: wholes(labels, 'gtLabel') }),
     ...(scores === undefined ? {} : { scores: tensor(flat(scores, 'gtScore'), { shape: [count, scores[0]!.length] }) }),
-    ...(boxes === undefined ? {} : { boxes: boxes.map((list) => boxesTensor(list ?? [])) }),
+    ...(boxes === undefined ? {} : { boxes: boxes.map((list, i) => boxesTensor(list ?? [], i)) }),
     ...(own === undefined ? {} : { sampleIdxs: wholes(own, 'sampleIdx') }),
     ...(contrast === undefined
       ? {}
@@ -144,8 +144,14 @@ export function targetsOf(given: GivenTargets): Targets {
   };
 }
 
-/** The tensor of a sample's boxes, float32 `(n, 4)`. */
-function boxesTensor(boxes: readonly (readonly number[])[]): Tensor {
+/** The tensor of a sample's boxes, float32 `(n, 4)`. @throws {RetortError} for a box that is not four numbers. */
+function boxesTensor(boxes: readonly (readonly number[])[], sample: number): Tensor {
+  const wrong = boxes.findIndex((box) => box.length !== 4 || !box.every(Number.isFinite));
+  if (wrong !== -1) {
+    throw new RetortError(
+      `data samples: gtBoxes of sample ${sample} of the batch: expected [left, top, right, bottom], got [${boxes[wrong]!.join(', ')}] for box ${wrong}`,
+    );
+  }
   return tensor(Float32Array.from(boxes.flat()), { shape: [boxes.length, 4] });
 }
 
@@ -205,16 +211,24 @@ export function withSamples(targets: Targets): Targets & Iterable<DataSample> {
   }) as Targets & Iterable<DataSample>;
 }
 
+/** @throws {RetortError} for labels of tokens or pixels, which are no class of a sample. */
 function samplesOf(targets: Targets): DataSample[] {
   const rows = (value: Tensor | undefined): unknown[] | undefined => value?.toArray() as unknown[] | undefined;
-  const [labels = [], scores] = [rows(targets.labels), rows(targets.scores)];
+  if (targets.labels !== undefined && targets.labels.ndim !== 1) {
+    throw new RetortError(
+      `targets: labels: expected (N), one class per sample, to be gone through sample by sample, got (${targets.labels.shape.join(', ')})`,
+      { help: 'take targets.labels as a whole' },
+    );
+  }
+  const [labels, scores] = [rows(targets.labels), rows(targets.scores)];
   const [own, contrast] = [rows(targets.sampleIdxs), rows(targets.contrastSampleIdxs)];
   const boxes = targets.boxes?.map((one) => one.toArray() as [number, number, number, number][]);
-  return labels.map((label, i) => ({
-    gtLabel: Number(label),
+  const count = [labels, scores, own, contrast, boxes].find((list) => list !== undefined)?.length ?? 0;
+  return Array.from({ length: count }, (_, i) => ({
+    ...(labels === undefined ? {} : { gtLabel: Number(labels[i]) }),
     ...(scores === undefined ? {} : { gtScore: scores[i] as number[] }),
     ...(own === undefined ? {} : { sampleIdx: Number(own[i]) }),
     ...(contrast === undefined ? {} : { contrastSampleIdxs: (contrast[i] as unknown[]).map(Number) }),
     ...(boxes === undefined ? {} : { gtBoxes: boxes[i]! }),
-  }));
+  })) as DataSample[];
 }

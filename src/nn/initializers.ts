@@ -6,7 +6,7 @@ import { didYouMean, RetortError } from '../errors.ts';
 import { entry, pathTo, Registry, typedOf } from '../registry/index.ts';
 import type { ConfigsOf, Entry, OptionsFrom, SettingsFrom, TableOf } from '../registry/index.ts';
 import { Tensor, tidy } from '../torch/index.ts';
-import { loadTensors } from './checkpoint.ts';
+import { loadTensors } from './tensor-files.ts';
 import {
   constant_,
   kaimingNormal_,

@@ -38,3 +38,24 @@ export interface UpdateRequest {
   /** The sub-module whose parameters move, where an algorithm trains several in turn. Default: everything that is trained. */
   part?: string;
 }
+
+/**
+ * A module that something else than libtorch computes, such as an ONNX file by onnxruntime: what flows inside of it has names, and is
+ * asked for before it runs.
+ */
+export interface NamedValues extends Module {
+  /** The names of all values inside, in the order in which they are computed. */
+  readonly valueNames: readonly string[];
+  /**
+   * Calls `listener` with a value each time the module runs, until what is returned is disposed. The tensor belongs to the scope of
+   * the module's call.
+   * @throws {RetortError} for a name that it does not have.
+   */
+  watchValue(name: string, listener: (value: Tensor) => void): Disposable;
+}
+
+/** Whether a module has {@link NamedValues}. */
+export function hasNamedValues(module: Module): module is NamedValues {
+  const { valueNames, watchValue } = module as Module & Partial<Pick<NamedValues, 'valueNames' | 'watchValue'>>;
+  return Array.isArray(valueNames) && typeof watchValue === 'function';
+}

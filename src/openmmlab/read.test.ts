@@ -113,6 +113,33 @@ model = dict(_scope_='mmrazor', _delete_=True, type='SelfDistill', architecture=
   });
 });
 
+it.each([
+  ["type='EfficientNet', arch='b3', frozen_stages=0", { arch: 'b3', frozenStages: -1 }, 0],
+  ["type='EfficientNet', frozen_stages=3, conv_cfg=dict(type='Conv2dAdaptivePadding')", { frozenStages: 2 }, 0],
+  [
+    "type='DenseNet', arch='169', frozen_stages=0, out_indices=-1",
+    { arch: '169', frozenStages: -1, outIndices: -1 },
+    0,
+  ],
+  ["type='DenseNet', frozen_stages=2", { frozenStages: 2 }, 1],
+  ["type='VGG', depth=11, num_classes=-1", { depth: 11, numClasses: undefined }, 0],
+  ["type='VGG', depth=11, num_classes=1000", { depth: 11, numClasses: 1000 }, 0],
+  ["type='SEResNeXt', depth=50, groups=32, width_per_group=4, se_ratio=16", { seRatio: 16, groups: 32 }, 0],
+  ["type='MobileNetV3', arch='large', out_indices=(16, )", { arch: 'large', outIndices: [16] }, 0],
+])('reads the backbone %s', (written, expected, notes) => {
+  const config = readText(`
+_base_ = ['mmcls::shufflenet_v2/shufflenet-v2-1x_16xb64_in1k.py']
+student = _base_.model
+student.backbone = dict(${written})
+model = dict(_scope_='mmrazor', _delete_=True, type='SelfDistill', architecture=student,
+             distiller=dict(type='ConfigurableDistiller'))
+`);
+  requireClean('self', config);
+  const backbone = at(config, 'model.architecture.backbone') as Record<string, unknown>;
+  for (const [key, value] of Object.entries(expected)) expect(backbone[key], key).toEqual(value);
+  expect(config.notes.filter(({ text }) => text.includes('stem'))).toHaveLength(notes);
+});
+
 it('says what is not there yet, and reads the rest', () => {
   const config = readText(`
 _base_ = ['mmdet::_base_/datasets/coco_detection.py']

@@ -147,6 +147,12 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
   /** One step of one group; lists are parallel. */
   protected abstract update(update: Update, options: Options): void;
 
+  /** Frees its state, such as momentum; it begins anew. The parameters stay. */
+  [Symbol.dispose](): void {
+    for (const entries of this.state.values()) for (const value of Object.values(entries)) value.dispose();
+    this.state.clear();
+  }
+
   /** The state's tensors are the live ones: copy or save them before the next step. */
   stateDict(): OptimizerStateDict {
     const state: OptimizerStateDict['state'] = {};
@@ -186,8 +192,7 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
     }
     if (mistakes.length > 0)
       throw new RetortError(`${this.constructor.name}.loadStateDict: ${mistakes.join('; ')}`, { code: 'mismatch' });
-    for (const entries of this.state.values()) for (const value of Object.values(entries)) value.dispose();
-    this.state.clear();
+    this[Symbol.dispose]();
     for (const [index, entries] of Object.entries(dict.state)) {
       const copied: ParameterState = {};
       for (const [name, value] of Object.entries(entries)) {

@@ -5,7 +5,17 @@ import type { z } from 'zod';
 import { cut, isPlain } from '../check.ts';
 import { didYouMean, nearest } from '../errors.ts';
 import type { Entry, Table } from './registry.ts';
-import { aliasesOf, besideOf, defOf, kindOf, unwrapped, usualType, withArticle, withoutAliases } from './typed.ts';
+import {
+  aliasesOf,
+  aliasRefused,
+  besideOf,
+  defOf,
+  kindOf,
+  unwrapped,
+  usualType,
+  withArticle,
+  withoutAliases,
+} from './typed.ts';
 import { issueInWords } from './words.ts';
 
 /** Where something stands: keys and indices from the root. */
@@ -294,15 +304,17 @@ function worded(issue: Issue, spot: Spot, { label, from }: Context): Mistake {
     .join('');
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(below({ ...spot, path: [] }, issue.path));
-    const aliases = aliasesOf(spot.schema);
-    const keys = issue.keys.slice(0, maxKeys).map((key) => {
-      const other = issue.path.length === 0 ? own(aliases, key) : undefined;
-      if (other !== undefined) return `"${cut(key)}" and "${other}" are the same option: give only one of them`;
-      return `unknown option "${cut(key)}"; ${didYouMean(key, known)}`;
-    });
+    const refused = new Map(
+      issue.path.length > 0 || !isPlain(spot.value)
+        ? []
+        : issue.keys.map((key) => [key, aliasRefused(spot.schema, spot.value as Record<string, unknown>, key)]),
+    );
+    const keys = issue.keys
+      .slice(0, maxKeys)
+      .map((key) => refused.get(key) ?? `unknown option "${cut(key)}"; ${didYouMean(key, known)}`);
     if (issue.keys.length > maxKeys) keys.push(`and ${issue.keys.length - maxKeys} more unknown options`);
     const only = issue.keys.length === 1 ? issue.keys : [];
-    const twice = issue.keys.some((key) => issue.path.length === 0 && own(aliases, key) !== undefined);
+    const twice = [...refused.values()].some((text) => text !== undefined);
     const text = `${before}${keys.join('; ')}`;
     return { path: [...path, ...only], ...(twice ? {} : { code: 'unknown-option' }), text };
   }

@@ -1,8 +1,7 @@
 // Names for things that configs build.
-export { isPlain } from '../check.ts';
 export { findMistakes, kindAt, optionsIn, replaceTyped } from './check.ts';
-export type { ConfigOptionsOf, Known, Mistake, Path, Tables } from './check.ts';
-export { entriesOf, entry, Registry } from './registry.ts';
+export type { ConfigOptionsOf, Known, Mistake, Option, Path, Tables } from './check.ts';
+export { Deferred, entriesOf, entry, Registry } from './registry.ts';
 export { count, optionsAt, pair, rule } from './options.ts';
 export type { Explained, OptionsFrom, SettingsFrom } from './options.ts';
 export type {

@@ -91,6 +91,7 @@ it('takes an option that is undefined for one left out, and shows any value', ()
 it('takes options by other names, which it never speaks of', () => {
   const schema = aliased(z.strictObject({ tau: z.number().positive(), size: z.int().default(1) }), {
     temperature: 'tau',
+    heat: 'tau',
   });
   expect(validate(schema, { temperature: 2 }, 'Loss')).toEqual({ tau: 2, size: 1 });
   expect(() => validate(schema, { temperature: -1 }, 'Loss')).toThrow(
@@ -98,6 +99,9 @@ it('takes options by other names, which it never speaks of', () => {
   );
   expect(() => validate(schema, { temperature: 1, tau: 2 }, 'Loss')).toThrow(
     refusal('invalid-argument', 'temperature', 'tau', 'Loss'),
+  );
+  expect(() => validate(schema, { temperature: 1, heat: 2 }, 'Loss')).toThrow(
+    refusal('invalid-argument', 'temperature', 'heat', 'Loss'),
   );
   expect(() => validate(schema, { temperatur: 1, tau: 2 }, 'Loss')).toThrow(
     refusal('unknown-option', 'Loss', 'temperatur', 'tau'),

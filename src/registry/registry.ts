@@ -130,6 +130,19 @@ export type ProductOf<E> = E extends { build(options: unknown, where: string): i
 /** The options of the entry of a name. */
 export type OptionsOf<T, Name extends keyof T> = T[Name] extends Entry<unknown, infer Options> ? Options : never;
 
+/** What stands for a thing in a config until its turn to be built comes; each time it is built anew. */
+export class Deferred<Product> {
+  /** What is built. */
+  readonly kind: string;
+  /** Builds one. */
+  readonly build: () => Product;
+
+  constructor(kind: string, build: () => Product) {
+    this.kind = kind;
+    this.build = build;
+  }
+}
+
 /**
  * Names and how to build what they stand for: a table of entries of one kind, each with the schema of its options. A registry is a
  * value: {@link extend} gives a new one, and nothing is registered by importing a file. The types of its entries are kept, so that

@@ -2,7 +2,7 @@
 // checks, builds or lists configs reads it off the schema and has nothing to guess from the names of keys.
 import { z } from 'zod';
 
-import { isPlain } from '../check.ts';
+import { isPlain, shown } from '../check.ts';
 
 /** What a text leads to: a checkpoint, a folder, any file, or code, by an address such as `./ops.ts#attention`. */
 export type Reads = 'checkpoint' | 'folder' | 'file' | 'function' | 'method';
@@ -76,13 +76,25 @@ export function readsOf(schema: z.ZodType): Reads | undefined {
   return z.globalRegistry.get(schema)?.['reads'] as Reads | undefined;
 }
 
-/** An option by another name: the option's own name, or that with how its value is said there (undefined: it is left out). */
-export type Alias = string | { readonly option: string; readonly value: (given: unknown) => unknown };
+/** An option by another name: the option's own name, or an older way to say it. */
+export type Alias = string | OlderOption;
+
+/** How older options say an option: several may say it together, and they go before the option itself. */
+export interface OlderOption {
+  /** The option's own name. */
+  readonly option: string;
+  /** Which values the older option may have. */
+  readonly fits: (given: unknown) => boolean;
+  /** The same in words, such as `true, false or null`. */
+  readonly expected: string;
+  /** What all the options that were given say of it; undefined where its older ones say nothing. */
+  readonly value: (given: Readonly<Record<string, unknown>>) => unknown;
+}
 
 /**
  * The schema, which also takes options by other names: `aliased(z.strictObject({ tau }), { temperature: 'tau' })`. Configs and
- * constructors that are checked by it take them, and nobody else speaks of them: no list, no type, no suggestion. An option by both of
- * its names is a mistake.
+ * constructors that are checked by it take them, and nobody else speaks of them: no list, no type, no suggestion. An option by two of
+ * its names is a mistake, unless one is an {@link OlderOption}, which counts.
  * @param aliases by the other name
  */
 export function aliased<S extends z.ZodType>(schema: S, aliases: Readonly<Record<string, Alias>>): S {
@@ -99,22 +111,37 @@ export function aliasesOf(schema: z.ZodType): Readonly<Record<string, string>> {
   return Object.fromEntries(names.map(([name, alias]) => [name, typeof alias === 'string' ? alias : alias.option]));
 }
 
-/** Options by their own names, as far as each has one name only. */
+/** Options by their own names, as far as each has one name only; an option that nothing fits keeps the name it was given by. */
 export function withoutAliases(schema: z.ZodType, value: unknown): unknown {
   const aliases = aliasTable(schema);
   if (!isPlain(value) || !Object.keys(value).some((key) => Object.hasOwn(aliases, key))) return value;
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, given]) => {
-      const alias = Object.hasOwn(aliases, key) ? aliases[key]! : key;
-      const { option, value: own } = typeof alias === 'string' ? { option: alias, value: given } : said(alias, given);
-      if (Object.hasOwn(value, option)) return [[key, given]];
-      return own === undefined ? [] : [[option, own]];
-    }),
-  );
+  const own = new Map<string, unknown>();
+  const older: OlderOption[] = [];
+  for (const [key, given] of Object.entries(value)) {
+    const alias = Object.hasOwn(aliases, key) ? aliases[key]! : key;
+    if (typeof alias === 'string') own.set(Object.hasOwn(value, alias) || own.has(alias) ? key : alias, given);
+    else if (alias.fits(given)) older.push(alias);
+    else own.set(key, given);
+  }
+  for (const { option, value: said } of older) {
+    const meant = said(value);
+    if (meant !== undefined) own.set(option, meant);
+  }
+  return Object.fromEntries(own);
 }
 
-function said({ option, value }: Exclude<Alias, string>, given: unknown): { option: string; value: unknown } {
-  return { option, value: value(given) };
+/** Why an option is not taken by another of its names; undefined where the name is not one of those. */
+export function aliasRefused(
+  schema: z.ZodType,
+  given: Readonly<Record<string, unknown>>,
+  name: string,
+): string | undefined {
+  const aliases = aliasTable(schema);
+  const alias = Object.hasOwn(aliases, name) ? aliases[name]! : undefined;
+  if (alias === undefined) return undefined;
+  if (typeof alias !== 'string') return `${name}: expected ${alias.expected}, got ${shown(given[name])}`;
+  const other = Object.keys(given).find((key) => key !== name && (key === alias || aliasesOf(schema)[key] === alias));
+  return `"${name}" and "${other ?? alias}" are the same option: give only one of them`;
 }
 
 /** The description of a schema, also where it stands within `.exactOptional()` and the like. */

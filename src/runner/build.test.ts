@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 
-import { logitsDistiller, tinyExperiment, tinyNetwork } from '../../test/networks.ts';
+import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { defineStages } from '../config/index.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -13,7 +13,7 @@ import type { Algorithm, SingleTeacherDistill } from '../distill/algorithms/inde
 import { Trainer } from '../engine/index.ts';
 import { buildModel } from '../models/index.ts';
 import type { Module } from '../nn/index.ts';
-import { tidy } from '../torch/index.ts';
+import { memory, tidy } from '../torch/index.ts';
 import { build } from './index.ts';
 import { refusal, refusedWith } from '../../test/refusal.ts';
 
@@ -85,17 +85,33 @@ it('frees all that it built, and nothing that it was given', async () => {
       datasets,
     },
   );
-  const { trainLoader } = experiment.stage();
   expect(datasets.size).toBe(1);
   experiment[Symbol.dispose]();
   expect(architecture.parameters().some(({ isDisposed }) => isDisposed)).toBe(false);
-  expect(tidy(() => trainLoader.load(0, 0).inputs.shape)).toEqual([8, 1, 8, 8]);
+  const [dataset] = datasets.values();
+  expect(tidy(() => dataset!.images!([0, 1]).shape)).toEqual([2, 1, 8, 8]);
   for (const dataset of datasets.values()) (dataset as Partial<Disposable>)[Symbol.dispose]?.();
 
   const own = await build(config);
   const { algorithm } = own.stage();
   own[Symbol.dispose]();
   expect(algorithm.parameters().every(({ isDisposed }) => isDisposed)).toBe(true);
+});
+
+it('frees states of optimizers too, and what was made before the building failed', async () => {
+  using _network = disposable(buildModel(tinyNetwork(4))); // what is made once is made
+  const before = memory().tensors;
+  const trained = await build({ ...config, optimizer: { type: 'Adam', lr: 0.01 } });
+  await trained.stage().trainer.run();
+  trained[Symbol.dispose]();
+
+  const tooFew = { ...config, trainData: tinyImages(4) };
+  expect(await refusedWith(build(tooFew))).toEqual(refusal('invalid-argument', 'trainLoader'));
+  const wrongStage = { ...stages, stages: [{ name: 'a' }, { name: 'b', init: [{ stage: 'a', module: 'nowhere' }] }] };
+  const second = await build(wrongStage);
+  expect(() => second.stage('b')).toThrow(refusal('unknown-name', 'nowhere'));
+  second[Symbol.dispose]();
+  expect(memory().tensors).toBeLessThanOrEqual(before);
 });
 
 it('says what cannot be built', async () => {

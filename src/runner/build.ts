@@ -3,15 +3,14 @@ import type { CheckedStage } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import type { Progress } from '../engine/index.ts';
-import { didYouMean, RetortError } from '../errors.ts';
-import { Module } from '../nn/index.ts';
-import { isPlain } from '../registry/index.ts';
-import type { Tensor } from '../torch/index.ts';
+import { freeExperiment } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
+import { checkOptions } from '../registry/index.ts';
+import { overridesSchema } from './run-folder.ts';
 import type { Overrides } from './run-folder.ts';
-import { prepareStage, stageFolder } from './stages.ts';
+import { prepareStage, stageFolder, stageNamed } from './stages.ts';
 
 /** How {@link build} builds. */
 export interface BuildOptions extends LoadOptions, Overrides {
@@ -35,19 +34,24 @@ export interface BuiltStage extends Experiment {
   readonly config: CheckedStage['config'];
 }
 
-/** The config with what is asked for in place of its own values, in every stage. */
+/**
+ * The config with what is asked for in place of its own values, in every stage.
+ * @param where what was asked, for errors
+ * @throws {RetortError} for values that a config may not have either
+ */
 export function overridden(
   stages: readonly CheckedStage[],
   { seed, epochs, precision }: Overrides,
+  where: string,
 ): readonly CheckedStage[] {
-  const given = Object.entries({ seed, epochs, precision }).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return stages;
-  return stages.map((stage) => ({ ...stage, config: { ...stage.config, ...Object.fromEntries(given) } }));
+  const given = checkOptions(overridesSchema, { seed, epochs, precision }, where);
+  if (Object.keys(given).length === 0) return stages;
+  return stages.map((stage) => ({ ...stage, config: { ...stage.config, ...given } }));
 }
 
 /**
  * The stages of a config, each built when it is asked for, so that one that takes over from another finds it trained. Made by
- * {@link build}. Disposing frees the tensors of all of them: weights, buffers, data sets.
+ * {@link build}. Disposing frees the tensors of all of them: weights, buffers, states of optimizers, constants of transforms, data sets.
  */
 export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
   /** The names of the stages, in order; `['']` where the config has none. */
@@ -61,7 +65,7 @@ export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
   constructor(experiment: LoadedExperiment, options: BuildOptions = {}) {
     this.#experiment = experiment;
     this.#options = options;
-    this.#stages = overridden(experiment.stages, options);
+    this.#stages = overridden(experiment.stages, options, 'build');
     this.#datasets = options.datasets ?? new Map();
     this.names = this.#stages.map(({ name }) => name);
   }
@@ -72,13 +76,8 @@ export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
    * @throws {RetortError} for an unknown name, and for whatever cannot be built.
    */
   stage(name: string = this.names[0]!): BuiltStage {
-    const last = this.names.indexOf(name);
-    if (last === -1) {
-      throw new RetortError(`${this.#experiment.name} has no stage "${name}"; ${didYouMean(name, this.names)}`, {
-        code: 'unknown-name',
-      });
-    }
-    for (const stage of this.#stages.slice(0, last + 1)) this.#build(stage);
+    const last = stageNamed(this.#experiment, name);
+    for (const stage of this.#stages.slice(0, this.names.indexOf(last.name) + 1)) this.#build(stage);
     return this.#built.get(name)!;
   }
 
@@ -104,24 +103,13 @@ export class BuiltExperiment implements Disposable, Iterable<BuiltStage> {
 
   /** Frees everything that was built; networks that the config held as objects, and data sets of the caller's map, stay. */
   [Symbol.dispose](): void {
-    const given = new Set(tensorsGiven(this.#stages.map(({ config }) => config)));
-    for (const { algorithm } of this.#built.values()) {
-      for (const tensor of tensorsOf(algorithm)) if (!given.has(tensor)) tensor.dispose();
-    }
+    const configs = this.#stages.map(({ config }) => config);
+    for (const stage of this.#built.values()) freeExperiment(stage, configs);
     this.#built.clear();
     if (this.#options.datasets !== undefined) return;
     for (const dataset of this.#datasets.values()) (dataset as Partial<Disposable>)[Symbol.dispose]?.();
     this.#datasets.clear();
   }
-}
-
-const tensorsOf = (module: Module): Tensor[] => [...module.parameters(), ...module.buffers()];
-
-/** The tensors of modules that a config holds. */
-function tensorsGiven(value: unknown): Tensor[] {
-  if (value instanceof Module) return tensorsOf(value);
-  if (Array.isArray(value)) return value.flatMap(tensorsGiven);
-  return isPlain(value) ? Object.values(value).flatMap(tensorsGiven) : [];
 }
 
 /**
@@ -142,6 +130,11 @@ function tensorsGiven(value: unknown): Tensor[] {
 export async function build(config: ConfigSource, options: BuildOptions = {}): Promise<BuiltExperiment> {
   const experiment = await load(config, options);
   const built = new BuiltExperiment(experiment, options);
-  built.stage(); // what cannot be built is an error of this call
+  try {
+    built.stage(); // what cannot be built is an error of this call
+  } catch (error) {
+    built[Symbol.dispose]();
+    throw error;
+  }
   return built;
 }

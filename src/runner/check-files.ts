@@ -3,12 +3,13 @@
 import { basename, dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { isPlain } from '../check.ts';
 import { experimentSchema } from '../config/index.ts';
 import { nearest, RetortError } from '../errors.ts';
 import { listFolder, readText, statOf } from '../files.ts';
-import { FormatError, safetensorsNames } from '../formats/index.ts';
+import { FormatError, weightsNames } from '../formats/index.ts';
 import { addressOf } from '../intercept/index.ts';
-import { isPlain, optionsIn, readsOf } from '../registry/index.ts';
+import { optionsIn, readsOf } from '../registry/index.ts';
 import type { Mistake, Path, Reads, Tables } from '../registry/index.ts';
 
 /** Every file of an experiment that is not there, cannot be read or is of another kind, and every address that leads nowhere. */
@@ -38,9 +39,11 @@ function wrongFile(written: string, reads: Exclude<Reads, 'function' | 'method'>
   try {
     const stats = statOf(path);
     if (stats === undefined) return `no such ${what}: ${shown(path)}${nearby(path)}`;
-    if (stats.isDirectory() !== (reads === 'folder')) return `${shown(path)} is not a ${what}`;
+    // weights may be a folder, as model hubs have them
+    if (reads !== 'checkpoint' && stats.isDirectory() !== (reads === 'folder'))
+      return `${shown(path)} is not a ${what}`;
     if (reads === 'folder') listFolder(path);
-    if (reads === 'checkpoint') safetensorsNames(path);
+    if (reads === 'checkpoint') weightsNames(path);
     return undefined;
   } catch (error) {
     if (error instanceof FormatError || error instanceof RetortError) return error.message.replaceAll('\n', '\n    ');

@@ -161,7 +161,7 @@ it('with a probe finds what does not fit', async () => {
   const { ok, mistakes, checked, error } = await check(distilled({}, three) as ExperimentConfig, { probe: true });
   expect([ok, checked]).toEqual([false, 'forward']);
   expect(mistakes.map(({ message }) => message).join('\n')).toMatch(/"student" has 3 classes, the data 4/);
-  expect(error!.message).toMatch(/^config: a trial on a few images found/);
+  expect(error!.message).toMatch(/^config: the probe on a few images found/);
 });
 
 it('files that cannot be read, and Python, are told of in the same way', async () => {

@@ -151,7 +151,7 @@ class StagesLook {
       this.reports.push({ name, notes: built.notes, probe: found });
       this.#finished.set(name, built.algorithm);
       this.mistakes.push(...found.mistakes.map((message) => ({ message, ...inStage(name) })));
-      const error = probeError(found, name === '' ? file : `${file}, stage "${name}"`);
+      const error = probeError(found, file, name);
       if (error !== undefined) this.errors.push(error);
     }
   }

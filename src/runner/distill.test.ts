@@ -159,6 +159,22 @@ describe('distill', () => {
     expect(finished.losses).toEqual({ kl: Number.NaN });
   });
 
+  it('refuses options that it does not have, nothing to compare, names with dots, a resume from nowhere', async () => {
+    const [student, teacher] = networks();
+    const common = { student, teacher, data: loader(), epochs: 1 };
+    const one = compare(new CosineLoss(), {} as never);
+    const refused = (more: object): Promise<unknown> =>
+      refusedWith(distill({ ...common, losses: () => ({ one }), ...more }));
+    expect(await refused({ epoch: 3 })).toEqual(refusal('unknown-option', 'distill', 'epoch', 'epochs'));
+    expect(await refused({ algorithm: {} })).toEqual(refusal('unknown-option', 'distill', 'algorithm'));
+    expect(await refused({ epochs: 0 })).toEqual(refusal('invalid-argument', 'distill', 'epochs', 0));
+    expect(await refused({ student: 3 })).toEqual(refusal('invalid-argument', 'student', 'network', 3));
+    expect(await refused({ losses: () => ({}) })).toEqual(refusal('invalid-argument', 'losses', 'compare('));
+    expect(await refused({ losses: () => undefined })).toEqual(refusal('invalid-argument', 'losses', 'undefined'));
+    expect(await refused({ losses: () => ({ 'a.b': one }) })).toEqual(refusal('invalid-argument', 'losses', '"a.b"'));
+    expect(await refused({ resume: true })).toEqual(refusal('invalid-argument', 'resume', 'workDir'));
+  });
+
   it('refuses paths that are not there, and batches through connectors', async () => {
     const [student, teacher] = networks();
     const common = { student, teacher, data: loader(), epochs: 1 };

@@ -1,5 +1,8 @@
 // The short way in: one module learns from another. What is compared is said with the modules' own paths, checked by the compiler
 // where the modules are classes; recorders, distiller, algorithm and trainer are put together below, and nothing of them is hidden.
+import { z } from 'zod';
+
+import { isObject, isPlain, shown } from '../check.ts';
 import type { OptimizerConfig, SchedulerConfig } from '../config/index.ts';
 import { DataLoader } from '../data/index.ts';
 import { SingleTeacherDistill } from '../distill/algorithms/index.ts';
@@ -10,9 +13,11 @@ import type { DistillLoss } from '../distill/losses/index.ts';
 import { ModuleInputsRecorder, ModuleOutputsRecorder } from '../distill/recorders/index.ts';
 import type { Recorder } from '../distill/recorders/index.ts';
 import { hasCheckpoint, Trainer } from '../engine/index.ts';
+import { trainerOptions } from '../engine/trainer.ts';
 import type { StepReport, TrainerOptions, TrainingResult } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import type { Inputs, Module, Network, Targets } from '../nn/index.ts';
+import { checkOptions } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { buildOptimizers } from './experiment.ts';
@@ -179,15 +184,41 @@ type LossValues = Tensor | Readonly<Record<string, Tensor>>;
 
 /** What training ended with. */
 export interface DistillResult<Names extends string> extends TrainingResult {
-  /** What was compared, in the last step, weighed as it was added up; NaN where no step was left to make. */
+  /**
+   * What was compared, in the last step, weighed as it was added up; NaN where it was not computed: no step was left
+   * to make, or distillation had stopped (`StopDistillHook`).
+   */
   losses: Readonly<Record<Names, number>>;
   /** The student's own losses in that step, by name: `loss` where the option `loss` returns a scalar. */
   studentLosses: Readonly<Record<string, number>>;
 }
 
+const hasForward = (value: unknown): boolean =>
+  isObject(value) && typeof (value as { forward?: unknown }).forward === 'function';
+const network = z.custom<Network>(hasForward, 'expected a network');
+/** What is passed on is checked by those it is passed on to. */
+const distillOptions = trainerOptions
+  .omit({
+    ...{ algorithm: true, trainLoader: true, valLoader: true, optimizer: true, parts: true, lock: true, group: true },
+    ...{ stepSchedulers: true, epochSchedulers: true },
+  })
+  .extend({
+    student: network,
+    teacher: network,
+    data: z.custom(isObject, 'expected a DataLoader, or { train, val } of them'),
+    losses: z.custom((value) => typeof value === 'function', 'expected (student, teacher, batch) => comparisons'),
+    loss: z
+      .custom((value) => typeof value === 'function' || hasForward(value), 'expected (outputs, targets) => loss')
+      .exactOptional(),
+    optimizer: z.custom(isObject, 'expected { type, ...options } of an optimizer').exactOptional(),
+    schedulers: z.array(z.custom(isObject, 'expected { type, ...options } of a scheduler')).readonly().exactOptional(),
+    resume: z.boolean().exactOptional(),
+    seed: z.int().nonnegative().exactOptional(),
+  });
+
 /**
  * Trains `student` to imitate `teacher`, neither of which is edited. Connectors given to {@link Source.through} are trained along.
- * @throws {RetortError} for a path that a network does not have, an argument that a loss does not take, options that make no
+ * @throws {RetortError} for options that there are not, nothing to compare, a path that a network does not have, an argument that a loss does not take, options that make no
  *   sense; while training, when a loss or gradient is not finite.
  *
  * @example
@@ -219,6 +250,12 @@ export async function distill<const Names extends string, S extends Network, T e
     resume,
     ...training
   } = options;
+  checkOptions(distillOptions, options, 'distill');
+  if (resume === true && training.workDir === undefined) {
+    throw new RetortError('distill: resume: expected workDir, the folder of the run to go on with, got none', {
+      help: 'say where the run is: { workDir, resume: true }',
+    });
+  }
   if (seed !== undefined) manualSeed(seed);
   const { train, val } = data instanceof DataLoader ? { train: data, val: undefined } : data;
   const algorithm = new SingleTeacherDistill({
@@ -271,8 +308,32 @@ const batch: BatchSources = {
   input: (name) => new Source({ field: `inputs.${name}` }),
 };
 
+/** @throws {RetortError} for no comparisons, and for names that cannot be those of losses. */
+function requireComparisons(comparisons: Readonly<Record<string, Comparison>>): void {
+  if (!isPlain(comparisons)) {
+    throw new RetortError(
+      `distill: losses: expected a function that returns comparisons by name, got ${shown(comparisons)}`,
+      {
+        help: 'losses: (student, teacher) => ({ kl: compare(loss, { ... }) })',
+      },
+    );
+  }
+  const names = Object.keys(comparisons);
+  if (names.length === 0) {
+    throw new RetortError('distill: losses: expected at least one comparison, got none', {
+      help: 'losses: (student, teacher) => ({ kl: compare(loss, { ... }) })',
+    });
+  }
+  const wrong = names.find((name) => name === '' || name.includes('.'));
+  if (wrong === undefined) return;
+  throw new RetortError(`distill: losses: expected names without dots, got "${wrong}"`, {
+    help: 'a dot divides the parts of a path: write under_scores or camelCase',
+  });
+}
+
 /** The distiller of some comparisons: a recorder for each place that is looked at, once, and each connector once. */
 function distillerOf(comparisons: Readonly<Record<string, Comparison>>): ConfigurableDistiller {
+  requireComparisons(comparisons);
   const recorders: [student: Record<string, Recorder>, teacher: Record<string, Recorder>] = [{}, {}];
   const connectors = new Map<Module, string>();
   const source = ({ from, connectors: through }: Source): ArgumentSource => {

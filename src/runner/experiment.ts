@@ -1,4 +1,5 @@
 // From a checked stage of a config to a trainer: the edge where data, networks, algorithms, optimizers and the loop come together.
+import { isObject, isPlain } from '../check.ts';
 import type { CheckedConfig } from '../config/index.ts';
 import {
   alignClasses,
@@ -12,17 +13,17 @@ import {
 import type { Dataset, Sampler, Transform } from '../data/index.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
-import type { PartOptions, Progress, RunLock } from '../engine/index.ts';
+import { Accuracy, buildEvaluator, buildHook, parameterGroups, Trainer } from '../engine/index.ts';
+import type { Evaluator, PartOptions, Progress, RunLock } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
-import type { Module } from '../nn/index.ts';
+import { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
 import { weightsReports } from '../models/index.ts';
 import type { WeightsReport } from '../models/index.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
-import { isPlain } from '../registry/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
+import type { ProcessGroup, Tensor } from '../torch/index.ts';
 
 /** What a program or the command line changes of a stage. */
 export interface ExperimentOptions {
@@ -49,6 +50,10 @@ export interface Experiment {
   algorithm: Algorithm;
   /** Has the loaders, optimizers, schedulers, hooks and evaluators: `trainer.run()` trains. */
   trainer: Trainer;
+  /** What else was made and holds tensors: optimizers, transforms. Freed with the stage. */
+  resources: readonly Disposable[];
+  /** What measures the networks. */
+  evaluators: readonly Evaluator[];
   trainLoader: DataLoader;
   valLoader: DataLoader;
   /** `valLoader` where the config has no `testData`. */
@@ -82,18 +87,46 @@ export function weightsNotes(weights: readonly LoadedWeights[]): string[] {
 /** Builds everything a config names, seeded. @throws {RetortError} for whatever cannot be built. */
 export function buildExperiment(config: CheckedConfig, options: ExperimentOptions): Experiment {
   const { datasets = new Map<string, Dataset>() } = options;
-  const { seed, epochs } = config;
+  const { seed } = config;
   const group = processGroup();
   manualSeed(seed);
   const { memoryFormat } = config;
   const algorithm = buildAlgorithm(config.model, 'model').to({
     memoryFormat,
   });
+  const resources: Disposable[] = [];
+  try {
+    return experimentOf(algorithm, config, { ...options, datasets, group, resources });
+  } catch (error) {
+    freeExperiment({ algorithm, resources }, config);
+    throw error;
+  }
+}
+
+interface Parts {
+  datasets: Map<string, Dataset>;
+  group: ProcessGroup | undefined;
+  /** Takes what is made and holds tensors. */
+  resources: Disposable[];
+}
+
+/** The rest, around an algorithm. */
+function experimentOf(
+  algorithm: Algorithm,
+  config: CheckedConfig,
+  { datasets, group, resources, ...options }: ExperimentOptions & Parts,
+): Experiment {
+  const { seed, epochs, memoryFormat } = config;
+  const made = <T>(part: unknown, build: (typed: TypedConfig) => T): T => {
+    const one = asBuilt(part, build);
+    if (one !== part && isObject(one) && Symbol.dispose in one) resources.push(one as Disposable);
+    return one;
+  };
   const shared = (sampler: Sampler): Sampler =>
     group === undefined ? sampler : new DistributedSampler(sampler, group);
   const notes: string[] = [];
   const loader = (part: DataPart, name: string, reference?: Dataset): DataLoader => {
-    const key = isPlain(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
+    const key = isConfig(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
     const own =
       (key === undefined ? undefined : datasets.get(key)) ??
       asBuilt(part.dataset, (typed) => buildDataset(typed, `${name}.dataset`));
@@ -104,7 +137,7 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
     notes.push(...(aligned?.notes ?? []));
     const dataset = aligned?.dataset ?? own;
     const transforms = (list: readonly TypedConfig[], where: string): Transform[] =>
-      list.map((transform, i) => asBuilt(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
+      list.map((transform, i) => made(transform, (typed) => buildTransform(typed, `${name}.${where}.${i}`)));
     const views = Object.entries(part.views ?? {}).map(
       ([view, list]) => [view, transforms(list, `views.${view}`)] as const,
     );
@@ -124,26 +157,27 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
   const { workDir, progress, signal, lock } = options;
   const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
+  const evaluators =
+    config.evaluators?.map((one, i) => made(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
+    ([new Accuracy()] as const);
+  const parts = buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own });
+  resources.push(...('parts' in parts ? Object.values(parts.parts) : [parts]).map(({ optimizer }) => optimizer));
   const trainer = new Trainer({
     algorithm,
     trainLoader,
     valLoader,
-    ...buildOptimizers(config, algorithm, { batches: trainLoader.length, own: options.own }),
+    ...parts,
     epochs,
-    hooks: (config.hooks ?? []).map((hook, i) => asBuilt(hook, (typed) => buildHook(typed, `hooks.${i}`))),
-    ...(config.evaluators === undefined
-      ? {}
-      : {
-          evaluators: config.evaluators.map((one, i) =>
-            asBuilt(one, (typed) => buildEvaluator(typed, `evaluators.${i}`)),
-          ),
-        }),
+    hooks: (config.hooks ?? []).map((hook, i) => made(hook, (typed) => buildHook(typed, `hooks.${i}`))),
+    evaluators,
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
     ...defined({ workDir, progress, signal, lock, group }),
   });
   return {
     algorithm,
     trainer,
+    resources,
+    evaluators,
     trainLoader,
     valLoader,
     testLoader,
@@ -258,7 +292,31 @@ function buildPart(
 
 /** What a config builds; a thing that is built already is taken as it is. */
 function asBuilt<T>(config: unknown, build: (config: TypedConfig) => T): T {
-  return isPlain(config) ? build(config as TypedConfig) : (config as T);
+  return isConfig(config) ? build(config) : (config as T);
+}
+
+/** Whether something is yet to be built. What a user's entry has built may be a plain object too, such as a hook of functions. */
+function isConfig(value: unknown): value is TypedConfig {
+  return isPlain(value) && typeof value['type'] === 'string';
+}
+
+/** Frees what was built of a config: weights, buffers, states of optimizers, constants of transforms; not the networks that it held as objects. */
+export function freeExperiment(
+  { algorithm, resources }: Pick<Experiment, 'algorithm' | 'resources'>,
+  config: unknown,
+): void {
+  for (const one of resources) one[Symbol.dispose]();
+  const given = new Set(tensorsGiven(config));
+  for (const tensor of tensorsOf(algorithm)) if (!given.has(tensor)) tensor.dispose();
+}
+
+const tensorsOf = (module: Module): Tensor[] => [...module.parameters(), ...module.buffers()];
+
+/** The tensors of modules that a config holds. */
+function tensorsGiven(value: unknown): Tensor[] {
+  if (value instanceof Module) return tensorsOf(value);
+  if (Array.isArray(value)) return value.flatMap(tensorsGiven);
+  return isPlain(value) ? Object.values(value).flatMap(tensorsGiven) : [];
 }
 
 /** Without the entries that are undefined. */

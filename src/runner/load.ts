@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path';
 import { loadConfig, loadConfigObject, withOptionPaths } from '../config/index.ts';
 import type { CheckedStage, ExperimentConfig, LoadedConfig, StagesConfig } from '../config/index.ts';
 import { isFolder } from '../files.ts';
+import { Module } from '../nn/index.ts';
 import { pythonReader } from '../openmmlab/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { fileMistakes } from './check-files.ts';
@@ -26,7 +27,7 @@ export interface LoadOptions {
   /** Where `name::path` in Python configs is looked up, by name: `{ mmcls: '../mmcls/configs' }`. Default: among what is built in. */
   packages?: Readonly<Record<string, string>> | undefined;
   /**
-   * Whether a `.json`, `.yaml` or `.py` config may run the scripts that it names in `base` and `imports`, and a run's folder those that
+   * Whether a `.json`, `.yaml` or `.py` config may run the scripts that it names in `base`, `imports` and addresses of networks, and a run's folder those that
    * have changed since; a list: these ones. Default: none, and of a run's folder those that the run was begun with.
    */
   allowScripts?: boolean | readonly string[] | undefined;
@@ -53,6 +54,7 @@ export class LoadedExperiment implements LoadedConfig {
   readonly stages: readonly CheckedStage[];
   readonly value: Readonly<Record<string, unknown>>;
   readonly imports: readonly string[];
+  readonly networkFiles: readonly string[];
   readonly own: Tables;
   readonly data: Readonly<Record<string, unknown>> | undefined;
   /** What messages call it: the path as it was given, `config` for an object. */
@@ -68,6 +70,7 @@ export class LoadedExperiment implements LoadedConfig {
     this.stages = loaded.stages;
     this.value = loaded.value;
     this.imports = loaded.imports;
+    this.networkFiles = loaded.networkFiles;
     this.own = loaded.own;
     this.data = loaded.data;
     this.name = about.name;
@@ -109,6 +112,7 @@ export async function loadParts(
     tables: types ? tables : undefined,
     optionsOf,
     allowScripts,
+    isNetwork: isNetworkClass,
     look: files ? fileMistakes : undefined,
     cfgOptions: python ? [] : asked.cfgOptions,
     readPython: pythonReader({
@@ -151,6 +155,8 @@ function sourceOf(
     allowScripts: allowScripts ?? Object.keys(record.scripts),
   };
 }
+
+const isNetworkClass = (value: unknown): boolean => typeof value === 'function' && value.prototype instanceof Module;
 
 const resolved = (packages: Asked['packages']): Asked['packages'] =>
   Object.fromEntries(Object.entries(packages).map(([name, folder]) => [name, resolve(folder)]));

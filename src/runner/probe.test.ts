@@ -87,7 +87,7 @@ it('damaged files are named before any step, as many as are worth reading', asyn
   expect(mistakes[0]).toMatch(/^trainData: cannot decode .*empty\.png: the file is empty$/);
   expect(mistakes.filter((one) => /^valData: cannot decode .*bad\d\d\.png: expected JPEG/.test(one))).toHaveLength(10);
   expect(mistakes).toContain('valData: 2 more files');
-  const error = probeError({ recorders: [], arguments: [], losses: {}, mistakes, warnings: [] }, 'c.json');
+  const error = probeError({ recorders: [], arguments: [], losses: {}, mistakes, warnings: [] }, 'c.json', '');
   expect(error?.message).toMatch(/help: copy or download these files again/);
 });
 

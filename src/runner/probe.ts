@@ -61,9 +61,12 @@ async function dataMistakes({ trainLoader, valLoader, testLoader }: Experiment, 
   return mistakes;
 }
 
-/** The error that lists what keeps a stage from being trained; nothing where all is well. */
-export function probeError({ mistakes }: ProbeReport, where: string): RetortError | undefined {
+/** The error that lists what keeps a stage of a config from being trained; nothing where all is well. */
+export function probeError({ mistakes }: ProbeReport, config: string, stage: string): RetortError | undefined {
   if (mistakes.length === 0) return undefined;
+  const where = stage === '' ? config : `${config}, stage "${stage}"`;
   const listed = mistakes.map((mistake) => mistake.replaceAll('\n', '\n    ')).join('\n    ');
-  return new RetortError(`${where}: a trial on a few images found\n    ${listed}`, { code: 'invalid-config' });
+  return new RetortError(`${where}: the probe on a few images found\n    ${listed}`, {
+    code: 'invalid-config',
+  });
 }

@@ -3,7 +3,9 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 
+import { tinyExperiment, tinyNetwork } from '../../test/networks.ts';
 import { experimentSchema, withEntries } from '../config/index.ts';
+import { buildAlgorithm } from '../distill/algorithms/index.ts';
 import { buildConnector } from '../distill/connectors/index.ts';
 import type { ConvModuleConnector } from '../distill/connectors/index.ts';
 import { GroupNorm, init, Tanh } from '../nn/index.ts';
@@ -11,7 +13,8 @@ import type { Module } from '../nn/index.ts';
 import { entry, findMistakes } from '../registry/index.ts';
 import { tidy } from '../torch/index.ts';
 import { optionsOf, tables } from './registries.ts';
-import { withUserEntries } from './stages.ts';
+import { freeExperiment } from './experiment.ts';
+import { prepareStage, withUserEntries } from './stages.ts';
 
 const said = (config: unknown, own = {}): string[] =>
   findMistakes(experimentSchema, config, { tables: withEntries(tables, own), optionsOf })
@@ -137,6 +140,41 @@ it('builds norms, activations and initializers of users where configs name them'
     expect(made.conv_module.activate).toBeInstanceOf(Tanh);
     expect(made.conv_module.conv.weight.sum().item()).toBe(8);
   });
+});
+
+it("gives a user's algorithm the network of an earlier stage, and takes a hook of a user that is a plain object", () => {
+  const seen: unknown[] = [];
+  const hook = { name: 'Mine', beforeRun: () => undefined };
+  const own = {
+    algorithm: {
+      Mine: entry(
+        z.strictObject({ architecture: z.unknown(), teacher: z.unknown() }),
+        ({ teacher, architecture }) => {
+          seen.push(teacher);
+          return buildAlgorithm({ type: 'Supervised', architecture });
+        },
+        { summary: 'Mine.' },
+      ),
+    },
+    hook: { Mine: entry(z.strictObject({}), () => hook, { summary: 'Mine.' }) },
+  };
+  const earlier = buildAlgorithm(tinyExperiment().model);
+  const experiment = prepareStage(
+    {
+      name: 'second',
+      init: [],
+      config: {
+        ...tinyExperiment({ hooks: [{ type: 'Mine' }], seed: 0, memoryFormat: 'contiguous' }),
+        model: { type: 'Mine', architecture: tinyNetwork(4), teacher: { type: 'FromStage', stage: 'first' } },
+      },
+    } as never,
+    new Map([['first', earlier]]),
+    { own },
+  );
+  expect(seen).toEqual([earlier.student]);
+  expect(experiment.trainer.finished).toBe(false);
+  freeExperiment(experiment, {});
+  freeExperiment({ algorithm: earlier, resources: [] }, {});
 });
 
 function fillOnes(module: Module): void {

@@ -1,11 +1,12 @@
 // What a resume asks for, compared with what the run was begun with: what can be gone on with is said in notes, what cannot is
 // refused. The engine itself compares what its checkpoint knows (optimizers, parameter groups, batches, epochs); here it is what
 // only the config says.
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 
+import { isPlain } from '../check.ts';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
 import { hasCheckpoint } from '../engine/index.ts';
-import { isPlain } from '../registry/index.ts';
+import { stageFolder } from './stages.ts';
 
 /** By the stage's name, values by their paths. */
 export type Asked = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -40,8 +41,7 @@ export interface Compared {
 
 /** Compares the stages that have begun. */
 export function compareRuns(folder: string, then: Asked, now: Asked, stages: readonly CheckedStage[]): Compared {
-  const folderOf = (name: string): string => (name === '' ? folder : join(folder, name));
-  const begun = Object.keys(then).filter((name) => hasCheckpoint(folderOf(name)));
+  const begun = Object.keys(then).filter((name) => hasCheckpoint(stageFolder(folder, name)));
   const notes: string[] = [];
   const mistakes: string[] = [];
   const order = stages.slice(0, begun.length).map(({ name }) => name);

@@ -1,23 +1,33 @@
 // A run's folder: which one a run gets, and what it says of the run besides its checkpoints: the merged config, what was asked for
 // and how it was started, so that `retort train --resume FOLDER` needs nothing else and can tell what has changed.
 import { createHash } from 'node:crypto';
-import { basename, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
 import { retortCommand } from '../../tools/addon-file.mjs';
+import { namedNetworks } from '../config/index.ts';
 import type { CheckedStage, LoadedConfig } from '../config/index.ts';
+import { loopOptions } from '../engine/options.ts';
 import { lockRun, madeIn, runFiles, RunInUseError } from '../engine/index.ts';
 import type { RunLock } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readBytes, readText } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
+import { exportOf } from '../intercept/index.ts';
 import { validate } from '../registry/index.ts';
 import { engineInfo } from '../torch/index.ts';
 import { version } from '../version.ts';
 import { askedOf } from './resume.ts';
 
 const count = z.number().int();
+
+/** The schema of {@link Overrides}: as in a config. */
+export const overridesSchema = z.strictObject({
+  seed: count.nonnegative().exactOptional(),
+  epochs: loopOptions.epochs.exactOptional(),
+  precision: loopOptions.precision,
+});
 
 const schema = z.looseObject({
   /** The config's path; `''` for an object of a program. */
@@ -30,9 +40,7 @@ const schema = z.looseObject({
       z.array(z.string()).transform((list) => Object.fromEntries(list.map((text) => text.split('=', 2)))),
     ])
     .default({}),
-  seed: count.nonnegative().optional(),
-  epochs: count.positive().optional(),
-  precision: z.enum(['float32', 'bfloat16']).optional(),
+  ...overridesSchema.shape,
   /** How many train together. */
   processes: count.positive().default(1),
   /** SHA-256 of the scripts that the config is or imports, by their paths. */
@@ -75,7 +83,7 @@ export function recordRun(
   const record = {
     ...started,
     config: before?.config ?? loaded.path,
-    cfgOptions: [...new Set([...(before?.cfgOptions ?? []), ...started.cfgOptions])],
+    cfgOptions: lastOfEach([...(before?.cfgOptions ?? []), ...started.cfgOptions]),
     scripts,
     versions,
     started: before?.started ?? new Date().toISOString(),
@@ -87,8 +95,12 @@ export function recordRun(
   write(runFiles.run, `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** What is typed to go on with a run whose own config cannot be used. */
-const resumeCommand = (folder: string): string => retortCommand(`train CONFIG --work-dir ${folder} --resume`);
+/** Without what is said again later: of two values of one option the later counts. */
+const lastOfEach = (texts: readonly string[]): string[] => texts.filter((text, i) => texts.lastIndexOf(text) === i);
+
+/** How one goes on with a run whose own config cannot be used: what is typed, and what a program calls. */
+const resumeCommand = (folder: string): string =>
+  `${retortCommand(`train CONFIG --work-dir ${folder} --resume`)}, or run(config, { workDir: '${folder}', resume: true })`;
 
 /** The record of a run; undefined where the folder has none. @throws {RetortError} for a file that is not a record of a run. */
 export function readRecord(folder: string): RunRecord | undefined {
@@ -110,7 +122,7 @@ export function readRecord(folder: string): RunRecord | undefined {
     return validate(schema, value, path);
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(error.message.replace(path, `${path} is not a record of a run`), {
+    throw new RetortError(error.what.replace(path, `${path} is not a record of a run`), {
       code: 'invalid-file',
       cause: error,
       help,
@@ -137,7 +149,7 @@ export function readRun(folder: string): RecordedRun {
   if (record === undefined) {
     throw new RetortError(`${folder} is not a run's folder: it has no ${runFiles.run}`, {
       code: 'not-found',
-      help: 'name the --work-dir of a run, or the config and --work-dir again',
+      help: 'name the folder of a run (--work-dir, workDir), or the config and that again',
     });
   }
   const merged = join(folder, runFiles.config);
@@ -158,8 +170,8 @@ export function readRun(folder: string): RecordedRun {
 
 const isScript = (path: string): boolean => ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extname(path));
 
-function scriptsOf({ path, imports }: LoadedConfig): string[] {
-  return [...(isScript(path) ? [path] : []), ...imports.map((file) => resolve(file))];
+function scriptsOf({ path, imports, networkFiles }: LoadedConfig): string[] {
+  return [...(isScript(path) ? [path] : []), ...imports.map((file) => resolve(file)), ...networkFiles];
 }
 
 const hashOf = (path: string): string => createHash('sha256').update(readBytes(path)).digest('hex');
@@ -177,12 +189,12 @@ export function requireSameScripts(folder: string, { file, scripts }: RecordedRu
     const what = hash === undefined ? 'is not a script of that run' : 'has changed since the run was started';
     throw new RetortError(`${folder}: ${path} would be run as code, and it ${what}`, {
       code: 'script-refused',
-      help: `look at it; if you trust it: --allow-scripts, or name the config: ${resumeCommand(folder)}`,
+      help: `look at it; if you trust it: --allow-scripts (allowScripts: true), or name the config: ${resumeCommand(folder)}`,
     });
   }
 }
 
-/** The scripts that are run when a recorded config is read: it itself, or what its `imports` and `base` name. */
+/** The scripts that are run when a recorded config is read: it itself, or what its `imports`, `base` and networks' addresses name. */
 function scriptsNamed(file: string): string[] {
   if (isScript(file)) return [resolve(file)];
   let value: unknown;
@@ -195,9 +207,11 @@ function scriptsNamed(file: string): string[] {
     [key: string]: unknown;
   } | null)[];
   const named = parts.flatMap((part) => [...listOf(part?.['imports']), ...listOf(part?.['base'])]);
-  return named
+  const scripts = named
     .filter((name) => typeof name === 'string' && isScript(name))
     .map((name) => resolve(file, '..', String(name)));
+  const addresses = [...namedNetworks(value)].map(({ code }) => exportOf(String(code), { folder: dirname(file) }).file);
+  return [...scripts, ...addresses];
 }
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
@@ -277,6 +291,8 @@ function requireFree(folder: string, several: boolean): void {
   const some = `${made.slice(0, 3).join(', ')}${made.length > 3 ? ', ...' : ''}`;
   throw new RetortError(`${folder} already holds a run (${some}), which would be lost`, {
     code: 'run-exists',
-    help: `resume it: ${retortCommand(`train --resume ${folder}`)}; or choose another --work-dir; or discard it with --overwrite`,
+    help:
+      `resume it: ${retortCommand(`train --resume ${folder}`)}, or run('${folder}', { resume: true }); or choose another folder ` +
+      '(--work-dir, workDir); or discard it (--overwrite, overwrite: true)',
   });
 }

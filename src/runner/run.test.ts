@@ -8,9 +8,11 @@ import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { ConfigError, defineStages } from '../config/index.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
+import { Accuracy } from '../engine/index.ts';
 import type { NetworkMetrics, Progress, StepReport } from '../engine/index.ts';
 import { buildModel } from '../models/index.ts';
 import { load, readRun, run, test } from './index.ts';
+import { readRecord } from './run-folder.ts';
 import type { RunResult } from './index.ts';
 import { refusal, refusedWith } from '../../test/refusal.ts';
 
@@ -79,21 +81,21 @@ it('prints nothing and probes first, unless told otherwise', async () => {
 });
 
 it('stops by a signal, and goes on to the very same student, from its folder alone', async () => {
-  const whole = await run(config, { workDir: at('whole'), seed: 5 });
+  const whole = await run(config, { workDir: at('whole'), seed: 5001 });
   const controller = new AbortController();
   const stopping = listening(({ step }) => step === 3 && controller.abort());
-  const options = { workDir: at('parts'), seed: 5, progress: stopping.progress, signal: controller.signal };
+  const options = { workDir: at('parts'), seed: 5001, progress: stopping.progress, signal: controller.signal };
   const first = await run(config, options);
   expect([first.stopped, first.stages[0]!.stopped, stopping.steps.at(-1)]).toEqual([true, true, '1.3']);
-  expect(readRun(at('parts'))).toMatchObject({ seed: 5, processes: 1, config: '' });
+  expect(readRun(at('parts'))).toMatchObject({ seed: 5001, processes: 1, config: '' });
 
   expect(await refusedWith(run(config, { workDir: at('parts') }))).toEqual(refusal('run-exists', at('parts')));
   expect(await refusedWith(run(at('parts')))).toEqual(refusal('run-exists', at('parts'), 'resume: true'));
   expect(await refusedWith(run(config, { workDir: at('parts'), resume: true, overwrite: true }))).toEqual(
     refusal('invalid-argument', 'overwrite', 'resume'),
   );
-  expect(await refusedWith(run(config, { workDir: at('parts'), resume: true, seed: 6 }))).toEqual(
-    refusal('resume-mismatch', 'seed', 6, 5),
+  expect(await refusedWith(run(config, { workDir: at('parts'), resume: true, seed: 6001 }))).toEqual(
+    refusal('resume-mismatch', 'seed', 6001, 5001),
   );
   const other = run(at('parts'), { resume: true, workDir: at('other') });
   expect(await refusedWith(other)).toEqual(refusal('invalid-argument', 'workDir', at('parts')));
@@ -170,6 +172,40 @@ it('names all students, and takes what an option asks for in place of the config
   for (const path of Object.values(students)) expect(existsSync(path)).toBe(true);
   expect(parts.config).toMatchObject({ precision: 'bfloat16', optimizer: { lr: 0.05 } });
   expect(readRun(at('mutual'))).toMatchObject({ precision: 'bfloat16', config: '' });
+});
+
+it('records the values that count: of two for one option the later', async () => {
+  const cfgOptions = (lr: number): string[] => [`optimizer.lr=${lr}`];
+  await run(config, { workDir: at('lr'), epochs: 1, cfgOptions: cfgOptions(0.1) });
+  for (const lr of [0.2, 0.1]) await run(at('lr'), { resume: true, cfgOptions: cfgOptions(lr) });
+  expect(readRecord(at('lr'))!.cfgOptions).toEqual(['optimizer.lr=0.2', 'optimizer.lr=0.1']);
+});
+
+it('measures with the evaluators of the config, built ones too', async () => {
+  const evaluators = [new Accuracy({ topk: [1, 2] })];
+  const held = { ...config, evaluators, epochs: 1 } as unknown as ExperimentConfig;
+  const { stages } = await run(held, { workDir: at('evaluators') });
+  const { metrics } = await test(held, { checkpoint: stages[0]!.student });
+  expect(Object.keys(metrics['student']!)).toEqual(['accuracy', 'top2']);
+  expect(metrics).toEqual(stages[0]!.metrics);
+});
+
+it('leaves a folder free whose record cannot be read', async () => {
+  await run(config, { workDir: at('record'), epochs: 1 });
+  writeFileSync(at('record', 'run.json'), '{');
+  for (let i = 0; i < 2; i++) {
+    expect(await refusedWith(run(config, { workDir: at('record'), resume: true }))).toEqual(
+      refusal('invalid-file', at('record'), 'run.json', 'resume: true'),
+    );
+  }
+});
+
+it('refuses values in place of the config that a config may not have', async () => {
+  const wrong = { seed: -1, epochs: 0.5, precision: 'float16' as never };
+  expect(await refusedWith(run(config, { workDir: at('values'), ...wrong }))).toEqual(
+    refusal('invalid-argument', 'run', 'seed', -1, 'epochs', 0.5, 'precision', 'float16', 'bfloat16'),
+  );
+  expect(existsSync(at('values'))).toBe(false);
 });
 
 it('a config that holds networks is gone on with by handing it in again', async () => {

@@ -1,11 +1,10 @@
 // Trains what a config says, in a folder from which the run can be resumed.
-import { join } from 'node:path';
-
 import type { CheckedStage } from '../config/index.ts';
 import type { ProbeReport } from '../distill/algorithms/index.ts';
-import { removeRun, runFiles, silent, studentFile } from '../engine/index.ts';
+import { removeRun, silent, studentPath } from '../engine/index.ts';
 import type { NetworkMetrics, RunLock } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
+import type { RetortErrorOptions } from '../errors.ts';
 import { processGroup } from '../torch/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
 import { overridden } from './build.ts';
@@ -18,6 +17,7 @@ import { askedOf, compareRuns } from './resume.ts';
 import type { Compared } from './resume.ts';
 import { claimFolder, readRecord, recordRun } from './run-folder.ts';
 import { runStages } from './stages.ts';
+import { describeStudents } from './student-info.ts';
 import type { StageRun } from './stages.ts';
 
 /** How {@link run} trains: what `retort train` takes, and what only a program has. */
@@ -101,45 +101,64 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
   }
   const experiment = await load(config, { ...options, note });
   const request = requestOf(experiment, options);
-  const { asked, overrides, stages } = request;
+  const { overrides, stages } = request;
   const group = processGroup();
-  let claimed: RunLock | undefined;
+  // Held before anything else can go wrong.
+  using held = {
+    lock: undefined as RunLock | undefined,
+    [Symbol.dispose]() {
+      this.lock?.[Symbol.dispose]();
+    },
+  };
   const { folder, notes, mistakes } = inTheFirst(group, () => {
     const { named, name } = request;
     const found = claimFolder({ named, config: name, resume, overwrite, note });
-    claimed = found.lock;
+    held.lock = found.lock;
     return { folder: found.folder, ...compared(found.folder, request, resume) };
   });
-  using lock = claimed;
+  const { lock } = held;
   const trained = new Set<string>();
-  const runs = await runStages(request, {
-    ...{ workDir: folder, lock, progress, resume, mistakes },
-    ...{ signal: options.signal, datasets: options.datasets },
-    onBegin: () => {
-      if (group !== undefined && group.rank !== 0) return;
-      for (const text of notes) note(text);
-      // A resumed run of the same values keeps what it said when it was started.
-      const before = resume ? readRecord(folder) : undefined;
-      if (before !== undefined && notes.length === 0) return;
-      if (overwrite) removeRun(folder);
-      const started = { ...asked, ...overrides, processes: group?.worldSize ?? 1, before: experiment.run && before };
-      recordRun(folder, { loaded: experiment, stages }, started);
+  const describe = (one: Parameters<typeof describeStudents>[0] & { metrics?: NetworkMetrics }): void => {
+    if (group === undefined || group.rank === 0) describeStudents(one, stages, one.metrics);
+  };
+  const runs = await runStages(
+    { stages, own: experiment.own },
+    {
+      ...{ workDir: folder, lock, progress, resume, mistakes },
+      ...{ signal: options.signal, datasets: options.datasets },
+      onBegin: () => {
+        if (group !== undefined && group.rank !== 0) return;
+        for (const text of notes) note(text);
+        // A resumed run of the same values keeps what it said when it was started.
+        const before = resume ? readRecord(folder) : undefined;
+        if (before !== undefined && notes.length === 0) return;
+        if (overwrite) removeRun(folder);
+        const started = {
+          ...experiment.asked,
+          ...overrides,
+          processes: group?.worldSize ?? 1,
+          before: experiment.run && before,
+        };
+        recordRun(folder, { loaded: experiment, stages }, started);
+      },
+      onStage: async (stage, parts, stageFolder) => {
+        const { name } = stage;
+        if (name !== '') progress.line(`stage ${name}`);
+        for (const text of parts.notes) note(text);
+        const { finished, position } = parts.trainer;
+        if (finished) return;
+        trained.add(name);
+        const resumes = position.epoch + position.step > 0;
+        if (resumes) progress.line(resumingAt(parts, stage.config.epochs));
+        const found = probe && !resumes ? await probeExperiment(parts) : undefined;
+        onStage?.(built(stage, parts), found);
+        const error = found && probeError(found, experiment.name, name);
+        if (error !== undefined) throw error;
+        describe({ stage, experiment: parts, folder: stageFolder });
+      },
     },
-    onStage: async (stage, parts) => {
-      const { name } = stage;
-      if (name !== '') progress.line(`stage ${name}`);
-      for (const text of parts.notes) note(text);
-      const { finished, position } = parts.trainer;
-      if (finished) return;
-      trained.add(name);
-      const resumes = position.epoch + position.step > 0;
-      if (resumes) progress.line(resumingAt(parts, stage.config.epochs));
-      const found = probe && !resumes ? await probeExperiment(parts) : undefined;
-      onStage?.(built(stage, parts), found);
-      const error = found && probeError(found, name === '' ? experiment.name : `${experiment.name}, stage "${name}"`);
-      if (error !== undefined) throw error;
-    },
-  });
+  );
+  for (const one of runs) describe(one);
   return {
     folder,
     stages: runs.map((one) => resultOf(one, trained)),
@@ -150,8 +169,7 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
 }
 
 /** A config with what is asked for in place of its values, and where it is to be trained. */
-interface Request extends Pick<LoadedExperiment, 'own' | 'asked'> {
-  experiment: LoadedExperiment;
+interface Request {
   stages: readonly CheckedStage[];
   overrides: Pick<BuildOptions, 'seed' | 'epochs' | 'precision'>;
   /** The folder that was named. */
@@ -162,7 +180,7 @@ interface Request extends Pick<LoadedExperiment, 'own' | 'asked'> {
 
 /** What to train and where; the folder of a run says what was asked for then, and is given other values. */
 function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...given }: RunOptions): Request {
-  const { run: begun, own, asked, name, path } = experiment;
+  const { run: begun, name, path } = experiment;
   if (begun !== undefined && !resume) {
     throw new RetortError(`${begun.folder} is the folder of a run`, {
       code: 'run-exists',
@@ -181,8 +199,8 @@ function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...g
     precision: given.precision ?? precision,
   };
   return {
-    ...{ experiment, own, asked, overrides },
-    stages: overridden(experiment.stages, overrides),
+    overrides,
+    stages: overridden(experiment.stages, overrides, 'run'),
     named: begun?.folder ?? workDir,
     name: path === '' ? 'experiment' : name,
   };
@@ -191,20 +209,31 @@ function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...g
 /** What the first process finds out, in all of them; JSON must be able to hold it. */
 function inTheFirst<T>(group: ProcessGroup | undefined, body: () => T): T {
   if (group === undefined) return body();
-  let own: { value?: T; refused?: string } = {};
+  let own: { value?: T; refused?: Refused } = {};
   let thrown: unknown;
   if (group.rank === 0) {
     try {
       own = { value: body() };
     } catch (error) {
       thrown = error;
-      own = { refused: error instanceof Error ? error.message : String(error) };
+      own = { refused: refusedBy(error) };
     }
   }
   const { value, refused } = group.allGatherObject(own)[0]!;
   if (thrown !== undefined) throw thrown;
-  if (refused !== undefined) throw new RetortError(refused);
+  if (refused !== undefined) throw new RetortError(refused.what, refused);
   return value as T;
+}
+
+/** An error as JSON holds it: what a program acts on is the same in every process. */
+interface Refused extends Pick<RetortErrorOptions, 'code' | 'help'> {
+  what: string;
+}
+
+function refusedBy(error: unknown): Refused {
+  if (!(error instanceof RetortError)) return { what: error instanceof Error ? error.message : String(error) };
+  const { what, code, help } = error;
+  return help === undefined ? { what, code } : { what, code, help };
 }
 
 /** What the run in a folder has of other values than are asked for. */
@@ -224,13 +253,10 @@ const built = ({ name, config }: CheckedStage, parts: Experiment): BuiltStage =>
 
 function resultOf({ stage, experiment, folder, ...result }: StageRun, trained: ReadonlySet<string>): StageResult {
   const { algorithm } = experiment;
-  const paths = Object.entries(algorithm.students()).map(([name, model]) => [
-    name,
-    join(folder, model === algorithm.student ? runFiles.student : studentFile(name)),
-  ]);
+  const paths = Object.keys(algorithm.students()).map((name) => [name, studentPath(folder, algorithm, name)]);
   return {
     ...{ name: stage.name, folder, ...result, trained: trained.has(stage.name) },
-    student: join(folder, runFiles.student),
+    student: studentPath(folder),
     students: Object.fromEntries(paths) as Record<string, string>,
     parts: built(stage, experiment),
   };

@@ -2,6 +2,7 @@
 // student as teacher. A run that was stopped goes through its finished stages without training them again.
 import { join } from 'node:path';
 
+import { isPlain } from '../check.ts';
 import { experimentSchema, withEntries } from '../config/index.ts';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -10,11 +11,13 @@ import { hasCheckpoint } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
-import { isPlain, replaceTyped } from '../registry/index.ts';
-import type { Tables } from '../registry/index.ts';
-import { tidy } from '../torch/index.ts';
-import { buildExperiment, weightsIn, weightsNotes } from './experiment.ts';
+import { buildModel } from '../models/index.ts';
+import { Deferred, replaceTyped } from '../registry/index.ts';
+import type { Tables, TypedConfig } from '../registry/index.ts';
+import { manualSeed, tidy } from '../torch/index.ts';
+import { buildExperiment, freeExperiment, weightsIn, weightsNotes } from './experiment.ts';
 import type { Experiment, ExperimentOptions } from './experiment.ts';
+import type { LoadedExperiment } from './load.ts';
 import { tables } from './registries.ts';
 
 /** What a later stage takes over from: the algorithms of those before it, by their names. */
@@ -49,6 +52,18 @@ export function stageFolder(workDir: string, name: string): string {
   return name === '' ? workDir : join(workDir, name);
 }
 
+/** The stage of a name. @throws {RetortError} when the config has none of it, with the nearest names. */
+export function stageNamed({ name, stages }: Pick<LoadedExperiment, 'name' | 'stages'>, wanted: string): CheckedStage {
+  const found = stages.find((stage) => stage.name === wanted);
+  if (found !== undefined) return found;
+  const names = stages.map((stage) => stage.name);
+  const only = names.length === 1 && names[0] === '';
+  throw new RetortError(`${name} has no stage "${wanted}"${only ? '' : `; ${didYouMean(wanted, names)}`}`, {
+    code: 'unknown-name',
+    help: only ? 'it has no stages: leave the stage out' : `its stages are ${names.join(', ')}`,
+  });
+}
+
 /**
  * Trains the stages; one that a signal stops is the last.
  * @throws {RetortError} for whatever cannot be built, and for stages that name one that has not run before them.
@@ -79,23 +94,45 @@ export async function runStages(
 /** What works on built networks is built with them. */
 const builtLater = new Set(['optimizer', 'scheduler']);
 
-/** The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. */
+/**
+ * The config with everything built that users' entries name, from the inside out: it goes on with the built thing in its place. What
+ * is in a network of an algorithm waits for the network, which may be built more than once, each time with parts of its own.
+ */
 export function withUserEntries(config: CheckedConfig, own: Tables): CheckedConfig {
   if (Object.keys(own).length === 0) return config;
   const spot = { schema: experimentSchema, value: config, path: [] };
-  return replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {
+  const replaced = replaceTyped(spot, withEntries(tables, own), (kind, { type, ...options }, path) => {
     const table = builtLater.has(kind) ? undefined : own[kind];
     const mine =
       typeof type === 'string' && table !== undefined && Object.hasOwn(table, type) ? table[type] : undefined;
-    if (mine === undefined) return type === undefined ? options : { type, ...options };
-    return mine.build(options, `${path.join('.')} ${String(type)}`);
-  }) as CheckedConfig;
+    const where = `${path.join('.')} ${String(type)}`;
+    const all = type === undefined ? options : { type, ...options };
+    if (mine !== undefined) return new Deferred(kind, () => mine.build(builtIn(options), where));
+    if (kind !== 'model' || !holdsDeferred(options)) return all;
+    return new Deferred(kind, () => buildModel(builtIn(all) as TypedConfig, path.join('.')));
+  });
+  return builtIn(replaced, ({ kind }) => kind !== 'model') as CheckedConfig;
 }
 
-/** The config of a stage, with everything built that users' entries name, and networks of finished stages in their places. */
+/** The value with what is deferred in it built, as far as `now` says so. */
+function builtIn(value: unknown, now: (one: Deferred<unknown>) => boolean = () => true): unknown {
+  if (value instanceof Deferred) return now(value) ? value.build() : value;
+  if (Array.isArray(value)) return value.map((item) => builtIn(item, now));
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, builtIn(item, now)]));
+}
+
+function holdsDeferred(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(holdsDeferred);
+  return value instanceof Deferred || (isPlain(value) && Object.values(value).some(holdsDeferred));
+}
+
+/**
+ * The config of a stage, with networks of finished stages in their places, and everything built that users' entries name: these find
+ * the networks in their options.
+ */
 export function stageConfig(config: CheckedConfig, finished: Finished, own: Tables): CheckedConfig {
-  const built = withUserEntries(config, own);
-  return { ...built, model: fromStages(built.model, finished) as typeof config.model };
+  return withUserEntries({ ...config, model: fromStages(config.model, finished) as typeof config.model }, own);
 }
 
 /** The stages whose networks a config takes over, by name. */
@@ -111,14 +148,21 @@ export function prepareStage(
   finished: Finished,
   { own = {}, ...options }: ExperimentOptions,
 ): Experiment {
-  const experiment = buildExperiment(stageConfig(config, finished, own), { ...options, own });
-  for (const { stage, module: from, into = from } of init) {
-    const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
-    if (source === undefined)
-      throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
-    if (target === undefined)
-      throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
-    tidy(() => target.loadStateDict(source.stateDict()));
+  manualSeed(config.seed); // what users' entries draw, such as weights of connectors, follows from it too
+  const built = stageConfig(config, finished, own);
+  const experiment = buildExperiment(built, { ...options, own });
+  try {
+    for (const { stage, module: from, into = from } of init) {
+      const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
+      if (source === undefined)
+        throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
+      if (target === undefined)
+        throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
+      tidy(() => target.loadStateDict(source.stateDict()));
+    }
+  } catch (error) {
+    freeExperiment(experiment, built);
+    throw error;
   }
   const weights = weightsIn(experiment.algorithm, finished.values());
   return { ...experiment, weights, notes: [...weightsNotes(weights), ...experiment.notes] };

@@ -1,23 +1,21 @@
 // Measures a student on the test data of a config. Only what is measured is built: a teacher and its checkpoint need not be there
 // unless they are asked for.
-import { join } from 'node:path';
-
 import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import { checkImages } from '../data/index.ts';
 import { algorithms, compareHeads } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { buildEvaluator, evaluate, evaluateAgreement, runFiles } from '../engine/index.ts';
-import type { NetworkMetrics } from '../engine/index.ts';
-import { didYouMean, RetortError } from '../errors.ts';
-import { loadNetwork } from '../models/index.ts';
-import type { LossModel } from '../nn/index.ts';
+import { ClassificationReport, evaluate, evaluateAgreement, runFiles, studentPath } from '../engine/index.ts';
+import type { ClassificationResult, NetworkMetrics } from '../engine/index.ts';
+import { RetortError } from '../errors.ts';
+import { loadNetwork, measureLatency, profileModel } from '../models/index.ts';
+import type { LossModel, Network } from '../nn/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { weightsNotes } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
-import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
-import { prepareStage, stagesIn } from './stages.ts';
+import type { ConfigSource, LoadOptions } from './load.ts';
+import { prepareStage, stageFolder, stageNamed, stagesIn } from './stages.ts';
 import type { Finished } from './stages.ts';
 
 /** What {@link test} measures. */
@@ -38,6 +36,22 @@ export interface TestResult {
   metrics: NetworkMetrics;
   /** How alike student and teacher are, where that was asked for. */
   agreement?: Readonly<Record<string, number>>;
+  /** By network: what it costs and, of classifiers, all that is asked of one. */
+  details: Readonly<Record<string, NetworkDetails>>;
+}
+
+/** What {@link test} says of a network besides its metrics. */
+export interface NetworkDetails {
+  /** Numbers that are trained. */
+  parameters: number;
+  /** Multiply-accumulate operations for one image; undefined where samples are no images of one size. */
+  macs?: number;
+  /** Bytes of the state dict. */
+  bytes?: number;
+  /** Of one image, median in milliseconds, with the threads that the engine has. */
+  latency?: number;
+  /** Accuracy by rank and by class, confusion, calibration; undefined for networks that give no scores `(N, K)`. */
+  classification?: ClassificationResult;
 }
 
 /**
@@ -54,13 +68,15 @@ export interface TestResult {
 export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
   const { teacher: withTeacher = false, agreement = false, note } = options;
   const experiment = await load(config, options);
-  const stage = stageNamed(experiment, options.stage);
+  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
   const { name, own } = experiment;
   const run = experiment.run?.folder;
-  const file = options.checkpoint ?? (run === undefined ? undefined : join(run, stage.name, runFiles.student));
+  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
   if (file === undefined) {
     throw new RetortError(`${name}: name the checkpoint too, or the folder of a run in place of the config`, {
-      help: `${retortCommand(`test ${name} runs/NAME/${runFiles.student}`)}, or ${retortCommand('test runs/NAME')}`,
+      help:
+        `${retortCommand(`test ${name} runs/NAME/${runFiles.student}`)}, or ${retortCommand('test runs/NAME')}; ` +
+        `in a program test(config, { checkpoint: 'runs/NAME/${runFiles.student}' }), or test('runs/NAME')`,
     });
   }
   const needsTeacher = withTeacher || agreement;
@@ -68,11 +84,8 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   if (needsTeacher && run === undefined) requireNoStages(measured);
   const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
   await requireFitting(parts, { name, note });
-  const { algorithm, testLoader } = parts;
+  const { algorithm, testLoader, evaluators } = parts;
   loadNetwork(file, algorithm.student);
-  const evaluators = (stage.config.evaluators ?? [{ type: 'Accuracy' }]).map((one, i) =>
-    buildEvaluator(one, `evaluators.${i}`),
-  );
   const networks = Object.entries(algorithm.evaluated());
   const [, teacher] = networks.find(([, model]) => model !== algorithm.student) ?? [];
   if (needsTeacher && teacher === undefined) {
@@ -82,24 +95,23 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
     });
   }
   const metrics: Record<string, NetworkMetrics[string]> = {};
+  const details: Record<string, NetworkDetails> = {};
   for (const [network, model] of networks) {
     if (model !== algorithm.student && !withTeacher) continue;
-    metrics[network] = await evaluate(model, testLoader, { evaluators, view: network });
+    const report = new ClassificationReport(testLoader.dataset.classes);
+    metrics[network] = await evaluate(model, testLoader, { evaluators: [...evaluators, report], view: network });
+    const classification = report.result();
+    details[network] = { ...costsOf(model, testLoader.imageShape), ...(classification && { classification }) };
   }
-  if (!agreement) return { metrics };
+  if (!agreement) return { metrics, details };
   const pair = { student: algorithm.student, teacher: teacher as LossModel };
-  return { metrics, agreement: await evaluateAgreement(pair, testLoader) };
+  return { metrics, details, agreement: await evaluateAgreement(pair, testLoader) };
 }
 
-/** The stage that is measured. @throws {RetortError} when there is none of that name. */
-function stageNamed({ name, stages }: LoadedExperiment, wanted: string | undefined): CheckedStage {
-  const found = wanted === undefined ? stages.at(-1) : stages.find((stage) => stage.name === wanted);
-  if (found !== undefined) return found;
-  const names = stages.map((stage) => stage.name);
-  throw new RetortError(`${name} has no stage "${wanted}"; ${didYouMean(wanted!, names)}`, {
-    code: 'unknown-name',
-    help: `it has ${names.join(', ')}`,
-  });
+/** What a network costs. @param shape `(C, H, W)` of an image, where all have one */
+function costsOf(model: Network, shape: readonly number[] | undefined): NetworkDetails {
+  if (shape !== undefined) return { ...profileModel(model, shape), latency: measureLatency(model, shape) };
+  return { parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0) };
 }
 
 /** Says what is worth a look. @throws {RetortError} that lists why networks and test data do not go together. */
@@ -115,7 +127,7 @@ async function requireFitting(
 }
 
 /** The config with the student by itself, where it has one student and the algorithm is one of ours. */
-function studentAlone(config: CheckedConfig, own: Tables): CheckedConfig {
+export function studentAlone(config: CheckedConfig, own: Tables): CheckedConfig {
   const { architecture, type } = config.model as { architecture?: unknown; type: string };
   const ours = Object.hasOwn(algorithms.entries, type) && !Object.hasOwn(own['algorithm'] ?? {}, type);
   if (!ours || architecture === undefined) return config;
@@ -131,7 +143,7 @@ function requireNoStages({ config }: CheckedStage): void {
   throw new RetortError(
     `teacher, agreement: the teacher is a network of stage "${name}", whose weights are not named`,
     {
-      help: `name the folder of the run, which has them: ${retortCommand('test RUN --teacher')}`,
+      help: `name the folder of the run, which has them: ${retortCommand('test RUN --teacher')}, or test('RUN', { teacher: true })`,
     },
   );
 }
@@ -153,7 +165,7 @@ function stagesNeeded(
       if (found === undefined || needed.has(name)) continue; // prepareStage says what there is not
       add(found);
       const { algorithm } = prepareStage({ ...found, init: [] }, needed, { own });
-      if (run !== undefined) loadNetwork(join(run, name, runFiles.student), algorithm.student);
+      if (run !== undefined) loadNetwork(studentPath(stageFolder(run, name)), algorithm.student);
       needed.set(name, algorithm);
     }
   };

@@ -1,4 +1,5 @@
 // Tensors from JavaScript values: nested arrays, typed arrays, raw bytes.
+import { showShape } from '../check.ts';
 import { describeValue, didYouMean, RetortError } from '../errors.ts';
 import type { DType } from './dtype.ts';
 import { integerRange, itemSize, requireDType } from './dtype.ts';
@@ -7,7 +8,7 @@ import { Operator } from './dispatch.ts';
 import { selectScope } from './scope.ts';
 import { callBufferFor } from './call-buffer.ts';
 import type { Nested, TypedArray } from './tensor.ts';
-import { showShape, Tensor } from './tensor.ts';
+import { Tensor } from './tensor.ts';
 
 /** Options of {@link tensor}. */
 export interface TensorOptions {
@@ -82,12 +83,7 @@ export function tensorFromBytes(bytes: Uint8Array, dtype: DType, shape: readonly
       `tensorFromBytes: bytes: expected ${expected} for ${dtype}${showShape(shape)}, got ${bytes.byteLength}`,
     );
   }
-  const wrong = dtype === 'bool' ? bytes.findIndex((byte) => byte > 1) : -1;
-  if (wrong >= 0) {
-    throw new RetortError(`tensorFromBytes: bytes[${wrong}]: expected 0 or 1 for a bool, got ${bytes[wrong]}`, {
-      help: "take them as uint8, and compare: tensorFromBytes(bytes, 'uint8', shape).ne(0)",
-    });
-  }
+  if (dtype === 'bool') requireBools('tensorFromBytes', bytes);
   return fromData(bytes, dtype, shape);
 }
 
@@ -105,6 +101,56 @@ function fromData(bytes: Uint8Array, dtype: DType, shape: readonly number[]): Te
 
 /** libtorch's operators take at most this many dimensions; arrays nested deeper are circular, or a mistake. */
 const mostDimensions = 64;
+
+/** A new tensor whose bytes come one piece after the other. */
+export interface TensorInPieces {
+  /** Its values are whatever lies in memory until all bytes are written. */
+  readonly tensor: Tensor;
+  /** Bytes that are still missing. */
+  readonly missing: number;
+  /** The next bytes, little-endian and row-major. @throws {RetortError} where they are too many, or a byte is no bool. */
+  write(bytes: Uint8Array): void;
+}
+
+/**
+ * A new CPU tensor to be filled piece by piece, so that what is read from a file is in memory once.
+ *
+ * @example
+ * ```ts
+ * const filling = tensorInPieces('float32', [1000, 1000]);
+ * while (filling.missing > 0) filling.write(nextPiece());
+ * ```
+ */
+export function tensorInPieces(dtype: DType, shape: readonly number[]): TensorInPieces {
+  requireDType(dtype, 'tensorInPieces: dtype');
+  const size = requireShape('tensorInPieces', shape) * itemSize(dtype);
+  const made = blank.call([[...shape], { dtype }]) as Tensor;
+  let written = 0;
+  return {
+    tensor: made,
+    get missing() {
+      return size - written;
+    },
+    write(bytes) {
+      if (bytes.length > size - written) {
+        throw new RetortError(`tensorInPieces: bytes: expected at most ${size - written} more, got ${bytes.length}`);
+      }
+      if (dtype === 'bool') requireBools('tensorInPieces', bytes, written);
+      native().writeBytes(made.handle, written, bytes);
+      written += bytes.length;
+    },
+  };
+}
+
+const blank = new Operator('empty');
+
+function requireBools(where: string, bytes: Uint8Array, start = 0): void {
+  const wrong = bytes.findIndex((byte) => byte > 1);
+  if (wrong < 0) return;
+  throw new RetortError(`${where}: bytes[${start + wrong}]: expected 0 or 1 for a bool, got ${bytes[wrong]}`, {
+    help: "take them as uint8, and compare: tensorFromBytes(bytes, 'uint8', shape).ne(0)",
+  });
+}
 
 /** The number of elements of a shape. @throws {RetortError} unless it is a list of sizes. */
 function requireShape(where: string, shape: readonly number[]): number {

@@ -1,16 +1,17 @@
 // Calls operators by name: picks the overload whose arguments fit, hands them over, reads the results back.
-import { camelCase, isPlain } from '../check.ts';
+import { camelCase, isPlain, isThenable, showShape } from '../check.ts';
 import { describeValue, RetortError } from '../errors.ts';
 import { Call, Kind } from './encode.ts';
 import type { Argument } from './encode.ts';
 import { engineError } from './engine-errors.ts';
 import type { CheckCall, Given } from './guards.ts';
 import { checkOf } from './guards.ts';
+import { during } from './modes.ts';
 import type { NativeArgument, NativeOverload } from './native.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
 import { callBufferFor } from './call-buffer.ts';
-import { showShape, Tensor } from './tensor.ts';
+import { Tensor } from './tensor.ts';
 
 interface Overload {
   id: number;
@@ -67,7 +68,12 @@ export class Operator {
       if (count > overload.positional) continue;
       if (options === undefined ? count < overload.required : !knows(overload, options)) continue;
       this.check?.(argumentsOf(overload, self, args, count, options));
-      if (encode(call, overload, self, args, count, options)) return run(call, overload, self ?? args[0], options);
+      if (!encode(call, overload, self, args, count, options)) continue;
+      const first = self ?? args[0];
+      if (tracer === undefined) return run(call, overload, first, options);
+      return tracer(tracedCall(this.name, overload, argumentsOf(overload, self, args, count, options)), () =>
+        run(call, overload, first, options),
+      );
     }
     throw this.mismatch(self === undefined ? args : [self, ...args], call.refusal);
   }
@@ -103,7 +109,7 @@ export class Operator {
       refusal === undefined
         ? `${name}: no overload takes (${args.map((arg) => shown(arg)).join(', ')})`
         : `${name}: ${refusal.key}: ${refusal.reason}`;
-    const missing = args.flat().some(isPromise) ? 'did you forget an await? ' : '';
+    const missing = args.flat().some(isThenable) ? 'did you forget an await? ' : '';
     return new RetortError(what, { help: `${missing}it takes\n${[...known].join('\n')}` });
   }
 }
@@ -142,10 +148,6 @@ function rank(overload: Overload): number {
   return overload.arguments[1]?.kind === Kind.Tensor ? 1 : 2;
 }
 
-function isPromise(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
 function knows(overload: Overload, options: Record<string, unknown>): boolean {
   for (const key in options) {
     if (!overload.keys.has(key) && !(overload.factory && key === 'requiresGrad')) return false;
@@ -168,6 +170,53 @@ function argumentsOf(
     if (at >= count) return options?.[overload.arguments[at]!.key];
     return at < offset ? self : args[at - offset];
   };
+}
+
+/** A call of an operator, as a {@link Tracer} sees it. */
+export interface TracedCall {
+  /** libtorch's name without namespace and overload, `conv2d`. */
+  readonly operator: string;
+  /** With its overload, `add.Tensor`. */
+  readonly overload: string;
+  /** By the names of the schema; what was not given is left out. */
+  readonly args: ReadonlyMap<string, unknown>;
+  /** Whether the result is the first argument, overwritten. */
+  readonly inPlace: boolean;
+}
+
+/** Is told of a call before it runs, runs it, and returns what it returned. */
+export type Tracer = (call: TracedCall, proceed: () => unknown) => unknown;
+
+let tracer: Tracer | undefined;
+
+function tracedCall(operator: string, overload: Overload, given: Given): TracedCall {
+  const args = new Map<string, unknown>();
+  for (const { name } of overload.arguments) {
+    const value = given(name);
+    if (value !== undefined) args.set(name, value);
+  }
+  return { operator, overload: overload.name, args, inPlace: overload.returnsSelf };
+}
+
+/**
+ * Runs `fn`; every operator that is called meanwhile is called through `trace`. Operators that `trace` itself calls are not traced.
+ * @throws {RetortError} when `fn` is asynchronous.
+ */
+export function traceOperators<T>(fn: () => T, trace: Tracer): T {
+  const guarded: Tracer = (call, proceed) => {
+    tracer = undefined;
+    try {
+      return trace(call, proceed);
+    } finally {
+      tracer = guarded;
+    }
+  };
+  const set = (value: Tracer | undefined): Tracer | undefined => {
+    const before = tracer;
+    tracer = value;
+    return before;
+  };
+  return during('traceOperators', fn, { enter: () => set(guarded), leave: set });
 }
 
 /** One that is free, for its memory. A call inside the reading of another's arguments finds none, and makes its own. */

@@ -1,6 +1,7 @@
 // Calls that end libtorch 1.13's process, make it stand still, read or write memory that is not theirs, or give numbers that mean
 // nothing: refused before they get there. One entry for each operator, with what its kernel does not look at. All were found by
 // `npm run fuzz -- operators`, and each has its line in guards.test.ts.
+import { showShape } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import type { DType } from './dtype.ts';
 import { integerRange } from './dtype.ts';
@@ -32,7 +33,6 @@ export function checkOf(name: string): CheckCall | undefined {
 const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
 const isNumber = (value: unknown): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
 const shapeOf = (value: unknown): number[] | undefined => (isTensor(value) ? value.shape : undefined);
-const shown = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
 
 /** Whether a test of tensors holds; false where the tensors do not fit, which libtorch says better. */
 function holds(test: () => Tensor): boolean {
@@ -108,7 +108,7 @@ function perChannel(given: Given, names: readonly string[]): string | undefined 
   if (shape === undefined) return undefined;
   const [, channels] = shape;
   if (channels === undefined || shape.includes(0))
-    return `expected an input (N, C, ...) without empty dimensions, got ${shown(shape)}`;
+    return `expected an input (N, C, ...) without empty dimensions, got ${showShape(shape)}`;
   for (const name of names) {
     const value = given(name);
     if (isTensor(value) && value.numel !== channels)
@@ -173,7 +173,7 @@ function samples(dimensions: number): Guard {
     const batch = input.length === dimensions + 2 ? input[0]! : 1;
     const channels = input.at(-dimensions - 1) ?? 1;
     if (shape.length === 3 && shape[0] === batch && shape[1] === channels && shape[2] === dimensions) return undefined;
-    return `random_samples must be ${shown([batch, channels, dimensions])}, got ${shown(shape)}`;
+    return `random_samples must be ${showShape([batch, channels, dimensions])}, got ${showShape(shape)}`;
   };
 }
 
@@ -225,15 +225,15 @@ const guards: Readonly<Record<string, Guard>> = {
   lstm: layers(4, memoryCell),
   rrelu_with_noise: (given) => {
     const [self, noise] = [shapeOf(given('self')), shapeOf(given('noise'))];
-    if (self === undefined || noise === undefined || shown(self) === shown(noise)) return undefined;
-    return `noise must have the shape of self, ${shown(self)}, got ${shown(noise)}`;
+    if (self === undefined || noise === undefined || showShape(self) === showShape(noise)) return undefined;
+    return `noise must have the shape of self, ${showShape(self)}, got ${showShape(noise)}`;
   },
   embedding_bag: (given) => {
     const ranks = { weight: [2], indices: [1, 2], offsets: [1] };
     for (const [name, wanted] of Object.entries(ranks)) {
       const shape = shapeOf(given(name));
       if (shape !== undefined && !wanted.includes(shape.length)) {
-        return `${name} must have ${wanted.join(' or ')} dimensions, got ${shown(shape)}`;
+        return `${name} must have ${wanted.join(' or ')} dimensions, got ${showShape(shape)}`;
       }
     }
     return undefined;
@@ -275,8 +275,8 @@ const guards: Readonly<Record<string, Guard>> = {
   // Division by a size that is 0
   native_channel_shuffle: (given) => {
     const [shape, groups] = [shapeOf(given('self')), given('groups')];
-    if (shape !== undefined && shape.length < 3) return `expected images (N, C, H, W), got ${shown(shape)}`;
-    if (shape?.includes(0) === true) return `expected images without empty dimensions, got ${shown(shape)}`;
+    if (shape !== undefined && shape.length < 3) return `expected images (N, C, H, W), got ${showShape(shape)}`;
+    if (shape?.includes(0) === true) return `expected images without empty dimensions, got ${showShape(shape)}`;
     if (!isNumber(groups) || shape === undefined) return undefined;
     if (groups <= 0) return `groups must be positive, got ${groups}`;
     return shape[1]! % Number(groups) === 0 ? undefined : `groups must divide ${shape[1]} channels, got ${groups}`;

@@ -30,11 +30,10 @@ export {
   autocast,
 } from './autograd.ts';
 export type { BackwardOptions, GradOptions } from './autograd.ts';
-export { tensor, tensorFromBytes } from './creation.ts';
-export type { TensorOptions } from './creation.ts';
+export { tensor, tensorFromBytes, tensorInPieces } from './creation.ts';
+export type { TensorInPieces, TensorOptions } from './creation.ts';
 export { itemSize } from './dtype.ts';
 export type { Device, DType, Layout, MemoryFormat } from './dtype.ts';
-export { isPlain as isPlainObject } from '../check.ts';
 export { mapLeaves } from './leaves.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';
 export { emptyCache, liveTensors, memory, resetPeakMemory } from './memory.ts';

@@ -71,6 +71,7 @@ export interface Native {
   item(handle: Handle): void;
   fromBytes(bytes: Uint8Array, dtype: number): void;
   toBytes(handle: Handle, into: ArrayBuffer): void;
+  writeBytes(handle: Handle, offset: number, bytes: Uint8Array): void;
   setRequiresGrad(handle: Handle, value: boolean): void;
   gradOf(handle: Handle): Handle;
   setGrad(handle: Handle, gradient: Handle): void;

@@ -2,6 +2,7 @@
 // Operators are methods too; they are installed by operators.ts and typed by generated/operators.ts.
 import { inspect } from 'node:util';
 
+import { showShape } from '../check.ts';
 import { describeValue, RetortError } from '../errors.ts';
 import type { Device, DType } from './dtype.ts';
 import { deviceName, dtypeName, itemSize } from './dtype.ts';
@@ -313,11 +314,6 @@ function arrays(shape: readonly number[]): number {
 
 /** Nested arrays of more than these would not fit into memory. */
 const mostArrays = 2 ** 25;
-
-/** `[2, 3, 4]`, shortened when it is absurdly long. */
-export function showShape(shape: readonly number[]): string {
-  return shape.length > 16 ? `[${shape.slice(0, 16).join(', ')}, ... ${shape.length} in all]` : `[${shape.join(', ')}]`;
-}
 
 function infoOf(tensor: Tensor): TensorInfo {
   native().describeTensor(liveHandle(tensor));

@@ -1,8 +1,10 @@
 // CrdDataset: positives of the same class, negatives of all others, the same for a seed, epoch and sample.
 import { describe, expect, it } from 'vitest';
 
+import { integers } from '../../nn/index.ts';
 import { tidy } from '../../torch/index.ts';
 import { DataLoader, RandomSampler } from '../index.ts';
+import type { Dataset } from '../index.ts';
 import { CrdDataset, InMemoryImages, SyntheticImages } from './index.ts';
 import { ops } from '../../torch/index.ts';
 import { refusal } from '../../../test/refusal.ts';
@@ -50,6 +52,24 @@ describe('CrdDataset', () => {
       expect(new Set(negativesOf(dataset, 3, epoch))).toEqual(pool); // another sample of the class
     }
     expect(new Set(negativesOf(dataset, 0, 0, 1))).not.toEqual(pool);
+  });
+
+  it('takes classes from labels(indices) alone, and refuses those that are none', () => {
+    const of = (labels: readonly number[], classes: readonly string[] = []): Dataset => ({
+      length: labels.length,
+      classes,
+      inputs: (indices) => ops.zeros([indices.length, 2]),
+      labels: (indices) => integers(indices.map((index) => labels[index]!)),
+    });
+    const dataset = new CrdDataset({ dataset: of([0, 1, 0, 1, 0, 1]), negNum: 3 });
+    expect(dataset.label(3)).toBe(1);
+    expect(contrastOf(dataset, 2)[0]).toBe(2);
+    expect(new Set(negativesOf(dataset, 2))).toEqual(new Set([1, 3, 5]));
+    expect(() => new CrdDataset({ dataset: of([0, 1, 2], ['a', 'b']) })).toThrow(
+      refusal('invalid-argument', 'CrdDataset', '2 classes', 'got 2', 'sample 2'),
+    );
+    const { labels: _, ...blind } = of([0, 1]);
+    expect(() => new CrdDataset({ dataset: blind })).toThrow(refusal('invalid-argument', 'CrdDataset', 'labels'));
   });
 
   it('goes through the loader, whatever the order', () => {

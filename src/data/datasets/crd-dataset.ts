@@ -5,7 +5,7 @@ import { RetortError } from '../../errors.ts';
 import type { Inputs, Targets } from '../../nn/index.ts';
 import { checkOptions, entry, typedOf } from '../../registry/index.ts';
 import type { Entry, OptionsFrom, TypedConfig } from '../../registry/index.ts';
-import { tensor } from '../../torch/index.ts';
+import { tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Dataset, SampleContext } from '../dataset.ts';
 import { hashText, sequence } from '../hash.ts';
@@ -55,16 +55,15 @@ export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
   /** Where each class's stretch begins; one more for the end. */
   readonly #starts: readonly number[];
   readonly #pools = new Map<number, { seed: number; pool: Int32Array }>();
-  readonly #labelOf: (index: number) => number;
+  /** The class of each sample. */
+  readonly #labels: Int32Array;
 
   /** @throws {RetortError} when a number makes no sense, samples have no classes, or a class has no negatives. */
   constructor(options: CrdDatasetOptions<I>) {
     this.#options = checkOptions(CrdDataset.schema, options, new.target.name);
     const { dataset } = options;
-    const { label } = dataset;
-    if (label === undefined)
-      throw new RetortError('CrdDataset: dataset: expected label(index), samples have no classes');
-    this.#labelOf = label.bind(dataset);
+    const labels = labelsOf(dataset);
+    this.#labels = labels;
     this.#dataset = dataset;
     this.length = dataset.length;
     this.classes = dataset.classes;
@@ -78,18 +77,25 @@ export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
     this.collate = dataset.collate;
     this.file = dataset.file?.bind(dataset);
     this.leftOut = dataset.leftOut;
-    const labels = Int32Array.from({ length: dataset.length }, (_, i) => this.#labelOf(i));
     this.#byClass = Int32Array.from({ length: dataset.length }, (_, i) => i).sort(
       (a, b) => labels[a]! - labels[b]! || a - b,
     );
-    const counts = new Int32Array(dataset.classes.length + 1);
+    const classes =
+      dataset.classes.length > 0 ? dataset.classes.length : 1 + labels.reduce((a, b) => Math.max(a, b), 0);
+    const strange = labels.findIndex((label) => label < 0 || label >= classes);
+    if (strange !== -1) {
+      throw new RetortError(
+        `CrdDataset: dataset: expected labels of its ${classes} classes, got ${labels[strange]} for sample ${strange}`,
+      );
+    }
+    const counts = new Int32Array(classes + 1);
     for (const label of labels) counts[label + 1]!++;
     let sum = 0;
     this.#starts = Array.from(counts, (count) => (sum += count));
     const alone = counts.findIndex((count) => count === dataset.length);
     if (alone !== -1) {
       throw new RetortError(
-        `CrdDataset: all samples are of class "${dataset.classes[alone - 1]}": there is nothing to contrast`,
+        `CrdDataset: all samples are of class "${dataset.classes[alone - 1] ?? alone - 1}": there is nothing to contrast`,
         {
           help: 'use a data set (or a larger limit) with at least two classes',
         },
@@ -98,7 +104,7 @@ export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
   }
 
   label(index: number): number {
-    return this.#labelOf(index);
+    return this.#labels[index]!;
   }
 
   targets(indices: readonly number[], context: SampleContext): Targets {
@@ -114,7 +120,7 @@ export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
   /** The positive of a sample, then its negatives. */
   #contrast(index: number, context: SampleContext): number[] {
     const { negNum, sampleMode } = this.#options;
-    const label = this.#labelOf(index);
+    const label = this.#labels[index]!;
     const draw = sequence(context.seed, context.epoch, stream, index);
     const [start, end] = [this.#starts[label]!, this.#starts[label + 1]!];
     const positive = sampleMode === 'exact' ? index : this.#byClass[start + Math.floor(draw() * (end - start))]!;
@@ -137,6 +143,24 @@ export class CrdDataset<I extends Inputs = Tensor> implements Dataset<I> {
     this.#pools.set(label, { seed, pool });
     return pool;
   }
+}
+
+/** The class of each sample. @throws {RetortError} for a data set that does not say, or has several for a sample. */
+function labelsOf(dataset: Pick<Dataset, 'length' | 'label' | 'labels'>): Int32Array {
+  const { length } = dataset;
+  if (dataset.label !== undefined) return Int32Array.from({ length }, (_, i) => dataset.label!(i));
+  if (dataset.labels === undefined) {
+    throw new RetortError(
+      'CrdDataset: dataset: expected label(index) or labels(indices), got neither: samples have no classes',
+    );
+  }
+  return tidy(() => {
+    const labels = dataset.labels!(Array.from({ length }, (_, i) => i));
+    if (labels.ndim === 1) return Int32Array.from(labels.data(), Number);
+    throw new RetortError(
+      `CrdDataset: dataset: expected one class per sample, got labels (${labels.shape.join(', ')})`,
+    );
+  });
 }
 
 /** A pool is nearly the whole data set: with a thousand classes not all of them are kept. */

@@ -6,12 +6,12 @@ import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 
-import { tidy } from '../../torch/index.ts';
+import { ops, tidy } from '../../torch/index.ts';
 import { temporaryFolder, write, writePicture } from '../images.contract.ts';
 import { DataLoader, leftOutNote } from '../index.ts';
 import { describeDataset } from './dataset.contract.ts';
 import type { DatasetContract } from './dataset.contract.ts';
-import { Cifar10, Cifar100, datasets, FashionMnist, ImageFolder, ImageNet } from './index.ts';
+import { Cifar10, Cifar100, datasets, FashionMnist, ImageFolder, ImageNet, TensorDataset } from './index.ts';
 import { refusal } from '../../../test/refusal.ts';
 
 /** Records of the binary format of CIFAR. */
@@ -345,5 +345,16 @@ describe('ImageNet', () => {
     await expect(val.decode(0)).resolves.toMatchObject({ width: 10, height: 8 });
     const loader = new DataLoader(val, { batchSize: 1 });
     expect(loader.imageShape).toBeUndefined();
+  });
+});
+
+it('tensors of a data set are one, or several by name', () => {
+  tidy(() => {
+    const [one, two] = [ops.ones([2, 3]), ops.ones([2])];
+    expect(() => new TensorDataset({ inputs: [one, two] as never })).toThrow(
+      refusal('invalid-argument', 'TensorDataset', 'inputs', 'tensors by name'),
+    );
+    using dataset = new TensorDataset({ inputs: { one, two } });
+    expect(dataset.inputs([1]).one.shape).toEqual([1, 3]);
   });
 });

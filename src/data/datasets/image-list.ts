@@ -17,7 +17,7 @@ export interface ImageList {
 }
 
 /** The endings of files that are taken for images. */
-const imageExtensions = [
+export const imageExtensions: readonly string[] = [
   ...['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.apng', '.webp', '.gif', '.tif', '.tiff', '.avif'],
   ...['.bmp', '.dib', '.ppm', '.pgm', '.pbm', '.pnm'],
 ];

@@ -7,6 +7,7 @@ export { CrdDataset } from './crd-dataset.ts';
 export type { CrdDatasetConfig, CrdDatasetOptions } from './crd-dataset.ts';
 export { FashionMnist, fashionMnistFolders } from './fashion-mnist.ts';
 export type { FashionMnistOptions } from './fashion-mnist.ts';
+export { imageExtensions } from './image-list.ts';
 export { ImageFolder } from './image-folder.ts';
 export type { ImageFolderOptions } from './image-folder.ts';
 export { ImageNet } from './imagenet.ts';

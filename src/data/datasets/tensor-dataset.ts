@@ -1,6 +1,7 @@
 // Samples of any kind that fit into memory, as tensors.
 import { z } from 'zod';
 
+import { isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { integers, mapInputs, sizeOf } from '../../nn/index.ts';
 import type { Inputs } from '../../nn/index.ts';
@@ -11,7 +12,7 @@ import type { Dataset } from '../dataset.ts';
 const isTensor = (value: unknown): boolean => value instanceof Tensor;
 const schema = z.strictObject({
   inputs: z.custom<Inputs>(
-    (value) => isTensor(value) || (typeof value === 'object' && value !== null && Object.values(value).every(isTensor)),
+    (value) => isTensor(value) || (isPlain(value) && Object.values(value).every(isTensor)),
     'expected a tensor, or tensors by name',
   ),
   labels: z.custom<Tensor>(isTensor, 'expected a tensor').optional(),

@@ -263,3 +263,20 @@ describe('mixing', () => {
     });
   });
 });
+
+it('classes are mixed of a data set that names them', () => {
+  tidy(() => {
+    const context = { seed: 0, epoch: 0, samples: [0, 1] };
+    const batch = { inputs: ops.ones([2, 1, 4, 4]), targets: { labels: tensor([0, 1], { dtype: 'int64' }) } };
+    const mixup = new Mixup({ alpha: 1 });
+    expect(() => mixup.applyBatch({ ...batch, numClasses: 0 }, context)).toThrow(
+      refusal('invalid-argument', 'mixing', 'classes: []'),
+    );
+    expect(() => mixup.applyBatch({ ...batch, numClasses: 1 }, context)).toThrow(
+      refusal('invalid-argument', 'mixing: targets: labels', 'got 1', 'sample 1'),
+    );
+    const { scores } = mixup.applyBatch({ ...batch, numClasses: 2 }, context).targets;
+    const again = mixup.applyBatch({ ...batch, targets: { scores }, numClasses: 0 }, context).targets;
+    expect(again.scores!.shape).toEqual([2, 2]); // shares say how many classes there are
+  });
+});

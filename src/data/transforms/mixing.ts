@@ -1,7 +1,7 @@
 // What Mixup and CutMix share: which images are mixed, with what weight, and the labels that come of it. A batch makes one choice,
 // which depends on the samples in it and not on their order.
 import { RetortError } from '../../errors.ts';
-import { functional, integers } from '../../nn/index.ts';
+import { classShares, integers } from '../../nn/index.ts';
 import type { Targets } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { BatchContext } from './transform.ts';
@@ -28,16 +28,21 @@ export function mixTargets(
   partners: readonly number[],
   { weight, numClasses }: { weight: number; numClasses: number },
 ): Targets {
-  const own = targets.scores?.to('float64') ?? sharesOf(targets.labels, numClasses);
+  const own = classShares('mixing', targets, targets.scores?.shape[1] ?? requireNamed(numClasses, targets));
   return { ...targets, scores: own.mul(weight).add(ofPartners(own, partners).mul(1 - weight)) };
 }
 
-/** Classes as 1 and 0, float64 `(N, K)`. */
-function sharesOf(labels: Tensor | undefined, numClasses: number): Tensor {
-  if (labels?.ndim === 1) return functional.oneHot(labels, { numClasses }).to('float64');
-  const got = labels === undefined ? 'none' : `labels of shape (${labels.shape.join(', ')})`;
-  throw new RetortError(`mixing: expected labels (N), one class per sample, got ${got}`, {
-    help: 'Mixup and CutMix go with a data set of classes: leave them out',
+/** How many classes there are. @throws {RetortError} for a data set that does not say: shares of none cannot be mixed. */
+function requireNamed(numClasses: number, { labels }: Targets): number {
+  if (labels?.ndim !== 1) {
+    const got = labels === undefined ? 'none' : `(${labels.shape.join(', ')})`;
+    throw new RetortError(`mixing: targets: labels: expected (N), one class per sample, got ${got}`, {
+      help: 'Mixup and CutMix go with a data set of classes: leave them out',
+    });
+  }
+  if (numClasses > 0) return numClasses;
+  throw new RetortError('mixing: dataset: expected names of classes, of which labels are mixed, got classes: []', {
+    help: "give the data set its classes: ['cat', 'dog', ...], or its targets as scores (N, K)",
   });
 }
 

@@ -55,6 +55,12 @@ export class Normalize implements ImageTransform {
     );
   }
 
+  /** Frees its constants. */
+  [Symbol.dispose](): void {
+    this.#scale.dispose();
+    this.#shift.dispose();
+  }
+
   /** `(N, C, H, W)` of 0 to 255 to float32 of mean 0 and standard deviation 1. */
   apply(batch: Tensor): Tensor {
     if (batch.shape[1] !== this.#channels) {

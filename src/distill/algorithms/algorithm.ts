@@ -1,8 +1,17 @@
 // What the training loop sees of every algorithm: a training step, the students to ship, the networks to evaluate.
 import { z } from 'zod';
 
+import { isObject, isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
-import { BatchNorm, Module, targetsOf, withSamples } from '../../nn/index.ts';
+import {
+  BatchNorm,
+  floatAgain,
+  Module,
+  QuantizationAware,
+  quantizationAwareOptions,
+  targetsOf,
+  withSamples,
+} from '../../nn/index.ts';
 import type {
   GivenTargets,
   Inputs,
@@ -15,14 +24,14 @@ import type {
 } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import { isPlainObject, Tensor } from '../../torch/index.ts';
+import { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
 import type { QuietPassOptions } from './quiet-pass.ts';
 
 const hasForward = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && typeof (value as { forward?: unknown }).forward === 'function';
+  isObject(value) && typeof (value as { forward?: unknown }).forward === 'function';
 /** The schema of a network, a generator or a distiller that is built. */
 export const built = <T>(what: string) => z.custom<T>(hasForward, `expected ${what}`);
 
@@ -51,6 +60,11 @@ export const commonOptions = {
     .optional(),
   /** Leave in-place activations of the student on; records taken before one are then refused. Default false. */
   moduleInplace: z.boolean().default(false),
+  /**
+   * The student computes as it will when it is quantized to integers (quantization-aware distillation): true, or how. A float teacher
+   * then teaches an integer student; what is saved are floats, for `retort export --int8`. Default false.
+   */
+  quantizationAware: z.union([z.boolean(), quantizationAwareOptions]).default(false),
   /** `'mmrazor'` behaves as MMRazor does where that differs: docs/differences.md. Default: as the options say. */
   compat: z.literal('mmrazor').optional(),
 };
@@ -86,18 +100,32 @@ export abstract class Algorithm extends Module {
   protected readonly original: boolean;
   /** The option `loss`, where it is a module: its parameters are trained with the student's. */
   declare readonly student_loss?: Module;
+  /** The ranges of the student's inputs, where it is trained for integers. */
+  declare readonly student_quantization?: QuantizationAware;
   readonly #loss: LossFunction | undefined;
 
   /** @throws {RetortError} for options that the schema refuses: unknown ones, and values that make no sense. */
   constructor(options: AlgorithmOptions) {
     super();
     checkOptions(new.target.schema, options, new.target.name);
-    const { architecture, loss, moduleInplace = false, compat } = options;
+    const { architecture, loss, moduleInplace = false, quantizationAware, compat } = options;
     this.architecture = architecture;
     if (loss instanceof Module) this.student_loss = loss;
     this.#loss = loss instanceof Module ? (outputs, targets) => loss.forward(outputs, targets) : loss;
     this.original = compat === 'mmrazor';
     if (!moduleInplace) disableInplace(architecture);
+    const quantization = this.quantization(architecture, quantizationAware);
+    if (quantization !== undefined) this.student_quantization = quantization;
+  }
+
+  /** Makes a student compute as the option `quantizationAware` says. */
+  protected quantization(
+    student: Network,
+    option: AlgorithmOptions['quantizationAware'] = false,
+  ): QuantizationAware | undefined {
+    if (option !== false) return new QuantizationAware(student, option === true ? {} : option);
+    floatAgain(student); // it may be of an earlier stage that did
+    return undefined;
   }
 
   get student(): Network {
@@ -152,13 +180,13 @@ export abstract class Algorithm extends Module {
     if (this.#loss !== undefined) {
       const losses: unknown = this.#loss(network.forward(inputs), targets);
       if (losses instanceof Tensor) return { loss: losses };
-      if (isPlainObject(losses)) return losses as Record<string, Tensor>;
+      if (isPlain(losses)) return losses as Record<string, Tensor>;
       throw new RetortError(
         `${this.constructor.name}: loss: expected a tensor or a record of tensors, got ${shown(losses)}`,
       );
     }
     const losses: unknown = (network as LossModel).forward(inputs, withSamples(targets), 'loss');
-    if (isPlainObject(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
+    if (isPlain(losses) && Object.keys(losses).some((name) => name.includes('loss'))) {
       return losses as Record<string, Tensor>;
     }
     throw new RetortError(
@@ -229,25 +257,43 @@ export abstract class Algorithm extends Module {
 /** What was returned where losses were expected. */
 function shown(value: unknown): string {
   if (value instanceof Tensor) return 'a tensor';
-  if (isPlainObject(value)) return `{ ${Object.keys(value).join(', ')} }`;
+  if (isPlain(value)) return `{ ${Object.keys(value).join(', ')} }`;
   return Array.isArray(value) ? 'a list' : typeof value;
 }
 
+/** What a network refuses images with that it cannot compute with. */
+const ofBytes: readonly string[] = ['engine', 'invalid-argument', 'mismatch'];
+
 /** Images that nobody normalized are the likely reason why a network fails on them. */
 function explained(error: unknown, { inputs, views = {} }: LearnedBatch): unknown {
+  if (!(error instanceof RetortError) || !ofBytes.includes(error.code)) return error;
   const images = Object.entries({ student: inputs, ...views }).flatMap(([name, seen]) => {
     const found = seen instanceof Tensor ? seen : seen['images'];
     return found === undefined ? [] : [[name, found] as const];
   });
   const given = images.filter(([, { dtype, ndim }]) => ndim === 4 && !/^b?float|complex/.test(dtype));
-  if (!(error instanceof RetortError) || given.length === 0) return error;
+  if (given.length === 0) return error;
   const [[name, { dtype }]] = given as [[string, Tensor]];
-  const [reason] = error.message.split('\n');
+  const [reason] = error.what.split('\n');
   const list = name === 'student' ? 'transforms or studentTransforms' : `views.${name}`;
   return new RetortError(`the ${name} is given images of ${dtype}, and fails on them (${reason})`, {
     help: `end ${list} with { type: 'Normalize', mean, std }, which divides by 255 and gives float32`,
     cause: error,
   });
+}
+
+/** @throws {RetortError} for no teachers, and for one whose name metrics and views could not tell from the student's. */
+export function requireTeachers(algorithm: string, teachers: Readonly<Record<string, Network>>): void {
+  if (Object.keys(teachers).length === 0) {
+    throw new RetortError(`${algorithm}: teachers: expected at least one, got none`, {
+      help: 'name at least one: { teachers: { a } }',
+    });
+  }
+  if (Object.hasOwn(teachers, 'student')) {
+    throw new RetortError(`${algorithm}: teachers: expected other names than "student", which is the architecture's`, {
+      help: 'name the teacher by what it is, such as res34',
+    });
+  }
 }
 
 /** Turns in-place activations off below a module, so that what was recorded before them stays what it was. */

@@ -6,10 +6,10 @@ import { logitsDistiller, tinyNetwork } from '../../../test/networks.ts';
 import { RetortError } from '../../errors.ts';
 import { buildModel } from '../../models/index.ts';
 import { BatchNorm, Dropout, targetsOf } from '../../nn/index.ts';
-import { manualSeed, noGrad, ones, randn, tidy } from '../../torch/index.ts';
+import { manualSeed, noGrad, ones, ops, randn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { describeAlgorithm } from './algorithm.contract.ts';
-import { algorithms, buildAlgorithm } from './index.ts';
+import { algorithms, buildAlgorithm, Supervised } from './index.ts';
 import type { Algorithm, EmaTeacherDistill, MutualDistill, SingleTeacherDistill } from './index.ts';
 
 const networks = () => ({ architecture: tinyNetwork(4), teacher: tinyNetwork(6) });
@@ -42,6 +42,13 @@ describe('Supervised', () => {
     make: () => buildAlgorithm({ type: 'Supervised', architecture: tinyNetwork(4) }),
     keys: ['loss'],
     reported: ['loss'],
+  });
+
+  it('refuses options that it does not have, in programs too', () => {
+    const architecture = buildModel(tinyNetwork(4));
+    expect(() => new Supervised({ architecture, moduleInplce: true } as never)).toThrow(
+      refusal('unknown-option', 'Supervised', 'moduleInplce', 'moduleInplace'),
+    );
   });
 });
 
@@ -243,6 +250,22 @@ describe('EmaTeacherDistill', () => {
     expect(teacher!.toArray()).toEqual([1, 1, 1, 1]);
     expect(() => make({ momentum: 2 })).toThrow(refusal('invalid-argument', 'momentum', 2));
   });
+
+  it('takes what its class takes: norms of the teacher that measure, or are folded though they move', () => {
+    expect(make({ teacherNormEval: false })).toMatchObject({ teacherNormEval: false });
+    expect(() => make({ teacherTrainable: true })).toThrow(refusal('unknown-option', 'teacherTrainable'));
+    const x = randn([4, 1, 8, 8]);
+    const after = (foldTeacherNorms: boolean): number => {
+      manualSeed(3);
+      const algorithm = make({ foldTeacherNorms, momentum: 0.5, warmup: false }) as EmaTeacherDistill;
+      const loss = (): number => tidy(() => (algorithm.loss(x, samples)['distill.loss_kl'] as Tensor).item());
+      loss();
+      tidy(() => noGrad(() => algorithm.student.parameters().forEach((parameter) => void parameter.mul_(1.5))));
+      algorithm.afterStep();
+      return loss();
+    };
+    expect(after(true)).toBeCloseTo(after(false), 5);
+  });
 });
 
 describe('MultiTeacherDistill', () => {
@@ -288,6 +311,17 @@ describe('MultiTeacherDistill', () => {
       }),
     ).toThrow(refusal('invalid-argument', 'MultiTeacherDistill', 'teachers'));
   });
+
+  it('has no teacher named as the student, whose metrics would be lost', () => {
+    const teachers = { student: tinyNetwork(6, 3) };
+    const distiller = { type: 'ConfigurableDistiller' };
+    expect(() => dataFree('DataFreeDistillation', { teachers })).toThrow(
+      refusal('invalid-argument', 'DataFreeDistillation', 'teachers', 'student'),
+    );
+    expect(() =>
+      buildAlgorithm({ type: 'MultiTeacherDistill', architecture: tinyNetwork(4, 3), teachers, distiller }),
+    ).toThrow(refusal('invalid-argument', 'MultiTeacherDistill', 'teachers', 'student'));
+  });
 });
 
 describe('MutualDistill', () => {
@@ -321,6 +355,16 @@ describe('MutualDistill', () => {
     expect(() =>
       buildAlgorithm({ type: 'MutualDistill', students: { a: tinyNetwork(4) }, distiller: logitsDistiller() }),
     ).toThrow(refusal('invalid-argument', 'MutualDistill', 'students', 'got 1'));
+  });
+
+  it('refuses deliveries, which it would not make', () => {
+    const distiller = {
+      ...logitsDistiller(),
+      distillDeliveries: { drop: { type: 'MethodOutputs', source: { class: Dropout, method: 'forward' } } },
+    };
+    expect(() =>
+      buildAlgorithm({ type: 'MutualDistill', students: { a: tinyNetwork(4), b: tinyNetwork(4) }, distiller }),
+    ).toThrow(refusal('unsupported', 'MutualDistill', 'distillDeliveries', 'drop'));
   });
 });
 
@@ -438,6 +482,31 @@ describe('a frozen teacher', () => {
       );
     });
     hook.remove();
+  });
+
+  it('keeps code and help of what went wrong, whatever its images are', () => {
+    const algorithm = single();
+    const hook = algorithm.teacher.registerForwardHook(() => {
+      throw new RetortError('no memory', { code: 'out-of-memory', help: 'smaller batches' });
+    });
+    const error = tidy(() => {
+      try {
+        return algorithm.batchLosses({
+          inputs: ones([4, 1, 8, 8]),
+          targets: targetsOf(samples),
+          views: { more: ops.zeros([4, 1, 8, 8], { dtype: 'uint8' }) },
+        });
+      } catch (thrown) {
+        const { code, help, message } = thrown as RetortError;
+        return { code, help, message };
+      }
+    });
+    hook.remove();
+    expect(error).toMatchObject({
+      code: 'out-of-memory',
+      help: 'smaller batches',
+      message: expect.stringMatching(/^the teacher: no memory\n/),
+    });
   });
 
   it('may know fewer classes than the labels, among several and without data too', () => {

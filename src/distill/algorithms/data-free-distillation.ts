@@ -2,14 +2,13 @@
 // learns what is hard for the student.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
 import { ModuleDict, sizeOf } from '../../nn/index.ts';
 import type { Inputs, LearnedBatch, Module, Network, Targets } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad, randn } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, requireTeachers } from './algorithm.ts';
 import type { AlgorithmOptions, Update } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
@@ -70,12 +69,10 @@ export class DataFreeDistillation extends Algorithm {
   readonly studentTrainFirst: boolean;
   readonly #passes: ReadonlyMap<ConfigurableDistiller, Record<'teacher' | 'student', QuietPass>>;
 
-  /** @throws {RetortError} when there is no teacher, or studentIter is not a positive integer. */
+  /** @throws {RetortError} when there is no teacher, one is named `student`, or studentIter is not a positive integer. */
   constructor(options: DataFreeDistillationOptions) {
     super(options);
-    const name = new.target.name;
-    if (Object.keys(options.teachers).length === 0)
-      throw new RetortError(`${name}: teachers: expected at least one, got none`);
+    requireTeachers(new.target.name, options.teachers);
     this.studentIter = options.studentIter ?? 1;
     this.studentTrainFirst = options.studentTrainFirst ?? false;
     this.teachers = new ModuleDict(options.teachers);

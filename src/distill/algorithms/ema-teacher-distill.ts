@@ -10,23 +10,24 @@ import { SingleTeacherDistill, singleTeacherOptions } from './single-teacher-dis
 import type { ConfigurableDistiller } from '../distillers/index.ts';
 import type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 
-const { teacherTrainable: _, ...ofSingleTeacher } = singleTeacherOptions;
 const parts = {
   /** A network of the student's architecture; it takes over the student's weights. */
   teacher: built<Network>('a network'),
   /** What is compared. */
   distiller: built<ConfigurableDistiller>('a distiller'),
 };
-/** The options besides those of {@link SingleTeacherDistill}, in configs too. */
-export const emaTeacherOptions = {
+const own = {
   /** Share of the teacher that stays at each optimizer step, within [0, 1]. Default 0.999. */
   momentum: z.number().min(0).max(1).default(0.999),
   /** Begin with a smaller momentum, `min(momentum, (1 + steps) / (10 + steps))`. Default true. */
   warmup: z.boolean().default(true),
 };
+const { teacherTrainable: _, ...ofSingleTeacher } = singleTeacherOptions;
+/** The options besides networks and distiller, in configs too: the teacher is not trained, it follows. */
+export const emaTeacherOptions = { ...ofSingleTeacher, ...own };
 /** Options of {@link EmaTeacherDistill}. */
 export interface EmaTeacherDistillOptions
-  extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'>, OptionsFrom<typeof emaTeacherOptions> {}
+  extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'>, OptionsFrom<typeof own> {}
 
 /**
  * After each optimizer step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.
@@ -40,7 +41,7 @@ export interface EmaTeacherDistillOptions
  * ```
  */
 export class EmaTeacherDistill extends SingleTeacherDistill {
-  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...ofSingleTeacher, ...emaTeacherOptions });
+  static override readonly schema: z.ZodType = algorithmSchema({ ...parts, ...emaTeacherOptions });
   readonly momentum: number;
   readonly #warmup: boolean;
   /** An int64 scalar: how often the teacher was moved. */

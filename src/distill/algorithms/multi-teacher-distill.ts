@@ -1,14 +1,13 @@
 // Several frozen teachers at once, one student.
 import { z } from 'zod';
 
-import { RetortError } from '../../errors.ts';
 import { foldNorms, ModuleDict } from '../../nn/index.ts';
 import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, requireTeachers } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
@@ -54,14 +53,10 @@ export class MultiTeacherDistill extends Algorithm {
   readonly #teacherPass: QuietPass;
   readonly #studentPass: QuietPass;
 
-  /** @throws {RetortError} when there is no teacher. */
+  /** @throws {RetortError} when there is no teacher, or one is named `student`. */
   constructor(options: MultiTeacherDistillOptions) {
     super(options);
-    if (Object.keys(options.teachers).length === 0) {
-      throw new RetortError('MultiTeacherDistill: teachers: expected at least one, got none', {
-        help: 'name at least one: { teachers: { a } }',
-      });
-    }
+    requireTeachers(new.target.name, options.teachers);
     this.teachers = new ModuleDict(options.teachers);
     this.distiller = options.distiller;
     this.calculateStudentLoss = options.calculateStudentLoss ?? true;

@@ -3,12 +3,12 @@ import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { ModuleDict } from '../../nn/index.ts';
-import type { LearnedBatch, Network } from '../../nn/index.ts';
+import type { LearnedBatch, Network, QuantizationAware } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
-import { addPrefixed, Algorithm, algorithmSchema, built, commonOptions, disableInplace } from './algorithm.ts';
+import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
@@ -18,7 +18,9 @@ const parts = {
   /** Makes the distiller of an ordered pair; its teacher side should be constant (`detachTeacher`), so that no one is pulled. */
   makeDistiller: z.custom<() => ConfigurableDistiller>((value) => typeof value === 'function', 'expected a function'),
 };
-const mutualSchema = z.strictObject({ ...commonOptions, ...parts });
+const ofAlgorithm = algorithmSchema(parts);
+/** The first student is the network that the base is told of. */
+const mutualSchema = ofAlgorithm.omit({ architecture: true });
 /** Options of {@link MutualDistill}. */
 export interface MutualDistillOptions extends Omit<AlgorithmOptions, 'architecture'>, OptionsFrom<typeof parts> {}
 
@@ -42,13 +44,15 @@ interface Pair {
  */
 export class MutualDistill extends Algorithm {
   /** Of what the base is told: those of the constructor, and the first student as `architecture`. */
-  static override readonly schema = algorithmSchema(parts);
+  static override readonly schema = ofAlgorithm;
   readonly distillers: ModuleDict<ConfigurableDistiller>;
   readonly peers: ModuleDict<Network>;
+  /** As `student_quantization`, of the others. */
+  declare readonly peer_quantization?: ModuleDict<QuantizationAware>;
   readonly #pairs: readonly Pair[];
   readonly #first: string;
 
-  /** @throws {RetortError} for fewer than two students. */
+  /** @throws {RetortError} for fewer than two students, and for a distiller with deliveries. */
   constructor(options: MutualDistillOptions) {
     const { students, makeDistiller } = checkOptions(mutualSchema, options, new.target.name);
     const names = Object.keys(students);
@@ -60,10 +64,24 @@ export class MutualDistill extends Algorithm {
     this.#first = first;
     this.peers = new ModuleDict(Object.fromEntries(others.map((name) => [name, students[name]!])));
     if (options.moduleInplace !== true) disableInplace(this.peers);
+    const quantized = others.map(
+      (name) => [name, this.quantization(students[name]!, options.quantizationAware)] as const,
+    );
+    const quantizations = quantized.filter((one): one is [string, QuantizationAware] => one[1] !== undefined);
+    if (quantizations.length > 0) this.peer_quantization = new ModuleDict(Object.fromEntries(quantizations));
     this.#pairs = names.flatMap((learner) =>
       names.filter((peer) => peer !== learner).map((peer) => ({ learner, peer, distiller: makeDistiller() })),
     );
     for (const { learner, peer, distiller } of this.#pairs) {
+      if (distiller.deliveries.size > 0) {
+        throw new RetortError(
+          `${new.target.name}: distillDeliveries: expected none, got ${[...distiller.deliveries.deliveries.keys()].join(', ')}`,
+          {
+            code: 'unsupported',
+            help: 'every student learns in one pass, so none runs before another one to deliver: compare records instead',
+          },
+        );
+      }
       distiller.prepareFromStudent(students[learner]!);
       distiller.prepareFromTeacher(students[peer]!);
     }

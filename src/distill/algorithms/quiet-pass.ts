@@ -97,7 +97,7 @@ export function namingErrors<T>(who: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(`${who}: ${error.message}`, { code: error.code, cause: error });
+    if (error instanceof RetortError) error.prefix(who);
+    throw error;
   }
 }

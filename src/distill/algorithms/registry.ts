@@ -6,7 +6,7 @@ import { buildGenerator } from '../../models/generators/index.ts';
 import { buildModel, loadNetwork } from '../../models/index.ts';
 import { Module } from '../../nn/index.ts';
 import type { Network } from '../../nn/index.ts';
-import { entry, pathTo, Registry, typedOf } from '../../registry/index.ts';
+import { Deferred, entry, pathTo, Registry, typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Compat } from '../losses/index.ts';
@@ -23,7 +23,7 @@ import { SelfDistill, selfDistillOptions } from './self-distill.ts';
 import { SingleTeacherDistill, singleTeacherOptions } from './single-teacher-distill.ts';
 import { Supervised } from './supervised.ts';
 
-type NetworkConfig = TypedConfig | Network;
+type NetworkConfig = TypedConfig | Network | Deferred<Network>;
 type DistillerConfig = TypedConfig | ConfigurableDistiller;
 
 const network = typedOf<NetworkConfig>('model', { expected: 'expected a model, or { type, ...options } of one' });
@@ -53,7 +53,8 @@ const teachers = z.record(z.string(), teacherEntry);
 
 /** A network from its config; a module is taken as it is. */
 function build(config: NetworkConfig, where: string, ckpt?: string | null): Network {
-  const model = config instanceof Module ? config : buildModel(config, where);
+  const model =
+    config instanceof Deferred ? config.build() : config instanceof Module ? config : buildModel(config, where);
   if (typeof ckpt === 'string') loadNetwork(ckpt, model, { role: 'teacher' });
   return model;
 }
@@ -77,7 +78,8 @@ function teachersOf(configs: z.output<typeof teachers>): Record<string, Network>
   return Object.fromEntries(
     Object.entries(configs).map(([name, config]) => {
       const where = `teacher "${name}"`;
-      if (config instanceof Module || !('buildCfg' in config)) return [name, build(config, where)];
+      if (config instanceof Module || config instanceof Deferred || !('buildCfg' in config))
+        return [name, build(config, where)];
       const { buildCfg, ckptPath } = config as { buildCfg: NetworkConfig; ckptPath?: string | null };
       return [name, build(buildCfg, where, ckptPath)];
     }),
@@ -133,13 +135,7 @@ const table = {
     { summary: 'A network that teaches itself.', paper: 'Zhang et al. 2019, arXiv 1905.08094' },
   ),
   EmaTeacherDistill: entry(
-    z.strictObject({
-      ...common,
-      distiller,
-      ...selfDistillOptions,
-      teacherModuleInplace: singleTeacherOptions.teacherModuleInplace,
-      ...emaTeacherOptions,
-    }),
+    z.strictObject({ ...common, distiller, ...emaTeacherOptions }),
     ({ architecture, distiller: config, ...rest }) => {
       if (architecture instanceof Module) {
         throw new RetortError(

@@ -1,6 +1,6 @@
 // Plain training on labels: a teacher is made this way.
 import type { LearnedBatch } from '../../nn/index.ts';
-import { Algorithm } from './algorithm.ts';
+import { Algorithm, algorithmSchema } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 
 /**
@@ -13,6 +13,8 @@ import type { LossRecord } from './parse-losses.ts';
  * ```
  */
 export class Supervised extends Algorithm {
+  static override readonly schema = algorithmSchema({});
+
   protected override lossesOf(batch: LearnedBatch): LossRecord {
     return this.ownLosses('the network', this.architecture, batch);
   }

@@ -1,11 +1,9 @@
 // Checks of what connectors are given; the errors name the connector, the argument, what was expected and what came.
+import { showShape as shown } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { Tensor } from '../../torch/index.ts';
 
-/** `[2, 3]` */
-export function shown(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
-}
+export { shown };
 
 /** @throws {RetortError} unless `x` is a tensor. */
 export function requireTensor(connector: string, x: unknown): asserts x is Tensor {
@@ -31,14 +29,21 @@ export function requireMap(connector: string, x: unknown, channels: number, opti
   });
 }
 
-/** Runs `body`; what libtorch or a layer refuses about `x` becomes the connector's own error. */
+/** What libtorch and layers refuse a tensor with. */
+const ofShapes: readonly string[] = ['engine', 'invalid-argument', 'mismatch'];
+
+/** Runs `body`; what libtorch or a layer refuses about `x` becomes the connector's own error. Others, such as no memory, stay what they are. */
 export function fitting<T>(connector: string, x: Tensor, body: () => T): T {
   try {
     return body();
   } catch (error) {
     if (!(error instanceof RetortError)) throw error;
-    const [what] = error.message.split('\n');
-    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${what}`, {
+    if (!ofShapes.includes(error.code)) {
+      error.prefix(connector);
+      throw error;
+    }
+    const [reason] = error.what.split('\n');
+    throw new RetortError(`${connector}: x: shape ${shown(x.shape)} does not fit: ${reason}`, {
       cause: error,
       help: error.help ?? 'change the options, or record another module',
     });

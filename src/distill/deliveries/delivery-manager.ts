@@ -77,7 +77,7 @@ export class DistillDeliveryManager {
         delivery.endStep();
       } catch (error) {
         if (!(error instanceof RetortError)) throw error;
-        failures.push(`delivery "${name}": ${error.message.split('\n')[0]}`);
+        failures.push(`delivery "${name}": ${error.what}`);
         help = error.help;
       }
     }

@@ -3,6 +3,7 @@
 // Kept tensors live in the scope in which the delivery began for the teacher, the training step as a rule.
 import { z } from 'zod';
 
+import { isThenable } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import type { TapTarget } from '../../intercept/taps.ts';
 import { checkOptions } from '../../registry/index.ts';
@@ -12,6 +13,7 @@ import { makeSession, within } from '../session.ts';
 import type { Session } from '../session.ts';
 import { conditionOf } from '../held.ts';
 import type { Held } from '../held.ts';
+import { addressOptions } from '../sources.ts';
 import { Kept } from './kept.ts';
 import { overlay } from './overlay.ts';
 import type { PartKey } from './overlay.ts';
@@ -30,13 +32,11 @@ const own = {
   /** Hands out tensors outside the teacher's graph. Default true. */
   detach: z.boolean().default(true),
 };
-/** The schema of {@link AddressOptions}, where they are described. */
-const ofAddress = { folder: z.string().exactOptional(), prefixes: z.record(z.string(), z.string()).exactOptional() };
 
 export interface DeliveryOptions extends OptionsFrom<typeof own> {}
 
 /** The schema of a delivery's options, those of its address among them. */
-export const deliverySchema = z.strictObject({ ...own, ...ofAddress });
+export const deliverySchema = z.strictObject({ ...own, ...addressOptions });
 
 /**
  * What every delivery does: while the teacher runs ({@link overrideData} false) what the target returns is kept in a queue, while the student
@@ -139,8 +139,8 @@ export abstract class DistillDelivery {
     }
     const own = next();
     const merge = (mine: unknown, held: Held): unknown => overlay(mine, this.#intact(held), keys, this.#label);
-    if (!(own instanceof Promise)) return this.#when(kept, (held) => merge(own, held));
-    return own.then((mine: unknown) => this.#when(kept, (held) => merge(mine, held)));
+    if (!isThenable(own)) return this.#when(kept, (held) => merge(own, held));
+    return Promise.resolve(own).then((mine: unknown) => this.#when(kept, (held) => merge(mine, held)));
   }
 
   /** What `take` makes of a kept output: at once or, where the teacher's call was asynchronous, a promise of it. */

@@ -1,4 +1,5 @@
 // One output of the teacher, waiting in the queue of a delivery for the student.
+import { isThenable } from '../../check.ts';
 import { detached } from '../../torch/index.ts';
 import { hold } from '../held.ts';
 import type { Held } from '../held.ts';
@@ -42,11 +43,11 @@ export class Kept {
     } finally {
       running = outer;
     }
-    if (!(result instanceof Promise)) {
+    if (!isThenable(result)) {
       this.held = this.#hold(result);
       return result;
     }
-    const settled = result.then(
+    const settled = Promise.resolve(result).then(
       (value: unknown) => ({ value, held: (this.held = this.#hold(value)) }),
       (error: unknown) => {
         this.#abandon();

@@ -1,6 +1,6 @@
 // Partial override: some elements of the student's own result are replaced by the teacher's.
 import { RetortError } from '../../errors.ts';
-import { isPlainObject } from '../../torch/index.ts';
+import { isPlain } from '../../check.ts';
 
 /** A position in an array, or a key of a plain object or Map. */
 export type PartKey = number | string;
@@ -23,7 +23,7 @@ export function overlay(own: unknown, kept: unknown, keys: readonly PartKey[], a
     for (const key of keys) items.set(present(own, key, asker), kept.get(present(kept, key, asker)));
     return items;
   }
-  if (isPlainObject(own) && isPlainObject(kept)) {
+  if (isPlain(own) && isPlain(kept)) {
     const items = { ...own };
     const [mine, theirs] = [own, kept].map((object) => new Map(Object.entries(object))) as [
       Map<string, unknown>,

@@ -1,30 +1,19 @@
 // The deliveries that configs can name.
-import type { MethodReference } from '../../intercept/taps.ts';
-import { addressTo, aliased, entry, Registry } from '../../registry/index.ts';
+import { aliased, entry, Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
+import { functionSource, methodSource } from '../sources.ts';
 import { deliverySchema, DistillDelivery } from './delivery.ts';
 import { FunctionOutputsDelivery } from './function-outputs.ts';
 import { MethodOutputsDelivery } from './method-outputs.ts';
 
-type AnyFunction = (...args: never[]) => unknown;
-
-const ofFunction = addressTo<AnyFunction>('function', {
-  others: (value) => typeof value === 'function',
-  expected: 'expected an address or a function',
-});
-const ofMethod = addressTo<MethodReference>('method', {
-  others: (value) => typeof value === 'object' && value !== null && 'class' in value && 'method' in value,
-  expected: 'expected an address or { class, method }',
-});
-
 const table = {
   FunctionOutputs: entry(
-    aliased(deliverySchema.extend({ source: ofFunction }), { funcPath: 'source' }),
+    aliased(deliverySchema.extend({ source: functionSource }), { funcPath: 'source' }),
     ({ source, ...options }) => new FunctionOutputsDelivery(source, options),
     { summary: "What a function returns for the teacher, in place of the student's own." },
   ),
   MethodOutputs: entry(
-    aliased(deliverySchema.extend({ source: ofMethod }), { methodPath: 'source' }),
+    aliased(deliverySchema.extend({ source: methodSource }), { methodPath: 'source' }),
     ({ source, ...options }) => new MethodOutputsDelivery(source, options),
     {
       summary: "What a method returns for the teacher, in place of the student's own.",

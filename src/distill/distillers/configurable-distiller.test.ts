@@ -165,6 +165,11 @@ it('takes no class of a sample that is several at once, and names loss and sampl
   expect(run(samples(0.9999999, 0.0000001))).toEqual([1, 0]); // two images of one class, mixed
   expect(() => run(samples(0.75, 0.25))).toThrow(refusal('invalid-argument', 'loss_a', 'labels', 1, 0.75, 0, 0.25));
   expect(distiller.wantsOneClass()).toEqual([expect.stringMatching(/^loss "loss_a": labels: one true class/)]);
+  const ofInputs = new ConfigurableDistiller({
+    distillLosses: { loss_a: new Labelled() },
+    lossForwardMappings: { loss_a: { labels: { field: 'inputs.labels' } } },
+  });
+  expect(ofInputs.wantsOneClass()).toEqual([]);
 });
 
 it('runs a connector once a step for a record, or once for each reference with compat', () => {

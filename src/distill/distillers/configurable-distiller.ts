@@ -161,8 +161,7 @@ export class ConfigurableDistiller<
       const { classes = [] } = this.distill_losses.get(name).inputs;
       const wanted = Object.entries(this.mappings[name]!).filter(
         ([argument, mapping]) =>
-          classes.includes(argument) ||
-          sourcesOf(mapping).some((one) => 'field' in one && fieldOf(one.field)?.name === 'labels'),
+          classes.includes(argument) || sourcesOf(mapping).some((one) => 'field' in one && isLabels(one.field)),
       );
       return wanted.map(
         ([argument]) =>
@@ -278,8 +277,14 @@ function fromBatch(field: BatchField, { batch, where }: Step): unknown {
       help: 'the data set gives what is in a batch; DataLoader adds sampleIdxs',
     });
   }
-  if (name === 'labels' && part === 'targets') requireOneClass(batch.targets, where);
+  if (isLabels(field)) requireOneClass(batch.targets, where);
   return found;
+}
+
+/** The labels of the batch, not what a network is given under that name. */
+function isLabels(field: BatchField): boolean {
+  const { part, name } = fieldOf(field)!;
+  return part === 'targets' && name === 'labels';
 }
 
 /** @throws {RetortError} for a sample that is several classes at once, as images are that were mixed. */

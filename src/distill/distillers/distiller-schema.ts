@@ -1,6 +1,7 @@
 // What a distiller may be told, in a config as in code. Its mappings are checked against it by `mapping-check.ts`.
 import { z } from 'zod';
 
+import { isObject } from '../../check.ts';
 import type { Module } from '../../nn/index.ts';
 import { typedOf } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
@@ -10,7 +11,6 @@ import type { Recorder } from '../recorders/index.ts';
 import type { LossForwardMappings } from './mapping.ts';
 import { weightSchedule } from './weight-schedule.ts';
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 /** Configs to be built, or built things, by name. */
 const named = <T>(kind: string) =>
   z.record(z.string(), typedOf<TypedConfig | T>(kind, { expected: 'expected { type, ...options }' })).exactOptional();

@@ -41,6 +41,22 @@ it('reduces as it says, batchmean too', () => {
   });
 });
 
+it("takes PyTorch's older options of a reduction as PyTorch does: together, and before `reduction`", () => {
+  const reduction = (options: object): string => new L1Loss(options).options.reduction;
+  expect(reduction({ reduce: false, sizeAverage: true })).toBe('none');
+  expect(reduction({ sizeAverage: true, reduce: false })).toBe('none');
+  expect(reduction({ sizeAverage: false, reduce: true })).toBe('sum');
+  expect(reduction({ sizeAverage: false })).toBe('sum');
+  expect(reduction({ reduce: true })).toBe('mean');
+  expect(reduction({ reduction: 'none', sizeAverage: false })).toBe('sum');
+  expect(reduction({ sizeAverage: null, reduce: false, reduction: 'sum' })).toBe('none');
+  expect(reduction({ sizeAverage: null, reduce: null, reduction: 'sum' })).toBe('sum');
+  expect(reduction({ sizeAverage: null })).toBe('mean');
+  expect(() => new L1Loss({ sizeAverage: 'sum' } as object)).toThrow(
+    refusal('invalid-argument', 'L1Loss', 'sizeAverage', 'true', 'false', 'null', '"sum"'),
+  );
+});
+
 it('with a negative weight reaches a generator through student and teacher', () => {
   tidy(() => {
     const image = tensor([[0.5, -1]], { requiresGrad: true });

@@ -17,16 +17,21 @@ const own = {
 /** Options of {@link L1Loss}. */
 export interface L1LossOptions extends OpenTeacherOptions, OptionsFrom<typeof own> {}
 
-/** How PyTorch's older options, which MMRazor still has, say a reduction; `null` says nothing. */
-const pytorchReduction = {
-  sizeAverage: { option: 'reduction', value: (given: unknown) => older(given, 'sum') },
-  reduce: { option: 'reduction', value: (given: unknown) => older(given, 'none') },
+/**
+ * How PyTorch's older options, which MMRazor still has, say a reduction: `reduce: false` is none, else `sizeAverage: false` a sum and
+ * anything else the mean. They go before `reduction`; null says nothing.
+ */
+const older = {
+  option: 'reduction',
+  fits: (given: unknown) => given === null || typeof given === 'boolean',
+  expected: 'true, false or null',
+  value: ({ reduce, sizeAverage }: { reduce?: unknown; sizeAverage?: unknown }) => {
+    if ((reduce ?? sizeAverage ?? undefined) === undefined) return undefined;
+    if (reduce === false) return 'none';
+    return sizeAverage === false ? 'sum' : 'mean';
+  },
 };
-
-function older(given: unknown, otherwise: 'sum' | 'none'): unknown {
-  if (given === null) return undefined;
-  return typeof given === 'boolean' ? (given ? 'mean' : otherwise) : given;
-}
+const pytorchReduction = { sizeAverage: older, reduce: older };
 
 /** Features or logits of one shape. */
 export type L1LossArguments = FeaturePair;

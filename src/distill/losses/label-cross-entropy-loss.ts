@@ -16,7 +16,7 @@ import {
   positionName,
   positionsOf,
   rowsOf,
-  targetsOf,
+  labelRowsOf,
   withoutIgnored,
 } from './common/classes.ts';
 import type { Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
@@ -82,7 +82,7 @@ export class LabelCrossEntropyLoss extends DistillLoss<LossSettings & LabelSetti
     const named = ['predsS', predsS] as const;
     const axis = classAxis('LabelCrossEntropyLoss', named, dim);
     const positions = positionsOf(predsS, axis);
-    const { classes, shares } = targetsOf('LabelCrossEntropyLoss', named, axis, gtLabels);
+    const { classes, shares } = labelRowsOf('LabelCrossEntropyLoss', named, axis, gtLabels);
     const ignored = ignoredIn('LabelCrossEntropyLoss', named, axis, { mask, gtLabels, ignoreIndex });
     if (classes !== undefined) {
       const counted = ignored === undefined ? classes : classes.maskedFill(ignored.reshape([-1]), 0);

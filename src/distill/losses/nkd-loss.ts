@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { functional } from '../../nn/index.ts';
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { labeledRows, labelShape, meanOf, othersOf, targetOf } from './common/classes.ts';
+import { labeledRows, labelShape, meanOf, othersOf, targetColumn } from './common/classes.ts';
 import type { Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
 import { logSoftmaxOfPossible } from './common/divergence.ts';
 import { requireSameShape } from './common/shapes.ts';
@@ -60,7 +60,7 @@ export class NKDLoss extends DistillLoss<TeacherSettings & LabelSettings & Setti
     ] as const;
     const { rows, labels } = labeledRows('NKDLoss', named, this.options, { gtLabels, mask });
     const [student, teacher] = sides(...rows, this.options.teacherDetach);
-    const [own, given] = [targetOf(student.logSoftmax(1), labels), targetOf(teacher.softmax(1), labels)]; // (N)
+    const [own, given] = [targetColumn(student.logSoftmax(1), labels), targetColumn(teacher.softmax(1), labels)]; // (N)
     const target = functional.expectationTerms(given, own);
     const [s, t] = both([student, teacher], (logits) => othersOf(logits, labels).div(this.options.tau));
     const [logQ, logP] = both([s, t], logSoftmaxOfPossible);

@@ -18,7 +18,7 @@ const own = {
   /** Temperature of student and teachers. Default 1. */
   tau: z.number().positive().default(1),
   /** One for each teacher, not negative; divided by their sum. Default: all alike. */
-  weights: z.array(z.number().nonnegative()).readonly().optional().readonly(),
+  weights: z.array(z.number().nonnegative()).readonly().optional(),
   /**
    * What is averaged: the softened probabilities (arithmetic mean), or the logits (geometric mean, normalized). Default
    * `'probability'`.

@@ -6,8 +6,7 @@ import { wave } from '../../../test/golden.ts';
 import { kl, mean, relativeError, rowsOf, softmax } from '../../../test/plain.ts';
 import { grad, tensor, tidy } from '../../torch/index.ts';
 import type { DType } from '../../torch/index.ts';
-import { buildLoss } from './index.ts';
-import type { StandardizedLogits } from './index.ts';
+import { buildLoss, KLDivergence, StandardizedLogits } from './index.ts';
 import { describeLoss } from './loss.contract.ts';
 
 const args = (dtype: DType = 'float64') => ({
@@ -89,4 +88,13 @@ it('refuses a loss that takes no logits, and one that does not exist', () => {
   expect(build(undefined)).toThrow(refusal('invalid-argument', 'loss'));
   expect(build({ type: 'KLDivergense' })).toThrow(refusal('unknown-name', 'KLDivergence'));
   expect(build({ type: 'KLDivergence', tua: 1 })).toThrow(refusal('unknown-option', '"tua"', '"tau"'));
+});
+
+it('names the argument that does not fit', () => {
+  tidy(() => {
+    const loss = new StandardizedLogits({ loss: new KLDivergence({ dim: 1 }) });
+    const [predsS, flat] = [tensor([[1, 2]]), tensor([1, 2])];
+    expect(() => loss.forward({ predsS: flat, predsT: predsS })).toThrow(refusal('invalid-argument', 'of predsS [2]'));
+    expect(() => loss.forward({ predsS, predsT: flat })).toThrow(refusal('invalid-argument', 'of predsT [2]'));
+  });
 });

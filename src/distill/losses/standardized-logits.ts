@@ -68,19 +68,19 @@ export class StandardizedLogits extends DistillLoss<LossSettings & SettingsFrom<
   /** @throws {RetortError} as the wrapped loss. */
   override forward(args: StandardizedLogitsArguments): Tensor {
     const given = Object.entries(args).map(([name, value]) =>
-      standardized.includes(name) ? [name, this.#standardize(value, args)] : [name, value],
+      standardized.includes(name) ? [name, this.#standardize([name, value], args)] : [name, value],
     );
     const forward = this.loss.forward as (args: object) => Tensor;
     return this.weigh(forward(Object.fromEntries(given)));
   }
 
-  #standardize(value: unknown, args: StandardizedLogitsArguments): unknown {
-    if (Array.isArray(value)) return value.map((one) => this.#standardize(one, args));
+  #standardize([name, value]: readonly [name: string, value: unknown], args: StandardizedLogitsArguments): unknown {
+    if (Array.isArray(value)) return value.map((one, i) => this.#standardize([`${name}[${i}]`, one], args));
     if (!(value instanceof Tensor)) return value;
     const inner = this.loss.options as { dim?: number; ignoreIndex?: number };
     const { tau, eps } = this.options;
-    const axis = classAxis('StandardizedLogits', ['predsS', value], inner.dim ?? 1);
-    const ignored = ignoredIn('StandardizedLogits', ['predsS', value], axis, {
+    const axis = classAxis('StandardizedLogits', [name, value], inner.dim ?? 1);
+    const ignored = ignoredIn('StandardizedLogits', [name, value], axis, {
       ...(args as Partial<Labeled>),
       ignoreIndex: inner.ignoreIndex,
     });

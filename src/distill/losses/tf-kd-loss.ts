@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { labeledRows, labelShape, meanOf, targetMask, targetOf } from './common/classes.ts';
+import { labeledRows, labelShape, meanOf, targetMask, targetColumn } from './common/classes.ts';
 import type { Labeled, LabelOptions, LabelSettings } from './common/classes.ts';
 import { widened } from './common/sides.ts';
 import { DistillLoss, lossSchema } from './loss.ts';
@@ -58,7 +58,7 @@ export class TfKDLoss extends DistillLoss<LossSettings & LabelSettings & Setting
     const student = widened(rows[0]).div(this.options.tau).logSoftmax(1); // (N, C)
     const classes = student.shape[1]!;
     const [hit, miss] = virtualTeacher(classes, this.options);
-    const target = targetOf(student, labels); // (N)
+    const target = targetColumn(student, labels); // (N)
     const others = student.maskedFill(targetMask(student, labels), 0).sum(1);
     const entropy = -(hit * Math.log(hit) + (classes - 1) * (miss === 0 ? 0 : miss * Math.log(miss)));
     const crossEntropy = target.mul(hit).add(others.mul(miss)).neg(); // (N)

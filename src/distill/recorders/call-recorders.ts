@@ -4,38 +4,16 @@ import { z } from 'zod';
 
 import { functionTarget, methodTarget } from '../../intercept/taps.ts';
 import type { AddressOptions, MethodReference, TapTarget } from '../../intercept/taps.ts';
-import { addressTo, checkOptions } from '../../registry/index.ts';
+import { checkOptions } from '../../registry/index.ts';
+import { addressOptions, functionSource, methodSource } from '../sources.ts';
 import type { Call } from './call.ts';
 import { Recorder } from './recorder.ts';
 import type { RecorderSource } from './recorder.ts';
 
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-const address = {
-  folder: z
-    .string()
-    .exactOptional()
-    .describe('Where relative paths of modules begin, and packages are looked for. Default: the current folder.'),
-  prefixes: z
-    .record(z.string(), z.string())
-    .exactOptional()
-    .describe('For dotted names: what they begin with, and the file or folder that stands for it.'),
-};
 /** What a recorder of a function may be told, in configs as in code. */
-const ofFunction = z.strictObject({
-  source: addressTo<(...args: never[]) => unknown>('function', {
-    others: (value) => typeof value === 'function',
-    expected: "expected an address such as 'src/ops.ts#attention', or a function",
-  }).describe("An address such as 'src/ops.ts#attention', or the function itself."),
-  ...address,
-});
+const ofFunction = z.strictObject({ source: functionSource, ...addressOptions });
 /** What a recorder of a method may be told, in configs as in code. */
-const ofMethod = z.strictObject({
-  source: addressTo<MethodReference>('method', {
-    others: (value) => isObject(value) && 'class' in value && 'method' in value,
-    expected: "expected an address such as 'src/head.ts#Head.getTargets', or { class, method }",
-  }).describe("An address such as 'src/head.ts#Head.getTargets', or { class, method }."),
-  ...address,
-});
+const ofMethod = z.strictObject({ source: methodSource, ...addressOptions });
 
 /** The target of a call recorder, once its options are checked. */
 function checked<S>(

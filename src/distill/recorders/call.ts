@@ -1,5 +1,6 @@
 // One call of what is recorded, from its beginning to the record it leaves. Calls keep their place: records stand in the order
 // in which the calls began. A call that throws, or whose promise rejects, leaves no record.
+import { isThenable } from '../../check.ts';
 import { hold } from '../held.ts';
 import type { Held } from '../held.ts';
 
@@ -34,16 +35,16 @@ export class Call {
     this.held = undefined;
   }
 
-  /** The call returned `result`: it is done now or, where that is a promise, when it fulfils. Returns what the caller is to get. */
+  /** The call returned `result`: it is done now or, where that is a promise (or has a `then`), when it fulfils. Returns what the caller is to get. */
   settle(result: unknown, take: (value: unknown) => void): unknown {
     const finish = (value: unknown): unknown => {
       take(value);
       this.done();
       return value;
     };
-    if (!(result instanceof Promise)) return finish(result);
+    if (!isThenable(result)) return finish(result);
     if (this.state === 'running') this.state = 'waiting';
-    return result.then(finish, (error: unknown) => {
+    return Promise.resolve(result).then(finish, (error: unknown) => {
       this.drop();
       throw error;
     });

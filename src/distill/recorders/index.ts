@@ -7,6 +7,7 @@ export {
 } from './call-recorders.ts';
 export { ModuleGradientsRecorder } from './module-gradients.ts';
 export { ModuleInputsRecorder, ModuleOutputsRecorder } from './module-recorders.ts';
+export { OnnxOutputsRecorder } from './onnx-outputs.ts';
 export { ParameterRecorder } from './parameter.ts';
 export { Recorder } from './recorder.ts';
 export type { Recording, RecorderSource } from './recorder.ts';

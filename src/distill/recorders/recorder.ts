@@ -5,7 +5,7 @@
 import { didYouMean, RetortError } from '../../errors.ts';
 import type { MethodReference } from '../../intercept/taps.ts';
 import type { Module, Parameter } from '../../nn/index.ts';
-import { isPlainObject } from '../../torch/index.ts';
+import { isPlain } from '../../check.ts';
 import { currentScope } from '../../torch/internal.ts';
 import { makeSession, within } from '../session.ts';
 import type { Session } from '../session.ts';
@@ -213,7 +213,7 @@ function partOf(data: unknown, key: number | string, asker: string): unknown {
       help: parts.length === 0 ? 'leave dataIdx out' : `use 0 to ${parts.length - 1}, or -1 for the last`,
     });
   }
-  const entries = data instanceof Map ? data : isPlainObject(data) ? new Map(Object.entries(data)) : undefined;
+  const entries = data instanceof Map ? data : isPlain(data) ? new Map(Object.entries(data)) : undefined;
   if (entries === undefined) {
     throw new RetortError(`${asked} asks for a part, but the record is ${nameOf(data)}, which has none`, {
       help: 'leave dataIdx out',

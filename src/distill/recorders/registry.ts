@@ -9,6 +9,7 @@ import {
 } from './call-recorders.ts';
 import { ModuleGradientsRecorder } from './module-gradients.ts';
 import { ModuleInputsRecorder, ModuleOutputsRecorder } from './module-recorders.ts';
+import { OnnxOutputsRecorder } from './onnx-outputs.ts';
 import { ParameterRecorder } from './parameter.ts';
 import { Recorder } from './recorder.ts';
 
@@ -21,6 +22,9 @@ const table = {
   }),
   ModuleGradients: entry(ModuleGradientsRecorder.schema, ({ source }) => new ModuleGradientsRecorder(source), {
     summary: 'The gradient that flows back through what a module returned.',
+  }),
+  OnnxOutputs: entry(OnnxOutputsRecorder.schema, ({ source }) => new OnnxOutputsRecorder(source), {
+    summary: 'A value inside of an ONNX file, by its name there.',
   }),
   Parameter: entry(ParameterRecorder.schema, ({ source }) => new ParameterRecorder(source), {
     summary: 'A parameter, live.',

@@ -48,17 +48,22 @@ export class Accuracy implements Evaluator {
   }
 }
 
+const otherTasks =
+  'accuracy, the default, is for classifiers of images: give evaluators of this task, or `evaluators: []`, which measures nothing';
+
 /** @throws {RetortError} unless there are scores `(N, K)`, and a label for each of them. */
 function requireScores(outputs: Outputs, labels: Tensor | undefined): Tensor {
   const shown = ({ shape }: Tensor): string => `(${shape.join(', ')})`;
   if (labels?.ndim !== 1) {
     const got = labels === undefined ? 'none' : shown(labels);
     throw new RetortError(`Accuracy: expected labels (N), one class per image, got ${got}`, {
-      help: 'evaluate with evaluators of this task: evaluators: []  evaluates nothing',
+      help: otherTasks,
     });
   }
   const samples = labels.shape[0]!;
   if (outputs instanceof Tensor && outputs.ndim === 2 && outputs.shape[0] === samples) return outputs;
   const got = outputs instanceof Tensor ? shown(outputs) : 'several tensors';
-  throw new RetortError(`Accuracy: expected scores (${samples}, K), one row per image, got ${got}`);
+  throw new RetortError(`Accuracy: expected scores (${samples}, K), one row per image, got ${got}`, {
+    help: otherTasks,
+  });
 }

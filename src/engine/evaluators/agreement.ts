@@ -44,11 +44,18 @@ export class AgreementMetric {
   #kl = 0;
   #seen = 0;
 
-  /** @throws {RetortError} for scores of different shapes: networks of other classes do not agree or disagree. */
+  /** @throws {RetortError} for what is not scores `(N, K)`, and for other shapes: networks of other classes do not agree or disagree. */
   update(student: Outputs, teacher: Outputs): void {
     const shown = (outputs: Outputs): string =>
-      outputs instanceof Tensor ? `(${outputs.shape.join(', ')})` : 'in several tensors';
-    if (!isScores(student) || !isScores(teacher) || student.shape.join() !== teacher.shape.join()) {
+      outputs instanceof Tensor ? `(${outputs.shape.join(', ')})` : 'several tensors';
+    if (!isScores(student) || !isScores(teacher)) {
+      const [who, got] = isScores(student) ? ['teacher', teacher] : ['student', student];
+      throw new RetortError(`agreement: expected scores (N, K) of both networks, got ${shown(got)} from the ${who}`, {
+        code: 'mismatch',
+        help: 'leave agreement out: it compares classifiers of images',
+      });
+    }
+    if (student.shape.join() !== teacher.shape.join()) {
       throw new RetortError(
         `agreement: the teacher's scores ${shown(teacher)} cannot be compared with the student's ${shown(student)}`,
         { code: 'mismatch', help: 'both must have the same classes; leave agreement out to distill features only' },

@@ -7,7 +7,8 @@ export type Metrics = Readonly<Record<string, number>>;
 /** One evaluation under way. */
 export interface Metric<O = Outputs> {
   /**
-   * Takes one batch in.
+   * Takes one batch in. What it is given, and what it makes, is freed when it returns: what a metric remembers is numbers, or tensors
+   * that it hands to `keep`.
    * @param outputs what the network gives for it in evaluation mode: scores `(N, K)` of a classifier, whatever a task has otherwise
    * @param targets what it should give
    */

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 
 import { randn, tensor, tidy } from '../../torch/index.ts';
-import { Accuracy, AgreementMetric, buildEvaluator } from './index.ts';
+import { Accuracy, AgreementMetric, buildEvaluator, ClassificationReport } from './index.ts';
 import { refusal } from '../../../test/refusal.ts';
 
 const labeled = (...labels: number[]) => ({ labels: tensor(labels, { dtype: 'int64' }) });
@@ -77,7 +77,9 @@ it('accuracy of scores that are none is none; scores must be one row per image',
   tidy(() => metric.update(tensor([[1, 2]]), labeled(1)));
   expect(metric.compute()).toEqual({ accuracy: NaN, top2: NaN });
   tidy(() => {
-    expect(() => metric.update(tensor([1, 2]), labeled(1, 0))).toThrow(refusal('invalid-argument', '(2, K)', '(2)'));
+    expect(() => metric.update(tensor([1, 2]), labeled(1, 0))).toThrow(
+      refusal('invalid-argument', '(2, K)', '(2)', 'evaluators'),
+    );
     expect(() => metric.update(tensor([[1, 2]]), {})).toThrow(refusal('invalid-argument', 'Accuracy', '(N)'));
     expect(() => metric.update([tensor([[1, 2]])], labeled(1))).toThrow(refusal('invalid-argument', '(1, K)'));
   });
@@ -95,5 +97,49 @@ it('networks of other classes are not compared', () => {
   const metric = new AgreementMetric();
   tidy(() => {
     expect(() => metric.update(tensor([[1, 2, 3]]), tensor([[1, 2]]))).toThrow(refusal('mismatch', '(1, 2)', '(1, 3)'));
+    const tokens = tensor([[[1, 2]]]);
+    expect(() => metric.update(tokens, tokens)).toThrow(refusal('mismatch', '(N, K)', '(1, 1, 2)', 'student'));
+    expect(() => metric.update(tensor([[1, 2]]), [tokens])).toThrow(
+      refusal('mismatch', '(N, K)', 'several', 'teacher'),
+    );
   });
+});
+
+it('reports accuracy by class, confusion and calibration, over several batches', () => {
+  const report = new ClassificationReport(['cat', 'dog']);
+  expect(report.result()).toBeUndefined();
+  const metric = report.begin();
+  const odds = (p: number): number => Math.log(p / (1 - p));
+  tidy(() => {
+    // right at 0.9, right at 0.8, wrong at 0.8
+    metric.update(
+      tensor([
+        [odds(0.9), 0],
+        [0, odds(0.8)],
+      ]),
+      labeled(0, 1),
+    );
+    metric.update(tensor([[0, odds(0.8)]]), labeled(0));
+  });
+  expect(metric.compute()).toEqual({});
+  const { perClass, ...result } = report.result()!;
+  expect(result).toEqual({
+    ...{ samples: 3, accuracy: 200 / 3, top5: undefined },
+    // one bin of 0.9 that is right, one of two at 0.8 of which one is right: (0.1 + |1.6 - 1|) / 3
+    calibrationError: expect.closeTo((100 * (0.1 + 0.6)) / 3, 5) as number,
+    confusion: [
+      [1, 1],
+      [0, 1],
+    ],
+  });
+  expect(perClass).toEqual([
+    { label: 'cat', count: 2, recall: 50, precision: 100, f1: expect.closeTo(200 / 3, 10) as number },
+    { label: 'dog', count: 1, recall: 100, precision: 50, f1: expect.closeTo(200 / 3, 10) as number },
+  ]);
+  report.begin();
+  expect(report.result()).toBeUndefined();
+  tidy(() => report.begin().update([randn([2, 3])], labeled(0, 1)));
+  expect(report.result()).toBeUndefined();
+  tidy(() => report.begin().update(tensor([[0, 1, 2, 3, 4, 5, 6]]), labeled(1)));
+  expect(report.result()).toMatchObject({ accuracy: 0, top5: 0 });
 });

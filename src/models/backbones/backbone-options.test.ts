@@ -2,19 +2,23 @@
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../../test/refusal.ts';
-import { BatchNorm, Conv2d } from '../../nn/index.ts';
+import { BatchNorm, Conv2d, Dropout } from '../../nn/index.ts';
 import type { Parameter } from '../../nn/index.ts';
 import { manualSeed, noGrad, ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import {
   buildBackbone,
+  DenseNet,
+  EfficientNet,
   MobileNetV2,
+  MobileNetV3,
   RegNet,
   ResNet,
   ResNetCifar,
   ResNeXt,
   ShuffleNetV2,
   TIMMBackbone,
+  VGG,
 } from '../index.ts';
 import { VisionTransformer, WideResNet } from '../index.ts';
 import { regnetStages } from './regnet-widths.ts';
@@ -86,6 +90,54 @@ describe('options across residual networks', () => {
   });
 });
 
+describe('convolutional networks of other kinds', () => {
+  const rates = (net: EfficientNet): number[] =>
+    net.modules().flatMap((module) => ('dropProb' in module ? [module.dropProb as number] : []));
+
+  it('drop more and more blocks', () => {
+    const dropped = rates(new EfficientNet({ dropPathRate: 0.3 }));
+    expect(dropped).toHaveLength(15); // the first of sixteen blocks is never dropped
+    expect(dropped[0]).toBeCloseTo(0.02, 10);
+    expect(dropped.at(-1)).toBeCloseTo(0.3, 10);
+    const layer = new DenseNet({ arch: { growthRate: 2, depths: [1], initChannels: 4 }, dropRate: 0.2 });
+    expect(layer.modules().some((module) => module instanceof Dropout)).toBe(true);
+  });
+
+  it('begin as their originals do', () => {
+    manualSeed(5);
+    tidy(() => {
+      const std = (net: { stateDict(): Record<string, Tensor> }, name: string): number =>
+        net.stateDict()[name]!.std().item();
+      const efficient = new EfficientNet();
+      expect(std(efficient, 'layers.6.conv.weight') * Math.sqrt(1280 / 2)).toBeCloseTo(1, 1);
+      expect(std(efficient, 'layers.4.0.depthwise_conv.conv.weight') * Math.sqrt((240 * 9) / 2)).toBeCloseTo(1, 1);
+      const vgg = new VGG({ depth: 11, normCfg: { type: 'BN' } });
+      expect(std(vgg, 'features.11.conv.weight') * Math.sqrt((512 * 9) / 2)).toBeCloseTo(1, 1);
+      expect(vgg.stateDict()['features.11.conv.bias']!.abs().sum().item()).toBe(0);
+      // As layers begin: U(-x, x), x = 1 / sqrt(fanIn).
+      const weight = new DenseNet().stateDict()['stages.0.block.0.conv2.weight']!;
+      const bound = 1 / Math.sqrt(128 * 9);
+      expect(weight.abs().max().item()).toBeLessThanOrEqual(bound);
+      expect(weight.std().item()).toBeCloseTo(bound / Math.sqrt(3), 3);
+    });
+  });
+
+  it('end with a map of the size and pools that are asked for', () => {
+    const shapes = (options: object): number[][] =>
+      noGrad(() =>
+        tidy(() =>
+          new VGG({ depth: 11, ...options }).forward(ops.zeros([1, 3, 33, 33])).map(({ shape }) => [...shape]),
+        ),
+      );
+    expect(shapes({ withLastPool: false })).toEqual([[1, 512, 2, 2]]);
+    expect(shapes({ ceilMode: true, outIndices: [0, 4] })).toEqual([
+      [1, 64, 17, 17],
+      [1, 512, 2, 2],
+    ]);
+    expect(shapes({ numStages: 2, dilations: [1, 2] })).toEqual([[1, 128, 8, 8]]);
+  });
+});
+
 describe('what is refused', () => {
   it.each<[() => unknown, Error]>([
     [() => new ResNet({ depth: 19 }), refusal('invalid-argument', 'ResNet', 'depth', '18, 34', 19)],
@@ -96,11 +148,29 @@ describe('what is refused', () => {
     [() => new ResNet({ depth: 18, outIndices: [7] }), refusal('invalid-argument', 'outIndices', '0 to 3', '[7]')],
     [() => new ResNet({ depth: 18, expansion: 2 }), refusal('invalid-argument', 'BasicBlock', 'expansion', 1, 2)],
     [() => new ResNetCifar({ depth: 18, deepStem: true }), refusal('invalid-argument', 'ResNet_CIFAR', 'deepStem')],
+    [() => new ResNet({ depth: 18, groups: 2 }), refusal('invalid-argument', 'ResNet', 'groups', 64, 'basic', 2, 32)],
+    [() => new ResNet({ depth: 50, groups: 3 }), refusal('invalid-argument', 'ResNet', 'groups', 64, 3)],
     [() => new ResNeXt({ depth: 18 }), refusal('invalid-argument', 'ResNeXt', 'depth', '50, 101', 152, 18)],
     [() => new WideResNet({ depth: 17 }), refusal('invalid-argument', 'WideResNet', 'depth', 17, '16, 22')],
     [() => new WideResNet({ depth: 16, strides: [1, 2] }), refusal('invalid-argument', 'strides', 3, '[1, 2]')],
     [() => new MobileNetV2({ widenFactor: 0 }), refusal('invalid-argument', 'MobileNetV2', 'widenFactor', '> 0')],
     [() => new ShuffleNetV2({ widenFactor: 3 }), refusal('invalid-argument', 'widenFactor', '0.5, 1, 1.5, 2', 3)],
+    [() => new MobileNetV3({ arch: 'smal' }), refusal('unknown-name', 'MobileNetV3', '"smal"', 'small')],
+    [
+      () => new MobileNetV3({ arch: 'large', outIndices: [17] }),
+      refusal('invalid-argument', 'MobileNetV3', 'outIndices', '0 to 16', '[17]'),
+    ],
+    [() => new EfficientNet({ arch: 'b9' }), refusal('unknown-name', 'EfficientNet', '"b9"', 'b0')],
+    [() => new EfficientNet({ outIndices: [7] }), refusal('invalid-argument', 'outIndices', '0 to 6', '[7]')],
+    [() => new VGG({ depth: 12 }), refusal('invalid-argument', 'VGG', 'depth', '11, 13', 12)],
+    [() => new VGG({ depth: 11, numStages: 6 }), refusal('invalid-argument', 'VGG', 'numStages', '1 to 5', 6)],
+    [() => new VGG({ depth: 11, dilations: [1, 1] }), refusal('invalid-argument', 'VGG', 'dilations', '[1, 1]')],
+    [
+      () => new VGG({ depth: 11, numStages: 4, numClasses: 3 }),
+      refusal('invalid-argument', 'VGG', 'numClasses', '4 of 5', 3),
+    ],
+    [() => new DenseNet({ arch: '122' }), refusal('unknown-name', 'DenseNet', '"122"', '121')],
+    [() => new DenseNet({ outIndices: -5 }), refusal('invalid-argument', 'DenseNet', 'outIndices', '0 to 3', '-1')],
     [() => new RegNet({ arch: 'regnetx_3.3gf' }), refusal('unknown-name', 'regnetx_3.3gf', 'regnetx_3.2gf')],
     [
       () => new RegNet({ arch: { w0: 9, wa: 1, wm: 2, groupW: 8, depth: 4 } }),

@@ -6,7 +6,7 @@ import { convCfg, flag, index, initCfg, normCfg } from '../schema.ts';
 export interface BackboneOptions {
   /** How many stages are not trained and stay in evaluation mode; 0 freezes the stem alone, -1 nothing. Default -1. */
   frozenStages?: number;
-  /** `{ type: 'Conv2d' }`; `paddingMode` may stand beside it. Default null: plain convolutions. */
+  /** `{ type: 'Conv2d' }` or `{ type: 'Conv2dAdaptivePadding' }`; `paddingMode` may stand beside it. Default null: plain convolutions. */
   convCfg?: ConvConfig | null;
   /** `BN`, `SyncBN`, `GN` with its options. Default `{ type: 'BN' }`. */
   normCfg?: NormConfig;

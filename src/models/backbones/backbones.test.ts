@@ -73,6 +73,26 @@ const contracts: [type: string, contract: BackboneContract][] = [
     },
   ],
   [
+    'SEResNet',
+    {
+      options: { depth: 18, seRatio: 2, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 8, 4, 4]],
+      names: ['layer1.0.se_layer.conv1.conv.weight', 'layer2.1.se_layer.conv2.conv.bias'],
+      frozen,
+    },
+  ],
+  [
+    'SEResNeXt',
+    {
+      options: { depth: 50, groups: 2, widthPerGroup: 2, seRatio: 4, ...narrow, numStages: 2 },
+      input: [2, 3, 32, 32],
+      shapes: [[2, 32, 4, 4]],
+      names: ['layer1.0.conv2.weight', 'layer2.3.conv3.weight', 'layer2.3.se_layer.conv1.conv.weight'],
+      frozen,
+    },
+  ],
+  [
     'WideResNet',
     {
       options: { depth: 10, widenFactor: 2, ...narrow },
@@ -130,6 +150,79 @@ const contracts: [type: string, contract: BackboneContract][] = [
       ],
       names: ['conv1.weight', 'layer1.0.bn2.weight', 'layer3.0.downsample.0.weight'],
       frozen,
+    },
+  ],
+  [
+    'MobileNetV3',
+    {
+      options: { arch: 'small_050', outIndices: [0, 3, 12] },
+      input: [2, 3, 64, 64],
+      shapes: [
+        [2, 16, 32, 32],
+        [2, 16, 8, 8],
+        [2, 288, 2, 2],
+      ],
+      names: [
+        'layer0.conv.weight',
+        'layer1.depthwise_conv.bn.weight',
+        'layer1.se.conv1.conv.bias',
+        'layer2.expand_conv.conv.weight',
+        'layer11.linear_conv.bn.running_mean',
+        'layer12.conv.weight',
+      ],
+      frozen: ['layer0.conv.weight', 'layer2.expand_conv.conv.weight'],
+    },
+  ],
+  [
+    'EfficientNet',
+    {
+      options: { arch: 'b0', dropPathRate: 0, outIndices: [0, 4, 6] },
+      input: [2, 3, 32, 32],
+      shapes: [
+        [2, 32, 16, 16],
+        [2, 112, 2, 2],
+        [2, 1280, 1, 1],
+      ],
+      names: [
+        'layers.0.conv.weight',
+        'layers.1.0.depthwise_conv.conv.weight',
+        'layers.4.3.expand_conv.conv.weight',
+        'layers.5.4.se.conv2.conv.bias',
+        'layers.6.bn.weight',
+      ],
+      frozen: ['layers.0.conv.weight', 'layers.2.0.expand_conv.conv.weight'],
+    },
+  ],
+  [
+    'VGG',
+    {
+      options: { depth: 11, normCfg: { type: 'BN' }, numStages: 3, outIndices: [0, 2] },
+      input: [2, 3, 16, 16],
+      shapes: [
+        [2, 64, 8, 8],
+        [2, 256, 2, 2],
+      ],
+      names: ['features.0.conv.weight', 'features.2.bn.weight', 'features.5.conv.bias'],
+      frozen: ['features.0.conv.weight', 'features.2.conv.weight'],
+    },
+  ],
+  [
+    'DenseNet',
+    {
+      options: { arch: { growthRate: 4, depths: [2, 3], initChannels: 8 }, outIndices: [0, -1] },
+      input: [2, 3, 32, 32],
+      shapes: [
+        [2, 8, 4, 4],
+        [2, 20, 4, 4],
+      ],
+      names: [
+        'stem.0.weight',
+        'stages.0.block.1.norm1.weight',
+        'stages.1.block.2.conv2.weight',
+        'transitions.0.conv.weight',
+        'transitions.1.0.running_mean',
+      ],
+      frozen: ['stem.0.weight', 'stages.1.block.0.conv1.weight'],
     },
   ],
   [

@@ -4,7 +4,7 @@ import { Module, ReLU, runLayers } from '../../nn/index.ts';
 import type { Conv2d, Layer } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { addNorm, plainConv } from './layers.ts';
-import { dropPath } from './residual.ts';
+import { addSqueeze, dropPath } from './residual.ts';
 import type { BlockOptions } from './residual.ts';
 
 /** He, Zhang, Ren, Sun, arXiv 1512.03385. `channels` is the width out of the block, `expansion` times that inside. */
@@ -18,6 +18,7 @@ export class Bottleneck extends Module {
   declare relu: ReLU;
   declare downsample?: Layer;
   declare drop_path: Layer;
+  declare se_layer?: Layer;
   readonly #norm1: Layer;
   readonly #norm2: Layer;
   readonly #norm3: Layer;
@@ -42,6 +43,7 @@ export class Bottleneck extends Module {
     this.relu = new ReLU();
     if (downsample !== undefined) this.downsample = downsample;
     this.drop_path = dropPath(options.dropPathRate);
+    addSqueeze(this, channels, options.seRatio);
   }
 
   get lastNorm(): Layer {
@@ -51,6 +53,7 @@ export class Bottleneck extends Module {
   override forward(x: Tensor): Tensor {
     let out = runLayers([this.conv1, this.#norm1, this.relu, this.conv2, this.#norm2, this.relu], x);
     out = runLayers([this.conv3, this.#norm3], out);
+    out = this.se_layer?.forward(out) ?? out;
     out = this.drop_path.forward(out).add(this.downsample?.forward(x) ?? x);
     return this.relu.forward(out);
   }

@@ -12,6 +12,7 @@ import type { BackboneOptions } from './backbone-options.ts';
 import { InvertedResidual } from './inverted-residual.ts';
 import { addStages, runStages } from './residual.ts';
 import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { makeDivisible } from './widths.ts';
 
 /** Options of {@link MobileNetV2}. */
 export interface MobileNetV2Options extends BackboneOptions {
@@ -78,11 +79,11 @@ export class MobileNetV2 extends Module {
     const { actCfg = { type: 'ReLU6' } } = options;
     checkOutIndices('MobileNetV2', outIndices, plan.length);
     const configs = { convCfg, normCfg, actCfg };
-    let inChannels = multipleOf8(32 * widenFactor);
+    let inChannels = makeDivisible(32 * widenFactor);
     this.conv1 = new ConvModule(images, inChannels, { kernelSize: 3, stride: 2, padding: 1, ...configs });
     const widths: number[] = [];
     const layers = plan.map(([expandRatio, base, blocks, stride]) => {
-      const channels = multipleOf8(base * widenFactor);
+      const channels = makeDivisible(base * widenFactor);
       const items = Array.from({ length: blocks }, (_, i) => {
         const from = i === 0 ? inChannels : channels;
         return new InvertedResidual(from, channels, { stride: i === 0 ? stride : 1, expandRatio, ...configs });
@@ -116,12 +117,6 @@ export class MobileNetV2 extends Module {
   override forward(input: Tensor): Tensor[] {
     return runStages(this.#layers, this.conv1.forward(input), this.#outIndices);
   }
-}
-
-/** The nearest multiple of 8, at least 8, and the next one where that is below nine tenths. */
-function multipleOf8(width: number): number {
-  const rounded = Math.max(8, Math.floor((width + 4) / 8) * 8);
-  return rounded < 0.9 * width ? rounded + 8 : rounded;
 }
 
 export const mobileNetV2Entry = entry(MobileNetV2, {

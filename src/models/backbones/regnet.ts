@@ -54,9 +54,15 @@ export interface RegNetOptions extends BackboneOptions {
   zeroInitResidual?: boolean;
 }
 
-const shared = z
-  .strictObject(resnetShape)
-  .omit({ stageBlocks: true, expansion: true, numStages: true, dropPathRate: true });
+const shared = z.strictObject(resnetShape).omit({
+  stageBlocks: true,
+  expansion: true,
+  numStages: true,
+  dropPathRate: true,
+  groups: true,
+  widthPerGroup: true,
+  seRatio: true,
+});
 
 /**
  * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. Radosavovic et al. 2020, arXiv 2003.13678.

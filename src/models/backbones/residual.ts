@@ -3,6 +3,7 @@ import { AvgPool2d, buildNorm, DropPath, Identity, init, Sequential } from '../.
 import type { ConvConfig, Layer, Module, NormConfig, Parameter } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { plainConv } from './layers.ts';
+import { seLayer } from './squeeze-excitation.ts';
 
 /** Where a bottleneck has its stride: in the 3x3 convolution, or in the first 1x1. */
 export type ResNetStyle = 'pytorch' | 'caffe';
@@ -18,6 +19,8 @@ interface Shared {
   groups?: number;
   /** Channels inside a bottleneck. Default: those out of it over `expansion`. */
   midChannels?: number;
+  /** Squeeze and excitation on what is added, with so many times fewer channels between. Default: none. */
+  seRatio?: number | undefined;
   convCfg?: ConvConfig | null;
   normCfg?: NormConfig;
 }
@@ -75,6 +78,11 @@ function wayAround(
     plainConv(channels, { kernelSize: 1, stride: pooled ? 1 : stride }, convCfg),
     buildNorm(normCfg, channels[1]).layer,
   );
+}
+
+/** The module `se_layer` of a block, where there is one. */
+export function addSqueeze(block: { se_layer?: Layer }, channels: number, ratio: number | undefined): void {
+  if (ratio !== undefined) block.se_layer = seLayer(channels, { ratio });
 }
 
 /** The module `drop_path` of a block. */

@@ -41,6 +41,12 @@ export interface ResNetOptions extends BackboneOptions {
   zeroInitResidual?: boolean;
   /** The last block's chance to be dropped (see `DropPath`); it grows evenly from 0. Default 0. */
   dropPathRate?: number;
+  /** Groups of the 3x3 convolutions of bottlenecks. Default 1. */
+  groups?: number;
+  /** Channels of each group in the first stage; each further stage doubles them. Default: `baseChannels` in all. */
+  widthPerGroup?: number;
+  /** Squeeze and excitation in every block, with so many times fewer channels between its layers. Default: none. */
+  seRatio?: number;
 }
 
 export const resnetShape = {
@@ -57,6 +63,9 @@ export const resnetShape = {
   avgDown: flag.exactOptional(),
   zeroInitResidual: flag.exactOptional(),
   dropPathRate: rate.exactOptional(),
+  groups: count.exactOptional(),
+  widthPerGroup: count.exactOptional(),
+  seRatio: count.exactOptional(),
   ...backboneOptions,
 };
 
@@ -79,6 +88,9 @@ export interface ResNetPlan {
   strides: readonly number[];
   dilations: readonly number[];
   outIndices: readonly number[];
+  groups: number;
+  /** Channels inside the blocks of the first stage. */
+  width: number;
 }
 
 /** Fills in defaults. @throws {RetortError} for an unknown depth, or counts that do not fit together: all of them. */
@@ -97,6 +109,15 @@ export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
   for (const [key, value] of Object.entries({ stemChannels, baseChannels })) {
     if (!natural(value)) mistakes.push(`${key}: expected a positive integer, got ${value}`);
   }
+  const { groups = 1, widthPerGroup = baseChannels / groups } = options;
+  const width = groups * widthPerGroup;
+  if (block === BasicBlock && !(groups === 1 && width === baseChannels)) {
+    mistakes.push(
+      `groups, widthPerGroup: expected 1 and ${baseChannels} in basic blocks, got ${groups} and ${widthPerGroup}`,
+    );
+  } else if (!Number.isInteger(widthPerGroup)) {
+    mistakes.push(`groups: expected a divisor of the ${baseChannels} baseChannels, got ${groups}`);
+  }
   perStage('stageBlocks', stageBlocks);
   perStage('strides', strides);
   perStage('dilations', dilations);
@@ -111,6 +132,8 @@ export function planResNet(name: string, options: ResNetOptions): ResNetPlan {
     strides,
     dilations,
     outIndices,
+    groups,
+    width,
   };
 }
 

@@ -13,12 +13,6 @@ import { planResNet, resnetShape } from './resnet-options.ts';
 import type { ResNetOptions, ResNetPlan } from './resnet-options.ts';
 import { frozenParts, keepStill } from './training-mode.ts';
 
-/** Groups of the 3x3 convolutions, and channels of each in a stage of 64 channels inside. */
-export interface Grouping {
-  groups: number;
-  widthPerGroup: number;
-}
-
 /**
  * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. He, Zhang, Ren, Sun, arXiv 1512.03385.
  *
@@ -49,13 +43,13 @@ export class ResNet extends Module {
   readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown depth, or counts that do not fit together. */
-  constructor(options: ResNetOptions, grouping?: Grouping) {
+  constructor(options: ResNetOptions) {
     checkOptions(ResNet.schema, options, new.target.name);
     super();
     const plan = planResNet(this.constructor.name, options);
     this.#options = options;
     this.#stem = this.addStem(options, plan.stemChannels);
-    this.#stages = makeStages(options, plan, grouping);
+    this.#stages = makeStages(options, plan);
     addStages(this, this.#stages);
     this.#outIndices = plan.outIndices;
     this.outChannels = plan.outIndices.map((i) => plan.baseChannels * 2 ** i * plan.expansion);
@@ -113,9 +107,9 @@ export function addConvStem(owner: Module & { conv1?: Conv2d; relu?: ReLU }, con
   return [conv, layer, owner.relu];
 }
 
-function makeStages(options: ResNetOptions, plan: ResNetPlan, grouping?: Grouping): Sequential[] {
+function makeStages(options: ResNetOptions, plan: ResNetPlan): Sequential[] {
   const { style = 'pytorch', avgDown = false, dropPathRate = 0, convCfg = null, normCfg = { type: 'BN' } } = options;
-  const { block, stageBlocks, baseChannels, expansion } = plan;
+  const { block, stageBlocks, baseChannels, expansion, groups } = plan;
   const rates = dropPathRates(
     dropPathRate,
     stageBlocks.reduce((sum, n) => sum + n, 0),
@@ -125,13 +119,12 @@ function makeStages(options: ResNetOptions, plan: ResNetPlan, grouping?: Groupin
     const width = baseChannels * 2 ** i;
     const channels = width * expansion;
     const stage = residualStage(block, {
-      ...{ blocks, inChannels, channels, expansion, style, avgDown, convCfg, normCfg },
+      ...{ blocks, inChannels, channels, expansion, style, avgDown, convCfg, normCfg, groups },
+      midChannels: plan.width * 2 ** i,
+      seRatio: options.seRatio,
       stride: plan.strides[i]!,
       dilation: plan.dilations[i]!,
       dropPathRates: rates.splice(0, blocks),
-      ...(grouping === undefined
-        ? {}
-        : { groups: grouping.groups, midChannels: (grouping.groups * grouping.widthPerGroup * width) / baseChannels }),
     });
     inChannels = channels;
     return stage;

@@ -138,7 +138,9 @@ describe('mixing', () => {
     const model = classifier({ trainCfg: { augments: [mixup] } });
     tidy(() => {
       const batch = batchOf();
-      expect(() => model.forward(batch.inputs, samples, 'loss')).toThrow(refusal('invalid-argument', 'gtScore'));
+      expect(() => model.forward(batch.inputs, samples, 'loss')).toThrow(
+        refusal('invalid-argument', 'targets: expected scores'),
+      );
       const { inputs, targets } = model.preprocess(batch);
       expect(targets.scores!.shape).toEqual([8, 3]);
       expect(targets.labels).toBe(batch.targets.labels);
@@ -155,7 +157,7 @@ describe('mixing', () => {
     tidy(() => {
       const batch = batchOf();
       expect((preprocessor.augment(batch, 3).targets.scores!.toArray() as unknown[])[1]).toEqual([0, 1, 0]);
-      expect(() => preprocessor.augment(batch, 2)).toThrow(refusal('invalid-argument', 'gtLabel', 2));
+      expect(() => preprocessor.augment(batch, 2)).toThrow(refusal('invalid-argument', 'targets: labels', 2));
       expect(() => preprocessor.augment(batch, undefined)).toThrow(refusal('invalid-argument', 'numClasses'));
     });
   });

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { functional } from '../../nn/index.ts';
-import type { LearnedBatch, Targets } from '../../nn/index.ts';
+import { classShares, functional } from '../../nn/index.ts';
+import type { LearnedBatch } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import { Tensor, tensor, tidy } from '../../torch/index.ts';
 import { RandomBatchMixing } from '../augments/index.ts';
@@ -115,29 +115,9 @@ export class ClsDataPreprocessor {
     }
     const images = batch.inputs;
     return tidy(() => {
-      const shares = sharesOf(batch.targets, numClasses);
+      const shares = classShares('ClsDataPreprocessor', batch.targets, numClasses);
       const mixed = this.#augment?.mix({ inputs: images, shares }) ?? { inputs: images, shares };
       return { ...batch, inputs: mixed.inputs, targets: { ...batch.targets, scores: mixed.shares } };
     });
   }
-}
-
-/** The share of each class, float64 `(N, K)`. @throws {RetortError} for a label outside the classes, naming the sample. */
-function sharesOf({ labels, scores }: Targets, classes: number): Tensor {
-  if (scores !== undefined) {
-    if (scores.ndim === 2 && scores.shape[1] === classes) return scores.to('float64');
-    throw new RetortError(`ClsDataPreprocessor: scores: expected ${classes} classes, got (${scores.shape.join(', ')})`);
-  }
-  if (labels?.ndim !== 1) {
-    const got = labels === undefined ? 'none' : `(${labels.shape.join(', ')})`;
-    throw new RetortError(`ClsDataPreprocessor: targets: expected labels (N), got ${got}`);
-  }
-  if (labels.lt(0).logicalOr(labels.ge(classes)).any().item() === 0) {
-    return functional.oneHot(labels, { numClasses: classes }).to('float64');
-  }
-  const numbers = Array.from(labels.data(), Number);
-  const wrong = numbers.findIndex((label) => label < 0 || label >= classes);
-  throw new RetortError(
-    `ClsDataPreprocessor: gtLabel: expected classes 0 to ${classes - 1}, got ${numbers[wrong]} for sample ${wrong}`,
-  );
 }

@@ -136,7 +136,7 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
     if (mode === 'loss') {
       if (targets === undefined) {
         throw new RetortError(
-          'ImageClassifier.forward: dataSamples: expected samples or targets in mode "loss", got nothing',
+          'ImageClassifier.forward: targets: expected labels or scores in mode "loss", got nothing',
         );
       }
       const packed = targetsOf(targets);
@@ -158,12 +158,9 @@ export class ImageClassifier<O extends Outputs = Tensor> extends Module implemen
   /** Where batches are to be mixed it must have been done. */
   #requireUnmixed(): void {
     if (!this.training || !this.mixes) return;
-    throw new RetortError(
-      'ImageClassifier.forward: dataSamples: expected gtScore, as trainCfg mixes batches, got nothing',
-      {
-        help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
-      },
-    );
+    throw new RetortError('ImageClassifier.forward: targets: expected scores, as trainCfg mixes batches, got none', {
+      help: 'pass batches through model.preprocess(batch) first, once for teacher and student',
+    });
   }
 
   /** As every module's; the backbone may adapt what it knows how to, such as position embeddings of another resolution. */

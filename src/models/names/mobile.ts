@@ -1,5 +1,5 @@
 // Names of networks for small devices: MobileNetV2 and ShuffleNetV2.
-import type { NamePair, NameTable } from './table.ts';
+import type { NamePair, NameTable, Shapes } from './table.ts';
 
 /** Blocks of each of MobileNetV2's layers. */
 const mobileNetV2Blocks = [1, 2, 3, 4, 3, 3, 1];
@@ -10,7 +10,7 @@ const mobileNetV2Places = mobileNetV2Blocks
   .map((where, i) => Object.assign(where, { number: i + 1 }));
 
 /** A convolution and its norm under the names that both sides have for them. */
-const convAndNorm = (ours: string, conv: string, norm: string): NamePair[] => [
+export const convAndNorm = (ours: string, conv: string, norm: string): NamePair[] => [
   [`${ours}.conv.{*}`, `${conv}.{*}`],
   [`${ours}.bn.{*}`, `${norm}.{*}`],
 ];
@@ -32,6 +32,9 @@ const torchvisionMobileNetV2: readonly NamePair[] = [
   ...convAndNorm('backbone.conv2', 'features.18.0', 'features.18.1'),
   ['head.fc.{*}', 'classifier.1.{*}'],
 ];
+
+/** All its depthwise kernels are 3x3: EfficientNet-Lite, which timm names alike, has 5x5 ones from here on. */
+const isMobileNetV2 = (shapes: Shapes): boolean => shapes.get('backbone.layer3.0.conv.1.conv.weight')?.[2] !== 5;
 
 const timmMobileNetV2: readonly NamePair[] = [
   ...convAndNorm('backbone.conv1', 'conv_stem', 'bn1'),
@@ -76,7 +79,7 @@ const torchvisionShuffleNetV2: readonly NamePair[] = [
 
 export const mobileTables: readonly NameTable[] = [
   { family: 'MobileNetV2', convention: 'torchvision', pairs: torchvisionMobileNetV2 },
-  { family: 'MobileNetV2', convention: 'timm', pairs: timmMobileNetV2 },
+  { family: 'MobileNetV2', convention: 'timm', fits: isMobileNetV2, pairs: timmMobileNetV2 },
   { family: 'MobileNetV2', convention: 'huggingface', pairs: huggingFaceMobileNetV2 },
   { family: 'ShuffleNetV2', convention: 'torchvision', pairs: torchvisionShuffleNetV2 },
 ];

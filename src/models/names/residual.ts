@@ -30,6 +30,32 @@ const plain = (convention: 'torchvision' | 'timm', family: string): NameTable =>
   pairs: [...usual, inBlocks('downsample.{k}'), ['head.fc.{*}', 'fc.{*}']],
 });
 
+/** The convolutions of squeeze and excitation. */
+const squeeze = (module: string): NamePair[] =>
+  [1, 2].map((k) => inBlocks(`se_layer.conv${k}.conv`, `${module}.fc${k}`));
+
+const timmSE: readonly NameTable[] = [
+  {
+    family: 'SE-ResNet',
+    convention: 'timm',
+    fits: isResNet,
+    pairs: [...usual, inBlocks('downsample.{k}'), ...squeeze('se'), ['head.fc.{*}', 'fc.{*}']],
+  },
+  {
+    family: 'SE-ResNet',
+    variant: 'legacy',
+    convention: 'timm',
+    fits: isResNet,
+    pairs: [
+      ['backbone.conv1.{*}', 'layer0.conv1.{*}'],
+      ['backbone.bn1.{*}', 'layer0.bn1.{*}'],
+      ...[inBlocks('conv{k}'), inBlocks('bn{k}'), inBlocks('downsample.{k}')],
+      ...squeeze('se_module'),
+      ['head.fc.{*}', 'last_linear.{*}'],
+    ],
+  },
+];
+
 const huggingFace = (family: string, root: string, fits: NameTable['fits']): NameTable => ({
   family,
   convention: 'huggingface',
@@ -94,6 +120,7 @@ const timmRegNet = (): readonly NamePair[] => {
 export const residualTables: readonly NameTable[] = [
   plain('torchvision', 'ResNet'),
   plain('timm', 'ResNet'),
+  ...timmSE,
   huggingFace('ResNet', 'resnet', isResNet),
   cifar('shortcut, linear', 'shortcut', 'linear'),
   cifar('shortcut, fc', 'shortcut', 'fc'),

@@ -36,6 +36,15 @@ describe('ConvModule', () => {
     });
   });
 
+  it.each(['conv', 'activate', 'norm', 'order', 'forward', 'a.b', ''])('refuses a norm of the name "%s"', (name) => {
+    tidy(() => {
+      const normCfg: nn.NormFactory = (channels) => ({ name, layer: new nn.BatchNorm2d(channels) });
+      expect(() => new nn.ConvModule(2, 4, { kernelSize: 1, normCfg })).toThrow(
+        refusal('invalid-argument', 'ConvModule: normCfg', `"${name}"`),
+      );
+    });
+  });
+
   it('computes its parts in order', () => {
     tidy(() => {
       const x = randn([2, 3, 4, 4]);

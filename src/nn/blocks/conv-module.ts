@@ -6,30 +6,47 @@ import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { constant_, kaimingNormal_ } from '../init.ts';
 import { runLayers } from '../folded-norms.ts';
-import { Conv2d } from '../layers/index.ts';
+import { paddingModes } from '../layers/conv2d.ts';
+import { Conv2d, Conv2dAdaptivePadding, LeakyReLU } from '../layers/index.ts';
+import type { Conv2dOptions } from '../layers/index.ts';
 import type { Layer } from '../module.ts';
 import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
 import { spectralNorm } from '../spectral-norm.ts';
 import { activationSchema, buildActivation } from './activations.ts';
-import type { ActivationConfig } from './activations.ts';
-import { buildNorm, normSchema } from './norms.ts';
+import { buildNorm, normSchema, putNorm } from './norms.ts';
 
 const parts = ['conv', 'norm', 'act'] as const;
 export type ConvModulePart = (typeof parts)[number];
 
-const paddingMode = z.enum(['zeros', 'reflect', 'replicate', 'circular']);
+const paddingMode = z.enum(paddingModes);
 const ofConv = {
-  /** `Conv` is OpenMMLab's other name of it. */
-  type: z.enum(['Conv2d', 'Conv']),
+  /** `Conv` is OpenMMLab's other name of `Conv2d`. `Conv2dAdaptivePadding` pads as TensorFlow's 'SAME' does, whatever `padding` says. */
+  type: z.enum(['Conv2d', 'Conv', 'Conv2dAdaptivePadding']),
   /** What is put around the image, in place of the `paddingMode` beside `convCfg`. */
   paddingMode: paddingMode.exactOptional(),
 };
-/** `{ type: 'Conv2d' }`; `paddingMode` may stand beside it. All else of the convolution stands beside `convCfg`. */
+/** `{ type: 'Conv2d' }` or `{ type: 'Conv2dAdaptivePadding' }`; `paddingMode` may stand beside it. All else of the convolution stands beside `convCfg`. */
 export interface ConvConfig extends Readonly<OptionsFrom<typeof ofConv>> {}
 
 /** The schema of an option that says which convolution: {@link ConvConfig}. */
 export const convSchema: z.ZodType<ConvConfig, ConvConfig> = z.strictObject(ofConv);
+
+/**
+ * The convolution that a config names, with its first weights as the layer draws them; null is a {@link Conv2d}.
+ * @throws {RetortError} see {@link Conv2d}.
+ */
+export function buildConv(
+  [inChannels, outChannels]: readonly [inChannels: number, outChannels: number],
+  options: Conv2dOptions,
+  convCfg: ConvConfig | null = null,
+): Conv2d {
+  const { type, ...ofConv } = convCfg ?? { type: 'Conv2d' };
+  const { padding = 0, ...shared } = { ...options, ...ofConv };
+  return type === 'Conv2dAdaptivePadding'
+    ? new Conv2dAdaptivePadding(inChannels, outChannels, shared)
+    : new Conv2d(inChannels, outChannels, { ...shared, padding });
+}
 
 /** The schema of {@link ConvModuleOptions}, field by field. */
 export const convModuleShape = {
@@ -87,21 +104,19 @@ export class ConvModule extends Module {
     const checked = checkOptions(ConvModule.schema, options, 'ConvModule');
     const { kernelSize, stride, padding, dilation, groups, paddingMode, bias, normCfg, actCfg } = checked;
     this.order = [...checked.order];
-    const { type: _, ...ofConv } = checked.convCfg ?? { type: 'Conv2d' };
-    this.conv = new Conv2d(inChannels, outChannels, {
-      ...{ kernelSize, stride, padding, dilation, groups, paddingMode, ...ofConv },
-      bias: bias === 'auto' ? normCfg === null : bias,
-    });
+    const geometry = { kernelSize, stride, padding, dilation, groups, paddingMode };
+    const withBias = bias === 'auto' ? normCfg === null : bias;
+    this.conv = buildConv([inChannels, outChannels], { ...geometry, bias: withBias }, checked.convCfg);
     if (checked.withSpectralNorm) spectralNorm(this.conv);
     this.normName = null;
     if (normCfg !== null) {
       const after = this.order.indexOf('norm') > this.order.indexOf('conv');
       const { name, layer } = buildNorm(normCfg, after ? outChannels : inChannels);
+      putNorm(this, name, layer, ['activate']);
       this.normName = name;
-      Object.assign(this, { [name]: layer });
     }
     this.activate = actCfg === null ? null : buildActivation(actCfg, { inplace: checked.inplace });
-    this.#initialize(actCfg);
+    this.#initialize();
   }
 
   /** The normalization, or null. */
@@ -109,14 +124,13 @@ export class ConvModule extends Module {
     return this.normName === null ? null : (this as unknown as Readonly<Record<string, Layer>>)[this.normName]!;
   }
 
-  #initialize(actCfg: ActivationConfig | null): void {
-    const leaky = actCfg !== null && typeof actCfg === 'object' && actCfg.type === 'LeakyReLU';
-    const a = leaky ? (actCfg.negativeSlope ?? 0.01) : 0;
+  #initialize(): void {
+    const slope = this.activate instanceof LeakyReLU ? this.activate.negativeSlope : undefined;
     const { conv } = this as { conv: Conv2d & { weight_orig?: Parameter } };
     kaimingNormal_(conv.weight_orig ?? conv.weight, {
-      a,
+      a: slope ?? 0,
       mode: 'fan_out',
-      nonlinearity: leaky ? 'leaky_relu' : 'relu',
+      nonlinearity: slope === undefined ? 'relu' : 'leaky_relu',
     });
     if (conv.bias !== null) constant_(conv.bias, { val: 0 });
   }

@@ -2,6 +2,7 @@
 // gives a factory: the number of channels is known only where the layer is put.
 import { z } from 'zod';
 
+import { RetortError } from '../../errors.ts';
 import { count, entry, Registry, typedOf } from '../../registry/index.ts';
 import type { ConfigsOf, Entry, OptionsFrom, TableOf } from '../../registry/index.ts';
 import { BatchNorm1d, BatchNorm2d, batchNormShape } from '../layers/batch-norm.ts';
@@ -12,7 +13,7 @@ import { InstanceNorm2d, instanceNormShape } from '../layers/instance-norm.ts';
 import type { InstanceNormOptions } from '../layers/instance-norm.ts';
 import { LayerNorm, LayerNorm2d, layerNormShape } from '../layers/layer-norm.ts';
 import type { LayerNormOptions } from '../layers/layer-norm.ts';
-import type { Layer } from '../module.ts';
+import type { Layer, Module } from '../module.ts';
 
 /** A layer, and its name in state dicts. */
 export interface NamedNorm {
@@ -113,4 +114,20 @@ export const normSchema = typedOf<NormConfig>('norm', { built: 'factory' });
  */
 export function buildNorm(config: NormConfig, channels: number): NamedNorm {
   return (typeof config === 'function' ? config : norms.build(config, 'normCfg'))(channels);
+}
+
+/**
+ * Gives a module its norm under a name, which is the one of its parameters in state dicts.
+ * @internal
+ * @param later names that the module will have
+ * @throws {RetortError} for a name that the module has already, or that no part can have: one of the two would be lost.
+ */
+export function putNorm(owner: Module, name: string, layer: Layer, later: readonly string[] = []): void {
+  if (name === '' || name.includes('.') || name in owner || later.includes(name)) {
+    throw new RetortError(
+      `${owner.constructor.name}: normCfg: expected a name without dots that is not a property of the module, got "${name}"`,
+      { help: 'let the factory give another one, such as (channels) => ({ name: "bn", layer })' },
+    );
+  }
+  Object.assign(owner, { [name]: layer });
 }

@@ -71,8 +71,15 @@ export const resizeSchema = ruled(z.strictObject(resizeShape));
  * not belong to it.
  */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
-  const checked = checkOptions(interpolateSchema, options, 'interpolate');
-  const { mode, alignCorners = false, antialias = false } = checked;
+  return interpolated(input, checkOptions(interpolateSchema, options, 'interpolate'));
+}
+
+/**
+ * {@link interpolate} with options that were checked: a layer checks its own once, and not in each forward.
+ * @internal
+ */
+export function interpolated(input: Tensor, options: z.output<typeof interpolateSchema>): Tensor {
+  const { mode, alignCorners = false, antialias = false } = options;
   const shape = input.shape;
   const takes = dimensionsOf(mode);
   if (!takes.includes(shape.length)) {
@@ -81,7 +88,7 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
     );
   }
   const axes = shape.length - 2;
-  const [size, factors] = target(shape, checked);
+  const [size, factors] = target(shape, options);
   switch (mode) {
     case 'nearest':
       return [ops.upsampleNearest1d, ops.upsampleNearest2d, ops.upsampleNearest3d][axes - 1]!(input, size, factors);

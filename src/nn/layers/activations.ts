@@ -79,7 +79,7 @@ export class LeakyReLU extends InplaceActivation {
   /** @throws {RetortError} for a slope that is not a number, and unknown options. */
   constructor(options: LeakyReLUOptions = {}) {
     super(options);
-    this.negativeSlope = options.negativeSlope ?? 0.01;
+    this.negativeSlope = checkOptions(LeakyReLU.schema, options, this.constructor.name).negativeSlope;
   }
 
   override forward(input: Tensor): Tensor {
@@ -106,7 +106,7 @@ export class ELU extends InplaceActivation {
   /** @throws {RetortError} for an `alpha` that is not a number, and unknown options. */
   constructor(options: ELUOptions = {}) {
     super(options);
-    this.alpha = options.alpha ?? 1;
+    this.alpha = checkOptions(ELU.schema, options, this.constructor.name).alpha;
   }
 
   override forward(input: Tensor): Tensor {

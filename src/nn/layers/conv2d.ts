@@ -9,8 +9,10 @@ import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
 import { listed, sides } from '../arguments.ts';
 import { defaultWeights } from './default-weights.ts';
+import { weightOf } from './weight-transform.ts';
 
-const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
+/** What can be put around an image. */
+export const paddingModes = ['zeros', 'reflect', 'replicate', 'circular'] as const;
 export type PaddingMode = (typeof paddingModes)[number];
 
 /**
@@ -124,7 +126,7 @@ export class Conv2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return this.convolve(input, this.weight, this.bias);
+    return this.convolve(input, weightOf(this), this.bias);
   }
 
   /** This convolution with other weights, of the same shapes. */

@@ -23,6 +23,8 @@ export type { LayerConfig } from './registry.ts';
 export { ConvTranspose2d } from './conv-transpose2d.ts';
 export type { ConvTranspose2dOptions } from './conv-transpose2d.ts';
 export { Conv2d } from './conv2d.ts';
+export { Conv2dAdaptivePadding } from './conv2d-adaptive-padding.ts';
+export type { Conv2dAdaptivePaddingOptions } from './conv2d-adaptive-padding.ts';
 export type { Conv2dOptions, PaddingMode } from './conv2d.ts';
 export { DropPath } from './drop-path.ts';
 export type { DropPathOptions } from './drop-path.ts';

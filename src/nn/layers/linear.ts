@@ -9,6 +9,7 @@ import { Module } from '../module.ts';
 import type { Parameter } from '../parameter.ts';
 import { listed } from '../arguments.ts';
 import { defaultWeights } from './default-weights.ts';
+import { weightOf } from './weight-transform.ts';
 
 const sizes = {
   /** Size of the last dimension that comes in. */
@@ -53,7 +54,7 @@ export class Linear extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return ops.linear(input, this.weight, this.bias);
+    return ops.linear(input, weightOf(this), this.bias);
   }
 
   protected override describe(): string {

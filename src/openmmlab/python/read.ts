@@ -182,8 +182,10 @@ class Reader {
 function withoutBases(error: unknown, missing: readonly MissingBase[]): unknown {
   if (missing.length === 0 || !(error instanceof RetortError)) return error;
   const names = missing.map(({ pkg, path }) => `${pkg}::${path}`).join(', ');
-  const options = { cause: error, help: `this file was read without its bases ${names}` };
+  const without = `this file was read without its bases ${names}`;
+  const help = error.help === undefined ? without : `${error.help}; ${without}`;
+  const options = { code: error.code, cause: error, help };
   return error instanceof ConfigError
-    ? new ConfigError(error.message, error.mistakes, options)
-    : new RetortError(error.message, options);
+    ? new ConfigError(error.what, error.mistakes, options)
+    : new RetortError(error.what, options);
 }

@@ -144,6 +144,18 @@ default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, inte
   expect(at(config, 'hooks')).toEqual([{ type: 'CheckpointHook', last: 2 }]);
 });
 
+it('networks of your own, by their address', () => {
+  const config = readText(`
+model = dict(
+    type='mmrazor.SingleTeacherDistill',
+    architecture=dict(type='./my_net.ts#MyNet', feature_width=8),
+    teacher='./my_net.ts#MyNet',
+    distiller=dict(type='ConfigurableDistiller'))`);
+  expect(said(config.mistakes).filter((text) => text.includes('model'))).toEqual([]);
+  expect(at(config, 'model.architecture')).toEqual({ type: './my_net.ts#MyNet', featureWidth: 8 });
+  expect(at(config, 'model.teacher')).toEqual({ type: './my_net.ts#MyNet' });
+});
+
 it('configs that are none', () => {
   const config = readText(`
 model = dict(

@@ -1,10 +1,11 @@
 // A network: inline, or as `cfg_path`, the model of another config.
+import { isExportAddress } from '../../config/index.ts';
 import type { DictNode, TreeNode } from '../../config/tree/index.ts';
 import type { Context } from './context.ts';
 import { Fields } from './fields.ts';
 import { isClassification } from './names.ts';
 import { plainOptions } from './options.ts';
-import { childOf, flagOf, made, rootPlace, textOf } from './place.ts';
+import { childOf, dictOf, flagOf, made, numberOf, rootPlace, textOf } from './place.ts';
 import type { Place } from './place.ts';
 import { thing } from './thing.ts';
 
@@ -24,6 +25,8 @@ export interface NetworkOptions {
 }
 
 export function network(ctx: Context, place: Place, options: NetworkOptions = {}): Network {
+  const own = ownNetwork(ctx, place);
+  if (own !== undefined) return { node: own };
   if (childOf(place, 'cfg_path') !== undefined) return byReference(ctx, place, options);
   let preprocessor: Place | undefined;
   let augments: Place | undefined;
@@ -44,9 +47,21 @@ export function network(ctx: Context, place: Place, options: NetworkOptions = {}
   return { node, preprocessor, augments };
 }
 
+/** A network of the user's, by its address: `dict(type='./my-net.ts#MyNet', width=8)`, or the address alone. */
+function ownNetwork({ findings }: Context, place: Place): TreeNode | undefined {
+  if (place.node.kind === 'str') {
+    return isExportAddress(place.node.value) ? dictOf([['type', place.node]], place.node.origin) : undefined;
+  }
+  const type = childOf(place, 'type');
+  const written = type === undefined ? undefined : textOf(type);
+  return written !== undefined && isExportAddress(written) ? plainOptions(place, findings) : undefined;
+}
+
 function backbone(ctx: Context, place: Place): TreeNode {
   return thing(ctx, place, 'backbones', {
     before: (fields, name) => {
+      if (name === 'EfficientNet' || name === 'DenseNet') return frozenStages(ctx, fields, name);
+      if (name === 'VGG') return numClasses(fields);
       if (name !== 'TIMMBackbone') return [];
       const pretrained = fields.get('pretrained');
       if (pretrained?.node.value === true) {
@@ -58,6 +73,26 @@ function backbone(ctx: Context, place: Place): TreeNode {
       return [];
     },
   });
+}
+
+/**
+ * `frozen_stages` of networks that count the stem as the first stage (EfficientNet) or never freeze it (DenseNet), in both of which 0
+ * is nothing: ours counts the stages behind the stem, 0 being the stem and -1 nothing.
+ */
+function frozenStages(ctx: Context, fields: Fields, name: string): [string, TreeNode][] {
+  const given = fields.get('frozen_stages');
+  if (given === undefined) return [];
+  const stages = numberOf(given);
+  if (stages === undefined) return [['frozenStages', given.node]]; // the schema says what is wrong
+  if (name === 'EfficientNet') return [['frozenStages', made(stages - 1, given.node.origin)]];
+  if (stages > 0) ctx.findings.note(given, 'the stem is frozen with the stages behind it');
+  return [['frozenStages', made(stages > 0 ? stages : -1, given.node.origin)]];
+}
+
+/** -1 classes of a VGG are none. */
+function numClasses(fields: Fields): [string, TreeNode][] {
+  const given = fields.get('num_classes');
+  return given === undefined || numberOf(given) === -1 ? [] : [['numClasses', given.node]];
 }
 
 /** A head. MMClassification's head of DeiT averages both its classifiers, MMRazor's of the same name does not. */

@@ -2,8 +2,9 @@
 // the schema of its name.
 import type { z } from 'zod';
 
+import { isPlain } from '../../check.ts';
 import { didYouMean, nearest } from '../../errors.ts';
-import { aliasesOf, isPlain, kindAt } from '../../registry/index.ts';
+import { aliasesOf, kindAt } from '../../registry/index.ts';
 import { camelKey, kindName, showPath, toPlain } from '../../config/tree/index.ts';
 import type { DictNode, TreeNode } from '../../config/tree/index.ts';
 import { schemaOf } from './context.ts';

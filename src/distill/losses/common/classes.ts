@@ -173,8 +173,9 @@ export function divisorOf(
   if (reduction === 'sum' || reduction === 'none') return 1;
   const all = positions.reduce((product, size) => product * size, 1);
   if (reduction === 'mean') return Math.max(1, (ignored === undefined ? all : all - ignored.sum().item()) * classes);
-  if (ignored === undefined) return positions[0] ?? 1;
-  return Math.max(1, ignored.reshape([positions[0]!, -1]).logicalNot().any(1).sum().item());
+  if (ignored === undefined) return Math.max(1, positions[0] ?? 1);
+  const counts = ignored.logicalNot();
+  return Math.max(1, (counts.ndim > 1 ? counts.flatten(1).any(1) : counts).sum().item());
 }
 
 /** The mean; 0 of nothing. */
@@ -223,30 +224,30 @@ export function labeledRows(
 ): LabeledRows {
   const axis = classAxis(loss, student, dim);
   const positions = positionsOf(student[1], axis);
-  const targets = targetsOf(loss, student, axis, gtLabels);
+  const given = labelRowsOf(loss, student, axis, gtLabels);
   const from = keptFrom(ignoredIn(loss, student, axis, { mask, gtLabels, ignoreIndex }));
   const kept = (rows: Tensor): Tensor => selected(rows, from);
   const nameOf = (row: number): string =>
     positionName(from === undefined ? row : from.select(0, row).item(), positions);
   const labels =
-    targets.classes === undefined
-      ? onlyClasses(loss, kept(targets.shares), nameOf)
-      : inRange(loss, student, axis, kept(targets.classes), nameOf);
+    given.classes === undefined
+      ? onlyClasses(loss, kept(given.shares), nameOf)
+      : inRange(loss, student, axis, kept(given.classes), nameOf);
   return { rows: [kept(rowsOf(student[1], axis)), kept(rowsOf(teacher[1], axis))], from, positions, labels };
 }
 
 /** Labels by position: classes, int64 `(M)`, or shares, `(M, C)`. */
-export type Targets =
+export type LabelRows =
   | { readonly classes: Tensor; readonly shares?: undefined }
   | { readonly classes?: undefined; readonly shares: Tensor };
 
 /** @throws {RetortError} for another dtype or shape */
-export function targetsOf(loss: string, [name, logits]: Named, axis: number, gtLabels: Tensor): Targets {
+export function labelRowsOf(loss: string, [name, logits]: Named, axis: number, gtLabels: Tensor): LabelRows {
   const { shape, dtype } = gtLabels;
   const same = (wanted: readonly number[]): boolean =>
     shape.length === wanted.length && shape.every((size, i) => size === wanted[i]);
   if (/float/.test(dtype) && same(logits.shape)) return { shares: rowsOf(gtLabels, axis) };
-  const field = { help: "map gtLabels to { field: 'gtLabels' }" };
+  const field = { help: "map gtLabels to { field: 'labels' }" };
   if (dtype !== 'int64') throw new RetortError(`${loss}: gtLabels: expected classes as int64, got ${dtype}`, field);
   const positions = positionsOf(logits, axis);
   if (same(positions) || (positions.length === 1 && same([...positions, 1]))) {
@@ -317,7 +318,7 @@ export function atPositions(values: Tensor, { from, positions }: CountedRows): T
 }
 
 /** The target's column: `(M, C)` to `(M)`. */
-export function targetOf(values: Tensor, labels: Tensor): Tensor {
+export function targetColumn(values: Tensor, labels: Tensor): Tensor {
   return values.gather(1, labels.unsqueeze(1)).squeeze(1);
 }
 

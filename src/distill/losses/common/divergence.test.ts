@@ -52,6 +52,18 @@ it.each(zeroWhenEqual)('%s is 0 between equal logits, also of maps, and positive
   });
 });
 
+it.each(['KLDivergence', 'SoftLabelEnsemble', ...zeroWhenEqual, 'LogitMSE'])(
+  '%s of an empty batch is 0, with a mask too',
+  (type) => {
+    tidy(() => {
+      const none = tensor([], { shape: [0, 3] });
+      const args = { predsS: none, predsT: type === 'SoftLabelEnsemble' ? [none, none] : none };
+      expect(forwardOf(type)(args).item()).toBe(0);
+      expect(forwardOf(type)({ ...args, mask: tensor([], { dtype: 'bool' }) }).item()).toBe(0);
+    });
+  },
+);
+
 /** Losses of logits for which a class that both sides rule out might as well not be there. */
 const withoutTheClass: [type: string, more?: object][] = [
   ...[

@@ -71,8 +71,10 @@ export abstract class Divergence<
   }
 
   /**
+   * Infinite where one side rules out (logit -Infinity) a class that the other does not, as the divergence is;
+   * {@link explainNonFinite} says where.
    * @throws {RetortError} when the shapes differ, or the mask does not fit them; with `chunkSize` when the teacher's side requires a
-   * gradient; where the divergence is infinite because one side rules out (logit -Infinity) a class that the other does not.
+   * gradient.
    */
   override forward({ predsS, predsT, mask }: DivergenceArguments): Tensor {
     const { reduction, chunkSize, teacherDetach, dim } = this.options;

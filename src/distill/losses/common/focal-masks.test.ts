@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 
 import { refusal } from '../../../../test/refusal.ts';
-import { tidy } from '../../../torch/index.ts';
+import { tensor, tidy } from '../../../torch/index.ts';
 import { boxesOf, focalMasks } from './focal-masks.ts';
 
 const grid = { image: [40, 80], map: [4, 4] } as const;
@@ -49,6 +49,17 @@ it('gives a place to the smaller of two boxes, cuts what is outside, and knows a
     );
     expect(foreground.select(0, 0).select(0, 0).select(0, 1).data()).toBeAllClose([1 / 25, 1, 1 / 25, 1 / 25]);
     expect(background.sum().item()).toBe(0);
+  });
+});
+
+it('reads the boxes of a batch once, and again when they have changed', () => {
+  tidy(() => {
+    const boxes = tensor([[0, 0, 1, 1]]);
+    const [first] = boxesOf('L', { boxes: [boxes] }, 1);
+    expect(first).toEqual([[0, 0, 1, 1]]);
+    expect(boxesOf('L', { dataSamples: { boxes: [boxes] } }, 1)[0]).toBe(first);
+    boxes.mul_(2);
+    expect(boxesOf('L', { boxes: [boxes] }, 1)).toEqual([[[0, 0, 2, 2]]]);
   });
 });
 

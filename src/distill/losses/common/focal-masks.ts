@@ -2,6 +2,7 @@
 import { RetortError } from '../../../errors.ts';
 import type { Targets } from '../../../nn/index.ts';
 import { Tensor, tensor } from '../../../torch/index.ts';
+import { versionOf } from '../../held.ts';
 
 /** `[x1, y1, x2, y2]`, in pixels of the image. */
 export type Box = readonly [x1: number, y1: number, x2: number, y2: number];
@@ -26,14 +27,24 @@ export function boxesOf(loss: string, { boxes, dataSamples }: BoxSource, n: numb
   const samples = Array.isArray(dataSamples) ? (dataSamples as readonly { gtBoxes?: readonly Box[] }[]) : undefined;
   const found = boxes ?? samples?.map(({ gtBoxes }) => gtBoxes ?? []) ?? (dataSamples as Targets | undefined)?.boxes;
   if (Array.isArray(found) && found.length === n) {
-    return (found as readonly (Tensor | readonly Box[])[]).map((one) =>
-      one instanceof Tensor ? (one.toArray() as unknown as Box[]) : one,
-    );
+    return (found as readonly (Tensor | readonly Box[])[]).map((one) => (one instanceof Tensor ? boxesIn(one) : one));
   }
   const given = found === undefined ? 'neither boxes nor dataSamples' : `${(found as readonly unknown[]).length} lists`;
   throw new RetortError(`${loss}: boxes: expected a list of boxes for each of ${n} images, got ${given}`, {
     help: "map boxes to a list of [x1, y1, x2, y2] for each image, or dataSamples to { field: 'dataSamples' }",
   });
+}
+
+/** The boxes that were read from tensors, and the version of those: one batch goes through a loss for each level of a pyramid. */
+const read = new WeakMap<Tensor, { version: unknown; boxes: readonly Box[] }>();
+
+function boxesIn(tensor: Tensor): readonly Box[] {
+  const version = versionOf(tensor);
+  const before = read.get(tensor);
+  if (before !== undefined && version !== undefined && before.version === version) return before.boxes;
+  const boxes = tensor.toArray() as unknown as Box[];
+  read.set(tensor, { version, boxes });
+  return boxes;
 }
 
 /**

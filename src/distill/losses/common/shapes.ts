@@ -1,15 +1,13 @@
 // Checks of the shapes that losses are given. Shapes that would silently broadcast are refused; the error names the loss, the
 // arguments and both shapes, and the connector that would bring one to the other.
+import { showShape as shown } from '../../../check.ts';
 import { RetortError } from '../../../errors.ts';
 import type { Tensor } from '../../../torch/index.ts';
 
+export { shown };
+
 /** An argument of a loss by its name. */
 export type Named = readonly [name: string, tensor: Tensor];
-
-/** `[2, 3]` */
-export function shown(shape: readonly number[]): string {
-  return `[${shape.join(', ')}]`;
-}
 
 const equal = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);

@@ -3,8 +3,8 @@ import { Identity, Module, ReLU } from '../../../nn/index.ts';
 import type { Layer } from '../../../nn/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { dropPath } from '../residual.ts';
+import { timmSE } from '../squeeze-excitation.ts';
 import { ConvNormAct } from './conv-norm-act.ts';
-import { SqueezeExcitation } from './squeeze-excitation.ts';
 
 /** Options of {@link RegNetBlock}. */
 export interface RegNetBlockOptions {
@@ -30,7 +30,7 @@ export class RegNetBlock extends Module {
     const { stride, groups, seRatio, dropPathRate } = options;
     this.conv1 = new ConvNormAct(inChannels, channels, { kernelSize: 1 });
     this.conv2 = new ConvNormAct(channels, channels, { kernelSize: 3, stride, groups });
-    this.se = seRatio > 0 ? new SqueezeExcitation(channels, Math.round(inChannels * seRatio)) : new Identity();
+    this.se = seRatio > 0 ? timmSE(channels, Math.round(inChannels * seRatio)) : new Identity();
     this.conv3 = new ConvNormAct(channels, channels, { kernelSize: 1, act: false });
     const change = stride !== 1 || inChannels !== channels;
     this.downsample = change

@@ -1,0 +1,65 @@
+// Which format a file of weights has, told from its content: names of files say little (`.bin`, `.ckpt`, `.pt` may be anything).
+import path from 'node:path';
+
+import { RetortError } from '../errors.ts';
+import { isFile, isFolder } from '../files.ts';
+import { failFor } from './format-error.ts';
+import { withFile } from './read-file.ts';
+import { safetensorsNames } from './safetensors.ts';
+import { safetensorsShards } from './safetensors-shards.ts';
+import { isTorchStream, withTorchFile } from './torch-file.ts';
+import { torchStateOf } from './torch-state.ts';
+import { isZip, Zip } from './zip.ts';
+
+/** What a path is: `index` is that of safetensors files. */
+export type WeightsFormat = 'safetensors' | 'index' | 'pth' | 'npz';
+
+/**
+ * The format of a file, or of the weights in a folder as model hubs have them (`model.safetensors.index.json`, `model.safetensors` or
+ * `pytorch_model.bin`), with the path of the file itself.
+ *
+ * @throws RetortError `not-found` for a folder without weights; when it cannot be read.
+ */
+export function weightsFormat(file: string): { format: WeightsFormat; path: string } {
+  if (isFolder(file)) return weightsFormat(inFolder(file));
+  const format = withFile(file, (open): WeightsFormat => {
+    const start = open.read(0, Math.min(open.size, 16));
+    if (isZip(start)) {
+      const names = [...new Zip(open, failFor('zip')).entries.keys()];
+      return names.length > 0 && names.every((name) => name.endsWith('.npy')) ? 'npz' : 'pth';
+    }
+    if (isTorchStream(start) && start[8] !== 0x7b) return 'pth';
+    if (open.size >= 512 && Buffer.from(open.read(257, 5)).toString('latin1') === 'ustar') return 'pth';
+    return start[0] === 0x7b && start[8] !== 0x7b ? 'index' : 'safetensors';
+  });
+  return { format, path: file };
+}
+
+/**
+ * The names of the tensors in a file of weights, from its directory or header: their bytes are not read.
+ *
+ * @throws RetortError when it cannot be read, FormatError with the path when it is none or breaks its format.
+ */
+export function weightsNames(file: string): string[] {
+  const { format, path } = weightsFormat(file);
+  if (format === 'safetensors') return safetensorsNames(path);
+  if (format === 'index') return [...safetensorsShards(path).files.values()].flatMap((names) => [...names]);
+  if (format === 'pth') return withTorchFile(path, {}, ({ value }) => [...torchStateOf(value).tensors.keys()]);
+  return withFile(path, (open) => [...new Zip(open, failFor('npz')).entries.keys()].map((name) => name.slice(0, -4)));
+}
+
+const inFolders = [
+  'model.safetensors.index.json',
+  'model.safetensors',
+  'diffusion_pytorch_model.safetensors',
+  'pytorch_model.bin',
+];
+
+function inFolder(folder: string): string {
+  const found = inFolders.map((name) => path.join(folder, name)).find(isFile);
+  if (found !== undefined) return found;
+  throw new RetortError(`${folder} is a folder without weights: it has none of ${inFolders.join(', ')}`, {
+    code: 'not-found',
+    help: 'name the file itself',
+  });
+}

@@ -1,0 +1,526 @@
+// Reads and writes zip archives, as PyTorch (`.pth`) and NumPy (`.npz`) use them: stored and deflated entries, zip64; nothing is ever
+// extracted to the disk. Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+//
+// A file MUST have: the end record as its last bytes; one disk; a central directory of exactly the entries that are announced; names
+// that are UTF-8 and differ; for each entry a local header that agrees in name, method, flags, sizes and checksum (sizes and checksum
+// may stand behind the data); entries that do not overlap one another or the directory; the size and the CRC-32 that are announced.
+// Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 64 MiB. Encrypted entries are refused.
+
+import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
+
+import { type Fail, quote } from './format-error.ts';
+import { type OpenFile, readPieces, type Sink } from './read-file.ts';
+
+const localSignature = 0x04034b50;
+const centralSignature = 0x02014b50;
+const endSignature = 0x06054b50;
+const end64Signature = 0x06064b50;
+const locatorSignature = 0x07064b50;
+const descriptorSignature = 0x08074b50;
+const localBytes = 30;
+const centralBytes = 46;
+const endBytes = 22;
+const locatorBytes = 20;
+const end64Bytes = 56;
+const mostComment = 65_535;
+const mostEntries = 2 ** 20;
+const mostDirectoryBytes = 2 ** 28;
+/** In place of a number that stands in the zip64 fields. */
+const full16 = 0xff_ff;
+const full32 = 0xff_ff_ff_ff;
+const utf8Flag = 0x800;
+const descriptorFlag = 8;
+const refusedFlags = 1 | 0x20 | 0x40 | 0x2000; // encrypted, patched, strongly encrypted, masked headers
+
+/** An entry of a zip archive. */
+export interface ZipEntry {
+  readonly name: string;
+  /** Of the content, not compressed. */
+  readonly size: number;
+  readonly compressedSize: number;
+  /** Whether it is deflated; else it is stored as it is. */
+  readonly deflated: boolean;
+  readonly crc: number;
+  /** Where its bytes start in the file. */
+  readonly position: number;
+}
+
+export interface ZipOptions {
+  /** Whether checksums are compared. Default true. */
+  verify?: boolean | undefined;
+  /** Inflated bytes of all entries together. Default 64 MiB and 16 times the size of the file. */
+  maxInflated?: number | undefined;
+}
+
+/** Whether bytes start as a zip archive with entries does, or an empty one. */
+export function isZip(start: Uint8Array): boolean {
+  const [a, b, c, d] = start;
+  return a === 0x50 && b === 0x4b && ((c === 3 && d === 4) || (c === 5 && d === 6));
+}
+
+/** An archive whose directory has been read and checked; the content of entries is checked as it is read. */
+export class Zip {
+  /** By name, in the order of the directory. */
+  readonly entries: ReadonlyMap<string, ZipEntry>;
+  readonly #file: OpenFile;
+  readonly #fail: Fail;
+  readonly #verify: boolean;
+  #inflatable: number;
+
+  /** @throws FormatError for each rule that is broken. */
+  constructor(file: OpenFile, fail: Fail, { verify = true, maxInflated = file.size * 16 + 2 ** 26 }: ZipOptions = {}) {
+    this.#file = file;
+    this.#fail = fail;
+    this.#verify = verify;
+    this.#inflatable = maxInflated;
+    this.entries = readDirectory(file, fail);
+  }
+
+  /** The content of an entry, in memory of its own or, where the file is in memory and stores it as it is, a view of that. */
+  read(entry: ZipEntry): Uint8Array {
+    const { compressedSize, deflated, position } = entry;
+    const stored = this.#file.read(position, compressedSize);
+    const content = deflated ? this.#inflate(entry, stored) : stored;
+    this.#check(entry, this.#verify ? crc32(content) : entry.crc);
+    return content;
+  }
+
+  /**
+   * Hands the content of an entry to `sink`, piece by piece. The checksum is compared at the end.
+   * @throws FormatError `checksum`, `compression`, `size-mismatch`, `too-large`.
+   */
+  stream(entry: ZipEntry, sink: Sink): void {
+    if (entry.deflated) return sink(this.read(entry));
+    let crc = 0;
+    const taking: Sink = (piece) => {
+      if (this.#verify) crc = crc32(piece, crc);
+      sink(piece);
+    };
+    readPieces(this.#file, { position: entry.position, length: entry.size }, taking);
+    this.#check(entry, this.#verify ? crc : entry.crc);
+  }
+
+  #check({ name, crc }: ZipEntry, actual: number): void {
+    if (crc === actual) return;
+    throw this.#fail('checksum', `the content of ${quote(name)} does not match its checksum`, {
+      help: 'download or copy the file again; if it was written without checksums, `verify: false` does not compare them',
+    });
+  }
+
+  #inflate({ name, size, position }: ZipEntry, deflated: Uint8Array): Uint8Array {
+    const at = { byteOffset: position };
+    const fail = this.#fail;
+    if (size > this.#inflatable) {
+      throw fail(
+        'too-large',
+        `${quote(name)} would inflate to ${size} bytes, of which ${this.#inflatable} are allowed`,
+        {
+          ...at,
+          help: 'a bomb, perhaps; if you trust the file, raise `maxInflated`',
+        },
+      );
+    }
+    // Deflate makes at most 1032 bytes of one.
+    if (size > deflated.length * 1032) {
+      throw fail('size-mismatch', `${deflated.length} bytes of ${quote(name)} cannot be the ${size} announced`, at);
+    }
+    this.#inflatable -= size;
+    let inflated: Uint8Array;
+    try {
+      inflated = inflateRawSync(deflated, { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, 64) });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw fail('compression', `the data of ${quote(name)} are damaged (${reason})`, { ...at, cause });
+    }
+    if (inflated.length === size) return inflated;
+    throw fail('size-mismatch', `${quote(name)} inflates to ${inflated.length} bytes, ${size} were announced`, at);
+  }
+}
+
+/** Numbers of a record, little-endian. */
+class Fields {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #fail: Fail;
+
+  constructor(bytes: Uint8Array, fail: Fail) {
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#fail = fail;
+  }
+
+  u16(at: number): number {
+    return this.#view.getUint16(at, true);
+  }
+
+  u32(at: number): number {
+    return this.#view.getUint32(at, true);
+  }
+
+  u64(at: number): number {
+    const value = Number(this.#view.getBigUint64(at, true));
+    if (!Number.isSafeInteger(value)) throw this.#fail('overflow', `a number of ${value} in a record of the archive`);
+    return value;
+  }
+}
+
+interface Directory {
+  count: number;
+  size: number;
+  start: number;
+  /** Where the records behind the directory begin. */
+  limit: number;
+}
+
+function findDirectory(file: OpenFile, fail: Fail): Directory {
+  const help = 'it is cut off, or no zip archive: download or copy the file again';
+  const tailBytes = Math.min(file.size, endBytes + mostComment);
+  const tailStart = file.size - tailBytes;
+  const tail = new Fields(file.read(tailStart, tailBytes), fail);
+  let at = tailBytes - endBytes;
+  while (at >= 0 && !(tail.u32(at) === endSignature && tail.u16(at + 20) === tailBytes - endBytes - at)) at--;
+  if (at < 0) throw fail('truncated', 'the archive has no end record', { help });
+  const end = tailStart + at;
+  const byteOffset = end;
+  let directory: Directory & { disks: number[] } = {
+    count: tail.u16(at + 10),
+    size: tail.u32(at + 12),
+    start: tail.u32(at + 16),
+    limit: end,
+    disks: [tail.u16(at + 4), tail.u16(at + 6)],
+  };
+  if (tail.u16(at + 8) !== directory.count)
+    throw fail('offsets', 'the archive is one of several parts', { byteOffset });
+  const locator =
+    at >= locatorBytes && tail.u32(at - locatorBytes) === locatorSignature ? at - locatorBytes : undefined;
+  if (locator !== undefined) {
+    const position = tail.u64(locator + 8);
+    if (position + end64Bytes > tailStart + locator) {
+      throw fail('offsets', 'the zip64 end record lies outside the file', { byteOffset: tailStart + locator });
+    }
+    const record = new Fields(file.read(position, end64Bytes), fail);
+    if (record.u32(0) !== end64Signature) {
+      throw fail('offsets', 'there is no zip64 end record where it should be', { byteOffset: position });
+    }
+    const wide: Directory = { count: record.u64(32), size: record.u64(40), start: record.u64(48), limit: position };
+    const agrees =
+      [wide.count, full16].includes(directory.count) &&
+      [wide.size, full32].includes(directory.size) &&
+      [wide.start, full32].includes(directory.start) &&
+      record.u64(24) === wide.count;
+    if (!agrees) throw fail('offsets', 'the two end records of the archive do not agree', { byteOffset });
+    directory = { ...wide, disks: [record.u32(16), record.u32(20)] };
+  }
+  if (directory.disks.some((disk) => disk !== 0)) {
+    throw fail('offsets', 'the archive is one of several parts', { byteOffset, help: 'join them first' });
+  }
+  const { count, size, start, limit } = directory;
+  if (count > mostEntries || size > mostDirectoryBytes) {
+    throw fail('too-large', `an archive of ${count} entries; at most ${mostEntries} are read`, { byteOffset });
+  }
+  if (start + size > limit) throw fail('offsets', 'the directory of the archive lies outside the file', { byteOffset });
+  if (count * centralBytes > size) {
+    throw fail('size-mismatch', `${count} entries do not fit into a directory of ${size} bytes`, { byteOffset });
+  }
+  return directory;
+}
+
+type Listed = Omit<ZipEntry, 'position'> & { header: number; flags: number; method: number; nameBytes: Uint8Array };
+
+function readDirectory(file: OpenFile, fail: Fail): Map<string, ZipEntry> {
+  const { count, size, start } = findDirectory(file, fail);
+  const record = new Fields(file.read(start, size), fail);
+  const listed: Listed[] = [];
+  let at = 0;
+  for (let i = 0; i < count; i++) {
+    const byteOffset = start + at;
+    if (at + centralBytes > size)
+      throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
+    if (record.u32(at) !== centralSignature)
+      throw fail('syntax', 'an entry of the directory was expected', { byteOffset });
+    const [nameLength, extraLength, commentLength] = [record.u16(at + 28), record.u16(at + 30), record.u16(at + 32)];
+    const nameAt = at + centralBytes;
+    const next = nameAt + nameLength + extraLength + commentLength;
+    if (next > size) throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
+    const nameBytes = record.bytes.subarray(nameAt, nameAt + nameLength);
+    const flags = record.u16(at + 8);
+    const name = decodeName(nameBytes, () => fail('utf8', 'a name is not UTF-8', { byteOffset }));
+    if ((flags & refusedFlags) !== 0) {
+      throw fail('compression', `${quote(name)} is encrypted or patched`, {
+        byteOffset,
+        help: 'unpack it, and zip it plainly',
+      });
+    }
+    const method = record.u16(at + 10);
+    if (method !== 0 && method !== 8) {
+      const help = 'unpack it, and zip it with deflate or without compression';
+      throw fail('compression', `${quote(name)} is compressed by method ${method}; stored and deflated are known`, {
+        byteOffset,
+        help,
+      });
+    }
+    const extra = new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
+    const [fullSize, fullCompressed, header] = widened(
+      [record.u32(at + 24), record.u32(at + 20), record.u32(at + 42)],
+      extra,
+      () => fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, { byteOffset }),
+    );
+    if (method === 0 && fullSize !== fullCompressed) {
+      throw fail('size-mismatch', `${quote(name)} is stored in ${fullCompressed} bytes, but should have ${fullSize}`, {
+        byteOffset,
+      });
+    }
+    listed.push({
+      ...{ name, nameBytes, flags, method, header: header!, crc: record.u32(at + 16) },
+      ...{ size: fullSize!, compressedSize: fullCompressed!, deflated: method === 8 },
+    });
+    at = next;
+  }
+  if (at !== size)
+    throw fail('size-mismatch', `the directory has ${size - at} bytes more than its entries`, {
+      byteOffset: start + at,
+    });
+  return locate(file, { listed, start }, fail);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Without the flag the bytes are code page 437, of which ASCII is the part that both agree on; who writes more means UTF-8. */
+function decodeName(bytes: Uint8Array, error: () => Error): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw error();
+  }
+}
+
+/** Numbers that are full stand in the extra field 1, in their order. */
+function widened(numbers: number[], extra: Fields, missing: () => Error): number[] {
+  if (!numbers.includes(full32)) return numbers;
+  const length = extra.bytes.length;
+  for (let at = 0; at + 4 <= length;) {
+    const end = at + 4 + extra.u16(at + 2);
+    if (end > length) break;
+    if (extra.u16(at) === 1) {
+      let from = at + 4;
+      return numbers.map((number) => {
+        if (number !== full32) return number;
+        if (from + 8 > end) throw missing();
+        from += 8;
+        return extra.u64(from - 8);
+      });
+    }
+    at = end;
+  }
+  throw missing();
+}
+
+/** Reads the local headers, which say where the data start, and sees that nothing lies over anything else. */
+function locate(
+  file: OpenFile,
+  { listed, start }: { listed: Listed[]; start: number },
+  fail: Fail,
+): Map<string, ZipEntry> {
+  const entries = new Map<string, ZipEntry>();
+  const extents: { name: string; from: number; to: number }[] = [];
+  for (const { header, flags, method, nameBytes, ...entry } of listed) {
+    const { name, size, compressedSize, crc } = entry;
+    const at = { byteOffset: header };
+    const where = quote(name);
+    if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${where}`);
+    if (header + localBytes > start) throw fail('offsets', `${where} lies outside the file`, at);
+    const fixed = new Fields(file.read(header, localBytes), fail);
+    const rest = fixed.u16(26) + fixed.u16(28);
+    const position = header + localBytes + rest;
+    if (position + compressedSize > start) throw fail('offsets', `${where} reaches beyond the data of the archive`, at);
+    if (fixed.u32(0) !== localSignature) throw fail('offsets', `there is no header of ${where} where it should be`, at);
+    const local = file.read(header + localBytes, rest);
+    const ownName = local.subarray(0, fixed.u16(26));
+    const behind = (flags & descriptorFlag) !== 0;
+    const numbers = widened([fixed.u32(22), fixed.u32(18)], new Fields(local.subarray(ownName.length), fail), () =>
+      fail('missing-field', `the zip64 fields of ${where} are not there`, at),
+    );
+    const told = [fixed.u32(14), ...numbers];
+    const expected = [crc, size, compressedSize];
+    const agrees = told.every((number, i) => number === expected[i] || (behind && number === 0));
+    if (!agrees || fixed.u16(8) !== method || fixed.u16(6) !== flags || Buffer.compare(ownName, nameBytes) !== 0) {
+      throw fail('size-mismatch', `the two headers of ${where} do not agree`, at);
+    }
+    const to =
+      position + compressedSize + (behind ? descriptorLength(file, { ...entry, position, limit: start }, fail) : 0);
+    entries.set(name, { ...entry, position });
+    extents.push({ name, from: header, to });
+  }
+  extents.sort((a, b) => a.from - b.from);
+  let last = { name: '', from: 0, to: 0 };
+  for (const extent of extents) {
+    if (extent.from < last.to)
+      throw fail('offsets', `${quote(extent.name)} overlaps ${quote(last.name)}`, { byteOffset: extent.from });
+    last = extent;
+  }
+  return entries;
+}
+
+/** The bytes of the record behind the data, which repeats the checksum and the sizes, 4 or 8 bytes each. */
+function descriptorLength(file: OpenFile, entry: ZipEntry & { limit: number }, fail: Fail): number {
+  const { name, position, compressedSize, size, crc, limit } = entry;
+  const from = position + compressedSize;
+  const record = new Fields(file.read(from, Math.min(24, limit - from)), fail);
+  const room = record.bytes.length;
+  for (const start of [4, 0]) {
+    if (start === 4 && !(room >= 16 && record.u32(0) === descriptorSignature)) continue;
+    if (room < start + 12 || record.u32(start) !== crc) continue;
+    if (record.u32(start + 4) === compressedSize && record.u32(start + 8) === size) return start + 12;
+    if (room < start + 20) continue;
+    const wide = (at: number): number => record.u32(at) + record.u32(at + 4) * 2 ** 32;
+    if (wide(start + 4) === compressedSize && wide(start + 12) === size) return start + 20;
+  }
+  throw fail('size-mismatch', `the record behind ${quote(name)} does not agree with its headers`, { byteOffset: from });
+}
+
+/** What goes into an archive. */
+export interface ZipContent {
+  readonly name: string;
+  /** The content in pieces, written one after the other. */
+  readonly pieces: readonly Uint8Array[];
+}
+
+export interface ZipWriteOptions {
+  /** Data start at a multiple of so many bytes, as readers that map files want it. Default 64. */
+  alignment?: number;
+  /** Default false: data are stored as they are. */
+  compress?: boolean;
+}
+
+/**
+ * The bytes of an archive, as pieces to be written one after the other; stored data are the given arrays, not copies. The same content
+ * gives the same bytes: all entries are of 1980-01-01.
+ */
+export function* serializeZip(contents: Iterable<ZipContent>, options: ZipWriteOptions = {}): Generator<Uint8Array> {
+  const { alignment = 64, compress = false } = options;
+  const central: Uint8Array[] = [];
+  let position = 0;
+  const emit = (bytes: Uint8Array): Uint8Array => {
+    position += bytes.length;
+    return bytes;
+  };
+  for (const { name, pieces } of contents) {
+    const nameBytes = Buffer.from(name);
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    // Of no bytes Node's crc32 is 0, whatever came before.
+    const crc = pieces.reduce((sum, piece) => (piece.length === 0 ? sum : crc32(piece, sum)), 0);
+    const data = compress ? [deflateRawSync(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))] : pieces;
+    const stored = data.reduce((sum, piece) => sum + piece.length, 0);
+    const header = position;
+    const wide = size >= full32 || stored >= full32;
+    const sizes = wide ? zip64Field([size, stored]) : new Uint8Array();
+    const start = header + localBytes + nameBytes.length + sizes.length + 4;
+    const padding = paddingField((alignment - (start % alignment)) % alignment);
+    const about = {
+      crc,
+      method: compress ? 8 : 0,
+      size: wide ? full32 : size,
+      stored: wide ? full32 : stored,
+      nameBytes,
+    };
+    yield emit(localHeader(about, [sizes, padding]));
+    for (const piece of data) if (piece.length > 0) yield emit(piece);
+    const far = header >= full32;
+    const fields = [...(wide ? [size, stored] : []), ...(far ? [header] : [])];
+    central.push(
+      centralHeader(about, fields.length > 0 ? zip64Field(fields) : new Uint8Array(), far ? full32 : header),
+    );
+  }
+  const start = position;
+  for (const record of central) yield emit(record);
+  yield endRecords({ count: central.length, start, size: position - start });
+}
+
+interface Written {
+  crc: number;
+  method: number;
+  size: number;
+  stored: number;
+  nameBytes: Uint8Array;
+}
+
+function localHeader({ crc, method, size, stored, nameBytes }: Written, extra: readonly Uint8Array[]): Uint8Array {
+  const fixed = Buffer.alloc(localBytes);
+  fixed.writeUInt32LE(localSignature, 0);
+  fixed.writeUInt16LE(extra[0]!.length > 0 ? 45 : 20, 4);
+  fixed.writeUInt16LE(utf8Flag, 6);
+  fixed.writeUInt16LE(method, 8);
+  fixed.writeUInt16LE(firstDay, 12);
+  fixed.writeUInt32LE(crc, 14);
+  fixed.writeUInt32LE(stored, 18);
+  fixed.writeUInt32LE(size, 22);
+  fixed.writeUInt16LE(nameBytes.length, 26);
+  fixed.writeUInt16LE(
+    extra.reduce((sum, { length }) => sum + length, 0),
+    28,
+  );
+  return Buffer.concat([fixed, nameBytes, ...extra]);
+}
+
+function centralHeader(
+  { crc, method, size, stored, nameBytes }: Written,
+  extra: Uint8Array,
+  header: number,
+): Uint8Array {
+  const fixed = Buffer.alloc(centralBytes);
+  fixed.writeUInt32LE(centralSignature, 0);
+  fixed.writeUInt16LE(extra.length > 0 ? 45 : 20, 4);
+  fixed.writeUInt16LE(extra.length > 0 ? 45 : 20, 6);
+  fixed.writeUInt16LE(utf8Flag, 8);
+  fixed.writeUInt16LE(method, 10);
+  fixed.writeUInt16LE(firstDay, 14);
+  fixed.writeUInt32LE(crc, 16);
+  fixed.writeUInt32LE(stored, 20);
+  fixed.writeUInt32LE(size, 24);
+  fixed.writeUInt16LE(nameBytes.length, 28);
+  fixed.writeUInt16LE(extra.length, 30);
+  fixed.writeUInt32LE(header, 42);
+  return Buffer.concat([fixed, nameBytes, extra]);
+}
+
+/** 1980-01-01. */
+const firstDay = 0x21;
+
+function zip64Field(numbers: readonly number[]): Uint8Array {
+  const field = Buffer.alloc(4 + 8 * numbers.length);
+  field.writeUInt16LE(1, 0);
+  field.writeUInt16LE(8 * numbers.length, 2);
+  for (const [i, number] of numbers.entries()) field.writeBigUInt64LE(BigInt(number), 4 + 8 * i);
+  return field;
+}
+
+/** As PyTorch pads: a field `FB` of so many bytes. */
+function paddingField(length: number): Uint8Array {
+  const field = Buffer.alloc(4 + length);
+  field.write('FB', 'latin1');
+  field.writeUInt16LE(length, 2);
+  return field;
+}
+
+function endRecords({ count, start, size }: { count: number; start: number; size: number }): Uint8Array {
+  const records: Buffer[] = [];
+  if (count >= full16 || start >= full32 || size >= full32) {
+    const wide = Buffer.alloc(end64Bytes + locatorBytes);
+    wide.writeUInt32LE(end64Signature, 0);
+    wide.writeBigUInt64LE(BigInt(end64Bytes - 12), 4);
+    wide.writeUInt16LE(45, 12);
+    wide.writeUInt16LE(45, 14);
+    for (const [i, number] of [count, count, size, start].entries()) wide.writeBigUInt64LE(BigInt(number), 24 + 8 * i);
+    wide.writeUInt32LE(locatorSignature, end64Bytes);
+    wide.writeBigUInt64LE(BigInt(start + size), end64Bytes + 8);
+    wide.writeUInt32LE(1, end64Bytes + 16);
+    records.push(wide);
+  }
+  const end = Buffer.alloc(endBytes);
+  end.writeUInt32LE(endSignature, 0);
+  end.writeUInt16LE(Math.min(count, full16), 8);
+  end.writeUInt16LE(Math.min(count, full16), 10);
+  end.writeUInt32LE(Math.min(size, full32), 12);
+  end.writeUInt32LE(Math.min(start, full32), 16);
+  return Buffer.concat([...records, end]);
+}

@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { commandFile, runCommand } from './command.ts';
+import { buildModel } from '../src/models/index.ts';
+import { loadTensors, saveModule } from '../src/nn/index.ts';
 import { kd } from '../src/openmmlab/openmmlab.contract.ts';
+import { tidy } from '../src/torch/index.ts';
 
 const example = fileURLToPath(new URL('../examples/own-modules.ts', import.meta.url));
 let folder = '';
@@ -165,6 +168,20 @@ it("reads the original's Python configs as they are, and prints them in our word
   expect(retort('config', 'check', path).err).toMatch(
     /kd.py:1:19: model.type: there is no .* "SingleTeacherDistil" here/,
   );
+});
+
+it("writes a student under another library's names, and back", () => {
+  const net = buildModel(config.model.architecture);
+  saveModule(join(folder, 'student.safetensors'), net);
+  const there = retort('convert', '.', 'timm.safetensors', '--to', 'timm', '--half');
+  expect([there.code, there.err]).toEqual([0, '']);
+  expect(there.out).toMatch(/student\.safetensors.*\n.*timm.*\nwrote +timm\.safetensors: \d+ tensors, float16\n$/);
+  expect(retort('convert', 'timm.safetensors', 'back.safetensors').out).toMatch(/timm|torchvision/);
+  expect(tidy(() => Object.keys(loadTensors(join(folder, 'back.safetensors')).tensors))).toEqual(
+    tidy(() => Object.keys(loadTensors(join(folder, 'student.safetensors')).tensors)),
+  );
+  const again = retort('convert', 'timm.safetensors', 'back.safetensors');
+  expect([again.code, again.err]).toEqual([1, expect.stringMatching(/back\.safetensors is there.*\n.*--force/)]);
 });
 
 it('lists what configs can name', () => {

@@ -159,7 +159,7 @@ function linesOf(report: Omit<ConvertReport, 'lines'>, { given, read, wanted, ha
     read === undefined
       ? 'no library that is known has these names: they are kept'
       : [
-          `${nameOfConvention(read.convention)}${read.family === undefined ? '' : `, ${read.family}`}`,
+          `${nameOfConvention(read.convention)}'s${read.family === undefined ? '' : ` of ${read.family}`}`,
           ...(read.prefix === '' ? [] : [`under "${read.prefix}"`]),
           ...(read.convention === wanted ? [] : [`written as ${nameOfConvention(wanted)}'s`]),
         ].join(', ');

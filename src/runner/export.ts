@@ -29,7 +29,7 @@ import { isPlain } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { onnxModelBytes, writeOnnxFile } from '../formats/index.ts';
 import type { OnnxModel } from '../formats/index.ts';
-import { loadModule } from '../nn/index.ts';
+import { loadNetwork } from '../models/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { keep, ops, Tensor, tidy } from '../torch/index.ts';
 import { load } from './load.ts';
@@ -110,7 +110,7 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
   const parts = prepareStage(alone, new Map(), { own });
   const { algorithm, trainLoader, valLoader, imageShape } = parts;
   const { student } = algorithm;
-  loadModule(file, student);
+  loadNetwork(file, student);
   const shown = withUserEntries(stage.config, own).valData;
   const transforms = transformsOf(shown);
   const pixels = options.preprocessing === true ? preprocessingOf(shown, name) : undefined;

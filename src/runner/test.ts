@@ -8,8 +8,7 @@ import type { Algorithm } from '../distill/algorithms/index.ts';
 import { ClassificationReport, evaluate, evaluateAgreement, runFiles, studentPath } from '../engine/index.ts';
 import type { ClassificationResult, NetworkMetrics } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
-import { measureLatency, profileModel } from '../models/index.ts';
-import { loadModule } from '../nn/index.ts';
+import { loadNetwork, measureLatency, profileModel } from '../models/index.ts';
 import type { LossModel, Network } from '../nn/index.ts';
 import type { Tables } from '../registry/index.ts';
 import { weightsNotes } from './experiment.ts';
@@ -21,7 +20,7 @@ import type { Finished } from './stages.ts';
 
 /** What {@link test} measures. */
 export interface TestOptions extends LoadOptions {
-  /** The student's safetensors file. Default: that of the run whose folder is the config. */
+  /** A file of the student's weights. Default: that of the run whose folder is the config. */
   checkpoint?: string | undefined;
   /** The stage that the checkpoint is of, in a config of several. Default: the last. */
   stage?: string | undefined;
@@ -86,7 +85,7 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
   await requireFitting(parts, { name, note });
   const { algorithm, testLoader, evaluators } = parts;
-  loadModule(file, algorithm.student);
+  loadNetwork(file, algorithm.student);
   const networks = Object.entries(algorithm.evaluated());
   const [, teacher] = networks.find(([, model]) => model !== algorithm.student) ?? [];
   if (needsTeacher && teacher === undefined) {
@@ -166,7 +165,7 @@ function stagesNeeded(
       if (found === undefined || needed.has(name)) continue; // prepareStage says what there is not
       add(found);
       const { algorithm } = prepareStage({ ...found, init: [] }, needed, { own });
-      if (run !== undefined) loadModule(studentPath(stageFolder(run, name)), algorithm.student);
+      if (run !== undefined) loadNetwork(studentPath(stageFolder(run, name)), algorithm.student);
       needed.set(name, algorithm);
     }
   };

@@ -41,7 +41,7 @@ export interface OurNames {
   others: string[];
 }
 
-const labels = { torchvision: 'torchvision', timm: 'timm', huggingface: 'Hugging Face', retort: 'Retort (OpenMMLab)' };
+const labels = { torchvision: 'torchvision', timm: 'timm', huggingface: 'Hugging Face', retort: 'OpenMMLab' };
 
 /** A convention as people call it. */
 export function nameOfConvention(convention: Convention | 'retort'): string {
@@ -68,6 +68,9 @@ const wrappers = new Set([
   'ema',
   'state_dict',
 ]);
+
+/** How many wrappers stand around one another at most. */
+const deepest = 4;
 
 /** One reading of a state dict. */
 interface Reading {
@@ -124,9 +127,12 @@ function shapesOf(network: Module): Shapes {
 function prefixesOf(names: readonly string[], { part, preferred = part ?? 'student' }: ToOurNamesOptions): string[] {
   const found = new Set<string>();
   for (const name of names) {
-    for (let dot = name.indexOf('.'), from = 0; dot >= 0; from = dot + 1, dot = name.indexOf('.', from)) {
-      if (!wrappers.has(name.slice(from, dot))) break;
-      found.add(name.slice(0, dot + 1));
+    let from = 0;
+    for (let depth = 0; depth < deepest; depth++) {
+      const dot = name.indexOf('.', from);
+      if (dot < 0 || !wrappers.has(name.slice(from, dot))) break;
+      from = dot + 1;
+      found.add(name.slice(0, from));
     }
   }
   const all = ['', ...found];

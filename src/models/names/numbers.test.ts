@@ -11,6 +11,8 @@ import type { Tensor } from '../../torch/index.ts';
 import { buildModel, recognizeNetwork } from '../index.ts';
 import { toOurNames, toTheirNames } from './index.ts';
 import type { Convention } from './index.ts';
+import { compileTable } from './table.ts';
+import { nameTables } from './tables.ts';
 
 interface Reference {
   convention: Convention;
@@ -70,6 +72,37 @@ it.each(cases)('%s %s %s', (convention, _type, _input, { model, input, output, g
     network.to({ dtype: 'float32' });
     const scores = noGrad(() => network.forward(scatteredTensor(input, 999, 2).to('float32')));
     expectPrinted(scores.to('float64'), output, 1e-5);
+  });
+});
+
+/** Every way of naming that is known, of the networks above. */
+const ways = nameTables.flatMap((table) => {
+  const family = { 'ResNet for CIFAR': 'ResNet', DeiT: 'DistilledVisionTransformer' }[table.family] ?? table.family;
+  const one = networks.find(({ model }) => model.backbone.type === family);
+  return one === undefined ? [] : [[table.convention, table.family, table.variant ?? '', table, one.model] as const];
+});
+
+it.each(ways)('%s %s %s: read with and without the network', (convention, family, _variant, table, model) => {
+  tidy(() => {
+    const network = buildModel(model);
+    const own = network.stateDict();
+    const { fromOurs } = compileTable(table);
+    const theirs: State = {};
+    for (const [name, value] of Object.entries(own)) {
+      const source = fromOurs(name);
+      if (source === null) continue;
+      const { theirs: names, change } = source!;
+      const whole = change === undefined ? value : change.toTheirs(value);
+      const parts = names.length === 1 ? [whole] : whole.chunk(names.length, 0);
+      names.forEach((one, i) => Object.assign(theirs, { [one]: parts[i]! }));
+    }
+    for (const read of [toOurNames(theirs, network), toOurNames(theirs)]) {
+      if (family !== 'ResNet') expect(read.convention).toBe(convention);
+      expect([read.unknown, read.others]).toEqual([[], []]);
+      for (const [name, value] of Object.entries(read.state)) expect(value.equal(own[name]!)).toBe(true);
+      const lost = Object.keys(own).filter((name) => !Object.hasOwn(read.state, name) && !computed.test(name));
+      expect(lost).toEqual([]);
+    }
   });
 });
 

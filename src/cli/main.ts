@@ -4,6 +4,7 @@ import { Command } from '@commander-js/extra-typings';
 
 import { config } from './config.ts';
 import { doctor } from './doctor.ts';
+import { inspect } from './inspect.ts';
 import { list } from './list.ts';
 import { quickstart } from './quickstart.ts';
 import { reportError } from './report.ts';
@@ -27,6 +28,7 @@ const program = new Command('retort')
   .addCommand(train)
   .addCommand(test)
   .addCommand(config)
+  .addCommand(inspect)
   .addCommand(list)
   .addCommand(doctor)
   .addCommand(setup);

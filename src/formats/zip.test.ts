@@ -4,7 +4,7 @@ import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
-import { failFor } from './format-error.ts';
+import { failFor, type FormatErrorCode } from './format-error.ts';
 import { openBytes } from './read-file.ts';
 import { bytes } from './testing/archives.ts';
 import { serializeZip, Zip, type ZipOptions, type ZipWriteOptions } from './zip.ts';
@@ -88,7 +88,7 @@ describe('archives are refused', () => {
     expect(() => open(bytes(file, 'x'))).toThrow(refusal('truncated'));
   });
 
-  it.each([
+  it.each<[string, FormatErrorCode, Buffer, ...string[]]>([
     [
       'a name that occurs twice',
       'duplicate-key',
@@ -113,7 +113,7 @@ describe('archives are refused', () => {
     ['a local header that is none', 'offsets', patched(file, local, 0, bytes('XX')), 'header'],
     ['zip64 fields that are missing', 'missing-field', patched(file, central, 24, u32(0xffffffff)), 'zip64'],
     ['an entry of the directory that is none', 'syntax', patched(file, central, 0, bytes('XX')), 'directory'],
-  ] as const)('%s', (_, code, hostile, ...mentions) => {
+  ])('%s', (_, code, hostile, ...mentions) => {
     expect(() => open(hostile)).toThrow(refusal(code, ...mentions));
   });
 

@@ -6,6 +6,8 @@ export type { CheckedStageReport, CheckMistake, CheckOptions, CheckReport } from
 export { compare, distill, Side, Source } from './distill.ts';
 export type { BatchSources, Comparison, DistillOptions, DistillResult, ModulePath, RecordOptions } from './distill.ts';
 export type { Experiment } from './experiment.ts';
+export { inspect } from './inspect.ts';
+export type { Inspected, InspectedTensor, InspectedWeights, InspectOptions } from './inspect.ts';
 export { load, LoadedExperiment } from './load.ts';
 export type { ConfigSource, LoadOptions } from './load.ts';
 export { registries } from './registries.ts';

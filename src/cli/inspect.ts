@@ -17,28 +17,26 @@ export const inspect = new Command('inspect')
     say(json === true ? JSON.stringify(found, null, 2) : shown(file, found));
   });
 
-/** Without what a terminal would take for a command: names are whatever the file says. Colors stay. */
-function printable(line: string): string {
-  return line.replaceAll(/(?!\u001B\[\d+m)\p{Cc}/gu, '?');
-}
+/** Texts of a file without what a terminal would take for commands. */
+const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
 
 function shown(file: string, found: Inspected): string {
   const { format, entry, otherEntries, network, metadata, tensors, parameters, bytes, leftOut, note } = found;
   const lines = [`${pc.bold(file)} ${pc.dim(`(${format})`)}`];
   const fact = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${text}`);
   if (network !== undefined) fact('network', pc.green(network));
-  if (entry !== undefined) fact('entry', entry);
-  if (otherEntries.length > 0) fact('others', `${otherEntries.join(', ')} ${pc.dim('(--entry NAME)')}`);
+  if (entry !== undefined) fact('entry', plain(entry));
+  if (otherEntries.length > 0) fact('others', `${plain(otherEntries.join(', '))} ${pc.dim('(--entry NAME)')}`);
   const size = bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${size}`);
   const skipped = Object.entries(leftOut);
-  if (skipped.length > 0) fact('left out', skipped.map(([name, why]) => `${name} (${why})`).join(', '));
-  if (note !== undefined) fact('note', pc.yellow(note));
+  if (skipped.length > 0) fact('left out', plain(skipped.map(([name, why]) => `${name} (${why})`).join(', ')));
+  if (note !== undefined) fact('note', pc.yellow(plain(note)));
   for (const [i, [key, value]] of Object.entries(metadata).entries())
-    fact(i === 0 ? 'metadata' : '', `${key}: ${cut(value.replaceAll(/\s+/g, ' '))}`);
+    fact(i === 0 ? 'metadata' : '', plain(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
   lines.push('');
   const width = Math.max(0, ...tensors.map(({ name }) => name.length));
   for (const { name, dtype, shape } of tensors)
-    lines.push(`  ${pc.cyan(name.padEnd(width))}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`);
-  return lines.map(printable).join('\n');
+    lines.push(`  ${pc.cyan(plain(name).padEnd(width))}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`);
+  return lines.join('\n');
 }

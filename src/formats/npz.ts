@@ -9,7 +9,8 @@ import { failFor, FormatError, quote } from './format-error.ts';
 import { type NpyInfo, npyInfo, parseNpy, serializeNpy } from './npy.ts';
 import { bytesOf, hostOrder, type NumericArray, type NumericDType } from './numeric-array.ts';
 import { openBytes, type OpenFile, type Sink, withFile } from './read-file.ts';
-import { serializeZip, Zip, type ZipEntry, type ZipOptions } from './zip.ts';
+import { serializeZip } from './zip-writer.ts';
+import { Zip, type ZipEntry, type ZipOptions } from './zip.ts';
 
 const fail = failFor('npz');
 

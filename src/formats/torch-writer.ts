@@ -5,7 +5,7 @@ import type { FileContent } from './atomic-file.ts';
 import { failFor } from './format-error.ts';
 import { denseByteLength, showShape } from './shape.ts';
 import { torchItemSize } from './torch-tensor.ts';
-import { serializeZip, type ZipContent } from './zip.ts';
+import { serializeZip, type ZipContent } from './zip-writer.ts';
 
 /** A tensor to be written. */
 export interface TorchRecord {

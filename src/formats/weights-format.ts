@@ -27,7 +27,8 @@ export function weightsFormat(file: string): { format: WeightsFormat; path: stri
     }
     if (isTorchStream(start) && start[8] !== 0x7b) return 'pth';
     if (open.size >= 512 && Buffer.from(open.read(257, 5)).toString('latin1') === 'ustar') return 'pth';
-    return start[0] === 0x7b && start[8] !== 0x7b ? 'index' : 'safetensors';
+    // The length of a safetensors header, at most 100 MB, has zeros in its upper half; JSON has none.
+    return start[0] === 0x7b && start[7] !== 0 ? 'index' : 'safetensors';
   });
   return { format, path: file };
 }

@@ -7,7 +7,8 @@ import { refusal } from '../../test/refusal.ts';
 import { failFor, type FormatErrorCode } from './format-error.ts';
 import { openBytes } from './read-file.ts';
 import { bytes } from './testing/archives.ts';
-import { serializeZip, Zip, type ZipOptions, type ZipWriteOptions } from './zip.ts';
+import { serializeZip, type ZipWriteOptions } from './zip-writer.ts';
+import { Zip, type ZipOptions } from './zip.ts';
 
 const open = (file: Uint8Array, options?: ZipOptions): Zip => new Zip(openBytes(file), failFor('zip'), options);
 const write = (contents: Readonly<Record<string, string>>, options?: ZipWriteOptions): Buffer =>

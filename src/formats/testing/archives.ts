@@ -1,5 +1,5 @@
 // Builders of small files for tests and fuzzers: pickles opcode by opcode, archives of records, the old stream; hostile ones too.
-import { serializeZip } from '../zip.ts';
+import { serializeZip } from '../zip-writer.ts';
 
 /** Bytes of texts (as they are in Latin-1), numbers (one byte each) and arrays, one behind the other. */
 export function bytes(...parts: (string | number | Uint8Array)[]): Buffer {

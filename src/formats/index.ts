@@ -32,5 +32,5 @@ export { parseTorch, readTorchFile, type TorchFile, type TorchFileOptions, withT
 export { type TorchState, torchStateOf, type TorchStateOptions } from './torch-state.ts';
 export { TorchStorage, TorchTensor, type TorchView } from './torch-tensor.ts';
 export { serializeTorch, type SerializeTorchOptions, type TorchRecord } from './torch-writer.ts';
-export { type WeightsFormat, weightsFormat } from './weights-format.ts';
+export { type WeightsFormat, weightsFormat, weightsNames } from './weights-format.ts';
 export { type ZipOptions } from './zip.ts';

@@ -42,6 +42,11 @@ function arraysOf(file: OpenFile, options: ZipOptions): Map<string, NumericArray
   return new Map(members(zip).map(([name, entry]) => [name, named(name, () => parseNpy(zip.read(entry)))]));
 }
 
+/** The names of the arrays in a file, from its directory. @throws as {@link readNpz} */
+export function npzNames(path: string): string[] {
+  return withFile(path, (file) => members(new Zip(file, fail)).map(([name]) => name));
+}
+
 /** Who takes the bytes of an array, row-major and little-endian, piece by piece; undefined leaves it out. */
 export type TakeArray = (
   name: string,

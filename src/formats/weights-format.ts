@@ -3,9 +3,13 @@ import path from 'node:path';
 
 import { RetortError } from '../errors.ts';
 import { isFile, isFolder } from '../files.ts';
-import { failFor } from './format-error.ts';
+import { failFor, quote } from './format-error.ts';
+import { npzNames } from './npz.ts';
 import { withFile } from './read-file.ts';
-import { isTorchStream } from './torch-file.ts';
+import { safetensorsShards } from './safetensors-shards.ts';
+import { safetensorsNames } from './safetensors.ts';
+import { isTorchStream, withTorchFile } from './torch-file.ts';
+import { torchStateOf } from './torch-state.ts';
 import { isZip, Zip } from './zip.ts';
 
 /** What a path is: `index` is that of safetensors files. */
@@ -31,6 +35,26 @@ export function weightsFormat(file: string): { format: WeightsFormat; path: stri
     return start[0] === 0x7b && start[7] !== 0 ? 'index' : 'safetensors';
   });
   return { format, path: file };
+}
+
+/**
+ * The names of the tensors in a file or folder of weights, without reading the tensors: that it is whole in all else is seen too.
+ *
+ * @throws RetortError when it cannot be read, FormatError where it is damaged or has objects that are not known.
+ */
+export function weightsNames(given: string): string[] {
+  const { format, path: file } = weightsFormat(given);
+  if (format === 'safetensors') return safetensorsNames(file);
+  if (format === 'index') {
+    return [...safetensorsShards(file).files].flatMap(([shard, wanted]) => {
+      const there = new Set(safetensorsNames(shard));
+      const lost = [...wanted].find((name) => !there.has(name));
+      if (lost === undefined) return [...wanted];
+      throw failFor('safetensors', { path: shard })('missing-field', `${quote(lost)} of the index is not in it`);
+    });
+  }
+  if (format === 'pth') return withTorchFile(file, {}, ({ value }) => [...torchStateOf(value).tensors.keys()]);
+  return npzNames(file);
 }
 
 const inFolders = [

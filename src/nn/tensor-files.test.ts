@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
+import { weightsNames } from '../formats/index.ts';
 import { floats, integer, storage, tensor as view, torchFile } from '../formats/testing/archives.ts';
 import { arange, memory, ops, tensor, tidy } from '../torch/index.ts';
 import { Linear, loadModule, loadTensors, saveModule, saveTensors, Sequential } from './index.ts';
@@ -177,6 +178,16 @@ describe('safetensors in a folder', () => {
       expect({ ...loadTensors(sharded('more', { x: 'a.safetensors' })).leftOut }).toEqual({ y: 'not in the index' }),
     );
     expect(() => loadTensors(sharded('outside', { x: '../hub/a.safetensors' }))).toThrow(refusal('name', '../hub'));
+  });
+
+  it('have names that are told without reading them', () => {
+    expect(weightsNames(sharded('named'))).toEqual(['x', 'y', 'z']);
+    expect(() => weightsNames(sharded('unnamed', { x: 'b.safetensors' }))).toThrow(
+      refusal('missing-field', '"x"', 'b.safetensors'),
+    );
+    expect(weightsNames(fixture('mmengine.pth'))).toHaveLength(8);
+    expect(weightsNames(fixture('compressed.npz'))).toEqual(['zeros', 'ids']);
+    expect(() => weightsNames(fixture('foreign.pth'))).toThrow(refusal('pickle', 'ChainMap'));
   });
 
   it('may be a single file', () => {

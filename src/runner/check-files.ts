@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { experimentSchema } from '../config/index.ts';
 import { nearest, RetortError } from '../errors.ts';
 import { listFolder, readText, statOf } from '../files.ts';
-import { FormatError, safetensorsNames } from '../formats/index.ts';
+import { FormatError, weightsNames } from '../formats/index.ts';
 import { addressOf } from '../intercept/index.ts';
 import { isPlain, optionsIn, readsOf } from '../registry/index.ts';
 import type { Mistake, Path, Reads, Tables } from '../registry/index.ts';
@@ -38,9 +38,11 @@ function wrongFile(written: string, reads: Exclude<Reads, 'function' | 'method'>
   try {
     const stats = statOf(path);
     if (stats === undefined) return `no such ${what}: ${shown(path)}${nearby(path)}`;
-    if (stats.isDirectory() !== (reads === 'folder')) return `${shown(path)} is not a ${what}`;
+    // Weights may be a folder, as model hubs have them.
+    const isOther = reads !== 'checkpoint' && stats.isDirectory() !== (reads === 'folder');
+    if (isOther) return `${shown(path)} is not a ${what}`;
     if (reads === 'folder') listFolder(path);
-    if (reads === 'checkpoint') safetensorsNames(path);
+    if (reads === 'checkpoint') weightsNames(path);
     return undefined;
   } catch (error) {
     if (error instanceof FormatError || error instanceof RetortError) return error.message.replaceAll('\n', '\n    ');

@@ -10,7 +10,7 @@ import { safetensorsShards } from './safetensors-shards.ts';
 import { safetensorsNames } from './safetensors.ts';
 import { isTorchStream, withTorchFile } from './torch-file.ts';
 import { torchStateOf } from './torch-state.ts';
-import { isZip, Zip } from './zip.ts';
+import { isZip, zipNames } from './zip.ts';
 
 /** What a path is: `index` is that of safetensors files. */
 export type WeightsFormat = 'safetensors' | 'index' | 'pth' | 'npz';
@@ -26,7 +26,7 @@ export function weightsFormat(file: string): { format: WeightsFormat; path: stri
   const format = withFile(file, (open): WeightsFormat => {
     const start = open.read(0, Math.min(open.size, 16));
     if (isZip(start)) {
-      const names = [...new Zip(open, failFor('zip')).entries.keys()];
+      const names = zipNames(open, failFor('zip'));
       return names.length > 0 && names.every((name) => name.endsWith('.npy')) ? 'npz' : 'pth';
     }
     if (isTorchStream(start) && start[8] !== 0x7b) return 'pth';

@@ -58,6 +58,11 @@ export function isZip(start: Uint8Array): boolean {
   return a === 0x50 && b === 0x4b && ((c === 3 && d === 4) || (c === 5 && d === 6));
 }
 
+/** The names in an archive, from its directory alone. @throws FormatError where that breaks a rule. */
+export function zipNames(file: OpenFile, fail: Fail): string[] {
+  return readDirectory(file, fail).listed.map(({ name }) => name);
+}
+
 /** An archive whose directory has been read and checked; the content of entries is checked as it is read. */
 export class Zip {
   /** By name, in the order of the directory. */
@@ -73,7 +78,8 @@ export class Zip {
     this.#fail = fail;
     this.#verify = verify;
     this.#inflatable = maxInflated;
-    this.entries = readDirectory(file, fail);
+    const { listed, start } = readDirectory(file, fail);
+    this.entries = locate(file, { listed, start }, fail);
   }
 
   /** The content of an entry, in memory of its own or, where the file is in memory and stores it as it is, a view of that. */
@@ -227,7 +233,7 @@ function findDirectory(file: OpenFile, fail: Fail): Directory {
 
 type Listed = Omit<ZipEntry, 'position'> & { header: number; flags: number; method: number; nameBytes: Uint8Array };
 
-function readDirectory(file: OpenFile, fail: Fail): Map<string, ZipEntry> {
+function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: number } {
   const { count, size, start } = findDirectory(file, fail);
   const record = new Fields(file.read(start, size), fail);
   const listed: Listed[] = [];
@@ -280,7 +286,7 @@ function readDirectory(file: OpenFile, fail: Fail): Map<string, ZipEntry> {
     throw fail('size-mismatch', `the directory has ${size - at} bytes more than its entries`, {
       byteOffset: start + at,
     });
-  return locate(file, { listed, start }, fail);
+  return { listed, start };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -315,6 +321,9 @@ function widened(numbers: number[], extra: Fields, missing: () => Error): number
   throw missing();
 }
 
+/** Bytes of fields behind a name; PyTorch pads with up to 68. */
+const usualExtra = 96;
+
 /** Reads the local headers, which say where the data start, and sees that nothing lies over anything else. */
 function locate(
   file: OpenFile,
@@ -329,12 +338,15 @@ function locate(
     const where = quote(name);
     if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${where}`);
     if (header + localBytes > start) throw fail('offsets', `${where} lies outside the file`, at);
-    const fixed = new Fields(file.read(header, localBytes), fail);
+    // One reading has the header, its name and, as a rule, its fields.
+    const first = file.read(header, Math.min(localBytes + nameBytes.length + usualExtra, start - header));
+    const fixed = new Fields(first, fail);
     const rest = fixed.u16(26) + fixed.u16(28);
     const position = header + localBytes + rest;
     if (position + compressedSize > start) throw fail('offsets', `${where} reaches beyond the data of the archive`, at);
     if (fixed.u32(0) !== localSignature) throw fail('offsets', `there is no header of ${where} where it should be`, at);
-    const local = file.read(header + localBytes, rest);
+    const has = first.length >= localBytes + rest;
+    const local = has ? first.subarray(localBytes, localBytes + rest) : file.read(header + localBytes, rest);
     const ownName = local.subarray(0, fixed.u16(26));
     const behind = (flags & descriptorFlag) !== 0;
     const numbers = widened([fixed.u32(22), fixed.u32(18)], new Fields(local.subarray(ownName.length), fail), () =>

@@ -15,7 +15,7 @@ const statusMiB = (name) =>
 if (role === 'ours') {
   const { tidy } = await import('retort-kd/torch');
   const { loadTensors, saveTensors } = await import('retort-kd/nn');
-  tidy(() => loadTensors(`${file}.small`));
+  tidy(() => loadTensors(`${file}.small.pth`));
   const before = statusMiB('VmRSS');
   writeFileSync('/proc/self/clear_refs', '5');
   const start = performance.now();
@@ -39,7 +39,7 @@ import os, sys, time, torch
 path = sys.argv[1]
 def status(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) / 1024
-torch.load(path + ".small", weights_only=True)
+torch.load(path + ".small.pth", weights_only=True)
 before = status("VmRSS")
 open("/proc/self/clear_refs", "w").write("5")
 start = time.perf_counter()
@@ -65,9 +65,8 @@ print('{"read": %f, "grown": %f, "write": %f}' % (1000 * read, grown, 1000 * (ti
         [...sizes, [4, Math.floor(rest / 4)]].map((shape, i) => [`layer${i}.weight`, ops.rand(shape)]),
       );
       saveTensors(path, state);
-      saveTensors(`${path}.small`.replace(/\.small$/, '.small.pth'), { w: ops.rand([3]) });
+      saveTensors(`${path}.small.pth`, { w: ops.rand([3]) });
     });
-    spawnSync('mv', [`${path}.small.pth`, `${path}.small`]);
     const measured = (command, args) => {
       const { status, stdout, stderr } = spawnSync(command, [...args, path], { encoding: 'utf8' });
       if (status !== 0) throw new Error(stderr);
@@ -81,28 +80,19 @@ print('{"read": %f, "grown": %f, "write": %f}' % (1000 * read, grown, 1000 * (ti
     }));
     const size = statSync(path).size / 2 ** 20;
     const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-    const line = (name, of, target) => {
+    const line = (name, of, target = '') => {
       const ours = rounds.map((round) => of(round.ours));
       const theirs = hasTorch ? rounds.map((round) => of(round.theirs)) : undefined;
-      const cells = [
-        name,
-        median(ours),
-        theirs && median(theirs),
-        theirs && median(ours.map((one, i) => one / theirs[i])),
-      ];
-      const shown = cells.map((cell, i) =>
-        typeof cell === 'number'
-          ? cell.toFixed(i === 3 || (target !== '' && i > 0 && name.includes('memory')) ? 2 : 1)
-          : (cell ?? '-'),
-      );
-      process.stdout.write(`| ${[...shown, target].join(' | ')} |\n`);
+      const ratio = theirs && median(ours.map((one, i) => one / theirs[i]));
+      const cells = [median(ours), theirs && median(theirs), ratio].map((cell) => cell?.toFixed(2) ?? '-');
+      process.stdout.write(`| ${[name, ...cells, target].join(' | ')} |\n`);
     };
     process.stdout.write(
       `\nA .pth of ${size.toFixed(0)} MiB, medians of ${turns} turns\n\n| | Retort | PyTorch | ratio | target |\n|---|--:|--:|--:|--:|\n`,
     );
     line('read, ms', ({ read }) => read, 'ratio 1.20');
     line('peak memory / size of the file', ({ grown }) => grown / size, '1.30');
-    line('write and sync, ms', ({ write }) => write, '');
+    line('write and sync, ms', ({ write }) => write);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -2,7 +2,7 @@
 // so that a noisy machine disturbs both alike. Medians and the median of the ratios of neighbouring turns are printed.
 // Where Debian's python3-torch is missing, our side runs alone.
 //   npm run bench -- --quick     fewer steps, for a look      npm run bench -- operators resnet20    some parts only: operators,
-//   resnet20, kd-34-18, quickstart, memory, levers
+//   resnet20, kd-34-18, quickstart, memory, levers, formats      RETORT_BENCH_PYTHON names another python3
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -15,8 +15,8 @@ const wanted = args.filter((arg) => !arg.startsWith('--'));
 const threads = String(availableParallelism());
 
 /** A python3 that can import torch; Debian's first, because it is the same libtorch. */
-const python = ['/usr/bin/python3', 'python3'].find(
-  (command) => spawnSync(command, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
+const python = [process.env.RETORT_BENCH_PYTHON, '/usr/bin/python3', 'python3'].find(
+  (command) => command !== undefined && spawnSync(command, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
 );
 /** Where Python finds the BLAS that our addon links, for the rows in which both are tuned. */
 const blas = '/usr/lib/x86_64-linux-gnu/openblas-openmp';
@@ -142,6 +142,11 @@ if (plain.length > 0) {
     header,
     rows,
   );
+}
+
+if (chosen('formats')) {
+  const env = { ...process.env, ...(python === undefined ? {} : { RETORT_BENCH_PYTHON: python }) };
+  spawnSync(process.execPath, ['formats.mjs', ...(quick ? ['--quick'] : [])], { stdio: 'inherit', cwd: here, env });
 }
 
 if (chosen('memory')) {

@@ -336,3 +336,13 @@ it('the example in examples/ runs and learns', () => {
   expect(stdout).toBe('true\n');
   expect(existsSync(target)).toBe(true);
 });
+
+it('inspect says what a file of weights holds, for people and as JSON', () => {
+  const weights = fileURLToPath(new URL('../src/formats/fixtures/mmengine.pth', import.meta.url));
+  const { code, out } = retort('inspect', weights);
+  expect([code, out]).toEqual([0, expect.stringMatching(/state_dict[^]*8, 36 parameters[^]*conv\.weight/)]);
+  const json = retort('inspect', '--json', weights);
+  expect(JSON.parse(json.out)).toMatchObject({ entry: 'state_dict', otherEntries: ['message_hub', 'optimizer'] });
+  const other = retort('inspect', '--entry', 'state', weights);
+  expect([other.code, other.err]).toEqual([1, expect.stringContaining('state_dict')]);
+});

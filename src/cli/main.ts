@@ -6,6 +6,7 @@ import { config } from './config.ts';
 import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { inspect } from './inspect.ts';
 import { list } from './list.ts';
 import { predict } from './predict.ts';
 import { quickstart } from './quickstart.ts';
@@ -33,6 +34,7 @@ const program = new Command('retort')
   .addCommand(exportCommand)
   .addCommand(config)
   .addCommand(convert)
+  .addCommand(inspect)
   .addCommand(list)
   .addCommand(doctor)
   .addCommand(setup);

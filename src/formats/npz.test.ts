@@ -9,7 +9,7 @@ import { serializeNpy } from './npy.ts';
 import { parseNpz, readNpz, serializeNpz, streamNpz } from './npz.ts';
 import type { NumericArray } from './numeric-array.ts';
 import { bytes } from './testing/archives.ts';
-import { serializeZip } from './zip.ts';
+import { serializeZip } from './zip-writer.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 const array: NumericArray = { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) };

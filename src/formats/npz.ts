@@ -9,7 +9,8 @@ import { failFor, FormatError, quote } from './format-error.ts';
 import { type NpyInfo, npyInfo, parseNpy, serializeNpy } from './npy.ts';
 import { bytesOf, hostOrder, type NumericArray, type NumericDType } from './numeric-array.ts';
 import { openBytes, type OpenFile, type Sink, withFile } from './read-file.ts';
-import { serializeZip, Zip, type ZipEntry, type ZipOptions } from './zip.ts';
+import { serializeZip } from './zip-writer.ts';
+import { Zip, type ZipEntry, type ZipOptions } from './zip.ts';
 
 const fail = failFor('npz');
 
@@ -39,6 +40,11 @@ export function readNpz(path: string, options: ZipOptions = {}): Map<string, Num
 function arraysOf(file: OpenFile, options: ZipOptions): Map<string, NumericArray> {
   const zip = new Zip(file, fail, options);
   return new Map(members(zip).map(([name, entry]) => [name, named(name, () => parseNpy(zip.read(entry)))]));
+}
+
+/** The names of the arrays in a file, from its directory. @throws as {@link readNpz} */
+export function npzNames(path: string): string[] {
+  return withFile(path, (file) => members(new Zip(file, fail)).map(([name]) => name));
 }
 
 /** Who takes the bytes of an array, row-major and little-endian, piece by piece; undefined leaves it out. */

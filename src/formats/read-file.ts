@@ -20,7 +20,7 @@ export interface OpenFile {
 export type Sink = (piece: Uint8Array) => void;
 
 /** Large enough that calls cost nothing, small enough to stay in a processor's cache. */
-const pieceBytes = 2 ** 18;
+const pieceBytes = 2 ** 20;
 
 /** One buffer for all files that are read one after the other: thousands of new ones would keep the garbage collector busy. */
 let spare: Uint8Array | undefined;

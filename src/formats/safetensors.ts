@@ -1,6 +1,9 @@
 // Reads and writes safetensors files: a length, a JSON header, the data; nothing in them can run code.
 // Names are kept in a `Map`, so any name is harmless; the data are the little-endian, row-major bytes as they lie in the file.
 // Format: https://huggingface.co/docs/safetensors/index#format
+//
+// A file MUST have: a header of at most 100 MB that is JSON without a key twice; for each tensor a type, a shape of integers of 0 or more and
+// offsets, whose size is that of type and shape; data without holes, overlaps or bytes behind them (safetensors-header.ts).
 
 import { createHash } from 'node:crypto';
 

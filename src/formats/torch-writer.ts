@@ -6,7 +6,7 @@ import type { FileContent } from './atomic-file.ts';
 import { failFor } from './format-error.ts';
 import { denseByteLength } from './shape.ts';
 import { torchItemSize } from './torch-tensor.ts';
-import { serializeZip, type ZipContent } from './zip.ts';
+import { serializeZip, type ZipContent } from './zip-writer.ts';
 
 /** A tensor to be written. */
 export interface TorchRecord {

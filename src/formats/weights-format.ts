@@ -3,13 +3,14 @@ import path from 'node:path';
 
 import { RetortError } from '../errors.ts';
 import { isFile, isFolder } from '../files.ts';
-import { failFor } from './format-error.ts';
+import { failFor, quote } from './format-error.ts';
+import { npzNames } from './npz.ts';
 import { withFile } from './read-file.ts';
-import { safetensorsNames } from './safetensors.ts';
 import { safetensorsShards } from './safetensors-shards.ts';
+import { safetensorsNames } from './safetensors.ts';
 import { isTorchStream, withTorchFile } from './torch-file.ts';
 import { torchStateOf } from './torch-state.ts';
-import { isZip, Zip } from './zip.ts';
+import { isZip, zipNames } from './zip.ts';
 
 /** What a path is: `index` is that of safetensors files. */
 export type WeightsFormat = 'safetensors' | 'index' | 'pth' | 'npz';
@@ -25,27 +26,35 @@ export function weightsFormat(file: string): { format: WeightsFormat; path: stri
   const format = withFile(file, (open): WeightsFormat => {
     const start = open.read(0, Math.min(open.size, 16));
     if (isZip(start)) {
-      const names = [...new Zip(open, failFor('zip')).entries.keys()];
+      const names = zipNames(open, failFor('zip'));
       return names.length > 0 && names.every((name) => name.endsWith('.npy')) ? 'npz' : 'pth';
     }
     if (isTorchStream(start) && start[8] !== 0x7b) return 'pth';
     if (open.size >= 512 && Buffer.from(open.read(257, 5)).toString('latin1') === 'ustar') return 'pth';
-    return start[0] === 0x7b && start[8] !== 0x7b ? 'index' : 'safetensors';
+    // The length of a safetensors header, at most 100 MB, has zeros in its upper half; JSON has none.
+    return start[0] === 0x7b && start[7] !== 0 ? 'index' : 'safetensors';
   });
   return { format, path: file };
 }
 
 /**
- * The names of the tensors in a file of weights, from its directory or header: their bytes are not read.
+ * The names of the tensors in a file or folder of weights, without reading the tensors: that it is whole in all else is seen too.
  *
- * @throws RetortError when it cannot be read, FormatError with the path when it is none or breaks its format.
+ * @throws RetortError when it cannot be read, FormatError where it is damaged or has objects that are not known.
  */
-export function weightsNames(file: string): string[] {
-  const { format, path } = weightsFormat(file);
-  if (format === 'safetensors') return safetensorsNames(path);
-  if (format === 'index') return [...safetensorsShards(path).files.values()].flatMap((names) => [...names]);
-  if (format === 'pth') return withTorchFile(path, {}, ({ value }) => [...torchStateOf(value).tensors.keys()]);
-  return withFile(path, (open) => [...new Zip(open, failFor('npz')).entries.keys()].map((name) => name.slice(0, -4)));
+export function weightsNames(given: string): string[] {
+  const { format, path: file } = weightsFormat(given);
+  if (format === 'safetensors') return safetensorsNames(file);
+  if (format === 'index') {
+    return [...safetensorsShards(file).files].flatMap(([shard, wanted]) => {
+      const there = new Set(safetensorsNames(shard));
+      const lost = [...wanted].find((name) => !there.has(name));
+      if (lost === undefined) return [...wanted];
+      throw failFor('safetensors', { path: shard })('missing-field', `${quote(lost)} of the index is not in it`);
+    });
+  }
+  if (format === 'pth') return withTorchFile(file, {}, ({ value }) => [...torchStateOf(value).tensors.keys()]);
+  return npzNames(file);
 }
 
 const inFolders = [

@@ -1,4 +1,4 @@
-// Reads and writes zip archives, as PyTorch (`.pth`) and NumPy (`.npz`) use them: stored and deflated entries, zip64; nothing is ever
+// Reads zip archives, as PyTorch (`.pth`) and NumPy (`.npz`) use them: stored and deflated entries, zip64; nothing is ever
 // extracted to the disk. Format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 //
 // A file MUST have: the end record as its last bytes; one disk; a central directory of exactly the entries that are announced; names
@@ -6,29 +6,29 @@
 // may stand behind the data); entries that do not overlap one another or the directory; the size and the CRC-32 that are announced.
 // Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 64 MiB. Encrypted entries are refused.
 
-import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { crc32, inflateRawSync } from 'node:zlib';
 
 import { type Fail, quote } from './format-error.ts';
 import { type OpenFile, readPieces, type Sink } from './read-file.ts';
 
-const localSignature = 0x04034b50;
-const centralSignature = 0x02014b50;
-const endSignature = 0x06054b50;
-const end64Signature = 0x06064b50;
-const locatorSignature = 0x07064b50;
+export const localSignature = 0x04034b50;
+export const centralSignature = 0x02014b50;
+export const endSignature = 0x06054b50;
+export const end64Signature = 0x06064b50;
+export const locatorSignature = 0x07064b50;
 const descriptorSignature = 0x08074b50;
-const localBytes = 30;
-const centralBytes = 46;
-const endBytes = 22;
-const locatorBytes = 20;
-const end64Bytes = 56;
+export const localBytes = 30;
+export const centralBytes = 46;
+export const endBytes = 22;
+export const locatorBytes = 20;
+export const end64Bytes = 56;
 const mostComment = 65_535;
 const mostEntries = 2 ** 20;
 const mostDirectoryBytes = 2 ** 28;
 /** In place of a number that stands in the zip64 fields. */
-const full16 = 0xff_ff;
-const full32 = 0xff_ff_ff_ff;
-const utf8Flag = 0x800;
+export const full16 = 0xff_ff;
+export const full32 = 0xff_ff_ff_ff;
+export const utf8Flag = 0x800;
 const descriptorFlag = 8;
 const refusedFlags = 1 | 0x20 | 0x40 | 0x2000; // encrypted, patched, strongly encrypted, masked headers
 
@@ -58,6 +58,11 @@ export function isZip(start: Uint8Array): boolean {
   return a === 0x50 && b === 0x4b && ((c === 3 && d === 4) || (c === 5 && d === 6));
 }
 
+/** The names in an archive, from its directory alone. @throws FormatError where that breaks a rule. */
+export function zipNames(file: OpenFile, fail: Fail): string[] {
+  return readDirectory(file, fail).listed.map(({ name }) => name);
+}
+
 /** An archive whose directory has been read and checked; the content of entries is checked as it is read. */
 export class Zip {
   /** By name, in the order of the directory. */
@@ -73,7 +78,8 @@ export class Zip {
     this.#fail = fail;
     this.#verify = verify;
     this.#inflatable = maxInflated;
-    this.entries = readDirectory(file, fail);
+    const { listed, start } = readDirectory(file, fail);
+    this.entries = locate(file, { listed, start }, fail);
   }
 
   /** The content of an entry, in memory of its own or, where the file is in memory and stores it as it is, a view of that. */
@@ -227,7 +233,7 @@ function findDirectory(file: OpenFile, fail: Fail): Directory {
 
 type Listed = Omit<ZipEntry, 'position'> & { header: number; flags: number; method: number; nameBytes: Uint8Array };
 
-function readDirectory(file: OpenFile, fail: Fail): Map<string, ZipEntry> {
+function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: number } {
   const { count, size, start } = findDirectory(file, fail);
   const record = new Fields(file.read(start, size), fail);
   const listed: Listed[] = [];
@@ -280,7 +286,7 @@ function readDirectory(file: OpenFile, fail: Fail): Map<string, ZipEntry> {
     throw fail('size-mismatch', `the directory has ${size - at} bytes more than its entries`, {
       byteOffset: start + at,
     });
-  return locate(file, { listed, start }, fail);
+  return { listed, start };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -315,6 +321,9 @@ function widened(numbers: number[], extra: Fields, missing: () => Error): number
   throw missing();
 }
 
+/** Bytes of fields behind a name; PyTorch pads with up to 68. */
+const usualExtra = 96;
+
 /** Reads the local headers, which say where the data start, and sees that nothing lies over anything else. */
 function locate(
   file: OpenFile,
@@ -329,12 +338,15 @@ function locate(
     const where = quote(name);
     if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${where}`);
     if (header + localBytes > start) throw fail('offsets', `${where} lies outside the file`, at);
-    const fixed = new Fields(file.read(header, localBytes), fail);
+    // One reading has the header, its name and, as a rule, its fields.
+    const first = file.read(header, Math.min(localBytes + nameBytes.length + usualExtra, start - header));
+    const fixed = new Fields(first, fail);
     const rest = fixed.u16(26) + fixed.u16(28);
     const position = header + localBytes + rest;
     if (position + compressedSize > start) throw fail('offsets', `${where} reaches beyond the data of the archive`, at);
     if (fixed.u32(0) !== localSignature) throw fail('offsets', `there is no header of ${where} where it should be`, at);
-    const local = file.read(header + localBytes, rest);
+    const has = first.length >= localBytes + rest;
+    const local = has ? first.subarray(localBytes, localBytes + rest) : file.read(header + localBytes, rest);
     const ownName = local.subarray(0, fixed.u16(26));
     const behind = (flags & descriptorFlag) !== 0;
     const numbers = widened([fixed.u32(22), fixed.u32(18)], new Fields(local.subarray(ownName.length), fail), () =>
@@ -376,151 +388,4 @@ function descriptorLength(file: OpenFile, entry: ZipEntry & { limit: number }, f
     if (wide(start + 4) === compressedSize && wide(start + 12) === size) return start + 20;
   }
   throw fail('size-mismatch', `the record behind ${quote(name)} does not agree with its headers`, { byteOffset: from });
-}
-
-/** What goes into an archive. */
-export interface ZipContent {
-  readonly name: string;
-  /** The content in pieces, written one after the other. */
-  readonly pieces: readonly Uint8Array[];
-}
-
-export interface ZipWriteOptions {
-  /** Data start at a multiple of so many bytes, as readers that map files want it. Default 64. */
-  alignment?: number;
-  /** Default false: data are stored as they are. */
-  compress?: boolean;
-}
-
-/**
- * The bytes of an archive, as pieces to be written one after the other; stored data are the given arrays, not copies. The same content
- * gives the same bytes: all entries are of 1980-01-01.
- */
-export function* serializeZip(contents: Iterable<ZipContent>, options: ZipWriteOptions = {}): Generator<Uint8Array> {
-  const { alignment = 64, compress = false } = options;
-  const central: Uint8Array[] = [];
-  let position = 0;
-  const emit = (bytes: Uint8Array): Uint8Array => {
-    position += bytes.length;
-    return bytes;
-  };
-  for (const { name, pieces } of contents) {
-    const nameBytes = Buffer.from(name);
-    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    // Of no bytes Node's crc32 is 0, whatever came before.
-    const crc = pieces.reduce((sum, piece) => (piece.length === 0 ? sum : crc32(piece, sum)), 0);
-    const data = compress ? [deflateRawSync(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))] : pieces;
-    const stored = data.reduce((sum, piece) => sum + piece.length, 0);
-    const header = position;
-    const wide = size >= full32 || stored >= full32;
-    const sizes = wide ? zip64Field([size, stored]) : new Uint8Array();
-    const start = header + localBytes + nameBytes.length + sizes.length + 4;
-    const padding = paddingField((alignment - (start % alignment)) % alignment);
-    const about = {
-      crc,
-      method: compress ? 8 : 0,
-      size: wide ? full32 : size,
-      stored: wide ? full32 : stored,
-      nameBytes,
-    };
-    yield emit(localHeader(about, [sizes, padding]));
-    for (const piece of data) if (piece.length > 0) yield emit(piece);
-    const far = header >= full32;
-    const fields = [...(wide ? [size, stored] : []), ...(far ? [header] : [])];
-    central.push(
-      centralHeader(about, fields.length > 0 ? zip64Field(fields) : new Uint8Array(), far ? full32 : header),
-    );
-  }
-  const start = position;
-  for (const record of central) yield emit(record);
-  yield endRecords({ count: central.length, start, size: position - start });
-}
-
-interface Written {
-  crc: number;
-  method: number;
-  size: number;
-  stored: number;
-  nameBytes: Uint8Array;
-}
-
-function localHeader({ crc, method, size, stored, nameBytes }: Written, extra: readonly Uint8Array[]): Uint8Array {
-  const fixed = Buffer.alloc(localBytes);
-  fixed.writeUInt32LE(localSignature, 0);
-  fixed.writeUInt16LE(extra[0]!.length > 0 ? 45 : 20, 4);
-  fixed.writeUInt16LE(utf8Flag, 6);
-  fixed.writeUInt16LE(method, 8);
-  fixed.writeUInt16LE(firstDay, 12);
-  fixed.writeUInt32LE(crc, 14);
-  fixed.writeUInt32LE(stored, 18);
-  fixed.writeUInt32LE(size, 22);
-  fixed.writeUInt16LE(nameBytes.length, 26);
-  fixed.writeUInt16LE(
-    extra.reduce((sum, { length }) => sum + length, 0),
-    28,
-  );
-  return Buffer.concat([fixed, nameBytes, ...extra]);
-}
-
-function centralHeader(
-  { crc, method, size, stored, nameBytes }: Written,
-  extra: Uint8Array,
-  header: number,
-): Uint8Array {
-  const fixed = Buffer.alloc(centralBytes);
-  fixed.writeUInt32LE(centralSignature, 0);
-  fixed.writeUInt16LE(extra.length > 0 ? 45 : 20, 4);
-  fixed.writeUInt16LE(extra.length > 0 ? 45 : 20, 6);
-  fixed.writeUInt16LE(utf8Flag, 8);
-  fixed.writeUInt16LE(method, 10);
-  fixed.writeUInt16LE(firstDay, 14);
-  fixed.writeUInt32LE(crc, 16);
-  fixed.writeUInt32LE(stored, 20);
-  fixed.writeUInt32LE(size, 24);
-  fixed.writeUInt16LE(nameBytes.length, 28);
-  fixed.writeUInt16LE(extra.length, 30);
-  fixed.writeUInt32LE(header, 42);
-  return Buffer.concat([fixed, nameBytes, extra]);
-}
-
-/** 1980-01-01. */
-const firstDay = 0x21;
-
-function zip64Field(numbers: readonly number[]): Uint8Array {
-  const field = Buffer.alloc(4 + 8 * numbers.length);
-  field.writeUInt16LE(1, 0);
-  field.writeUInt16LE(8 * numbers.length, 2);
-  for (const [i, number] of numbers.entries()) field.writeBigUInt64LE(BigInt(number), 4 + 8 * i);
-  return field;
-}
-
-/** As PyTorch pads: a field `FB` of so many bytes. */
-function paddingField(length: number): Uint8Array {
-  const field = Buffer.alloc(4 + length);
-  field.write('FB', 'latin1');
-  field.writeUInt16LE(length, 2);
-  return field;
-}
-
-function endRecords({ count, start, size }: { count: number; start: number; size: number }): Uint8Array {
-  const records: Buffer[] = [];
-  if (count >= full16 || start >= full32 || size >= full32) {
-    const wide = Buffer.alloc(end64Bytes + locatorBytes);
-    wide.writeUInt32LE(end64Signature, 0);
-    wide.writeBigUInt64LE(BigInt(end64Bytes - 12), 4);
-    wide.writeUInt16LE(45, 12);
-    wide.writeUInt16LE(45, 14);
-    for (const [i, number] of [count, count, size, start].entries()) wide.writeBigUInt64LE(BigInt(number), 24 + 8 * i);
-    wide.writeUInt32LE(locatorSignature, end64Bytes);
-    wide.writeBigUInt64LE(BigInt(start + size), end64Bytes + 8);
-    wide.writeUInt32LE(1, end64Bytes + 16);
-    records.push(wide);
-  }
-  const end = Buffer.alloc(endBytes);
-  end.writeUInt32LE(endSignature, 0);
-  end.writeUInt16LE(Math.min(count, full16), 8);
-  end.writeUInt16LE(Math.min(count, full16), 10);
-  end.writeUInt32LE(Math.min(size, full32), 12);
-  end.writeUInt32LE(Math.min(start, full32), 16);
-  return Buffer.concat([...records, end]);
 }

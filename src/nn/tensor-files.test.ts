@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
+import { weightsNames } from '../formats/index.ts';
 import { floats, integer, storage, tensor as view, torchFile } from '../formats/testing/archives.ts';
 import { arange, memory, ops, tensor, tidy } from '../torch/index.ts';
 import { Linear, loadModule, loadTensors, saveModule, saveTensors, Sequential } from './index.ts';
@@ -107,7 +108,7 @@ describe('loadTensors', () => {
 
   it('keeps no tensor where a file turns out to be damaged at its end', () => {
     const file = torchFile(view(storage('0', 4), { shape: [4], strides: [1] }), { 0: floats(1, 2, 3, 4) });
-    file[file.indexOf(floats(4))] ^= 1;
+    file.writeUInt8(1, file.indexOf(floats(4)));
     writeFileSync(path('damaged.pth'), file);
     const { tensors } = memory();
     expect(() => loadTensors(path('damaged.pth'))).toThrow(refusal('checksum', 'damaged.pth'));
@@ -177,6 +178,16 @@ describe('safetensors in a folder', () => {
       expect({ ...loadTensors(sharded('more', { x: 'a.safetensors' })).leftOut }).toEqual({ y: 'not in the index' }),
     );
     expect(() => loadTensors(sharded('outside', { x: '../hub/a.safetensors' }))).toThrow(refusal('name', '../hub'));
+  });
+
+  it('have names that are told without reading them', () => {
+    expect(weightsNames(sharded('named'))).toEqual(['x', 'y', 'z']);
+    expect(() => weightsNames(sharded('unnamed', { x: 'b.safetensors' }))).toThrow(
+      refusal('missing-field', '"x"', 'b.safetensors'),
+    );
+    expect(weightsNames(fixture('mmengine.pth'))).toHaveLength(8);
+    expect(weightsNames(fixture('compressed.npz'))).toEqual(['zeros', 'ids']);
+    expect(() => weightsNames(fixture('foreign.pth'))).toThrow(refusal('pickle', 'ChainMap'));
   });
 
   it('may be a single file', () => {

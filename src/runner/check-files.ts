@@ -39,9 +39,9 @@ function wrongFile(written: string, reads: Exclude<Reads, 'function' | 'method'>
   try {
     const stats = statOf(path);
     if (stats === undefined) return `no such ${what}: ${shown(path)}${nearby(path)}`;
-    // weights may be a folder, as model hubs have them
-    if (reads !== 'checkpoint' && stats.isDirectory() !== (reads === 'folder'))
-      return `${shown(path)} is not a ${what}`;
+    // Weights may be a folder, as model hubs have them.
+    const isOther = reads !== 'checkpoint' && stats.isDirectory() !== (reads === 'folder');
+    if (isOther) return `${shown(path)} is not a ${what}`;
     if (reads === 'folder') listFolder(path);
     if (reads === 'checkpoint') weightsNames(path);
     return undefined;

@@ -8,6 +8,8 @@ export type { BatchSources, Comparison, DistillOptions, DistillResult, ModulePat
 export type { Experiment, LoadedWeights } from './experiment.ts';
 export { exportRun } from './export.ts';
 export type { ExportRunOptions, ExportRunResult } from './export.ts';
+export { inspect } from './inspect.ts';
+export type { Inspected, InspectedTensor, InspectedWeights, InspectOptions } from './inspect.ts';
 export { load, LoadedExperiment } from './load.ts';
 export type { ConfigSource, LoadOptions } from './load.ts';
 export { registries } from './registries.ts';

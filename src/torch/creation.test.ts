@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
-import { full, ops, tensor, tensorFromBytes } from './index.ts';
+import { full, ops, tensor, tensorFromBytes, tensorInPieces, tidy } from './index.ts';
 import type { DType } from './index.ts';
 
 const integers = ['uint8', 'int8', 'int16', 'int32', 'int64'] as const;
@@ -161,5 +161,27 @@ describe('values that are none', () => {
       refusal('invalid-argument', 'shape[0]', '"1"'),
     );
     expect(() => tensor([1], { dtype: 'int64', requiresGrad: true })).toThrow(refusal('engine', 'gradients'));
+  });
+});
+
+describe('tensorInPieces', () => {
+  it('takes bytes piece by piece, and no more than there is room for', () => {
+    const filling = tensorInPieces('float32', [2, 2]);
+    const bytes = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
+    filling.write(bytes.subarray(0, 5));
+    expect(filling.missing).toBe(11);
+    filling.write(bytes.subarray(5));
+    expect(filling.tensor.toArray()).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(() => filling.write(Uint8Array.of(1))).toThrow(refusal('invalid-argument', 'tensorInPieces', 'at most 0'));
+    filling.tensor.dispose();
+    tidy(() => {
+      const flag = tensorInPieces('bool', [2]);
+      flag.write(Uint8Array.of(1));
+      expect(() => flag.write(Uint8Array.of(2))).toThrow(refusal('invalid-argument', 'bytes[1]', '2'));
+    });
+    expect(() => tensorInPieces('float32', [-1])).toThrow(refusal('invalid-argument', 'shape[0]'));
   });
 });

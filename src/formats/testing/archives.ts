@@ -1,5 +1,5 @@
 // Builders of small files for tests and fuzzers: pickles opcode by opcode, archives of records, the old stream; hostile ones too.
-import { serializeZip } from '../zip.ts';
+import { serializeZip } from '../zip-writer.ts';
 
 /** Bytes of texts (as they are in Latin-1), numbers (one byte each) and arrays, one behind the other. */
 export function bytes(...parts: (string | number | Uint8Array)[]): Buffer {
@@ -27,7 +27,7 @@ export const text = (value: string): Buffer => bytes('X', u32(Buffer.byteLength(
 /** `LONG1` of 8 bytes: any integer of 63 bits. */
 export const integer = (value: number | bigint): Buffer => bytes(0x8a, 8, u64(BigInt(value)));
 export const global = (module: string, name: string): Buffer => bytes('c', module, '\n', name, '\n');
-export const tuple = (...items: Uint8Array[]): Buffer => bytes('(', ...items, 't');
+export const tuple = (...items: (string | Uint8Array)[]): Buffer => bytes('(', ...items, 't');
 export const call = (module: string, name: string, ...args: Uint8Array[]): Buffer =>
   bytes(global(module, name), tuple(...args), 'R');
 export const dict = (...pairs: Uint8Array[]): Buffer => bytes('}(', ...pairs, 'u');

@@ -1,0 +1,42 @@
+// `retort inspect FILE`: what a file of weights holds, and whose weights they look like.
+import { Command } from '@commander-js/extra-typings';
+import pc from 'picocolors';
+
+import { cut } from '../check.ts';
+import { inspect as lookInto } from '../runner/index.ts';
+import type { Inspected } from '../runner/index.ts';
+import { say } from './streams.ts';
+
+export const inspect = new Command('inspect')
+  .description('say what a file of weights holds: safetensors, PyTorch (.pth, .pt, .bin, .ckpt), TorchScript or .npz')
+  .argument('<file>', 'the file, or a folder of a model hub')
+  .option('--entry <name>', 'the entry of a training checkpoint to look at, such as ema')
+  .option('--json', 'print as JSON, with all metadata')
+  .action((file, { entry, json }) => {
+    const found = lookInto(file, entry === undefined ? {} : { entry });
+    say(json === true ? JSON.stringify(found, null, 2) : shown(file, found));
+  });
+
+/** Texts of a file without what a terminal would take for commands. */
+const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
+
+function shown(file: string, found: Inspected): string {
+  const { format, entry, otherEntries, network, metadata, tensors, parameters, bytes, leftOut, note } = found;
+  const lines = [`${pc.bold(file)} ${pc.dim(`(${format})`)}`];
+  const fact = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${text}`);
+  if (network !== undefined) fact('network', pc.green(network));
+  if (entry !== undefined) fact('entry', plain(entry));
+  if (otherEntries.length > 0) fact('others', `${plain(otherEntries.join(', '))} ${pc.dim('(--entry NAME)')}`);
+  const size = bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${size}`);
+  const skipped = Object.entries(leftOut);
+  if (skipped.length > 0) fact('left out', plain(skipped.map(([name, why]) => `${name} (${why})`).join(', ')));
+  if (note !== undefined) fact('note', pc.yellow(plain(note)));
+  for (const [i, [key, value]] of Object.entries(metadata).entries())
+    fact(i === 0 ? 'metadata' : '', plain(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
+  lines.push('');
+  const width = Math.max(0, ...tensors.map(({ name }) => name.length));
+  for (const { name, dtype, shape } of tensors)
+    lines.push(`  ${pc.cyan(plain(name).padEnd(width))}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`);
+  return lines.join('\n');
+}

@@ -27,6 +27,10 @@ export const exportCommand = new Command('export')
       .choices(['minmax', 'percentile', 'entropy'] as const)
       .default('minmax'),
   )
+  .option(
+    '--full-range',
+    'all 8 bits of the weights, for ARM and x86 processors with VNNI (default: 7, which all take)',
+  )
   .option('--samples <n>', 'training images to calibrate with', wholeNumber(1), 512)
   .option('--exclude <nodes...>', 'layers that stay in float32, by the names that --sensitivity prints')
   .option('--sensitivity', 'tell what 8 bits cost in each layer')
@@ -36,24 +40,30 @@ export const exportCommand = new Command('export')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
-  .action(async (source, { onnx, int8, fp16, opset, cfgOptions: changes, pkg, allowScripts: allowed, ...options }) => {
-    if (onnx === undefined) {
-      throw new RetortError('retort export: name what to write', {
-        help: retortCommand(`export ${source} --onnx FILE`),
+  .action(
+    async (
+      source,
+      { onnx, int8, fp16, opset, fullRange, cfgOptions: changes, pkg, allowScripts: allowed, ...options },
+    ) => {
+      if (onnx === undefined) {
+        throw new RetortError('retort export: name what to write', {
+          help: retortCommand(`export ${source} --onnx FILE`),
+        });
+      }
+      const experiment = await load(source, loadOptions({ cfgOptions: changes, pkg, allowScripts: allowed }));
+      const precision = int8 === true ? 'int8' : fp16 === true ? 'float16' : 'float32';
+      const { check, rows, sensitivity } = await exportRun(experiment, {
+        ...{ ...options, onnx, precision },
+        opset: Number(opset) as 17 | 18 | 19 | 20,
+        reduceRange: fullRange !== true,
       });
-    }
-    const experiment = await load(source, loadOptions({ cfgOptions: changes, pkg, allowScripts: allowed }));
-    const precision = int8 === true ? 'int8' : fp16 === true ? 'float16' : 'float32';
-    const { check, rows, sensitivity } = await exportRun(experiment, {
-      ...{ ...options, onnx, precision },
-      opset: Number(opset) as 17 | 18 | 19 | 20,
-    });
-    if (check.status === 'unchecked') say(`${pc.yellow('note')} the model is unchecked: ${check.reason}`);
-    else say(`checked: within ${check.difference.toExponential(1)} of the network (float32)`);
-    if (sensitivity.length > 0) say(`\n${costs(sensitivity)}\n`);
-    if (rows.length > 0) say(`\n${compared(rows)}\n`);
-    say(`${pc.bold(onnx)}: ${kib(statOf(onnx)?.size ?? 0)}, ${precision}`);
-  });
+      if (check.status === 'unchecked') say(`${pc.yellow('note')} the model is unchecked: ${check.reason}`);
+      else say(`checked: within ${check.difference.toExponential(1)} of the network (float32)`);
+      if (sensitivity.length > 0) say(`\n${costs(sensitivity)}\n`);
+      if (rows.length > 0) say(`\n${compared(rows)}\n`);
+      say(`${pc.bold(onnx)}: ${kib(statOf(onnx)?.size ?? 0)}, ${precision}`);
+    },
+  );
 
 const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
 const percent = (value: number | undefined): string => (value === undefined ? '-' : `${value.toFixed(2)}%`);

@@ -51,6 +51,8 @@ export interface ExportRunOptions extends LoadOptions {
   softmax?: boolean | undefined;
   /** How ranges of activations are chosen, for int8. Default `'minmax'`. */
   method?: CalibrationMethod | undefined;
+  /** Keep weights within 7 bits, for x86 processors without VNNI. Default true. */
+  reduceRange?: boolean | undefined;
   /** So many training images are looked at for it. Default 512. */
   samples?: number | undefined;
   /** Layers that stay in float32, by the names of their nodes. */
@@ -90,6 +92,11 @@ export interface ExportRunResult {
  */
 export async function exportRun(config: ConfigSource, options: ExportRunOptions): Promise<ExportRunResult> {
   const { onnx, precision = 'float32', opset, method = 'minmax', exclude = [], samples = 512 } = options;
+  if (exclude.length > 0 && precision !== 'int8' && options.sensitivity !== true) {
+    throw new RetortError(`export: exclude: expected int8 beside it, got ${precision}`, {
+      help: 'all layers stay in float32, unless int8 is asked for',
+    });
+  }
   const experiment = await load(config, options);
   const stage = stageNamed(experiment, options.stage);
   const { name, own } = experiment;
@@ -120,7 +127,8 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
     ? await imagesOf(new DataLoader(trainLoader.dataset, { batchSize: 32, transforms }), samples)
     : [];
   try {
-    const quantizing = { calibration: calibration.map(({ inputs }) => inputs), method, exclude };
+    const { reduceRange = true } = options;
+    const quantizing = { calibration: calibration.map(({ inputs }) => inputs), method, exclude, reduceRange };
     const made =
       precision === 'int8' ? quantizeOnnx(float, quantizing).model : precision === 'float16' ? toHalf(float) : float;
     const costs = options.sensitivity === true ? sensitivity(float, { ...quantizing, data: calibration }) : [];

@@ -149,9 +149,21 @@ it('reads YAML, resumes a run from its folder alone, and tests its student', () 
   rmSync(join(folder, 'config.yaml'));
   expect(retort('train', '--resume', 'run').out).toMatch(/the student is run\/student.safetensors/);
   const tested = retort('test', join('run', 'config.json'), join('run', 'student.safetensors'), '--json');
-  expect(Object.keys((JSON.parse(tested.out) as { student: object }).student)).toEqual(['accuracy']);
+  expect((JSON.parse(tested.out) as { student: object }).student).toHaveProperty('accuracy');
   expect(retort('train', '--resume', 'nowhere').err).toMatch(/nowhere is not a run's folder/);
   expect(retort('train').err).toMatch(/name a config, or the folder of a run/);
+});
+
+it("exports a run's student", () => {
+  writeFileSync(join(folder, 'exported.json'), JSON.stringify({ ...config, epochs: 1 }));
+  expect(retort('train', 'exported.json', '--work-dir', 'exported').err).toBe('');
+  const { out, err } = retort('export', 'exported', '--onnx', 'student.onnx', '--int8', '--data', '--samples', '8');
+  expect(err).toBe('');
+  expect(out).toMatch(/checked: within .*\n.*\n[^]*float32 .*%.*ms[^]*int8 .*%.*ms[^]*student.onnx: \d+ KiB, int8/);
+  expect(retort('export', 'exported').err).toMatch(/name what to write[^]*--onnx FILE/);
+  expect(retort('export', 'exported', '--onnx', 'x.onnx', '--int8', '--fp16').err).toMatch(/cannot be used with/);
+  expect(retort('export', 'exported', '--onnx', 'x.onnx', '--exclude', '/conv9').err).toMatch(/exclude: .*int8/);
+  expect(retort('export', 'exported', '--onnx', 'x.onnx', '--int8', '--exclude', '/conv9').err).toMatch(/conv9/);
 });
 
 it("reads the original's Python configs as they are, and prints them in our words", () => {

@@ -109,6 +109,7 @@ const about = {
   cli: 'commands',
   runner: 'a config becomes a run',
   openmmlab: 'configs of OpenMMLab',
+  deploy: 'ONNX, 8 bits, the browser',
   engine: 'the loop, checkpoints',
   distill: 'recorders, connectors, losses',
   models: 'backbones, necks, heads',

@@ -28,6 +28,10 @@ export const exportCommand = new Command('export')
       .choices(['minmax', 'percentile', 'entropy'] as const)
       .default('minmax'),
   )
+  .option(
+    '--full-range',
+    'all 8 bits of the weights, for ARM and x86 processors with VNNI (default: 7, which all take)',
+  )
   .option('--samples <n>', 'training images to calibrate with', wholeNumber(1), 512)
   .option('--exclude <nodes...>', 'layers that stay in float32, by the names that --sensitivity prints')
   .option('--sensitivity', 'tell what 8 bits cost in each layer')
@@ -38,7 +42,10 @@ export const exportCommand = new Command('export')
   .addOption(packageFolders)
   .addOption(allowScripts)
   .action(
-    async (source, { onnx, web, int8, fp16, opset, cfgOptions: changes, pkg, allowScripts: allowed, ...options }) => {
+    async (
+      source,
+      { onnx, web, int8, fp16, opset, fullRange, cfgOptions: changes, pkg, allowScripts: allowed, ...options },
+    ) => {
       if (onnx === undefined && web === undefined) {
         throw new RetortError('retort export: name what to write', {
           help: `${retortCommand(`export ${source} --onnx FILE`)}, or --web FOLDER`,
@@ -49,6 +56,7 @@ export const exportCommand = new Command('export')
       const { check, rows, sensitivity } = await exportRun(experiment, {
         ...{ ...options, onnx, web, precision },
         opset: Number(opset) as 17 | 18 | 19 | 20,
+        reduceRange: fullRange !== true,
       });
       if (check.status === 'unchecked') say(`${pc.yellow('note')} the model is unchecked: ${check.reason}`);
       else say(`checked: within ${check.difference.toExponential(1)} of the network (float32)`);

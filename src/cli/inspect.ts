@@ -4,11 +4,13 @@ import pc from 'picocolors';
 
 import { cut } from '../check.ts';
 import { inspect as lookInto } from '../runner/index.ts';
-import type { Inspected } from '../runner/index.ts';
+import type { Inspected, InspectedOnnx, InspectedWeights } from '../runner/index.ts';
 import { say } from './streams.ts';
 
 export const inspect = new Command('inspect')
-  .description('say what a file of weights holds: safetensors, PyTorch (.pth, .pt, .bin, .ckpt), TorchScript or .npz')
+  .description(
+    'say what a file holds: weights (safetensors, PyTorch, TorchScript, .npz), or the graph of an ONNX network',
+  )
   .argument('<file>', 'the file, or a folder of a model hub')
   .option('--entry <name>', 'the entry of a training checkpoint to look at, such as ema')
   .option('--json', 'print as JSON, with all metadata')
@@ -21,14 +23,17 @@ export const inspect = new Command('inspect')
 const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
 
 function shown(file: string, found: Inspected): string {
+  return found.kind === 'onnx' ? shownOnnx(file, found) : shownWeights(file, found);
+}
+
+function shownWeights(file: string, found: InspectedWeights): string {
   const { format, entry, otherEntries, network, metadata, tensors, parameters, bytes, leftOut, note } = found;
   const lines = [`${pc.bold(file)} ${pc.dim(`(${format})`)}`];
   const fact = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${text}`);
   if (network !== undefined) fact('network', pc.green(network));
   if (entry !== undefined) fact('entry', plain(entry));
   if (otherEntries.length > 0) fact('others', `${plain(otherEntries.join(', '))} ${pc.dim('(--entry NAME)')}`);
-  const size = bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${size}`);
+  fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${sizeOf(bytes)}`);
   const skipped = Object.entries(leftOut);
   if (skipped.length > 0) fact('left out', plain(skipped.map(([name, why]) => `${name} (${why})`).join(', ')));
   if (note !== undefined) fact('note', pc.yellow(plain(note)));
@@ -38,5 +43,30 @@ function shown(file: string, found: Inspected): string {
   const width = Math.max(0, ...tensors.map(({ name }) => name.length));
   for (const { name, dtype, shape } of tensors)
     lines.push(`  ${pc.cyan(plain(name).padEnd(width))}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`);
+  return lines.join('\n');
+}
+
+const sizeOf = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+function shownOnnx(file: string, found: InspectedOnnx): string {
+  const { opset, producer, metadata, inputs, outputs, values, parameters, bytes } = found;
+  const lines = [
+    `${pc.bold(file)} ${pc.dim(`(ONNX, opset ${opset}${producer === '' ? '' : `, by ${plain(producer)}`})`)}`,
+  ];
+  const row = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${text}`);
+  for (const { name, dtype, shape } of inputs) row('input', `${pc.cyan(plain(name))}  ${dtype}  [${shape.join(', ')}]`);
+  for (const { name, dtype, shape } of outputs)
+    row('output', `${pc.cyan(plain(name))}  ${dtype}  [${shape.join(', ')}]`);
+  row('constants', `${parameters.toLocaleString('en-US')} numbers, ${sizeOf(bytes)}`);
+  for (const [i, [key, value]] of Object.entries(metadata).entries())
+    row(i === 0 ? 'metadata' : '', plain(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
+  lines.push('', `  values, for ${pc.green('OnnxOutputs')}`);
+  const width = Math.max(0, ...values.map(({ name }) => name.length));
+  for (const { name, operator, shape } of values) {
+    lines.push(
+      `  ${pc.cyan(plain(name).padEnd(width))}  ${plain(operator).padEnd(18)}  ${shape === undefined ? '' : `[${shape.join(', ')}]`}`,
+    );
+  }
   return lines.join('\n');
 }

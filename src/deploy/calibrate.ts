@@ -113,7 +113,8 @@ function spread({ low, high }: Range): Range {
 
 /** The range in which so many percent of the values lie, cut on both sides alike. */
 export function within(histogram: Float64Array, range: Range, percent: number): Range {
-  const { low, high } = spread(range);
+  const { low, high } = range;
+  if (low === high) return range;
   const width = (high - low) / histogram.length;
   const total = histogram.reduce((a, b) => a + b, 0);
   const outside = total * (1 - percent / 100);
@@ -135,7 +136,8 @@ const levels = 128;
  * Migacz 2017, 8-bit inference with TensorRT.
  */
 export function leastDivergence(histogram: Float64Array, range: Range): Range {
-  const { low, high } = spread(range);
+  const { low, high } = range;
+  if (low === high) return range;
   const width = (high - low) / histogram.length;
   const reach = Math.max(Math.abs(low), Math.abs(high));
   // By magnitude: what lies above a threshold is cut on both sides.

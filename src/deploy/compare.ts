@@ -136,7 +136,7 @@ function percentEqual(a: Uint8Array, b: Uint8Array): number {
 }
 
 /** The median of so many runs, in milliseconds. */
-export function medianTime(run: () => void, runs: number): number {
+function medianTime(run: () => void, runs: number): number {
   for (let i = 0; i < 5; i++) run();
   const times = Array.from({ length: runs }, () => {
     const start = performance.now();

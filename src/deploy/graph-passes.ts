@@ -48,7 +48,7 @@ function number(attribute: OnnxAttribute | undefined, usual: number): number {
 }
 
 /** `Identity`, and casts and transpositions that change nothing. An identity behind an output gives its name to what makes it. */
-export function removeIdentities(graph: MutableGraph): void {
+function removeIdentities(graph: MutableGraph): void {
   const renamed = new Map<string, string>();
   const resolve = (name: string): string => {
     let current = name;
@@ -245,7 +245,7 @@ function mergeRepeated(graph: MutableGraph): void {
 }
 
 /** Nodes and constants that nobody takes. */
-export function removeUnused(graph: MutableGraph): void {
+function removeUnused(graph: MutableGraph): void {
   const taken = new Set(graph.outputs);
   const kept: OnnxNode[] = [];
   for (const node of graph.nodes.toReversed()) {
@@ -263,7 +263,7 @@ export function float32s({ data }: OnnxTensor): Float32Array {
 }
 
 /** The elements of a tensor of int64, as numbers. */
-export function int64s({ data }: OnnxTensor): number[] {
+function int64s({ data }: OnnxTensor): number[] {
   return Array.from(new BigInt64Array(data.slice().buffer), Number);
 }
 

@@ -181,6 +181,31 @@ const shapes: Record<string, (x: Tensor) => Tensor | Tensor[]> = {
   pad: (x) => ops.pad(x, [1, 2, 0, 1]).add(ops.pad(x, [1, 2, 0, 1], 'constant', 3)),
   'pad by what is there': (x) => [ops.pad(x, [1, 2, 1, 1], 'reflect'), ops.pad(x, [1, 0, 2, 1], 'replicate')],
   'pad around': (x) => ops.pad(x, [1, 2, 2, 0], 'circular'),
+  'windows that were moved, with a mask': (x) => {
+    const [n, c, h, w] = x.shape as [number, number, number, number];
+    const moved = ops.roll(x.permute([0, 2, 3, 1]), [-1, -1], [1, 2]);
+    const windows = moved
+      .view([n, h / 2, 2, w / 2, 2, c])
+      .permute([0, 1, 3, 2, 4, 5])
+      .reshape([-1, 4, c]);
+    const [q, k] = windows.reshape([windows.shape[0]!, 4, 2, 2]).permute([2, 0, 1, 3]).unbind(0);
+    const count = (h * w) / 4;
+    const mask = ops
+      .arange(count * 16)
+      .remainder(3)
+      .view([1, count, 4, 4])
+      .to('float32');
+    const scores = q!
+      .matmul(k!.transpose(-2, -1))
+      .view([windows.shape[0]! / count, count, 4, 4])
+      .add(mask);
+    const mixed = scores.view([-1, 4, 4]).softmax(-1).matmul(windows);
+    const back = mixed
+      .view([n, h / 2, w / 2, 2, 2, c])
+      .permute([0, 1, 3, 2, 4, 5])
+      .reshape([n, h, w, c]);
+    return ops.roll(back, [1, 1], [1, 2]).flatten(1, 2);
+  },
   triangles: (x) => x.triu(1).add(x.tril(-1)),
   oneHot: (x) => callOperator('one_hot', [x.gt(0).to('int64'), 2]) as Tensor,
   'what does not depend': (x) =>

@@ -7,6 +7,7 @@ import type { Module } from '../nn/index.ts';
 import { mapLeaves, noGrad, Tensor, tidy } from '../torch/index.ts';
 import type { DType } from '../torch/index.ts';
 import { traceOperators } from '../torch/internal.ts';
+import type { TracedCall } from '../torch/internal.ts';
 
 /** A number that depends on the sizes of the inputs: its value in each trace. */
 export class Varying {
@@ -161,10 +162,7 @@ class Recording {
     }
   }
 
-  #call(
-    { operator, overload, args, inPlace }: Parameters<Parameters<typeof traceOperators>[1]>[0],
-    proceed: () => unknown,
-  ): unknown {
+  #call({ operator, overload, args, inPlace }: TracedCall, proceed: () => unknown): unknown {
     const module = this.#path.at(-1) ?? '';
     if (random.has(operator)) throw randomError(operator, module);
     const given = new Map([...args].map(([name, value]) => [name, this.#refs(value)] as const));

@@ -65,7 +65,7 @@ export function dtypeNumberOf(dtype: OnnxDType, fail: Fail): number {
 }
 
 /** Bytes that the elements of a shape take. @throws {FormatError} for dimensions that are none, or too many elements. */
-export function onnxBytes(dtype: OnnxDType, dims: readonly number[], fail: Fail): number {
+function onnxBytes(dtype: OnnxDType, dims: readonly number[], fail: Fail): number {
   const bits = dtypes[dtype][1];
   return bits % 8 === 0 ? denseByteLength(dims, bits / 8, fail) : Math.ceil(denseByteLength(dims, 1, fail) / 2);
 }

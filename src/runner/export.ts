@@ -54,6 +54,8 @@ export interface ExportRunOptions extends LoadOptions {
   softmax?: boolean | undefined;
   /** How ranges of activations are chosen, for int8. Default `'minmax'`. */
   method?: CalibrationMethod | undefined;
+  /** Keep weights within 7 bits, for x86 processors without VNNI. Default true. */
+  reduceRange?: boolean | undefined;
   /** So many training images are looked at for it. Default 512. */
   samples?: number | undefined;
   /** Layers that stay in float32, by the names of their nodes. */
@@ -96,6 +98,11 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
   if (onnx === undefined && web === undefined) {
     throw new RetortError('export: expected onnx, the file to write, or web, the folder of a page, got neither');
   }
+  if (exclude.length > 0 && precision !== 'int8' && options.sensitivity !== true) {
+    throw new RetortError(`export: exclude: expected int8 beside it, got ${precision}`, {
+      help: 'all layers stay in float32, unless int8 is asked for',
+    });
+  }
   const experiment = await load(config, options);
   const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
   const { name, own } = experiment;
@@ -126,7 +133,8 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
     ? await imagesOf(new DataLoader(trainLoader.dataset, { batchSize: 32, transforms }), samples)
     : [];
   try {
-    const quantizing = { calibration: calibration.map(({ inputs }) => inputs), method, exclude };
+    const { reduceRange = true } = options;
+    const quantizing = { calibration: calibration.map(({ inputs }) => inputs), method, exclude, reduceRange };
     const made =
       precision === 'int8' ? quantizeOnnx(float, quantizing).model : precision === 'float16' ? toHalf(float) : float;
     const costs = options.sensitivity === true ? sensitivity(float, { ...quantizing, data: calibration }) : [];

@@ -9,7 +9,14 @@ export type { Experiment, LoadedWeights } from './experiment.ts';
 export { exportRun } from './export.ts';
 export type { ExportRunOptions, ExportRunResult } from './export.ts';
 export { inspect } from './inspect.ts';
-export type { Inspected, InspectedTensor, InspectedWeights, InspectOptions } from './inspect.ts';
+export type {
+  Inspected,
+  InspectedOnnx,
+  InspectedTensor,
+  InspectedValue,
+  InspectedWeights,
+  InspectOptions,
+} from './inspect.ts';
 export { load, LoadedExperiment } from './load.ts';
 export type { ConfigSource, LoadOptions } from './load.ts';
 export { registries } from './registries.ts';

@@ -7,11 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
-import { saveModule } from '../nn/index.ts';
+import { exportOnnx } from '../deploy/index.ts';
 import { buildModel } from '../models/index.ts';
-import { inspect } from './index.ts';
+import { Conv2d, ReLU, saveModule, Sequential } from '../nn/index.ts';
+import { ops, tidy } from '../torch/index.ts';
+import { inspect as look } from './index.ts';
+import type { InspectedWeights, InspectOptions } from './index.ts';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../formats/fixtures/${name}`, import.meta.url));
+const inspect = (file: string, options?: InspectOptions) => look(file, options) as InspectedWeights;
 const folder = mkdtempSync(join(tmpdir(), 'retort-inspect-'));
 
 it('says what a checkpoint of mmengine holds', () => {
@@ -50,4 +54,20 @@ it('says which network the weights are of', () => {
 it('refuses what is damaged', () => {
   writeFileSync(join(folder, 'x.pth'), 'PK\x03\x04');
   expect(() => inspect(join(folder, 'x.pth'))).toThrow(refusal('truncated', 'x.pth'));
+});
+
+it('lists the values of an ONNX file with their shapes', () => {
+  const network = new Sequential(new Conv2d(1, 2, { kernelSize: 3 }), new ReLU());
+  tidy(() => exportOnnx(network, ops.zeros([1, 1, 6, 5])).save(join(folder, 'net.onnx')));
+  const found = look(join(folder, 'net.onnx'));
+  expect(found).toMatchObject({
+    ...{ kind: 'onnx', opset: 17, parameters: 20, bytes: 80 },
+    inputs: [{ name: 'input', dtype: 'float32', shape: [expect.any(String) as string, 1, 6, 5] }],
+    values: [
+      { operator: 'Conv', dtype: 'float32', shape: [1, 2, 4, 3] },
+      { operator: 'Relu', dtype: 'float32', shape: [expect.any(String) as string, 2, 4, 3] },
+    ],
+  });
+  writeFileSync(join(folder, 'bad.onnx'), 'text');
+  expect(() => look(join(folder, 'bad.onnx'))).toThrow(/bad\.onnx/);
 });

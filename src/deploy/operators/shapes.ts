@@ -269,7 +269,7 @@ const pixelUnshuffle: OperatorWriter = (call) => {
 };
 
 /** ONNX's padding begins with all axes' beginnings; libtorch's goes from the last axis on, both sides at a time. */
-export function onnxPads(rank: number, padding: readonly number[]): number[] {
+function onnxPads(rank: number, padding: readonly number[]): number[] {
   const begins: number[] = Array.from({ length: rank }, () => 0);
   const ends = [...begins];
   for (let i = 0; 2 * i < padding.length; i++) {

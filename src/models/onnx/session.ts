@@ -184,7 +184,7 @@ export class OnnxSession implements Disposable {
       }
     }
     try {
-      return native.run(feeds, Object.fromEntries(names.map((name) => [name, null])), {});
+      return native.run(feeds, Object.fromEntries(names.map((name) => [name, null])), { logSeverityLevel: 4 });
     } catch (cause) {
       throw runtimeError('onnxruntime cannot run the model', cause, 'engine');
     }
@@ -247,7 +247,7 @@ export function openOnnx(model: string | Uint8Array, options: OnnxSessionOptions
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: optimize ? 'all' : 'disabled',
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // what goes wrong is thrown
   };
   try {
     if (typeof model === 'string') native.loadModel(model, settings);

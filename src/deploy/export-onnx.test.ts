@@ -240,6 +240,7 @@ it('refuses arguments that make no sense', () => {
   const one = (options: object, input?: unknown) => {
     return () => tidy(() => exportOnnx(net(), (input ?? ops.randn(image)) as Tensor, options));
   };
+  expect(() => exportOnnx({} as Module, [])).toThrow(refusal('invalid-argument', 'module', 'an object'));
   expect(one({ opset: 12 })).toThrow(refusal('invalid-argument', 'opset', '12'));
   expect(one({}, 'x')).toThrow(refusal('invalid-argument', 'inputs', '"x"'));
   expect(one({}, [])).toThrow(refusal('invalid-argument', 'inputs'));

@@ -3,7 +3,7 @@ import { describeValue, RetortError } from '../errors.ts';
 import { onnxModelBytes, writeOnnxFile } from '../formats/index.ts';
 import type { OnnxModel } from '../formats/index.ts';
 import { hasOnnxruntime, openOnnx } from '../models/onnx/session.ts';
-import type { Module } from '../nn/index.ts';
+import { Module } from '../nn/index.ts';
 import { Generator, mapLeaves, noGrad, ops, Tensor, tensorsIn, tidy } from '../torch/index.ts';
 import { version } from '../version.ts';
 import { simplify } from './graph-passes.ts';
@@ -108,6 +108,9 @@ export function exportOnnx(
   inputs: Tensor | readonly Tensor[],
   options: ExportOnnxOptions = {},
 ): OnnxExport {
+  if (!(module instanceof Module)) {
+    throw new RetortError(`exportOnnx: module: expected a module, got ${describeValue(module)}`);
+  }
   const given = requireInputs(inputs);
   const { opset = 17, dynamicBatch = true, dynamicSize = false } = options;
   if (![17, 18, 19, 20].includes(opset)) {

@@ -233,7 +233,9 @@ function mergeRepeated(graph: MutableGraph): void {
     const node = { ...given, inputs: given.inputs.map((name) => renamed.get(name) ?? name) };
     if (node.outputs.length !== 1 || graph.outputs.includes(node.outputs[0]!)) return [node];
     if (Object.values(node.attributes).some(({ type }) => type === 'graph' || type === 'graphs')) return [node];
-    const key = JSON.stringify([node.opType, node.domain, node.inputs, node.attributes]);
+    const key = JSON.stringify([node.opType, node.domain, node.inputs, node.attributes], (_, value: unknown) =>
+      typeof value === 'bigint' ? `${value}n` : value,
+    );
     const same = seen.get(key);
     if (same === undefined) {
       seen.set(key, node);

@@ -15,6 +15,8 @@ interface Case {
   channels: number;
   /** Default: the mean over positions, and a linear head. */
   head?: { type: string };
+  /** null where the backbone takes the mean itself. */
+  neck?: null;
   /** Whether images of any size can be exported. Default true. */
   anySize?: boolean;
 }
@@ -34,6 +36,44 @@ const zoo: Readonly<Record<string, readonly Case[]>> = {
   WideResNet: [{ options: { depth: 10, widenFactor: 2, ...narrow }, image: [3, 16, 16], channels: 32 }],
   MobileNetV2: [{ options: { widenFactor: 0.1 }, image: [3, 64, 64], channels: 1280 }],
   ShuffleNetV2: [{ options: { widenFactor: 0.5 }, image: [3, 64, 64], channels: 1024 }],
+  SEResNet: [{ options: { depth: 18, seRatio: 4, ...narrow }, image: [3, 32, 32], channels: 32 }],
+  SEResNeXt: [
+    { options: { depth: 50, groups: 2, widthPerGroup: 2, seRatio: 4, ...narrow }, image: [3, 32, 32], channels: 128 },
+  ],
+  MobileNetV3: [
+    { options: { arch: 'small_050' }, image: [3, 64, 64], channels: 288 },
+    { options: { arch: 'large' }, image: [3, 32, 32], channels: 960 },
+  ],
+  EfficientNet: [
+    { options: { arch: 'b0' }, image: [3, 64, 64], channels: 1280, anySize: false },
+    { options: { arch: 'lite0', convCfg: null }, image: [3, 33, 32], channels: 1280 },
+  ],
+  VGG: [{ options: { depth: 11, normCfg: { type: 'BN' } }, image: [3, 32, 32], channels: 512 }],
+  DenseNet: [
+    {
+      options: { arch: { growthRate: 4, depths: [2, 3], initChannels: 8 } },
+      image: [3, 32, 32],
+      channels: 20,
+    },
+  ],
+  ConvNeXt: [{ options: { arch: { depths: [1, 2], channels: [4, 8] } }, image: [3, 24, 16], channels: 8, neck: null }],
+  SwinTransformer: [
+    {
+      options: { arch: { embedDims: 4, depths: [2, 1], numHeads: [1, 2] }, windowSize: 2, imgSize: 28 },
+      image: [3, 28, 28],
+      channels: 8,
+      anySize: false,
+    },
+  ],
+  TinyViT: [
+    {
+      options: { arch: { channels: [4, 8], numHeads: [1, 2], depths: [1, 2] }, windowSize: [2, 2] },
+      image: [3, 32, 32],
+      channels: 8,
+      neck: null,
+      anySize: false,
+    },
+  ],
   RegNet: [{ options: { arch: 'regnetx_400mf' }, image: [3, 32, 32], channels: 384 }],
   VisionTransformer: [
     { options: tiny, image: [3, 16, 16], channels: 8, head: { type: 'VisionTransformerClsHead' }, anySize: false },
@@ -54,13 +94,13 @@ it('has a line for every backbone', () => {
 const cases = Object.entries(zoo).flatMap(([type, list]) => list.map((one) => [type, one] as const));
 
 describe.runIf(hasOnnxruntime())('exported', () => {
-  it.each(cases)('%s %j', (type, { options, image, channels, head, anySize = true }) => {
+  it.each(cases)('%s %j', (type, { options, image, channels, head, neck, anySize = true }) => {
     manualSeed(1);
     tidy(() => {
       const net = buildModel({
         type: 'ImageClassifier',
         backbone: { type, ...options },
-        ...(head === undefined ? { neck: { type: 'GlobalAveragePooling' } } : {}),
+        ...(head === undefined && neck !== null ? { neck: { type: 'GlobalAveragePooling' } } : {}),
         head: { type: 'LinearClsHead', numClasses: 5, inChannels: channels, ...head },
       });
       // Norms as after training, and weights that tell inputs apart.

@@ -186,7 +186,7 @@ export class OnnxSession implements Disposable {
       }
     }
     try {
-      return native.run(feeds, Object.fromEntries(names.map((name) => [name, null])), {});
+      return native.run(feeds, Object.fromEntries(names.map((name) => [name, null])), { logSeverityLevel: 4 });
     } catch (cause) {
       throw runtimeError('onnxruntime cannot run the model', cause, 'engine');
     }

@@ -52,8 +52,8 @@ await run(config, { workDir: 'runs/photos' });
 
 using student = await loadStudent('runs/photos');
 const [best] = await student.predict('photos/val/cat/0.png');
-console.log(best!.label, best!.score);
+console.log(best!.label, best!.score > 0.5); // cat true
 
 const exported = tidy(() => exportOnnx(student.network, randn([1, 3, 32, 32]), { classes: student.classes }));
-console.log(exported.check.status, exported.model.graph.outputs[0]!.name);
+console.log(exported.check.status, exported.model.graph.outputs[0]!.name); // checked logits
 exported.save('student.onnx');

@@ -109,6 +109,7 @@ const about = {
   cli: 'commands',
   runner: 'a config becomes a run',
   openmmlab: 'configs of OpenMMLab',
+  deploy: 'models for other runtimes',
   engine: 'the loop, checkpoints',
   distill: 'recorders, connectors, losses',
   models: 'backbones, necks, heads',

@@ -137,7 +137,6 @@ describe.runIf(hasOnnxruntime())('quantizeOnnx', () => {
   });
 
   it('tells which layer costs most', () => {
-    // The second convolution's channels are of very different sizes at the input: rounding hurts there.
     const found = sensitivity(model, { calibration: batches });
     expect(found.map(({ layer }) => layer).toSorted()).toEqual(layers);
     const costs = found.map((one) => one.change);

@@ -127,6 +127,11 @@ for (const [message, fields] of Object.entries(messages)) {
   tables.set(message as MessageName, { byNumber, byName });
 }
 
+/** Numbers in one list that is not raw bytes: more would not fit into an array. */
+const mostNumbers = 2 ** 26;
+/** Nodes, constants, texts: a file of 2 GiB could have so many empty ones that no memory holds them. */
+const mostOthers = 2 ** 20;
+
 /** Graphs in attributes of nodes in graphs: each such level is three messages. */
 const deepest = 100;
 
@@ -153,6 +158,9 @@ export function decode(message: MessageName, bytes: Uint8Array, at = 0, depth = 
     const { name, kind, repeated } = field;
     if (!repeated && name in fields) throw fail('duplicate-key', `${message}.${name} is there twice`, where);
     const values = (fields[name] ??= []);
+    const most =
+      kind === 'int' || kind === 'uint' || kind === 'floats' || kind === 'doubles' ? mostNumbers : mostOthers;
+    if (values.length >= most) throw tooMany(`${message}.${name}`, where);
     const wrong = (): FormatError =>
       fail('syntax', `${message}.${name}: wire type ${wire} is not one of a field of this kind`, where);
     if (wire === WireType.LengthDelimited) {
@@ -163,7 +171,10 @@ export function decode(message: MessageName, bytes: Uint8Array, at = 0, depth = 
       else if (kind === 'int' || kind === 'uint') {
         if (!repeated) throw wrong();
         const packed: Source = { bytes: body, proto: new BinaryReader(body) };
-        while (packed.proto.pos < body.length) values.push(varint(packed, kind, `${message}.${name}`, where));
+        while (packed.proto.pos < body.length) {
+          if (values.length >= mostNumbers) throw tooMany(`${message}.${name}`, where);
+          values.push(varint(packed, kind, `${message}.${name}`, where));
+        }
       } else if (kind === 'floats' || kind === 'doubles') {
         if (!repeated) throw wrong();
         if (body.length % (kind === 'floats' ? 4 : 8) !== 0) {
@@ -178,6 +189,10 @@ export function decode(message: MessageName, bytes: Uint8Array, at = 0, depth = 
     } else throw wrong();
   }
   return fields;
+}
+
+function tooMany(what: string, where: Where): FormatError {
+  return fail('too-large', `${what} is there more often than is read`, where);
 }
 
 interface Where {

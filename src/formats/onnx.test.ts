@@ -277,6 +277,21 @@ describe('hostile files', () => {
     expect(parseOnnx(deep(20)).graph.nodes).toHaveLength(1);
   });
 
+  it('is not kept busy by very many of anything', () => {
+    const empty = raw((w) => w.tag(4, LengthDelimited).string('If').tag(5, LengthDelimited).bytes(attributeOfGraph()));
+    const many = graph((w) => {
+      for (let i = 0; i < 20_000; i++) {
+        const output = raw((inner) => inner.tag(2, LengthDelimited).string(`v${i}`));
+        w.tag(1, LengthDelimited).bytes(Buffer.concat([output, empty]));
+      }
+    });
+    const start = performance.now();
+    expect(parseOnnx(many).graph.nodes).toHaveLength(20_000);
+    expect(performance.now() - start).toBeLessThan(5000);
+    const tooMany = raw((w) => w.raw(Buffer.alloc(2 ** 21 + 2, Uint8Array.of(114, 0))));
+    expect(() => parseOnnx(tooMany)).toThrow(refusal('too-large', 'metadata'));
+  });
+
   it.each<[string, 'graph' | 'duplicate-key', Partial<OnnxGraph>, string]>([
     ['a value from nowhere', 'graph', { nodes: [node(['x'], ['y'])] }, 'nothing makes'],
     ['a node that takes what it makes', 'graph', { nodes: [node(['y'], ['y'])] }, 'y'],
@@ -356,6 +371,12 @@ function attribute(writer: BinaryWriter, write: (writer: BinaryWriter) => void):
     .string('a');
   write(writer);
   writer.join().join();
+}
+
+/** An attribute with an empty graph. */
+function attributeOfGraph(): Uint8Array {
+  const writer = new BinaryWriter();
+  return writer.tag(1, LengthDelimited).string('g').tag(20, Varint).int32(5).tag(6, LengthDelimited).uint32(0).finish();
 }
 
 /** The bytes of a graph that the writer itself refuses. */

@@ -155,7 +155,7 @@ const readBeside = (folder: string, ...[external, failTensor]: Parameters<ReadEx
  * would keep in a second file.
  */
 export function serializeOnnx(model: OnnxModel): Uint8Array[] {
-  checkGraph(model.graph, new Set());
+  checkGraph(model.graph, () => false);
   const { list, length } = encode('Model', fromModel(model));
   if (length > mostBytes) {
     throw fail('too-large', `the model would have ${length} bytes; at most 2^31 - 1 are written`, {
@@ -202,7 +202,7 @@ function toModel(fields: Fields, external: ReadExternal): OnnxModel {
   for (const entry of entries) metadata[textIn(entry, 'key')] = textIn(entry, 'value');
   const functions = (fields['functions'] ?? []) as readonly Uint8Array[];
   const made = toGraph(graph, external);
-  checkGraph(made, new Set());
+  checkGraph(made, () => false);
   return {
     irVersion,
     producerName: textIn(fields, 'producerName'),
@@ -346,7 +346,7 @@ function requireOnce(names: readonly string[], what: string): void {
 }
 
 /** @throws {FormatError} unless every value is made once, and before it is taken. */
-function checkGraph(graph: OnnxGraph, outside: ReadonlySet<string>): void {
+function checkGraph(graph: OnnxGraph, outside: (name: string) => boolean): void {
   requireOnce(
     graph.initializers.map(({ name }) => name),
     'the constant',
@@ -368,7 +368,7 @@ function checkGraph(graph: OnnxGraph, outside: ReadonlySet<string>): void {
       makers.set(name, node);
     }
   }
-  const known = (name: string): boolean => name === '' || made.has(name) || outside.has(name);
+  const known = (name: string): boolean => name === '' || made.has(name) || outside(name);
   const what = ({ name, opType }: OnnxNode): string => `the node ${quote(name)} (${opType})`;
   for (const node of graph.nodes) {
     for (const name of node.inputs) {
@@ -378,7 +378,7 @@ function checkGraph(graph: OnnxGraph, outside: ReadonlySet<string>): void {
         ? fail('graph', `${what(node)} takes ${quote(name)}, which nothing makes`)
         : fail('graph', `${what(node)} takes ${quote(name)}, which ${what(maker)} makes only later, or out of it`);
     }
-    for (const inner of graphsIn(node)) checkGraph(inner, new Set([...outside, ...made]));
+    for (const inner of graphsIn(node)) checkGraph(inner, known);
     for (const name of node.outputs) made.add(name);
   }
   for (const { name } of graph.outputs) {

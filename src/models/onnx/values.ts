@@ -34,7 +34,10 @@ export function valuesOf(model: OnnxModel): OnnxValueInfo[] {
   });
 }
 
-type Seen = Pick<OnnxValue, 'dtype' | 'shape'>;
+interface Seen {
+  dtype?: string | undefined;
+  shape?: OnnxValue['shape'];
+}
 
 /** Runs the model once on zeros of one sample; nothing where it cannot be run so. */
 function shapesSeen(model: OnnxModel, names: readonly string[]): Map<string, Seen> {
@@ -59,7 +62,7 @@ function shapesSeen(model: OnnxModel, names: readonly string[]): Map<string, See
       );
       const values = session.run(feeds, names);
       return new Map(
-        Object.entries(values).map(([name, { dtype, shape }]) => [name, { dtype, shape } as unknown as Seen]),
+        Object.entries(values).map(([name, { dtype, shape }]): [string, Seen] => [name, { dtype, shape }]),
       );
     });
   } catch {

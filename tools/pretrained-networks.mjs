@@ -49,7 +49,11 @@ export const networks = [
     dropoutRate: 0.2,
   }),
   // As published, with TensorFlow's padding and epsilon, the options are left out: those are of timm's tf_efficientnet_b0.
-  pooled('torchvision/efficientnet_b0', { type: 'EfficientNet', arch: 'b0', convCfg: null, normCfg: { type: 'BN' } }, 1280),
+  pooled(
+    'torchvision/efficientnet_b0',
+    { type: 'EfficientNet', arch: 'b0', convCfg: null, normCfg: { type: 'BN' } },
+    1280,
+  ),
   bare(
     'torchvision/vgg11_bn',
     { type: 'VGG', depth: 11, numClasses: 1000, normCfg: { type: 'BN' } },

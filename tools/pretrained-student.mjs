@@ -37,7 +37,7 @@ function configOf({ cifar, teacher }) {
     studentTransforms: [usual],
     views: { teacher: [{ type: 'Resize', size: 96 }, half] },
   });
-  const features = { feat: { type: 'ModuleOutputs', source: 'neck' } };
+  const features = { feat: { type: 'ModuleOutputs', source: 'neck.gap' } };
   return {
     trainData: { ...data('train', trained), batchSize: 64, transforms: [{ type: 'RandomHorizontalFlip' }] },
     valData: { ...data('test', tested), batchSize: 250 },

@@ -4,7 +4,7 @@ import { Buffer, loadTensors } from '../nn/index.ts';
 import type { Module } from '../nn/index.ts';
 import { tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { nameOfConvention, toOurNames } from './names/index.ts';
+import { toOurNames } from './names/index.ts';
 import type { Convention, OurNames, Part } from './names/index.ts';
 import { recognizeNetwork } from './recognize.ts';
 
@@ -94,12 +94,12 @@ export function loadNetwork(path: string, network: Module, options: LoadNetworkO
 export function loadPretrained(path: string, module: Module, prefix = ''): WeightsReport {
   return tidy(() => {
     const file = loadTensors(path);
-    const { tensors, convention } = underPrefix(file.tensors, prefix);
+    const { tensors, known } = underPrefix(file.tensors, prefix);
     const report = { file: path, format: file.format, leftOut: file.leftOut };
     return loadState(tensors, module, {
       ...report,
       strict: false,
-      ...(convention === undefined ? {} : { convention }),
+      ...(known === undefined ? {} : { known }),
     });
   });
 }
@@ -107,7 +107,7 @@ export function loadPretrained(path: string, module: Module, prefix = ''): Weigh
 type State = Record<string, Tensor>;
 
 /** The tensors under a prefix, without it; a prefix of our names is found in files with other names too. */
-function underPrefix(tensors: State, prefix: string): { tensors: State; convention?: OurNames['convention'] } {
+function underPrefix(tensors: State, prefix: string): { tensors: State; known?: KnownNames } {
   const under = (state: State): State =>
     Object.fromEntries(
       Object.entries(state).flatMap(([name, value]) =>
@@ -117,8 +117,8 @@ function underPrefix(tensors: State, prefix: string): { tensors: State; conventi
   const found = under(tensors);
   if (prefix === '' || Object.keys(found).length > 0) return { tensors: found };
   try {
-    const { state, convention } = toOurNames(tensors);
-    return { tensors: under(state), convention };
+    const { state, convention, library } = toOurNames(tensors);
+    return { tensors: under(state), known: { convention, library } };
   } catch {
     return { tensors: found }; // nothing of it is known: the error of the load says what is there
   }
@@ -129,8 +129,10 @@ interface Loading extends Omit<LoadNetworkOptions, 'entry'> {
   format: string;
   leftOut: Readonly<Record<string, string>>;
   /** Whose names they were, where that is known already. */
-  convention?: OurNames['convention'];
+  known?: KnownNames;
 }
+
+type KnownNames = Pick<OurNames, 'convention' | 'library'>;
 
 /** Fills a network from tensors, and remembers the report. */
 function loadState(tensors: State, network: Module, loading: Loading): WeightsReport {
@@ -164,7 +166,7 @@ function loadState(tensors: State, network: Module, loading: Loading): WeightsRe
   const found = {
     file,
     format,
-    convention: loading.convention ?? read.convention,
+    convention: (loading.known ?? read).convention,
     missing,
     unexpected,
     reshaped,
@@ -182,7 +184,7 @@ function loadState(tensors: State, network: Module, loading: Loading): WeightsRe
     if (explained === error && explained instanceof RetortError) explained.locate(file);
     throw explained;
   }
-  const whole = { ...report, text: textOf(report, read.prefix) };
+  const whole = { ...report, text: textOf(report, read.prefix, (loading.known ?? read).library) };
   reports.set(network, [...(reports.get(network) ?? []), whole]);
   return whole;
 }
@@ -293,9 +295,9 @@ function listed(names: readonly string[]): string {
 }
 
 /** A report in one line. */
-function textOf(report: Omit<WeightsReport, 'text'>, prefix: string): string {
+function textOf(report: Omit<WeightsReport, 'text'>, prefix: string, library: string): string {
   const { file, format, convention, matched, total, missing, unexpected, reshaped, left } = report;
-  const names = convention === 'retort' ? [] : [`${nameOfConvention(convention)}'s names`];
+  const names = convention === 'retort' ? [] : [`${library}'s names`];
   const from = [...names, ...(prefix === '' ? [] : [`under "${prefix}"`])];
   const parts = [`${file} (${[format, ...from].join(', ')}): ${matched} of ${total} tensors`];
   for (const module of new Set(left.map(({ name }) => name.slice(0, name.lastIndexOf('.'))))) {

@@ -27,6 +27,8 @@ export interface OurNames {
   state: Record<string, Tensor>;
   /** Whose names they were; `'retort'` for ours, which are OpenMMLab's. */
   convention: Convention | 'retort';
+  /** The same as people call it: `timm`, `Hugging Face`; of a package with names of its own that package's, `efficientnet-pytorch`. */
+  library: string;
   /** The network's family, where a table was used: `ResNet`. */
   family?: string;
   /** What wrappers had put before the names: `module.`, `architecture.`, ... */
@@ -107,6 +109,7 @@ export function toOurNames(state: State, network?: Module, options: ToOurNamesOp
   return {
     state: result,
     convention: table?.convention ?? 'retort',
+    library: table?.library ?? labels[table?.convention ?? 'retort'],
     ...(table === undefined ? {} : { family: table.family }),
     prefix,
     sources: new Map([...reading.sources].map(([name, { theirs }]) => [name, theirs])),

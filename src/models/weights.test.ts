@@ -75,7 +75,10 @@ describe('loadNetwork', () => {
   it('a head for other classes is refused for a teacher, and left as it was otherwise', () => {
     const net = network(4);
     const before = tidy(() => net.stateDict()['head.fc.weight']!.toArray());
-    expect(() => loadNetwork(theirs, net, { role: 'teacher' })).toThrow(refusal('mismatch', 'for 10 classes', 'for 4'));
+    expect(() => loadNetwork(theirs, net, { role: 'teacher' })).toThrow(
+      refusal('mismatch', 'for 10 classes', 'for 4', 'teaches nothing'),
+    );
+    expect(() => loadNetwork(theirs, net)).toThrow(refusal('mismatch', 'for 10 classes', 'for 4', '{ strict: false }'));
     const report = loadNetwork(theirs, net, { strict: false });
     expect(report.left.map(({ name }) => name)).toEqual(['head.fc.weight', 'head.fc.bias']);
     expect(report.text).toContain('head.fc: 4 classes here, 10 in the file: left at its initial values');

@@ -4,7 +4,7 @@ import { Buffer, loadTensors } from '../nn/index.ts';
 import type { Module } from '../nn/index.ts';
 import { tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
-import { nameOfConvention, toOurNames } from './names/index.ts';
+import { toOurNames } from './names/index.ts';
 import type { Convention, OurNames, Part } from './names/index.ts';
 import { recognizeNetwork } from './recognize.ts';
 
@@ -94,12 +94,12 @@ export function loadNetwork(path: string, network: Module, options: LoadNetworkO
 export function loadPretrained(path: string, module: Module, prefix = ''): WeightsReport {
   return tidy(() => {
     const file = loadTensors(path);
-    const { tensors, convention } = underPrefix(file.tensors, prefix);
+    const { tensors, known } = underPrefix(file.tensors, prefix);
     const report = { file: path, format: file.format, leftOut: file.leftOut };
     return loadState(tensors, module, {
       ...report,
       strict: false,
-      ...(convention === undefined ? {} : { convention }),
+      ...(known === undefined ? {} : { known }),
     });
   });
 }
@@ -107,7 +107,7 @@ export function loadPretrained(path: string, module: Module, prefix = ''): Weigh
 type State = Record<string, Tensor>;
 
 /** The tensors under a prefix, without it; a prefix of our names is found in files with other names too. */
-function underPrefix(tensors: State, prefix: string): { tensors: State; convention?: OurNames['convention'] } {
+function underPrefix(tensors: State, prefix: string): { tensors: State; known?: KnownNames } {
   const under = (state: State): State =>
     Object.fromEntries(
       Object.entries(state).flatMap(([name, value]) =>
@@ -117,8 +117,8 @@ function underPrefix(tensors: State, prefix: string): { tensors: State; conventi
   const found = under(tensors);
   if (prefix === '' || Object.keys(found).length > 0) return { tensors: found };
   try {
-    const { state, convention } = toOurNames(tensors);
-    return { tensors: under(state), convention };
+    const { state, convention, library } = toOurNames(tensors);
+    return { tensors: under(state), known: { convention, library } };
   } catch {
     return { tensors: found }; // nothing of it is known: the error of the load says what is there
   }
@@ -129,8 +129,10 @@ interface Loading extends Omit<LoadNetworkOptions, 'entry'> {
   format: string;
   leftOut: Readonly<Record<string, string>>;
   /** Whose names they were, where that is known already. */
-  convention?: OurNames['convention'];
+  known?: KnownNames;
 }
+
+type KnownNames = Pick<OurNames, 'convention' | 'library'>;
 
 /** Fills a network from tensors, and remembers the report. */
 function loadState(tensors: State, network: Module, loading: Loading): WeightsReport {
@@ -164,7 +166,7 @@ function loadState(tensors: State, network: Module, loading: Loading): WeightsRe
   const found = {
     file,
     format,
-    convention: loading.convention ?? read.convention,
+    convention: (loading.known ?? read).convention,
     missing,
     unexpected,
     reshaped,
@@ -175,14 +177,14 @@ function loadState(tensors: State, network: Module, loading: Loading): WeightsRe
   try {
     requireTypes(lost, leftOut);
     if (Object.keys(fitting).length === 0) throw nothingFits(tensors, [...own.keys()]);
-    if (wrong.length > 0 || strict) requireWhole(report, wrong, strict, network);
+    if (wrong.length > 0 || strict) requireWhole(report, wrong, { strict, network, role });
     network.loadStateDict(fitting, { strict: false });
   } catch (error) {
     const explained = explainedMismatch(file, { tensors, network, error });
     if (explained === error && explained instanceof RetortError) explained.locate(file);
     throw explained;
   }
-  const whole = { ...report, text: textOf(report, read.prefix) };
+  const whole = { ...report, text: textOf(report, read.prefix, (loading.known ?? read).library) };
   reports.set(network, [...(reports.get(network) ?? []), whole]);
   return whole;
 }
@@ -237,16 +239,21 @@ function requireTypes(lost: readonly string[], leftOut: Readonly<Record<string, 
 function nothingFits(tensors: State, own: readonly string[]): RetortError {
   return new RetortError(`nothing in it fits: it has ${listed(Object.keys(tensors))}; the network has ${listed(own)}`, {
     code: 'mismatch',
-    help: 'name the checkpoint of this network, or the network of this checkpoint',
+    help: otherFile,
   });
 }
+
+/** What to do about a head of another number of classes. */
+const classesHelp: Readonly<Record<Part, string>> = {
+  student: '{ strict: false } loads all but the head, which then has to learn its own classes',
+  teacher: 'train the network with its own number of classes first: a head that was not trained teaches nothing',
+};
 
 /** @throws {RetortError} that says all that is wrong with a file which was to fill a network. */
 function requireWhole(
   { missing, unexpected }: Pick<WeightsReport, 'missing' | 'unexpected'>,
   wrong: readonly OtherShape[],
-  strict: boolean,
-  network: Module,
+  { strict, network, role }: { strict: boolean; network: Module; role: Part },
 ): void {
   const mistakes = wrong
     .slice(0, shownAtMost)
@@ -262,7 +269,7 @@ function requireWhole(
   throw new RetortError(`${network.constructor.name}:\n    ${mistakes.join('\n    ')}`, {
     code: 'mismatch',
     help: onlyClasses
-      ? 'train the network with its own number of classes first: a head that was not trained teaches nothing'
+      ? classesHelp[role]
       : 'load a checkpoint of this network, or pass { strict: false } to load what fits',
   });
 }
@@ -278,13 +285,16 @@ function explainedMismatch(path: string, { tensors, network, error }: Misfit): u
   if (!(error instanceof RetortError)) return error;
   const [file, own] = tidy(() => [recognizeNetwork(tensors), recognizeNetwork(network.stateDict())]);
   if (file === undefined || own === undefined || file === own) return error;
-  return new RetortError(`${path} looks like a ${file}, the network to load it into is a ${own}`, {
+  const withoutClasses = (network: string): string => network.replace(/ for \d+ classes$/, '');
+  const otherNetwork = withoutClasses(file) !== withoutClasses(own);
+  return new RetortError(`${path} looks like ${file}, the network to load it into is ${own}`, {
     code: 'mismatch',
-    help: 'name the checkpoint of this network, or the network of this checkpoint',
+    help: otherNetwork || error.help === undefined ? otherFile : error.help,
     cause: error,
   });
 }
 
+const otherFile = 'name the checkpoint of this network, or the network of this checkpoint';
 const shownAtMost = 8;
 
 function listed(names: readonly string[]): string {
@@ -293,9 +303,9 @@ function listed(names: readonly string[]): string {
 }
 
 /** A report in one line. */
-function textOf(report: Omit<WeightsReport, 'text'>, prefix: string): string {
+function textOf(report: Omit<WeightsReport, 'text'>, prefix: string, library: string): string {
   const { file, format, convention, matched, total, missing, unexpected, reshaped, left } = report;
-  const names = convention === 'retort' ? [] : [`${nameOfConvention(convention)}'s names`];
+  const names = convention === 'retort' ? [] : [`${library}'s names`];
   const from = [...names, ...(prefix === '' ? [] : [`under "${prefix}"`])];
   const parts = [`${file} (${[format, ...from].join(', ')}): ${matched} of ${total} tensors`];
   for (const module of new Set(left.map(({ name }) => name.slice(0, name.lastIndexOf('.'))))) {

@@ -85,6 +85,16 @@ const mistakes: [what: string, make: () => unknown, way: RegExp, not2?: 'compute
     () => ones([2, 3]).matmul(ones([2, 3])),
     /3 and 2 must be equal: .*inFeatures/,
   ],
+  [
+    'a map for a linear layer',
+    () => ops.linear(ones([4, 64, 1, 1]), ones([10, 64])),
+    /as a vector it would fit: \.flatten\(1\)/,
+  ],
+  [
+    'a map of another size for a linear layer',
+    () => ops.linear(ones([4, 64, 2, 2]), ones([10, 64])),
+    /2 and 64 must be equal/,
+  ],
   ['a batched product', () => ops.bmm(ones([2, 3, 4]), ones([2, 3, 4])), /transpose\(1, 2\)/],
   [
     'a sum of shapes that do not fit',

@@ -40,6 +40,15 @@ function oneDType(_match: RegExpMatchArray, message: string): string {
   return `${facts}convert the data to the dtype of the weights, usually .to('float32')`;
 }
 
+/** A product whose inner sizes differ: of a linear layer that was given a map in place of a vector, how to make it one. */
+function unequalFactors([, , inner, other]: RegExpMatchArray, message: string): string {
+  const sizes = /linear\(input: \w+\[([\d, ]+)\]/.exec(message)?.[1]?.split(',').map(Number) ?? [];
+  if (sizes.length > 2 && sizes.slice(1).reduce((product, size) => product * size, 1) === Number(other)) {
+    return 'the input is a map; as a vector it would fit: .flatten(1), or the layer Flatten before it';
+  }
+  return `${inner} and ${other} must be equal: give the layer as many inFeatures as the input has (${inner}), or transpose a factor with .t()`;
+}
+
 const ways: readonly Way[] = [
   [
     /out of memory/,
@@ -69,11 +78,7 @@ const ways: readonly Way[] = [
   [/without overflow|is out of bounds for (?:unsigned )?\w+$/, 'choose a dtype that holds the value'],
 
   // shapes
-  [
-    /mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)/,
-    ([, , inner, other]) =>
-      `${inner} and ${other} must be equal: give the layer as many inFeatures as the input has (${inner}), or transpose a factor with .t()`,
-  ],
+  [/mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)/, unequalFactors],
   [
     /Expected size for first two dimensions of batch2|batch1 and batch2 must be|size mismatch/,
     'a product of (B, n, m) wants (B, m, p): transpose a factor with .transpose(1, 2)',

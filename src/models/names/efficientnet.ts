@@ -170,12 +170,12 @@ const tables = (
   convention: NameTable['convention'],
   spelling: Spelling,
   groups: number[][][],
-  variant?: string,
+  library?: string,
 ): NameTable[] =>
   groups.map((counts) => ({
     family: 'EfficientNet',
     convention,
-    ...(variant === undefined ? {} : { variant }),
+    ...(library === undefined ? {} : { library, variant: library }),
     fits: fitsAny(counts),
     pairs: pairsOf(counts[0]!, spelling),
   }));

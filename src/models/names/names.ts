@@ -27,6 +27,8 @@ export interface OurNames {
   state: Record<string, Tensor>;
   /** Whose names they were; `'retort'` for ours, which are OpenMMLab's. */
   convention: Convention | 'retort';
+  /** The same as people call it: `timm`, `Hugging Face`; of a package with names of its own that package's, `efficientnet-pytorch`. */
+  library: string;
   /** The network's family, where a table was used: `ResNet`. */
   family?: string;
   /** What wrappers had put before the names: `module.`, `architecture.`, ... */
@@ -110,6 +112,7 @@ export function toOurNames(state: State, network?: Module, options: ToOurNamesOp
   return {
     state: result,
     convention: table?.convention ?? 'retort',
+    library: table?.library ?? labels[table?.convention ?? 'retort'],
     ...(table === undefined ? {} : { family: table.family }),
     prefix,
     sources: new Map([...reading.sources].map(([name, { theirs }]) => [name, theirs])),
@@ -257,15 +260,24 @@ const sameNames = (one: Reading, other: Reading): boolean =>
 
 function unknownNames(names: readonly string[], nearest: readonly Reading[]): RetortError {
   const [closest] = nearest.toSorted((a, b) => b.sources.size - a.sources.size);
-  const families = [...new Set(nameTables.map(({ convention, family }) => `${labels[convention]}'s ${family}`))];
   const almost =
     closest === undefined
       ? ''
       : `; nearest is ${described(closest.table!)}, which does not know ${shown(closest.unknown)}`;
   return new RetortError(`no network is known whose tensors are called like these: ${shown(names)}${almost}`, {
     code: 'mismatch',
-    help: `looked for our own names (backbone., neck., head.) and those of ${families.join(', ')}`,
+    help: `looked for our own names (backbone., neck., head.) and those of ${known()}`,
   });
+}
+
+/** The families of each library, those of VGG as one. */
+function known(): string {
+  const byLibrary = new Map<string, Set<string>>();
+  for (const { convention, library = labels[convention], family } of nameTables) {
+    const families = byLibrary.get(library) ?? new Set();
+    byLibrary.set(library, families.add(family.replace(/^(VGG)-.*/, '$1')));
+  }
+  return [...byLibrary].map(([library, families]) => `${library} (${[...families].join(', ')})`).join(', ');
 }
 
 function shown(names: readonly string[]): string {

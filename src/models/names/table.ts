@@ -34,6 +34,8 @@ export interface NameTable {
   /** Which of several, where numbers or spellings differ: `VGG-16`, `before 0.8`. */
   readonly variant?: string;
   readonly convention: Convention;
+  /** A package whose names these are, where it is another than the convention's library, whose networks it has. */
+  readonly library?: string;
   /** The first pair that fits a name counts. */
   readonly pairs: readonly NamePair[];
   /** Patterns of theirs that have no counterpart, such as `layers.{i}.attn.relative_position_index`. */

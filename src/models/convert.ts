@@ -159,7 +159,7 @@ function linesOf(report: Omit<ConvertReport, 'lines'>, { given, read, wanted, ha
     read === undefined
       ? 'no library that is known has these names: they are kept'
       : [
-          `${read.library}'s${read.family === undefined ? '' : ` of ${read.family}`}`,
+          `${read.library}${read.family === undefined ? '' : `, ${read.family}`}`,
           ...(read.prefix === '' ? [] : [`under "${read.prefix}"`]),
           ...(read.library === nameOfConvention(wanted) ? [] : [`written as ${nameOfConvention(wanted)}'s`]),
         ].join(', ');

@@ -43,7 +43,7 @@ function requirePixels(image: Omit<Pixels, 'source'>): Omit<Pixels, 'source'> {
 }
 
 /** Makes one input `(1, C, H, W)` of each image. @throws {RetortError} for an image of another number of channels. */
-export class ImagePreparation {
+export class ImagePreparation implements Disposable {
   readonly #preprocessing: Preprocessing | null;
   readonly #transforms: readonly Transform[];
   readonly #resize: Resize | undefined;
@@ -56,6 +56,11 @@ export class ImagePreparation {
     const size = preprocessing?.size ?? undefined;
     const fixed = this.#transforms.some(({ fixesSize }) => fixesSize === true);
     if (size !== undefined && !fixed) this.#resize = new Resize({ size: [size[0], size[1]] });
+  }
+
+  /** Frees what the transforms hold. */
+  [Symbol.dispose](): void {
+    for (const transform of this.#transforms) (transform as Partial<Disposable>)[Symbol.dispose]?.();
   }
 
   /** In the caller's scope. */

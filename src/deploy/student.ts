@@ -36,6 +36,9 @@ export interface LoadStudentOptions {
   network?: Network | undefined;
 }
 
+/** The network is of a class that this library does not know. */
+export class NetworkNeededError extends RetortError {}
+
 /** A trained network with all it takes to use it. Made by {@link loadStudent}. Disposing frees its tensors. */
 export class Student implements Disposable {
   /** In evaluation mode. */
@@ -93,7 +96,11 @@ export class Student implements Disposable {
     const image = given as ImageInput;
     if (image instanceof Tensor && image.ndim === 4) {
       const rows = tidy(() => Array.from({ length: image.shape[0]! }, (_, i) => image.select(0, i)));
-      return this.predict(rows, options);
+      try {
+        return await this.predict(rows, options);
+      } finally {
+        for (const row of rows) row.dispose();
+      }
     }
     const pixels = await decoded(image, this.info.preprocessing);
     return this.#ranked(() => this.#preparation.prepare(pixels), topk)[0]!;
@@ -124,6 +131,7 @@ export class Student implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#preparation[Symbol.dispose]();
     for (const tensor of [...this.network.parameters(), ...this.network.buffers()]) tensor.dispose();
   }
 }
@@ -152,7 +160,7 @@ function openStudent(path: string, { stage, network: given }: LoadStudentOptions
 function built({ network }: ModelInfo, weights: string): Network {
   const help = 'hand it in: loadStudent(path, { network: new MyNet() })';
   if (network === null) {
-    throw new RetortError(`${weights}: its network was an object of a program, which no file can hold`, {
+    throw new NetworkNeededError(`${weights}: its network was an object of a program, which no file can hold`, {
       code: 'unsupported',
       help,
     });
@@ -162,7 +170,7 @@ function built({ network }: ModelInfo, weights: string): Network {
     if (model instanceof Module) return model;
   } catch (cause) {
     if (!(cause instanceof RetortError) || cause.code !== 'unknown-name') throw cause;
-    throw new RetortError(`${weights}: its network "${network.type}" is not one of Retort's`, {
+    throw new NetworkNeededError(`${weights}: its network "${network.type}" is not one of Retort's`, {
       code: 'unknown-name',
       help,
       cause,

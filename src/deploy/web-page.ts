@@ -4,8 +4,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+import { shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
-import { exists, isFile, makeFolder, readBytes } from '../files.ts';
+import { exists, isFile, isFolder, makeFolder, readBytes } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
 import type { ModelInfo, Preprocessing } from './model-info.ts';
 
@@ -28,21 +29,8 @@ type Step = Readonly<Record<string, unknown>>;
  */
 export function writeWebPage(folder: string, model: Uint8Array, info: ModelInfo): void {
   const { preprocessing, classes } = info;
-  if (preprocessing === null) {
-    throw new RetortError('web: this model does not say how images become its inputs', {
-      code: 'unsupported',
-      help: 'give the test data of the run transforms that are plain data: { type: ..., ... }',
-    });
-  }
-  const about = { model: 'model.onnx', classes, channels: preprocessing.channels, steps: webSteps(preprocessing) };
-  const runtime = runtimeFolder();
-  const missing = runtimeFiles.filter((name) => !isFile(join(runtime, name)));
-  if (missing.length > 0) {
-    throw new RetortError(`web: ${runtime} has no ${missing.join(', ')}`, {
-      code: 'unsupported',
-      help: 'install a version of onnxruntime-web that has them: npm install onnxruntime-web@1.30',
-    });
-  }
+  const about = { model: 'model.onnx', classes, channels: preprocessing?.channels, steps: webSteps(preprocessing) };
+  const runtime = requireWebPlace(folder);
   makeFolder(join(folder, 'ort'));
   for (const name of runtimeFiles) writeFileAtomicSync(join(folder, 'ort', name), readBytes(join(runtime, name)));
   const own = fileURLToPath(new URL('../../web/', import.meta.url));
@@ -52,10 +40,36 @@ export function writeWebPage(folder: string, model: Uint8Array, info: ModelInfo)
 }
 
 /**
- * The steps of a preprocessing that change an image's size; what changes its values is in the network's graph.
- * @throws {RetortError} for a transform that the page does not know.
+ * Where onnxruntime-web is, which goes into the page.
+ * @param folder where the page is to be
+ * @throws {RetortError} when onnxruntime-web is not installed, or the folder is a file.
  */
-export function webSteps({ transforms, size }: Preprocessing): Step[] {
+export function requireWebPlace(folder: string): string {
+  if (typeof folder !== 'string' || folder === '') {
+    throw new RetortError(`web: expected the path of a folder, got ${shown(folder)}`);
+  }
+  if (exists(folder) && !isFolder(folder)) {
+    throw new RetortError(`web: ${folder} is not a folder: it is a file`, {
+      code: 'not-found',
+      help: 'choose another path, or move that file away',
+    });
+  }
+  const runtime = runtimeFolder();
+  const missing = runtimeFiles.filter((name) => !isFile(join(runtime, name)));
+  if (missing.length === 0) return runtime;
+  throw new RetortError(`web: ${runtime} has no ${missing.join(', ')}`, {
+    code: 'unsupported',
+    help: 'install a version of onnxruntime-web that has them: npm install onnxruntime-web@1.30',
+  });
+}
+
+/**
+ * The steps of a preprocessing that change an image's size; what changes its values is in the network's graph.
+ * @throws {RetortError} where there is none, and for a transform that the page does not know.
+ */
+export function webSteps(preprocessing: Preprocessing | null): Step[] {
+  requirePreprocessing(preprocessing);
+  const { transforms, size } = preprocessing;
   const steps = transforms.flatMap((transform): Step[] => {
     const { type, antialias = true, interpolation = 'bilinear', ...options } = transform as Step & { type: string };
     if (type === 'Normalize') return [];
@@ -77,6 +91,15 @@ export function webSteps({ transforms, size }: Preprocessing): Step[] {
   const fixed = steps.some(({ type }) => type === 'Resize' || type === 'CenterCrop');
   if (fixed || size === null) return steps;
   return [{ type: 'Resize', size, interpolation: 'bilinear' }, ...steps];
+}
+
+/** @throws {RetortError} where nothing is known of how images become inputs. */
+export function requirePreprocessing(preprocessing: Preprocessing | null): asserts preprocessing is Preprocessing {
+  if (preprocessing !== null) return;
+  throw new RetortError('web: this model does not say how images become its inputs', {
+    code: 'unsupported',
+    help: 'give the test data of the run transforms that are plain data: { type: ..., ... }',
+  });
 }
 
 const sides = (size: unknown): unknown => (Array.isArray(size) ? size : [size, size]);

@@ -149,7 +149,7 @@ function requireNoStages({ config }: CheckedStage): void {
 }
 
 /** The earlier stages whose networks a stage takes over, with the students that a run has trained. */
-function stagesNeeded(
+export function stagesNeeded(
   stage: CheckedStage,
   { stages }: LoadedConfig,
   { own, run }: { own: Tables; run: string | undefined },

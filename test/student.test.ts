@@ -185,6 +185,14 @@ it('refuses what is no student, and images that do not fit, by name', async () =
 
   using wide = tidy(() => ops.zeros([3, 8, 8], { dtype: 'uint8' }));
   expect(await refusedWith(other.predict(wide))).toEqual(refusal('invalid-argument', 'channels', 1, 3));
+  const nothing = { data: new Uint8Array(0), height: 0, width: 2, channels: 1 };
+  expect(await refusedWith(other.predict(nothing))).toEqual(refusal('invalid-argument', 'predict', '0 x 2'));
+  using empty = tidy(() => ops.zeros([1, 0, 8], { dtype: 'uint8' }));
+  expect(await refusedWith(other.predict(empty))).toEqual(refusal('invalid-argument', '(1, 0, 8)'));
+  expect(await refusedWith(loadStudent(at('run'), { network: {} as never }))).toEqual(
+    refusal('invalid-argument', 'network', 'module'),
+  );
+  expect(await refusedWith(loadStudent(7 as never))).toEqual(refusal('invalid-argument', 'path', '7'));
   expect(await refusedWith(other.predict({ data: pixels, height: 2, width: 2, channels: 1 }))).toEqual(
     refusal('invalid-argument', 'predict', 256),
   );

@@ -32,10 +32,12 @@ export async function decoded(image: ImageInput, preprocessing: Preprocessing | 
 function requirePixels(image: Omit<Pixels, 'source'>): Omit<Pixels, 'source'> {
   const { data, height, width, channels } = isObject(image) ? image : ({} as Omit<Pixels, 'source'>);
   const count = height * width * channels;
-  if ((data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray) && data.length === count) {
+  const sizes = [height, width, channels].every((size) => Number.isInteger(size) && size > 0);
+  const areBytes = data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray;
+  if (sizes && areBytes && data.length === count) {
     return { ...image, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
   }
-  const got = data === undefined ? shown(image) : `${data.length} bytes for ${height} x ${width} x ${channels}`;
+  const got = !areBytes ? shown(image) : `${data.length} bytes for ${height} x ${width} x ${channels}`;
   throw new RetortError(
     `predict: expected a path, bytes, a tensor, or { data, height, width, channels } with height * width * channels bytes, got ${got}`,
     { help: 'the pixels of a canvas have 4 channels: leave out every fourth byte' },
@@ -108,8 +110,9 @@ export class ImagePreparation implements Disposable {
 
 /** `(C, H, W)` as `(1, C, H, W)`; one image of a batch as it is. */
 function batched(image: Tensor): Tensor {
-  if (image.ndim === 3) return image.unsqueeze(0);
-  if (image.ndim === 4 && image.shape[0] === 1) return image;
+  const isEmpty = image.shape.includes(0);
+  if (image.ndim === 3 && !isEmpty) return image.unsqueeze(0);
+  if (image.ndim === 4 && image.shape[0] === 1 && !isEmpty) return image;
   throw new RetortError(`predict: expected a tensor (C, H, W) of one image, got (${image.shape.join(', ')})`, {
     help: 'a batch (N, C, H, W) is given alone: predict(batch)',
   });

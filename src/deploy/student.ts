@@ -1,5 +1,6 @@
 // A student that loads in one line and answers in the words of its classes: the network, its weights, and how images are made its
 // inputs, all from the folder of a run.
+import { shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { buildModel, loadNetwork } from '../models/index.ts';
 import { Module } from '../nn/index.ts';
@@ -151,6 +152,12 @@ export function loadStudent(path: string, options: LoadStudentOptions = {}): Pro
 }
 
 function openStudent(path: string, { stage, network: given }: LoadStudentOptions): Student {
+  if (typeof path !== 'string') throw new RetortError(`loadStudent: path: expected a text, got ${shown(path)}`);
+  if (given !== undefined && !((given as unknown) instanceof Module)) {
+    throw new RetortError(`loadStudent: network: expected a module, got ${shown(given)}`, {
+      help: 'hand in an instance: { network: new MyNet() }',
+    });
+  }
   const { info, weights } = findModel(path, { stage });
   const network = given ?? built(info, weights);
   loadNetwork(weights, network);

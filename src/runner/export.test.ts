@@ -5,12 +5,13 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { tinyExperiment, tinyImages } from '../../test/networks.ts';
+import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { refusal, refusedWith } from '../../test/refusal.ts';
 import { readOnnxFile } from '../formats/index.ts';
 import { hasOnnxruntime, openOnnx } from '../models/onnx/session.ts';
 import { ops, tidy } from '../torch/index.ts';
-import { exportRun, run } from './index.ts';
+import { buildModel } from '../models/index.ts';
+import { exportRun, run, test as measure } from './index.ts';
 import type { ExportRunOptions } from './index.ts';
 
 let folder = '';
@@ -90,6 +91,30 @@ it('takes a student over from an earlier stage', async () => {
   for (const options of [{}, { data: true, precision: 'float16' }] as const) {
     const { check } = await exportRun(at('stages'), { onnx: at('stage.onnx'), ...options });
     expect(check.status).not.toBe('unchecked');
+  }
+});
+
+it('of several students takes the one whose weights are named', async () => {
+  const students = { one: tinyNetwork(4), two: tinyNetwork(6) };
+  const model = { type: 'MutualDistill', students, distiller: logitsDistiller() };
+  await run(tinyExperiment({ model }), { workDir: at('peers'), probe: false });
+  const parameters = (width: number): number =>
+    tidy(() =>
+      buildModel(tinyNetwork(width))
+        .parameters()
+        .reduce((sum, { numel }) => sum + numel, 0),
+    );
+  for (const [file, name, width] of [
+    ['student.safetensors', 'one', 4],
+    ['student-two.safetensors', 'two', 6],
+  ] as const) {
+    const checkpoint = at('peers', file);
+    for (const data of [false, true]) {
+      const { model: made } = await exportRun(at('peers'), { onnx: at('peer.onnx'), checkpoint, data });
+      expect(made.graph.initializers.find(({ name: one }) => one === 'backbone.conv1.weight')?.dims[0]).toBe(width);
+    }
+    const { details } = await measure(at('peers'), { checkpoint });
+    expect(Object.entries(details).map(([key, value]) => [key, value.parameters])).toEqual([[name, parameters(width)]]);
   }
 });
 

@@ -1,6 +1,6 @@
 // A run's student as an ONNX model: as it is, in half precision or in 8 bits, calibrated on the run's own training images, and measured
 // on its validation data.
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig } from '../config/index.ts';
@@ -43,7 +43,7 @@ import type { ConfigSource, LoadOptions } from './load.ts';
 import { prepareStage, stageFolder, stageNamed, withUserEntries } from './stages.ts';
 import { loadRunStudent } from './student.ts';
 import { studentInfo } from './student-info.ts';
-import { stagesNeeded, studentAlone } from './test.ts';
+import { stagesNeeded, studentAlone, studentOfFile } from './test.ts';
 
 /** What {@link exportRun} writes and measures. */
 export interface ExportRunOptions extends LoadOptions {
@@ -199,7 +199,7 @@ async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsD
     });
   }
   const changed = experiment.asked.cfgOptions.length - (experiment.run?.record.cfgOptions.length ?? 0) > 0;
-  const asTrained = options.checkpoint === undefined && !changed;
+  const asTrained = run !== undefined && resolve(dirname(file)) === resolve(stageFolder(run, stage.name)) && !changed;
   if (!wantsData && asTrained && exists(join(dirname(file), 'model.json'))) {
     const { network, info } = await loadRunStudent(file, options);
     const { channels, size } = info.preprocessing ?? {};
@@ -208,11 +208,13 @@ async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsD
   const alone = { ...stage, config: studentAlone(stage.config, own), init: [] };
   const parts = prepareStage(alone, stagesNeeded(alone, experiment, { own, run }), { own });
   const { algorithm, trainLoader, valLoader, imageShape } = parts;
-  loadNetwork(file, algorithm.student);
+  const network = studentOfFile(algorithm, file);
+  loadNetwork(file, network);
+  const student = Object.entries(algorithm.students()).find(([, one]) => one === network)?.[0] ?? 'student';
   const transforms = transformsOf(withUserEntries(stage.config, own).valData);
   return {
-    ...{ name, imageShape, network: algorithm.student },
-    info: studentInfo({ stage, experiment: parts }, 'student', { stages: experiment.stages }),
+    ...{ name, imageShape, network },
+    info: studentInfo({ stage, experiment: parts }, student, { stages: experiment.stages }),
     data: { trainLoader, valLoader, transforms, seed: stage.config.seed },
   };
 }

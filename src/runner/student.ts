@@ -7,7 +7,7 @@ import type { LoadStudentOptions, Student } from '../deploy/index.ts';
 import { findModel } from '../deploy/model-info.ts';
 import { NetworkNeededError } from '../deploy/student.ts';
 import { buildAlgorithm } from '../distill/algorithms/index.ts';
-import { runFiles, studentPath } from '../engine/index.ts';
+import { runFiles } from '../engine/index.ts';
 import { exists } from '../files.ts';
 import type { Network } from '../nn/index.ts';
 import { manualSeed } from '../torch/index.ts';
@@ -15,7 +15,7 @@ import { load } from './load.ts';
 import type { LoadedExperiment, LoadOptions } from './load.ts';
 import { readRecord } from './run-folder.ts';
 import { stageConfig, stageNamed } from './stages.ts';
-import { studentAlone } from './test.ts';
+import { studentAlone, studentOfFile } from './test.ts';
 
 /** Options of {@link loadRunStudent}. */
 export interface RunStudentOptions extends LoadOptions, Pick<LoadStudentOptions, 'stage'> {}
@@ -40,7 +40,7 @@ export async function loadRunStudent(path: string, { stage, ...options }: RunStu
     const run = runOf(weights);
     if (run === undefined) throw error;
     const experiment = await load(run.folder, options);
-    const network = configuredNetwork(experiment, stageNamed(experiment, run.stage), basename(weights));
+    const network = configuredNetwork(experiment, stageNamed(experiment, run.stage), weights);
     return await loadStudent(path, { stage, network });
   }
 }
@@ -64,8 +64,5 @@ function configuredNetwork({ own }: LoadedExperiment, stage: CheckedStage, file:
   const { model, seed } = studentAlone(stage.config, own);
   const config = stageConfig({ model } as CheckedConfig, new Map(), own);
   manualSeed(seed);
-  const algorithm = buildAlgorithm(config.model, 'model');
-  const students = algorithm.students();
-  const name = Object.keys(students).find((one) => studentPath('', algorithm, one) === file);
-  return name === undefined ? algorithm.student : students[name]!;
+  return studentOfFile(buildAlgorithm(config.model, 'model'), file);
 }

@@ -178,6 +178,10 @@ it('refuses what is no student, and images that do not fit, by name', async () =
   expect(await refused(at('bad'))).toEqual(refusal('unsupported', 'network'));
   write({ network: { type: 'MyNet' } });
   expect(await refused(at('bad'))).toEqual(refusal('unknown-name', 'MyNet'));
+  write({ network: { type: 'ImageClassifier', backbone: { type: 'ResNet_CIFAR', depth: 18 } } });
+  expect(await refused(at('bad'))).toEqual(refusal('invalid-argument', 'head', at('bad', 'model.json')));
+  write({ preprocessing: { ...info.preprocessing, transforms: [{ type: 'Normalise' }] } });
+  expect(await refused(at('bad'))).toEqual(refusal('unknown-name', 'Normalise', at('bad', 'model.json')));
   write({ network: tinyNetwork(8) });
   expect(await refused(at('bad'))).toEqual(refusal('mismatch', 'student.safetensors'));
   tidy(() => saveModule(at('bad', 'student.safetensors'), buildModel(tinyNetwork(8))));

@@ -67,6 +67,8 @@ export function writeModelInfo(folder: string, info: ModelInfo): void {
 /** A description, and where it and the weights are. */
 export interface FoundModel {
   readonly info: ModelInfo;
+  /** The path of the description. */
+  readonly file: string;
   /** The path of the weights. */
   readonly weights: string;
 }
@@ -92,7 +94,7 @@ export function findModel(path: string, { stage }: { stage?: string | undefined 
       help: 'put them beside it; a run that was stopped before its first checkpoint has none yet',
     });
   }
-  return { info, weights };
+  return { info, file, weights };
 }
 
 function beside(weights: string): string {

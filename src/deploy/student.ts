@@ -158,10 +158,20 @@ function openStudent(path: string, { stage, network: given }: LoadStudentOptions
       help: 'hand in an instance: { network: new MyNet() }',
     });
   }
-  const { info, weights } = findModel(path, { stage });
-  const network = given ?? built(info, weights);
+  const { info, file, weights } = findModel(path, { stage });
+  const network = within(file, () => given ?? built(info, weights));
   loadNetwork(weights, network);
-  return new Student(network, info, weights);
+  return within(file, () => new Student(network, info, weights));
+}
+
+/** What is wrong with what a file says is said with the file. */
+function within<T>(file: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof RetortError && !(error instanceof NetworkNeededError)) error.locate(file);
+    throw error;
+  }
 }
 
 function built({ network }: ModelInfo, weights: string): Network {

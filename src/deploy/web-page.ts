@@ -10,8 +10,8 @@ import { exists, isFile, isFolder, makeFolder, readBytes } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
 import type { ModelInfo, Preprocessing } from './model-info.ts';
 
-/** The page's own files, which lie in `web/` of the package. */
-const ownFiles = ['index.html', 'page.css', 'page.js', 'classify.js'];
+/** The page's own files, which lie in `web/` of the package; what browsers ask for first is written last. */
+const ownFiles = ['page.css', 'page.js', 'classify.js', 'index.html'];
 /** Of onnxruntime-web: for the processor, and for the graphics card. */
 const runtimeFiles = [
   ...['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'],
@@ -23,7 +23,7 @@ type Step = Readonly<Record<string, unknown>>;
 
 /**
  * Writes the page.
- * @param folder is made if it is not there; files of other names in it are left
+ * @param folder is made if it is not there; a page of before is replaced, files of other names are left
  * @param model an ONNX file's bytes, with the preprocessing inside: uint8 `(N, H, W, C)` in, probabilities `(N, K)` out
  * @throws {RetortError} when onnxruntime-web is not installed, or images are prepared in a way that the page does not know.
  */
@@ -34,15 +34,15 @@ export function writeWebPage(folder: string, model: Uint8Array, info: ModelInfo)
   makeFolder(join(folder, 'ort'));
   for (const name of runtimeFiles) writeFileAtomicSync(join(folder, 'ort', name), readBytes(join(runtime, name)));
   const own = fileURLToPath(new URL('../../web/', import.meta.url));
-  for (const name of ownFiles) writeFileAtomicSync(join(folder, name), readBytes(join(own, name)));
   writeFileAtomicSync(join(folder, about.model), model);
   writeFileAtomicSync(join(folder, 'classifier.json'), Buffer.from(`${JSON.stringify(about, null, 2)}\n`));
+  for (const name of ownFiles) writeFileAtomicSync(join(folder, name), readBytes(join(own, name)));
 }
 
 /**
  * Where onnxruntime-web is, which goes into the page.
  * @param folder where the page is to be
- * @throws {RetortError} when onnxruntime-web is not installed, or the folder is a file.
+ * @throws {RetortError} when onnxruntime-web is not installed, the folder is a file, or another page is in it.
  */
 export function requireWebPlace(folder: string): string {
   if (typeof folder !== 'string' || folder === '') {
@@ -52,6 +52,11 @@ export function requireWebPlace(folder: string): string {
     throw new RetortError(`web: ${folder} is not a folder: it is a file`, {
       code: 'not-found',
       help: 'choose another path, or move that file away',
+    });
+  }
+  if (exists(join(folder, 'index.html')) && !exists(join(folder, 'classifier.json'))) {
+    throw new RetortError(`web: ${folder} has an index.html that is not of such a page`, {
+      help: 'choose an empty folder, or one of its own in there: the page brings an index.html',
     });
   }
   const runtime = runtimeFolder();

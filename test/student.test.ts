@@ -1,5 +1,5 @@
 // A student out of a run's folder: what model.json says of it, and what it answers to files, bytes, pixels and tensors.
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,7 +11,7 @@ import { loadStudent, readModelInfo } from '../src/deploy/index.ts';
 import { buildModel } from '../src/models/index.ts';
 import { saveModule } from '../src/nn/index.ts';
 import { run } from '../src/runner/index.ts';
-import { ops, tensorFromBytes, tidy } from '../src/torch/index.ts';
+import { memory, ops, tensorFromBytes, tidy } from '../src/torch/index.ts';
 import type { Tensor } from '../src/torch/index.ts';
 import { runCommand } from './command.ts';
 import { tinyExperiment, tinyImages, tinyNetwork } from './networks.ts';
@@ -109,6 +109,54 @@ it('knows the students of stages, and of several networks', async () => {
   );
 });
 
+const ownNetwork = `import { functional, Linear, Module } from 'retort-kd/nn';
+export class Net extends Module {
+  fc = new Linear(64, 4);
+  forward(images, targets, mode) {
+    const scores = this.fc.forward(images.flatten(1));
+    return mode === 'loss' ? { loss: functional.crossEntropy(scores, targets.labels) } : scores;
+  }
+}
+`;
+
+it('predict: the command builds a network of a class of your own as the run did, unless its script has changed', async () => {
+  const images = { ...tinyImages(16), dataset: { type: 'SyntheticImages', samples: 16, shape: [1, 8, 8] } };
+  const model = { type: 'Supervised', architecture: './net.js#Net' };
+  mkdirSync(at('own', 'node_modules'), { recursive: true });
+  symlinkSync(process.cwd(), at('own', 'node_modules', 'retort-kd'));
+  writeFileSync(at('own', 'package.json'), '{ "type": "module" }');
+  writeFileSync(at('own', 'net.js'), ownNetwork);
+  const config = tinyExperiment({ model, trainData: images, valData: images });
+  writeFileSync(at('own', 'config.json'), JSON.stringify(config));
+  const call = (...args: string[]) => runCommand(args, { cwd: at('own') });
+  expect(call('train', 'config.json', '--allow-scripts', '--work-dir', 'run').code).toBe(0);
+  expect(await refusedWith(loadStudent(at('own', 'run')))).toEqual(refusal('unknown-name', 'net.js', 'network'));
+  for (const path of ['run', 'run/student.safetensors']) {
+    const { out, err } = call('predict', path, at('image.png'), '--json', '--top', '1');
+    expect(err).toBe('');
+    expect(JSON.parse(out)).toEqual([{ image: at('image.png'), predictions: [prediction] }]);
+  }
+  writeFileSync(at('own', 'net.js'), `${ownNetwork}// changed`);
+  expect(call('predict', 'run', at('image.png')).err).toMatch(/net\.js .*has changed[^]*--allow-scripts/);
+  expect(call('predict', 'run', at('image.png'), '--allow-scripts').code).toBe(0);
+});
+
+it('takes no folder of runs for a run, and no config for a description', async () => {
+  const error = await refusedWith(loadStudent(folder));
+  expect(error).toEqual(refusal('not-found', 'no run', at('run')));
+  writeFileSync(at('config.json'), '{ "model": {} }');
+  expect(await refusedWith(loadStudent(at('config.json')))).toEqual(refusal('invalid-file', 'does not describe'));
+});
+
+it('frees everything it made', async () => {
+  const before = memory().tensors;
+  const student = await loadStudent(at('run'));
+  using two = ops.zeros([2, 1, 16, 16], { dtype: 'uint8' });
+  await student.predict(two);
+  student[Symbol.dispose]();
+  expect(memory().tensors).toBe(before + 1);
+});
+
 it('refuses what is no student, and images that do not fit, by name', async () => {
   const refused = async (path: string): Promise<unknown> => refusedWith(loadStudent(path));
   mkdirSync(at('bad'));
@@ -130,6 +178,10 @@ it('refuses what is no student, and images that do not fit, by name', async () =
   expect(await refused(at('bad'))).toEqual(refusal('unsupported', 'network'));
   write({ network: { type: 'MyNet' } });
   expect(await refused(at('bad'))).toEqual(refusal('unknown-name', 'MyNet'));
+  write({ network: { type: 'ImageClassifier', backbone: { type: 'ResNet_CIFAR', depth: 18 } } });
+  expect(await refused(at('bad'))).toEqual(refusal('invalid-argument', 'head', at('bad', 'model.json')));
+  write({ preprocessing: { ...info.preprocessing, transforms: [{ type: 'Normalise' }] } });
+  expect(await refused(at('bad'))).toEqual(refusal('unknown-name', 'Normalise', at('bad', 'model.json')));
   write({ network: tinyNetwork(8) });
   expect(await refused(at('bad'))).toEqual(refusal('mismatch', 'student.safetensors'));
   tidy(() => saveModule(at('bad', 'student.safetensors'), buildModel(tinyNetwork(8))));
@@ -137,6 +189,14 @@ it('refuses what is no student, and images that do not fit, by name', async () =
 
   using wide = tidy(() => ops.zeros([3, 8, 8], { dtype: 'uint8' }));
   expect(await refusedWith(other.predict(wide))).toEqual(refusal('invalid-argument', 'channels', 1, 3));
+  const nothing = { data: new Uint8Array(0), height: 0, width: 2, channels: 1 };
+  expect(await refusedWith(other.predict(nothing))).toEqual(refusal('invalid-argument', 'predict', '0 x 2'));
+  using empty = tidy(() => ops.zeros([1, 0, 8], { dtype: 'uint8' }));
+  expect(await refusedWith(other.predict(empty))).toEqual(refusal('invalid-argument', '(1, 0, 8)'));
+  expect(await refusedWith(loadStudent(at('run'), { network: {} as never }))).toEqual(
+    refusal('invalid-argument', 'network', 'module'),
+  );
+  expect(await refusedWith(loadStudent(7 as never))).toEqual(refusal('invalid-argument', 'path', '7'));
   expect(await refusedWith(other.predict({ data: pixels, height: 2, width: 2, channels: 1 }))).toEqual(
     refusal('invalid-argument', 'predict', 256),
   );

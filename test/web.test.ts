@@ -1,5 +1,5 @@
 // The page of an exported classifier in a browser: it sees in 200 real images what the student sees in Node.
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,6 +37,21 @@ const types: Record<string, string> = {
   '.json': 'application/json',
   '.wasm': 'application/wasm',
 };
+
+/** Stands in for onnxruntime-web on a graphics card: the first class is certain, once. */
+const brokenRuntime = `let runs = 0;
+export class Tensor {}
+export const env = { wasm: {} };
+export const InferenceSession = {
+  create: async () => ({
+    inputNames: ['input'],
+    outputNames: ['scores'],
+    run: async () => {
+      if (++runs > 1) throw new Error('device lost');
+      return { scores: { data: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0] } };
+    },
+  }),
+};`;
 
 /** Serves a folder on the loopback; tells which files were asked for. */
 async function serve(root: string): Promise<{ url: string; asked: string[]; close: () => void }> {
@@ -127,6 +142,54 @@ describe.runIf(chromium !== undefined)('the page', () => {
       await page.keyboard.press('Tab');
       expect(await page.evaluate('document.activeElement.id')).toBe('files');
       await page.screenshot({ path: at('page.png') });
+
+      // a camera that is refused, twice, and several pictures at once
+      const denied = "document.getElementById('status').textContent.startsWith('The camera cannot be used')";
+      for (let i = 0; i < 2; i++) {
+        await page.evaluate("document.getElementById('status').textContent = ''");
+        await page.click('#camera');
+        await page.waitForFunction(denied);
+      }
+      expect(await page.$eval('#camera', (button) => button.getAttribute('aria-pressed'))).toBe('false');
+      const together = await page.evaluate(`(async () => {
+        const { loadClassifier } = await import('./classify.js');
+        const { classify } = await loadClassifier('./', { gpu: false });
+        const image = new ImageData(28, 28);
+        const answers = await Promise.all(Array.from({ length: 5 }, () => classify(image, { topk: 1 })));
+        const wrong = await classify(new Blob(['no image'])).catch((error) => error.name);
+        return [answers.map(({ predictions }) => predictions[0].label), wrong, (await classify(image)).predictions.length];
+      })()`);
+      expect(together).toEqual([Array.from({ length: 5 }, () => expect.any(String) as string), 'InvalidStateError', 5]);
+
+      // a narrow window, a long name of a file, and the colors of the dark
+      await page.setViewport({ width: 360, height: 640 });
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+      const long = at(`${'a'.repeat(200)}.png`);
+      copyFileSync(files[0]!, long);
+      await (input as unknown as { uploadFile(...paths: string[]): Promise<void> }).uploadFile(long);
+      await page.waitForFunction(`document.querySelectorAll('#results table').length === ${images + 1}`);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+      expect(wrong).toEqual([]);
+
+      // a graphics card that gives up after the first image: the second is computed on the processor
+      const other = await browser.newPage();
+      await other.evaluateOnNewDocument(
+        "Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: async () => ({}) } })",
+      );
+      await other.setRequestInterception(true);
+      other.on('request', (request) => {
+        if (!request.url().endsWith('ort.webgpu.min.mjs')) return void request.continue();
+        return void request.respond({ contentType: 'text/javascript', body: brokenRuntime });
+      });
+      await other.goto(server.url);
+      await other.waitForFunction("document.getElementById('status').textContent.includes('WebGPU')");
+      const again = (await other.$('#files'))! as unknown as { uploadFile(...paths: string[]): Promise<void> };
+      await again.uploadFile(files[0]!, files[1]!);
+      await other.waitForFunction("document.querySelectorAll('#results table').length === 2", { timeout: 20_000 });
+      const labelsSeen = await other.$$eval('#results > li', (rows) =>
+        rows.map((row) => row.querySelector('th')!.textContent),
+      );
+      expect(labelsSeen).toEqual([student.classes[0], inNode[1]!.label]);
     } finally {
       await browser.close();
       server.close();

@@ -25,11 +25,27 @@ export async function loadClassifier(folder = './', { gpu = true } = {}) {
   if (!answer.ok) throw new Error(`cannot load ${answer.url}: ${answer.status} ${answer.statusText}`);
   /** @type {About} */
   const about = await answer.json();
-  const { ort, session, device } = await open(base, about, gpu);
-  const [input, output] = [session.inputNames[0], session.outputNames[0]];
+  let network = await open(base, about, gpu);
+  /** What was asked before: a network answers one after the other. @type {Promise<unknown>} */
+  let before = Promise.resolve();
+
+  /** Once; on the processor from then on, where the graphics card gives up half-way. */
+  async function scoresOf(/** @type {Pixels} */ image) {
+    try {
+      return await run(network, image);
+    } catch (error) {
+      if (network.device !== 'webgpu') throw error;
+      console.warn('the network no longer runs on the graphics card:', error);
+      network = await open(base, about, false);
+      return run(network, image);
+    }
+  }
   return {
     classes: about.classes,
-    device,
+    /** `webgpu` or `wasm`; it may change when the graphics card gives up. */
+    get device() {
+      return network.device;
+    },
     /**
      * @param {Picture} picture a file that was chosen or dropped, an element of the page, pixels
      * @param {{ topk?: number }} [options] how many of the likeliest classes are told; default 5
@@ -37,16 +53,10 @@ export async function loadClassifier(folder = './', { gpu = true } = {}) {
      */
     async classify(picture, { topk = 5 } = {}) {
       const image = prepare(await pixelsOf(picture, about.channels), about.steps);
-      const started = performance.now();
-      const tensor = new ort.Tensor('uint8', new Uint8Array(image.data), [
-        1,
-        image.height,
-        image.width,
-        image.channels,
-      ]);
-      const results = await session.run({ [input]: tensor });
-      const milliseconds = performance.now() - started;
-      const scores = Array.from(/** @type {Float32Array} */ (results[output].data));
+      const answer = before.then(() => scoresOf(image));
+      before = answer.catch(() => undefined);
+      const { scores, milliseconds } = await answer;
+      if (!scores.every(Number.isFinite)) throw new Error('the network gives scores that are no numbers');
       const predictions = scores
         .map((score, index) => ({ label: about.classes[index] ?? String(index), score, index }))
         .sort((a, b) => b.score - a.score)
@@ -54,6 +64,17 @@ export async function loadClassifier(folder = './', { gpu = true } = {}) {
       return { predictions, milliseconds };
     },
   };
+}
+
+/** One image through the network. */
+async function run(/** @type {Awaited<ReturnType<typeof open>>} */ { ort, session }, /** @type {Pixels} */ image) {
+  const started = performance.now();
+  const shape = [1, image.height, image.width, image.channels];
+  const tensor = new ort.Tensor('uint8', new Uint8Array(image.data), shape);
+  const results = await session.run({ [session.inputNames[0]]: tensor });
+  const milliseconds = performance.now() - started;
+  const scores = Array.from(/** @type {Float32Array} */ (results[session.outputNames[0]].data));
+  return { scores, milliseconds };
 }
 
 /** The network on the graphics card or, where that is not to be had or cannot run it, on the processor. */

@@ -41,6 +41,18 @@ element('copy').addEventListener('click', () => {
   );
 });
 
+// From the beginning: a file that is dropped must not take the place of the page.
+document.addEventListener('dragover', (event) => {
+  event.preventDefault();
+  drop.classList.add('over');
+});
+document.addEventListener('dragleave', () => drop.classList.remove('over'));
+document.addEventListener('drop', (event) => {
+  event.preventDefault();
+  drop.classList.remove('over');
+  if (!files.disabled) void classifyAll([...(event.dataTransfer?.files ?? [])]);
+});
+
 /** @type {Awaited<ReturnType<typeof loadClassifier>>} */
 let classifier;
 try {
@@ -56,16 +68,6 @@ files.disabled = camera.disabled = false;
 
 files.addEventListener('change', () => void classifyAll([...(files.files ?? [])]));
 document.addEventListener('paste', ({ clipboardData }) => void classifyAll([...(clipboardData?.files ?? [])]));
-document.addEventListener('dragover', (event) => {
-  event.preventDefault();
-  drop.classList.add('over');
-});
-document.addEventListener('dragleave', () => drop.classList.remove('over'));
-document.addEventListener('drop', (event) => {
-  event.preventDefault();
-  drop.classList.remove('over');
-  void classifyAll([...(event.dataTransfer?.files ?? [])]);
-});
 
 /** One after the other, the first of them first. */
 async function classifyAll(/** @type {File[]} */ chosen) {
@@ -74,6 +76,7 @@ async function classifyAll(/** @type {File[]} */ chosen) {
     const row = document.createElement('li');
     const picture = document.createElement('img');
     picture.src = URL.createObjectURL(file);
+    for (const done of ['load', 'error']) picture.addEventListener(done, () => URL.revokeObjectURL(picture.src));
     picture.alt = file.name;
     const about = document.createElement('div');
     row.append(picture, about);
@@ -123,27 +126,51 @@ function paragraph(/** @type {string} */ text, className = '') {
 
 /** @type {MediaStream | undefined} */
 let stream;
+/** What the camera shows, beside the files. @type {HTMLElement | undefined} */
+let cameraRow;
 camera.addEventListener('click', () => void (stream === undefined ? startCamera() : stopCamera()));
 
 async function startCamera() {
+  camera.disabled = true; // while the browser asks
   try {
+    // Pages that are not served over HTTPS have no cameras.
+    if (navigator.mediaDevices === undefined) throw new Error('the page must come over HTTPS, or from this computer');
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+    for (const track of stream.getTracks()) track.addEventListener('ended', stopCamera);
+    video.srcObject = stream;
+    video.hidden = false;
+    camera.textContent = 'Stop the camera';
+    camera.setAttribute('aria-pressed', 'true');
+    await video.play();
+    camera.disabled = false;
+    await watch();
   } catch (error) {
+    stopCamera();
     status.textContent = `The camera cannot be used: ${messageOf(error)}`;
-    return;
+  } finally {
+    camera.disabled = false;
   }
-  video.srcObject = stream;
-  video.hidden = false;
-  camera.textContent = 'Stop the camera';
-  camera.setAttribute('aria-pressed', 'true');
-  await video.play();
-  const about = document.createElement('div');
-  const row = document.createElement('li');
-  row.append(document.createElement('span'), about);
-  results.prepend(row);
+}
+
+/** Answers to what the camera sees, until it is stopped. */
+async function watch() {
+  if (cameraRow === undefined) {
+    cameraRow = document.createElement('div');
+    const row = document.createElement('li');
+    row.className = 'camera';
+    row.append(cameraRow);
+    results.prepend(row);
+  }
   results.setAttribute('aria-live', 'off'); // a screen reader could not keep up
-  while (video.srcObject !== null) {
-    show(about, 'Camera', await classifier.classify(video, { topk: 3 }));
+  const own = stream;
+  const isOn = () => stream === own;
+  while (isOn()) {
+    try {
+      const answer = await classifier.classify(video, { topk: 3 });
+      if (isOn()) show(cameraRow, 'Camera', answer);
+    } catch (error) {
+      if (isOn()) throw error; // a camera that was stopped has no pictures
+    }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

@@ -6,7 +6,7 @@ import { retortCommand } from '../../tools/addon-file.mjs';
 import type { DeploymentRow, LayerSensitivity } from '../deploy/index.ts';
 import { RetortError } from '../errors.ts';
 import { statOf } from '../files.ts';
-import { exportRun, load } from '../runner/index.ts';
+import { exportRun } from '../runner/index.ts';
 import { allowScripts, cfgOptions, loadOptions, packageFolders } from './config-options.ts';
 import { table, wholeNumber } from './numbers.ts';
 import { say } from './streams.ts';
@@ -51,9 +51,9 @@ export const exportCommand = new Command('export')
           help: `${retortCommand(`export ${source} --onnx FILE`)}, or --web FOLDER`,
         });
       }
-      const experiment = await load(source, loadOptions({ cfgOptions: changes, pkg, allowScripts: allowed }));
       const precision = int8 === true ? 'int8' : fp16 === true ? 'float16' : 'float32';
-      const { check, rows, sensitivity } = await exportRun(experiment, {
+      const { check, rows, sensitivity } = await exportRun(source, {
+        ...loadOptions({ cfgOptions: changes, pkg, allowScripts: allowed }),
         ...{ ...options, onnx, web, precision },
         opset: Number(opset) as 17 | 18 | 19 | 20,
         reduceRange: fullRange !== true,

@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import { cut } from '../check.ts';
 import { inspect as lookInto } from '../runner/index.ts';
 import type { Inspected, InspectedOnnx, InspectedWeights } from '../runner/index.ts';
-import { say } from './streams.ts';
+import { plain, say } from './streams.ts';
 
 export const inspect = new Command('inspect')
   .description(
@@ -18,9 +18,6 @@ export const inspect = new Command('inspect')
     const found = lookInto(file, entry === undefined ? {} : { entry });
     say(json === true ? JSON.stringify(found, null, 2) : shown(file, found));
   });
-
-/** Texts of a file without what a terminal would take for commands. */
-const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
 
 function shown(file: string, found: Inspected): string {
   return found.kind === 'onnx' ? shownOnnx(file, found) : shownWeights(file, found);

@@ -5,11 +5,13 @@ import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
 import { imageExtensions } from '../data/index.ts';
-import { loadStudent } from '../deploy/index.ts';
 import type { Prediction } from '../deploy/index.ts';
 import { RetortError } from '../errors.ts';
 import { isFolder, listFolder } from '../files.ts';
+import { loadRunStudent } from '../runner/index.ts';
+import { allowScripts } from './config-options.ts';
 import { table, wholeNumber } from './numbers.ts';
+import { plain } from './streams.ts';
 
 interface Answer {
   image: string;
@@ -25,12 +27,13 @@ export const predict = new Command('predict')
   .option('--top <n>', 'how many classes are told of each image', wholeNumber(1), 5)
   .option('--stage <name>', 'of a run of several stages (default: the last)')
   .option('--json', 'print a list of { image, predictions: [{ label, score, index }] }')
+  .addOption(allowScripts)
   .addHelpText(
     'after',
     '\nAn image that cannot be read is told as what it is; the others are answered, and the exit code is 1.',
   )
-  .action(async (run, images, { top, stage, json }) => {
-    using student = await loadStudent(run, { stage });
+  .action(async (run, images, { top, stage, json, allowScripts: allowed }) => {
+    using student = await loadRunStudent(run, { stage, allowScripts: allowed });
     const answers: Answer[] = [];
     for (const image of images.flatMap(imagesIn)) {
       const answer = await student.predict(image, { topk: top }).then(
@@ -63,7 +66,7 @@ function imagesIn(path: string): string[] {
 
 function shown({ image, predictions = [], error }: Answer): string {
   if (error !== undefined) return `${pc.bold(image)}\n  ${pc.red(error)}`;
-  const rows = predictions.map(({ label, score }) => [label, `${(100 * score).toFixed(1)}%`]);
+  const rows = predictions.map(({ label, score }) => [plain(label), `${(100 * score).toFixed(1)}%`]);
   const text = table(['class', 'probability'], rows).split('\n').slice(1);
   return [pc.bold(image), ...text.map((line) => `  ${line}`)].join('\n');
 }

@@ -35,6 +35,9 @@ export function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Texts of a file without what a terminal would take for commands. */
+export const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
+
 /** A remark on standard error. */
 function note(text: string): void {
   process.stderr.write(`${pc.yellow('note')} ${text}\n`);

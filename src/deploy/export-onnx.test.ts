@@ -155,6 +155,29 @@ describe.runIf(hasOnnxruntime())('checked', () => {
     expect(exporting).toThrow(refusal('mismatch', 'logits', '3, 6, 6', '0.0001'));
   });
 
+  it('says which shapes differ, for one sample too where several are given', () => {
+    const squeezed = new Computed((x) => x.mean([2, 3]).squeeze());
+    const exporting = (): unknown => tidy(() => exportOnnx(squeezed, ops.randn([4, 3, 6, 6])));
+    expect(exporting).toThrow(refusal('mismatch', 'logits', '[1, 3] in place of [3]'));
+  });
+
+  it('takes what is infinite or no number in both for the same', () => {
+    const logarithm = new Computed((x) => x.clampMin(0).log());
+    expect(tidy(() => exportOnnx(logarithm, ops.randn(image))).check.status).toBe('checked');
+    const deviation = new Computed((x) => x.std([0])); // of one sample
+    expect(tidy(() => exportOnnx(deviation, ops.randn(image))).check.status).toBe('checked');
+  });
+
+  it('computes with the number of samples', () => {
+    const module = new Computed((x) =>
+      x
+        .mul(x.shape[0]!)
+        .sum()
+        .div(x.shape[0]! * 2 + 1),
+    );
+    expect(tidy(() => exportOnnx(module, ops.randn(image))).check.status).toBe('checked');
+  });
+
   it('writes an operator that is given', () => {
     const operators = {
       'aten::sinc': (call: {
@@ -221,6 +244,9 @@ it('refuses what goes other ways for other numbers of samples, and takes it for 
   expect(refused(byNumber, { dynamicBatch: false })).not.toThrow();
   const byConstant = (x: Tensor): Tensor => x.add(ops.arange(x.shape[0]!).view([-1, 1, 1, 1]));
   expect(refused(byConstant)).toThrow(refusal('unsupported', 'dynamicBatch: false'));
+  // Two numbers of samples would fit a law that a third does not.
+  const half = (x: Tensor): Tensor => x.narrow(0, 0, Math.ceil(x.shape[0]! / 2));
+  expect(refused(half, { check: false })).toThrow(refusal('unsupported', '1, 2, 4', 'narrow'));
   expect(refused((x) => x.mul(1 / x.shape[0]!))).toThrow(refusal('unsupported', 'other', 'dynamicBatch: false'));
 });
 
@@ -234,6 +260,10 @@ it('refuses state that changes', () => {
   }
   const exporting = (): unknown => tidy(() => exportOnnx(new Counting(), ops.randn(image)));
   expect(exporting).toThrow(refusal('unsupported', 'bn.running_mean', 'add_'));
+});
+
+it('refuses a forward that gives no tensors', () => {
+  expect(refused(() => 5)).toThrow(refusal('invalid-argument', 'forward', 'number 5', 'Computed'));
 });
 
 it('refuses arguments that make no sense', () => {

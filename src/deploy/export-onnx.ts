@@ -84,7 +84,7 @@ export class OnnxExport {
 const tolerance = 1e-4;
 
 /**
- * A network as an ONNX model. It is run in evaluation mode on the inputs, once for each of two numbers of samples, and the operators
+ * A network as an ONNX model. It is run in evaluation mode on the inputs, once for each of three numbers of samples, and the operators
  * it calls are written down; parameters and buffers keep their names in the state dict, nodes are named by module and operator
  * (`/backbone/layer1/layer1.0/conv1/Conv`). Batch norms become part of the convolutions before them.
  *
@@ -138,7 +138,7 @@ function requireInputs(inputs: Tensor | readonly Tensor[]): readonly Tensor[] {
   });
 }
 
-/** Shapes of the inputs for each trace: two numbers of samples, and images of another height and another width. */
+/** Shapes of the inputs for each trace: three numbers of samples (two would fit any law), images of another height and another width. */
 function sizesToTry(
   inputs: readonly Tensor[],
   { dynamicBatch, dynamicSize }: { dynamicBatch: boolean; dynamicSize: boolean },
@@ -155,7 +155,7 @@ function sizesToTry(
   const batch = (count: number): number[][] => shapes.map(([n = 1, ...rest]) => [dynamicBatch ? count : n, ...rest]);
   const fixed = dynamicBatch ? batch(2) : shapes;
   const tries = [fixed];
-  if (dynamicBatch) tries.push(batch(3));
+  if (dynamicBatch) tries.push(batch(3), batch(7));
   if (dynamicSize) {
     const larger = (down: number, right: number): number[][] =>
       fixed.map((shape) => (shape.length === 4 ? [shape[0]!, shape[1]!, shape[2]! + down, shape[3]! + right] : shape));
@@ -198,6 +198,7 @@ function modelOf(module: Module, trace: Trace<Size>, given: Given & { opset: num
     opset,
     inputs: inputs.map(({ dtype }, i) => ({ name: names[i]!, dtype, shape: shapes[i]! })),
     outputs: (refs, structure) => {
+      if (refs.length === 0) throw noOutputError(module, trace.output);
       const usual = refs.length === 1 ? ['logits'] : (keysOf(structure, refs.length) ?? numbered('output'));
       return namesOf('outputNames', outputNames, refs.length, usual, names);
     },
@@ -227,6 +228,13 @@ function modelOf(module: Module, trace: Trace<Size>, given: Given & { opset: num
   if (given.preprocessing !== undefined) model = addPreprocessing(model, given.preprocessing);
   if (given.softmax === true) model = addSoftmax(model);
   return model;
+}
+
+function noOutputError({ constructor }: Module, output: unknown): RetortError {
+  return new RetortError(
+    `exportOnnx: module: expected a forward that returns tensors, got ${describeValue(output)} of ${constructor.name}`,
+    { help: 'return a tensor, or a list or an object of tensors' },
+  );
 }
 
 /** `batch` for the number of samples, `height` and `width` for those of images. */
@@ -277,8 +285,10 @@ function checkOf(module: Module, model: OnnxModel, given: Given): ExportCheck {
   if (!hasOnnxruntime()) return { status: 'unchecked', reason: 'onnxruntime-node is not installed' };
   using session = openOnnx(onnxModelBytes(model));
   const generator = new Generator(1);
-  const sizes = [inputs.map(({ shape }) => shape), ...tries.slice(dynamicBatch ? 2 : 1)];
-  if (dynamicBatch) sizes.push(inputs.map(({ shape }) => [5, ...shape.slice(1)]));
+  const of = (samples: number): number[][] => inputs.map(({ shape }) => [samples, ...shape.slice(1)]);
+  const sizes = [inputs.map(({ shape }) => shape), ...tries.slice(dynamicBatch ? 3 : 1)];
+  if (dynamicBatch) sizes.push(of(5));
+  if (dynamicBatch && inputs.some(({ shape }) => shape[0] !== 1)) sizes.push(of(1));
   let difference = 0;
   for (const shapes of sizes) {
     tidy(() => {
@@ -289,8 +299,8 @@ function checkOf(module: Module, model: OnnxModel, given: Given): ExportCheck {
       const wanted = expectedOutputs(module, own, softmax);
       for (const [i, result] of results.entries()) {
         const apart = differenceOf(result, wanted[i]!);
-        if (!(apart <= tolerance)) throw checkError(model.graph.outputs[i]!.name, apart, shapes);
-        difference = Math.max(difference, apart);
+        if (apart <= tolerance) difference = Math.max(difference, apart);
+        else throw checkError(model.graph.outputs[i]!.name, { apart, shapes, result, wanted: wanted[i]! });
       }
     });
   }
@@ -334,21 +344,31 @@ function expectedOutputs(module: Module, inputs: readonly Tensor[], softmax: boo
   }
 }
 
-/** The largest difference in parts of the largest value; infinite where shapes differ or numbers are none. */
+/** The largest difference in parts of the largest value; infinite where shapes differ, NaN where one alone is not finite. */
 function differenceOf(result: Tensor, wanted: Tensor): number {
   if (result.shape.join() !== wanted.shape.join()) return Infinity;
   if (wanted.numel === 0) return 0;
   const [a, b] = [result.to('float64'), wanted.to('float64')];
-  const apart = a.sub(b).abs().max().item();
-  const largest = b.abs().max().item();
+  // What is infinite or no number in both is the same.
+  const same = a.eq(b).logicalOr(a.isnan().logicalAnd(b.isnan()));
+  const apart = ops.where(same, 0, a.sub(b)).abs().max().item();
+  const largest = ops.where(b.abs().lt(Infinity), b, 0).abs().max().item();
   return apart === 0 ? 0 : apart / Math.max(largest, 1e-6);
 }
 
-function checkError(output: string, difference: number, shapes: readonly (readonly number[])[]): RetortError {
-  const sizes = shapes.map((shape) => `[${shape.join(', ')}]`).join(', ');
+function checkError(
+  output: string,
+  given: { apart: number; shapes: readonly (readonly number[])[]; result: Tensor; wanted: Tensor },
+): RetortError {
+  const { apart, shapes, result, wanted } = given;
+  const list = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
+  const how = Number.isFinite(apart)
+    ? `they differ by ${apart.toExponential(1)} of the largest value, more than ${tolerance}`
+    : Number.isNaN(apart)
+      ? 'one has values that are no numbers where the other has some'
+      : `${list(result.shape)} in place of ${list(wanted.shape)}, or infinite values`;
   return new RetortError(
-    `exportOnnx: the model computes another "${output}" than the network for inputs ${sizes}: ` +
-      `they differ by ${difference.toExponential(1)} of the largest value, more than ${tolerance}`,
+    `exportOnnx: the model computes another "${output}" than the network for inputs ${shapes.map(list).join(', ')}: ${how}`,
     {
       code: 'mismatch',
       help: 'a forward that decides by values or by sizes cannot be traced; dynamicBatch: false, or check: false to look at the model',

@@ -32,10 +32,12 @@ export async function decoded(image: ImageInput, preprocessing: Preprocessing | 
 function requirePixels(image: Omit<Pixels, 'source'>): Omit<Pixels, 'source'> {
   const { data, height, width, channels } = isObject(image) ? image : ({} as Omit<Pixels, 'source'>);
   const count = height * width * channels;
-  if ((data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray) && data.length === count) {
+  const sizes = [height, width, channels].every((size) => Number.isInteger(size) && size > 0);
+  const areBytes = data instanceof Uint8Array || (data as unknown) instanceof Uint8ClampedArray;
+  if (sizes && areBytes && data.length === count) {
     return { ...image, data: new Uint8Array(data.buffer, data.byteOffset, data.length) };
   }
-  const got = data === undefined ? shown(image) : `${data.length} bytes for ${height} x ${width} x ${channels}`;
+  const got = !areBytes ? shown(image) : `${data.length} bytes for ${height} x ${width} x ${channels}`;
   throw new RetortError(
     `predict: expected a path, bytes, a tensor, or { data, height, width, channels } with height * width * channels bytes, got ${got}`,
     { help: 'the pixels of a canvas have 4 channels: leave out every fourth byte' },
@@ -43,7 +45,7 @@ function requirePixels(image: Omit<Pixels, 'source'>): Omit<Pixels, 'source'> {
 }
 
 /** Makes one input `(1, C, H, W)` of each image. @throws {RetortError} for an image of another number of channels. */
-export class ImagePreparation {
+export class ImagePreparation implements Disposable {
   readonly #preprocessing: Preprocessing | null;
   readonly #transforms: readonly Transform[];
   readonly #resize: Resize | undefined;
@@ -56,6 +58,11 @@ export class ImagePreparation {
     const size = preprocessing?.size ?? undefined;
     const fixed = this.#transforms.some(({ fixesSize }) => fixesSize === true);
     if (size !== undefined && !fixed) this.#resize = new Resize({ size: [size[0], size[1]] });
+  }
+
+  /** Frees what the transforms hold. */
+  [Symbol.dispose](): void {
+    for (const transform of this.#transforms) (transform as Partial<Disposable>)[Symbol.dispose]?.();
   }
 
   /** In the caller's scope. */
@@ -103,8 +110,9 @@ export class ImagePreparation {
 
 /** `(C, H, W)` as `(1, C, H, W)`; one image of a batch as it is. */
 function batched(image: Tensor): Tensor {
-  if (image.ndim === 3) return image.unsqueeze(0);
-  if (image.ndim === 4 && image.shape[0] === 1) return image;
+  const isEmpty = image.shape.includes(0);
+  if (image.ndim === 3 && !isEmpty) return image.unsqueeze(0);
+  if (image.ndim === 4 && image.shape[0] === 1 && !isEmpty) return image;
   throw new RetortError(`predict: expected a tensor (C, H, W) of one image, got (${image.shape.join(', ')})`, {
     help: 'a batch (N, C, H, W) is given alone: predict(batch)',
   });

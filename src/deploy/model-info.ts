@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 
 import { z } from 'zod';
 
+import { shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readText } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
@@ -66,6 +67,8 @@ export function writeModelInfo(folder: string, info: ModelInfo): void {
 /** A description, and where it and the weights are. */
 export interface FoundModel {
   readonly info: ModelInfo;
+  /** The path of the description. */
+  readonly file: string;
   /** The path of the weights. */
   readonly weights: string;
 }
@@ -91,7 +94,7 @@ export function findModel(path: string, { stage }: { stage?: string | undefined 
       help: 'put them beside it; a run that was stopped before its first checkpoint has none yet',
     });
   }
-  return { info, weights };
+  return { info, file, weights };
 }
 
 function beside(weights: string): string {
@@ -108,6 +111,7 @@ function beside(weights: string): string {
 
 function infoIn(folder: string, stage: string | undefined): string {
   const at = (name: string): string => join(folder, name, 'model.json');
+  const isRun = exists(join(folder, 'run.json'));
   const stages = listFolder(folder)
     .filter((entry) => entry.isDirectory() && exists(at(entry.name)))
     .map(({ name }) => name);
@@ -118,12 +122,21 @@ function infoIn(folder: string, stage: string | undefined): string {
     });
   }
   if (exists(at(''))) return at('');
+  if (!isRun && stages.length > 0) {
+    throw new RetortError(`${folder} is no run: it has no run.json, and its folders hold students`, {
+      code: 'not-found',
+      help: `name one of them: ${stages
+        .slice(0, 5)
+        .map((name) => join(folder, name))
+        .join(', ')}`,
+    });
+  }
   const created = (name: string): string => readModelInfo(at(name)).created;
   const last = stages.toSorted((a, b) => (created(a) < created(b) ? -1 : 1)).at(-1);
   if (last !== undefined) return at(last);
   throw new RetortError(`${folder} has no model.json, which says what network its student is`, {
     code: 'not-found',
-    help: exists(join(folder, 'run.json'))
+    help: isRun
       ? 'the run was not trained far enough, or by an older version: resuming it writes the file, also when it is finished'
       : 'name the folder of a run',
   });
@@ -139,7 +152,16 @@ export function readModelInfo(path: string): ModelInfo {
     if (cause instanceof RetortError) throw cause;
     throw new RetortError(`${path} is not JSON: ${(cause as Error).message}`, { code: 'invalid-file', cause, help });
   }
-  const { version } = (value ?? {}) as { version?: unknown };
+  const { format, version } = (value ?? {}) as { format?: unknown; version?: unknown };
+  if (format !== 'retort-model') {
+    throw new RetortError(
+      `${path} does not describe a student: format: expected "retort-model", got ${shown(format)}`,
+      {
+        code: 'invalid-file',
+        help,
+      },
+    );
+  }
   if (typeof version === 'number' && version > 1) {
     throw new RetortError(`${path} is of version ${version}, and 1 is the newest that is known`, {
       code: 'unsupported',

@@ -109,6 +109,11 @@ export class OperatorCall {
     if (typeof value !== 'number') throw this.wrong(`${name} is no number that is known before`);
     return value;
   }
+  /** A whole number that depends on the sizes of the inputs, such as the number of samples; undefined for others. */
+  sizeNumber(name: string): Size | undefined {
+    const value = this.#call.args.get(name);
+    return value instanceof Varying && value.values.every(Number.isInteger) ? value : undefined;
+  }
   flag(name: string, usual: boolean): boolean {
     const value = this.#call.args.get(name);
     return value === undefined || value === null ? usual : Boolean(value);

@@ -257,6 +257,14 @@ const layers: Record<string, (x: Tensor) => Tensor | Tensor[]> = {
     ops.avgPool2d(x, 3, 2, 1, true),
     ops.avgPool2d(x, 3, 2, 1, true, false),
   ],
+  'avgPool, rounded up, the last window left out': (x) => {
+    const odd = x.narrow(2, 0, 5).narrow(3, 0, 7);
+    return [
+      ops.avgPool2d(odd, 2, 2, 1, true),
+      ops.avgPool2d(odd, 2, 2, 1, true, false),
+      ops.maxPool2d(odd, 2, 2, 1, 1, true),
+    ];
+  },
   'avgPool with a divisor': (x) => ops.avgPool2d(x, 2, 2, 0, false, true, 3),
   adaptivePools: (x) => [
     ops.adaptiveAvgPool2d(x, [1, 1]),

@@ -1,5 +1,6 @@
 // A student that loads in one line and answers in the words of its classes: the network, its weights, and how images are made its
 // inputs, all from the folder of a run.
+import { shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { buildModel, loadNetwork } from '../models/index.ts';
 import { Module } from '../nn/index.ts';
@@ -35,6 +36,9 @@ export interface LoadStudentOptions {
   /** The network to load the weights into, where it is of a class of yours: nothing that a run's folder names is run as code. */
   network?: Network | undefined;
 }
+
+/** The network is of a class that this library does not know. */
+export class NetworkNeededError extends RetortError {}
 
 /** A trained network with all it takes to use it. Made by {@link loadStudent}. Disposing frees its tensors. */
 export class Student implements Disposable {
@@ -93,7 +97,11 @@ export class Student implements Disposable {
     const image = given as ImageInput;
     if (image instanceof Tensor && image.ndim === 4) {
       const rows = tidy(() => Array.from({ length: image.shape[0]! }, (_, i) => image.select(0, i)));
-      return this.predict(rows, options);
+      try {
+        return await this.predict(rows, options);
+      } finally {
+        for (const row of rows) row.dispose();
+      }
     }
     const pixels = await decoded(image, this.info.preprocessing);
     return this.#ranked(() => this.#preparation.prepare(pixels), topk)[0]!;
@@ -124,6 +132,7 @@ export class Student implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#preparation[Symbol.dispose]();
     for (const tensor of [...this.network.parameters(), ...this.network.buffers()]) tensor.dispose();
   }
 }
@@ -143,16 +152,32 @@ export function loadStudent(path: string, options: LoadStudentOptions = {}): Pro
 }
 
 function openStudent(path: string, { stage, network: given }: LoadStudentOptions): Student {
-  const { info, weights } = findModel(path, { stage });
-  const network = given ?? built(info, weights);
+  if (typeof path !== 'string') throw new RetortError(`loadStudent: path: expected a text, got ${shown(path)}`);
+  if (given !== undefined && !((given as unknown) instanceof Module)) {
+    throw new RetortError(`loadStudent: network: expected a module, got ${shown(given)}`, {
+      help: 'hand in an instance: { network: new MyNet() }',
+    });
+  }
+  const { info, file, weights } = findModel(path, { stage });
+  const network = within(file, () => given ?? built(info, weights));
   loadNetwork(weights, network);
-  return new Student(network, info, weights);
+  return within(file, () => new Student(network, info, weights));
+}
+
+/** What is wrong with what a file says is said with the file. */
+function within<T>(file: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof RetortError && !(error instanceof NetworkNeededError)) error.locate(file);
+    throw error;
+  }
 }
 
 function built({ network }: ModelInfo, weights: string): Network {
   const help = 'hand it in: loadStudent(path, { network: new MyNet() })';
   if (network === null) {
-    throw new RetortError(`${weights}: its network was an object of a program, which no file can hold`, {
+    throw new NetworkNeededError(`${weights}: its network was an object of a program, which no file can hold`, {
       code: 'unsupported',
       help,
     });
@@ -162,7 +187,7 @@ function built({ network }: ModelInfo, weights: string): Network {
     if (model instanceof Module) return model;
   } catch (cause) {
     if (!(cause instanceof RetortError) || cause.code !== 'unknown-name') throw cause;
-    throw new RetortError(`${weights}: its network "${network.type}" is not one of Retort's`, {
+    throw new NetworkNeededError(`${weights}: its network "${network.type}" is not one of Retort's`, {
       code: 'unknown-name',
       help,
       cause,

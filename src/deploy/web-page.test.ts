@@ -95,6 +95,12 @@ it('writes a folder that needs nothing else, and leaves other files in it', () =
     expect(text.join('')).not.toMatch(/https?:/);
     const none = { ...info, preprocessing: null };
     expect(() => writeWebPage(folder, model, none)).toThrow(refusal('unsupported', 'images'));
+    // a page of somebody's own is not overwritten
+    rmSync(join(folder, 'classifier.json'));
+    writeFileSync(join(folder, 'index.html'), 'mine');
+    expect(() => writeWebPage(folder, model, info)).toThrow(refusal('invalid-argument', 'index.html', folder));
+    expect(readFileSync(join(folder, 'index.html'), 'utf8')).toBe('mine');
+    expect(() => writeWebPage(join(folder, 'mine.txt'), model, info)).toThrow(refusal('not-found', 'mine.txt', 'file'));
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -212,6 +212,7 @@ function guarded<T>(what: string, where: Where, read: () => T): T {
     if (cause instanceof FormatError) throw cause;
     const early = cause instanceof RangeError;
     throw fail(early ? 'truncated' : 'syntax', early ? `${what} ends too early` : `${what}: not a field of protobuf`, {
+      help: 'is it an ONNX file, and all of it? copy or export it again',
       ...where,
       cause,
     });

@@ -1,20 +1,21 @@
 // A run's student as an ONNX model: as it is, with its preprocessing, in half precision and in 8 bits, and measured.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { tinyExperiment, tinyImages } from '../../test/networks.ts';
+import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { refusal, refusedWith } from '../../test/refusal.ts';
 import { readOnnxFile } from '../formats/index.ts';
 import { hasOnnxruntime, openOnnx } from '../models/onnx/session.ts';
 import { ops, tidy } from '../torch/index.ts';
-import { exportRun, run } from './index.ts';
+import { buildModel } from '../models/index.ts';
+import { exportRun, run, test as measure } from './index.ts';
 import type { ExportRunOptions } from './index.ts';
 
 let folder = '';
-const at = (name: string): string => join(folder, name);
+const at = (...names: string[]): string => join(folder, ...names);
 const config = tinyExperiment();
 
 beforeAll(async () => {
@@ -47,12 +48,82 @@ it('refuses a config without a checkpoint, and pixels where nothing normalizes l
   expect(existsSync(at('x.onnx'))).toBe(false);
 });
 
+it('needs no data for the student of a run, and says before it begins what cannot be written', async () => {
+  mkdirSync(at('photos/train/one'), { recursive: true });
+  mkdirSync(at('photos/val/one'), { recursive: true });
+  const bytes = Buffer.concat([Buffer.from('P5 8 8 255\n'), Buffer.alloc(64, 100)]);
+  for (const split of ['train', 'val'])
+    for (let i = 0; i < 8; i++) writeFileSync(at(`photos/${split}/one/${i}.pgm`), bytes);
+  const images = (split: string): object => ({
+    dataset: { type: 'ImageFolder', root: at('photos', split), channels: 1 },
+    batchSize: 8,
+    transforms: [
+      { type: 'Resize', size: 8 },
+      { type: 'Normalize', mean: [0.5], std: [0.5] },
+    ],
+  });
+  await run(tinyExperiment({ trainData: images('train'), valData: images('val') }), { workDir: at('files') });
+  rmSync(at('photos'), { recursive: true });
+  const { model } = await exportRun(at('files'), { onnx: at('files.onnx'), preprocessing: true, softmax: true });
+  expect(model.graph.inputs[0]).toMatchObject({ dtype: 'uint8', shape: ['batch', 8, 8, 1] });
+  await exportRun(at('files'), { onnx: at('files-half.onnx'), precision: 'float16' });
+  // What needs images does need them, and is begun only where the result can be written.
+  const refusedFor = (options: object): Promise<unknown> =>
+    refusedWith(exportRun(at('files'), { onnx: at('other.onnx'), precision: 'int8', ...options }));
+  expect(await refusedFor({})).toEqual(refusal('not-found', 'photos'));
+  expect(await refusedFor({ onnx: at('none', 'a.onnx') })).toEqual(refusal('not-found', 'onnx', at('none')));
+  expect(await refusedFor({ onnx: at('files') })).toEqual(refusal('not-found', 'onnx', 'folder'));
+  expect(await refusedFor({ web: at('files.onnx') })).toEqual(refusal('not-found', 'web', 'file'));
+  expect(await refusedFor({ samples: 0 })).toEqual(refusal('invalid-argument', 'samples', 'got 0'));
+  rmSync(at('files/student.safetensors'));
+  expect(await refusedFor({ precision: 'float32' })).toEqual(refusal('not-found', 'student.safetensors'));
+  expect(existsSync(at('other.onnx'))).toBe(false);
+});
+
+it('takes a student over from an earlier stage', async () => {
+  const { model, ...common } = tinyExperiment();
+  const architecture = { type: 'FromStage', stage: 'first' };
+  const stages = [
+    { name: 'first', model },
+    { name: 'second', model: { type: 'Supervised', architecture } },
+  ];
+  await run({ ...common, stages } as never, { workDir: at('stages'), probe: false });
+  for (const options of [{}, { data: true, precision: 'float16' }] as const) {
+    const { check } = await exportRun(at('stages'), { onnx: at('stage.onnx'), ...options });
+    expect(check.status).not.toBe('unchecked');
+  }
+});
+
+it('of several students takes the one whose weights are named', async () => {
+  const students = { one: tinyNetwork(4), two: tinyNetwork(6) };
+  const model = { type: 'MutualDistill', students, distiller: logitsDistiller() };
+  await run(tinyExperiment({ model }), { workDir: at('peers'), probe: false });
+  const parameters = (width: number): number =>
+    tidy(() =>
+      buildModel(tinyNetwork(width))
+        .parameters()
+        .reduce((sum, { numel }) => sum + numel, 0),
+    );
+  for (const [file, name, width] of [
+    ['student.safetensors', 'one', 4],
+    ['student-two.safetensors', 'two', 6],
+  ] as const) {
+    const checkpoint = at('peers', file);
+    for (const data of [false, true]) {
+      const { model: made } = await exportRun(at('peers'), { onnx: at('peer.onnx'), checkpoint, data });
+      expect(made.graph.initializers.find(({ name: one }) => one === 'backbone.conv1.weight')?.dims[0]).toBe(width);
+    }
+    const { details } = await measure(at('peers'), { checkpoint });
+    expect(Object.entries(details).map(([key, value]) => [key, value.parameters])).toEqual([[name, parameters(width)]]);
+  }
+});
+
 describe.runIf(hasOnnxruntime())('measured', () => {
   it('in 8 bits, on pixels, with probabilities', async () => {
     const asked = { precision: 'int8', preprocessing: true, softmax: true, data: true, sensitivity: true } as const;
     const { check, rows, sensitivity } = await exported('int8.onnx', { ...asked, samples: 8 });
     expect(check.status).toBe('checked');
-    expect(rows.map(({ name }) => name)).toEqual(['float32', 'int8']);
+    expect(rows.map(({ name }) => name)).toEqual(['float32', 'float16', 'int8']);
     expect(rows[0]!.accuracy).toBeGreaterThanOrEqual(0);
     expect(sensitivity.length).toBeGreaterThan(1);
     using session = openOnnx(at('int8.onnx'));

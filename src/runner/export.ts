@@ -1,8 +1,10 @@
 // A run's student as an ONNX model: as it is, in half precision or in 8 bits, calibrated on the run's own training images, and measured
 // on its validation data.
+import { dirname, join, resolve } from 'node:path';
+
 import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig } from '../config/index.ts';
-import { buildTransform, DataLoader } from '../data/index.ts';
+import { buildTransform, DataLoader, RandomSampler } from '../data/index.ts';
 import type { Transform } from '../data/index.ts';
 import {
   addPreprocessing,
@@ -24,19 +26,24 @@ import type {
   GraphPreprocessing,
   LayerSensitivity,
 } from '../deploy/index.ts';
+import { requirePreprocessing, requireWebPlace, webSteps } from '../deploy/web-page.ts';
 import { studentPath } from '../engine/index.ts';
-import { isPlain } from '../check.ts';
+import { isPlain, shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
+import { exists, isFolder } from '../files.ts';
 import { onnxModelBytes, writeOnnxFile } from '../formats/index.ts';
 import type { OnnxModel } from '../formats/index.ts';
 import { loadNetwork } from '../models/index.ts';
+import type { Network } from '../nn/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { keep, ops, Tensor, tidy } from '../torch/index.ts';
+import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadOptions } from './load.ts';
 import { prepareStage, stageFolder, stageNamed, withUserEntries } from './stages.ts';
+import { loadRunStudent } from './student.ts';
 import { studentInfo } from './student-info.ts';
-import { studentAlone } from './test.ts';
+import { stagesNeeded, studentAlone, studentOfFile } from './test.ts';
 
 /** What {@link exportRun} writes and measures. */
 export interface ExportRunOptions extends LoadOptions {
@@ -103,53 +110,47 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
       help: 'all layers stay in float32, unless int8 is asked for',
     });
   }
-  const experiment = await load(config, options);
-  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
-  const { name, own } = experiment;
-  const run = experiment.run?.folder;
-  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
-  if (file === undefined) {
-    throw new RetortError(`${name}: expected the folder of a run, or a checkpoint beside the config`, {
-      help: retortCommand('export runs/NAME --onnx FILE'),
-    });
+  if (!Number.isInteger(samples) || samples < 1) {
+    throw new RetortError(`export: samples: expected an integer of at least 1, got ${samples}`);
   }
-  const alone = { ...stage, config: studentAlone(stage.config, own), init: [] };
-  const parts = prepareStage(alone, new Map(), { own });
-  const { algorithm, trainLoader, valLoader, imageShape } = parts;
-  const { student } = algorithm;
-  loadNetwork(file, student);
-  const shown = withUserEntries(stage.config, own).valData;
-  const transforms = transformsOf(shown);
-  const pixels = options.preprocessing === true ? preprocessingOf(shown, name) : undefined;
+  // What cannot be written is no work of minutes.
+  if (onnx !== undefined) requirePlace(onnx);
+  if (web !== undefined) requireWebPlace(web);
+  const wantsImages = precision === 'int8' || options.sensitivity === true;
+  const subject = await subjectOf(config, options, wantsImages || options.data === true);
+  const { info, network, data } = subject;
+  const pixels = options.preprocessing === true ? preprocessingOf(subject) : undefined;
+  const onPage = web === undefined ? undefined : preprocessingOfPage(info);
   const exported = tidy(() =>
-    exportOnnx(student, ops.randn([1, ...imageShape]), {
-      classes: valLoader.dataset.classes,
+    exportOnnx(network, ops.randn([1, ...subject.imageShape]), {
+      classes: info.classes,
       ...(opset === undefined ? {} : { opset }),
     }),
   );
   const { model: float } = exported;
-  const wantsImages = precision === 'int8' || options.sensitivity === true;
-  const calibration = wantsImages
-    ? await imagesOf(new DataLoader(trainLoader.dataset, { batchSize: 32, transforms }), samples)
-    : [];
+  const calibration = wantsImages ? await imagesOf(calibrationLoader(data!, samples), samples) : [];
   try {
     const { reduceRange = true } = options;
     const quantizing = { calibration: calibration.map(({ inputs }) => inputs), method, exclude, reduceRange };
     const made =
       precision === 'int8' ? quantizeOnnx(float, quantizing).model : precision === 'float16' ? toHalf(float) : float;
     const costs = options.sensitivity === true ? sensitivity(float, { ...quantizing, data: calibration }) : [];
-    const compared = {
-      float32: float,
-      ...(precision === 'int8' && { float16: toHalf(float) }),
-      ...(precision !== 'float32' && { [precision]: made }),
-    };
-    const rows = options.data === true ? await measured(compared, valLoader) : [];
+    const rows =
+      options.data === true
+        ? await measured(
+            {
+              float32: float,
+              ...(precision === 'int8' && halfIfPossible(float)),
+              ...(precision !== 'float32' && { [precision]: made }),
+            },
+            data!.valLoader,
+          )
+        : [];
     const scored = options.softmax === true ? addSoftmax(made) : made;
     const model = pixels === undefined ? scored : addPreprocessing(scored, pixels);
     if (onnx !== undefined) writeOnnxFile(onnx, model);
     if (web !== undefined) {
-      const info = studentInfo({ stage, experiment: parts }, 'student', { stages: experiment.stages });
-      const page = addPreprocessing(addSoftmax(made), preprocessingOfPage(info));
+      const page = addPreprocessing(addSoftmax(made), onPage!);
       writeWebPage(web, onnxModelBytes(page), info);
     }
     return { check: exported.check, model, rows, sensitivity: costs };
@@ -161,6 +162,88 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
   }
 }
 
+/** What is exported. */
+interface Subject {
+  /** What messages call the run or config. */
+  readonly name: string;
+  readonly network: Network;
+  readonly info: ModelInfo;
+  /** `(C, H, W)` of an image. */
+  readonly imageShape: readonly number[];
+  /** Where images are needed. */
+  readonly data?: Pick<Experiment, 'trainLoader' | 'valLoader'> & {
+    readonly transforms: readonly Transform[];
+    readonly seed: number;
+  };
+}
+
+/** The student of a run as its folder describes it, where no images are needed; else all that the config names is built. */
+async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsData: boolean): Promise<Subject> {
+  const experiment = await load(config, options);
+  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
+  const { name, own } = experiment;
+  const run = experiment.run?.folder;
+  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
+  if (file === undefined) {
+    throw new RetortError(`${name}: expected the folder of a run, or a checkpoint beside the config`, {
+      help: retortCommand('export runs/NAME --onnx FILE'),
+    });
+  }
+  if (!exists(file)) {
+    throw new RetortError(`${name}: there are no weights ${file}`, {
+      code: 'not-found',
+      help:
+        options.checkpoint === undefined
+          ? 'a run that was stopped before the first checkpoint of a stage has none yet: go on with it, or name another stage'
+          : 'correct the path of the checkpoint',
+    });
+  }
+  const changed = experiment.asked.cfgOptions.length - (experiment.run?.record.cfgOptions.length ?? 0) > 0;
+  const asTrained = run !== undefined && resolve(dirname(file)) === resolve(stageFolder(run, stage.name)) && !changed;
+  if (!wantsData && asTrained && exists(join(dirname(file), 'model.json'))) {
+    const { network, info } = await loadRunStudent(file, options);
+    const { channels, size } = info.preprocessing ?? {};
+    if (channels !== undefined && size) return { name, network, info, imageShape: [channels, ...size] };
+  }
+  const alone = { ...stage, config: studentAlone(stage.config, own), init: [] };
+  const parts = prepareStage(alone, stagesNeeded(alone, experiment, { own, run }), { own });
+  const { algorithm, trainLoader, valLoader, imageShape } = parts;
+  const network = studentOfFile(algorithm, file);
+  loadNetwork(file, network);
+  const student = Object.entries(algorithm.students()).find(([, one]) => one === network)?.[0] ?? 'student';
+  const transforms = transformsOf(withUserEntries(stage.config, own).valData);
+  return {
+    ...{ name, imageShape, network },
+    info: studentInfo({ stage, experiment: parts }, student, { stages: experiment.stages }),
+    data: { trainLoader, valLoader, transforms, seed: stage.config.seed },
+  };
+}
+
+/** Training images as those are that are evaluated, from all over the data: those of a class often lie side by side. */
+function calibrationLoader(
+  { trainLoader: { dataset }, transforms, seed }: NonNullable<Subject['data']>,
+  samples: number,
+): DataLoader {
+  return new DataLoader(dataset, {
+    batchSize: Math.min(32, samples),
+    transforms,
+    sampler: new RandomSampler({ seed }),
+  });
+}
+
+/** @throws {RetortError} for a file that cannot be written where it is to be. */
+function requirePlace(file: string): void {
+  if (typeof file !== 'string' || file === '') {
+    throw new RetortError(`export: onnx: expected the path of a file, got ${shown(file)}`);
+  }
+  const folder = dirname(file);
+  if (isFolder(file) || !isFolder(folder)) {
+    const what = isFolder(file) ? 'it is a folder' : `${folder} is ${exists(folder) ? 'not a folder' : 'not there'}`;
+    const help = isFolder(file) ? 'name a file inside it' : `make it first (mkdir -p ${folder}) or correct the path`;
+    throw new RetortError(`export: onnx: cannot write ${file}: ${what}`, { code: 'not-found', help });
+  }
+}
+
 type DataPart = CheckedConfig['valData'];
 
 function transformsOf({ transforms = [], studentTransforms = [] }: DataPart): Transform[] {
@@ -169,31 +252,41 @@ function transformsOf({ transforms = [], studentTransforms = [] }: DataPart): Tr
   );
 }
 
-/** What the last transform of the validation data does, if it normalizes. @throws {RetortError} if it does something else. */
-function preprocessingOf({ transforms = [], studentTransforms = [] }: DataPart, name: string): GraphPreprocessing {
-  const last: unknown = [...transforms, ...studentTransforms].at(-1);
-  if (isPlain(last) && last['type'] === 'Normalize') {
-    const { mean, std, reverseChannels } = last as { mean: number[]; std: number[]; reverseChannels?: boolean };
-    return { mean, std, channelOrder: reverseChannels === true ? 'BGR' : 'RGB' };
+/** What the last transform of the test data does, if it normalizes. @throws {RetortError} if it does something else. */
+function preprocessingOf({ name, info: { preprocessing } }: Subject): GraphPreprocessing {
+  const last = preprocessing?.transforms.at(-1);
+  if (last?.type === 'Normalize') {
+    const { mean, std, reverseChannels } = last as { mean?: number[]; std?: number[]; reverseChannels?: boolean };
+    return { mean: mean ?? [], std: std ?? [], channelOrder: reverseChannels === true ? 'BGR' : 'RGB' };
   }
-  throw new RetortError(`${name}: preprocessing: expected Normalize as the last transform of valData`, {
-    code: 'unsupported',
-    help: 'leave --preprocessing out, or normalize in the transforms of the data',
-  });
+  throw new RetortError(
+    `${name}: preprocessing: expected Normalize as the last transform of the test data, which is valData without testData`,
+    {
+      code: 'unsupported',
+      help: 'leave --preprocessing out, or normalize in the transforms of the data',
+    },
+  );
 }
 
 /** What the page does to pixels inside the model: normalization, or nothing. */
 function preprocessingOfPage({ preprocessing }: ModelInfo): GraphPreprocessing {
-  const { channels, colorOrder, mean, std } = preprocessing ?? {
-    channels: 3,
-    colorOrder: 'rgb',
-    mean: null,
-    std: null,
-  };
+  requirePreprocessing(preprocessing);
+  webSteps(preprocessing); // says what the page cannot do
+  const { channels, colorOrder, mean, std } = preprocessing;
   const channelOrder = colorOrder === 'bgr' ? 'BGR' : 'RGB';
   if (mean !== null && std !== null) return { mean, std, channelOrder };
   const each = (value: number): number[] => Array.from({ length: channels }, () => value);
   return { mean: each(0), std: each(1), scale: 1, channelOrder };
+}
+
+/** In float16, to compare with; nothing where a weight is too large for it. */
+function halfIfPossible(model: OnnxModel): { float16?: OnnxModel } {
+  try {
+    return { float16: toHalf(model) };
+  } catch (error) {
+    if (error instanceof RetortError && error.code === 'not-finite') return {};
+    throw error;
+  }
 }
 
 /** So many images of a loader, or as many as there are; the caller's to dispose. */

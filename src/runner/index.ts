@@ -25,5 +25,7 @@ export { run } from './run.ts';
 export type { RunOptions, RunResult, StageResult } from './run.ts';
 export { readRun } from './run-folder.ts';
 export type { Overrides, RecordedRun, RunRecord } from './run-folder.ts';
+export { loadRunStudent } from './student.ts';
+export type { RunStudentOptions } from './student.ts';
 export { test } from './test.ts';
 export type { TestOptions, TestResult } from './test.ts';

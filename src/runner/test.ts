@@ -1,5 +1,7 @@
 // Measures a student on the test data of a config. Only what is measured is built: a teacher and its checkpoint need not be there
 // unless they are asked for.
+import { basename } from 'node:path';
+
 import { retortCommand } from '../../tools/addon-file.mjs';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import { checkImages } from '../data/index.ts';
@@ -85,9 +87,10 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
   await requireFitting(parts, { name, note });
   const { algorithm, testLoader, evaluators } = parts;
-  loadNetwork(file, algorithm.student);
+  const student = studentOfFile(algorithm, file);
+  loadNetwork(file, student);
   const networks = Object.entries(algorithm.evaluated());
-  const [, teacher] = networks.find(([, model]) => model !== algorithm.student) ?? [];
+  const [, teacher] = networks.find(([, model]) => model !== student) ?? [];
   if (needsTeacher && teacher === undefined) {
     const asked = withTeacher ? 'teacher' : 'agreement';
     throw new RetortError(`${asked}: ${name} has no teacher: ${algorithm.constructor.name} trains the student alone`, {
@@ -97,14 +100,14 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const metrics: Record<string, NetworkMetrics[string]> = {};
   const details: Record<string, NetworkDetails> = {};
   for (const [network, model] of networks) {
-    if (model !== algorithm.student && !withTeacher) continue;
+    if (model !== student && !withTeacher) continue;
     const report = new ClassificationReport(testLoader.dataset.classes);
     metrics[network] = await evaluate(model, testLoader, { evaluators: [...evaluators, report], view: network });
     const classification = report.result();
     details[network] = { ...costsOf(model, testLoader.imageShape), ...(classification && { classification }) };
   }
   if (!agreement) return { metrics, details };
-  const pair = { student: algorithm.student, teacher: teacher as LossModel };
+  const pair = { student: student as LossModel, teacher: teacher as LossModel };
   return { metrics, details, agreement: await evaluateAgreement(pair, testLoader) };
 }
 
@@ -124,6 +127,13 @@ async function requireFitting(
   for (const text of [...notes.filter((one) => !initial.has(one)), ...heads.warnings]) note?.(text);
   const mistakes = [...heads.mistakes, ...(await checkImages(testLoader, trainLoader, 'the test data'))];
   if (mistakes.length > 0) throw new RetortError(`${name}:\n    ${mistakes.join('\n    ')}`, { code: 'mismatch' });
+}
+
+/** Of several students the one whose weights a file has, by the file's name: `student-peer.safetensors`. */
+export function studentOfFile(algorithm: Algorithm, file: string): Network {
+  const students = algorithm.students();
+  const name = Object.keys(students).find((one) => studentPath('', algorithm, one) === basename(file));
+  return name === undefined ? algorithm.student : students[name]!;
 }
 
 /** The config with the student by itself, where it has one student and the algorithm is one of ours. */
@@ -149,7 +159,7 @@ function requireNoStages({ config }: CheckedStage): void {
 }
 
 /** The earlier stages whose networks a stage takes over, with the students that a run has trained. */
-function stagesNeeded(
+export function stagesNeeded(
   stage: CheckedStage,
   { stages }: LoadedConfig,
   { own, run }: { own: Tables; run: string | undefined },

@@ -26,6 +26,8 @@ function wider(a: DType, b: DType): DType {
 /** A tensor or number argument as a value of an element type. */
 export function operand(call: OperatorCall, name: string, dtype: DType): string {
   if (call.isTensor(name)) return call.graph.cast(call.input(name), call.dtypeOf(name), dtype);
+  const size = call.sizeNumber(name);
+  if (size !== undefined) return call.graph.cast(call.graph.node('Squeeze', [call.sizesValue([size])]), 'int64', dtype);
   return call.graph.scalar(call.number(name), dtype);
 }
 

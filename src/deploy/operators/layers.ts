@@ -275,7 +275,7 @@ function avgPool(spatial: number): OperatorWriter {
     const { kernel, strides, padding } = windowOf(call, spatial);
     const counted = call.flag('count_include_pad', true);
     const padded = padding.some((size) => size > 0);
-    const ceil = call.flag('ceil_mode', false);
+    const ceil = call.flag('ceil_mode', false) && !asWithFloor(call, spatial, { kernel, strides, padding });
     const shared = { kernel_shape: kernel, strides, pads: [...padding, ...padding], ceil_mode: Number(ceil) };
     const mean = graph.node('AveragePool', [value], {
       ...shared,
@@ -292,6 +292,18 @@ function avgPool(spatial: number): OperatorWriter {
     if (shape.some((size) => typeof size !== 'number')) throw call.wrong('with ceil_mode and padding that counts');
     const factors = correction(call, shape as number[], { kernel, strides, padding });
     return graph.node('Mul', [mean, factors]);
+  });
+}
+
+/**
+ * Whether rounding up gives as many windows as rounding down: libtorch leaves out a last window that would begin beyond the image and the
+ * padding before it, and not every version of ONNX does.
+ */
+function asWithFloor(call: OperatorCall, spatial: number, { kernel, strides, padding }: Window): boolean {
+  const [from, to] = [call.shapeOf('self').slice(-spatial), call.result.shape.slice(-spatial)];
+  return from.every((size, i) => {
+    const floor = sizeOf((n) => Math.floor((n + 2 * padding[i]! - kernel[i]!) / strides[i]!) + 1, size);
+    return sameSize(floor, to[i]!);
   });
 }
 

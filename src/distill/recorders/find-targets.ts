@@ -1,6 +1,7 @@
 // Finds modules and parameters by path or pattern, under every name they have, and by reference; says which path was meant where
 // there is none.
 import { nearest, RetortError } from '../../errors.ts';
+import { hasNamedValues } from '../../nn/index.ts';
 import type { Module, Parameter } from '../../nn/index.ts';
 
 /**
@@ -36,10 +37,12 @@ function select<T>(named: readonly [string, T][], source: string, asker: string,
   const what = isPattern(source) ? `"${source}" matches nothing in` : `"${source}" is not in`;
   throw new RetortError(`${asker}: ${what} ${model.constructor.name}`, {
     code: 'unknown-name',
-    help: nearestPath(
-      source,
-      named.map(([name]) => name),
-    ),
+    help: hasNamedValues(model)
+      ? 'it is an ONNX file: values in it are recorded by their names there, with OnnxOutputs (`retort inspect FILE` lists them)'
+      : nearestPath(
+          source,
+          named.map(([name]) => name),
+        ),
   });
 }
 

@@ -1,7 +1,8 @@
 // All that is asked of a classifier at the end: accuracy by rank and by class, which classes it takes for which, and whether its
 // probabilities are what they say.
+import { RetortError } from '../../errors.ts';
 import type { Outputs, Targets } from '../../nn/index.ts';
-import { ops, Tensor, tidy } from '../../torch/index.ts';
+import { Tensor, tidy } from '../../torch/index.ts';
 import type { Evaluator, Metric } from './evaluator.ts';
 
 /** How a classifier does on the samples of one class. Shares are in percent; NaN where there is nothing to take a share of. */
@@ -33,7 +34,9 @@ export interface ClassificationResult {
 const bins = 15;
 
 /**
- * Counts over a whole evaluation. Networks that give no scores `(N, K)`, and samples without one class each, are not counted.
+ * Counts over a whole evaluation. Networks that give no scores `(N, K)`, and samples without one class each, are not counted. A label
+ * that is none of the K classes is never right, and in no row. Where a score is NaN the sample is taken for no class, and accuracy, top 5
+ * and calibration are NaN.
  *
  * @example
  * ```ts
@@ -47,7 +50,8 @@ export class ClassificationReport implements Evaluator {
   #confusion: Float64Array | undefined;
   #count = 0;
   #top5 = 0;
-  readonly #seen = new Float64Array(bins);
+  /** Samples of which a score is NaN. */
+  #missing = 0;
   readonly #confidence = new Float64Array(bins);
   readonly #right = new Float64Array(bins);
 
@@ -58,8 +62,8 @@ export class ClassificationReport implements Evaluator {
 
   begin(): Metric {
     this.#confusion = undefined;
-    this.#count = this.#top5 = 0;
-    for (const sums of [this.#seen, this.#confidence, this.#right]) sums.fill(0);
+    this.#count = this.#top5 = this.#missing = 0;
+    for (const sums of [this.#confidence, this.#right]) sums.fill(0);
     return {
       update: (outputs, targets) => this.#update(outputs, targets),
       compute: () => ({}),
@@ -68,34 +72,37 @@ export class ClassificationReport implements Evaluator {
 
   #update(outputs: Outputs, { labels }: Targets): void {
     if (!(outputs instanceof Tensor) || outputs.ndim !== 2 || labels?.ndim !== 1) return;
-    const [samples = 0, classes = 0] = outputs.shape;
+    const [samples, classes] = outputs.shape as [number, number];
+    if (labels.shape[0] !== samples || classes === 0) return;
+    const counts = (this.#confusion ??= new Float64Array(classes * classes));
+    if (counts.length !== classes * classes) {
+      throw new RetortError(
+        `ClassificationReport: expected scores of ${Math.sqrt(counts.length)} classes, as before, got ${classes}`,
+        { code: 'mismatch', help: 'a network gives as many scores for every batch' },
+      );
+    }
     tidy(() => {
-      const [scores, chosen] = outputs.to('float64').softmax(1).max(1);
-      const pairs = labels
-        .mul(classes)
-        .add(chosen)
-        .bincount(undefined, classes * classes)
-        .data();
-      this.#confusion ??= new Float64Array(classes * classes);
-      pairs.forEach((count, i) => (this.#confusion![i]! += Number(count)));
-      this.#count += samples;
+      const all = outputs.to('float64');
+      const [confidences, chosen, missing, actual] = [
+        all.softmax(1).amax([1]),
+        all.argmax(1).to('float64'),
+        all.isnan().any(1).to('float64'),
+        labels.to('float64'),
+      ].map((one) => one.data() as Float64Array) as [Float64Array, Float64Array, Float64Array, Float64Array];
       if (classes > 5) this.#top5 += outputs.topk(5, 1)[1].eq(labels.unsqueeze(1)).sum().item();
-      const hits = chosen.eq(labels).to('float64');
-      const bin = scores
-        .mul(bins)
-        .ceil()
-        .sub(1)
-        .clamp(0, bins - 1)
-        .to('int64');
-      for (const [sums, values] of [
-        [this.#seen, ops.onesLike(scores)],
-        [this.#confidence, scores],
-        [this.#right, hits],
-      ] as const) {
-        bin
-          .bincount(values, bins)
-          .data()
-          .forEach((sum, i) => (sums[i]! += Number(sum)));
+      for (let i = 0; i < samples; i++) {
+        const [is, taken, confidence] = [actual[i]!, chosen[i]!, confidences[i]!];
+        this.#count++;
+        if (missing[i] === 1) {
+          this.#missing++;
+          continue;
+        }
+        if (is >= 0 && is < classes) counts[is * classes + taken]!++;
+        const bin = Math.min(bins - 1, Math.max(0, Math.ceil(confidence * bins) - 1));
+        // Of infinite scores there is no probability: the sums become NaN, and say so.
+        const at = Number.isNaN(bin) ? 0 : bin;
+        this.#confidence[at]! += confidence;
+        this.#right[at]! += is === taken ? 1 : 0;
       }
     });
   }
@@ -112,12 +119,14 @@ export class ClassificationReport implements Evaluator {
       const [recall, precision] = [(100 * right) / count, (100 * right) / taken];
       return { label: this.#classes[i] ?? String(i), count, recall, precision, f1: (200 * right) / (count + taken) };
     });
-    const off = Array.from(this.#seen, (_, b) => Math.abs(this.#confidence[b]! - this.#right[b]!));
+    // As for accuracy: among scores that are NaN no class is the highest.
+    const all = this.#missing > 0 ? NaN : this.#count;
+    const off = Array.from(this.#right, (right, b) => Math.abs(this.#confidence[b]! - right));
     return {
       samples: this.#count,
-      accuracy: (100 * sum(confusion.map((row, i) => row[i]!))) / this.#count,
-      top5: classes > 5 ? (100 * this.#top5) / this.#count : undefined,
-      calibrationError: (100 * sum(off)) / this.#count,
+      accuracy: (100 * sum(confusion.map((row, i) => row[i]!))) / all,
+      top5: classes > 5 ? (100 * this.#top5) / all : undefined,
+      calibrationError: (100 * sum(off)) / all,
       ...{ perClass, confusion },
     };
   }

@@ -143,3 +143,50 @@ it('reports accuracy by class, confusion and calibration, over several batches',
   tidy(() => report.begin().update(tensor([[0, 1, 2, 3, 4, 5, 6]]), labeled(1)));
   expect(report.result()).toMatchObject({ accuracy: 0, top5: 0 });
 });
+
+it('reports labels that are no class, and scores that are no numbers, as accuracy does', () => {
+  const report = new ClassificationReport();
+  const accuracy = new Accuracy();
+  const seen = (scores: readonly (readonly number[])[], ...labels: number[]) => {
+    const metrics = [report.begin(), accuracy.begin()];
+    tidy(() => metrics.forEach((metric) => metric.update(tensor(scores as number[][]), labeled(...labels))));
+    return { ...report.result()!, wanted: metrics[1]!.compute()['accuracy'] };
+  };
+  const outside = seen(
+    [
+      [0, 1],
+      [0, 1],
+      [1, 0],
+    ],
+    1,
+    2,
+    -1,
+  );
+  expect(outside).toMatchObject({
+    samples: 3,
+    accuracy: expect.closeTo(100 / 3, 10),
+    confusion: [
+      [0, 0],
+      [0, 1],
+    ],
+  });
+  expect(outside.accuracy).toBe(outside.wanted);
+  const missing = seen(
+    [
+      [0, 1],
+      [NaN, 1],
+    ],
+    1,
+    1,
+  );
+  expect(missing).toMatchObject({ samples: 2, accuracy: NaN, calibrationError: NaN, wanted: NaN });
+  expect(missing.confusion).toEqual([
+    [0, 0],
+    [0, 1],
+  ]);
+  expect(seen([[Infinity, 1]], 0)).toMatchObject({ accuracy: 100, calibrationError: NaN, wanted: 100 });
+  const metric = report.begin();
+  tidy(() => metric.update(tensor([[0, 1]]), labeled(1)));
+  const other = (): void => tidy(() => metric.update(tensor([[0, 1, 2]]), labeled(1)));
+  expect(other).toThrow(refusal('mismatch', '2 classes', 'got 3'));
+});

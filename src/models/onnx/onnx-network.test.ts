@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { refusal, refusedWith } from '../../../test/refusal.ts';
 import { logitsDistiller, tinyExperiment, tinyNetwork } from '../../../test/networks.ts';
-import { OnnxOutputsRecorder, RecorderManager } from '../../distill/recorders/index.ts';
+import { ModuleOutputsRecorder, OnnxOutputsRecorder, RecorderManager } from '../../distill/recorders/index.ts';
 import { onnxModelBytes } from '../../formats/index.ts';
 import type { OnnxNode } from '../../formats/index.ts';
 import { ModuleDict } from '../../nn/index.ts';
@@ -89,11 +89,16 @@ describe.runIf(hasOnnxruntime())('OnnxNetwork', () => {
         using _watch = fixed.watchValue('/fc/MatMul_output_0', (value) => seen.push(keep(value)));
         expect(fixed.forward(images)).toBeAllClose(free.forward(images));
         expect(fixed.forward(images.narrow(0, 0, 2)).shape).toEqual([2, 4]);
+        expect([fixed, free].map((net) => net.forward(images.narrow(0, 0, 0)).shape)).toEqual([
+          [0, 4],
+          [0, 4],
+        ]);
       }
       fixed.forward(images);
       expect(seen.map(({ shape }) => shape)).toEqual([
         [5, 3],
         [2, 3],
+        [0, 3],
       ]);
       using relu = new OnnxNetwork({ file: at('any.onnx'), outputs: '/relu/Relu_output_0' });
       expect(seen[0]!.relu()).toBeAllClose(relu.forward(images));
@@ -114,6 +119,9 @@ describe.runIf(hasOnnxruntime())('OnnxNetwork', () => {
       expect((recorders.getRecorder('hidden').getRecordData() as Tensor).shape).toEqual([2, 3]);
       expect(recorders.getRecorder('logits').getRecordData()).toBe(output);
     });
+    expect(() => new ModuleOutputsRecorder('head.fc').initialize(net)).toThrow(
+      refusal('unknown-name', 'head.fc', 'OnnxOutputs', 'inspect'),
+    );
     const initialize =
       (source: string, model = net as never) =>
       () =>

@@ -155,6 +155,10 @@ function inPieces(session: OnnxSession, images: Tensor, names: readonly string[]
   };
   if (typeof size !== 'number' || size === 0 || size === total) return run(given);
   return tidy(() => {
+    if (total === 0) {
+      const whole = run(ops.zeros([size, ...given.shape.slice(1)], { dtype: given.dtype }));
+      return Object.fromEntries(names.map((name) => [name, samples(name, whole[name]!, size, 0)]));
+    }
     const pieces: Record<string, Tensor>[] = [];
     for (let at = 0; at < total; at += size) {
       const count = Math.min(size, total - at);

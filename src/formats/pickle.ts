@@ -184,11 +184,14 @@ export class Unpickler {
   }
 
   #text(bytes: Uint8Array): string {
+    const plain = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+    // oxlint-disable-next-line no-control-regex
+    if (!/[^\0-\x7f]/.test(plain)) return plain;
     try {
       return utf8.decode(bytes);
     } catch {
       // Python writes halves of surrogate pairs as they are ("surrogatepass"); what was text of Python 2 may be anything.
-      return Buffer.from(bytes).toString('latin1');
+      return plain;
     }
   }
 

@@ -92,18 +92,20 @@ export class Zip {
   }
 
   /**
-   * Hands the content of an entry to `sink`, piece by piece. The checksum is compared at the end.
+   * Hands the content of an entry to `sink`, piece by piece. The checksum is compared at the end, unless `verify` says that this entry's
+   * is not.
    * @throws FormatError `checksum`, `compression`, `size-mismatch`, `too-large`.
    */
-  stream(entry: ZipEntry, sink: Sink): void {
+  stream(entry: ZipEntry, sink: Sink, { verify = this.#verify }: Pick<ZipOptions, 'verify'> = {}): void {
     if (entry.deflated) return sink(this.read(entry));
+    const place = { position: entry.position, length: entry.size };
+    if (!verify) return readPieces(this.#file, place, sink);
     let crc = 0;
-    const taking: Sink = (piece) => {
-      if (this.#verify) crc = crc32(piece, crc);
+    readPieces(this.#file, place, (piece) => {
+      crc = crc32(piece, crc);
       sink(piece);
-    };
-    readPieces(this.#file, { position: entry.position, length: entry.size }, taking);
-    this.#check(entry, this.#verify ? crc : entry.crc);
+    });
+    this.#check(entry, crc);
   }
 
   #check({ name, crc }: ZipEntry, actual: number): void {
@@ -153,6 +155,11 @@ class Fields {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#fail = fail;
+  }
+
+  /** Some of them as characters of a byte each. */
+  text(from: number, to: number): string {
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + from, to - from).toString('latin1');
   }
 
   u16(at: number): number {
@@ -236,6 +243,7 @@ type Listed = Omit<ZipEntry, 'position'> & { header: number; flags: number; meth
 function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: number } {
   const { count, size, start } = findDirectory(file, fail);
   const record = new Fields(file.read(start, size), fail);
+  const texts = record.text(0, size);
   const listed: Listed[] = [];
   let at = 0;
   for (let i = 0; i < count; i++) {
@@ -250,7 +258,10 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
     if (next > size) throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
     const nameBytes = record.bytes.subarray(nameAt, nameAt + nameLength);
     const flags = record.u16(at + 8);
-    const name = decodeName(nameBytes, () => fail('utf8', 'a name is not UTF-8', { byteOffset }));
+    const plain = texts.slice(nameAt, nameAt + nameLength);
+    const name = isAscii(plain)
+      ? plain
+      : decodeName(nameBytes, () => fail('utf8', 'a name is not UTF-8', { byteOffset }));
     if ((flags & refusedFlags) !== 0) {
       throw fail('compression', `${quote(name)} is encrypted or patched`, {
         byteOffset,
@@ -265,7 +276,8 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
         help,
       });
     }
-    const extra = new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
+    const extra = (): Fields =>
+      new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
     const [fullSize, fullCompressed, header] = widened(
       [record.u32(at + 24), record.u32(at + 20), record.u32(at + 42)],
       extra,
@@ -291,6 +303,10 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** Whether characters of a byte each are what UTF-8 means as well. */
+// oxlint-disable-next-line no-control-regex
+const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
+
 /** Without the flag the bytes are code page 437, of which ASCII is the part that both agree on; who writes more means UTF-8. */
 function decodeName(bytes: Uint8Array, error: () => Error): string {
   try {
@@ -301,8 +317,9 @@ function decodeName(bytes: Uint8Array, error: () => Error): string {
 }
 
 /** Numbers that are full stand in the extra field 1, in their order. */
-function widened(numbers: number[], extra: Fields, missing: () => Error): number[] {
+function widened(numbers: number[], fields: () => Fields, missing: () => Error): number[] {
   if (!numbers.includes(full32)) return numbers;
+  const extra = fields();
   const length = extra.bytes.length;
   for (let at = 0; at + 4 <= length;) {
     const end = at + 4 + extra.u16(at + 2);
@@ -332,31 +349,37 @@ function locate(
 ): Map<string, ZipEntry> {
   const entries = new Map<string, ZipEntry>();
   const extents: { name: string; from: number; to: number }[] = [];
+  const usual = new Uint8Array(1024);
   for (const { header, flags, method, nameBytes, ...entry } of listed) {
     const { name, size, compressedSize, crc } = entry;
     const at = { byteOffset: header };
-    const where = quote(name);
-    if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${where}`);
-    if (header + localBytes > start) throw fail('offsets', `${where} lies outside the file`, at);
+    if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${quote(name)}`);
+    if (header + localBytes > start) throw fail('offsets', `${quote(name)} lies outside the file`, at);
     // One reading has the header, its name and, as a rule, its fields.
-    const first = file.read(header, Math.min(localBytes + nameBytes.length + usualExtra, start - header));
+    const wanted = Math.min(localBytes + nameBytes.length + usualExtra, start - header);
+    const first = wanted <= usual.length ? usual.subarray(0, wanted) : new Uint8Array(wanted);
+    file.readInto(header, first);
     const fixed = new Fields(first, fail);
     const rest = fixed.u16(26) + fixed.u16(28);
     const position = header + localBytes + rest;
-    if (position + compressedSize > start) throw fail('offsets', `${where} reaches beyond the data of the archive`, at);
-    if (fixed.u32(0) !== localSignature) throw fail('offsets', `there is no header of ${where} where it should be`, at);
+    if (position + compressedSize > start)
+      throw fail('offsets', `${quote(name)} reaches beyond the data of the archive`, at);
+    if (fixed.u32(0) !== localSignature)
+      throw fail('offsets', `there is no header of ${quote(name)} where it should be`, at);
     const has = first.length >= localBytes + rest;
     const local = has ? first.subarray(localBytes, localBytes + rest) : file.read(header + localBytes, rest);
     const ownName = local.subarray(0, fixed.u16(26));
     const behind = (flags & descriptorFlag) !== 0;
-    const numbers = widened([fixed.u32(22), fixed.u32(18)], new Fields(local.subarray(ownName.length), fail), () =>
-      fail('missing-field', `the zip64 fields of ${where} are not there`, at),
+    const numbers = widened(
+      [fixed.u32(22), fixed.u32(18)],
+      () => new Fields(local.subarray(ownName.length), fail),
+      () => fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, at),
     );
     const told = [fixed.u32(14), ...numbers];
     const expected = [crc, size, compressedSize];
     const agrees = told.every((number, i) => number === expected[i] || (behind && number === 0));
     if (!agrees || fixed.u16(8) !== method || fixed.u16(6) !== flags || Buffer.compare(ownName, nameBytes) !== 0) {
-      throw fail('size-mismatch', `the two headers of ${where} do not agree`, at);
+      throw fail('size-mismatch', `the two headers of ${quote(name)} do not agree`, at);
     }
     const to =
       position + compressedSize + (behind ? descriptorLength(file, { ...entry, position, limit: start }, fail) : 0);

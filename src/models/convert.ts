@@ -67,7 +67,7 @@ export function convertWeights(from: string, to: string, options: ConvertOptions
   requireTarget(to, wanted, force);
   const file = isFolder(from) ? studentIn(from) : from;
   return tidy(() => {
-    const loaded = loadTensors(file, entry === undefined ? {} : { entry });
+    const loaded = loadTensors(file, { verify: true, ...(entry === undefined ? {} : { entry }) });
     const given = loaded.tensors;
     const read = readNames(given, part, wanted);
     const ours = read?.state ?? given;

@@ -111,9 +111,16 @@ describe('loadTensors', () => {
     file.writeUInt8(1, file.indexOf(floats(4)));
     writeFileSync(path('damaged.pth'), file);
     const { tensors } = memory();
-    expect(() => loadTensors(path('damaged.pth'))).toThrow(refusal('checksum', 'damaged.pth'));
+    expect(() => loadTensors(path('damaged.pth'), { verify: true })).toThrow(refusal('checksum', 'damaged.pth'));
     expect(memory().tensors).toBe(tensors);
-    tidy(() => expect(loadTensors(path('damaged.pth'), { verify: false }).tensors['tensor']!.shape).toEqual([4]));
+    // As in PyTorch, which compares no checksums, unless it is asked for.
+    for (const options of [{}, { verify: false }]) {
+      tidy(() => expect(loadTensors(path('damaged.pth'), options).tensors['tensor']!.shape).toEqual([4]));
+    }
+    const pickle = Buffer.from(file);
+    pickle.writeUInt8(pickle[pickle.indexOf('_rebuild_tensor')]! ^ 1, pickle.indexOf('_rebuild_tensor'));
+    writeFileSync(path('damaged.pth'), pickle);
+    expect(() => loadTensors(path('damaged.pth'))).toThrow(refusal('checksum', 'data.pkl'));
   });
 
   it('refuses bools that are none, and views that are far larger than the file', () => {

@@ -65,7 +65,11 @@ export interface LoadedTensors {
 }
 
 export interface LoadTensorsOptions {
-  /** Check the checksums, where the file has some. Default true. */
+  /**
+   * Whether checksums are compared, where the file has some. Default: all of safetensors and `.npz`; of PyTorch's archives those of the
+   * pickles and of what is compressed, as PyTorch itself compares none. `true` compares those of the tensors too, which takes a
+   * quarter longer: networks of configs, `retort convert` and `retort inspect` do.
+   */
   verify?: boolean;
   /**
    * The entry of a training checkpoint to take, such as `ema`; entries inside of entries with a dot. Default: the one that looks most like

@@ -89,7 +89,7 @@ const kinds: readonly { is: (file: string) => boolean; read: (file: string, opti
  * ```
  */
 export function inspect(file: string, options: InspectOptions = {}): Inspected {
-  return kinds.find(({ is }) => is(file))!.read(file, options);
+  return kinds.find(({ is }) => is(file))!.read(file, { verify: true, ...options });
 }
 
 function inspectWeights(file: string, options: InspectOptions): InspectedWeights {

@@ -238,7 +238,12 @@ function findDirectory(file: OpenFile, fail: Fail): Directory {
   return directory;
 }
 
-type Listed = Omit<ZipEntry, 'position'> & { header: number; flags: number; method: number; nameBytes: Uint8Array };
+interface Listed extends Omit<ZipEntry, 'position'> {
+  header: number;
+  flags: number;
+  method: number;
+  nameBytes: Uint8Array;
+}
 
 function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: number } {
   const { count, size, start } = findDirectory(file, fail);
@@ -252,9 +257,10 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
       throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
     if (record.u32(at) !== centralSignature)
       throw fail('syntax', 'an entry of the directory was expected', { byteOffset });
-    const [nameLength, extraLength, commentLength] = [record.u16(at + 28), record.u16(at + 30), record.u16(at + 32)];
+    const nameLength = record.u16(at + 28);
+    const extraLength = record.u16(at + 30);
     const nameAt = at + centralBytes;
-    const next = nameAt + nameLength + extraLength + commentLength;
+    const next = nameAt + nameLength + extraLength + record.u16(at + 32);
     if (next > size) throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
     const nameBytes = record.bytes.subarray(nameAt, nameAt + nameLength);
     const flags = record.u16(at + 8);
@@ -276,21 +282,30 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
         help,
       });
     }
-    const extra = (): Fields =>
-      new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
-    const [fullSize, fullCompressed, header] = widened(
-      [record.u32(at + 24), record.u32(at + 20), record.u32(at + 42)],
-      extra,
-      () => fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, { byteOffset }),
-    );
-    if (method === 0 && fullSize !== fullCompressed) {
-      throw fail('size-mismatch', `${quote(name)} is stored in ${fullCompressed} bytes, but should have ${fullSize}`, {
+    let size64 = record.u32(at + 24);
+    let compressed64 = record.u32(at + 20);
+    let header = record.u32(at + 42);
+    if (size64 === full32 || compressed64 === full32 || header === full32) {
+      const extra = new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
+      [size64, compressed64, header] = widened([size64, compressed64, header], extra, () =>
+        fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, { byteOffset }),
+      ) as [number, number, number];
+    }
+    if (method === 0 && size64 !== compressed64) {
+      throw fail('size-mismatch', `${quote(name)} is stored in ${compressed64} bytes, but should have ${size64}`, {
         byteOffset,
       });
     }
     listed.push({
-      ...{ name, nameBytes, flags, method, header: header!, crc: record.u32(at + 16) },
-      ...{ size: fullSize!, compressedSize: fullCompressed!, deflated: method === 8 },
+      name,
+      nameBytes,
+      flags,
+      method,
+      header,
+      crc: record.u32(at + 16),
+      size: size64,
+      compressedSize: compressed64,
+      deflated: method === 8,
     });
     at = next;
   }
@@ -317,9 +332,7 @@ function decodeName(bytes: Uint8Array, error: () => Error): string {
 }
 
 /** Numbers that are full stand in the extra field 1, in their order. */
-function widened(numbers: number[], fields: () => Fields, missing: () => Error): number[] {
-  if (!numbers.includes(full32)) return numbers;
-  const extra = fields();
+function widened(numbers: number[], extra: Fields, missing: () => Error): number[] {
   const length = extra.bytes.length;
   for (let at = 0; at + 4 <= length;) {
     const end = at + 4 + extra.u16(at + 2);
@@ -350,8 +363,8 @@ function locate(
   const entries = new Map<string, ZipEntry>();
   const extents: { name: string; from: number; to: number }[] = [];
   const usual = new Uint8Array(1024);
-  for (const { header, flags, method, nameBytes, ...entry } of listed) {
-    const { name, size, compressedSize, crc } = entry;
+  for (const one of listed) {
+    const { name, nameBytes, header, flags, method, size, compressedSize, crc, deflated } = one;
     const at = { byteOffset: header };
     if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${quote(name)}`);
     if (header + localBytes > start) throw fail('offsets', `${quote(name)} lies outside the file`, at);
@@ -370,20 +383,21 @@ function locate(
     const local = has ? first.subarray(localBytes, localBytes + rest) : file.read(header + localBytes, rest);
     const ownName = local.subarray(0, fixed.u16(26));
     const behind = (flags & descriptorFlag) !== 0;
-    const numbers = widened(
-      [fixed.u32(22), fixed.u32(18)],
-      () => new Fields(local.subarray(ownName.length), fail),
-      () => fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, at),
-    );
-    const told = [fixed.u32(14), ...numbers];
-    const expected = [crc, size, compressedSize];
-    const agrees = told.every((number, i) => number === expected[i] || (behind && number === 0));
+    let told = fixed.u32(22);
+    let toldCompressed = fixed.u32(18);
+    if (told === full32 || toldCompressed === full32) {
+      [told, toldCompressed] = widened([told, toldCompressed], new Fields(local.subarray(ownName.length), fail), () =>
+        fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, at),
+      ) as [number, number];
+    }
+    const fits = (number: number, expected: number): boolean => number === expected || (behind && number === 0);
+    const agrees = fits(fixed.u32(14), crc) && fits(told, size) && fits(toldCompressed, compressedSize);
     if (!agrees || fixed.u16(8) !== method || fixed.u16(6) !== flags || Buffer.compare(ownName, nameBytes) !== 0) {
       throw fail('size-mismatch', `the two headers of ${quote(name)} do not agree`, at);
     }
-    const to =
-      position + compressedSize + (behind ? descriptorLength(file, { ...entry, position, limit: start }, fail) : 0);
-    entries.set(name, { ...entry, position });
+    const entry: ZipEntry = { name, size, compressedSize, deflated, crc, position };
+    const to = position + compressedSize + (behind ? descriptorLength(file, entry, { limit: start, fail }) : 0);
+    entries.set(name, entry);
     extents.push({ name, from: header, to });
   }
   extents.sort((a, b) => a.from - b.from);
@@ -397,8 +411,8 @@ function locate(
 }
 
 /** The bytes of the record behind the data, which repeats the checksum and the sizes, 4 or 8 bytes each. */
-function descriptorLength(file: OpenFile, entry: ZipEntry & { limit: number }, fail: Fail): number {
-  const { name, position, compressedSize, size, crc, limit } = entry;
+function descriptorLength(file: OpenFile, entry: ZipEntry, { limit, fail }: { limit: number; fail: Fail }): number {
+  const { name, position, compressedSize, size, crc } = entry;
   const from = position + compressedSize;
   const record = new Fields(file.read(from, Math.min(24, limit - from)), fail);
   const room = record.bytes.length;

@@ -221,6 +221,13 @@ const rawOf = ({ data }: NumpyArray): Uint8Array => new Uint8Array(data.buffer, 
 
 /** Tensors of the views of a storage, which is read once. */
 function filled(storage: TorchStorage, views: readonly TorchTensor[]): Map<TorchTensor, Tensor> {
+  const [only] = views;
+  if (views.length === 1 && only!.isContiguous && only!.numel * itemSize(only!.dtype as DType) === storage.byteLength) {
+    // As a rule.
+    const filling = tensorInPieces(only!.dtype as DType, only!.shape);
+    storage.stream((piece) => filling.write(piece));
+    return new Map([[only!, filling.tensor]]);
+  }
   const keys = new Map(views.map((view) => [view, keyOf(view)]));
   const distinct = new Map(views.map((view) => [keys.get(view)!, view]));
   refuseRepeated(storage, distinct.values());

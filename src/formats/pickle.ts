@@ -186,7 +186,6 @@ export class Unpickler {
 
   #text(bytes: Uint8Array): string {
     const plain = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-    // oxlint-disable-next-line no-control-regex
     if (!/[^\0-\x7f]/.test(plain)) return plain;
     try {
       return utf8.decode(bytes);

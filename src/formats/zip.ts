@@ -319,7 +319,6 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Whether characters of a byte each are what UTF-8 means as well. */
-// oxlint-disable-next-line no-control-regex
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
 
 /** Without the flag the bytes are code page 437, of which ASCII is the part that both agree on; who writes more means UTF-8. */

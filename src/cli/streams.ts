@@ -35,6 +35,11 @@ export function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Texts of a file in a line, without what a terminal would take for commands. */
+export function harmless(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '?');
+}
+
 /** A remark on standard error. */
 function note(text: string): void {
   process.stderr.write(`${pc.yellow('note')} ${text}\n`);

@@ -30,7 +30,7 @@ export interface TorchFileOptions {
    * not those of storages that are streamed as they lie there: PyTorch compares none, and with them reading takes a quarter longer.
    */
   verify?: boolean | undefined;
-  /** Inflated bytes of an archive that is compressed. Default 64 MiB and 16 times the size of the file. */
+  /** Inflated bytes of an archive that is compressed. Default 32 MiB and 16 times the size of the file. */
   maxInflated?: number | undefined;
 }
 

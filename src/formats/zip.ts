@@ -4,7 +4,7 @@
 // A file MUST have: the end record as its last bytes; one disk; a central directory of exactly the entries that are announced; names
 // that are UTF-8 and differ; for each entry a local header that agrees in name, method, flags, sizes and checksum (sizes and checksum
 // may stand behind the data); entries that do not overlap one another or the directory; the size and the CRC-32 that are announced.
-// Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 64 MiB. Encrypted entries are refused.
+// Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 32 MiB. Encrypted entries are refused.
 
 import { crc32, inflateRawSync } from 'node:zlib';
 
@@ -48,7 +48,7 @@ export interface ZipEntry {
 export interface ZipOptions {
   /** Whether checksums are compared. Default true. */
   verify?: boolean | undefined;
-  /** Inflated bytes of all entries together. Default 64 MiB and 16 times the size of the file. */
+  /** Inflated bytes of all entries together. Default 32 MiB and 16 times the size of the file. */
   maxInflated?: number | undefined;
 }
 
@@ -70,16 +70,15 @@ export class Zip {
   readonly #file: OpenFile;
   readonly #fail: Fail;
   readonly #verify: boolean;
-  #inflatable: number;
 
   /** @throws FormatError for each rule that is broken. */
-  constructor(file: OpenFile, fail: Fail, { verify = true, maxInflated = file.size * 16 + 2 ** 26 }: ZipOptions = {}) {
+  constructor(file: OpenFile, fail: Fail, { verify = true, maxInflated = file.size * 16 + 2 ** 25 }: ZipOptions = {}) {
     this.#file = file;
     this.#fail = fail;
     this.#verify = verify;
-    this.#inflatable = maxInflated;
     const { listed, start } = readDirectory(file, fail);
     this.entries = locate(file, { listed, start }, fail);
+    refuseBombs(this.entries.values(), maxInflated, fail);
   }
 
   /** The content of an entry, in memory of its own or, where the file is in memory and stores it as it is, a view of that. */
@@ -118,21 +117,6 @@ export class Zip {
   #inflate({ name, size, position }: ZipEntry, deflated: Uint8Array): Uint8Array {
     const at = { byteOffset: position };
     const fail = this.#fail;
-    if (size > this.#inflatable) {
-      throw fail(
-        'too-large',
-        `${quote(name)} would inflate to ${size} bytes, of which ${this.#inflatable} are allowed`,
-        {
-          ...at,
-          help: 'a bomb, perhaps; if you trust the file, raise `maxInflated`',
-        },
-      );
-    }
-    // Deflate makes at most 1032 bytes of one.
-    if (size > deflated.length * 1032) {
-      throw fail('size-mismatch', `${deflated.length} bytes of ${quote(name)} cannot be the ${size} announced`, at);
-    }
-    this.#inflatable -= size;
     let inflated: Uint8Array;
     try {
       inflated = inflateRawSync(deflated, { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, 64) });
@@ -142,6 +126,26 @@ export class Zip {
     }
     if (inflated.length === size) return inflated;
     throw fail('size-mismatch', `${quote(name)} inflates to ${inflated.length} bytes, ${size} were announced`, at);
+  }
+}
+
+/** Before anything is read, or memory is taken for it. */
+function refuseBombs(entries: Iterable<ZipEntry>, allowed: number, fail: Fail): void {
+  let left = allowed;
+  for (const { name, size, compressedSize, deflated, position } of entries) {
+    if (!deflated) continue;
+    const at = { byteOffset: position };
+    if (size > left) {
+      throw fail('too-large', `${quote(name)} would inflate to ${size} bytes, of which ${left} are allowed`, {
+        ...at,
+        help: 'a bomb, perhaps; if you trust the file, zip it again without compression, or raise `maxInflated`',
+      });
+    }
+    // Deflate makes at most 1032 bytes of one.
+    if (size > compressedSize * 1032) {
+      throw fail('size-mismatch', `${compressedSize} bytes of ${quote(name)} cannot be the ${size} announced`, at);
+    }
+    left -= size;
   }
 }
 

@@ -54,7 +54,7 @@ export interface LoadedTensors {
   tensors: Record<string, Tensor>;
   /** Of PyTorch's files: their entries without tensors, such as `epoch` and `meta`; texts as they are, all else as JSON. */
   metadata: Readonly<Record<string, string>>;
-  /** Tensors that were left out, with their element types (`F8_E4M3`, `uint16`, ...), since libtorch has no such type. */
+  /** Tensors that were left out, with their element types (`F8_E4M3`, `uint16`, ...), since libtorch has no such type; NumPy's arrays that are not numeric are `object`. */
   leftOut: Readonly<Record<string, string>>;
   /** How they were stored: `safetensors`, `safetensors shards`, `pth`, `pth (legacy)`, `torchscript` or `npz`. */
   format: string;

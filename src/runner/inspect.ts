@@ -120,7 +120,11 @@ function loadAnyway(file: string, options: InspectOptions): { loaded: LoadedTens
   } catch (error) {
     if (!(error instanceof RetortError) || error.code !== 'pickle') throw error;
     const [note = ''] = error.message.split('\n');
-    return { loaded: loadTensors(file, { ...options, skipUnknown: true }), note };
+    try {
+      return { loaded: loadTensors(file, { ...options, skipUnknown: true }), note };
+    } catch {
+      throw error; // perhaps what was passed over is what is missing now
+    }
   }
 }
 

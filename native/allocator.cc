@@ -50,6 +50,9 @@ struct Locked {
   SpinLock& lock_;
 };
 
+// How many SmallPages there are.
+thread_local int small_pages = 0;
+
 std::string readable(size_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / (1u << 30));
@@ -104,7 +107,7 @@ class CachingAllocator final : public c10::Allocator {
 
   Block* try_take(size_t bytes) {
     Locked guard(lock_);
-    Block* block = bytes <= kSmall ? small_.take(bytes) : large_.take(bytes);
+    Block* block = bytes <= kSmall ? small_.take(bytes) : large_.take(bytes, small_pages > 0);
     if (block != nullptr) count(block->bytes);
     return block;
   }
@@ -168,6 +171,9 @@ void CachingAllocator::give(void* data) {
 }
 
 }  // namespace
+
+SmallPages::SmallPages() { ++small_pages; }
+SmallPages::~SmallPages() { --small_pages; }
 
 void install_allocator() { c10::SetCPUAllocator(&allocator(), /*priority=*/100); }
 AllocatorStats allocator_stats() { return allocator().stats(); }

@@ -24,6 +24,20 @@ size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 char* round_up(char* at, size_t to) { return at + (to - reinterpret_cast<uintptr_t>(at) % to) % to; }
 char* round_down(char* at, size_t to) { return at - reinterpret_cast<uintptr_t>(at) % to; }
 
+#if !defined(MADV_POPULATE_WRITE)
+#define MADV_POPULATE_WRITE 23
+#endif
+
+// Gives memory to the pages between, small ones. What is refused (before Linux 5.14, for one) happens when they are written to, as ever;
+// from then on they may become huge again.
+void touch(char* from, char* to) {
+  from = round_down(from, kPage);
+  const auto bytes = static_cast<size_t>(round_up(to, kPage) - from);
+  madvise(from, bytes, MADV_NOHUGEPAGE);
+  madvise(from, bytes, MADV_POPULATE_WRITE);
+  madvise(from, bytes, MADV_HUGEPAGE);
+}
+
 // Whether so many bytes can be touched. Small requests are not worth the question: it costs some ten microseconds.
 bool machine_has(size_t bytes) { return bytes <= kAskSystemFrom || bytes <= available_memory(); }
 
@@ -41,7 +55,7 @@ size_t available_memory() {
   return kilobytes * 1024;
 }
 
-Block* LargeBlocks::take(size_t bytes) {
+Block* LargeBlocks::take(size_t bytes, bool small_pages) {
   if (bytes > kLargest) return nullptr;
   bytes = round_up(bytes, kAlignment);
   Block* block = take_recent(bytes);
@@ -50,7 +64,7 @@ Block* LargeBlocks::take(size_t bytes) {
     join_all_recent();
     block = take_free(bytes);
   }
-  if (block == nullptr) block = take_new(bytes);
+  if (block == nullptr) block = take_new(bytes, small_pages);
   if (block != nullptr) note_use(block->bytes);
   return block;
 }
@@ -88,13 +102,13 @@ Block* LargeBlocks::take_free(size_t bytes) {
 }
 
 // One behind all others.
-Block* LargeBlocks::take_new(size_t bytes) {
+Block* LargeBlocks::take_new(size_t bytes, bool small_pages) {
   if (!machine_has(bytes)) return nullptr;
   for (Range& range : ranges_) {
-    if (Block* block = extend(range, bytes)) return block;
+    if (Block* block = extend(range, bytes, small_pages)) return block;
   }
   Range* range = reserve(bytes);
-  return range == nullptr ? nullptr : extend(*range, bytes);
+  return range == nullptr ? nullptr : extend(*range, bytes, small_pages);
 }
 
 void LargeBlocks::join_all_recent() {
@@ -159,11 +173,12 @@ void LargeBlocks::cut(Block* block, size_t bytes) {
 }
 
 // A block at the end of a range; a free one that lies there becomes its beginning. Null when the range has not got the room.
-Block* LargeBlocks::extend(Range& range, size_t bytes) {
+Block* LargeBlocks::extend(Range& range, size_t bytes, bool small_pages) {
   Block* last = range.last;
   const bool grows = last != nullptr && last->free;
   char* start = grows ? reinterpret_cast<char*>(last) : range.end;
   if (static_cast<size_t>(range.limit - start) < sizeof(Block) + bytes) return nullptr;
+  if (small_pages) touch(start, start + sizeof(Block) + bytes);
   if (grows) {
     remove(last);
   } else {

@@ -35,8 +35,9 @@ struct Range {
 
 class LargeBlocks {
  public:
-  // Null when the address space is used up, or the machine has not got the memory.
-  Block* take(size_t bytes);
+  // Null when the address space is used up, or the machine has not got the memory. With `small_pages`, memory that was never
+  // touched comes in such, and at once.
+  Block* take(size_t bytes, bool small_pages);
   void give(Block* block);
   // Gives memory of free blocks back to the system, the largest first, until at most `allowed` bytes of them may have some.
   void trim(size_t allowed);
@@ -46,11 +47,11 @@ class LargeBlocks {
  private:
   Block* take_recent(size_t bytes);
   Block* take_free(size_t bytes);
-  Block* take_new(size_t bytes);
+  Block* take_new(size_t bytes, bool small_pages);
   void join_all_recent();
   void join(Block* block);
   void cut(Block* block, size_t bytes);
-  Block* extend(Range& range, size_t bytes);
+  Block* extend(Range& range, size_t bytes, bool small_pages);
   Range* reserve(size_t bytes);
   Block* after(Block* block) const;
   void insert(Block* block);

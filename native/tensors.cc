@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "allocator.h"
 #include "engine.h"
 
 namespace retort {
@@ -107,6 +108,16 @@ void from_bytes(const Args<2>& args) {
   args.engine.call_buffer.put(0, static_cast<double>(args.engine.handle_of(std::move(tensor))));
 }
 
+// blank(dtype) with buffer[0] = dimensions, buffer[1...] = sizes: a new CPU tensor that is about to be filled as a whole.
+void blank(const Args<1>& args) {
+  Cursor in(args.engine.call_buffer);
+  std::vector<int64_t> sizes(in.count());
+  for (int64_t& size : sizes) size = in.integer();
+  const SmallPages touched_now;
+  at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(static_cast<at::ScalarType>(args.integer(0))));
+  args.engine.call_buffer.put(0, static_cast<double>(args.engine.handle_of(std::move(tensor))));
+}
+
 // toBytes(handle, ArrayBuffer of the right size): copies the elements in row-major order.
 void to_bytes(const Args<2>& args) {
   const at::Tensor tensor = args.tensor(0).detach().to(at::kCPU).contiguous();
@@ -138,6 +149,7 @@ void define_tensors(Exports& exports) {
   exports.add<describe_tensor>("describeTensor");
   exports.add<item>("item");
   exports.add<from_bytes>("fromBytes");
+  exports.add<blank>("blank");
   exports.add<to_bytes>("toBytes");
   exports.add<write_bytes>("writeBytes");
 }

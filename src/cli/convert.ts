@@ -2,7 +2,7 @@
 import { Command, Option } from '@commander-js/extra-typings';
 
 import { convertWeights } from '../models/index.ts';
-import { say } from './streams.ts';
+import { harmless, say } from './streams.ts';
 
 export const convert = new Command('convert')
   .description('write a file of weights as another one: names of another library, half the bytes')
@@ -22,13 +22,15 @@ export const convert = new Command('convert')
   )
   .option('--half', 'write floating numbers as float16')
   .option('--force', 'replace a file that is there')
-  .action((from, to, { to: names, entry, part, half, force }) => {
+  .option('--skip-unknown', 'pass over objects of unknown Python classes (none is ever run), such as whole modules')
+  .action((from, to, { to: names, entry, part, half, force, skipUnknown }) => {
     const { lines } = convertWeights(from, to, {
       to: names,
       ...(entry === undefined ? {} : { entry }),
       ...(part === undefined ? {} : { part }),
       ...(half === undefined ? {} : { half }),
       ...(force === undefined ? {} : { force }),
+      ...(skipUnknown === undefined ? {} : { skipUnknown }),
     });
-    say(lines.join('\n'));
+    say(lines.map(harmless).join('\n'));
   });

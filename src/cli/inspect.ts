@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import { cut } from '../check.ts';
 import { inspect as lookInto } from '../runner/index.ts';
 import type { Inspected, InspectedOnnx, InspectedWeights } from '../runner/index.ts';
-import { plain, say } from './streams.ts';
+import { harmless, say } from './streams.ts';
 
 export const inspect = new Command('inspect')
   .description(
@@ -28,18 +28,18 @@ function shownWeights(file: string, found: InspectedWeights): string {
   const lines = [`${pc.bold(file)} ${pc.dim(`(${format})`)}`];
   const fact = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${text}`);
   if (network !== undefined) fact('network', pc.green(network));
-  if (entry !== undefined) fact('entry', plain(entry));
-  if (otherEntries.length > 0) fact('others', `${plain(otherEntries.join(', '))} ${pc.dim('(--entry NAME)')}`);
+  if (entry !== undefined) fact('entry', harmless(entry));
+  if (otherEntries.length > 0) fact('others', `${harmless(otherEntries.join(', '))} ${pc.dim('(--entry NAME)')}`);
   fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${sizeOf(bytes)}`);
   const skipped = Object.entries(leftOut);
-  if (skipped.length > 0) fact('left out', plain(skipped.map(([name, why]) => `${name} (${why})`).join(', ')));
-  if (note !== undefined) fact('note', pc.yellow(plain(note)));
+  if (skipped.length > 0) fact('left out', harmless(skipped.map(([name, why]) => `${name} (${why})`).join(', ')));
+  if (note !== undefined) fact('note', pc.yellow(harmless(note)));
   for (const [i, [key, value]] of Object.entries(metadata).entries())
-    fact(i === 0 ? 'metadata' : '', plain(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
+    fact(i === 0 ? 'metadata' : '', harmless(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
   lines.push('');
   const width = Math.max(0, ...tensors.map(({ name }) => name.length));
   for (const { name, dtype, shape } of tensors)
-    lines.push(`  ${pc.cyan(plain(name).padEnd(width))}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`);
+    lines.push(`  ${pc.cyan(harmless(name).padEnd(width))}  ${dtype.padEnd(8)}  [${shape.join(', ')}]`);
   return lines.join('\n');
 }
 
@@ -49,20 +49,21 @@ const sizeOf = (bytes: number): string =>
 function shownOnnx(file: string, found: InspectedOnnx): string {
   const { opset, producer, metadata, inputs, outputs, values, parameters, bytes } = found;
   const lines = [
-    `${pc.bold(file)} ${pc.dim(`(ONNX, opset ${opset}${producer === '' ? '' : `, by ${plain(producer)}`})`)}`,
+    `${pc.bold(file)} ${pc.dim(`(ONNX, opset ${opset}${producer === '' ? '' : `, by ${harmless(producer)}`})`)}`,
   ];
   const row = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${text}`);
-  for (const { name, dtype, shape } of inputs) row('input', `${pc.cyan(plain(name))}  ${dtype}  [${shape.join(', ')}]`);
+  for (const { name, dtype, shape } of inputs)
+    row('input', `${pc.cyan(harmless(name))}  ${dtype}  [${shape.join(', ')}]`);
   for (const { name, dtype, shape } of outputs)
-    row('output', `${pc.cyan(plain(name))}  ${dtype}  [${shape.join(', ')}]`);
+    row('output', `${pc.cyan(harmless(name))}  ${dtype}  [${shape.join(', ')}]`);
   row('constants', `${parameters.toLocaleString('en-US')} numbers, ${sizeOf(bytes)}`);
   for (const [i, [key, value]] of Object.entries(metadata).entries())
-    row(i === 0 ? 'metadata' : '', plain(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
+    row(i === 0 ? 'metadata' : '', harmless(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
   lines.push('', `  values, for ${pc.green('OnnxOutputs')}`);
   const width = Math.max(0, ...values.map(({ name }) => name.length));
   for (const { name, operator, shape } of values) {
     lines.push(
-      `  ${pc.cyan(plain(name).padEnd(width))}  ${plain(operator).padEnd(18)}  ${shape === undefined ? '' : `[${shape.join(', ')}]`}`,
+      `  ${pc.cyan(harmless(name).padEnd(width))}  ${harmless(operator).padEnd(18)}  ${shape === undefined ? '' : `[${shape.join(', ')}]`}`,
     );
   }
   return lines.join('\n');

@@ -11,7 +11,7 @@ import { isFolder, listFolder } from '../files.ts';
 import { loadRunStudent } from '../runner/index.ts';
 import { allowScripts } from './config-options.ts';
 import { table, wholeNumber } from './numbers.ts';
-import { plain } from './streams.ts';
+import { harmless } from './streams.ts';
 
 interface Answer {
   image: string;
@@ -66,7 +66,7 @@ function imagesIn(path: string): string[] {
 
 function shown({ image, predictions = [], error }: Answer): string {
   if (error !== undefined) return `${pc.bold(image)}\n  ${pc.red(error)}`;
-  const rows = predictions.map(({ label, score }) => [plain(label), `${(100 * score).toFixed(1)}%`]);
+  const rows = predictions.map(({ label, score }) => [harmless(label), `${(100 * score).toFixed(1)}%`]);
   const text = table(['class', 'probability'], rows).split('\n').slice(1);
   return [pc.bold(image), ...text.map((line) => `  ${line}`)].join('\n');
 }

@@ -21,7 +21,9 @@ export function reportError(error: unknown): number {
 }
 
 function described(error: unknown): { text: string; code: number } {
-  if (error instanceof RetortError) return { text: error.message, code: exitCodes.failed };
+  // Names from files may be in it: without what a terminal would take for commands.
+  if (error instanceof RetortError)
+    return { text: error.message.replaceAll(/[^\P{Cc}\n\t]/gu, '?'), code: exitCodes.failed };
   const place = placeOf(error);
   if (place !== undefined) return { text: `${place}: ${named(error)}`, code: exitCodes.failed };
   if (isImportError(error)) return { text: named(error), code: exitCodes.failed };

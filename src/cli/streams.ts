@@ -35,8 +35,10 @@ export function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Texts of a file without what a terminal would take for commands. */
-export const plain = (text: string): string => text.replaceAll(/\p{Cc}/gu, '?');
+/** Texts of a file in a line, without what a terminal would take for commands. */
+export function harmless(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '?');
+}
 
 /** A remark on standard error. */
 function note(text: string): void {

@@ -24,9 +24,9 @@ export class NumpyDType {
   }
 }
 
-/** An array of a pickle, in row-major order and this machine's byte order. */
+/** An array of a pickle, in row-major order and this machine's byte order. What is not numeric is `object`, without data. */
 export class NumpyArray {
-  dtype: NumericDType = 'uint8';
+  dtype: NumericDType | 'object' = 'object';
   shape: readonly number[] = [0];
   data: InstanceType<(typeof arrayClasses)[NumericDType]> = new Uint8Array();
 }
@@ -75,7 +75,7 @@ export function buildArray(array: NumpyArray, state: PickleValue, { fail, budget
   const [shape, type, columnMajor, content] = state.slice(-4);
   if (!Array.isArray(shape) || !(type instanceof NumpyDType)) return false;
   const { dtype } = type;
-  if (dtype === undefined) return true; // not numeric: an empty array stands for it
+  if (dtype === undefined) return true; // stays what it was made as
   const raw = bytesOfRaw(content, budget);
   if (raw === undefined) return false;
   const sizes = shape.map(Number);
@@ -89,6 +89,14 @@ export function buildArray(array: NumpyArray, state: PickleValue, { fail, budget
   const { data } = toNumericArray(dtype, sizes, { raw: rows, order: type.order });
   Object.assign(array, { dtype, shape: sizes, data } satisfies NumpyArray);
   return true;
+}
+
+/** `_frombuffer(bytes, dtype, shape, order)`, as protocol 5 has arrays. */
+export function numpyFromBuffer(args: readonly PickleValue[], tools: Tools): NumpyArray {
+  const [content, type, shape, order] = args;
+  const array = new NumpyArray();
+  if (buildArray(array, [shape ?? null, type ?? null, order === 'F', content ?? null], tools)) return array;
+  throw tools.fail('pickle', 'an array of NumPy without bytes, element type or shape');
 }
 
 /** Python 2 wrote bytes as texts. */

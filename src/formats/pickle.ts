@@ -133,28 +133,31 @@ export class Unpickler {
 
   // ---- bytes
 
-  #take(length: number): Uint8Array {
+  /** Passes over bytes; returns where they start. */
+  #skip(length: number): number {
     const start = this.position;
     if (!(length >= 0 && length <= this.#bytes.length - start)) {
       throw this.#fail('truncated', 'the pickle ends too early', { byteOffset: start });
     }
-    this.position += length;
+    this.position = start + length;
+    return start;
+  }
+
+  #take(length: number): Uint8Array {
+    const start = this.#skip(length);
     return this.#bytes.subarray(start, start + length);
   }
 
   #u8(): number {
-    if (this.position >= this.#bytes.length) this.#take(1);
-    return this.#bytes[this.position++]!;
+    return this.#bytes[this.#skip(1)]!;
   }
 
   #u16(): number {
-    this.#take(2);
-    return this.#view.getUint16(this.position - 2, true);
+    return this.#view.getUint16(this.#skip(2), true);
   }
 
   #u32(): number {
-    this.#take(4);
-    return this.#view.getUint32(this.position - 4, true);
+    return this.#view.getUint32(this.#skip(4), true);
   }
 
   #i32(): number {
@@ -162,13 +165,11 @@ export class Unpickler {
   }
 
   #u64(): number {
-    this.#take(8);
-    return Number(this.#view.getBigUint64(this.position - 8, true));
+    return Number(this.#view.getBigUint64(this.#skip(8), true));
   }
 
   #f64(): number {
-    this.#take(8);
-    return this.#view.getFloat64(this.position - 8, false);
+    return this.#view.getFloat64(this.#skip(8), false);
   }
 
   /** Up to the next newline, which is taken too. */
@@ -184,11 +185,13 @@ export class Unpickler {
   }
 
   #text(bytes: Uint8Array): string {
+    const plain = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+    if (!/[^\0-\x7f]/.test(plain)) return plain;
     try {
       return utf8.decode(bytes);
     } catch {
       // Python writes halves of surrogate pairs as they are ("surrogatepass"); what was text of Python 2 may be anything.
-      return Buffer.from(bytes).toString('latin1');
+      return plain;
     }
   }
 

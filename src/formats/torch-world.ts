@@ -2,7 +2,15 @@
 // `skipUnknown`) makes an inert object. Nothing here calls anything but the functions of this file.
 
 import type { Fail } from './format-error.ts';
-import { buildArray, buildDType, NumpyArray, NumpyDType, numpyDType, numpyScalar } from './numpy-objects.ts';
+import {
+  buildArray,
+  buildDType,
+  NumpyArray,
+  NumpyDType,
+  numpyDType,
+  numpyFromBuffer,
+  numpyScalar,
+} from './numpy-objects.ts';
 import { type PickleBudget, PickleGlobal, PickleObject, type PickleValue, type PickleWorld } from './pickle.ts';
 import { quote } from './format-error.ts';
 import { type StorageSource, torchItemSize, TorchStorage, TorchTensor } from './torch-tensor.ts';
@@ -93,8 +101,8 @@ const dict = (world: TorchWorld, args: PickleValue[]): PickleValue => world.mapO
 /** Functions and classes that have a meaning here. */
 const calls: Readonly<Record<string, Call>> = {
   'torch._utils._rebuild_tensor': (world, args) => world.tensor(args),
-  'torch._utils._rebuild_tensor_v2': (world, args) => world.tensor(args),
-  'torch._utils._rebuild_tensor_v3': (world, args) => world.tensor(args, args[6]),
+  'torch._utils._rebuild_tensor_v2': (world, args) => world.tensor(args, args[6]),
+  'torch._utils._rebuild_tensor_v3': (world, args) => world.tensor(args, args[7], args[6]),
   'torch._utils._rebuild_parameter': first,
   'torch._utils._rebuild_parameter_with_state': first,
   'torch._tensor._rebuild_from_type_v2': (world, [callee, , args]) =>
@@ -127,6 +135,7 @@ const calls: Readonly<Record<string, Call>> = {
   'numpy.dtype': (world, args) => numpyDType(args, world),
   'numpy.core.multiarray.scalar': (world, args) => numpyScalar(args, world),
   'numpy.core.multiarray._reconstruct': () => new NumpyArray(),
+  'numpy.core.numeric._frombuffer': (world, args) => numpyFromBuffer(args, world),
 };
 
 /** Older and newer spellings. */
@@ -135,6 +144,7 @@ function spelling(module: string, name: string): string {
     __builtin__: 'builtins',
     copy_reg: 'copyreg',
     'numpy._core.multiarray': 'numpy.core.multiarray',
+    'numpy._core.numeric': 'numpy.core.numeric',
     'torch.cuda': 'torch',
     'torch.storage': 'torch',
     'torch.tensor': 'torch._tensor',
@@ -182,7 +192,7 @@ export class TorchWorld implements PickleWorld {
       .join(', ');
     const more = names.length > 12 ? `, ... (${names.length} in all)` : '';
     throw this.fail('pickle', `it has objects of classes that are not known here: ${shown}${more}`, {
-      help: 'no code of a file is ever run. Read them as inert data with `skipUnknown: true`, or save the weights alone: torch.save(model.state_dict(), path)',
+      help: 'no code of a file is ever run. Read them as inert data with `skipUnknown: true` (`retort convert FILE NEW --skip-unknown`), or save the weights alone: torch.save(model.state_dict(), path)',
     });
   }
 
@@ -257,9 +267,16 @@ export class TorchWorld implements PickleWorld {
     return storage;
   }
 
-  /** `_rebuild_tensor(storage, offset, size, stride, ...)`, with an element type of its own in version 3. */
-  tensor([storage, offset, shape, strides]: PickleValue[], type?: PickleValue): TorchTensor {
+  /** `_rebuild_tensor(storage, offset, size, stride, ...)`, with an element type of its own in version 3; `bits`: what is not done yet. */
+  tensor([storage, offset, shape, strides]: PickleValue[], bits?: PickleValue, type?: PickleValue): TorchTensor {
     const { fail } = this;
+    for (const bit of bits instanceof Map ? ['neg', 'conj'] : []) {
+      if ((bits as Map<PickleValue, PickleValue>).get(bit) !== true) continue;
+      const wanted = bit === 'neg' ? 'negated' : 'conjugated';
+      throw fail('dtype', `it has a tensor that is still to be ${wanted}, which is not read`, {
+        help: `have it done in Python before it is saved: tensor.resolve_${bit}()`,
+      });
+    }
     if (!(storage instanceof TorchStorage)) throw fail('pickle', 'a tensor without a storage');
     const dtype = typeof type === 'string' ? type.replace(/^torch\./, '') : storage.dtype;
     if (!Array.isArray(shape) || !Array.isArray(strides) || typeof offset !== 'number') {

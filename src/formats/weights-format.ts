@@ -24,6 +24,9 @@ export type WeightsFormat = 'safetensors' | 'index' | 'pth' | 'npz';
 export function weightsFormat(file: string): { format: WeightsFormat; path: string } {
   if (isFolder(file)) return weightsFormat(inFolder(file));
   const format = withFile(file, (open): WeightsFormat => {
+    if (open.size === 0) {
+      throw failFor('weights')('truncated', 'it is empty', { help: 'download or copy the file again' });
+    }
     const start = open.read(0, Math.min(open.size, 16));
     if (isZip(start)) {
       const names = zipNames(open, failFor('zip'));

@@ -157,9 +157,7 @@ describe('archives are refused', () => {
 
   it('before a bomb inflates: many entries that share the allowance', () => {
     const bomb = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [String(i), '\0'.repeat(4_000_000)]));
-    const zip = open(write(bomb, { compress: true }));
-    const all = (): void => zip.entries.forEach((entry) => void zip.read(entry));
-    expect(all).toThrow(refusal('too-large', 'inflate', 'maxInflated'));
+    expect(() => open(write(bomb, { compress: true }))).toThrow(refusal('too-large', 'inflate', 'maxInflated'));
     expect(deflateRawSync(Buffer.alloc(4_000_000)).length).toBeLessThan(10_000);
   });
 });

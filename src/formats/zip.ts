@@ -4,7 +4,7 @@
 // A file MUST have: the end record as its last bytes; one disk; a central directory of exactly the entries that are announced; names
 // that are UTF-8 and differ; for each entry a local header that agrees in name, method, flags, sizes and checksum (sizes and checksum
 // may stand behind the data); entries that do not overlap one another or the directory; the size and the CRC-32 that are announced.
-// Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 64 MiB. Encrypted entries are refused.
+// Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 32 MiB. Encrypted entries are refused.
 
 import { crc32, inflateRawSync } from 'node:zlib';
 
@@ -48,7 +48,7 @@ export interface ZipEntry {
 export interface ZipOptions {
   /** Whether checksums are compared. Default true. */
   verify?: boolean | undefined;
-  /** Inflated bytes of all entries together. Default 64 MiB and 16 times the size of the file. */
+  /** Inflated bytes of all entries together. Default 32 MiB and 16 times the size of the file. */
   maxInflated?: number | undefined;
 }
 
@@ -70,16 +70,15 @@ export class Zip {
   readonly #file: OpenFile;
   readonly #fail: Fail;
   readonly #verify: boolean;
-  #inflatable: number;
 
   /** @throws FormatError for each rule that is broken. */
-  constructor(file: OpenFile, fail: Fail, { verify = true, maxInflated = file.size * 16 + 2 ** 26 }: ZipOptions = {}) {
+  constructor(file: OpenFile, fail: Fail, { verify = true, maxInflated = file.size * 16 + 2 ** 25 }: ZipOptions = {}) {
     this.#file = file;
     this.#fail = fail;
     this.#verify = verify;
-    this.#inflatable = maxInflated;
     const { listed, start } = readDirectory(file, fail);
     this.entries = locate(file, { listed, start }, fail);
+    refuseBombs(this.entries.values(), maxInflated, fail);
   }
 
   /** The content of an entry, in memory of its own or, where the file is in memory and stores it as it is, a view of that. */
@@ -92,18 +91,20 @@ export class Zip {
   }
 
   /**
-   * Hands the content of an entry to `sink`, piece by piece. The checksum is compared at the end.
+   * Hands the content of an entry to `sink`, piece by piece. The checksum is compared at the end, unless `verify` says that this entry's
+   * is not.
    * @throws FormatError `checksum`, `compression`, `size-mismatch`, `too-large`.
    */
-  stream(entry: ZipEntry, sink: Sink): void {
+  stream(entry: ZipEntry, sink: Sink, { verify = this.#verify }: Pick<ZipOptions, 'verify'> = {}): void {
     if (entry.deflated) return sink(this.read(entry));
+    const place = { position: entry.position, length: entry.size };
+    if (!verify) return readPieces(this.#file, place, sink);
     let crc = 0;
-    const taking: Sink = (piece) => {
-      if (this.#verify) crc = crc32(piece, crc);
+    readPieces(this.#file, place, (piece) => {
+      crc = crc32(piece, crc);
       sink(piece);
-    };
-    readPieces(this.#file, { position: entry.position, length: entry.size }, taking);
-    this.#check(entry, this.#verify ? crc : entry.crc);
+    });
+    this.#check(entry, crc);
   }
 
   #check({ name, crc }: ZipEntry, actual: number): void {
@@ -116,21 +117,6 @@ export class Zip {
   #inflate({ name, size, position }: ZipEntry, deflated: Uint8Array): Uint8Array {
     const at = { byteOffset: position };
     const fail = this.#fail;
-    if (size > this.#inflatable) {
-      throw fail(
-        'too-large',
-        `${quote(name)} would inflate to ${size} bytes, of which ${this.#inflatable} are allowed`,
-        {
-          ...at,
-          help: 'a bomb, perhaps; if you trust the file, raise `maxInflated`',
-        },
-      );
-    }
-    // Deflate makes at most 1032 bytes of one.
-    if (size > deflated.length * 1032) {
-      throw fail('size-mismatch', `${deflated.length} bytes of ${quote(name)} cannot be the ${size} announced`, at);
-    }
-    this.#inflatable -= size;
     let inflated: Uint8Array;
     try {
       inflated = inflateRawSync(deflated, { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, 64) });
@@ -140,6 +126,26 @@ export class Zip {
     }
     if (inflated.length === size) return inflated;
     throw fail('size-mismatch', `${quote(name)} inflates to ${inflated.length} bytes, ${size} were announced`, at);
+  }
+}
+
+/** Before anything is read, or memory is taken for it. */
+function refuseBombs(entries: Iterable<ZipEntry>, allowed: number, fail: Fail): void {
+  let left = allowed;
+  for (const { name, size, compressedSize, deflated, position } of entries) {
+    if (!deflated) continue;
+    const at = { byteOffset: position };
+    if (size > left) {
+      throw fail('too-large', `${quote(name)} would inflate to ${size} bytes, of which ${left} are allowed`, {
+        ...at,
+        help: 'a bomb, perhaps; if you trust the file, zip it again without compression, or raise `maxInflated`',
+      });
+    }
+    // Deflate makes at most 1032 bytes of one.
+    if (size > compressedSize * 1032) {
+      throw fail('size-mismatch', `${compressedSize} bytes of ${quote(name)} cannot be the ${size} announced`, at);
+    }
+    left -= size;
   }
 }
 
@@ -153,6 +159,11 @@ class Fields {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#fail = fail;
+  }
+
+  /** Some of them as characters of a byte each. */
+  text(from: number, to: number): string {
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + from, to - from).toString('latin1');
   }
 
   u16(at: number): number {
@@ -231,11 +242,17 @@ function findDirectory(file: OpenFile, fail: Fail): Directory {
   return directory;
 }
 
-type Listed = Omit<ZipEntry, 'position'> & { header: number; flags: number; method: number; nameBytes: Uint8Array };
+interface Listed extends Omit<ZipEntry, 'position'> {
+  header: number;
+  flags: number;
+  method: number;
+  nameBytes: Uint8Array;
+}
 
 function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: number } {
   const { count, size, start } = findDirectory(file, fail);
   const record = new Fields(file.read(start, size), fail);
+  const texts = record.text(0, size);
   const listed: Listed[] = [];
   let at = 0;
   for (let i = 0; i < count; i++) {
@@ -244,13 +261,17 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
       throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
     if (record.u32(at) !== centralSignature)
       throw fail('syntax', 'an entry of the directory was expected', { byteOffset });
-    const [nameLength, extraLength, commentLength] = [record.u16(at + 28), record.u16(at + 30), record.u16(at + 32)];
+    const nameLength = record.u16(at + 28);
+    const extraLength = record.u16(at + 30);
     const nameAt = at + centralBytes;
-    const next = nameAt + nameLength + extraLength + commentLength;
+    const next = nameAt + nameLength + extraLength + record.u16(at + 32);
     if (next > size) throw fail('truncated', 'the directory of the archive ends too early', { byteOffset });
     const nameBytes = record.bytes.subarray(nameAt, nameAt + nameLength);
     const flags = record.u16(at + 8);
-    const name = decodeName(nameBytes, () => fail('utf8', 'a name is not UTF-8', { byteOffset }));
+    const plain = texts.slice(nameAt, nameAt + nameLength);
+    const name = isAscii(plain)
+      ? plain
+      : decodeName(nameBytes, () => fail('utf8', 'a name is not UTF-8', { byteOffset }));
     if ((flags & refusedFlags) !== 0) {
       throw fail('compression', `${quote(name)} is encrypted or patched`, {
         byteOffset,
@@ -265,20 +286,30 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
         help,
       });
     }
-    const extra = new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
-    const [fullSize, fullCompressed, header] = widened(
-      [record.u32(at + 24), record.u32(at + 20), record.u32(at + 42)],
-      extra,
-      () => fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, { byteOffset }),
-    );
-    if (method === 0 && fullSize !== fullCompressed) {
-      throw fail('size-mismatch', `${quote(name)} is stored in ${fullCompressed} bytes, but should have ${fullSize}`, {
+    let size64 = record.u32(at + 24);
+    let compressed64 = record.u32(at + 20);
+    let header = record.u32(at + 42);
+    if (size64 === full32 || compressed64 === full32 || header === full32) {
+      const extra = new Fields(record.bytes.subarray(nameAt + nameLength, nameAt + nameLength + extraLength), fail);
+      [size64, compressed64, header] = widened([size64, compressed64, header], extra, () =>
+        fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, { byteOffset }),
+      ) as [number, number, number];
+    }
+    if (method === 0 && size64 !== compressed64) {
+      throw fail('size-mismatch', `${quote(name)} is stored in ${compressed64} bytes, but should have ${size64}`, {
         byteOffset,
       });
     }
     listed.push({
-      ...{ name, nameBytes, flags, method, header: header!, crc: record.u32(at + 16) },
-      ...{ size: fullSize!, compressedSize: fullCompressed!, deflated: method === 8 },
+      name,
+      nameBytes,
+      flags,
+      method,
+      header,
+      crc: record.u32(at + 16),
+      size: size64,
+      compressedSize: compressed64,
+      deflated: method === 8,
     });
     at = next;
   }
@@ -291,6 +322,9 @@ function readDirectory(file: OpenFile, fail: Fail): { listed: Listed[]; start: n
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** Whether characters of a byte each are what UTF-8 means as well. */
+const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
+
 /** Without the flag the bytes are code page 437, of which ASCII is the part that both agree on; who writes more means UTF-8. */
 function decodeName(bytes: Uint8Array, error: () => Error): string {
   try {
@@ -302,7 +336,6 @@ function decodeName(bytes: Uint8Array, error: () => Error): string {
 
 /** Numbers that are full stand in the extra field 1, in their order. */
 function widened(numbers: number[], extra: Fields, missing: () => Error): number[] {
-  if (!numbers.includes(full32)) return numbers;
   const length = extra.bytes.length;
   for (let at = 0; at + 4 <= length;) {
     const end = at + 4 + extra.u16(at + 2);
@@ -332,35 +365,42 @@ function locate(
 ): Map<string, ZipEntry> {
   const entries = new Map<string, ZipEntry>();
   const extents: { name: string; from: number; to: number }[] = [];
-  for (const { header, flags, method, nameBytes, ...entry } of listed) {
-    const { name, size, compressedSize, crc } = entry;
+  const usual = new Uint8Array(1024);
+  for (const one of listed) {
+    const { name, nameBytes, header, flags, method, size, compressedSize, crc, deflated } = one;
     const at = { byteOffset: header };
-    const where = quote(name);
-    if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${where}`);
-    if (header + localBytes > start) throw fail('offsets', `${where} lies outside the file`, at);
+    if (entries.has(name)) throw fail('duplicate-key', `two entries are named ${quote(name)}`);
+    if (header + localBytes > start) throw fail('offsets', `${quote(name)} lies outside the file`, at);
     // One reading has the header, its name and, as a rule, its fields.
-    const first = file.read(header, Math.min(localBytes + nameBytes.length + usualExtra, start - header));
+    const wanted = Math.min(localBytes + nameBytes.length + usualExtra, start - header);
+    const first = wanted <= usual.length ? usual.subarray(0, wanted) : new Uint8Array(wanted);
+    file.readInto(header, first);
     const fixed = new Fields(first, fail);
     const rest = fixed.u16(26) + fixed.u16(28);
     const position = header + localBytes + rest;
-    if (position + compressedSize > start) throw fail('offsets', `${where} reaches beyond the data of the archive`, at);
-    if (fixed.u32(0) !== localSignature) throw fail('offsets', `there is no header of ${where} where it should be`, at);
+    if (position + compressedSize > start)
+      throw fail('offsets', `${quote(name)} reaches beyond the data of the archive`, at);
+    if (fixed.u32(0) !== localSignature)
+      throw fail('offsets', `there is no header of ${quote(name)} where it should be`, at);
     const has = first.length >= localBytes + rest;
     const local = has ? first.subarray(localBytes, localBytes + rest) : file.read(header + localBytes, rest);
     const ownName = local.subarray(0, fixed.u16(26));
     const behind = (flags & descriptorFlag) !== 0;
-    const numbers = widened([fixed.u32(22), fixed.u32(18)], new Fields(local.subarray(ownName.length), fail), () =>
-      fail('missing-field', `the zip64 fields of ${where} are not there`, at),
-    );
-    const told = [fixed.u32(14), ...numbers];
-    const expected = [crc, size, compressedSize];
-    const agrees = told.every((number, i) => number === expected[i] || (behind && number === 0));
-    if (!agrees || fixed.u16(8) !== method || fixed.u16(6) !== flags || Buffer.compare(ownName, nameBytes) !== 0) {
-      throw fail('size-mismatch', `the two headers of ${where} do not agree`, at);
+    let told = fixed.u32(22);
+    let toldCompressed = fixed.u32(18);
+    if (told === full32 || toldCompressed === full32) {
+      [told, toldCompressed] = widened([told, toldCompressed], new Fields(local.subarray(ownName.length), fail), () =>
+        fail('missing-field', `the zip64 fields of ${quote(name)} are not there`, at),
+      ) as [number, number];
     }
-    const to =
-      position + compressedSize + (behind ? descriptorLength(file, { ...entry, position, limit: start }, fail) : 0);
-    entries.set(name, { ...entry, position });
+    const fits = (number: number, expected: number): boolean => number === expected || (behind && number === 0);
+    const agrees = fits(fixed.u32(14), crc) && fits(told, size) && fits(toldCompressed, compressedSize);
+    if (!agrees || fixed.u16(8) !== method || fixed.u16(6) !== flags || Buffer.compare(ownName, nameBytes) !== 0) {
+      throw fail('size-mismatch', `the two headers of ${quote(name)} do not agree`, at);
+    }
+    const entry: ZipEntry = { name, size, compressedSize, deflated, crc, position };
+    const to = position + compressedSize + (behind ? descriptorLength(file, entry, { limit: start, fail }) : 0);
+    entries.set(name, entry);
     extents.push({ name, from: header, to });
   }
   extents.sort((a, b) => a.from - b.from);
@@ -374,8 +414,8 @@ function locate(
 }
 
 /** The bytes of the record behind the data, which repeats the checksum and the sizes, 4 or 8 bytes each. */
-function descriptorLength(file: OpenFile, entry: ZipEntry & { limit: number }, fail: Fail): number {
-  const { name, position, compressedSize, size, crc, limit } = entry;
+function descriptorLength(file: OpenFile, entry: ZipEntry, { limit, fail }: { limit: number; fail: Fail }): number {
+  const { name, position, compressedSize, size, crc } = entry;
   const from = position + compressedSize;
   const record = new Fields(file.read(from, Math.min(24, limit - from)), fail);
   const room = record.bytes.length;

@@ -1,7 +1,8 @@
 // Files of weights as others: names there and back, what is dropped, half, and what is refused.
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
@@ -97,5 +98,12 @@ describe('convertWeights', () => {
     expect(() => convertWeights(path('lost'), path('new'))).toThrow(refusal('not-found', 'lost'));
     const options = { to: 'tim' as 'timm' };
     expect(() => convertWeights(path('ours'), path('new'), options)).toThrow(refusal('unknown-name', 'tim', 'timm'));
+  });
+
+  it('passes over objects of unknown classes where that is asked for', () => {
+    const foreign = fileURLToPath(new URL('../formats/fixtures/foreign.pth', import.meta.url));
+    expect(() => convertWeights(foreign, path('foreign'))).toThrow(refusal('pickle', 'ChainMap', '--skip-unknown'));
+    expect(existsSync(path('foreign'))).toBe(false);
+    expect(convertWeights(foreign, path('foreign'), { skipUnknown: true }).tensors).toBe(1);
   });
 });

@@ -21,6 +21,8 @@ export interface ConvertOptions {
   half?: boolean;
   /** Replace a file that is there. Default false. */
   force?: boolean;
+  /** Pass over objects of unknown Python classes in a file of PyTorch instead of refusing it; none is ever run. Default false. */
+  skipUnknown?: boolean;
 }
 
 /** What {@link convertWeights} did. */
@@ -63,11 +65,11 @@ const student = 'student.safetensors';
  * ```
  */
 export function convertWeights(from: string, to: string, options: ConvertOptions = {}): ConvertReport {
-  const { to: wanted = 'retort', entry, part, half = false, force = false } = options;
+  const { to: wanted = 'retort', entry, part, half = false, force = false, skipUnknown = false } = options;
   requireTarget(to, wanted, force);
   const file = isFolder(from) ? studentIn(from) : from;
   return tidy(() => {
-    const loaded = loadTensors(file, entry === undefined ? {} : { entry });
+    const loaded = loadTensors(file, { verify: true, skipUnknown, ...(entry === undefined ? {} : { entry }) });
     const given = loaded.tensors;
     const read = readNames(given, part, wanted);
     const ours = read?.state ?? given;

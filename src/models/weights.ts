@@ -82,7 +82,7 @@ export function weightsReports(module: Module): { path: string; report: WeightsR
 export function loadNetwork(path: string, network: Module, options: LoadNetworkOptions = {}): WeightsReport {
   const { entry, ...rest } = options;
   return tidy(() => {
-    const { tensors, format, leftOut } = loadTensors(path, entry === undefined ? {} : { entry });
+    const { tensors, format, leftOut } = loadTensors(path, { verify: true, ...(entry === undefined ? {} : { entry }) });
     return loadState(tensors, network, { ...rest, file: path, format, leftOut });
   });
 }
@@ -93,7 +93,7 @@ export function loadNetwork(path: string, network: Module, options: LoadNetworkO
  */
 export function loadPretrained(path: string, module: Module, prefix = ''): WeightsReport {
   return tidy(() => {
-    const file = loadTensors(path);
+    const file = loadTensors(path, { verify: true });
     const { tensors, known } = underPrefix(file.tensors, prefix);
     const report = { file: path, format: file.format, leftOut: file.leftOut };
     return loadState(tensors, module, {

@@ -8,8 +8,22 @@ import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
 import { weightsNames } from '../formats/index.ts';
-import { floats, integer, storage, tensor as view, torchFile } from '../formats/testing/archives.ts';
-import { arange, memory, ops, tensor, tidy } from '../torch/index.ts';
+import {
+  archive,
+  bytes,
+  call,
+  dict,
+  floats,
+  global,
+  integer,
+  pickle,
+  storage,
+  tensor as view,
+  text,
+  torchFile,
+  tuple,
+} from '../formats/testing/archives.ts';
+import { arange, memory, ops, resetPeakMemory, tensor, tidy } from '../torch/index.ts';
 import { Linear, loadModule, loadTensors, saveModule, saveTensors, Sequential } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'retort-tensors-'));
@@ -111,9 +125,16 @@ describe('loadTensors', () => {
     file.writeUInt8(1, file.indexOf(floats(4)));
     writeFileSync(path('damaged.pth'), file);
     const { tensors } = memory();
-    expect(() => loadTensors(path('damaged.pth'))).toThrow(refusal('checksum', 'damaged.pth'));
+    expect(() => loadTensors(path('damaged.pth'), { verify: true })).toThrow(refusal('checksum', 'damaged.pth'));
     expect(memory().tensors).toBe(tensors);
-    tidy(() => expect(loadTensors(path('damaged.pth'), { verify: false }).tensors['tensor']!.shape).toEqual([4]));
+    // As in PyTorch, which compares no checksums, unless it is asked for.
+    for (const options of [{}, { verify: false }]) {
+      tidy(() => expect(loadTensors(path('damaged.pth'), options).tensors['tensor']!.shape).toEqual([4]));
+    }
+    const pickle = Buffer.from(file);
+    pickle.writeUInt8(pickle[pickle.indexOf('_rebuild_tensor')]! ^ 1, pickle.indexOf('_rebuild_tensor'));
+    writeFileSync(path('damaged.pth'), pickle);
+    expect(() => loadTensors(path('damaged.pth'))).toThrow(refusal('checksum', 'data.pkl'));
   });
 
   it('refuses bools that are none, and views that are far larger than the file', () => {
@@ -129,7 +150,55 @@ describe('loadTensors', () => {
     expect(() => loadTensors(path('bomb.pth'))).toThrow(refusal('too-large', 'bomb.pth', 'clone'));
   });
 
+  it('refuses what inflates to far more than the file before memory is taken for it', () => {
+    const count = 2 ** 25;
+    const value = view(storage('0', count), { shape: [count], strides: [1] });
+    const zeros = new Uint8Array(4 * count);
+    writeFileSync(path('zip.pth'), archive({ 'data.pkl': pickle(value), 'data/0': zeros }, { compress: true }));
+    resetPeakMemory();
+    const { bytes: before } = memory();
+    expect(() => loadTensors(path('zip.pth'))).toThrow(refusal('too-large', 'zip.pth', 'inflate'));
+    expect(memory().peakBytes - before).toBeLessThan(2 ** 20);
+  });
+
+  /** An array of NumPy of two elements, as protocols before 5 have it. */
+  const array = (kind: string, content: Uint8Array): Buffer =>
+    bytes(
+      call('numpy.core.multiarray', '_reconstruct', global('numpy', 'ndarray'), tuple(integer(0)), text('b')),
+      tuple(integer(1), tuple(integer(2)), call('numpy', 'dtype', text(kind)), bytes(0x89), content),
+      'b',
+    );
+
+  it('reads the arrays of NumPy among tensors, of every protocol, and says which are of Python objects', () => {
+    const raw = bytes('C', 8, floats(1.5, -2));
+    const parts = [call('numpy', 'dtype', text('f4')), tuple(integer(2)), text('C')];
+    const value = dict(
+      ...[text('old'), array('f4', raw)],
+      ...[text('new'), call('numpy._core.numeric', '_frombuffer', raw, ...parts)],
+      ...[text('names'), array('O8', bytes('](', text('a'), text('b'), 'e'))],
+    );
+    writeFileSync(path('arrays.pth'), torchFile(value));
+    tidy(() => {
+      const { tensors, leftOut } = loadTensors(path('arrays.pth'));
+      expect(tensors['old']!.toArray()).toEqual([1.5, -2]);
+      expect(tensors['new']!.toArray()).toEqual([1.5, -2]);
+      expect(leftOut).toEqual({ names: 'object' });
+    });
+    const short = call('numpy.core.numeric', '_frombuffer', bytes('C', 1, 'x'), ...parts);
+    writeFileSync(path('arrays.pth'), torchFile(dict(text('new'), short)));
+    expect(() => loadTensors(path('arrays.pth'))).toThrow(refusal('size-mismatch', '8', '1'));
+  });
+
+  it.each(['neg', 'conj'])('refuses tensors whose values are not what lies in the file: %s', (bit) => {
+    const whole = view(storage('0', 2), { shape: [2], strides: [1] });
+    const value = bytes(whole.subarray(0, -2), dict(text(bit), bytes(0x88)), 'tR');
+    writeFileSync(path('bit.pth'), torchFile(value, { 0: floats(1, 2) }));
+    expect(() => loadTensors(path('bit.pth'))).toThrow(refusal('dtype', `resolve_${bit}()`));
+  });
+
   it('does not take what is no file of weights', () => {
+    writeFileSync(path('empty.pth'), '');
+    expect(() => loadTensors(path('empty.pth'))).toThrow(refusal('truncated', 'empty.pth', 'it is empty'));
     writeFileSync(path('text'), 'hello, this is a text and no weights at all');
     expect(() => loadTensors(path('text'))).toThrow(refusal('too-large', 'text', 'safetensors'));
     writeFileSync(path('number.pth'), torchFile(integer(5)));

@@ -54,7 +54,7 @@ export interface LoadedTensors {
   tensors: Record<string, Tensor>;
   /** Of PyTorch's files: their entries without tensors, such as `epoch` and `meta`; texts as they are, all else as JSON. */
   metadata: Readonly<Record<string, string>>;
-  /** Tensors that were left out, with their element types (`F8_E4M3`, `uint16`, ...), since libtorch has no such type. */
+  /** Tensors that were left out, with their element types (`F8_E4M3`, `uint16`, ...), since libtorch has no such type; NumPy's arrays that are not numeric are `object`. */
   leftOut: Readonly<Record<string, string>>;
   /** How they were stored: `safetensors`, `safetensors shards`, `pth`, `pth (legacy)`, `torchscript` or `npz`. */
   format: string;
@@ -65,7 +65,11 @@ export interface LoadedTensors {
 }
 
 export interface LoadTensorsOptions {
-  /** Check the checksums, where the file has some. Default true. */
+  /**
+   * Whether checksums are compared, where the file has some. Default: all of safetensors and `.npz`; of PyTorch's archives those of the
+   * pickles and of what is compressed, as PyTorch itself compares none. `true` compares those of the tensors too, which takes a
+   * quarter longer: networks of configs, `retort convert` and `retort inspect` do.
+   */
   verify?: boolean;
   /**
    * The entry of a training checkpoint to take, such as `ema`; entries inside of entries with a dot. Default: the one that looks most like
@@ -217,6 +221,13 @@ const rawOf = ({ data }: NumpyArray): Uint8Array => new Uint8Array(data.buffer, 
 
 /** Tensors of the views of a storage, which is read once. */
 function filled(storage: TorchStorage, views: readonly TorchTensor[]): Map<TorchTensor, Tensor> {
+  const [only] = views;
+  if (views.length === 1 && only!.isContiguous && only!.numel * itemSize(only!.dtype as DType) === storage.byteLength) {
+    // As a rule.
+    const filling = tensorInPieces(only!.dtype as DType, only!.shape);
+    storage.stream((piece) => filling.write(piece));
+    return new Map([[only!, filling.tensor]]);
+  }
   const keys = new Map(views.map((view) => [view, keyOf(view)]));
   const distinct = new Map(views.map((view) => [keys.get(view)!, view]));
   refuseRepeated(storage, distinct.values());

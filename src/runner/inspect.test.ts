@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
+import { call, torchFile } from '../formats/testing/archives.ts';
 import { exportOnnx } from '../deploy/index.ts';
 import { buildModel } from '../models/index.ts';
 import { Conv2d, ReLU, saveModule, Sequential } from '../nn/index.ts';
@@ -49,6 +50,11 @@ it('says which network the weights are of', () => {
   });
   saveModule(join(folder, 'r18.pth'), network);
   expect(inspect(join(folder, 'r18.pth')).network).toBe('ResNet-18 for 7 classes');
+});
+
+it('says which classes are not known where no tensor is left without them', () => {
+  writeFileSync(join(folder, 'foreign.pth'), torchFile(call('sklearn.svm', 'SVC')));
+  expect(() => inspect(join(folder, 'foreign.pth'))).toThrow(refusal('pickle', 'sklearn.svm.SVC'));
 });
 
 it('refuses what is damaged', () => {

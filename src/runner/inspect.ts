@@ -89,7 +89,7 @@ const kinds: readonly { is: (file: string) => boolean; read: (file: string, opti
  * ```
  */
 export function inspect(file: string, options: InspectOptions = {}): Inspected {
-  return kinds.find(({ is }) => is(file))!.read(file, options);
+  return kinds.find(({ is }) => is(file))!.read(file, { verify: true, ...options });
 }
 
 function inspectWeights(file: string, options: InspectOptions): InspectedWeights {
@@ -120,7 +120,11 @@ function loadAnyway(file: string, options: InspectOptions): { loaded: LoadedTens
   } catch (error) {
     if (!(error instanceof RetortError) || error.code !== 'pickle') throw error;
     const [note = ''] = error.message.split('\n');
-    return { loaded: loadTensors(file, { ...options, skipUnknown: true }), note };
+    try {
+      return { loaded: loadTensors(file, { ...options, skipUnknown: true }), note };
+    } catch {
+      throw error; // perhaps what was passed over is what is missing now
+    }
   }
 }
 

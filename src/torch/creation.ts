@@ -92,11 +92,9 @@ function fromData(bytes: Uint8Array, dtype: DType, shape: readonly number[]): Te
   // Memory shared between threads is copied first: the addon takes plain memory only.
   const own = bytes.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes);
   selectScope();
-  const buffer = callBufferFor(0, shape.length + 1);
-  buffer[0] = shape.length;
-  shape.forEach((size, i) => (buffer[1 + i] = size));
+  const buffer = bufferWith(shape);
   native().fromBytes(own, requireDType(dtype, 'dtype'));
-  return new Tensor(buffer[0]);
+  return new Tensor(buffer[0]!);
 }
 
 /** libtorch's operators take at most this many dimensions; arrays nested deeper are circular, or a mistake. */
@@ -124,7 +122,7 @@ export interface TensorInPieces {
 export function tensorInPieces(dtype: DType, shape: readonly number[]): TensorInPieces {
   requireDType(dtype, 'tensorInPieces: dtype');
   const size = requireShape('tensorInPieces', shape) * itemSize(dtype);
-  const made = blank.call([[...shape], { dtype }]) as Tensor;
+  const made = blank(dtype, shape);
   let written = 0;
   return {
     tensor: made,
@@ -142,7 +140,20 @@ export function tensorInPieces(dtype: DType, shape: readonly number[]): TensorIn
   };
 }
 
-const blank = new Operator('empty');
+function blank(dtype: DType, shape: readonly number[]): Tensor {
+  selectScope();
+  const buffer = bufferWith(shape);
+  native().blank(requireDType(dtype, 'dtype'));
+  return new Tensor(buffer[0]!);
+}
+
+/** The call buffer with a shape in it; the addon leaves the new tensor's handle there. */
+function bufferWith(shape: readonly number[]): Float64Array {
+  const buffer = callBufferFor(0, shape.length + 1);
+  buffer[0] = shape.length;
+  shape.forEach((size, i) => (buffer[1 + i] = size));
+  return buffer;
+}
 
 function requireBools(where: string, bytes: Uint8Array, start = 0): void {
   const wrong = bytes.findIndex((byte) => byte > 1);

@@ -70,6 +70,7 @@ export interface Native {
   describeTensor(handle: Handle): void;
   item(handle: Handle): void;
   fromBytes(bytes: Uint8Array, dtype: number): void;
+  blank(dtype: number): void;
   toBytes(handle: Handle, into: ArrayBuffer): void;
   writeBytes(handle: Handle, offset: number, bytes: Uint8Array): void;
   setRequiresGrad(handle: Handle, value: boolean): void;

@@ -1,4 +1,4 @@
-// Files of weights, altered at random: bits, lengths, cuts, pieces put elsewhere. Whatever a file says, reading it gives tensors or throws a
+// Files of weights and ONNX models, altered at random: bits, lengths, cuts, pieces put elsewhere. Whatever a file says, reading it gives tensors or throws a
 // RetortError; it may not end the process, stand still, throw anything else, keep a tensor, or take more memory than the file and 64 MiB.
 // Archives have checksums, behind which nothing would ever be tried: so what lies in them is altered too, and put into a whole archive.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,9 +7,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { RetortError } from '../../src/errors.ts';
-import { parseNpz, parseTorch, serializeSafetensors, torchStateOf, TorchTensor } from '../../src/formats/index.ts';
-import type { TensorRecord } from '../../src/formats/index.ts';
+import {
+  onnxModelBytes,
+  parseNpz,
+  parseOnnx,
+  parseTorch,
+  serializeSafetensors,
+  torchStateOf,
+  TorchTensor,
+} from '../../src/formats/index.ts';
+import type { OnnxGraph, OnnxNode, OnnxTensor, TensorRecord } from '../../src/formats/index.ts';
 import { failFor } from '../../src/formats/format-error.ts';
+import { decode, encode } from '../../src/formats/onnx-wire.ts';
+import type { Fields } from '../../src/formats/onnx-wire.ts';
 import { openBytes } from '../../src/formats/read-file.ts';
 import { floats } from '../../src/formats/testing/archives.ts';
 import { serializeZip } from '../../src/formats/zip-writer.ts';
@@ -43,6 +53,8 @@ interface Part {
   wrap?: (file: Uint8Array, seed: number) => Uint8Array;
   /** Other ways to read it than with `loadTensors`. */
   parse?: (file: Uint8Array, verify: boolean) => void;
+  /** Whether `loadTensors` is for something else. */
+  only?: boolean;
   /** What the file is called, where that matters. */
   name?: string;
 }
@@ -103,6 +115,84 @@ const index = JSON.stringify({
   weight_map: { 'a.weight': 'model-00001-of-00002.safetensors', b: 'model-00002-of-00002.safetensors' },
 });
 
+// ---- ONNX
+
+const tensorOf = (name: string, values: readonly number[]): OnnxTensor => {
+  return { name, dtype: 'float32', dims: [values.length], data: floats(...values) };
+};
+/** A graph that takes `input` and gives `output`, in as many nodes as are given. */
+function graphOf(nodes: readonly OnnxNode[], initializers: readonly OnnxTensor[]): OnnxGraph {
+  const value = (name: string) => ({ name, dtype: 'float32', shape: ['batch', 3] }) as const;
+  return { name: 'g', nodes, initializers, inputs: [value('input')], outputs: [value('output')], values: [value('h')] };
+}
+function modelOf(graph: OnnxGraph): Uint8Array {
+  const opsets = [
+    { domain: '', version: 17 },
+    { domain: 'ai.onnx.ml', version: 3 },
+  ];
+  return onnxModelBytes({ irVersion: 8, producerName: 'fuzz', opsets, metadata: { classes: '["a", "b"]' }, graph });
+}
+const node = (opType: string, names: readonly [string[], string[]], attributes: OnnxNode['attributes'] = {}) => {
+  return { opType, name: `${opType}_1`, inputs: names[0], outputs: names[1], attributes };
+};
+const branch = (name: string): OnnxGraph => ({
+  ...{ name, inputs: [], initializers: [tensorOf('k', [1, 2, 3])] },
+  nodes: [node('Add', [['h', 'k'], [`${name}_out`]])],
+  outputs: [{ name: `${name}_out` }],
+});
+const straight = graphOf(
+  [
+    node('Mul', [['input', 'w'], ['h']]),
+    node('Clip', [['h', '', 'w'], ['output']], { axes: { type: 'ints', value: [0, -1] } }),
+  ],
+  [tensorOf('w', [1, 2, 3]), { name: 's', dtype: 'string', dims: [2], data: new Uint8Array(), strings: ['a', 'ü'] }],
+);
+const branching = graphOf(
+  [
+    node('Cast', [['input'], ['h']], { to: { type: 'int', value: 2n ** 60n }, s: { type: 'string', value: 'x' } }),
+    node('Constant', [[], ['c']], { value: { type: 'tensor', value: tensorOf('', [1]) } }),
+    node('If', [['c'], ['output']], {
+      then_branch: { type: 'graph', value: branch('then') },
+      else_branch: { type: 'graph', value: branch('else') },
+      scales: { type: 'floats', value: [0.5, 2] },
+    }),
+  ],
+  [],
+);
+/** The same model with the values of its first constant elsewhere. */
+function placed(file: Uint8Array, elsewhere: Fields): Uint8Array {
+  const model = decode('Model', file);
+  const graph = model['graph']![0] as Fields;
+  const [first, ...rest] = graph['initializers'] as readonly Fields[];
+  const { raw: _raw, ...bare } = first!;
+  const initializers = [{ ...bare, ...elsewhere }, ...rest];
+  return Buffer.concat(encode('Model', { ...model, graph: [{ ...graph, initializers }] }).list);
+}
+const plain = modelOf(straight);
+const entries = [
+  { key: ['location'], value: ['weights.bin'] },
+  { key: ['length'], value: ['12'] },
+];
+const onnxFiles = [
+  ...[plain, modelOf(branching)],
+  placed(plain, { floatData: [floats(1), floats(2), floats(3)] }),
+  placed(plain, { dataType: [7], int64Data: [1, -2, 2n ** 62n] }),
+  placed(plain, { dataType: [10], int32Data: [1, 2, 65_535] }),
+  placed(plain, { dataType: [11], doubleData: [new Uint8Array(24)] }),
+  placed(plain, { dataType: [13], uint64Data: [1, 2, 3] }),
+  placed(plain, { external: entries, location: [1] }),
+];
+
+/** What is read can be written, and read again. */
+function parseAgain(file: Uint8Array): void {
+  const written = onnxModelBytes(parseOnnx(file));
+  try {
+    parseOnnx(written);
+  } catch (error) {
+    throw new Fault('writes what it does not read', (error as Error).message);
+  }
+}
+
 const parts: Readonly<Record<string, Part>> = {
   archive: { files: torchFiles, parse: parseBoth },
   pickle: { ...inside(torchFiles, /\.pkl$/), parse: parseBoth },
@@ -110,6 +200,7 @@ const parts: Readonly<Record<string, Part>> = {
   npz: { files: arrays, parse: (file, verify) => void parseNpz(file, { verify }) },
   npy: { ...inside(arrays, /\.npy$/), parse: (file, verify) => void parseNpz(file, { verify }) },
   safetensors: { files: [safetensors] },
+  onnx: { files: onnxFiles, parse: parseAgain, only: true },
   index: { files: [Buffer.from(index)], name: 'model.safetensors.index.json' },
 };
 
@@ -239,13 +330,13 @@ const mostMemory = 2 ** 26;
 
 function attempt(tried: Case): Outcome {
   const { part, verify } = tried;
-  const { name = 'model', parse } = parts[part]!;
+  const { name = 'model', parse, only = false } = parts[part]!;
   const file = fileOf(tried);
   const path = join(folder, part, name);
   writeFileSync(path, file);
   const before = memory().tensors;
   const all = (): Read[] => [
-    reading(() => tidy(() => void loadTensors(path, { verify, skipUnknown: verify }))),
+    ...(only ? [] : [reading(() => tidy(() => void loadTensors(path, { verify, skipUnknown: verify })))]),
     ...(parse === undefined ? [] : [reading(() => parse(file, verify))]),
   ];
   const most = (reads: readonly Read[]): number => Math.max(...reads.map(({ grown }) => grown)) - file.length;
@@ -292,7 +383,7 @@ function status(name: string): number {
 }
 
 const fuzzer: Fuzzer<Case> = {
-  summary: 'files of weights, altered at random',
+  summary: 'files of weights and ONNX models, altered at random',
   calls: 100_000 * Object.keys(parts).length,
   parts: () => Object.keys(parts),
   cases,

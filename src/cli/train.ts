@@ -8,7 +8,7 @@ import { RetortError } from '../errors.ts';
 import { isFile } from '../files.ts';
 import { load, readRun, run } from '../runner/index.ts';
 import type { RunResult } from '../runner/index.ts';
-import { groupFromEnvironment, joinProcessGroup } from '../torch/index.ts';
+import { groupFromEnvironment, joinProcessGroup, tasksOfJobScript } from '../torch/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
 import { allowScripts, cfgOptions, loadOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -51,8 +51,8 @@ export const train = new Command('train')
     const reading = loadOptions(options);
     const begun = source.isRun ? readRun(source.named) : undefined;
     goOnWithoutOutput();
-    using group = joinGroup(timeout);
     const wanted = processes ?? begun?.processes ?? 1;
+    using group = joinGroup(timeout, wanted > 1);
     if (group === undefined && wanted > 1) {
       await load(source.named, reading); // mistakes are to be said once
       process.exitCode = await runInProcesses(wanted, process.argv.slice(2));
@@ -107,13 +107,21 @@ function sourceOf(
   });
 }
 
-/** The process group that the environment describes, if it describes one. */
-function joinGroup(timeout: number | undefined): ProcessGroup | undefined {
+/** The process group that the environment describes, if it describes one. `several`: this process is to start some itself. */
+function joinGroup(timeout: number | undefined, several: boolean): ProcessGroup | undefined {
   const described = groupFromEnvironment();
-  if (described === undefined) return undefined;
-  const { rank, worldSize, address, port } = described;
+  if (described === undefined) {
+    const tasks = tasksOfJobScript() ?? 1;
+    if (tasks > 1 && !several) {
+      note(
+        `the job of SLURM has ${tasks} tasks, but srun did not start this: it trains alone (srun ${retortCommand('train')} ...)`,
+      );
+    }
+    return undefined;
+  }
+  const { rank, worldSize, address, port, by } = described;
   if (process.channel === undefined) {
-    note(`process ${rank} of ${worldSize} (RANK and WORLD_SIZE are set) waits for the others at ${address}:${port}`);
+    note(`process ${rank} of ${worldSize}, by ${by}, waits for the others at ${address}:${port}`);
   }
   const waiting = timeout === undefined ? {} : { timeout };
   return joinProcessGroup({ ...described, ...waiting, endsWithParent: process.channel !== undefined });

@@ -6,6 +6,7 @@ import { noGrad, writeLists } from './autograd.ts';
 import { tensorFromBytes } from './creation.ts';
 import { dtypeName, dtypeNumber } from './dtype.ts';
 import type { DType } from './dtype.ts';
+import { groupFromEnvironment } from './launchers.ts';
 import { during } from './modes.ts';
 import { doctorCommand, native, setupCommand } from './native.ts';
 import { ops } from './operators.ts';
@@ -107,30 +108,6 @@ export function joinProcessGroup(options: ProcessGroupOptions): ProcessGroup {
   }
   current = new ProcessGroup(rank, worldSize, check);
   return current;
-}
-
-/**
- * The group that the environment describes: `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`, as torchrun and most
- * schedulers set them. Undefined unless all four are there and there is more than one process.
- * @throws {RetortError} for numbers that are not written as such.
- */
-export function groupFromEnvironment(env: NodeJS.ProcessEnv = process.env): ProcessGroupOptions | undefined {
-  const { RANK: rank, WORLD_SIZE: size, MASTER_ADDR: address, MASTER_PORT: port } = env;
-  if (rank === undefined || size === undefined || address === undefined || port === undefined) return undefined;
-  const number = (name: string, text: string): number => {
-    if (/^\d{1,9}$/.test(text)) return Number(text);
-    throw new RetortError(`${name}: expected an integer in decimal digits, got "${text}"`, {
-      help: 'RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT describe several processes; unset them to train in one',
-    });
-  };
-  if (number('WORLD_SIZE', size) === 1) return undefined;
-  if (address === '') throw new RetortError('MASTER_ADDR: expected the address of the machine of rank 0, got ""');
-  return {
-    rank: number('RANK', rank),
-    worldSize: number('WORLD_SIZE', size),
-    address,
-    port: number('MASTER_PORT', port),
-  };
 }
 
 /** Joins the group of {@link groupFromEnvironment}; undefined where there is none. Waits for the other processes. */

@@ -1,6 +1,7 @@
 // The life of a run on disk and at the terminal: a second run loses nothing of the first, a resume does what is asked or says why not,
 // signals save, output that goes away ends nothing, and every error is one line of words. Runs the build in dist/.
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -200,6 +201,14 @@ export default { ...${own}, model: { type: 'Supervised', architecture } };
   expect(retort('train', '--resume', 'live', '--allow-scripts').out).toMatch(/it was run[^]*finished/);
   const record = JSON.parse(readFileSync(join(folder, 'live/run.json'), 'utf8')) as object;
   write('foreign/run.json', { ...record, config: join(folder, 'script.mjs') });
+  expect(retort('train', '--resume', 'foreign').err).toMatch(
+    /script.mjs would be run as code, and it is not a script of that run/,
+  );
+  // A folder cannot vouch for a script that it brings along: paths that are not absolute do not count.
+  const hash = createHash('sha256')
+    .update(readFileSync(join(folder, 'script.mjs')))
+    .digest('hex');
+  write('foreign/run.json', { ...record, config: 'script.mjs', scripts: { 'script.mjs': hash } });
   expect(retort('train', '--resume', 'foreign').err).toMatch(
     /script.mjs would be run as code, and it is not a script of that run/,
   );

@@ -1,7 +1,7 @@
 // A run's folder: which one a run gets, and what it says of the run besides its checkpoints: the merged config, what was asked for
 // and how it was started, so that `retort train --resume FOLDER` needs nothing else and can tell what has changed.
 import { createHash } from 'node:crypto';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
 
 import { z } from 'zod';
 
@@ -43,8 +43,14 @@ const schema = z.looseObject({
   ...overridesSchema.shape,
   /** How many train together. */
   processes: count.positive().default(1),
-  /** SHA-256 of the scripts that the config is or imports, by their paths. */
-  scripts: z.record(z.string(), z.string()).default({}),
+  /**
+   * SHA-256 of the scripts that the config is or imports, by their absolute paths. Others do not count: a folder that comes from elsewhere
+   * could vouch for a script that it brings along.
+   */
+  scripts: z
+    .record(z.string(), z.string())
+    .transform((hashes) => Object.fromEntries(Object.entries(hashes).filter(([path]) => isAbsolute(path))))
+    .default({}),
   /** By the stage's name, every value of the config that was trained, by its path. */
   asked: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   versions: z.record(z.string(), z.string()).default({}),
@@ -171,7 +177,7 @@ export function readRun(folder: string): RecordedRun {
 const isScript = (path: string): boolean => ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extname(path));
 
 function scriptsOf({ path, imports, networkFiles }: LoadedConfig): string[] {
-  return [...(isScript(path) ? [path] : []), ...imports.map((file) => resolve(file)), ...networkFiles];
+  return [...(isScript(path) ? [path] : []), ...imports, ...networkFiles].map((file) => resolve(file));
 }
 
 const hashOf = (path: string): string => createHash('sha256').update(readBytes(path)).digest('hex');

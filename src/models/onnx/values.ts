@@ -59,7 +59,7 @@ function shapesSeen(model: OnnxModel, names: readonly string[]): Map<string, See
       );
       const values = session.run(feeds, names);
       return new Map(
-        Object.entries(values).map(([name, { dtype, shape }]) => [name, { dtype, shape } as unknown as Seen]),
+        Object.entries(values).map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
       );
     });
   } catch {

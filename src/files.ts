@@ -4,6 +4,7 @@
 import fs from 'node:fs';
 
 import { fileError } from './formats/file-error.ts';
+import { notRegular } from './formats/read-file.ts';
 
 function at<T>(action: string, path: string, body: () => T): T {
   try {
@@ -23,9 +24,11 @@ export function readBytes(path: string): Buffer {
   return at('read', path, () => fs.readFileSync(path));
 }
 
-/** {@link readBytes} without waiting for the disk. */
+/** {@link readBytes} without waiting for the disk, of regular files alone: a device or a pipe may have no end. */
 export async function readBytesAsync(path: string): Promise<Buffer> {
   try {
+    const stats = await fs.promises.stat(path);
+    if (!stats.isFile() && !stats.isDirectory()) throw notRegular('read', path, stats);
     return await fs.promises.readFile(path);
   } catch (error) {
     throw fileError('read', path, error);

@@ -201,6 +201,7 @@ it('refuses what is no student, and images that do not fit, by name', async () =
     refusal('invalid-argument', 'predict', 256),
   );
   expect(await refusedWith(other.predict(at('missing.png')))).toEqual(refusal('not-found', 'missing.png'));
+  expect(await refusedWith(other.predict('/dev/zero'))).toEqual(refusal('file-system', '/dev/zero', 'regular'));
   expect(await refusedWith(other.predict(at('bad', 'model.json')))).toEqual(refusal('invalid-file', 'model.json'));
   expect(await refusedWith(other.predict(at('image.png'), { topk: 0 }))).toEqual(
     refusal('invalid-argument', 'topk', 0),

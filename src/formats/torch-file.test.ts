@@ -312,7 +312,7 @@ describe('a file of PyTorch is refused', () => {
     );
     const file = (count: number): Buffer => torchFile(bytes(rebuild, '(', 'h\x00h\x01R'.repeat(count), 't'), four);
     expect((parseTorch(file(100_000)).value as unknown[]).length).toBe(100_000);
-    expect(() => parseTorch(file(2 ** 20 + 1))).toThrow(refusal('too-large', 'tensors'));
+    expect(() => parseTorch(file(2 ** 18 + 1))).toThrow(refusal('too-large', 'tensors'));
   });
 });
 

@@ -340,7 +340,7 @@ export function storageKey(value: PickleValue | undefined): string | undefined {
 }
 
 const saveAgain = 'load and save it once with PyTorch 1.6 or newer';
-const mostTensors = 2 ** 20;
+const mostTensors = 2 ** 18;
 /** Element types, layouts and memory formats among the names of `torch`. */
 const isTypeName =
   /^(?:q?u?int\d+|float\d\w*|bits\d\w*|strided|sparse_\w+|contiguous_format|channels_last|channels_last_3d|preserve_format)$/;

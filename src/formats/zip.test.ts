@@ -127,6 +127,8 @@ describe('archives are refused', () => {
       refusal('offsets', 'zip64'),
     );
     expect(() => open(patched(many, 'PK\x06\x06', 40, u32(7)))).toThrow(refusal('offsets', 'agree'));
+    const more = bytes(u32(2 ** 18 + 1), u32(0), u32(2 ** 18 + 1), u32(0));
+    expect(() => open(patched(many, 'PK\x06\x06', 24, more))).toThrow(refusal('too-large', '262145', '262144'));
   });
 
   it('where the content is not that of the checksum, unless that is not asked for', () => {

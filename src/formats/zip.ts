@@ -4,7 +4,7 @@
 // A file MUST have: the end record as its last bytes; one disk; a central directory of exactly the entries that are announced; names
 // that are UTF-8 and differ; for each entry a local header that agrees in name, method, flags, sizes and checksum (sizes and checksum
 // may stand behind the data); entries that do not overlap one another or the directory; the size and the CRC-32 that are announced.
-// Limits: 2^20 entries, and as many inflated bytes as 16 times the file and 32 MiB. Encrypted entries are refused.
+// Limits: 2^18 entries, and as many inflated bytes as 16 times the file and 32 MiB. Encrypted entries are refused.
 
 import { crc32, inflateRawSync } from 'node:zlib';
 
@@ -23,7 +23,7 @@ export const endBytes = 22;
 export const locatorBytes = 20;
 export const end64Bytes = 56;
 const mostComment = 65_535;
-const mostEntries = 2 ** 20;
+const mostEntries = 2 ** 18;
 const mostDirectoryBytes = 2 ** 28;
 /** In place of a number that stands in the zip64 fields. */
 export const full16 = 0xff_ff;

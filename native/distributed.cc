@@ -8,7 +8,10 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <vector>
 #endif
 
@@ -45,12 +49,45 @@ Membership& joined(Engine& engine) {
   return *static_cast<Membership*>(engine.group.get());
 }
 
-// The network interface that other processes reach: the loopback one where they all run on this machine.
-std::shared_ptr<::gloo::transport::Device> device_for(const std::string& address) {
+bool is_loopback(const sockaddr* address) {
+  if (address->sa_family == AF_INET)
+    return (ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr) >> 24) == 127;
+  return address->sa_family == AF_INET6 &&
+         IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr) != 0;
+}
+
+// The address of this machine that lies towards another; empty where that is unknown, or is this machine by its own name: many give
+// that the address 127.0.1.1, which no other machine reaches. Nothing is sent.
+std::string own_address_towards(const std::string& host, uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return "";
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard(found, freeaddrinfo);
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    const int fd = socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, one->ai_protocol);
+    if (fd < 0) continue;
+    sockaddr_storage own{};
+    socklen_t size = sizeof own;
+    auto* address = reinterpret_cast<sockaddr*>(&own);
+    const bool known = connect(fd, one->ai_addr, one->ai_addrlen) == 0 && getsockname(fd, address, &size) == 0;
+    close(fd);
+    char text[NI_MAXHOST];
+    if (known && !is_loopback(address) &&
+        getnameinfo(address, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0)
+      return text;
+  }
+  return "";
+}
+
+// The network interface that other processes reach: the loopback one where they all run on this machine, else that towards the first
+// of them. Gloo's own choice, the interface of the host's name, is loopback on many machines.
+std::shared_ptr<::gloo::transport::Device> device_for(const std::string& address, uint16_t port) {
   if (address == "127.0.0.1" || address == "localhost") return Gloo::createDeviceForHostname("127.0.0.1");
   const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
   if (interface != nullptr && *interface != '\0') return Gloo::createDeviceForInterface(interface);
-  return Gloo::createDefaultDevice();
+  const std::string own = own_address_towards(address, port);
+  return own.empty() ? Gloo::createDefaultDevice() : Gloo::createDeviceForHostname(own);
 }
 
 // While a process waits for the others inside Gloo, its JavaScript does not run: neither handlers of signals nor timers. So the
@@ -173,7 +210,7 @@ void join_group(const Args<6>& args) {
     auto store = c10::make_intrusive<c10d::TCPStore>(address, store_options);
     store->setTimeout(timeout);
     auto options = Gloo::Options::create(timeout);
-    options->devices.push_back(device_for(address));
+    options->devices.push_back(device_for(address, store_options.port));
     options->threads = 1;
     auto group = c10::make_intrusive<Gloo>(store, rank, size, options);
     args.engine.group = std::make_shared<Membership>(Membership{std::move(group), rank, size, parent, false});

@@ -2,7 +2,7 @@
 // Runs the build in dist/.
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ import type * as engine from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
 import type * as nn from '../src/nn/index.ts';
 import type * as optim from '../src/optim/index.ts';
+import { readRun } from '../src/runner/index.ts';
 import type * as runner from '../src/runner/index.ts';
 import { engineInfo } from '../src/torch/index.ts';
 import { logitsDistiller, tinyNetwork } from './networks.ts';
@@ -109,6 +110,18 @@ function state(name: string): Record<string, string> {
   return Object.fromEntries([...tensors].map(([key, { data }]) => [key, Buffer.from(data).toString('base64')]));
 }
 
+/** The greatest difference between the numbers of two runs. */
+function distance(one: string, other: string): number {
+  const [a, b] = [training(one), training(other)].map((path) => readSafetensorsFile(path).tensors);
+  const values = (bytes: Uint8Array): Float32Array => new Float32Array(bytes.slice().buffer);
+  const worst = [...a!].map(([name, { data, dtype }]) => {
+    if (dtype !== 'F32') return 0;
+    const [left, right] = [values(data), values(b!.get(name)!.data)];
+    return left.reduce((most, value, i) => Math.max(most, Math.abs(value - right[i]!)), 0);
+  });
+  return Math.max(...worst);
+}
+
 it('two processes with batches of 8 train as one with batches of 16', () => {
   const [one, two] = [16, 8].map((size) =>
     write(`independent-${size}.json`, config(distillation(independent, logitsDistiller()), size)),
@@ -120,14 +133,7 @@ it('two processes with batches of 8 train as one with batches of 16', () => {
   expect(accuracies(together)).toHaveLength(2);
   expect(accuracies(together)).toEqual(accuracies(alone));
   expect(together.out).toMatch(/the student is together\/student.safetensors/);
-  const [a, b] = [training('alone'), training('together')].map((path) => readSafetensorsFile(path).tensors);
-  for (const [name, { data, dtype }] of a!) {
-    if (dtype !== 'F32') continue;
-    const values = (bytes: Uint8Array): Float32Array => new Float32Array(bytes.slice().buffer);
-    const [left, right] = [values(data), values(b!.get(name)!.data)];
-    const worst = left.reduce((most, value, i) => Math.max(most, Math.abs(value - right[i]!)), 0);
-    expect(worst, name).toBeLessThan(2e-4);
-  }
+  expect(distance('alone', 'together')).toBeLessThan(2e-4);
 });
 
 /** The process of a rank among those that a process has started. */
@@ -165,20 +171,47 @@ async function interrupted(signal: NodeJS.Signals, ...args: string[]): Promise<{
   return { code: await code, out };
 }
 
-it('stopped and resumed, they end with the same bits; a run of two is none of one', async () => {
+it('stopped and resumed, they end with the same bits', async () => {
   const model = distillation(tinyNetwork, withMemory(8));
   const file = write('batch-norm.json', { ...config(model, 4), hooks: [{ type: 'EMAHook' }] });
   expect(train(file, '--work-dir', 'whole', '--processes', '2').err).toBe('');
   const { code, out } = await interrupted('SIGINT', file, '--work-dir', 'parts');
   expect(code).toBe(130);
   expect(out).toMatch(/go on with\n {2}node \S*dist\/cli\/main\.js train --resume parts\n/);
-  const other = train(file, '--work-dir', 'parts', '--resume');
-  expect(other.err).toMatch(/is of a run in 2 processes, this one is in 1[^]*--processes 2/);
   const resumed = train('--resume', 'parts');
   expect(resumed.err).toBe('');
   expect(resumed.out).toMatch(/resuming at epoch/);
   expect(state('parts')).toEqual(state('whole'));
   expect(Object.keys(state('whole'))).toEqual(expect.arrayContaining(['rng', 'rng.1']));
+});
+
+it('a run of two goes on in one, at the same image, and says what is different', () => {
+  const file = (name: string, batchSize: number, changes: object = {}): string =>
+    write(`${name}.json`, { ...config(distillation(independent, logitsDistiller()), batchSize), ...changes });
+  const whole = file('count-16', 16);
+  expect(train(whole, '--work-dir', 'count-whole').err).toBe('');
+  // Of the second epoch 3 of 8 updates: 48 images.
+  const begun = train(file('count-8', 8, { maxSteps: 11 }), '--work-dir', 'count', '--processes', '2');
+  expect(begun.err).toBe('');
+  for (const copy of ['count-less', 'count-odd', 'count-counted']) {
+    cpSync(join(folder, 'count'), join(folder, copy), { recursive: true });
+  }
+  const same = train(whole, '--work-dir', 'count', '--resume');
+  expect(same.err).toBe('');
+  expect(same.out).toMatch(/resumed in 1 process, it was in 2: .*see 16 images where they saw 8; .* as many images/);
+  expect(same.out).toMatch(/resuming at epoch 2 of 2, step 4 of 8/);
+  expect(distance('count', 'count-whole')).toBeLessThan(2e-4);
+  expect(readRun(join(folder, 'count')).processes).toBe(1);
+  const less = train(file('count-less', 8), '--work-dir', 'count-less', '--resume');
+  expect(less.err).toBe('');
+  expect(less.out).toMatch(/an update is of 8 images where it was of 16, and the learning rate is not scaled\n/);
+  expect(less.out).toMatch(/resuming at epoch 2 of 2, step 7 of 16/);
+  const odd = train(file('count-odd', 10), '--work-dir', 'count-odd', '--resume');
+  expect(odd.out).toMatch(/8 images of this epoch come a second time/);
+  expect(odd.out).toMatch(/resuming at epoch 2 of 2, step 5 of 12/);
+  // What counts steps would mean something else.
+  const counted = train(file('count-max', 8, { maxSteps: 20 }), '--work-dir', 'count-counted', '--resume');
+  expect(counted.err).toMatch(/images of an update: 8 asked for, it was 16, and maxSteps counts steps/);
 });
 
 it('saves and ends when the process that started the others is killed', async () => {

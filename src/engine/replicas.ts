@@ -2,7 +2,6 @@
 // keeps the replicas alike, bit by bit: the same weights at the start, the mean of all gradients before each update, the mean of
 // the running statistics of norms after each step, and the same decisions. A run in one process is a group of one, which does
 // nothing of the kind.
-import { RetortError } from '../errors.ts';
 import { BatchNorm, InstanceNorm2d } from '../nn/index.ts';
 import { getRandomState, gradsOf, manualSeed, noGrad, ops, setRandomState, tensor, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
@@ -106,16 +105,14 @@ export class Replicas {
     return this.#group === undefined ? [own] : this.#group.allGather(own);
   }
 
-  /** Why a run of so many processes cannot be gone on with. */
-  otherCount(what: string, processes: number): string {
-    const were = `${processes} process${processes === 1 ? '' : 'es'}`;
-    return `${what} is of a run in ${were}, this one is in ${this.count}: resume it with --processes ${processes}`;
-  }
-
-  /** Puts this process's random state back. @throws {RetortError} when there are more or fewer than processes. */
-  setRandomStates(states: readonly Tensor[], where: string): void {
-    if (states.length !== this.count) throw new RetortError(this.otherCount(where, states.length));
-    setRandomState(states[this.#group?.rank ?? 0]!);
+  /**
+   * Puts this process's random state back. Where there were more or fewer processes, each gets another one, which follows from that
+   * of the first.
+   */
+  setRandomStates(states: readonly Tensor[]): void {
+    const same = states.length === this.count;
+    setRandomState(states[same ? (this.#group?.rank ?? 0) : 0]!);
+    if (!same) this.seedApart();
   }
 }
 

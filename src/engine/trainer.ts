@@ -119,6 +119,8 @@ export class Trainer {
   #probed = false;
   /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
   #own: string | undefined;
+  /** What the last checkpoint was written after, in words. */
+  #checkpoint: string | undefined;
   #state: TrainerState = {
     position: { epoch: 0, step: 0 },
     steps: 0,
@@ -205,6 +207,7 @@ export class Trainer {
     const before = position.epoch * this.#stepsPerEpoch + position.step;
     this.#state = { ...saved, position, batches: done, steps: steps ?? before };
     this.#own = realPath(workDir);
+    this.#checkpoint = this.#where();
     return this;
   }
 
@@ -240,10 +243,27 @@ export class Trainer {
       if (this.#state.ended !== undefined) run.progress.line(`training ends: ${this.#state.ended}`);
       this.#save();
       return this.#result(false);
+    } catch (error) {
+      throw this.#withCheckpoint(error);
     } finally {
       for (const hook of this.#hooks) hook.afterRun?.(run);
       this.#options.trainLoader[Symbol.dispose]();
     }
+  }
+
+  /**
+   * Where another process was lost inside a step, nothing whole is left to be saved: what the step moved before (statistics, memories)
+   * has moved, its update was not made. So the error says from where the run goes on.
+   */
+  #withCheckpoint(error: unknown): unknown {
+    if (!(error instanceof RetortError) || error.code !== 'process-group' || this.#options.group === undefined) {
+      return error;
+    }
+    const where =
+      this.#checkpoint === undefined
+        ? 'no checkpoint was written (saveInterval: N writes one every N steps)'
+        : `${this.#options.workDir} is saved up to ${this.#checkpoint}: --resume (resume: true) goes on from there, in any number of processes`;
+    return new RetortError(error.what, { code: error.code, help: `${error.help ?? ''}; ${where}`, cause: error });
   }
 
   /** Makes the folder this run's own. */
@@ -438,6 +458,7 @@ export class Trainer {
     const { workDir, algorithm } = this.#options;
     if (workDir === undefined) return;
     saveTraining(workDir, this.#saved(), this.#state);
+    this.#checkpoint = this.#where();
     if (!this.#replicas.first) return;
     for (const [name, model] of Object.entries(algorithm.students())) {
       saveModule(studentPath(workDir, algorithm, name), model);

@@ -281,10 +281,7 @@ function requireFitting({ path, tensors, meta }: Whole, parts: TrainingParts, fo
       mistakes.push(...part.mistakes(meta.parts[name]!).map((text) => `${where}${text}`));
     }
   }
-  const processes = Object.keys(tensors).filter((name) => /^rng(\.\d+)?$/.test(name)).length;
-  const { replicas = new Replicas() } = parts;
-  if (processes === replicas.count) mistakes.push(...shapeMistakes(meta, parts));
-  else mistakes.push(replicas.otherCount('it', processes));
+  mistakes.push(...shapeMistakes(meta, parts, processesOf(tensors)));
   if (mistakes.length === 0) return;
   throw new RetortError(
     `${path}: cannot resume the run as requested:${mistakes.map((text) => `\n  - ${text}`).join('')}`,
@@ -300,7 +297,8 @@ const counted = (count: number): string => `${count} ${count === 1 ? 'tensor' : 
 /** What of a run's length and data has changed so that its position would lose its meaning. */
 function shapeMistakes(
   { progressed, shape: then, parts: saved }: Meta,
-  { shape: now, parts }: TrainingParts,
+  { shape: now, parts, replicas = new Replicas() }: TrainingParts,
+  processes: number,
 ): string[] {
   if (then === undefined || now === undefined) return [];
   const { epoch, step } = progressed.position;
@@ -313,25 +311,80 @@ function shapeMistakes(
   if (now.maxSteps !== undefined && now.maxSteps < (then.maxSteps ?? Infinity) && steps > now.maxSteps) {
     mistakes.push(`maxSteps: ${now.maxSteps} asked for, but ${steps} steps are done`);
   }
-  const counts: [string, number, number][] = [
-    ['batchSize: ', then.batchSize, now.batchSize],
-    ['images of the data set: ', then.samples, now.samples],
+  const others = processes !== replicas.count;
+  const accumulate: Count = ['accumulate: ', then.accumulate, now.accumulate];
+  const sizes: Count[] = [
+    others
+      ? ['images of an update: ', imagesOfUpdate(then, processes), imagesOfUpdate(now, replicas.count)]
+      : ['batchSize: ', then.batchSize, now.batchSize],
     ['steps of an epoch: ', then.steps, now.steps],
-    ['accumulate: ', then.accumulate, now.accumulate],
+    ...(others ? [] : [accumulate]),
   ];
-  const changed = counts.filter(([, before, after]) => before !== after);
+  const samples: Count[] = [['images of the data set: ', then.samples, now.samples]];
+  const differing = (some: Count[]): Count[] => some.filter(([, before, after]) => before !== after);
   const schedules = [...Object.values(saved), ...[...parts.values()].map((part) => part.saved())];
   const byStep = schedules.some(({ asked }) => asked?.schedulers.some(({ ['by']: by }) => by === 'step') === true);
-  const counting = step > 0 ? `it stands in the middle of an epoch` : byStep ? 'its schedule counts steps' : undefined;
-  const why = counting ?? (now.maxSteps === undefined ? undefined : 'maxSteps counts steps');
-  if (why === undefined) return mistakes;
+  const inside = step > 0 ? 'it stands in the middle of an epoch' : undefined;
+  const steadily = byStep
+    ? 'its schedule counts steps'
+    : now.maxSteps === undefined
+      ? undefined
+      : 'maxSteps counts steps';
+  // Where other processes go on inside an epoch, they do at the same image: see `atSameImage`.
+  const whySizes = (others ? undefined : inside) ?? steadily;
+  const why = inside ?? steadily;
+  const changed = [
+    ...(whySizes === undefined ? [] : differing(sizes)).map((one) => [...one, whySizes] as const),
+    ...(why === undefined ? [] : differing(samples)).map((one) => [...one, why] as const),
+  ];
   return [
     ...mistakes,
-    ...changed.map(([what, before, after]) => `${what}${after} asked for, it was ${before}, and ${why}`),
+    ...changed.map(([what, before, after, reason]) => `${what}${after} asked for, it was ${before}, and ${reason}`),
   ];
 }
 
-function restore({ path, tensors, meta }: Whole, parts: TrainingParts, say: (text: string) => void): Restored {
+/** What something was, and what it is to be. */
+type Count = [what: string, before: number, after: number];
+
+/** Images that all processes together see before the weights move. */
+const imagesOfUpdate = ({ batchSize, accumulate }: RunShape, processes: number): number =>
+  batchSize * processes * accumulate;
+
+/** How many processes a run had that was saved. */
+const processesOf = (tensors: Readonly<Record<string, Tensor>>): number =>
+  Object.keys(tensors).filter((name) => /^rng(\.\d+)?$/.test(name)).length;
+
+/**
+ * Where a run goes on that had another number of processes, and what is different from here on: inside an epoch at the image at which
+ * it stood, or at the first one of the update in which that is.
+ */
+function atSameImage(
+  progressed: Restored,
+  processes: number,
+  { shape: now, replicas = new Replicas() }: TrainingParts,
+  then: RunShape | undefined,
+): { batches: number | undefined; said: string } {
+  const began = `resumed in ${replicas.count} ${replicas.count === 1 ? 'process' : 'processes'}, it was in ${processes}`;
+  const random = 'random numbers (dropout, noise) are others';
+  const { batches } = progressed;
+  if (now === undefined || then === undefined) return { batches, said: `${began}: ${random}` };
+  const norms = `norms of batches see ${now.batchSize} images where they saw ${then.batchSize}`;
+  const said = now.batchSize === then.batchSize ? `${began}: ${random}` : `${began}: ${random}, ${norms}`;
+  const [before, after] = [imagesOfUpdate(then, processes), imagesOfUpdate(now, replicas.count)];
+  const done = (batches ?? progressed.position.step) * then.batchSize * processes;
+  const updates = Math.floor(done / after);
+  const again = done - updates * after;
+  const sizes =
+    before === after
+      ? 'updates are of as many images as before'
+      : `an update is of ${after} images where it was of ${before}, and the learning rate is not scaled`;
+  return {
+    batches: updates * now.accumulate,
+    said: `${said}; ${sizes}${again > 0 ? `; ${again} images of this epoch come a second time` : ''}`,
+  };
+}
+
+function restore({ tensors, meta }: Whole, parts: TrainingParts, say: (text: string) => void): Restored {
   parts.algorithm.loadStateDict(under(tensors, 'model.'), { strict: false });
   for (const [name, part] of parts.parts) {
     const saved = meta.parts[name]!;
@@ -347,9 +400,14 @@ function restore({ path, tensors, meta }: Whole, parts: TrainingParts, say: (tex
   const random: Tensor[] = [];
   for (let state; (state = tensors[randomName(random.length)]) !== undefined;) random.push(state);
   const { replicas = new Replicas() } = parts;
-  replicas.setRandomStates(random, path);
+  replicas.setRandomStates(random);
   const { ended, ...rest } = meta.progressed;
-  const progressed = { ...rest, metrics: withNaN(rest.metrics) };
+  const progressed: Restored = { ...rest, metrics: withNaN(rest.metrics) };
+  if (random.length !== replicas.count) {
+    const { batches, said } = atSameImage(progressed, random.length, parts, meta.shape);
+    if (batches !== undefined) progressed.batches = batches;
+    say(said);
+  }
   if (ended === undefined) return progressed;
   const more = (parts.shape?.epochs ?? 0) > (meta.shape?.epochs ?? Infinity);
   if (more) say(`resumed: training had ended before its time (${ended}) and goes on, as more epochs are asked for`);

@@ -131,12 +131,13 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
         for (const text of notes) note(text);
         // A resumed run of the same values keeps what it said when it was started.
         const before = resume ? readRecord(folder) : undefined;
-        if (before !== undefined && notes.length === 0) return;
+        const processes = group?.worldSize ?? 1;
+        if (before !== undefined && notes.length === 0 && before.processes === processes) return;
         if (overwrite) removeRun(folder);
         const started = {
           ...experiment.asked,
           ...overrides,
-          processes: group?.worldSize ?? 1,
+          processes,
           before: experiment.run && before,
         };
         recordRun(folder, { loaded: experiment, stages }, started);

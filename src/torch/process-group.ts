@@ -23,7 +23,7 @@ export interface ProcessGroupOptions {
   port: number;
   /**
    * Where rank 0 runs. Default `'127.0.0.1'`: all on this machine. Otherwise `GLOO_SOCKET_IFNAME` names the network interface to
-   * use; default: the one of this machine's host name.
+   * use; default: the one that leads there, and for rank 0 the one that has that address.
    */
   address?: string;
   /** Seconds to wait for the others, when joining and in each operation. Default 1800. */

@@ -109,9 +109,10 @@ it('refuses variables that disagree', () => {
   ] as const) {
     expect(() => groupFromEnvironment(env), one).toThrow(refusal('invalid-argument', one, other));
   }
-  // torchrun gives ranks in the order in which its agents arrive.
+  // torchrun listens at the port itself, and gives ranks in the order in which its agents arrive.
   const elastic = { ...slurm, ...torchrun, RANK: '0', WORLD_SIZE: '4', TORCHELASTIC_RUN_ID: 'x' };
-  expect(groupFromEnvironment(elastic)).toMatchObject({ rank: 0, worldSize: 4 });
+  expect(groupFromEnvironment(elastic)).toMatchObject({ rank: 0, worldSize: 4, port: 3 });
+  expect(groupFromEnvironment({ ...elastic, TORCHELASTIC_USE_AGENT_STORE: 'True' })).toMatchObject({ port: 4 });
 });
 
 it.each([

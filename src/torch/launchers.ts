@@ -46,7 +46,8 @@ interface Place {
 
 /**
  * The group that the environment describes; undefined where this process is alone. `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and
- * `MASTER_PORT` come first, as torchrun and Kubernetes' operators set them; then Open MPI's `OMPI_COMM_WORLD_RANK` and `_SIZE`,
+ * `MASTER_PORT` come first, as torchrun and Kubernetes' operators set them (where torchrun listens at that port itself, the next one
+ * is taken); then Open MPI's `OMPI_COMM_WORLD_RANK` and `_SIZE`,
  * MPICH's `PMI_RANK` and `PMI_SIZE`, SLURM's `SLURM_PROCID` and `SLURM_STEP_NUM_TASKS` or `SLURM_NTASKS`. Those of MPI need
  * `MASTER_ADDR` and `MASTER_PORT` besides. With SLURM the first host of `SLURM_STEP_NODELIST` or `SLURM_JOB_NODELIST` (else
  * `SLURM_LAUNCH_NODE_IPADDR`) is the address and the job's number gives the port, unless those two are set.
@@ -198,7 +199,10 @@ const alone = 'to train in one process, unset the variables that describe severa
 function meetingPoint({ launcher, size, sizeName }: Place, env: Environment): { address: string; port: number } {
   if (launcher === slurm) return slurmMeeting(env);
   const { MASTER_ADDR: address, MASTER_PORT: port } = env;
-  if (address !== undefined && address !== '' && port !== undefined) return { address, port: portNumber(port) };
+  if (address !== undefined && address !== '' && port !== undefined) {
+    const number = portNumber(port);
+    return { address, port: env['TORCHELASTIC_USE_AGENT_STORE'] === 'True' ? besides(number) : number };
+  }
   if (address === '') throw new RetortError('MASTER_ADDR: expected the address of the machine of rank 0, got ""');
   const missing = address === undefined ? 'MASTER_ADDR' : 'MASTER_PORT';
   const pass = launcher.by === 'Open MPI' ? '; mpirun hands them on with -x MASTER_ADDR -x MASTER_PORT' : '';
@@ -207,6 +211,9 @@ function meetingPoint({ launcher, size, sizeName }: Place, env: Environment): { 
     { help: `set MASTER_ADDR and MASTER_PORT to the same values in all processes${pass}` },
   );
 }
+
+/** torchrun itself listens at the port that it tells, and speaks another version's language: ours is the next one. */
+const besides = (port: number): number => (port === 65_535 ? port - 1 : port + 1);
 
 /** The first task runs on the first host of its step; the port follows from job and step, so that two of them on a host do not meet. */
 function slurmMeeting(env: Environment): { address: string; port: number } {

@@ -2,8 +2,9 @@
 // exception ends its forward, so that what comes after is not computed.
 import { sourcesOf } from '../distillers/index.ts';
 import type { ConfigurableDistiller } from '../distillers/index.ts';
-import { hasNamedValues } from '../../nn/index.ts';
+import { Conv2d, hasNamedValues, Linear } from '../../nn/index.ts';
 import type { Module } from '../../nn/index.ts';
+import { Tensor } from '../../torch/index.ts';
 
 /** How many records and outputs a whole pass of one network leaves, by the names of recorders and deliveries. */
 export interface Needs {
@@ -16,6 +17,8 @@ export interface Survey {
   readonly needs: Needs;
   /** How many modules were called. */
   readonly called: number;
+  /** Multiplications of convolutions and fully connected layers up to the last record. */
+  readonly work: number;
   /** Those that were called only after the last record. */
   readonly after: readonly Module[];
   /** The recorder or delivery that had its last record last, in words. */
@@ -57,9 +60,11 @@ export function surveyed(distiller: ConfigurableDistiller, network: Module, body
   let called: Module[] = [];
   const upToLast = new Set<Module>();
   let last = 'nothing';
-  const hooks = network
-    .modules()
-    .map((module) => module.registerForwardPreHook((one) => void called.push(one)));
+  const work = { upToLast: 0, sinceThen: 0 };
+  const hooks = network.modules().flatMap((module) => [
+    module.registerForwardPreHook((one) => void called.push(one)),
+    module.registerForwardHook((one, _args, output) => void (work.sinceThen += multiplications(one, output))),
+  ]);
   try {
     listening(
       distiller,
@@ -67,6 +72,8 @@ export function surveyed(distiller: ConfigurableDistiller, network: Module, body
         last = what;
         for (const one of called) upToLast.add(one);
         called = [];
+        work.upToLast += work.sinceThen;
+        work.sinceThen = 0;
       },
       body,
     );
@@ -81,9 +88,16 @@ export function surveyed(distiller: ConfigurableDistiller, network: Module, body
   return {
     needs: { recorders: left(counters.recorders, before), deliveries: left(counters.deliveries, kept) },
     called: upToLast.size + after.length,
+    work: work.upToLast,
     after,
     last,
   };
+}
+
+/** For each number that comes out, as many as a filter has weights. */
+function multiplications(module: Module, output: unknown): number {
+  if (!(module instanceof Conv2d || module instanceof Linear) || !(output instanceof Tensor)) return 0;
+  return (output.numel * module.weight.numel) / module.weight.shape[0]!;
 }
 
 /** Runs a network until its recorders and deliveries have what they need. */

@@ -57,7 +57,7 @@ export function weightForm(): WeightForm {
 }
 
 /** A form as text. */
-export const formKey = ({ dtype = '', memoryFormat = '' }: WeightForm): string => `${dtype} ${memoryFormat}`;
+export const formKey = ({ dtype, memoryFormat }: WeightForm): string => `${dtype ?? ''} ${memoryFormat ?? ''}`;
 
 /** A tensor in a form; the tensor itself, where it has it. */
 export function inForm(tensor: Tensor, { dtype, memoryFormat }: WeightForm): Tensor {

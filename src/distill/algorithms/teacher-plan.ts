@@ -1,0 +1,504 @@
+// What is done with frozen teachers so that looking at them is nearly free: run no further than anybody looks, norms folded, memory laid
+// out as convolutions like it, bfloat16 where losses and gradients hardly move. Decided once, on a batch of the training, by what is
+// seen and measured there; said in a table; kept in checkpoints, so that a resumed run does the same.
+import { createHash } from 'node:crypto';
+
+import { z } from 'zod';
+
+import { isPlain } from '../../check.ts';
+import { RetortError } from '../../errors.ts';
+import { forgetWeightForms } from '../../nn/folded-norms.ts';
+import { withWeightForm } from '../../nn/layers/weight-transform.ts';
+import { BatchNorm2d, foldNorms, mapInputs } from '../../nn/index.ts';
+import type { Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
+import {
+  autocast,
+  getRandomState,
+  grad,
+  isAutocastEnabled,
+  noGrad,
+  processGroup,
+  Tensor,
+  tidy,
+} from '../../torch/index.ts';
+import { hasBfloat16, keepTimings, knownTimings } from '../../torch/machine.ts';
+import type { Timings } from '../../torch/machine.ts';
+import { versionOf } from '../held.ts';
+import type { ConfigurableDistiller } from '../distillers/index.ts';
+import { mustEnd, runUntil, surveyed } from './early-exit.ts';
+import type { Needs, Survey } from './early-exit.ts';
+import { parseLosses } from './parse-losses.ts';
+import type { LossRecord } from './parse-losses.ts';
+import { undisturbed } from './undisturbed.ts';
+
+const byHand = {
+  /**
+   * Compute the teacher's convolutions and matrix products in bfloat16. True: wherever it runs, whatever moves. Default: where the
+   * processor has it, it is faster, and losses and gradients move by less than `bound`.
+   */
+  bfloat16: z.boolean().exactOptional(),
+  /** How far bfloat16 may move a loss, and the student's gradient, relative to its size. Default 0.01. */
+  bound: z.number().positive().default(0.01),
+  /** Run the teacher no further than the last thing recorded or delivered. Default: where that can be told. */
+  earlyExit: z.boolean().exactOptional(),
+  /** Compute its batch norms as part of the convolutions before them, where nothing taps in between. Default: where it does not change. */
+  foldNorms: z.boolean().exactOptional(),
+  /** Lay its images and weights out with the channels last. Default: where it is measured to be faster. */
+  channelsLast: z.boolean().exactOptional(),
+};
+/** The schema of the option. */
+export const teacherPlanOption = z.union([z.enum(['auto', 'exact', 'plain']), z.strictObject(byHand)]);
+/** `'auto'`, `'exact'` (all but bfloat16), `'plain'` (nothing), or which of it by hand. */
+export type TeacherPlanOption = z.input<typeof teacherPlanOption>;
+
+/** What is done. */
+interface Choice {
+  readonly earlyExit: boolean;
+  readonly foldNorms: boolean;
+  readonly channelsLast: boolean;
+  readonly bfloat16: boolean;
+}
+const nothing: Choice = { earlyExit: false, foldNorms: false, channelsLast: false, bfloat16: false };
+
+/** A line of the table. */
+interface Row {
+  readonly what: string;
+  readonly done: boolean;
+  readonly why: string;
+}
+
+/** What was decided, as checkpoints have it. */
+interface Decision {
+  /** The option that it followed. */
+  readonly option: TeacherPlanOption;
+  readonly choice: Choice;
+  /** By the name of the teacher. */
+  readonly needs: Readonly<Record<string, Needs>>;
+  /** Steps since, which say when bfloat16 is looked at again. */
+  steps: number;
+}
+
+/** Fewer multiplications in a pass are not worth measuring, nor what measuring could gain. */
+const leastWork = 1e8;
+/** What must be gained, in time. */
+const [leastGain, leastGainOfRounding] = [0.97, 0.9];
+
+/** What a {@link TeacherPlan} is made for. */
+export interface TeacherPlanParts {
+  option: TeacherPlanOption;
+  distiller: ConfigurableDistiller;
+  /** By name. */
+  teachers: Readonly<Record<string, Network>>;
+  /** Whether teachers are always the same: not trained, no norms that measure, not following the student. */
+  constant: () => boolean;
+  /** Fold norms whatever is decided. */
+  foldNorms: boolean;
+  /** Runs the teachers on a batch, in their recorders. */
+  run: (batch: LearnedBatch) => unknown;
+  /** All losses of a batch. */
+  losses: (batch: LearnedBatch) => LossRecord;
+  /** The algorithm: what it holds is put back after looking ahead. */
+  root: Module;
+}
+
+/** See the head of this file. @internal */
+export class TeacherPlan {
+  readonly #parts: TeacherPlanParts;
+  #decision: Decision | undefined;
+  /** What is done now: as decided or, while that is found out, something that is tried. */
+  #choice: Choice = nothing;
+  #needs: Readonly<Record<string, Needs>> = {};
+  /** While a whole pass is looked at: what was seen, by the name of the teacher. */
+  #surveys: Map<string, Survey> | undefined;
+  #notes: string[] = [];
+
+  constructor(parts: TeacherPlanParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs teachers in their recorders; what they recorded is float32 again, where they computed in bfloat16. */
+  teacherPass(body: () => void): void {
+    const { distiller } = this.#parts;
+    distiller.teacherPass(body);
+    if (!this.#choice.bfloat16) return;
+    const wide = (leaf: unknown): unknown =>
+      leaf instanceof Tensor && leaf.dtype === 'bfloat16' ? leaf.to('float32') : leaf;
+    noGrad(() => distiller.teacherRecorders.recorders.forEach((recorder) => recorder.changeRecords(wide)));
+  }
+
+  /** Runs one teacher, without gradients, inside {@link teacherPass}. */
+  run(name: string, given: Inputs, body: (inputs: Inputs) => unknown): void {
+    const { distiller, teachers } = this.#parts;
+    const { earlyExit, channelsLast, bfloat16 } = this.#choice;
+    const fold = this.#choice.foldNorms || this.#parts.foldNorms;
+    const memoryFormat = channelsLast ? 'channels_last' : undefined;
+    const inputs = channelsLast ? mapInputs(given, (one) => laidOut(one)) : given;
+    let run = (): void => void body(inputs);
+    const whole = run;
+    const needs = this.#needs[name];
+    if (this.#surveys !== undefined) {
+      run = () => void this.#surveys!.set(name, surveyed(distiller, teachers[name]!, whole));
+    } else if (earlyExit && needs !== undefined) run = () => runUntil(distiller, needs, whole);
+    const layers = [
+      (inner: () => void) => (fold ? foldNorms(inner) : inner()),
+      (inner: () => void) => (bfloat16 ? autocast(inner) : inner()),
+      (inner: () => void) =>
+        channelsLast || bfloat16
+          ? withWeightForm({ memoryFormat, dtype: bfloat16 ? 'bfloat16' : undefined }, inner)
+          : inner(),
+    ];
+    noGrad(layers.reduce<() => void>((inner, layer) => () => layer(inner), run));
+  }
+
+  /** Lines to be printed, since they were asked for last. */
+  notes(): string[] {
+    return this.#notes.splice(0);
+  }
+
+  /** What a checkpoint is to have of it. */
+  saved(): unknown {
+    return this.#decision;
+  }
+
+  /** Does as a run before did, unless something else is asked for now or other things are recorded. */
+  restore(saved: unknown): void {
+    const { option, distiller } = this.#parts;
+    if (!isDecision(saved) || JSON.stringify(saved.option) !== JSON.stringify(option)) return;
+    const known = (needs: Needs): boolean =>
+      Object.keys(needs.recorders).every((name) => distiller.teacherRecorders.recorders.has(name)) &&
+      Object.keys(needs.deliveries).every((name) => distiller.deliveries.deliveries.has(name));
+    if (Object.values(saved.needs).every(known)) this.#take({ ...saved });
+  }
+
+  #take(decision: Decision): void {
+    this.#decision = decision;
+    this.#choice = decision.choice;
+    this.#needs = decision.needs;
+  }
+
+  /** Told of each batch that is trained on: decides at the first, and looks at bfloat16 again after 1, 2, 4, 8, ... */
+  see(batch: LearnedBatch): void {
+    if (this.#parts.option === 'plain') return;
+    if (this.#decision === undefined) {
+      try {
+        this.#decide(batch);
+      } catch (error) {
+        // What is wrong with the batch or the networks is said where they are trained on it.
+        if (!(error instanceof RetortError)) throw error;
+        this.#take({ option: this.#parts.option, choice: nothing, needs: {}, steps: 0 });
+        this.#notes.push(`teacher plan: none, as looking ahead failed (${error.what.split('\n')[0]})`);
+      }
+      return;
+    }
+    const steps = ++this.#decision.steps;
+    const { bfloat16 } = this.#decision.choice;
+    if (!bfloat16 || this.#options.bfloat16 === true || (steps & (steps - 1)) !== 0) return;
+    const moved = this.#moved(batch, this.#decision.choice);
+    if (moved.most < this.#options.bound) return;
+    this.#take({ ...this.#decision, choice: { ...this.#decision.choice, bfloat16: false } });
+    this.#forgetForms();
+    this.#notes.push(
+      `note: the teacher goes on in float32: after ${steps} steps bfloat16 moves ${moved.text}, more than ${percent(this.#options.bound)}`,
+    );
+  }
+
+  get #options(): { bound: number } & Omit<Exclude<TeacherPlanOption, string>, 'bound'> {
+    const { option } = this.#parts;
+    if (option === 'exact') return { bfloat16: false, bound: 0.01 };
+    return typeof option === 'string' ? { bound: 0.01 } : { ...option, bound: option.bound ?? 0.01 };
+  }
+
+  #decide(batch: LearnedBatch): void {
+    const { option, root, constant } = this.#parts;
+    const rows: Row[] = [];
+    const row = (what: string, done: boolean, why: string): boolean => (rows.push({ what, done, why }), done);
+    const elsewhere = isAutocastEnabled() ? 'the whole run computes in bfloat16' : undefined;
+    const fixed = elsewhere ?? (constant() ? undefined : 'the teacher changes');
+    this.#choice = nothing;
+    const { surveys, disturbs } = undisturbed(root, () => this.#survey(batch));
+    const needs = Object.fromEntries([...surveys].map(([name, survey]) => [name, survey.needs]));
+    const earlyExit = row('early exit', ...this.#earlyExit(surveys, disturbs));
+    const fold = row('norms folded', ...this.#folded(fixed));
+    this.#needs = needs;
+    const exact: Choice = { ...nothing, earlyExit, foldNorms: fold };
+    const work = [...surveys.values()].reduce((sum, survey) => sum + survey.work, 0);
+    const { channelsLast, bfloat16 } = this.#measured(batch, exact, { work, fixed });
+    row('channels_last', ...channelsLast);
+    row('bfloat16', ...bfloat16);
+    const choice: Choice = { ...exact, channelsLast: channelsLast[0], bfloat16: bfloat16[0] };
+    this.#take(shared({ option, choice, needs, steps: 0 }));
+    this.#forgetForms();
+    this.#notes.push(table(`teacher plan: ${shownOption(option)}`, rows));
+  }
+
+  /** A whole pass of the teachers, and what of it a shorter one would leave undone. */
+  #survey(batch: LearnedBatch): { surveys: Map<string, Survey>; disturbs: string | undefined } {
+    const { teachers, run } = this.#parts;
+    const surveys = new Map<string, Survey>();
+    const buffers = Object.values(teachers).flatMap((teacher) => teacher.buffers());
+    const versions = buffers.map(versionOf);
+    const random = getRandomState();
+    this.#surveys = surveys;
+    try {
+      tidy(() => run(batch));
+    } finally {
+      this.#surveys = undefined;
+    }
+    const drawn = !getRandomState().equal(random);
+    const moved = buffers.some((buffer, i) => versionOf(buffer) !== versions[i]);
+    return {
+      surveys,
+      disturbs: drawn ? 'it draws random numbers' : moved ? 'its buffers move' : undefined,
+    };
+  }
+
+  #earlyExit(surveys: ReadonlyMap<string, Survey>, disturbs: string | undefined): [boolean, string] {
+    const { distiller, teachers } = this.#parts;
+    const { earlyExit } = this.#options;
+    if (earlyExit === false) return [false, 'as asked for'];
+    const against = Object.values(teachers)
+      .map((teacher) => mustEnd(distiller, teacher))
+      .find((why) => why !== undefined);
+    const after = [...surveys.values()].flatMap((survey) => survey.after);
+    const hooked = after.some((module) => module.isHooked) ? 'a hook sees what comes after the last record' : undefined;
+    const why = against ?? disturbs ?? hooked;
+    if (why !== undefined) return [false, why];
+    if (after.length === 0) return [false, 'its last module is recorded'];
+    const called = [...surveys.values()].reduce((sum, survey) => sum + survey.called, 0);
+    const lasts = [...surveys.values()].map((survey) => survey.last).join(', ');
+    return [true, `ends after ${lasts}: ${after.length} of ${called} modules are not run`];
+  }
+
+  #folded(fixed: string | undefined): [boolean, string] {
+    const { teachers, foldNorms: always } = this.#parts;
+    if (always) return [true, 'as asked for (foldTeacherNorms)'];
+    if (this.#options.foldNorms !== undefined) {
+      if (!this.#options.foldNorms || fixed === undefined) return [this.#options.foldNorms, 'as asked for'];
+    }
+    if (fixed !== undefined) return [false, fixed];
+    const norms = Object.values(teachers).flatMap((one) => one.modules().filter((part) => part instanceof BatchNorm2d));
+    return norms.length === 0
+      ? [false, 'it has no batch norms']
+      : [true, 'where a convolution is before and nothing is recorded between'];
+  }
+
+  /** Whether memory is laid out otherwise, and whether it computes in bfloat16. */
+  #measured(
+    batch: LearnedBatch,
+    exact: Choice,
+    { work, fixed }: { work: number; fixed: string | undefined },
+  ): Record<'channelsLast' | 'bfloat16', [boolean, string]> {
+    const { channelsLast: laid, bfloat16: rounded, bound } = this.#options;
+    if (fixed !== undefined) return { channelsLast: [false, fixed], bfloat16: [false, fixed] };
+    const small = work < leastWork ? 'a pass is too small to be measured' : undefined;
+    const noLayout = this.#inputsOf(batch).some((one) => one.ndim === 4) ? small : 'it is given no images';
+    const refused = this.#refusesRounding();
+    const noRounding = refused ?? (hasBfloat16() ? small : 'the processor does not have it');
+    const layouts = laid === undefined && noLayout === undefined ? [false, true] : [laid ?? false];
+    const allDtypes = rounded === undefined && noRounding === undefined ? [false, true] : [rounded ?? false];
+    const dtypes = refused === undefined ? allDtypes : [false];
+    const candidates = dtypes.flatMap((bfloat16) =>
+      layouts.map((channelsLast): Choice => ({ ...exact, channelsLast, bfloat16 })),
+    );
+    const times = candidates.length > 1 ? this.#timed(batch, candidates) : {};
+    const timeOf = (choice: Choice): number => times[nameOf(choice)] ?? 1;
+    const best = (bfloat16: boolean): Choice | undefined => {
+      const [plain, other] = candidates.filter((one) => one.bfloat16 === bfloat16);
+      return plain !== undefined && other !== undefined && timeOf(other) < leastGain * timeOf(plain) ? other : plain;
+    };
+    const [float32, bfloat16] = [best(false), best(true)];
+    const rows = (chosen: Choice, why: string): Record<'channelsLast' | 'bfloat16', [boolean, string]> => ({
+      channelsLast: this.#layoutRow(chosen, { times, laid, noLayout }),
+      bfloat16: [chosen.bfloat16, why],
+    });
+    if (bfloat16 === undefined) {
+      return rows(float32!, rounded === false ? 'as asked for' : ((rounded === true ? refused : noRounding) ?? ''));
+    }
+    const gain = float32 === undefined ? 'as asked for' : `${ms(timeOf(bfloat16))}, ${ms(timeOf(float32))} in float32`;
+    if (float32 !== undefined && timeOf(bfloat16) >= leastGainOfRounding * timeOf(float32)) {
+      return rows(float32, `${gain}: it gains too little`);
+    }
+    const moved = this.#tried(batch, bfloat16);
+    const fits = moved.most < bound;
+    const why = `${gain}; it moves ${moved.text}${fits ? '' : `, more than ${percent(bound)}`}`;
+    return rows(fits || float32 === undefined ? bfloat16 : float32, why);
+  }
+
+  #layoutRow(
+    chosen: Choice,
+    { times, laid, noLayout }: { times: Timings; laid: boolean | undefined; noLayout: string | undefined },
+  ): [boolean, string] {
+    if (laid !== undefined) return [laid, 'as asked for'];
+    const timeOf = (channelsLast: boolean): number | undefined => times[nameOf({ ...chosen, channelsLast })];
+    const [without, with_] = [timeOf(false), timeOf(true)];
+    if (without === undefined || with_ === undefined) return [false, noLayout ?? 'not measured'];
+    return [chosen.channelsLast, `${ms(with_)} a pass, ${ms(without)} without`];
+  }
+
+  /** How long passes take, by choice; as measured before on this machine, where that was so. */
+  #timed(batch: LearnedBatch, candidates: readonly Choice[]): Timings {
+    const subject = this.#subject(batch, candidates);
+    const known = shared(knownTimings(subject) ?? null);
+    if (known !== null) return known;
+    const { root, run } = this.#parts;
+    const times: Record<string, number[]> = Object.fromEntries(candidates.map((one) => [nameOf(one), []]));
+    undisturbed(root, () => {
+      // The first round makes copies of weights and chooses kernels.
+      for (let round = 0; round < 4; round++) {
+        for (const choice of candidates) {
+          this.#choice = choice;
+          const began = performance.now();
+          try {
+            tidy(() => run(batch));
+          } catch (error) {
+            // Not every operator takes every form: that one is not chosen.
+            if (!(error instanceof RetortError) || nameOf(choice) === nameOf(candidates[0]!)) throw error;
+            times[nameOf(choice)]!.push(Infinity);
+            continue;
+          }
+          if (round > 0) times[nameOf(choice)]!.push(performance.now() - began);
+        }
+      }
+    });
+    const medians = shared(
+      Object.fromEntries(
+        Object.entries(times).map(([name, all]) => [name, Math.min(all.toSorted((a, b) => a - b)[1]!, 1e9)]),
+      ),
+    );
+    keepTimings(subject, medians);
+    return medians;
+  }
+
+  /** What timings depend on: the networks, what they are given, what is recorded, what is tried. */
+  #subject(batch: LearnedBatch, candidates: readonly Choice[]): string {
+    const { teachers, distiller } = this.#parts;
+    const shapes = this.#inputsOf(batch).map((one) => `${one.dtype} ${one.shape.join('x')}`);
+    const hash = createHash('sha256').update(
+      JSON.stringify([
+        shapes,
+        candidates,
+        this.#needs,
+        [...distiller.teacherRecorders.recorders.values()].map(({ label }) => label),
+        Object.values(teachers).map((teacher) => teacher.toString()),
+      ]),
+    );
+    return `teacher on ${shapes.join(' and ')}, ${hash.digest('hex').slice(0, 16)}`;
+  }
+
+  /** {@link moved}, or that it cannot be computed. */
+  #tried(batch: LearnedBatch, choice: Choice): { most: number; text: string } {
+    try {
+      return this.#moved(batch, choice);
+    } catch (error) {
+      if (!(error instanceof RetortError)) throw error;
+      return { most: Infinity, text: `what cannot be computed so (${error.what.split('\n')[0]})` };
+    }
+  }
+
+  /** How far losses and the gradient of what is trained move, from how they are without any plan. */
+  #moved(batch: LearnedBatch, choice: Choice): { most: number; text: string } {
+    const { root, losses } = this.#parts;
+    const before = this.#choice;
+    const trained = root.parameters().filter(({ requiresGrad }) => requiresGrad);
+    const under = (one: Choice): { entries: Record<string, number>; gradients: (Tensor | null)[] } =>
+      undisturbed(root, () => {
+        this.#choice = one;
+        const [total, entries] = parseLosses(losses(batch));
+        return {
+          entries: Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, value.item()])),
+          gradients: total.requiresGrad ? grad([total], trained, { allowUnused: true }) : [],
+        };
+      });
+    try {
+      return tidy(() => {
+        const [plain, other] = [under(nothing), under(choice)];
+        const apart = Object.entries(plain.entries).map(([name, value]): [string, number] => [
+          name,
+          other.entries[name] === value ? 0 : Math.abs(other.entries[name]! - value) / Math.abs(value),
+        ]);
+        const ofTeacher = apart.filter(([name]) => name.startsWith('distill.'));
+        const gradient = distance(other.gradients, plain.gradients);
+        const losses = largest(ofTeacher.map(([, value]) => value));
+        return {
+          most: largest(gathered([...apart.map(([, value]) => value), gradient])),
+          text: `distillation losses by ${percent(losses)}, the gradient by ${percent(gradient)}`,
+        };
+      });
+    } finally {
+      this.#choice = before;
+    }
+  }
+
+  #forgetForms(): void {
+    const { channelsLast, bfloat16 } = this.#choice;
+    const form = {
+      memoryFormat: channelsLast ? ('channels_last' as const) : undefined,
+      dtype: bfloat16 ? ('bfloat16' as const) : undefined,
+    };
+    for (const teacher of Object.values(this.#parts.teachers)) forgetWeightForms(teacher, form);
+  }
+
+  #inputsOf(batch: LearnedBatch): Tensor[] {
+    const seen = Object.keys(this.#parts.teachers).map((name) => batch.views?.[name] ?? batch.inputs);
+    return seen.flatMap((inputs) => (inputs instanceof Tensor ? [inputs] : Object.values(inputs)));
+  }
+
+  /** Why it cannot be computed in bfloat16, on whatever processor. */
+  #refusesRounding(): string | undefined {
+    const { distiller, teachers } = this.#parts;
+    // What is delivered goes into the student, whose arithmetic is not to change.
+    if (distiller.deliveries.size > 0) return 'what it delivers goes into the student';
+    const parameters = Object.values(teachers).flatMap((teacher) => teacher.parameters());
+    return parameters.every(({ dtype }) => dtype === 'float32') ? undefined : 'it is not of float32';
+  }
+}
+
+/** Of several processes, what the first says. */
+function shared<T>(value: T): T {
+  return processGroup()?.allGatherObject(value)[0] ?? value;
+}
+
+/** The numbers of all processes; what is none comes as Infinity. */
+function gathered(values: readonly number[]): number[] {
+  const all: readonly (number | null)[] = processGroup()?.allGatherObject(values).flat() ?? values;
+  return all.map((value) => value ?? Infinity);
+}
+
+function laidOut(one: Tensor): Tensor {
+  return one.ndim === 4 ? one.contiguous({ memoryFormat: 'channels_last' }) : one;
+}
+
+/** The norm of the difference over the norm of the second. */
+function distance(ones: readonly (Tensor | null)[], others: readonly (Tensor | null)[]): number {
+  const squares = (all: readonly (Tensor | null)[]): number =>
+    all.reduce((sum, one) => sum + (one === null ? 0 : one.to('float64').square().sum().item()), 0);
+  const differences = ones.map((one, i) => (one === null ? null : one.sub(others[i]!)));
+  const [apart, size] = [squares(differences), squares(others)];
+  return apart === 0 ? 0 : Math.sqrt(apart / size);
+}
+
+/** Infinity where one is none. */
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => (value <= most ? most : value > most ? value : Infinity), 0);
+}
+
+const nameOf = ({ channelsLast, bfloat16 }: Choice): string =>
+  `${bfloat16 ? 'bfloat16' : 'float32'}${channelsLast ? ', channels_last' : ''}`;
+const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
+const percent = (value: number): string => `${(100 * value).toPrecision(2)}%`;
+
+function shownOption(option: TeacherPlanOption): string {
+  if (typeof option === 'string') return option;
+  const said = Object.entries(option).map(([name, value]) => `${name}: ${String(value)}`);
+  return said.length === 0 ? 'auto' : said.join(', ');
+}
+
+function table(title: string, rows: readonly Row[]): string {
+  const width = Math.max(...rows.map(({ what }) => what.length));
+  const lines = rows.map(({ what, done, why }) => `  ${what.padEnd(width)}  ${done ? 'yes' : 'no '}  ${why}`);
+  return [title, ...lines].join('\n');
+}
+
+function isDecision(value: unknown): value is Decision {
+  return isPlain(value) && isPlain(value['choice']) && isPlain(value['needs']) && typeof value['steps'] === 'number';
+}

@@ -55,7 +55,9 @@ const taps = (last) => ({
   last,
 });
 const maps = ['map1', 'map2', 'map3'];
-const recorded = Object.fromEntries(maps.map((name) => [name, { type: 'ModuleOutputs', source: taps(lastBlock)[name].source }]));
+const recorded = Object.fromEntries(
+  maps.map((name) => [name, { type: 'ModuleOutputs', source: taps(lastBlock)[name].source }]),
+);
 const ofd = {
   type: 'OFDDistiller',
   studentRecorders: recorded,
@@ -64,12 +66,23 @@ const ofd = {
     maps.flatMap((name) => {
       const { channels } = taps(lastBlock)[name];
       return [
-        [`${name}_s`, { type: 'ConvModuleConnector', inChannel: 2 * channels, outChannel: 4 * channels, normCfg: { type: 'BN' }, actCfg: null }],
+        [
+          `${name}_s`,
+          {
+            type: 'ConvModuleConnector',
+            inChannel: 2 * channels,
+            outChannel: 4 * channels,
+            normCfg: { type: 'BN' },
+            actCfg: null,
+          },
+        ],
         [`${name}_t`, { type: 'OFDTeacherConnector' }],
       ];
     }),
   ),
-  distillLosses: Object.fromEntries(maps.map((name, i) => [`loss_${name}`, { type: 'OFDLoss', lossWeight: 0.25 * 2 ** (i - 2) }])),
+  distillLosses: Object.fromEntries(
+    maps.map((name, i) => [`loss_${name}`, { type: 'OFDLoss', lossWeight: 0.25 * 2 ** (i - 2) }]),
+  ),
   lossForwardMappings: Object.fromEntries(
     maps.map((name) => [
       `loss_${name}`,
@@ -119,7 +132,12 @@ const batch = 64;
 /** A step of training under a plan: images, labels and weights are the same for all plans. */
 function stepOf({ config, shape }, teacherPlan) {
   manualSeed(1);
-  const algorithm = buildAlgorithm({ ...config, architecture: buildModel(config.architecture), teacher: buildModel(config.teacher), teacherPlan });
+  const algorithm = buildAlgorithm({
+    ...config,
+    architecture: buildModel(config.architecture),
+    teacher: buildModel(config.teacher),
+    teacherPlan,
+  });
   const optimizer = new SGD(algorithm.student.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
   const inputs = randn([batch, ...shape]);
   const targets = { labels: randint(10, [batch], { dtype: 'int64' }) };
@@ -161,7 +179,16 @@ for (const [title, one] of Object.entries(cases)) {
 
 const header = [`training step, batch ${batch}, ms`, ...Object.keys(plans)];
 const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
-const line = (row) => `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
-print(`\nThe teacher plan, ${engineInfo().threads} threads; in brackets the median of the ratios of neighbouring steps to plain\n`);
-print([line(header), `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`, ...rows.map(line)].join('\n'));
+const line = (row) =>
+  `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
+print(
+  `\nThe teacher plan, ${engineInfo().threads} threads; in brackets the median of the ratios of neighbouring steps to plain\n`,
+);
+print(
+  [
+    line(header),
+    `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`,
+    ...rows.map(line),
+  ].join('\n'),
+);
 print(`\n${tables.join('\n')}`);

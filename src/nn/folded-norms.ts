@@ -83,7 +83,8 @@ const made = new WeakMap<Conv2d, Map<string, Folded>>();
 
 function folded(conv: Conv2d, norm: BatchNorm, form: WeightForm): Folded {
   const sources = [conv.weight, conv.bias, norm.weight, norm.bias, norm.running_mean, norm.running_var];
-  const state = [norm.eps, ...sources.map(stateOf)];
+  // Norms that measure count batches; their statistics move without a trace in the version counters.
+  const state = [norm.eps, ...[...sources, norm.num_batches_tracked].map(stateOf)];
   const forms = made.get(conv) ?? new Map<string, Folded>();
   const before = forms.get(formKey(form));
   const current =
@@ -127,7 +128,10 @@ function fold(conv: Conv2d, norm: BatchNorm, form: WeightForm): { weight: Tensor
       const shifted = centered.mul(scale).add(wide(norm.bias) ?? ops.zerosLike(deviation));
       const weight = conv.weight.to('float64').mul(scale.view([-1, 1, 1, 1])); // (outChannels, inChannels / groups, h, w)
       const { dtype } = conv.weight;
-      return { weight: keep(inForm(weight.to(form.dtype ?? dtype), form)), bias: keep(shifted.to(form.dtype ?? dtype)) };
+      return {
+        weight: keep(inForm(weight.to(form.dtype ?? dtype), form)),
+        bias: keep(shifted.to(form.dtype ?? dtype)),
+      };
     }),
   );
 }

@@ -26,7 +26,7 @@ export interface Survey {
 }
 
 /** Not an error of anybody: it never leaves {@link runUntil}. */
-class Enough {}
+class Enough extends Error {}
 
 /** Where records and outputs are counted, by name. */
 function countersOf(distiller: ConfigurableDistiller): Record<keyof Needs, Map<string, () => number>> {
@@ -61,10 +61,12 @@ export function surveyed(distiller: ConfigurableDistiller, network: Module, body
   const upToLast = new Set<Module>();
   let last = 'nothing';
   const work = { upToLast: 0, sinceThen: 0 };
-  const hooks = network.modules().flatMap((module) => [
-    module.registerForwardPreHook((one) => void called.push(one)),
-    module.registerForwardHook((one, _args, output) => void (work.sinceThen += multiplications(one, output))),
-  ]);
+  const hooks = network
+    .modules()
+    .flatMap((module) => [
+      module.registerForwardPreHook((one) => void called.push(one)),
+      module.registerForwardHook((one, _args, output) => void (work.sinceThen += multiplications(one, output))),
+    ]);
   try {
     listening(
       distiller,

@@ -134,7 +134,8 @@ export class MultiTeacherDistill extends Algorithm {
     this.#teacherPass.run((forward) =>
       this.#plan.teacherPass(() => {
         for (const [name, teacher] of this.#named()) {
-          const run = (): void => this.#plan.run(name, views[name] ?? inputs, (seen) => forward(teacher, seen, targets));
+          const run = (): void =>
+            this.#plan.run(name, views[name] ?? inputs, (seen) => forward(teacher, seen, targets));
           namingErrors(`teacher "${name}"`, run);
         }
       }),

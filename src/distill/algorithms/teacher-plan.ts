@@ -23,7 +23,6 @@ import {
 } from '../../torch/index.ts';
 import { hasBfloat16, keepTimings, knownTimings } from '../../torch/machine.ts';
 import type { Timings } from '../../torch/machine.ts';
-import { versionOf } from '../held.ts';
 import type { ConfigurableDistiller } from '../distillers/index.ts';
 import { mustEnd, runUntil, surveyed } from './early-exit.ts';
 import type { Needs, Survey } from './early-exit.ts';
@@ -80,6 +79,8 @@ interface Decision {
 
 /** Fewer multiplications in a pass are not worth measuring, nor what measuring could gain. */
 const leastWork = 1e8;
+/** Passes that take longer, in ms, are measured less often; one that cannot be computed takes for ever. */
+const [longPass, never] = [300, 1e9];
 /** What must be gained, in time. */
 const [leastGain, leastGainOfRounding] = [0.97, 0.9];
 
@@ -235,8 +236,9 @@ export class TeacherPlan {
   #survey(batch: LearnedBatch): { surveys: Map<string, Survey>; disturbs: string | undefined } {
     const { teachers, run } = this.#parts;
     const surveys = new Map<string, Survey>();
-    const buffers = Object.values(teachers).flatMap((teacher) => teacher.buffers());
-    const versions = buffers.map(versionOf);
+    const buffers = Object.values(teachers).flatMap((teacher) =>
+      teacher.buffers().map((buffer) => [buffer, buffer.clone()] as const),
+    );
     const random = getRandomState();
     this.#surveys = surveys;
     try {
@@ -245,7 +247,7 @@ export class TeacherPlan {
       this.#surveys = undefined;
     }
     const drawn = !getRandomState().equal(random);
-    const moved = buffers.some((buffer, i) => versionOf(buffer) !== versions[i]);
+    const moved = buffers.some(([buffer, values]) => !buffer.equal(values));
     return {
       surveys,
       disturbs: drawn ? 'it draws random numbers' : moved ? 'its buffers move' : undefined,
@@ -341,10 +343,11 @@ export class TeacherPlan {
     const known = shared(knownTimings(subject) ?? null);
     if (known !== null) return known;
     const { root, run } = this.#parts;
-    const times: Record<string, number[]> = Object.fromEntries(candidates.map((one) => [nameOf(one), []]));
+    const times: Record<string, number> = Object.fromEntries(candidates.map((one) => [nameOf(one), never]));
     undisturbed(root, () => {
-      // The first round makes copies of weights and chooses kernels.
-      for (let round = 0; round < 4; round++) {
+      // The first round makes copies of weights and chooses kernels; the shortest time is the one that nobody else disturbed.
+      let rounds = 6;
+      for (let round = 0; round < rounds; round++) {
         for (const choice of candidates) {
           this.#choice = choice;
           const began = performance.now();
@@ -353,20 +356,17 @@ export class TeacherPlan {
           } catch (error) {
             // Not every operator takes every form: that one is not chosen.
             if (!(error instanceof RetortError) || nameOf(choice) === nameOf(candidates[0]!)) throw error;
-            times[nameOf(choice)]!.push(Infinity);
             continue;
           }
-          if (round > 0) times[nameOf(choice)]!.push(performance.now() - began);
+          const took = performance.now() - began;
+          if (took > longPass) rounds = 4;
+          if (round > 0) times[nameOf(choice)] = Math.min(times[nameOf(choice)]!, took);
         }
       }
     });
-    const medians = shared(
-      Object.fromEntries(
-        Object.entries(times).map(([name, all]) => [name, Math.min(all.toSorted((a, b) => a - b)[1]!, 1e9)]),
-      ),
-    );
-    keepTimings(subject, medians);
-    return medians;
+    const shortest = shared(times);
+    keepTimings(subject, shortest);
+    return shortest;
   }
 
   /** What timings depend on: the networks, what they are given, what is recorded, what is tried. */
@@ -485,7 +485,7 @@ function largest(values: readonly number[]): number {
 const nameOf = ({ channelsLast, bfloat16 }: Choice): string =>
   `${bfloat16 ? 'bfloat16' : 'float32'}${channelsLast ? ', channels_last' : ''}`;
 const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
-const percent = (value: number): string => `${(100 * value).toPrecision(2)}%`;
+const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
 
 function shownOption(option: TeacherPlanOption): string {
   if (typeof option === 'string') return option;
@@ -499,6 +499,19 @@ function table(title: string, rows: readonly Row[]): string {
   return [title, ...lines].join('\n');
 }
 
+const countsByName = (value: unknown): boolean =>
+  isPlain(value) && Object.values(value).every((count) => Number.isInteger(count));
+
 function isDecision(value: unknown): value is Decision {
-  return isPlain(value) && isPlain(value['choice']) && isPlain(value['needs']) && typeof value['steps'] === 'number';
+  if (!isPlain(value)) return false;
+  const { choice, needs, steps } = value;
+  return (
+    isPlain(choice) &&
+    Object.keys(nothing).every((name) => typeof choice[name] === 'boolean') &&
+    isPlain(needs) &&
+    Object.values(needs).every(
+      (one) => isPlain(one) && countsByName(one['recorders']) && countsByName(one['deliveries']),
+    ) &&
+    Number.isInteger(steps)
+  );
 }

@@ -1,8 +1,6 @@
 // What is done with frozen teachers so that looking at them is nearly free: run no further than anybody looks, norms folded, memory laid
 // out as convolutions like it, bfloat16 where losses and gradients hardly move. Decided once, on a batch of the training, by what is
 // seen and measured there; said in a table; kept in checkpoints, so that a resumed run does the same.
-import { createHash } from 'node:crypto';
-
 import { z } from 'zod';
 
 import { isPlain } from '../../check.ts';
@@ -10,24 +8,14 @@ import { RetortError } from '../../errors.ts';
 import { forgetWeightForms } from '../../nn/folded-norms.ts';
 import { withWeightForm } from '../../nn/layers/weight-transform.ts';
 import { BatchNorm2d, foldNorms, mapInputs } from '../../nn/index.ts';
-import type { Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
-import {
-  autocast,
-  getRandomState,
-  grad,
-  isAutocastEnabled,
-  noGrad,
-  processGroup,
-  Tensor,
-  tidy,
-} from '../../torch/index.ts';
-import { hasBfloat16, keepTimings, knownTimings } from '../../torch/machine.ts';
+import type { Inputs, LearnedBatch } from '../../nn/index.ts';
+import { autocast, getRandomState, isAutocastEnabled, noGrad, Tensor, tidy } from '../../torch/index.ts';
+import { hasBfloat16 } from '../../torch/machine.ts';
 import type { Timings } from '../../torch/machine.ts';
-import type { ConfigurableDistiller } from '../distillers/index.ts';
 import { mustEnd, runUntil, surveyed } from './early-exit.ts';
 import type { Needs, Survey } from './early-exit.ts';
-import { parseLosses } from './parse-losses.ts';
-import type { LossRecord } from './parse-losses.ts';
+import { inputsOf, moved, nameOf, nothing, percent, shared, timed } from './teacher-trials.ts';
+import type { Choice, Moved, TrialParts, Under } from './teacher-trials.ts';
 import { undisturbed } from './undisturbed.ts';
 
 const byHand = {
@@ -50,15 +38,6 @@ export const teacherPlanOption = z.union([z.enum(['auto', 'exact', 'plain']), z.
 /** `'auto'`, `'exact'` (all but bfloat16), `'plain'` (nothing), or which of it by hand. */
 export type TeacherPlanOption = z.input<typeof teacherPlanOption>;
 
-/** What is done. */
-interface Choice {
-  readonly earlyExit: boolean;
-  readonly foldNorms: boolean;
-  readonly channelsLast: boolean;
-  readonly bfloat16: boolean;
-}
-const nothing: Choice = { earlyExit: false, foldNorms: false, channelsLast: false, bfloat16: false };
-
 /** A line of the table. */
 interface Row {
   readonly what: string;
@@ -79,27 +58,16 @@ interface Decision {
 
 /** Fewer multiplications in a pass are not worth measuring, nor what measuring could gain. */
 const leastWork = 1e8;
-/** Passes that take longer, in ms, are measured less often; one that cannot be computed takes for ever. */
-const [longPass, never] = [300, 1e9];
 /** What must be gained, in time. */
 const [leastGain, leastGainOfRounding] = [0.97, 0.9];
 
 /** What a {@link TeacherPlan} is made for. */
-export interface TeacherPlanParts {
+export interface TeacherPlanParts extends TrialParts {
   option: TeacherPlanOption;
-  distiller: ConfigurableDistiller;
-  /** By name. */
-  teachers: Readonly<Record<string, Network>>;
   /** Whether teachers are always the same: not trained, no norms that measure, not following the student. */
   constant: () => boolean;
   /** Fold norms whatever is decided. */
   foldNorms: boolean;
-  /** Runs the teachers on a batch, in their recorders. */
-  run: (batch: LearnedBatch) => unknown;
-  /** All losses of a batch. */
-  losses: (batch: LearnedBatch) => LossRecord;
-  /** The algorithm: what it holds is put back after looking ahead. */
-  root: Module;
 }
 
 /** See the head of this file. @internal */
@@ -194,12 +162,12 @@ export class TeacherPlan {
     const steps = ++this.#decision.steps;
     const { bfloat16 } = this.#decision.choice;
     if (!bfloat16 || this.#options.bfloat16 === true || (steps & (steps - 1)) !== 0) return;
-    const moved = this.#moved(batch, this.#decision.choice);
-    if (moved.most < this.#options.bound) return;
+    const seen = this.#moved(batch, this.#decision.choice);
+    if (seen.most < this.#options.bound) return;
     this.#take({ ...this.#decision, choice: { ...this.#decision.choice, bfloat16: false } });
     this.#forgetForms();
     this.#notes.push(
-      `note: the teacher goes on in float32: after ${steps} steps bfloat16 moves ${moved.text}, more than ${percent(this.#options.bound)}`,
+      `note: the teacher goes on in float32: after ${steps} steps bfloat16 moves ${seen.text}, more than ${percent(this.#options.bound)}`,
     );
   }
 
@@ -293,7 +261,9 @@ export class TeacherPlan {
     const { channelsLast: laid, bfloat16: rounded, bound } = this.#options;
     if (fixed !== undefined) return { channelsLast: [false, fixed], bfloat16: [false, fixed] };
     const small = work < leastWork ? 'a pass is too small to be measured' : undefined;
-    const noLayout = this.#inputsOf(batch).some((one) => one.ndim === 4) ? small : 'it is given no images';
+    const noLayout = inputsOf(this.#parts.teachers, batch).some((one) => one.ndim === 4)
+      ? small
+      : 'it is given no images';
     const refused = this.#refusesRounding();
     const noRounding = refused ?? (hasBfloat16() ? small : 'the processor does not have it');
     const layouts = laid === undefined && noLayout === undefined ? [false, true] : [laid ?? false];
@@ -302,7 +272,7 @@ export class TeacherPlan {
     const candidates = dtypes.flatMap((bfloat16) =>
       layouts.map((channelsLast): Choice => ({ ...exact, channelsLast, bfloat16 })),
     );
-    const times = candidates.length > 1 ? this.#timed(batch, candidates) : {};
+    const times = candidates.length > 1 ? timed(this.#parts, batch, { candidates, under: this.#under }) : {};
     const timeOf = (choice: Choice): number => times[nameOf(choice)] ?? 1;
     const best = (bfloat16: boolean): Choice | undefined => {
       const [plain, other] = candidates.filter((one) => one.bfloat16 === bfloat16);
@@ -320,9 +290,9 @@ export class TeacherPlan {
     if (float32 !== undefined && timeOf(bfloat16) >= leastGainOfRounding * timeOf(float32)) {
       return rows(float32, `${gain}: it gains too little`);
     }
-    const moved = this.#tried(batch, bfloat16);
-    const fits = moved.most < bound;
-    const why = `${gain}; it moves ${moved.text}${fits ? '' : `, more than ${percent(bound)}`}`;
+    const seen = this.#moved(batch, bfloat16);
+    const fits = seen.most < bound;
+    const why = `${gain}; it moves ${seen.text}${fits ? '' : `, more than ${percent(bound)}`}`;
     return rows(fits || float32 === undefined ? bfloat16 : float32, why);
   }
 
@@ -337,97 +307,25 @@ export class TeacherPlan {
     return [chosen.channelsLast, `${ms(with_)} a pass, ${ms(without)} without`];
   }
 
-  /** How long passes take, by choice; as measured before on this machine, where that was so. */
-  #timed(batch: LearnedBatch, candidates: readonly Choice[]): Timings {
-    const subject = this.#subject(batch, candidates);
-    const known = shared(knownTimings(subject) ?? null);
-    if (known !== null) return known;
-    const { root, run } = this.#parts;
-    const times: Record<string, number> = Object.fromEntries(candidates.map((one) => [nameOf(one), never]));
-    undisturbed(root, () => {
-      // The first round makes copies of weights and chooses kernels; the shortest time is the one that nobody else disturbed.
-      let rounds = 6;
-      for (let round = 0; round < rounds; round++) {
-        for (const choice of candidates) {
-          this.#choice = choice;
-          const began = performance.now();
-          try {
-            tidy(() => run(batch));
-          } catch (error) {
-            // Not every operator takes every form: that one is not chosen.
-            if (!(error instanceof RetortError) || nameOf(choice) === nameOf(candidates[0]!)) throw error;
-            continue;
-          }
-          const took = performance.now() - began;
-          if (took > longPass) rounds = 4;
-          if (round > 0) times[nameOf(choice)] = Math.min(times[nameOf(choice)]!, took);
-        }
-      }
-    });
-    const shortest = shared(times);
-    keepTimings(subject, shortest);
-    return shortest;
-  }
-
-  /** What timings depend on: the networks, what they are given, what is recorded, what is tried. */
-  #subject(batch: LearnedBatch, candidates: readonly Choice[]): string {
-    const { teachers, distiller } = this.#parts;
-    const shapes = this.#inputsOf(batch).map((one) => `${one.dtype} ${one.shape.join('x')}`);
-    const hash = createHash('sha256').update(
-      JSON.stringify([
-        shapes,
-        candidates,
-        this.#needs,
-        [...distiller.teacherRecorders.recorders.values()].map(({ label }) => label),
-        Object.values(teachers).map((teacher) => teacher.toString()),
-      ]),
-    );
-    return `teacher on ${shapes.join(' and ')}, ${hash.digest('hex').slice(0, 16)}`;
-  }
-
-  /** {@link moved}, or that it cannot be computed. */
-  #tried(batch: LearnedBatch, choice: Choice): { most: number; text: string } {
+  /** Infinitely far, where it cannot be computed so. */
+  #moved(batch: LearnedBatch, choice: Choice): Moved {
     try {
-      return this.#moved(batch, choice);
+      return this.#under(nothing, () => moved(this.#parts, batch, (body) => this.#under(choice, body)));
     } catch (error) {
       if (!(error instanceof RetortError)) throw error;
       return { most: Infinity, text: `what cannot be computed so (${error.what.split('\n')[0]})` };
     }
   }
 
-  /** How far losses and the gradient of what is trained move, from how they are without any plan. */
-  #moved(batch: LearnedBatch, choice: Choice): { most: number; text: string } {
-    const { root, losses } = this.#parts;
+  readonly #under: Under = (choice, body) => {
     const before = this.#choice;
-    const trained = root.parameters().filter(({ requiresGrad }) => requiresGrad);
-    const under = (one: Choice): { entries: Record<string, number>; gradients: (Tensor | null)[] } =>
-      undisturbed(root, () => {
-        this.#choice = one;
-        const [total, entries] = parseLosses(losses(batch));
-        return {
-          entries: Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, value.item()])),
-          gradients: total.requiresGrad ? grad([total], trained, { allowUnused: true }) : [],
-        };
-      });
+    this.#choice = choice;
     try {
-      return tidy(() => {
-        const [plain, other] = [under(nothing), under(choice)];
-        const apart = Object.entries(plain.entries).map(([name, value]): [string, number] => [
-          name,
-          other.entries[name] === value ? 0 : Math.abs(other.entries[name]! - value) / Math.abs(value),
-        ]);
-        const ofTeacher = apart.filter(([name]) => name.startsWith('distill.'));
-        const gradient = distance(other.gradients, plain.gradients);
-        const losses = largest(ofTeacher.map(([, value]) => value));
-        return {
-          most: largest(gathered([...apart.map(([, value]) => value), gradient])),
-          text: `distillation losses by ${percent(losses)}, the gradient by ${percent(gradient)}`,
-        };
-      });
+      return body();
     } finally {
       this.#choice = before;
     }
-  }
+  };
 
   #forgetForms(): void {
     const { channelsLast, bfloat16 } = this.#choice;
@@ -436,11 +334,6 @@ export class TeacherPlan {
       dtype: bfloat16 ? ('bfloat16' as const) : undefined,
     };
     for (const teacher of Object.values(this.#parts.teachers)) forgetWeightForms(teacher, form);
-  }
-
-  #inputsOf(batch: LearnedBatch): Tensor[] {
-    const seen = Object.keys(this.#parts.teachers).map((name) => batch.views?.[name] ?? batch.inputs);
-    return seen.flatMap((inputs) => (inputs instanceof Tensor ? [inputs] : Object.values(inputs)));
   }
 
   /** Why it cannot be computed in bfloat16, on whatever processor. */
@@ -453,39 +346,11 @@ export class TeacherPlan {
   }
 }
 
-/** Of several processes, what the first says. */
-function shared<T>(value: T): T {
-  return processGroup()?.allGatherObject(value)[0] ?? value;
-}
-
-/** The numbers of all processes; what is none comes as Infinity. */
-function gathered(values: readonly number[]): number[] {
-  const all: readonly (number | null)[] = processGroup()?.allGatherObject(values).flat() ?? values;
-  return all.map((value) => value ?? Infinity);
-}
-
 function laidOut(one: Tensor): Tensor {
   return one.ndim === 4 ? one.contiguous({ memoryFormat: 'channels_last' }) : one;
 }
 
-/** The norm of the difference over the norm of the second. */
-function distance(ones: readonly (Tensor | null)[], others: readonly (Tensor | null)[]): number {
-  const squares = (all: readonly (Tensor | null)[]): number =>
-    all.reduce((sum, one) => sum + (one === null ? 0 : one.to('float64').square().sum().item()), 0);
-  const differences = ones.map((one, i) => (one === null ? null : one.sub(others[i]!)));
-  const [apart, size] = [squares(differences), squares(others)];
-  return apart === 0 ? 0 : Math.sqrt(apart / size);
-}
-
-/** Infinity where one is none. */
-function largest(values: readonly number[]): number {
-  return values.reduce((most, value) => (value <= most ? most : value > most ? value : Infinity), 0);
-}
-
-const nameOf = ({ channelsLast, bfloat16 }: Choice): string =>
-  `${bfloat16 ? 'bfloat16' : 'float32'}${channelsLast ? ', channels_last' : ''}`;
 const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
-const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
 
 function shownOption(option: TeacherPlanOption): string {
   if (typeof option === 'string') return option;

@@ -25,7 +25,7 @@ export function hasBfloat16(): boolean {
 }
 
 /** What timings depend on besides what is timed: processor, threads, libtorch. */
-export function machineKey(): string {
+function machineKey(): string {
   const { version, threads } = engineInfo();
   return `${cpus()[0]?.model ?? 'a processor'}, ${threads} threads, libtorch ${version}`;
 }

@@ -18,7 +18,6 @@ vi.mock('../../torch/machine.ts', () => ({
   hasBfloat16: vi.fn<() => boolean>(() => false),
   knownTimings: vi.fn<() => undefined>(() => undefined),
   keepTimings: vi.fn<() => void>(),
-  machineKey: () => 'a machine',
 }));
 
 const network = (width: number) => ({

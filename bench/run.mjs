@@ -2,7 +2,7 @@
 // so that a noisy machine disturbs both alike. Medians and the median of the ratios of neighbouring turns are printed.
 // Where Debian's python3-torch is missing, our side runs alone.
 //   npm run bench -- --quick     fewer steps, for a look      npm run bench -- operators resnet20    some parts only: operators,
-//   resnet20, kd-34-18, quickstart, memory, levers, export, formats      RETORT_BENCH_PYTHON names another python3
+//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan      RETORT_BENCH_PYTHON names another python3
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -152,6 +152,14 @@ if (chosen('formats')) {
 if (chosen('memory')) {
   print('\n500 training steps of the quickstart\n');
   spawnSync(process.execPath, ['memory.mjs'], { stdio: 'inherit', cwd: here });
+}
+
+if (chosen('plan')) {
+  spawnSync(process.execPath, ['plan.mjs', ...(quick ? ['--quick'] : [])], {
+    stdio: 'inherit',
+    cwd: here,
+    env: { ...process.env, RETORT_THREADS: threads },
+  });
 }
 
 if (chosen('export')) {

@@ -18,4 +18,10 @@ export interface Trainable extends Module {
   evaluated(): Readonly<Record<string, Network>>;
   /** Modules that training leaves as they are. */
   frozen(): readonly Module[];
+  /** Lines to be printed, since they were asked for last: what was found out while training began. */
+  notes?(): readonly string[];
+  /** What was found out and decided while training, for checkpoints; JSON can hold it. */
+  decisions?(): unknown;
+  /** Does as {@link decisions} of the run before say, in place of deciding again. */
+  repeatDecisions?(decisions: unknown): void;
 }

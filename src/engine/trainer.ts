@@ -355,6 +355,7 @@ export class Trainer {
       await trainLoader.prepare(position.epoch, batch);
       const began = performance.now();
       const done = this.#batch(batch, batch + 1 === end);
+      for (const line of algorithm.notes?.() ?? []) progress.line(line);
       losses.push(done.losses);
       images += done.images;
       state.seconds += (performance.now() - began) / 1000;

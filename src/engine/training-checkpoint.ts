@@ -82,6 +82,8 @@ interface Meta {
     }
   >;
   hooks: SavedHook[] | FormerHooks;
+  /** What the algorithm decided. */
+  decisions?: unknown;
 }
 
 /** A hook, and what it remembers; its tensors are called `hook.<place>.<name>`. */
@@ -105,7 +107,8 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: T
     for (const [rank, state] of random.entries()) tensors[randomName(rank)] = state;
     for (const [name, tensor] of Object.entries(changing(parts.algorithm))) tensors[`model.${name}`] = tensor;
     const hooks: SavedHook[] = [];
-    const meta: Meta = { progressed, shape: parts.shape, parts: {}, hooks };
+    const decisions = parts.algorithm.decisions?.();
+    const meta: Meta = { progressed, shape: parts.shape, parts: {}, hooks, decisions };
     for (const [part, one] of parts.parts) {
       const { state } = one.optimizer.stateDict();
       const rest: Meta['parts'][string]['state'] = {};
@@ -386,6 +389,7 @@ function atSameImage(
 
 function restore({ tensors, meta }: Whole, parts: TrainingParts, say: (text: string) => void): Restored {
   parts.algorithm.loadStateDict(under(tensors, 'model.'), { strict: false });
+  if (meta.decisions !== undefined) parts.algorithm.repeatDecisions?.(meta.decisions);
   for (const [name, part] of parts.parts) {
     const saved = meta.parts[name]!;
     const state: OptimizerStateDict['state'] = { ...saved.state };

@@ -1,12 +1,14 @@
 // Batch norms that only scale and shift by stored numbers, computed as part of the convolution before them: one pass over the
 // activations less for each. Asked for with `foldNorms`, for networks that are evaluated without gradients, such as a frozen
 // teacher; where anybody looks in between (a hook, a tap), the two are run one after the other as ever.
-import { callOperator, isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
+import { isGradEnabled, keep, noGrad, ops, tidy } from '../torch/index.ts';
 import { during } from '../torch/internal.ts';
 import type { Tensor } from '../torch/index.ts';
 import { BatchNorm, BatchNorm2d } from './layers/batch-norm.ts';
 import { Conv2d } from './layers/conv2d.ts';
-import type { Layer } from './module.ts';
+import { forgetForms, formKey, inForm, stateOf, weightForm } from './layers/weight-transform.ts';
+import type { WeightForm } from './layers/weight-transform.ts';
+import type { Layer, Module } from './module.ts';
 
 let folding = false;
 
@@ -61,8 +63,10 @@ function forwardOf(layer: Layer): unknown {
 /** Undefined where it cannot be done: the layers themselves then say why. */
 function convolveFolded(conv: Layer, norm: Layer, input: Tensor): Tensor | undefined {
   if (input.shape.length !== 4 || input.shape[1] !== (conv as Conv2d).inChannels) return undefined;
-  const { weight, bias } = folded(conv as Conv2d, norm as BatchNorm2d);
-  if (input.dtype !== weight.dtype) return undefined;
+  const form = weightForm();
+  // Where weights are rounded, autocast rounds what comes in.
+  if (form.dtype === undefined && input.dtype !== (conv as Conv2d).weight.dtype) return undefined;
+  const { weight, bias } = folded(conv as Conv2d, norm as BatchNorm2d, form);
   return tidy(() => (conv as Conv2d).convolve(input, weight, bias));
 }
 
@@ -74,32 +78,46 @@ interface Folded {
   bias: Tensor;
 }
 
-const made = new WeakMap<Conv2d, Folded>();
+/** By the form of the weights. */
+const made = new WeakMap<Conv2d, Map<string, Folded>>();
 
-function folded(conv: Conv2d, norm: BatchNorm): Folded {
+function folded(conv: Conv2d, norm: BatchNorm, form: WeightForm): Folded {
   const sources = [conv.weight, conv.bias, norm.weight, norm.bias, norm.running_mean, norm.running_var];
-  const state = [norm.eps, ...sources.map(stateOf)];
-  const before = made.get(conv);
+  // Norms that measure count batches; their statistics move without a trace in the version counters.
+  const state = [norm.eps, ...[...sources, norm.num_batches_tracked].map(stateOf)];
+  const forms = made.get(conv) ?? new Map<string, Folded>();
+  const before = forms.get(formKey(form));
   const current =
     before !== undefined &&
     before.sources.every((source, i) => source === sources[i]) &&
     before.state.every((value, i) => value === state[i]);
   if (current) return before;
-  before?.weight.dispose();
-  before?.bias.dispose();
-  const { weight, bias } = fold(conv, norm);
-  const entry = { sources, state, weight, bias };
-  made.set(conv, entry);
+  if (before !== undefined) free(before);
+  const entry = { sources, state, ...fold(conv, norm, form) };
+  made.set(conv, forms.set(formKey(form), entry));
   return entry;
 }
 
-/** Moves with everything that writes into the tensor or puts other numbers under it. */
-function stateOf(tensor: Tensor | null): string {
-  return tensor === null ? '' : `${tensor.dtype} ${tensor.device} ${String(callOperator('_version', [tensor]))}`;
+function free({ weight, bias }: Folded): void {
+  weight.dispose();
+  bias.dispose();
+}
+
+/** Frees what is kept of the weights of a network in other forms than this one, folded or not; undefined frees all. */
+export function forgetWeightForms(network: Module, except: WeightForm | undefined): void {
+  for (const module of network.modules()) {
+    const forms = module instanceof Conv2d ? made.get(module) : undefined;
+    for (const [key, entry] of forms ?? []) {
+      if (except !== undefined && key === formKey(except)) continue;
+      free(entry);
+      forms!.delete(key);
+    }
+  }
+  for (const weight of network.parameters()) forgetForms(weight, except ?? {});
 }
 
 /** `W scale` and `(b - mean) scale + shift`, where `scale = gamma / sqrt(var + eps)`; in float64, then rounded once. */
-function fold(conv: Conv2d, norm: BatchNorm): { weight: Tensor; bias: Tensor } {
+function fold(conv: Conv2d, norm: BatchNorm, form: WeightForm): { weight: Tensor; bias: Tensor } {
   return noGrad(() =>
     tidy(() => {
       const wide = (tensor: Tensor | null): Tensor | undefined => tensor?.to('float64');
@@ -110,7 +128,10 @@ function fold(conv: Conv2d, norm: BatchNorm): { weight: Tensor; bias: Tensor } {
       const shifted = centered.mul(scale).add(wide(norm.bias) ?? ops.zerosLike(deviation));
       const weight = conv.weight.to('float64').mul(scale.view([-1, 1, 1, 1])); // (outChannels, inChannels / groups, h, w)
       const { dtype } = conv.weight;
-      return { weight: keep(weight.to(dtype)), bias: keep(shifted.to(dtype)) };
+      return {
+        weight: keep(inForm(weight.to(form.dtype ?? dtype), form)),
+        bias: keep(shifted.to(form.dtype ?? dtype)),
+      };
     }),
   );
 }

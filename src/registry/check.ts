@@ -241,7 +241,8 @@ function likeness(schema: z.ZodType, value: unknown): number {
   if (shape === undefined) return fits;
   const names = shape['type'] === undefined ? undefined : defOf(unwrapped(shape['type'])).values;
   if (names !== undefined && typed) return names.includes(value['type']) ? 1000 : -1;
-  return fits + Object.keys(value).filter((key) => own(shape, key) !== undefined).length;
+  // One with keys before one that has none, such as a list of names, also where every key is misspelt.
+  return fits + 0.1 + Object.keys(value).filter((key) => own(shape, key) !== undefined).length;
 }
 
 function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {

@@ -172,3 +172,13 @@ export function autocast<T>(fn: () => T, dtype: DType = 'bfloat16'): T {
     leave: (before) => void native().setAutocast(before),
   });
 }
+
+/** Whether convolutions and matrix products are computed in another dtype just now: inside {@link autocast}. */
+export function isAutocastEnabled(): boolean {
+  const before = native().setAutocast(autocastOff);
+  native().setAutocast(before);
+  return before !== autocastOff;
+}
+
+/** What the addon calls no autocast. */
+const autocastOff = -1;

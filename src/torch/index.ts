@@ -28,6 +28,7 @@ export {
   isGradEnabled,
   noGrad,
   autocast,
+  isAutocastEnabled,
 } from './autograd.ts';
 export type { BackwardOptions, GradOptions } from './autograd.ts';
 export { tensor, tensorFromBytes, tensorInPieces } from './creation.ts';

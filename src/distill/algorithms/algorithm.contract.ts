@@ -102,6 +102,7 @@ export function describeAlgorithm(name: string, contract: AlgorithmContract): vo
     const [one, two] = [fresh(), make()];
     tidy(trainer(one));
     tidy(() => two.loadStateDict(one.stateDict()));
+    two.repeatDecisions(JSON.parse(JSON.stringify(one.decisions() ?? null))); // as a checkpoint has them
     expect(snapshot(two)).toEqual(snapshot(one));
     const losses = [one, two].map((algorithm) => {
       manualSeed(11);

@@ -29,6 +29,7 @@ import type { ConfigurableDistiller, TrainingProgress } from '../distillers/inde
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
 import type { QuietPassOptions } from './quiet-pass.ts';
+import type { TeacherPlan } from './teacher-plan.ts';
 
 const hasForward = (value: unknown): boolean =>
   isObject(value) && typeof (value as { forward?: unknown }).forward === 'function';
@@ -207,7 +208,9 @@ export abstract class Algorithm extends Module {
 
   /** One batch of training: computes losses and hands them to `update`. Returns what is to be reported. */
   trainStep(batch: LearnedBatch, update: Update): Readonly<Record<string, Tensor>> {
-    const [total, entries] = this.batchLosses(this.preprocessed(batch));
+    const prepared = this.preprocessed(batch);
+    this.planTeachers(prepared);
+    const [total, entries] = this.batchLosses(prepared);
     update({ total, entries });
     return entries;
   }
@@ -240,6 +243,35 @@ export abstract class Algorithm extends Module {
       );
     }
     return mixed;
+  }
+
+  /** What is done to make frozen teachers cheap, where there are any. */
+  protected get plan(): TeacherPlan | undefined {
+    return undefined;
+  }
+
+  /**
+   * Decides what is done with frozen teachers, as the option `teacherPlan` says: {@link trainStep} calls it with every batch. A loop of
+   * one's own that calls {@link loss} runs them plainly, unless it calls this with each batch before. Looking ahead takes some passes of
+   * the teachers, and leaves random numbers and buffers as they were.
+   */
+  planTeachers(batch: LearnedBatch): void {
+    this.plan?.see(batch);
+  }
+
+  /** What there is to say that has not been asked for yet, such as what is done with the teachers: lines to be printed. */
+  notes(): string[] {
+    return this.plan?.notes() ?? [];
+  }
+
+  /** What was decided while training, for its checkpoint: a run that is resumed does the same. JSON can hold it. */
+  decisions(): unknown {
+    return this.plan?.saved();
+  }
+
+  /** Does as {@link decisions} of a run before say. */
+  repeatDecisions(decisions: unknown): void {
+    this.plan?.restore(decisions);
   }
 
   /** Told before each optimizer step how far training is: weights of losses may follow a schedule. */

@@ -35,7 +35,9 @@ export class DAFLDataFreeDistillation extends DataFreeDistillation {
   override trainStep({ inputs, targets }: LearnedBatch, update: Update): Readonly<Record<string, Tensor>> {
     const images = this.fakes(inputs);
     const generator = this.parseLosses(this.generatorLosses(images, targets));
-    const student = this.parseLosses(this.studentLosses(images.detach(), targets));
+    const seen = images.detach();
+    this.planTeachers({ inputs: seen, targets });
+    const student = this.parseLosses(this.studentLosses(seen, targets));
     const reported: Record<string, Tensor> = {};
     for (const [part, prefix, [total, entries]] of [
       ['generator', 'generator', generator],

@@ -12,6 +12,7 @@ import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, require
 import type { AlgorithmOptions, Update } from './algorithm.ts';
 import type { LossRecord } from './parse-losses.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
+import { TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 /** What makes images `(N, C, H, W)` from latent vectors `(N, latentDim)`. */
 export interface ImageGenerator extends Module {
@@ -35,6 +36,11 @@ export const dataFreeOptions = {
   studentIter: z.int().positive().default(1),
   /** Update the student before the generator. Default false. */
   studentTrainFirst: z.boolean().default(false),
+  /**
+   * As in {@link SingleTeacherDistill}, where the student is trained: gradients of the generator flow through the teachers, which are
+   * then run plainly. Default `'auto'`; with `compat`, `'plain'`.
+   */
+  teacherPlan: teacherPlanOption.default('auto'),
 };
 /** Options of {@link DataFreeDistillation}. */
 export interface DataFreeDistillationOptions
@@ -67,6 +73,7 @@ export class DataFreeDistillation extends Algorithm {
   readonly generator_distiller: ConfigurableDistiller;
   readonly studentIter: number;
   readonly studentTrainFirst: boolean;
+  readonly #plan: TeacherPlan;
   readonly #passes: ReadonlyMap<ConfigurableDistiller, Record<'teacher' | 'student', QuietPass>>;
 
   /** @throws {RetortError} when there is no teacher, one is named `student`, or studentIter is not a positive integer. */
@@ -85,6 +92,16 @@ export class DataFreeDistillation extends Algorithm {
       distiller.prepareFromStudent(this.architecture);
       distiller.prepareFromTeacher(this.teachers);
     }
+    this.#plan = new TeacherPlan({
+      option: this.original ? 'plain' : (options.teacherPlan ?? 'auto'),
+      distiller: this.distiller,
+      teachers: options.teachers,
+      constant: () => true,
+      foldNorms: false,
+      run: (batch) => this.#runPlanned(batch),
+      losses: ({ inputs, targets }) => this.studentLosses(inputs as Tensor, targets),
+      root: this,
+    });
     this.#passes = new Map(
       [this.distiller, this.generator_distiller].map((distiller) => {
         const quiet = { distiller, losses: this.quietLosses };
@@ -110,6 +127,10 @@ export class DataFreeDistillation extends Algorithm {
 
   override distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
     return { distiller: this.distiller, generatorDistiller: this.generator_distiller };
+  }
+
+  protected override get plan(): TeacherPlan {
+    return this.#plan;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -144,6 +165,7 @@ export class DataFreeDistillation extends Algorithm {
     const student = (): void => {
       for (let i = 0; i < this.studentIter; i++) {
         const images = noGrad(() => this.fakes(inputs));
+        this.planTeachers({ inputs: images, targets });
         train('architecture', 'distill', this.studentLosses(images, targets));
       }
     };
@@ -159,27 +181,42 @@ export class DataFreeDistillation extends Algorithm {
 
   /** What the student is trained on. @param images generated, outside the graph */
   protected studentLosses(images: Tensor, targets: Targets): LossRecord {
-    return this.#losses(this.distiller, { inputs: images, targets }, noGrad);
+    const batch = { inputs: images, targets };
+    return this.#losses(this.distiller, batch, () => this.#runPlanned(batch));
   }
 
   /** What the generator is trained on: gradients flow through student and teachers. @param images generated, in the graph */
   protected generatorLosses(images: Tensor, targets: Targets): LossRecord {
-    return this.#losses(this.generator_distiller, { inputs: images, targets }, (run) => run());
-  }
-
-  #losses(distiller: ConfigurableDistiller, batch: LearnedBatch, asTeacher: (run: () => void) => void): LossRecord {
-    const { inputs, targets } = batch;
-    const { teacher, student } = this.#passes.get(distiller)!;
-    teacher.run((forward) =>
-      distiller.teacherPass(() =>
-        asTeacher(() => {
+    const distiller = this.generator_distiller;
+    const run = (): void =>
+      this.#passes.get(distiller)!.teacher.run((forward) =>
+        distiller.teacherPass(() => {
           for (const [name, network] of this.#named()) {
-            namingErrors(`teacher "${name}"`, () => forward(network, inputs, targets));
+            namingErrors(`teacher "${name}"`, () => forward(network, images, targets));
           }
         }),
-      ),
+      );
+    return this.#losses(distiller, { inputs: images, targets }, run);
+  }
+
+  /** Runs the teachers for the student, as the plan says. */
+  #runPlanned({ inputs, targets }: LearnedBatch): void {
+    this.#passes.get(this.distiller)!.teacher.run((forward) =>
+      this.#plan.teacherPass(() => {
+        for (const [name, network] of this.#named()) {
+          const run = (): void => this.#plan.run(name, inputs, (seen) => forward(network, seen, targets));
+          namingErrors(`teacher "${name}"`, run);
+        }
+      }),
     );
-    student.run((forward) => distiller.studentPass(() => forward(this.architecture, inputs, targets)));
+  }
+
+  #losses(distiller: ConfigurableDistiller, batch: LearnedBatch, runTeachers: () => void): LossRecord {
+    const { inputs, targets } = batch;
+    runTeachers();
+    this.#passes
+      .get(distiller)!
+      .student.run((forward) => distiller.studentPass(() => forward(this.architecture, inputs, targets)));
     const losses = distiller.forward(batch);
     distiller.endStep();
     return losses;

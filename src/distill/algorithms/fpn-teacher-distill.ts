@@ -30,8 +30,9 @@ export class FpnTeacherDistill extends SingleTeacherDistill {
   }
 
   protected override runTeacher({ inputs }: LearnedBatch): LossRecord {
-    const run = (): unknown => featuresOf(this.teacher)!(inputs);
-    this.distiller.teacherPass(() => namingErrors('the teacher', () => this.inTeacherMode(run)));
+    const run = featuresOf(this.teacher)!;
+    if (this.teacherTrainable) this.distiller.teacherPass(() => namingErrors('the teacher', () => run(inputs)));
+    else this.teacherPass(inputs, run);
     return {};
   }
 }

@@ -1,16 +1,16 @@
 // Several frozen teachers at once, one student.
 import { z } from 'zod';
 
-import { foldNorms, ModuleDict } from '../../nn/index.ts';
+import { ModuleDict } from '../../nn/index.ts';
 import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, requireTeachers } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
+import { TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 const parts = {
   /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
@@ -24,6 +24,8 @@ export const multiTeacherOptions = {
   calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
   foldTeacherNorms: z.boolean().default(false),
+  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'auto'`; with `compat`, `'plain'`. */
+  teacherPlan: teacherPlanOption.default('auto'),
 };
 /** Options of {@link MultiTeacherDistill}. */
 export interface MultiTeacherDistillOptions
@@ -52,6 +54,7 @@ export class MultiTeacherDistill extends Algorithm {
   distillationStopped = false;
   readonly #teacherPass: QuietPass;
   readonly #studentPass: QuietPass;
+  readonly #plan: TeacherPlan;
 
   /** @throws {RetortError} when there is no teacher, or one is named `student`. */
   constructor(options: MultiTeacherDistillOptions) {
@@ -65,6 +68,16 @@ export class MultiTeacherDistill extends Algorithm {
     this.teachers.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teachers);
+    this.#plan = new TeacherPlan({
+      option: this.original ? 'plain' : (options.teacherPlan ?? 'auto'),
+      distiller: this.distiller,
+      teachers: options.teachers,
+      constant: () => true,
+      foldNorms: this.foldTeacherNorms,
+      run: (batch) => this.#runTeachers(batch),
+      losses: (batch) => this.lossesOf(batch),
+      root: this,
+    });
     const quiet = { distiller: this.distiller, losses: this.quietLosses };
     this.#teacherPass = new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teachers });
     this.#studentPass = new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture });
@@ -81,6 +94,10 @@ export class MultiTeacherDistill extends Algorithm {
 
   override distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
     return { distiller: this.distiller };
+  }
+
+  protected override get plan(): TeacherPlan | undefined {
+    return this.distillationStopped ? undefined : this.#plan;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -114,14 +131,15 @@ export class MultiTeacherDistill extends Algorithm {
   }
 
   #runTeachers({ inputs, targets, views = {} }: LearnedBatch): void {
-    this.#teacherPass.run((forward) => {
-      const run = (): void => {
+    this.#teacherPass.run((forward) =>
+      this.#plan.teacherPass(() => {
         for (const [name, teacher] of this.#named()) {
-          namingErrors(`teacher "${name}"`, () => forward(teacher, views[name] ?? inputs, targets));
+          const run = (): void =>
+            this.#plan.run(name, views[name] ?? inputs, (seen) => forward(teacher, seen, targets));
+          namingErrors(`teacher "${name}"`, run);
         }
-      };
-      this.distiller.teacherPass(() => noGrad(() => (this.foldTeacherNorms ? foldNorms(run) : run())));
-    });
+      }),
+    );
   }
 
   #named(): [string, Network][] {

@@ -2,8 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { foldNorms } from '../../nn/index.ts';
-import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
+import type { Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -12,6 +11,7 @@ import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNo
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
+import { TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 const parts = {
   /** The teacher. */
@@ -42,6 +42,11 @@ export const singleTeacherOptions = {
    * to rounding. For a teacher that is frozen with `teacherNormEval`. Default false.
    */
   foldTeacherNorms: z.boolean().default(false),
+  /**
+   * What is done so that a frozen teacher costs little: `'auto'`, `'exact'` (equal up to rounding of float32), `'plain'` (nothing), or by
+   * hand. Default `'auto'`; with `compat`, `'plain'`.
+   */
+  teacherPlan: teacherPlanOption.default('auto'),
 };
 /** Options of {@link SingleTeacherDistill}. */
 export interface SingleTeacherDistillOptions
@@ -69,6 +74,7 @@ export class SingleTeacherDistill extends Algorithm {
   distillationStopped = false;
   readonly #teacherPass: QuietPass;
   readonly #studentPass: QuietPass;
+  readonly #plan: TeacherPlan;
 
   /** @throws {RetortError} for `foldTeacherNorms` with a teacher that changes. */
   constructor(options: SingleTeacherDistillOptions) {
@@ -93,6 +99,16 @@ export class SingleTeacherDistill extends Algorithm {
     if (!this.studentTrainable && !this.original) this.architecture.requiresGrad_(false);
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teacher);
+    this.#plan = new TeacherPlan({
+      option: this.original || this.teacherTrainable ? 'plain' : (options.teacherPlan ?? 'auto'),
+      distiller: this.distiller,
+      teachers: { teacher: this.teacher },
+      constant: () => this.frozen().length > 0,
+      foldNorms: this.foldTeacherNorms,
+      run: (batch) => this.runTeacher(this.seenByTeacher(batch)),
+      losses: (batch) => this.lossesOf(batch),
+      root: this,
+    });
     const quiet = { distiller: this.distiller, losses: this.quietLosses };
     this.#teacherPass = new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teacher });
     this.#studentPass = new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture });
@@ -109,6 +125,10 @@ export class SingleTeacherDistill extends Algorithm {
 
   override distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
     return { distiller: this.distiller };
+  }
+
+  protected override get plan(): TeacherPlan | undefined {
+    return this.distillationStopped ? undefined : this.#plan;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -130,7 +150,7 @@ export class SingleTeacherDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
     if (distilling || this.teacherTrainable) {
-      const ofTeacher = this.runTeacher({ ...batch, inputs: batch.views?.['teacher'] ?? batch.inputs });
+      const ofTeacher = this.runTeacher(this.seenByTeacher(batch));
       if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);
     }
     if (this.calculateStudentLoss) {
@@ -155,22 +175,24 @@ export class SingleTeacherDistill extends Algorithm {
     return this.studentTrainable || (this.original && this.calculateStudentLoss);
   }
 
-  /** Runs `body` as the teacher is to be run: recorded for gradients or not, norms folded or not. */
-  protected inTeacherMode<T>(body: () => T): T {
-    if (this.teacherTrainable) return body();
-    return noGrad(() => (this.foldTeacherNorms ? foldNorms(body) : body()));
+  private seenByTeacher(batch: LearnedBatch): LearnedBatch {
+    return { ...batch, inputs: batch.views?.['teacher'] ?? batch.inputs };
+  }
+
+  /** Runs a teacher that does not change, inside its recorders: without gradients, as the plan says. */
+  protected teacherPass(inputs: Inputs, run: (inputs: Inputs) => unknown): void {
+    this.#plan.teacherPass(() => namingErrors('the teacher', () => this.#plan.run('teacher', inputs, run)));
   }
 
   /** Runs the teacher inside its recorders on what it sees; its losses, where it is trained by them. */
   protected runTeacher(batch: LearnedBatch): LossRecord {
-    const named = <T>(body: () => T): T => namingErrors('the teacher', body);
     if (this.teacherTrainable) {
-      return this.distiller.teacherPass(() => named(() => this.ownLosses('the teacher', this.teacher, batch)));
+      const run = (): LossRecord => this.ownLosses('the teacher', this.teacher, batch);
+      return this.distiller.teacherPass(() => namingErrors('the teacher', run));
     }
-    this.#teacherPass.run((forward) => {
-      const run = (): unknown => forward(this.teacher, batch.inputs, batch.targets);
-      this.distiller.teacherPass(() => named(() => this.inTeacherMode(run)));
-    });
+    this.#teacherPass.run((forward) =>
+      this.teacherPass(batch.inputs, (inputs) => forward(this.teacher, inputs, batch.targets)),
+    );
     return {};
   }
 }

@@ -57,6 +57,8 @@ export abstract class DistillDelivery {
   #taken = 0;
   #depth = 0;
   #tap: Disposable | undefined;
+  /** @internal Told of each output that is kept. What it throws ends the call of the teacher, and those around it. */
+  whenKept: (() => void) | undefined;
 
   constructor(target: TapTarget, options: DeliveryOptions = {}) {
     this.#label = `${new.target.name}("${target.address}")`;
@@ -71,6 +73,11 @@ export abstract class DistillDelivery {
   /** How many outputs wait. */
   get length(): number {
     return this.#queue.length;
+  }
+
+  /** @internal How many of the outputs that wait are there: of calls that have ended. */
+  get ready(): number {
+    return this.#queue.filter(({ held }) => held !== undefined).length;
   }
 
   /**
@@ -113,7 +120,9 @@ export abstract class DistillDelivery {
     const kept = new Kept(scope, this.#detach, (one) => this.#remove(one));
     this.#queue.push(kept);
     this.#pushed++;
-    return kept.keepResult(next);
+    const result = kept.keepResult(next);
+    if (kept.held !== undefined) this.whenKept?.();
+    return result;
   }
 
   #remove(kept: Kept): void {

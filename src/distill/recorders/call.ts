@@ -1,8 +1,9 @@
 // One call of what is recorded, from its beginning to the record it leaves. Calls keep their place: records stand in the order
 // in which the calls began. A call that throws, or whose promise rejects, leaves no record.
 import { isThenable } from '../../check.ts';
-import { hold } from '../held.ts';
+import { conditionOf, hold } from '../held.ts';
 import type { Held } from '../held.ts';
+import { mapLeaves } from '../../torch/index.ts';
 
 /**
  * One call of what is recorded, from its beginning to the record it leaves.
@@ -14,9 +15,11 @@ export class Call {
   held: Held | undefined;
   /** The scope that the record lives in. */
   readonly scope: number;
+  readonly #whenDone: () => void;
 
-  constructor(scope: number) {
+  constructor(scope: number, whenDone: () => void = () => {}) {
     this.scope = scope;
+    this.#whenDone = whenDone;
   }
 
   /** Takes what will be the record; again replaces it. */
@@ -24,9 +27,18 @@ export class Call {
     if (this.state !== 'dropped') this.held = hold(data, this.scope);
   }
 
+  /** Puts other values in place of what was taken, where that is still what it was. */
+  change(change: (leaf: unknown) => unknown): void {
+    if (this.held === undefined || conditionOf(this.held) !== 'intact') return;
+    const data = mapLeaves(this.held.data, change);
+    if (data !== this.held.data) this.held = hold(data, this.scope);
+  }
+
   /** The call ended well: what it took is a record now. */
   done(): void {
-    if (this.state !== 'dropped') this.state = 'done';
+    if (this.state === 'dropped') return;
+    this.state = 'done';
+    this.#whenDone();
   }
 
   /** Never becomes a record. */

@@ -35,6 +35,8 @@ export abstract class Recorder {
   #initialized = false;
   #depth = 0;
   #tap: Disposable | undefined;
+  /** @internal Told of each record, when it is one. What it throws ends the call that was recorded, and those around it. */
+  whenRecorded: (() => void) | undefined;
 
   constructor(source: RecorderSource, label: string) {
     this.source = source;
@@ -87,7 +89,7 @@ export abstract class Recorder {
       this.#empty = 'not called';
       const scope = currentScope();
       this.#tap = this.attach(() => {
-        const call = new Call(scope);
+        const call = new Call(scope, () => this.whenRecorded?.());
         this.#calls.push(call);
         return call;
       });
@@ -120,6 +122,11 @@ export abstract class Recorder {
   protected forget(): void {
     for (const call of this.#calls) call.drop();
     this.#calls = [];
+  }
+
+  /** @internal Puts other values in place of those recorded, such as wider ones; those that were overwritten since stay. */
+  changeRecords(change: (leaf: unknown) => unknown): void {
+    for (const call of this.#records()) call.change(change);
   }
 
   /** Makes `data` the records, outside of any recording. */

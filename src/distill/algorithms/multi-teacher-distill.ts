@@ -24,8 +24,8 @@ export const multiTeacherOptions = {
   calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
   foldTeacherNorms: z.boolean().default(false),
-  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'auto'`; with `compat`, `'plain'`. */
-  teacherPlan: teacherPlanOption.default('auto'),
+  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'plain'`; with `compat`, `'plain'`. */
+  teacherPlan: teacherPlanOption.default('plain'),
 };
 /** Options of {@link MultiTeacherDistill}. */
 export interface MultiTeacherDistillOptions
@@ -69,7 +69,7 @@ export class MultiTeacherDistill extends Algorithm {
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teachers);
     this.#plan = new TeacherPlan({
-      option: this.original ? 'plain' : (options.teacherPlan ?? 'auto'),
+      option: this.original ? 'plain' : (options.teacherPlan ?? 'plain'),
       distiller: this.distiller,
       teachers: options.teachers,
       constant: () => true,

@@ -44,9 +44,9 @@ export const singleTeacherOptions = {
   foldTeacherNorms: z.boolean().default(false),
   /**
    * What is done so that a frozen teacher costs little: `'auto'`, `'exact'` (equal up to rounding of float32), `'plain'` (nothing), or by
-   * hand. Default `'auto'`; with `compat`, `'plain'`.
+   * hand. Default `'plain'`.
    */
-  teacherPlan: teacherPlanOption.default('auto'),
+  teacherPlan: teacherPlanOption.default('plain'),
 };
 /** Options of {@link SingleTeacherDistill}. */
 export interface SingleTeacherDistillOptions
@@ -100,7 +100,7 @@ export class SingleTeacherDistill extends Algorithm {
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teacher);
     this.#plan = new TeacherPlan({
-      option: this.original || this.teacherTrainable ? 'plain' : (options.teacherPlan ?? 'auto'),
+      option: this.original || this.teacherTrainable ? 'plain' : (options.teacherPlan ?? 'plain'),
       distiller: this.distiller,
       teachers: { teacher: this.teacher },
       constant: () => this.frozen().length > 0,

@@ -1,15 +1,16 @@
 // Runs that other programs start: under the variables of each launcher two processes on this machine train as one does, with the
 // batches of both. Runs the build in dist/. `RETORT_TORCHRUN` names a torchrun to start them with.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 
 import { freePort } from '../src/cli/processes.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
-import { engineInfo } from '../src/torch/index.ts';
+import { engineInfo, groupFromEnvironment } from '../src/torch/index.ts';
 import { commandFile } from './command.ts';
 import { tinyExperiment, tinyImages, tinyNetwork } from './networks.ts';
 
@@ -139,4 +140,60 @@ it('two processes by torchrun train as one', async ({ skip }) => {
   expect(code, err).toBe(0);
   expect(out).toMatch(/process 1 of 2, by RANK and WORLD_SIZE, waits/);
   expectAsAlone('torchrun');
+});
+
+/** The code of a language in docs/several-machines.md, the first that there is. */
+function documented(language: string): string {
+  const text = readFileSync(new URL('../docs/several-machines.md', import.meta.url), 'utf8');
+  return new RegExp(`\`\`\`${language}\\n(#!|apiVersion)([^]*?)\`\`\``).exec(text)!.slice(1).join('');
+}
+
+it('the file for SLURM trains as it is, and goes on when it is started again', async () => {
+  const job = join(folder, 'job');
+  const tools = join(job, 'tools');
+  mkdirSync(join(job, 'node_modules/.bin'), { recursive: true });
+  mkdirSync(tools);
+  symlinkSync(commandFile, join(job, 'node_modules/.bin/retort'));
+  const config = readFileSync(join(folder, 'batch-4.json'), 'utf8');
+  writeFileSync(join(job, 'config.ts'), `export default ${config};\n`);
+  writeFileSync(join(job, 'retort.sbatch'), documented('bash'));
+  // Two tasks in place of four, as srun starts them: without its own options.
+  const srun = `#!/bin/bash
+    while [[ "$1" == --* ]]; do shift; done
+    export SLURM_NTASKS=2 SLURM_STEP_NUM_TASKS=2 SLURM_STEP_ID=0 SLURM_STEP_NODELIST=localhost
+    SLURM_PROCID=1 "$@" & SLURM_PROCID=0 "$@" && wait $!`;
+  writeFileSync(join(tools, 'srun'), srun, { mode: 0o755 });
+  const env = {
+    ...{ PATH: `${tools}:${process.env['PATH']}`, SLURM_SUBMIT_DIR: job, SLURM_CPUS_PER_TASK: '1' },
+    ...{ SLURM_JOB_ID: String(await freePort()), SLURM_PROCID: '0', SLURM_NTASKS: '4', SLURM_TASK_PID: '1' },
+  };
+  const first = await start(['bash', join(job, 'retort.sbatch')], env);
+  expect(first).toMatchObject({ code: 0, err: '' });
+  expect(first.out).toMatch(/process 1 of 2, by SLURM, waits for the others at localhost:6/);
+  expectAsAlone('job/runs/kd');
+  const again = await start(['bash', join(job, 'retort.sbatch')], env);
+  expect(again).toMatchObject({ code: 0, err: '' });
+  expect(again.out).toMatch(/is finished, after 1 epoch/);
+});
+
+it('the file for Kubernetes describes a group', () => {
+  const [service, job] = parseAllDocuments(documented('yaml')).map((one) => one.toJS() as Record<string, never>);
+  const { name } = job!['metadata'] as { name: string };
+  const { completions, parallelism, template } = job!['spec'] as {
+    completions: number;
+    parallelism: number;
+    template: { spec: { subdomain: string; containers: [{ env: { name: string; value?: string }[] }] } };
+  };
+  const { subdomain, containers } = template.spec;
+  const env = Object.fromEntries(containers[0].env.map((one) => [one.name, one.value ?? '3']));
+  expect(groupFromEnvironment(env)).toMatchObject({
+    rank: 3,
+    worldSize: completions,
+    address: `${name}-0.${subdomain}`,
+  });
+  expect(parallelism).toBe(completions);
+  expect(service).toMatchObject({
+    metadata: { name: subdomain },
+    spec: { clusterIP: 'None', selector: { 'job-name': name }, ports: [{ port: Number(env['MASTER_PORT']) }] },
+  });
 });

@@ -177,7 +177,7 @@ it('the file for SLURM trains as it is, and goes on when it is started again', a
 });
 
 it('the file for Kubernetes describes a group', () => {
-  const [service, job] = parseAllDocuments(documented('yaml')).map((one) => one.toJS() as Record<string, never>);
+  const [service, job] = parseAllDocuments(documented('yaml')).map((one) => one.toJS() as Record<string, unknown>);
   const { name } = job!['metadata'] as { name: string };
   const { completions, parallelism, template } = job!['spec'] as {
     completions: number;

@@ -56,14 +56,12 @@ it('refuses a loader that gives all processes the same samples', () => {
 });
 
 it('trains, evaluates student and teacher, and saves the student alone', async () => {
-  const said: string[] = [];
-  const line = (text: string): void => void said.push(text);
+  const epochs: string[] = [];
+  const line = (text: string): void => void epochs.push(text);
   using trainer = setUp({ workDir: folder, progress: { step() {}, line } });
   const { metrics, stopped } = await trainer.run();
   expect(stopped).toBe(false);
   expect(Object.keys(metrics)).toEqual(['student', 'teacher']);
-  const [plan, ...epochs] = said;
-  expect(plan).toMatch(/^teacher plan: auto\n {2}early exit/); // as soon as there is a batch to decide it on
   expect(epochs).toHaveLength(3);
   expect(epochs[0]).toMatch(/^epoch 1\/3 {2}accuracy: student .* {2}teacher /);
   const names = Object.keys(weights(join(folder, runFiles.student)));

@@ -375,6 +375,7 @@ describe('early exit is not taken', () => {
       type: 'SingleTeacherDistill',
       architecture: new Loops(2),
       teacher,
+      teacherPlan: 'auto',
       loss: (scores: Tensor) => scores.square().mean(),
       distiller: {
         type: 'ConfigurableDistiller',
@@ -527,6 +528,7 @@ it('is plain for a teacher that is trained and with compat; one that moves is on
   const follows = buildAlgorithm({
     type: 'EmaTeacherDistill',
     architecture: network(4),
+    teacherPlan: 'auto',
     distiller: { type: 'ConfigurableDistiller', ...onMaps({ type: 'L2Loss' }) },
   });
   expect(trained(follows).decided?.choice).toMatchObject({ earlyExit: true, foldNorms: false });

@@ -1,4 +1,5 @@
 // The options that all convolutional backbones share.
+import { didYouMean, RetortError } from '../../errors.ts';
 import type { ConvConfig, InitOption, NormConfig } from '../../nn/index.ts';
 import { convCfg, flag, index, initCfg, normCfg } from '../schema.ts';
 
@@ -27,3 +28,15 @@ export const backboneOptions = {
   withCp: flag.exactOptional(),
   initCfg: initCfg.exactOptional(),
 };
+
+/**
+ * The sizes of a network by the name that `arch` gives.
+ * @param given the name as it was written, for the error. Default: `name`
+ * @throws {RetortError} for an unknown name, with the nearest one.
+ */
+export function archNamed<T>(backbone: string, archs: Readonly<Record<string, T>>, name: string, given = name): T {
+  if (Object.hasOwn(archs, name)) return archs[name]!;
+  throw new RetortError(`${backbone}: unknown arch "${given}"; ${didYouMean(given, Object.keys(archs))}`, {
+    code: 'unknown-name',
+  });
+}

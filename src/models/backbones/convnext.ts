@@ -1,7 +1,7 @@
 // ConvNeXt under OpenMMLab's names: `downsample_layers`, `stages`, and a norm for each output.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
+import { RetortError } from '../../errors.ts';
 import {
   buildActivation,
   buildNorm,
@@ -19,8 +19,9 @@ import { ops, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { initialize } from '../initial-weights.ts';
 import { actCfg, count, counts, flag, index, indices, initCfg, normCfg, rate } from '../schema.ts';
+import { archNamed } from './backbone-options.ts';
 import { dropPath, dropPathRates } from './residual.ts';
-import { checkOutIndices, keepStill } from './training-mode.ts';
+import { FreezableBackbone, checkOutIndices } from './training-mode.ts';
 
 /** The size of a {@link ConvNeXt}. */
 export interface ConvNeXtSize {
@@ -175,7 +176,7 @@ class GlobalResponseNorm extends Module {
  * const [vector] = backbone.forward(randn([1, 3, 64, 64])); // (1, 768)
  * ```
  */
-export class ConvNeXt extends Module {
+export class ConvNeXt extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z.union([z.string(), z.strictObject({ depths: counts, channels: counts })]).exactOptional(),
     inChannels: count.exactOptional(),
@@ -200,7 +201,6 @@ export class ConvNeXt extends Module {
   readonly #options: ConvNeXtOptions;
   readonly #outIndices: readonly number[];
   readonly #norms = new Map<number, Layer>();
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown `arch`, lists of different lengths, or stages outside the network. */
   constructor(options: ConvNeXtOptions = {}) {
@@ -245,7 +245,7 @@ export class ConvNeXt extends Module {
       Object.assign(this, { [`norm${i}`]: layer });
     }
     this.outChannels = this.#outIndices.map((i) => channels[i]!);
-    this.#frozen = this.#frozenParts(frozenStages);
+    this.keepStill(this.#frozenParts(frozenStages));
     this.initWeights();
     this.train();
   }
@@ -267,12 +267,6 @@ export class ConvNeXt extends Module {
     initialize(this, { initCfg: this.#options.initCfg, usual });
   }
 
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: false });
-    return this;
-  }
-
   override forward(input: Tensor): Tensor[] {
     const outputs: Tensor[] = [];
     let x = input;
@@ -292,12 +286,7 @@ export class ConvNeXt extends Module {
 
 /** @throws {RetortError} for an unknown name, or lists that do not belong together. */
 function sizeNamed(arch: string | ConvNeXtSize): ConvNeXtSize {
-  if (typeof arch === 'string') {
-    if (Object.hasOwn(sizes, arch)) return sizes[arch]!;
-    throw new RetortError(`ConvNeXt: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`, {
-      code: 'unknown-name',
-    });
-  }
+  if (typeof arch === 'string') return archNamed('ConvNeXt', sizes, arch);
   const { depths, channels } = arch;
   if (depths.length > 0 && depths.length === channels.length) return arch;
   throw new RetortError(

@@ -1,26 +1,16 @@
 // DenseNet under OpenMMLab's names: `stem`, `stages.0.block.0`, ..., `transitions`; the last transition is a norm and an activation.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
-import {
-  AvgPool2d,
-  buildActivation,
-  buildConv,
-  buildNorm,
-  MaxPool2d,
-  Module,
-  ModuleList,
-  Sequential,
-} from '../../nn/index.ts';
+import { AvgPool2d, buildActivation, buildConv, buildNorm, MaxPool2d, ModuleList, Sequential } from '../../nn/index.ts';
 import type { ActivationConfig, Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { initialize } from '../initial-weights.ts';
 import { actCfg, count, counts, flag, index, indices } from '../schema.ts';
-import { backboneOptions } from './backbone-options.ts';
+import { archNamed, backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
 import { DenseBlock } from './dense-block.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 
 /** The numbers of a DenseNet. */
 export interface DenseNetArch {
@@ -69,7 +59,7 @@ const archs: Readonly<Record<string, DenseNetArch>> = {
  * const [map] = backbone.forward(randn([2, 3, 64, 64])); // (2, 1024, 2, 2)
  * ```
  */
-export class DenseNet extends Module {
+export class DenseNet extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z
       .union([z.string(), z.strictObject({ growthRate: count, depths: counts, initChannels: count })])
@@ -90,7 +80,6 @@ export class DenseNet extends Module {
   readonly outChannels: readonly number[];
   readonly #options: DenseNetOptions;
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown `arch`, or stages outside the network. */
   constructor(options: DenseNetOptions = {}) {
@@ -129,7 +118,10 @@ export class DenseNet extends Module {
     this.transitions = new ModuleList(transitions);
     this.outChannels = this.#outIndices.map((i) => widths[i]!);
     const parts = stages.map((stage, i) => [stage, transitions[i]!]);
-    this.#frozen = frozenParts('DenseNet', options.frozenStages ?? -1, [[this.stem as Layer]], parts).flat();
+    this.keepStill(
+      frozenParts('DenseNet', options.frozenStages ?? -1, [[this.stem as Layer]], parts).flat(),
+      options.normEval,
+    );
     this.initWeights();
     this.train();
   }
@@ -137,12 +129,6 @@ export class DenseNet extends Module {
   /** As layers begin. */
   initWeights(): void {
     initialize(this, { initCfg: this.#options.initCfg, usual: null });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   override forward(input: Tensor): Tensor[] {
@@ -158,10 +144,7 @@ export class DenseNet extends Module {
 
 function archOf(arch: string | DenseNetArch): DenseNetArch {
   if (typeof arch !== 'string') return arch;
-  if (Object.hasOwn(archs, arch)) return archs[arch]!;
-  throw new RetortError(`DenseNet: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(archs))}`, {
-    code: 'unknown-name',
-  });
+  return archNamed('DenseNet', archs, arch);
 }
 
 export const denseNetEntry = entry(DenseNet, {

@@ -1,18 +1,17 @@
 // EfficientNet under OpenMMLab's names: `layers.0` is the stem, `layers.1` to `layers.5` are blocks, `layers.6` is a 1x1 convolution.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
-import { ConvModule, Module, ModuleList, Sequential } from '../../nn/index.ts';
+import { ConvModule, ModuleList, Sequential } from '../../nn/index.ts';
 import type { ActivationConfig, Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { convolutional, initialize } from '../initial-weights.ts';
 import { actCfg, count, indices, rate } from '../schema.ts';
-import { backboneOptions } from './backbone-options.ts';
+import { archNamed, backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
 import { MBConv } from './mbconv.ts';
 import { dropPathRates, runStages } from './residual.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 import { makeDivisible } from './widths.ts';
 
 /** Options of {@link EfficientNet}. */
@@ -80,7 +79,7 @@ const scales: Readonly<Record<string, Scale>> = {
  * const [map] = backbone.forward(randn([2, 3, 64, 64])); // (2, 1280, 2, 2)
  * ```
  */
-export class EfficientNet extends Module {
+export class EfficientNet extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z.string().exactOptional(),
     inChannels: count.exactOptional(),
@@ -94,7 +93,6 @@ export class EfficientNet extends Module {
   readonly outChannels: readonly number[];
   readonly #options: EfficientNetOptions;
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown `arch`, or layers outside the network. */
   constructor(options: EfficientNetOptions = {}) {
@@ -102,7 +100,7 @@ export class EfficientNet extends Module {
     super();
     this.#options = options;
     const { arch = 'b0', inChannels: images = 3, outIndices = [6], dropPathRate = 0 } = options;
-    const [width, depth] = scaleOf(arch);
+    const [width, depth] = archNamed('EfficientNet', scales, arch);
     const lite = arch.startsWith('lite');
     checkOutIndices('EfficientNet', outIndices, 6);
     const { convCfg = { type: 'Conv2dAdaptivePadding' }, normCfg = { type: 'BN', eps: 0.001 } } = options;
@@ -133,7 +131,7 @@ export class EfficientNet extends Module {
     this.layers = new ModuleList([stem, ...later]);
     this.#outIndices = outIndices;
     this.outChannels = outIndices.map((i) => widths[i]!);
-    this.#frozen = frozenParts('EfficientNet', options.frozenStages ?? -1, [stem] as Layer[], later);
+    this.keepStill(frozenParts('EfficientNet', options.frozenStages ?? -1, [stem] as Layer[], later), options.normEval);
     this.initWeights();
     this.train();
   }
@@ -143,22 +141,9 @@ export class EfficientNet extends Module {
     initialize(this, { initCfg: this.#options.initCfg, usual: convolutional });
   }
 
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
-  }
-
   override forward(input: Tensor): Tensor[] {
     return runStages([...this.layers], input, this.#outIndices);
   }
-}
-
-function scaleOf(arch: string): Scale {
-  if (Object.hasOwn(scales, arch)) return scales[arch]!;
-  throw new RetortError(`EfficientNet: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(scales))}`, {
-    code: 'unknown-name',
-  });
 }
 
 export const efficientNetEntry = entry(EfficientNet, {

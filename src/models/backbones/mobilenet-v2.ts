@@ -1,7 +1,7 @@
 // MobileNetV2 under OpenMMLab's names: `conv1`, seven layers of inverted residuals, `conv2`.
 import { z } from 'zod';
 
-import { ConvModule, Module, Sequential } from '../../nn/index.ts';
+import { ConvModule, Sequential } from '../../nn/index.ts';
 import type { ActivationConfig, Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -11,7 +11,7 @@ import { backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
 import { InvertedResidual } from './inverted-residual.ts';
 import { addStages, runStages } from './residual.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 import { makeDivisible } from './widths.ts';
 
 /** Options of {@link MobileNetV2}. */
@@ -46,7 +46,7 @@ const plan = [
  * const [map] = backbone.forward(randn([2, 3, 64, 64]));
  * ```
  */
-export class MobileNetV2 extends Module {
+export class MobileNetV2 extends FreezableBackbone {
   static readonly schema = z.strictObject({
     inChannels: count.exactOptional(),
     widenFactor: z.number().positive().exactOptional(),
@@ -62,7 +62,6 @@ export class MobileNetV2 extends Module {
   readonly #options: MobileNetV2Options;
   readonly #layers: readonly Layer[];
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for a factor that is not above 0, or layers outside the network. */
   constructor(options: MobileNetV2Options = {}) {
@@ -98,7 +97,10 @@ export class MobileNetV2 extends Module {
     this.#layers = [...layers, this.conv2];
     this.#outIndices = outIndices;
     this.outChannels = outIndices.map((i) => widths[i]!);
-    this.#frozen = frozenParts('MobileNetV2', options.frozenStages ?? -1, [this.conv1] as Layer[], layers);
+    this.keepStill(
+      frozenParts('MobileNetV2', options.frozenStages ?? -1, [this.conv1] as Layer[], layers),
+      options.normEval,
+    );
     this.initWeights();
     this.train();
   }
@@ -106,12 +108,6 @@ export class MobileNetV2 extends Module {
   /** Kaiming normal (fan out) for convolutions; norms start as the identity. */
   initWeights(): void {
     initialize(this, { initCfg: this.#options.initCfg, usual: convolutional });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   override forward(input: Tensor): Tensor[] {

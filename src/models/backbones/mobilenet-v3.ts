@@ -1,18 +1,17 @@
 // MobileNetV3 under OpenMMLab's names: `layer0` is the stem, then one layer for each block, the last one a 1x1 convolution.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
-import { ConvModule, Module } from '../../nn/index.ts';
+import { ConvModule } from '../../nn/index.ts';
 import type { Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { convolutional, initialize } from '../initial-weights.ts';
 import { count, indices } from '../schema.ts';
-import { backboneOptions } from './backbone-options.ts';
+import { archNamed, backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
 import { MBConv } from './mbconv.ts';
 import { runStages } from './residual.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 
 /** Options of {@link MobileNetV3}. */
 export interface MobileNetV3Options extends Omit<BackboneOptions, 'normCfg'> {
@@ -112,7 +111,7 @@ const stemChannels = 16;
  * const [map] = backbone.forward(randn([2, 3, 64, 64])); // (2, 576, 2, 2)
  * ```
  */
-export class MobileNetV3 extends Module {
+export class MobileNetV3 extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z.string().exactOptional(),
     inChannels: count.exactOptional(),
@@ -125,7 +124,6 @@ export class MobileNetV3 extends Module {
   readonly #options: MobileNetV3Options;
   readonly #layers: readonly Layer[];
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown `arch`, or layers outside the network. */
   constructor(options: MobileNetV3Options = {}) {
@@ -134,7 +132,7 @@ export class MobileNetV3 extends Module {
     this.#options = options;
     const { inChannels: images = 3, convCfg = null } = options;
     const { normCfg = { type: 'BN', eps: 0.001, momentum: 0.01 } } = options;
-    const rows = rowsOf(options.arch ?? 'small');
+    const rows = archNamed('MobileNetV3', archs, options.arch ?? 'small');
     const { outIndices = [rows.length + 1] } = options;
     checkOutIndices('MobileNetV3', outIndices, rows.length + 1);
     const hswish = { convCfg, normCfg, actCfg: { type: 'HSwish' } } as const;
@@ -151,7 +149,10 @@ export class MobileNetV3 extends Module {
     this.#layers.forEach((layer, i) => Object.assign(this, { [`layer${i}`]: layer }));
     this.#outIndices = outIndices;
     this.outChannels = outIndices.map((i) => widths[i]!);
-    this.#frozen = frozenParts('MobileNetV3', options.frozenStages ?? -1, [stem] as Layer[], [...blocks, last]);
+    this.keepStill(
+      frozenParts('MobileNetV3', options.frozenStages ?? -1, [stem] as Layer[], [...blocks, last]),
+      options.normEval,
+    );
     this.initWeights();
     this.train();
   }
@@ -161,22 +162,9 @@ export class MobileNetV3 extends Module {
     initialize(this, { initCfg: this.#options.initCfg, usual: convolutional });
   }
 
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
-  }
-
   override forward(input: Tensor): Tensor[] {
     return runStages(this.#layers, input, this.#outIndices);
   }
-}
-
-function rowsOf(arch: string): readonly Row[] {
-  if (Object.hasOwn(archs, arch)) return archs[arch]!;
-  throw new RetortError(`MobileNetV3: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(archs))}`, {
-    code: 'unknown-name',
-  });
 }
 
 export const mobileNetV3Entry = entry(MobileNetV3, {

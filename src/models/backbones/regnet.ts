@@ -1,14 +1,14 @@
 // RegNet under OpenMMLab's names: a ResNet of bottlenecks with groups, whose widths come from a formula.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../errors.ts';
-import { Module } from '../../nn/index.ts';
+import { RetortError } from '../../errors.ts';
 import type { Conv2d, Layer, ReLU, Sequential } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { initialize } from '../initial-weights.ts';
 import { count } from '../schema.ts';
 import type { BackboneOptions } from './backbone-options.ts';
+import { archNamed } from './backbone-options.ts';
 import { Bottleneck } from './bottleneck.ts';
 import { plainConv } from './layers.ts';
 import { regnetStages } from './regnet-widths.ts';
@@ -17,7 +17,7 @@ import { addStages, residualStage, runStages, zeroLastNorms } from './residual.t
 import type { ResNetStyle } from './residual.ts';
 import { addConvStem } from './resnet.ts';
 import { resnetShape } from './resnet-options.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 
 const named: Readonly<Record<string, RegNetArch>> = {
   regnetx_400mf: { w0: 24, wa: 24.48, wm: 2.54, groupW: 16, depth: 22 },
@@ -73,7 +73,7 @@ const shared = z.strictObject(resnetShape).omit({
  * const [map] = backbone.forward(randn([2, 3, 64, 64]));
  * ```
  */
-export class RegNet extends Module {
+export class RegNet extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z.union([
       z.string(),
@@ -97,7 +97,6 @@ export class RegNet extends Module {
   readonly #stem: readonly Layer[];
   readonly #stages: readonly Sequential[];
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown `arch`, or lists that do not fit the number of stages. */
   constructor(options: RegNetOptions) {
@@ -129,7 +128,7 @@ export class RegNet extends Module {
     addStages(this, this.#stages);
     this.#outIndices = outIndices;
     this.outChannels = outIndices.map((i) => plan[i]!.width);
-    this.#frozen = frozenParts('RegNet', options.frozenStages ?? -1, this.#stem, this.#stages);
+    this.keepStill(frozenParts('RegNet', options.frozenStages ?? -1, this.#stem, this.#stages), options.normEval);
     this.initWeights();
     this.train();
   }
@@ -143,12 +142,6 @@ export class RegNet extends Module {
     initialize(this, { initCfg, usual: null, after });
   }
 
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
-  }
-
   override forward(input: Tensor): Tensor[] {
     let x = input;
     for (const layer of this.#stem) x = layer.forward(x);
@@ -158,10 +151,7 @@ export class RegNet extends Module {
 
 function archOf(arch: string | RegNetArch): RegNetArch {
   if (typeof arch !== 'string') return arch;
-  if (Object.hasOwn(named, arch)) return named[arch]!;
-  throw new RetortError(`RegNet: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(named))}`, {
-    code: 'unknown-name',
-  });
+  return archNamed('RegNet', named, arch);
 }
 
 export const regnetEntry = entry(

@@ -1,8 +1,8 @@
 // Residual networks for large images: a stem of 7x7 with pooling, four stages, under OpenMMLab's names.
 import { z } from 'zod';
 
-import { ConvModule, MaxPool2d, Module, ReLU, runLayers, Sequential } from '../../nn/index.ts';
-import type { Conv2d, Layer, NormConfig } from '../../nn/index.ts';
+import { ConvModule, MaxPool2d, ReLU, runLayers, Sequential } from '../../nn/index.ts';
+import type { Conv2d, Layer, Module, NormConfig } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { convolutional, initialize } from '../initial-weights.ts';
@@ -11,7 +11,7 @@ import { addNorm, plainConv } from './layers.ts';
 import { addStages, dropPathRates, residualStage, runStages, zeroLastNorms } from './residual.ts';
 import { planResNet, resnetShape } from './resnet-options.ts';
 import type { ResNetOptions, ResNetPlan } from './resnet-options.ts';
-import { frozenParts, keepStill } from './training-mode.ts';
+import { FreezableBackbone, frozenParts } from './training-mode.ts';
 
 /**
  * `(N, inChannels, H, W)` to one feature map per entry of `outIndices`. He, Zhang, Ren, Sun, arXiv 1512.03385.
@@ -22,7 +22,7 @@ import { frozenParts, keepStill } from './training-mode.ts';
  * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 512, 2, 2)
  * ```
  */
-export class ResNet extends Module {
+export class ResNet extends FreezableBackbone {
   static readonly schema: z.ZodType = z.strictObject({ depth: count, deepStem: flag.exactOptional(), ...resnetShape });
   declare conv1?: Conv2d;
   declare relu?: ReLU;
@@ -40,7 +40,6 @@ export class ResNet extends Module {
   readonly #stem: readonly Layer[];
   readonly #stages: readonly Sequential[];
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown depth, or counts that do not fit together. */
   constructor(options: ResNetOptions) {
@@ -53,7 +52,10 @@ export class ResNet extends Module {
     addStages(this, this.#stages);
     this.#outIndices = plan.outIndices;
     this.outChannels = plan.outIndices.map((i) => plan.baseChannels * 2 ** i * plan.expansion);
-    this.#frozen = frozenParts(this.constructor.name, options.frozenStages ?? -1, this.#stem, this.#stages);
+    this.keepStill(
+      frozenParts(this.constructor.name, options.frozenStages ?? -1, this.#stem, this.#stages),
+      options.normEval,
+    );
     this.initWeights();
     this.train();
   }
@@ -86,12 +88,6 @@ export class ResNet extends Module {
       if (zeroInitResidual) zeroLastNorms(this.#stages);
     };
     initialize(this, { initCfg, usual: convolutional, after });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   override forward(input: Tensor): Tensor[] {

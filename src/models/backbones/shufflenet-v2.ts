@@ -2,17 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import {
-  BatchNorm,
-  Conv2d,
-  ConvModule,
-  GroupNorm,
-  init,
-  MaxPool2d,
-  Module,
-  ModuleList,
-  Sequential,
-} from '../../nn/index.ts';
+import { BatchNorm, Conv2d, ConvModule, GroupNorm, init, MaxPool2d, ModuleList, Sequential } from '../../nn/index.ts';
 import type { ActivationConfig, Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -22,7 +12,7 @@ import { backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
 import { runStages } from './residual.ts';
 import { ShuffleBlock } from './shuffle-block.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 
 /** Options of {@link ShuffleNetV2}. */
 export interface ShuffleNetV2Options extends BackboneOptions {
@@ -54,7 +44,7 @@ const stemChannels = 24;
  * const [map] = backbone.forward(randn([1, 3, 64, 64])); // (1, 1024, 2, 2)
  * ```
  */
-export class ShuffleNetV2 extends Module {
+export class ShuffleNetV2 extends FreezableBackbone {
   static readonly schema = z.strictObject({
     inChannels: count.exactOptional(),
     widenFactor: z.number().positive().exactOptional(),
@@ -69,7 +59,6 @@ export class ShuffleNetV2 extends Module {
   readonly outChannels: readonly number[];
   readonly #options: ShuffleNetV2Options;
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown factor, or layers outside the network. */
   constructor(options: ShuffleNetV2Options = {}) {
@@ -99,7 +88,10 @@ export class ShuffleNetV2 extends Module {
     this.layers = new ModuleList([...stages, last]);
     this.#outIndices = outIndices;
     this.outChannels = outIndices.map((i) => channels[i]!);
-    this.#frozen = frozenParts('ShuffleNetV2', options.frozenStages ?? -1, [this.conv1] as Layer[], stages);
+    this.keepStill(
+      frozenParts('ShuffleNetV2', options.frozenStages ?? -1, [this.conv1] as Layer[], stages),
+      options.normEval,
+    );
     this.initWeights();
     this.train();
   }
@@ -119,12 +111,6 @@ export class ShuffleNetV2 extends Module {
       }
     };
     initialize(this, { initCfg: this.#options.initCfg, usual: null, after });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   override forward(input: Tensor): Tensor[] {

@@ -3,21 +3,31 @@ import { RetortError } from '../../errors.ts';
 import { BatchNorm, Module } from '../../nn/index.ts';
 import type { Parameter } from '../../nn/index.ts';
 
-export interface Still {
-  /** Not trained, and in evaluation mode. */
-  frozen: readonly (Module | Parameter)[];
-  /** Keep all batch norms in evaluation mode. */
-  normEval: boolean;
-}
+/** A backbone of which parts can stay as they are while the rest is trained. */
+export abstract class FreezableBackbone extends Module {
+  #frozen: readonly (Module | Parameter)[] = [];
+  #normEval = false;
 
-/** Called after a backbone's mode was set to `mode`: puts back what stays as it is. */
-export function keepStill(backbone: Module, mode: boolean, { frozen, normEval }: Still): void {
-  for (const part of frozen) {
-    part.requiresGrad_(false);
-    if (part instanceof Module) part.eval();
+  /**
+   * Says what stays still, from the next {@link train} on: a constructor calls both at its end.
+   * @param frozen not trained, and in evaluation mode
+   * @param normEval keep all batch norms in evaluation mode
+   */
+  protected keepStill(frozen: readonly (Module | Parameter)[], normEval = false): void {
+    this.#frozen = frozen;
+    this.#normEval = normEval;
   }
-  if (!mode || !normEval) return;
-  for (const module of backbone.modules()) if (module instanceof BatchNorm) module.eval();
+
+  override train(mode = true): this {
+    super.train(mode);
+    for (const part of this.#frozen) {
+      part.requiresGrad_(false);
+      if (part instanceof Module) part.eval();
+    }
+    if (!mode || !this.#normEval) return this;
+    for (const module of this.modules()) if (module instanceof BatchNorm) module.eval();
+    return this;
+  }
 }
 
 /**

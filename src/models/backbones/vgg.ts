@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { AdaptiveAvgPool2d, ConvModule, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential } from '../../nn/index.ts';
+import { AdaptiveAvgPool2d, ConvModule, Dropout, Linear, MaxPool2d, ReLU, Sequential } from '../../nn/index.ts';
 import type { ActivationConfig, InitConfig, Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -10,7 +10,7 @@ import { convolutional, initialize } from '../initial-weights.ts';
 import { actCfg, count, counts, flag, indices, normCfg } from '../schema.ts';
 import { backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
-import { checkOutIndices, frozenParts, keepStill } from './training-mode.ts';
+import { checkOutIndices, FreezableBackbone, frozenParts } from './training-mode.ts';
 
 /** Options of {@link VGG}. */
 export interface VGGOptions extends Omit<BackboneOptions, 'normCfg'> {
@@ -62,7 +62,7 @@ const usual: readonly InitConfig[] = [...convolutional, { type: 'Normal', layer:
  * const [map] = backbone.forward(randn([2, 3, 64, 64])); // (2, 512, 2, 2)
  * ```
  */
-export class VGG extends Module {
+export class VGG extends FreezableBackbone {
   static readonly schema = z.strictObject({
     depth: count,
     numClasses: count.exactOptional(),
@@ -84,7 +84,6 @@ export class VGG extends Module {
   readonly #options: VGGOptions;
   readonly #stages: readonly (readonly Layer[])[];
   readonly #outIndices: readonly number[];
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown depth, or counts that do not fit together. */
   constructor(options: VGGOptions) {
@@ -133,7 +132,7 @@ export class VGG extends Module {
     }
     this.#outIndices = outIndices;
     this.outChannels = [...outIndices.map((i) => widths[i]!), ...(numClasses === undefined ? [] : [numClasses])];
-    this.#frozen = frozenParts('VGG', options.frozenStages ?? -1, [], [...this.#stages]).flat();
+    this.keepStill(frozenParts('VGG', options.frozenStages ?? -1, [], [...this.#stages]).flat(), options.normEval);
     this.initWeights();
     this.train();
   }
@@ -141,12 +140,6 @@ export class VGG extends Module {
   /** Kaiming normal (fan out) for convolutions, `N(0, 1e-4)` for linear layers; norms start as the identity. */
   initWeights(): void {
     initialize(this, { initCfg: this.#options.initCfg, usual });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   override forward(input: Tensor): Tensor[] {

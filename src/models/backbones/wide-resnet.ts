@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
-import { Module, ReLU, Sequential } from '../../nn/index.ts';
+import { ReLU, Sequential } from '../../nn/index.ts';
 import type { Conv2d, Layer } from '../../nn/index.ts';
 import { checkOptions, entry } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -12,7 +12,7 @@ import { backboneOptions } from './backbone-options.ts';
 import type { BackboneOptions } from './backbone-options.ts';
 import { addNorm, plainConv } from './layers.ts';
 import { addStages, zeroLastNorms } from './residual.ts';
-import { frozenParts, keepStill } from './training-mode.ts';
+import { FreezableBackbone, frozenParts } from './training-mode.ts';
 import { WideBlock } from './wide-block.ts';
 
 /** Options of {@link WideResNet}. */
@@ -48,7 +48,7 @@ export interface WideResNetOptions extends BackboneOptions {
  * const [map] = backbone.forward(randn([1, 3, 32, 32])); // (1, 128, 8, 8)
  * ```
  */
-export class WideResNet extends Module {
+export class WideResNet extends FreezableBackbone {
   static readonly schema = z.strictObject({
     depth: count,
     widenFactor: count.exactOptional(),
@@ -72,7 +72,6 @@ export class WideResNet extends Module {
   readonly #options: WideResNetOptions;
   readonly #stages: readonly Sequential[];
   readonly #norm: Layer;
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown depth, or lists that do not fit the number of stages. */
   constructor(options: WideResNetOptions) {
@@ -105,7 +104,10 @@ export class WideResNet extends Module {
     this.outChannels = [last];
     this.#norm = addNorm(this, normCfg, last, 1);
     this.relu = new ReLU();
-    this.#frozen = frozenParts('WideResNet', options.frozenStages ?? -1, [this.conv1, this.#norm], this.#stages);
+    this.keepStill(
+      frozenParts('WideResNet', options.frozenStages ?? -1, [this.conv1, this.#norm], this.#stages),
+      options.normEval,
+    );
     this.initWeights();
     this.train();
   }
@@ -117,12 +119,6 @@ export class WideResNet extends Module {
       if (zeroInitResidual) zeroLastNorms(this.#stages);
     };
     initialize(this, { initCfg, usual: convolutional, after });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   override forward(input: Tensor): Tensor[] {

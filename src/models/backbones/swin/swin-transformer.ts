@@ -1,16 +1,17 @@
 // Swin transformers (the first version) under OpenMMLab's names: `patch_embed`, `stages`, and a norm for each output.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../../errors.ts';
-import { buildNorm, Dropout, functional, init, Module, ModuleList, Parameter } from '../../../nn/index.ts';
-import type { InitOption, Layer, LoadOptions, LoadReport, NormConfig, Pair } from '../../../nn/index.ts';
+import { RetortError } from '../../../errors.ts';
+import { buildNorm, Dropout, functional, init, ModuleList, Parameter } from '../../../nn/index.ts';
+import type { InitOption, Layer, LoadOptions, LoadReport, Module, NormConfig, Pair } from '../../../nn/index.ts';
 import { checkOptions, entry } from '../../../registry/index.ts';
 import { ops, tidy } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { initialize } from '../../initial-weights.ts';
 import { count, counts, flag, index, indices, initCfg, normCfg, pair, rate } from '../../schema.ts';
+import { archNamed } from '../backbone-options.ts';
 import { dropPathRates } from '../residual.ts';
-import { checkOutIndices, keepStill } from '../training-mode.ts';
+import { FreezableBackbone, checkOutIndices } from '../training-mode.ts';
 import { PatchEmbed } from '../vit/patch-embed.ts';
 import type { Resolution } from '../vit/patch-embed.ts';
 import { resizePositionEmbedding } from '../vit/position-embedding.ts';
@@ -83,7 +84,7 @@ export interface SwinTransformerOptions {
  * const [map] = backbone.forward(randn([1, 3, 224, 224])); // (1, 768, 7, 7)
  * ```
  */
-export class SwinTransformer extends Module {
+export class SwinTransformer extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z.union([z.string(), z.strictObject({ embedDims: count, depths: counts, numHeads: counts })]).exactOptional(),
     imgSize: pair.exactOptional(),
@@ -113,7 +114,6 @@ export class SwinTransformer extends Module {
   readonly #options: SwinTransformerOptions;
   readonly #outIndices: readonly number[];
   readonly #norms = new Map<number, Layer>();
-  readonly #frozen: readonly (Module | Parameter)[];
 
   /** @throws {RetortError} for an unknown `arch`, lists of different lengths, or stages outside the network. */
   constructor(options: SwinTransformerOptions = {}) {
@@ -154,7 +154,7 @@ export class SwinTransformer extends Module {
       this.#norms.set(i, norm);
       Object.assign(this, { [`norm${i}`]: norm });
     }
-    this.#frozen = this.#frozenParts(options.frozenStages ?? -1, last);
+    this.keepStill(this.#frozenParts(options.frozenStages ?? -1, last), options.normEval);
     this.initWeights();
     this.train();
   }
@@ -177,12 +177,6 @@ export class SwinTransformer extends Module {
       }
     };
     initialize(this, { initCfg: this.#options.initCfg, usual: null, after });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: this.#options.normEval ?? false });
-    return this;
   }
 
   /**
@@ -260,10 +254,7 @@ function resizedTable(table: Tensor, rows: number): Tensor {
 function sizeNamed(arch: string | SwinSize): SwinSize {
   if (typeof arch === 'string') {
     const name = { t: 'tiny', s: 'small', b: 'base', l: 'large' }[arch.toLowerCase()] ?? arch.toLowerCase();
-    if (Object.hasOwn(sizes, name)) return sizes[name]!;
-    throw new RetortError(`SwinTransformer: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`, {
-      code: 'unknown-name',
-    });
+    return archNamed('SwinTransformer', sizes, name, arch);
   }
   const { depths, numHeads } = arch;
   if (depths.length > 0 && depths.length === numHeads.length) return arch;

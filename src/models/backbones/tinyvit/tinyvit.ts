@@ -1,7 +1,7 @@
 // TinyViT under OpenMMLab's names: `patch_embed.seq`, a stage of convolutions, three of attention in windows.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../../errors.ts';
+import { RetortError } from '../../../errors.ts';
 import {
   buildActivation,
   buildNorm,
@@ -25,8 +25,9 @@ import { tidy } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { initialize } from '../../initial-weights.ts';
 import { actCfg, count, counts, flag, index, indices, initCfg, normCfg, pair, rate } from '../../schema.ts';
+import { archNamed } from '../backbone-options.ts';
 import { dropPathRates } from '../residual.ts';
-import { checkOutIndices, keepStill } from '../training-mode.ts';
+import { FreezableBackbone, checkOutIndices } from '../training-mode.ts';
 import { ConvBN2d, MBConvBlock, TinyViTBlock, TinyViTMerging } from './tinyvit-parts.ts';
 
 /** The size of a {@link TinyViT}. */
@@ -129,7 +130,7 @@ class TinyViTStage extends Module {
  * const [vector] = backbone.forward(randn([1, 3, 224, 224])); // (1, 320)
  * ```
  */
-export class TinyViT extends Module {
+export class TinyViT extends FreezableBackbone {
   static readonly schema = z.strictObject({
     arch: z.union([z.string(), z.strictObject({ channels: counts, numHeads: counts, depths: counts })]).exactOptional(),
     imgSize: pair.exactOptional(),
@@ -155,7 +156,6 @@ export class TinyViT extends Module {
   readonly #options: TinyViTOptions;
   readonly #outIndices: readonly number[];
   readonly #norms = new Map<number, Layer>();
-  readonly #frozen: readonly Module[];
 
   /** @throws {RetortError} for an unknown `arch`, lists of different lengths, or stages outside the network. */
   constructor(options: TinyViTOptions = {}) {
@@ -207,7 +207,7 @@ export class TinyViT extends Module {
     if (frozenStages < -1 || frozenStages > channels.length) {
       throw new RetortError(`TinyViT: frozenStages: expected -1 to ${channels.length}, got ${frozenStages}`);
     }
-    this.#frozen = [...this.stages].slice(0, Math.max(0, frozenStages));
+    this.keepStill([...this.stages].slice(0, Math.max(0, frozenStages)));
     this.initWeights();
     this.train();
   }
@@ -216,12 +216,6 @@ export class TinyViT extends Module {
   initWeights(): void {
     const usual = { type: 'TruncNormal', layer: ['Linear'], std: 0.02 } as const;
     initialize(this, { initCfg: this.#options.initCfg, usual });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: false });
-    return this;
   }
 
   /** A state dict that fits this network: biases of distances in windows of another size are interpolated. */
@@ -277,12 +271,7 @@ function resizedBiases(biases: Tensor, places: number): Tensor {
 
 /** @throws {RetortError} for an unknown name, or lists that do not belong together. */
 function sizeNamed(arch: string | TinyViTSize): TinyViTSize {
-  if (typeof arch === 'string') {
-    if (Object.hasOwn(sizes, arch)) return sizes[arch]!;
-    throw new RetortError(`TinyViT: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`, {
-      code: 'unknown-name',
-    });
-  }
+  if (typeof arch === 'string') return archNamed('TinyViT', sizes, arch);
   const { channels, numHeads, depths: blocks } = arch;
   if (channels.length > 0 && channels.length === numHeads.length && channels.length === blocks.length) return arch;
   throw new RetortError('TinyViT: arch: expected channels, numHeads and depths for the same stages');

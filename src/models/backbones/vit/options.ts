@@ -1,11 +1,11 @@
 // The options of vision transformers, their schema, and the sizes that have names.
 import { z } from 'zod';
 
-import { didYouMean, RetortError } from '../../../errors.ts';
 import type { InitOption, NormConfig, Pair } from '../../../nn/index.ts';
 import { actCfg, count, flag, index, indices, initCfg, normCfg, pair, rate } from '../../schema.ts';
 import type { EncoderLayerOptions } from './encoder-layer.ts';
 import type { PatchEmbedOptions } from './patch-embed.ts';
+import { archNamed } from '../backbone-options.ts';
 
 /** The size of a vision transformer. */
 export interface TransformerSize {
@@ -50,10 +50,7 @@ export function sizeNamed(arch: string | TransformerSize): TransformerSize {
   if (typeof arch !== 'string') return arch;
   const lower = arch.toLowerCase();
   const name = Object.hasOwn(shortNames, lower) ? shortNames[lower]! : lower;
-  if (Object.hasOwn(sizes, name)) return sizes[name]!;
-  throw new RetortError(`VisionTransformer: unknown arch "${arch}"; ${didYouMean(arch, Object.keys(sizes))}`, {
-    code: 'unknown-name',
-  });
+  return archNamed('VisionTransformer', sizes, name, arch);
 }
 
 export interface VisionTransformerOptions {

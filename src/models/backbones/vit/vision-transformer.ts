@@ -1,7 +1,7 @@
 // Vision transformers under OpenMMLab's names: an image is a row of patches, with a class token before them.
 import { RetortError } from '../../../errors.ts';
-import { buildNorm, Dropout, Identity, init, Module, ModuleList, Parameter } from '../../../nn/index.ts';
-import type { Layer, LoadOptions, LoadReport } from '../../../nn/index.ts';
+import { buildNorm, Dropout, Identity, init, ModuleList, Parameter } from '../../../nn/index.ts';
+import type { Layer, LoadOptions, LoadReport, Module } from '../../../nn/index.ts';
 import { checkOptions, entry } from '../../../registry/index.ts';
 import { ops, tidy } from '../../../torch/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
@@ -9,7 +9,7 @@ import { initialize } from '../../initial-weights.ts';
 import type { Feature } from '../../parts.ts';
 import { addNorm } from '../layers.ts';
 import { dropPathRates } from '../residual.ts';
-import { keepStill } from '../training-mode.ts';
+import { FreezableBackbone } from '../training-mode.ts';
 import { TransformerEncoderLayer } from './encoder-layer.ts';
 import { sizeNamed, visionTransformerOptions } from './options.ts';
 import type { VisionTransformerOptions } from './options.ts';
@@ -27,7 +27,7 @@ import { resizePositionEmbedding } from './position-embedding.ts';
  * const [features] = backbone.forward(randn([1, 3, 32, 32]));
  * ```
  */
-export class VisionTransformer extends Module {
+export class VisionTransformer extends FreezableBackbone {
   static readonly schema = visionTransformerOptions;
   declare patch_embed: PatchEmbed;
   /** `(1, 1, embedDims)`, at first 0. */
@@ -43,7 +43,6 @@ export class VisionTransformer extends Module {
   readonly #outIndices: readonly number[];
   readonly #norm1: Layer | undefined;
   readonly #norm2: Layer | undefined;
-  readonly #frozen: readonly (Module | Parameter)[];
 
   /**
    * @param tokenNames the tokens before the patches, as state dicts call them. Default `['cls_token']`.
@@ -93,7 +92,7 @@ export class VisionTransformer extends Module {
     this.pre_norm = preNorm ? buildNorm(normCfg, embedDims).layer : new Identity();
     this.#norm1 = options.finalNorm === false ? undefined : addNorm(this, normCfg, embedDims, 1);
     this.#norm2 = options.avgToken === true ? addNorm(this, normCfg, embedDims, 2) : undefined;
-    this.#frozen = this.#frozenParts(options.frozenStages ?? -1);
+    this.keepStill(this.#frozenParts(options.frozenStages ?? -1));
     this.initWeights();
     this.train();
   }
@@ -117,12 +116,6 @@ export class VisionTransformer extends Module {
       for (const embedding of [this.pos_embed, ...this.#tokens.slice(1)]) init.truncNormal_(embedding, { std: 0.02 });
     };
     initialize(this, { initCfg: this.#options.initCfg, usual: null, after });
-  }
-
-  override train(mode = true): this {
-    super.train(mode);
-    keepStill(this, mode, { frozen: this.#frozen, normEval: false });
-    return this;
   }
 
   /** A state dict whose position embeddings fit this network: those of another (square) resolution are interpolated. */

@@ -27,7 +27,6 @@ import type {
   LayerSensitivity,
 } from '../deploy/index.ts';
 import { requirePreprocessing, requireWebPlace, webSteps } from '../deploy/web-page.ts';
-import { studentPath } from '../engine/index.ts';
 import { isPlain, shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder } from '../files.ts';
@@ -40,7 +39,7 @@ import { keep, ops, Tensor, tidy } from '../torch/index.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadOptions } from './load.ts';
-import { prepareStage, stageFolder, stageNamed, withUserEntries } from './stages.ts';
+import { prepareStage, stageFolder, studentAsked, withUserEntries } from './stages.ts';
 import { loadRunStudent } from './student.ts';
 import { studentInfo } from './student-info.ts';
 import { stagesNeeded, studentAlone, studentOfFile } from './test.ts';
@@ -180,10 +179,8 @@ interface Subject {
 /** The student of a run as its folder describes it, where no images are needed; else all that the config names is built. */
 async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsData: boolean): Promise<Subject> {
   const experiment = await load(config, options);
-  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
+  const { stage, run, file } = studentAsked(experiment, options);
   const { name, own } = experiment;
-  const run = experiment.run?.folder;
-  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
   if (file === undefined) {
     throw new RetortError(`${name}: expected the folder of a run, or a checkpoint beside the config`, {
       help: retortCommand('export runs/NAME --onnx FILE'),

@@ -7,7 +7,7 @@ import { experimentSchema, withEntries } from '../config/index.ts';
 import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { hasCheckpoint } from '../engine/index.ts';
+import { hasCheckpoint, studentPath } from '../engine/index.ts';
 import type { NetworkMetrics } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
@@ -62,6 +62,21 @@ export function stageNamed({ name, stages }: Pick<LoadedExperiment, 'name' | 'st
     code: 'unknown-name',
     help: only ? 'it has no stages: leave the stage out' : `its stages are ${names.join(', ')}`,
   });
+}
+
+/**
+ * Whose weights are asked for, and where they are.
+ * @returns `run`: the folder of the run whose config it is; `file`: undefined where neither a run nor a checkpoint is named
+ * @throws {RetortError} for an unknown stage.
+ */
+export function studentAsked(
+  experiment: Pick<LoadedExperiment, 'name' | 'stages' | 'run'>,
+  asked: { stage?: string | undefined; checkpoint?: string | undefined },
+): { stage: CheckedStage; run: string | undefined; file: string | undefined } {
+  const stage = asked.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, asked.stage);
+  const run = experiment.run?.folder;
+  const own = run === undefined ? undefined : studentPath(stageFolder(run, stage.name));
+  return { stage, run, file: asked.checkpoint ?? own };
 }
 
 /**

@@ -17,7 +17,7 @@ import { weightsNotes } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadOptions } from './load.ts';
-import { prepareStage, stageFolder, stageNamed, stagesIn } from './stages.ts';
+import { prepareStage, stageFolder, stagesIn, studentAsked } from './stages.ts';
 import type { Finished } from './stages.ts';
 
 /** What {@link test} measures. */
@@ -70,10 +70,8 @@ export interface NetworkDetails {
 export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
   const { teacher: withTeacher = false, agreement = false, note } = options;
   const experiment = await load(config, options);
-  const stage = options.stage === undefined ? experiment.stages.at(-1)! : stageNamed(experiment, options.stage);
+  const { stage, run, file } = studentAsked(experiment, options);
   const { name, own } = experiment;
-  const run = experiment.run?.folder;
-  const file = options.checkpoint ?? (run === undefined ? undefined : studentPath(stageFolder(run, stage.name)));
   if (file === undefined) {
     throw new RetortError(`${name}: name the checkpoint too, or the folder of a run in place of the config`, {
       help:

@@ -37,6 +37,22 @@ it('writes the student, with the names of the classes', async () => {
   expect([rows, sensitivity]).toEqual([[], []]);
 });
 
+it('takes images of any size, and leaves the first and the last layer as they are, where that is asked for', async () => {
+  const { model } = await exported('sizes.onnx', { dynamicSize: true });
+  expect(model.graph.inputs[0]!.shape).toEqual(['batch', 1, 'height', 'width']);
+  expect(await refusedWith(exported('x.onnx', { keepFirst: true }))).toEqual(
+    refusal('invalid-argument', 'keepFirst', 'int8', 'float32'),
+  );
+  if (!hasOnnxruntime()) return;
+  const weights = async (options: Partial<ExportRunOptions>): Promise<number> => {
+    const int8 = await exported('kept.onnx', { precision: 'int8', samples: 8, ...options });
+    return int8.model.graph.initializers.filter(({ dtype, dims }) => dtype === 'int8' && dims.length > 1).length;
+  };
+  const all = await weights({});
+  expect(await weights({ keepFirst: true })).toBe(all - 1);
+  expect(await weights({ keepFirst: true, keepLast: true })).toBe(all - 2);
+});
+
 it('refuses a config without a checkpoint, and pixels where nothing normalizes last', async () => {
   expect(await refusedWith(exportRun(config, { onnx: at('x.onnx') }))).toEqual(
     refusal('invalid-argument', 'checkpoint', 'export'),

@@ -54,6 +54,8 @@ export interface ExportRunOptions extends LoadOptions {
   precision?: 'float32' | 'float16' | 'int8' | undefined;
   /** Version of ONNX's operators. Default 17. */
   opset?: ExportOnnxOptions['opset'] | undefined;
+  /** Take images of any height and width. Default false: those of the run's data. */
+  dynamicSize?: boolean | undefined;
   /** Put the `Normalize` of the validation data into the model, whose input is then pixels, uint8 `(N, H, W, C)`. Default false. */
   preprocessing?: boolean | undefined;
   /** Give probabilities in place of scores. Default false. */
@@ -64,6 +66,10 @@ export interface ExportRunOptions extends LoadOptions {
   reduceRange?: boolean | undefined;
   /** So many training images are looked at for it. Default 512. */
   samples?: number | undefined;
+  /** Leave the first convolution or product in float32, for int8. Default false. */
+  keepFirst?: boolean | undefined;
+  /** Leave the last one in float32, for int8. Default false. */
+  keepLast?: boolean | undefined;
   /** Layers that stay in float32, by the names of their nodes. */
   exclude?: readonly string[] | undefined;
   /** Measure size, accuracy, agreement and time on the validation data, beside the higher precisions. Default false. */
@@ -100,12 +106,14 @@ export interface ExportRunResult {
  * ```
  */
 export async function exportRun(config: ConfigSource, options: ExportRunOptions): Promise<ExportRunResult> {
+  const { keepFirst = false, keepLast = false, dynamicSize = false } = options;
   const { onnx, web, precision = 'float32', opset, method = 'minmax', exclude = [], samples = 512 } = options;
   if (onnx === undefined && web === undefined) {
     throw new RetortError('export: expected onnx, the file to write, or web, the folder of a page, got neither');
   }
-  if (exclude.length > 0 && precision !== 'int8' && options.sensitivity !== true) {
-    throw new RetortError(`export: exclude: expected int8 beside it, got ${precision}`, {
+  const kept = Object.entries({ exclude: exclude.length > 0, keepFirst, keepLast }).find(([, asked]) => asked)?.[0];
+  if (kept !== undefined && precision !== 'int8' && options.sensitivity !== true) {
+    throw new RetortError(`export: ${kept}: expected int8 beside it, got ${precision}`, {
       help: 'all layers stay in float32, unless int8 is asked for',
     });
   }
@@ -123,6 +131,7 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
   const exported = tidy(() =>
     exportOnnx(network, ops.randn([1, ...subject.imageShape]), {
       classes: info.classes,
+      dynamicSize,
       ...(opset === undefined ? {} : { opset }),
     }),
   );
@@ -130,7 +139,14 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
   const calibration = wantsImages ? await imagesOf(calibrationLoader(data!, samples), samples) : [];
   try {
     const { reduceRange = true } = options;
-    const quantizing = { calibration: calibration.map(({ inputs }) => inputs), method, exclude, reduceRange };
+    const quantizing = {
+      calibration: calibration.map(({ inputs }) => inputs),
+      method,
+      exclude,
+      keepFirst,
+      keepLast,
+      reduceRange,
+    };
     const made =
       precision === 'int8' ? quantizeOnnx(float, quantizing).model : precision === 'float16' ? toHalf(float) : float;
     const costs = options.sensitivity === true ? sensitivity(float, { ...quantizing, data: calibration }) : [];

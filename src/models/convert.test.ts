@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
 import { loadTensors, saveTensors } from '../nn/index.ts';
-import { manualSeed, ops, tidy } from '../torch/index.ts';
+import { manualSeed, ops, tensor, tidy } from '../torch/index.ts';
 import { buildModel, convertWeights } from './index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'retort-convert-'));
@@ -105,5 +105,13 @@ describe('convertWeights', () => {
     expect(() => convertWeights(foreign, path('foreign'))).toThrow(refusal('pickle', 'ChainMap', '--skip-unknown'));
     expect(existsSync(path('foreign'))).toBe(false);
     expect(convertWeights(foreign, path('foreign'), { skipUnknown: true }).tensors).toBe(1);
+  });
+
+  it('refuses numbers that half a float does not have, and writes nothing', () => {
+    tidy(() => saveTensors(path('large'), { 'a.running_var': tensor([1e6, 1]), b: tensor([Infinity]) }));
+    expect(() => convertWeights(path('large'), path('large-half'), { half: true })).toThrow(
+      refusal('unsupported', 'a.running_var', 65504),
+    );
+    expect(existsSync(path('large-half'))).toBe(false);
   });
 });

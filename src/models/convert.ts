@@ -133,12 +133,20 @@ function readNames(given: State, part: Part | undefined, wanted: string): OurNam
   }
 }
 
+/** @throws {RetortError} for numbers that float16 does not have. */
 function halved(state: State): State {
   return Object.fromEntries(
-    Object.entries(state).map(([name, value]) => [
-      name,
-      ['float64', 'float32', 'bfloat16'].includes(value.dtype) ? value.to('float16') : value,
-    ]),
+    Object.entries(state).map(([name, value]) => {
+      if (!['float64', 'float32', 'bfloat16'].includes(value.dtype)) return [name, value];
+      const half = value.to('float16');
+      if (tidy(() => half.isfinite().ne(value.isfinite()).any().item()) === 1) {
+        throw new RetortError(`half: "${name}" has numbers beyond 65504, the greatest of float16`, {
+          code: 'unsupported',
+          help: 'write it in float32: leave half (--half) out',
+        });
+      }
+      return [name, half];
+    }),
   );
 }
 

@@ -149,3 +149,46 @@ describe('pretrained', () => {
     }
   });
 });
+
+it('takes a ResNeXt whose blocks are as wide inside as outside for what it is', () => {
+  const wide = () =>
+    network(10, {
+      backbone: { ...{ type: 'ResNeXt', depth: 50, groups: 4, widthPerGroup: 4 }, baseChannels: 4, stemChannels: 4 },
+      head: { type: 'LinearClsHead', numClasses: 10, inChannels: 128 },
+    });
+  const from = wide();
+  const state = tidy(() =>
+    Object.fromEntries(Object.entries(from.stateDict()).map(([name, { shape }]) => [name, shape])),
+  );
+  expect(state['backbone.layer1.0.conv1.weight']![0]).toBe(state['backbone.layer1.0.conv3.weight']![0]);
+  const path = written('wide', from, (own) => toTheirNames(own, 'torchvision').state);
+  const report = loadNetwork(path, wide());
+  expect(report).toMatchObject({ convention: 'torchvision', matched: report.total, missing: [], unexpected: [] });
+});
+
+it("refuses torchvision's EfficientNet for one that pads otherwise, and says which options it wants", () => {
+  const net = (options: object) =>
+    network(3, {
+      backbone: { type: 'EfficientNet', arch: 'b0', ...options },
+      head: { type: 'LinearClsHead', numClasses: 3, inChannels: 1280 },
+    });
+  const symmetric = { convCfg: null, normCfg: { type: 'BN' } };
+  const path = written('efficientnet', net(symmetric), (own) => toTheirNames(own, 'torchvision').state);
+  expect(() => loadNetwork(path, net({}))).toThrow(refusal('mismatch', 'convCfg: null', path));
+  expect(loadNetwork(path, net({}), { strict: false }).text).toContain('convCfg: null');
+  expect(loadNetwork(path, net(symmetric)).text).not.toContain('convCfg');
+});
+
+it('leaves the head of a VGG of another number of classes as it is, where that is allowed', () => {
+  const vgg = (numClasses: number) =>
+    network(numClasses, {
+      backbone: { type: 'VGG', depth: 11, numClasses },
+      neck: null,
+      head: { type: 'ClsHead' },
+    });
+  const path = written('vgg', vgg(20), (own) => own);
+  expect(loadNetwork(path, vgg(10), { strict: false }).left.map(({ name }) => name)).toEqual([
+    'backbone.classifier.6.weight',
+    'backbone.classifier.6.bias',
+  ]);
+});

@@ -176,15 +176,17 @@ function loadState(tensors: State, network: Module, loading: Loading): WeightsRe
   const report = { ...found, matched, total: needed.length };
   try {
     requireTypes(lost, leftOut);
+    if (Object.keys(tensors).length === 0) requireTypes(Object.keys(leftOut), leftOut);
     if (Object.keys(fitting).length === 0) throw nothingFits(tensors, [...own.keys()]);
     if (wrong.length > 0 || strict) requireWhole(report, wrong, { strict, network, role });
+    if (strict && read.differs !== undefined) throw new RetortError(read.differs, { code: 'mismatch' });
     network.loadStateDict(fitting, { strict: false });
   } catch (error) {
     const explained = explainedMismatch(file, { tensors, network, error });
     if (explained === error && explained instanceof RetortError) explained.locate(file);
     throw explained;
   }
-  const whole = { ...report, text: textOf(report, read.prefix, (loading.known ?? read).library) };
+  const whole = { ...report, text: textOf(report, read, (loading.known ?? read).library) };
   reports.set(network, [...(reports.get(network) ?? []), whole]);
   return whole;
 }
@@ -202,7 +204,7 @@ function adaptedState(network: Module, state: State): State {
 /** Whether shapes differ by the number of classes: the first axis of a tensor of the head. */
 function isHead({ name, file, network }: OtherShape): boolean {
   return (
-    /^(head|heads|fc|classifier|linear)\b/.test(name) &&
+    /^(head|heads|fc|linear|(backbone\.)?classifier)\b/.test(name) &&
     file.length === network.length &&
     file.slice(1).join() === network.slice(1).join()
   );
@@ -270,7 +272,7 @@ function requireWhole(
     code: 'mismatch',
     help: onlyClasses
       ? classesHelp[role]
-      : 'load a checkpoint of this network, or pass { strict: false } to load what fits',
+      : `load a checkpoint of this network${strict ? ', or pass { strict: false } to load what fits' : ''}`,
   });
 }
 
@@ -303,7 +305,11 @@ function listed(names: readonly string[]): string {
 }
 
 /** A report in one line. */
-function textOf(report: Omit<WeightsReport, 'text'>, prefix: string, library: string): string {
+function textOf(
+  report: Omit<WeightsReport, 'text'>,
+  { prefix, differs }: Pick<OurNames, 'prefix' | 'differs'>,
+  library: string,
+): string {
   const { file, format, convention, matched, total, missing, unexpected, reshaped, left } = report;
   const names = convention === 'retort' ? [] : [`${library}'s names`];
   const from = [...names, ...(prefix === '' ? [] : [`under "${prefix}"`])];
@@ -317,5 +323,6 @@ function textOf(report: Omit<WeightsReport, 'text'>, prefix: string, library: st
   }
   if (missing.length > 0) parts.push(`not in the file, left at their initial values: ${listed(missing)}`);
   if (unexpected.length > 0) parts.push(`not used: ${listed(unexpected)}`);
+  if (differs !== undefined) parts.push(differs);
   return parts.join('; ');
 }

@@ -243,9 +243,10 @@ describe('safetensors in a folder', () => {
     expect(() => loadTensors(sharded('lost', { x: 'a.safetensors', w: 'b.safetensors' }))).toThrow(
       refusal('missing-field', '"w"', 'b.safetensors'),
     );
-    tidy(() =>
-      expect({ ...loadTensors(sharded('more', { x: 'a.safetensors' })).leftOut }).toEqual({ y: 'not in the index' }),
-    );
+    tidy(() => {
+      const { tensors, leftOut } = loadTensors(sharded('more', { x: 'a.safetensors' }));
+      expect([Object.keys(tensors), Object.keys(leftOut)]).toEqual([['x'], []]);
+    });
     expect(() => loadTensors(sharded('outside', { x: '../hub/a.safetensors' }))).toThrow(refusal('name', '../hub'));
   });
 

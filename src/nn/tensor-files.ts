@@ -136,12 +136,12 @@ function loadSafetensors(path: string, { verify }: LoadTensorsOptions, wanted?: 
   const { metadata, unknown, names } = streamSafetensors(path, {
     verify,
     take: (name, { dtype, shape }) => {
-      if (wanted === undefined || wanted.has(name)) return filling.take(name, dtypes[dtype], { shape, called: dtype });
-      filling.leftOut[name] = 'not in the index';
-      return undefined;
+      // What the index does not name is not a tensor of the model, as for other readers.
+      if (wanted !== undefined && !wanted.has(name)) return undefined;
+      return filling.take(name, dtypes[dtype], { shape, called: dtype });
     },
   });
-  for (const [name, dtype] of unknown) filling.leftOut[name] = dtype;
+  for (const [name, dtype] of unknown) if (wanted?.has(name) !== false) filling.leftOut[name] = dtype;
   const present = new Set([...names, ...unknown.keys()]);
   const lost = [...(wanted ?? [])].filter((name) => !present.has(name));
   if (lost.length > 0) {

@@ -35,7 +35,7 @@ const labelOf = ({ convention, variant = '' }: NameTable): string => `${conventi
 
 describe('every table', () => {
   it.each([
-    ['SEResNet', classifier({ type: 'SEResNet', depth: 18, baseChannels: 8 }, 64), ['timm', 'timm legacy']],
+    ['SEResNet', classifier({ type: 'SEResNet', depth: 18, baseChannels: 8 }, 64), ['timm']],
     ['MobileNetV3 small', classifier({ type: 'MobileNetV3', arch: 'small' }, 576), ['torchvision small', 'timm small']],
     ['MobileNetV3 large', classifier({ type: 'MobileNetV3', arch: 'large' }, 960), ['torchvision large', 'timm large']],
     ...['b0', 'b1', 'b3', 'lite0', 'lite1'].map(

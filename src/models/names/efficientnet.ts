@@ -1,5 +1,7 @@
 // Names of EfficientNet. OpenMMLab puts the third and fourth stage, and the last two, into one layer each: where a stage begins there
 // depends on how many blocks the one before it has, so there is a table for each depth.
+import { Conv2dAdaptivePadding } from '../../nn/index.ts';
+import type { Module } from '../../nn/index.ts';
 import { convAndNorm } from './mobile.ts';
 import type { NamePair, NameTable, Shapes } from './table.ts';
 
@@ -180,8 +182,14 @@ const tables = (
     pairs: pairsOf(counts[0]!, spelling),
   }));
 
+/** torchvision pads as much before as behind, the original as TensorFlow does. */
+function padsOtherwise(network: Module): string | undefined {
+  if (!network.modules().some((module) => module instanceof Conv2dAdaptivePadding)) return undefined;
+  return "torchvision's EfficientNet pads otherwise: give the backbone convCfg: null (and, for B0 to B4, normCfg: { type: 'BN' })";
+}
+
 export const efficientNetTables: readonly NameTable[] = [
-  ...tables('torchvision', torchvision, byStage),
+  ...tables('torchvision', torchvision, byStage).map((table): NameTable => ({ ...table, differs: padsOtherwise })),
   ...tables('timm', timm, byStage),
   ...tables('huggingface', huggingFace, byNumber),
   ...tables('torchvision', efficientNetPyTorch, byNumber, 'efficientnet-pytorch'),

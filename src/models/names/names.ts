@@ -41,6 +41,8 @@ export interface OurNames {
   ignored: string[];
   /** Names of the file that are of something else: another network, connectors. */
   others: string[];
+  /** What the library's network computes otherwise than this one, though all names and shapes fit. */
+  differs?: string;
 }
 
 const labels = { torchvision: 'torchvision', timm: 'timm', huggingface: 'Hugging Face', retort: 'OpenMMLab' };
@@ -109,6 +111,7 @@ export function toOurNames(state: State, network?: Module, options: ToOurNamesOp
     result[name] = change === undefined ? whole : change.toOurs(whole);
   }
   const { prefix, table, unknown, ignored } = reading;
+  const differs = network === undefined ? undefined : table?.differs?.(network);
   return {
     state: result,
     convention: table?.convention ?? 'retort',
@@ -119,6 +122,7 @@ export function toOurNames(state: State, network?: Module, options: ToOurNamesOp
     unknown,
     ignored,
     others: [...shapes.keys()].filter((name) => !name.startsWith(prefix)),
+    ...(differs === undefined ? {} : { differs }),
   };
 }
 

@@ -3,10 +3,15 @@ import type { NamePair, NameTable, Shapes } from './table.ts';
 
 const first = 'backbone.layer1.0';
 
-/** In a RegNet all channels of a block are as many as those out of it; in a ResNet's bottleneck they are fewer. */
+/**
+ * In a RegNet all channels of a block are as many as those out of it. So they are in a ResNeXt-101 (32x8d), whose first stage has four times
+ * the channels of the stem, as in every bottleneck of ResNet's kin; no published RegNet has.
+ */
 function isRegNet(shapes: Shapes): boolean {
   const inside = shapes.get(`${first}.conv1.weight`)?.[0];
-  return inside !== undefined && inside === shapes.get(`${first}.conv3.weight`)?.[0];
+  const outside = shapes.get(`${first}.conv3.weight`)?.[0];
+  const stem = shapes.get('backbone.conv1.weight')?.[0] ?? NaN;
+  return inside !== undefined && inside === outside && outside !== 4 * stem;
 }
 
 /** Norms come after their convolutions; in a WideResNet the first of a block stands before it, over the channels that come in. */
@@ -34,25 +39,13 @@ const plain = (convention: 'torchvision' | 'timm', family: string): NameTable =>
 const squeeze = (module: string): NamePair[] =>
   [1, 2].map((k) => inBlocks(`se_layer.conv${k}.conv`, `${module}.fc${k}`));
 
+/** timm's older ones (`legacy_seresnet50`) pool and stride otherwise, so their weights are not for ours. */
 const timmSE: readonly NameTable[] = [
   {
     family: 'SE-ResNet',
     convention: 'timm',
     fits: isResNet,
     pairs: [...usual, inBlocks('downsample.{k}'), ...squeeze('se'), ['head.fc.{*}', 'fc.{*}']],
-  },
-  {
-    family: 'SE-ResNet',
-    variant: 'legacy',
-    convention: 'timm',
-    fits: isResNet,
-    pairs: [
-      ['backbone.conv1.{*}', 'layer0.conv1.{*}'],
-      ['backbone.bn1.{*}', 'layer0.bn1.{*}'],
-      ...[inBlocks('conv{k}'), inBlocks('bn{k}'), inBlocks('downsample.{k}')],
-      ...squeeze('se_module'),
-      ['head.fc.{*}', 'last_linear.{*}'],
-    ],
   },
 ];
 

@@ -1,4 +1,5 @@
 // How another library names the tensors of a network that Retort has under OpenMMLab's names: pairs of patterns, read both ways.
+import type { Module } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
 /** Whose names: those of torchvision's, timm's or Hugging Face transformers' state dicts. Retort's own are OpenMMLab's. */
@@ -49,6 +50,11 @@ export interface NameTable {
    * @param shapes of the state dict under our names, `backbone.` included
    */
   fits?(shapes: Shapes): boolean;
+  /**
+   * What the library's network computes otherwise than one of ours with the same names and shapes, and which options make them equal;
+   * undefined where they are.
+   */
+  differs?(network: Module): string | undefined;
 }
 
 /** What one of our tensors is made of. */

@@ -117,7 +117,7 @@ export function within(histogram: Float64Array, range: Range, percent: number): 
   if (low === high) return range;
   const width = (high - low) / histogram.length;
   const total = histogram.reduce((a, b) => a + b, 0);
-  const outside = total * (1 - percent / 100);
+  const outside = (total * (100 - percent)) / 200; // on each side
   const cut = (order: (i: number) => number): number => {
     let sum = 0;
     let i = 0;

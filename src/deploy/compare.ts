@@ -7,7 +7,7 @@ import { onnxModelBytes } from '../formats/index.ts';
 import type { OnnxModel } from '../formats/index.ts';
 import { openOnnx } from '../models/onnx/session.ts';
 import type { OnnxSession } from '../models/onnx/session.ts';
-import { tensorFromBytes, tidy } from '../torch/index.ts';
+import { tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { calibrate } from './calibrate.ts';
 import { activationsOf, layersToQuantize, quantizedWith } from './quantize.ts';
@@ -60,79 +60,88 @@ export function deploymentTable(
   data: Iterable<LabeledBatch>,
   options: DeploymentOptions = {},
 ): DeploymentRow[] {
-  const { runs = 50 } = options;
-  if (!Number.isInteger(runs) || runs < 1) {
-    throw new RetortError(`deploymentTable: runs: expected an integer of at least 1, got ${describeValue(runs)}`);
-  }
-  const list = Array.isArray(models)
-    ? (models as readonly string[]).map((path) => ({
-        name: basename(path),
-        model: path,
-        size: statOf(path)?.size ?? 0,
-      }))
-    : Object.entries(models as Readonly<Record<string, OnnxModel | Uint8Array>>).map(([name, given]) => {
-        const model = given instanceof Uint8Array ? given : onnxModelBytes(given);
-        return { name, model, size: model.length };
-      });
-  if (list.length === 0) throw new RetortError('deploymentTable: models: expected at least one, got none');
-  let first: Uint8Array | undefined;
-  return list.map(({ name, model, size }): DeploymentRow => {
-    using session = openOnnx(model, options.threads === undefined ? {} : { threads: options.threads });
-    const { predictions, accuracy, sample } = predict(session, data);
-    const wanted = (first ??= predictions);
-    try {
-      const latency = medianTime(session.prepared([sample]), runs);
-      return { name, bytes: size, accuracy, agreement: percentEqual(predictions, wanted), latency };
-    } finally {
-      sample.dispose();
+  using table = new DeploymentTable(models, options);
+  for (const batch of data) table.add(batch);
+  return table.rows();
+}
+
+/** A {@link deploymentTable} that is given one batch after the other, none of which it keeps. Disposing frees what the models hold. */
+export class DeploymentTable implements Disposable {
+  readonly #models: readonly Measured[];
+  readonly #runs: number;
+  #sample: Tensor | undefined;
+
+  /** @throws {RetortError} as {@link deploymentTable}. */
+  constructor(
+    models: readonly string[] | Readonly<Record<string, OnnxModel | Uint8Array>>,
+    { runs = 50, threads }: DeploymentOptions = {},
+  ) {
+    if (!Number.isInteger(runs) || runs < 1) {
+      throw new RetortError(`deploymentTable: runs: expected an integer of at least 1, got ${describeValue(runs)}`);
     }
-  });
-}
-
-interface Predictions {
-  /** The class of each sample: the bytes of int64. */
-  readonly predictions: Uint8Array;
-  readonly accuracy: number | undefined;
-  /** One sample; the caller's to dispose. */
-  readonly sample: Tensor;
-}
-
-function predict(session: OnnxSession, data: Iterable<LabeledBatch>): Predictions {
-  const all: Uint8Array[] = [];
-  let [correct, labeled] = [0, 0];
-  let sample: Tensor | undefined;
-  for (const { inputs, labels } of data) {
-    tidy(() => {
-      sample ??= inputs.narrow(0, 0, 1).clone().keep();
-      const [scores] = Object.values(session.run([inputs], [session.outputs[0]!.name]));
-      const classes = scores!.argmax(1);
-      all.push(classes.bytes());
-      if (labels === undefined) return;
-      correct += classes.eq(labels).sum().item();
-      labeled += labels.numel;
+    const list = Array.isArray(models)
+      ? (models as readonly string[]).map((path) => ({
+          name: basename(path),
+          model: path,
+          bytes: statOf(path)?.size ?? 0,
+        }))
+      : Object.entries(models as Readonly<Record<string, OnnxModel | Uint8Array>>).map(([name, given]) => {
+          const model = given instanceof Uint8Array ? given : onnxModelBytes(given);
+          return { name, model, bytes: model.length };
+        });
+    if (list.length === 0) throw new RetortError('deploymentTable: models: expected at least one, got none');
+    this.#runs = runs;
+    this.#models = list.map(({ name, model, bytes }) => {
+      return { name, bytes, session: openOnnx(model, threads === undefined ? {} : { threads }), right: 0, same: 0 };
     });
   }
-  if (sample === undefined) throw new RetortError('deploymentTable: data: expected samples, got none');
-  return {
-    predictions: Buffer.concat(all),
-    accuracy: labeled === 0 ? undefined : (100 * correct) / labeled,
-    sample,
-  };
+
+  #seen = 0;
+  #labeled = 0;
+
+  /** Runs every model on a batch. */
+  add({ inputs, labels }: LabeledBatch): void {
+    tidy(() => {
+      this.#sample ??= inputs.narrow(0, 0, 1).clone().keep();
+      let first: Tensor | undefined;
+      for (const one of this.#models) {
+        const [scores] = Object.values(one.session.run([inputs], [one.session.outputs[0]!.name]));
+        const classes = scores!.argmax(1);
+        first ??= classes;
+        one.same += classes.eq(first).sum().item();
+        if (labels !== undefined) one.right += classes.eq(labels).sum().item();
+      }
+      this.#seen += inputs.shape[0]!;
+      this.#labeled += labels?.numel ?? 0;
+    });
+  }
+
+  /** What was found, and how long each model takes for one sample. @throws {RetortError} where no batch was given. */
+  rows(): DeploymentRow[] {
+    const sample = this.#sample;
+    if (sample === undefined) throw new RetortError('deploymentTable: data: expected samples, got none');
+    return this.#models.map(({ name, bytes, session, right, same }) => ({
+      ...{ name, bytes },
+      accuracy: this.#labeled === 0 ? undefined : (100 * right) / this.#labeled,
+      agreement: (100 * same) / this.#seen,
+      latency: medianTime(session.prepared([sample]), this.#runs),
+    }));
+  }
+
+  [Symbol.dispose](): void {
+    this.#sample?.dispose();
+    for (const { session } of this.#models) session.dispose();
+  }
 }
 
-function percentEqual(a: Uint8Array, b: Uint8Array): number {
-  if (a.length !== b.length) {
-    throw new RetortError(
-      `deploymentTable: data: expected the same samples for each model, got ${a.length / 8} and ${b.length / 8}`,
-      {
-        help: 'give a list: a generator can be gone through once',
-      },
-    );
-  }
-  return tidy(() => {
-    const tensors = [a, b].map((bytes) => tensorFromBytes(bytes, 'int64', [bytes.length / 8]));
-    return tensors[0]!.eq(tensors[1]!).to('float64').mean().item() * 100;
-  });
+interface Measured {
+  readonly name: string;
+  /** Of the file. */
+  readonly bytes: number;
+  readonly session: OnnxSession;
+  /** Samples whose highest score is that of their class, and of the first model's. */
+  right: number;
+  same: number;
 }
 
 /** The median of so many runs, in milliseconds. */

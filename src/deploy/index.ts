@@ -1,6 +1,6 @@
 // What becomes of a student after training: loaded in one line, exported as ONNX, made smaller, compared, put on a page.
 export type { CalibrationBatches, CalibrationMethod, CalibrationOptions, Range } from './calibrate.ts';
-export { deploymentTable, sensitivity } from './compare.ts';
+export { DeploymentTable, deploymentTable, sensitivity } from './compare.ts';
 export type {
   DeploymentOptions,
   DeploymentRow,

@@ -172,6 +172,7 @@ describe('ranges', () => {
     histogram[99] = 1;
     const { low, high } = within(histogram, { low: 0, high: 100 }, 99);
     expect([low, high]).toEqual([0, 99]);
+    expect(within(new Float64Array(100).fill(1), { low: 0, high: 100 }, 90)).toEqual({ low: 5, high: 95 });
     expect(within(histogram, { low: 0, high: 100 }, 100)).toEqual({ low: 0, high: 100 });
     expect(within(new Float64Array(100), { low: 2, high: 2 }, 99.9)).toEqual({ low: 2, high: 2 });
   });

@@ -9,7 +9,7 @@ import type { Transform } from '../data/index.ts';
 import {
   addPreprocessing,
   addSoftmax,
-  deploymentTable,
+  DeploymentTable,
   exportOnnx,
   quantizeOnnx,
   sensitivity,
@@ -328,13 +328,14 @@ function labeled(loader: DataLoader, i: number): LabeledBatch {
 }
 
 async function measured(models: Record<string, OnnxModel>, loader: DataLoader): Promise<DeploymentRow[]> {
-  const images = await imagesOf(loader, Infinity);
+  using table = new DeploymentTable(models);
   try {
-    return deploymentTable(models, images);
-  } finally {
-    for (const { inputs, labels } of images) {
-      inputs.dispose();
-      labels?.dispose();
+    for (let i = 0; i < loader.length; i++) {
+      await loader.prepare(0, i);
+      tidy(() => table.add(labeled(loader, i)));
     }
+  } finally {
+    loader[Symbol.dispose]();
   }
+  return table.rows();
 }

@@ -161,7 +161,7 @@ describe('classes', () => {
     const loaded = await loadConfigObject(with_({ type: Narrow, width: 3 }), folder, options);
     expect(architectureOf(loaded)).toEqual({ type: 'class Narrow', width: 3 });
     expect([loaded.data, loaded.networkFiles]).toEqual([undefined, []]);
-    expect(built(loaded)).toMatchObject({ options: { width: 3 } });
+    expect(built(loaded)).toMatchObject({ options: { width: 3, depth: 1 } });
     const wrong = { ...with_({ type: Narrow, widht: 3 }), epochs: -1 };
     await expect(loadConfigObject(wrong, folder, options)).rejects.toThrow(
       refusal('invalid-config', 'epochs', 'model.architecture class Narrow: unknown option "widht"', '"width"'),

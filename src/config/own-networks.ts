@@ -179,7 +179,7 @@ function takesOptions(made: AnyClass): boolean {
 
 /**
  * The entry of a class of networks: its options are checked by its `static schema`, where it has one, and go to its constructor as
- * one object.
+ * one object, with the defaults of the schema.
  */
 export function networkEntry(made: AnyClass): Entry<unknown> {
   const schema = schemaOf(made) ?? z.looseObject({});
@@ -187,8 +187,7 @@ export function networkEntry(made: AnyClass): Entry<unknown> {
     summary: 'A network of your own.',
     schema,
     build(options, where) {
-      validate(schema, options, where);
-      const given = options as Readonly<Record<string, unknown>>;
+      const given = validate(schema, options, where) as Readonly<Record<string, unknown>>;
       try {
         return Object.keys(given).length === 0 && !takesOptions(made) ? new made() : new made({ ...given });
       } catch (error) {

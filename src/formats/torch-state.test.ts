@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
 import { failFor } from './format-error.ts';
+import { PickleObject } from './pickle.ts';
 import type { PickleValue } from './pickle.ts';
 import { readTorchFile } from './torch-file.ts';
 import { torchStateOf } from './torch-state.ts';
@@ -97,6 +98,22 @@ describe('the weights of a checkpoint', () => {
   ])('of %s', (_, value, entry, names, others) => {
     const state = torchStateOf(dict(value));
     expect([state.entry, [...state.tensors.keys()], state.others]).toEqual([entry, names, others]);
+  });
+
+  it('of a whole module lack what its own state dict lacks', () => {
+    const module = new PickleObject('torch.nn.modules.linear.Linear', null);
+    module.state = new Map<string, PickleValue>([
+      ['_parameters', new Map([['weight', tensor()]])],
+      [
+        '_buffers',
+        new Map([
+          ['ids', tensor()],
+          ['kept', tensor()],
+        ]),
+      ],
+      ['_non_persistent_buffers_set', new Set(['ids'])],
+    ]);
+    expect([...torchStateOf(module).tensors.keys()]).toEqual(['weight', 'kept']);
   });
 
   it('are those of the entry that is asked for', () => {

@@ -109,7 +109,10 @@ function entriesOf(value: PickleValue): Entry[] {
   // A module of `torch.nn`: parameters, buffers and modules, each in a dict of its own.
   const parts = ['_parameters', '_buffers', '_modules'].flatMap((name) => {
     const part = own?.get(name);
-    return part instanceof Map ? [...part] : [];
+    if (!(part instanceof Map)) return [];
+    // What PyTorch's own state_dict() leaves out.
+    const computed = name === '_buffers' ? own?.get('_non_persistent_buffers_set') : undefined;
+    return computed instanceof Set ? [...part].filter(([key]) => !computed.has(key)) : [...part];
   });
   const items = value.items instanceof Map ? [...value.items] : [];
   const all = parts.length > 0 ? parts : [...items, ...(own ?? [])];

@@ -73,10 +73,12 @@ export function convertWeights(from: string, to: string, options: ConvertOptions
     const given = loaded.tensors;
     const read = readNames(given, part, wanted);
     const ours = read?.state ?? given;
-    const renamed = wanted === 'retort' ? ours : toTheirNames(ours, wanted).state;
-    const written = half ? halved(renamed) : renamed;
+    const renamed = wanted === 'retort' ? { state: ours, dropped: [] } : toTheirNames(ours, wanted);
+    const written = half ? halved(renamed.state) : renamed.state;
     saveTensors(to, written, extname(to).toLowerCase() === '.safetensors' ? otherMetadata(loaded.metadata) : {});
-    const used = read === undefined ? new Set(Object.keys(given)) : new Set([...read.sources.values()].flat());
+    const sources = new Map(read?.sources ?? Object.keys(given).map((name) => [name, [name]] as const));
+    for (const name of renamed.dropped) sources.delete(name);
+    const used = new Set([...sources.values()].flat());
     const dropped = [...Object.keys(given).filter((name) => !used.has(name)), ...Object.keys(loaded.leftOut)];
     const report = {
       ...{ from: file, to, format: loaded.format },

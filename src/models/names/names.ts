@@ -295,6 +295,8 @@ export interface TheirNames {
   family: string;
   /** Which of several ways of naming, where there are several. */
   variant?: string;
+  /** Our names that have no counterpart there. */
+  dropped: string[];
 }
 
 /**
@@ -329,7 +331,8 @@ export function toTheirNames(state: State, convention: Convention): TheirNames {
     });
   }
   const { family, variant } = table.table;
-  return { state: result, family, ...(variant === undefined ? {} : { variant }) };
+  const dropped = names.filter((_, i) => table.sources[i] === null);
+  return { state: result, family, dropped, ...(variant === undefined ? {} : { variant }) };
 }
 
 function unknownThere(

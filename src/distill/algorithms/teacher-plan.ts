@@ -14,7 +14,7 @@ import { hasBfloat16 } from '../../torch/machine.ts';
 import type { Timings } from '../../torch/machine.ts';
 import { mustEnd, runUntil, surveyed } from './early-exit.ts';
 import type { Needs, Survey } from './early-exit.ts';
-import { inputsOf, moved, nameOf, nothing, percent, shared, timed } from './teacher-trials.ts';
+import { everywhere, inputsOf, moved, nameOf, nothing, percent, shared, timed, together } from './teacher-trials.ts';
 import type { Choice, Moved, TrialParts, Under } from './teacher-trials.ts';
 import { undisturbed } from './undisturbed.ts';
 
@@ -184,13 +184,14 @@ export class TeacherPlan {
     const elsewhere = isAutocastEnabled() ? 'the whole run computes in bfloat16' : undefined;
     const fixed = elsewhere ?? (constant() ? undefined : 'the teacher changes');
     this.#choice = nothing;
-    const { surveys, disturbs } = undisturbed(root, () => this.#survey(batch));
+    const { surveys, disturbs } = together(() => undisturbed(root, () => this.#survey(batch)));
     const needs = Object.fromEntries([...surveys].map(([name, survey]) => [name, survey.needs]));
     const earlyExit = row('early exit', ...this.#earlyExit(surveys, disturbs));
     const fold = row('norms folded', ...this.#folded(fixed));
     this.#needs = needs;
     const exact: Choice = { ...nothing, earlyExit, foldNorms: fold };
-    const work = [...surveys.values()].reduce((sum, survey) => sum + survey.work, 0);
+    // What the processes of a run measure together is what the first would.
+    const work = shared([...surveys.values()].reduce((sum, survey) => sum + survey.work, 0));
     const { channelsLast, bfloat16 } = this.#measured(batch, exact, { work, fixed });
     row('channels_last', ...channelsLast);
     row('bfloat16', ...bfloat16);
@@ -265,7 +266,7 @@ export class TeacherPlan {
       ? small
       : 'it is given no images';
     const refused = this.#refusesRounding();
-    const noRounding = refused ?? (hasBfloat16() ? small : 'the processor does not have it');
+    const noRounding = refused ?? (everywhere(hasBfloat16()) ? small : 'the processor does not have it');
     const layouts = laid === undefined && noLayout === undefined ? [false, true] : [laid ?? false];
     const allDtypes = rounded === undefined && noRounding === undefined ? [false, true] : [rounded ?? false];
     const dtypes = refused === undefined ? allDtypes : [false];
@@ -273,7 +274,7 @@ export class TeacherPlan {
       layouts.map((channelsLast): Choice => ({ ...exact, channelsLast, bfloat16 })),
     );
     const times = candidates.length > 1 ? timed(this.#parts, batch, { candidates, under: this.#under }) : {};
-    const timeOf = (choice: Choice): number => times[nameOf(choice)] ?? 1;
+    const timeOf = (choice: Choice): number => times[nameOf(choice)]!;
     const best = (bfloat16: boolean): Choice | undefined => {
       const [plain, other] = candidates.filter((one) => one.bfloat16 === bfloat16);
       return plain !== undefined && other !== undefined && timeOf(other) < leastGain * timeOf(plain) ? other : plain;
@@ -307,14 +308,8 @@ export class TeacherPlan {
     return [chosen.channelsLast, `${ms(with_)} a pass, ${ms(without)} without`];
   }
 
-  /** Infinitely far, where it cannot be computed so. */
   #moved(batch: LearnedBatch, choice: Choice): Moved {
-    try {
-      return this.#under(nothing, () => moved(this.#parts, batch, (body) => this.#under(choice, body)));
-    } catch (error) {
-      if (!(error instanceof RetortError)) throw error;
-      return { most: Infinity, text: `what cannot be computed so (${error.what.split('\n')[0]})` };
-    }
+    return this.#under(nothing, () => moved(this.#parts, batch, (body) => this.#under(choice, body)));
   }
 
   readonly #under: Under = (choice, body) => {

@@ -47,9 +47,9 @@ export function timed(
 ): Timings {
   const subject = subjectOf(parts, batch, candidates);
   const known = shared(knownTimings(subject) ?? null);
-  if (known !== null) return known;
+  if (known !== null && candidates.every((one) => Object.hasOwn(known, nameOf(one)))) return known;
   const times: Record<string, number> = Object.fromEntries(candidates.map((one) => [nameOf(one), never]));
-  undisturbed(root, () => {
+  const measure = (): void => {
     // The first round makes copies of weights and chooses kernels; the shortest time is the one that nobody else disturbed.
     let rounds = 6;
     for (let round = 0; round < rounds; round++) {
@@ -67,7 +67,8 @@ export function timed(
         if (round > 0) times[nameOf(choice)] = Math.min(times[nameOf(choice)]!, took);
       }
     }
-  });
+  };
+  together(() => undisturbed(root, measure));
   const shortest = shared(times);
   keepTimings(subject, shortest);
   return shortest;
@@ -98,7 +99,10 @@ export interface Moved {
   readonly text: string;
 }
 
-/** How far a choice moves losses and the gradient of what is trained from how they are without any plan. */
+/**
+ * How far a choice moves losses and the gradient of what is trained from how they are without any plan; infinitely far, where it
+ * cannot be computed so.
+ */
 export function moved({ root, losses }: TrialParts, batch: LearnedBatch, under: (body: () => void) => void): Moved {
   const trained = root.parameters().filter(({ requiresGrad }) => requiresGrad);
   interface Seen {
@@ -113,7 +117,7 @@ export function moved({ root, losses }: TrialParts, batch: LearnedBatch, under: 
         gradients: total.requiresGrad ? grad([total], trained, { allowUnused: true }) : [],
       };
     });
-  return tidy(() => {
+  const compare = (): Moved => {
     const plain = look();
     let other = plain;
     under(() => {
@@ -126,21 +130,47 @@ export function moved({ root, losses }: TrialParts, batch: LearnedBatch, under: 
     const distilled = apart.filter(([name]) => name !== 'loss' && !name.startsWith('student.'));
     const gradient = distance(other.gradients, plain.gradients);
     return {
-      most: largest(gathered([...apart.map(([, value]) => value), gradient])),
+      most: largest([...apart.map(([, value]) => value), gradient]),
       text: `distillation losses by ${percent(largest(distilled.map(([, value]) => value)))}, the gradient by ${percent(gradient)}`,
     };
-  });
+  };
+  const own = outcomeOf(() => tidy(compare));
+  const text = own.value?.text ?? `what cannot be computed so (${own.failed})`;
+  // Infinity is null on the way.
+  const all: readonly (number | null)[] = gathered(own.value?.most ?? Infinity);
+  return { most: largest(all.map((most) => most ?? Infinity)), text };
 }
 
 /** Of several processes, what the first says. */
 export function shared<T>(value: T): T {
-  return processGroup()?.allGatherObject(value)[0] ?? value;
+  return gathered(value)[0]!;
 }
 
-/** The numbers of all processes; what is none comes as Infinity. */
-function gathered(values: readonly number[]): number[] {
-  const all: readonly (number | null)[] = processGroup()?.allGatherObject(values).flat() ?? values;
-  return all.map((value) => value ?? Infinity);
+/** Of several processes, whether it holds in each. */
+export function everywhere(holds: boolean): boolean {
+  return gathered(holds).every(Boolean);
+}
+
+/** Does what may fail. Where it does in one of several processes it fails in all, so that none waits for others. @throws {RetortError} */
+export function together<T>(body: () => T): T {
+  const own = outcomeOf(body);
+  const failed = gathered(own.failed ?? '').find((text) => text !== '');
+  if (failed !== undefined) throw new RetortError(failed);
+  return own.value!;
+}
+
+/** What all processes say. */
+function gathered<T>(value: T): T[] {
+  return processGroup()?.allGatherObject(value) ?? [value];
+}
+
+function outcomeOf<T>(body: () => T): { value: T; failed?: never } | { value?: never; failed: string } {
+  try {
+    return { value: body() };
+  } catch (error) {
+    if (!(error instanceof RetortError)) throw error;
+    return { failed: error.what.split('\n')[0]! };
+  }
 }
 
 /** The norm of the difference over the norm of the second. */

@@ -492,6 +492,22 @@ describe('bfloat16', () => {
   });
 });
 
+it('losses and connectors are given records laid out as without a plan', () => {
+  const layouts = (plan: TeacherPlanOption): boolean[] => {
+    const algorithm = made(methods['AT']!, plan) as SingleTeacherDistill;
+    const { recorders } = algorithm.distiller.teacherRecorders;
+    return tidy(() => {
+      const seen: boolean[] = [];
+      algorithm.trainStep({ inputs: images(6), targets: targetsOf(6) }, () => {
+        seen.push((recorders.get('map')!.getRecordData() as Tensor).isContiguous);
+      });
+      return seen;
+    });
+  };
+  expect(layouts({ channelsLast: true, foldNorms: false })).toEqual(layouts('plain'));
+  expect(layouts('plain')).toEqual([true]);
+});
+
 it('what was decided is repeated by a run that goes on, unless something else is asked for', () => {
   const first = made(methods['AT']!, 'auto');
   trained(first);
@@ -504,7 +520,14 @@ it('what was decided is repeated by a run that goes on, unless something else is
   expect(again('auto').decisions()).toEqual(kept);
   expect(again('exact').decisions()).toBeUndefined();
   expect(again('plain').decisions()).toBeUndefined();
-  for (const other of [null, 5, {}, { option: 'auto', choice: {}, needs: { teacher: {} }, steps: 1 }]) {
+  const { taps } = kept as { taps: readonly string[] };
+  expect(taps).toEqual([expect.stringContaining(`map: ModuleOutputsRecorder("${stage}")`)]);
+  const others = [
+    ...[null, 5, {}, { option: 'auto', choice: {}, needs: { teacher: {} }, taps, steps: 1 }],
+    { ...(kept as object), taps: [...taps, 'later: ModuleOutputsRecorder("head")'] },
+    { ...(kept as object), needs: { another: { recorders: {}, deliveries: {} } } },
+  ];
+  for (const other of others) {
     const algorithm = made(methods['AT']!, 'auto');
     algorithm.repeatDecisions(other);
     expect(algorithm.decisions()).toBeUndefined();

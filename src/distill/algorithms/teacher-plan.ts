@@ -52,6 +52,8 @@ interface Decision {
   readonly choice: Choice;
   /** By the name of the teacher. */
   readonly needs: Readonly<Record<string, Needs>>;
+  /** What is recorded and delivered, with the sources. */
+  readonly taps: readonly string[];
   /** Steps since, which say when bfloat16 is looked at again. */
   steps: number;
 }
@@ -85,14 +87,18 @@ export class TeacherPlan {
     this.#parts = parts;
   }
 
-  /** Runs teachers in their recorders; what they recorded is float32 again, where they computed in bfloat16. */
+  /** Runs teachers in their recorders; what they recorded is float32 again, and laid out as losses and connectors know it. */
   teacherPass(body: () => void): void {
     const { distiller } = this.#parts;
     distiller.teacherPass(body);
-    if (!this.#choice.bfloat16) return;
-    const wide = (leaf: unknown): unknown =>
-      leaf instanceof Tensor && leaf.dtype === 'bfloat16' ? leaf.to('float32') : leaf;
-    noGrad(() => distiller.teacherRecorders.recorders.forEach((recorder) => recorder.changeRecords(wide)));
+    const { bfloat16, channelsLast } = this.#choice;
+    if (!bfloat16 && !channelsLast) return;
+    const usual = (leaf: unknown): unknown => {
+      if (!(leaf instanceof Tensor)) return leaf;
+      const wide = leaf.dtype === 'bfloat16' ? leaf.to('float32') : leaf;
+      return channelsLast && wide.ndim === 4 ? wide.contiguous() : wide;
+    };
+    noGrad(() => distiller.teacherRecorders.recorders.forEach((recorder) => recorder.changeRecords(usual)));
   }
 
   /** Runs one teacher, without gradients, inside {@link teacherPass}. */
@@ -131,12 +137,17 @@ export class TeacherPlan {
 
   /** Does as a run before did, unless something else is asked for now or other things are recorded. */
   restore(saved: unknown): void {
-    const { option, distiller } = this.#parts;
-    if (!isDecision(saved) || JSON.stringify(saved.option) !== JSON.stringify(option)) return;
-    const known = (needs: Needs): boolean =>
-      Object.keys(needs.recorders).every((name) => distiller.teacherRecorders.recorders.has(name)) &&
-      Object.keys(needs.deliveries).every((name) => distiller.deliveries.deliveries.has(name));
-    if (Object.values(saved.needs).every(known)) this.#take({ ...saved });
+    const { option, teachers } = this.#parts;
+    if (!isDecision(saved)) return;
+    const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+    const ofThese = Object.keys(saved.needs).every((name) => Object.hasOwn(teachers, name));
+    if (ofThese && same(saved.option, option) && same(saved.taps, this.#taps())) this.#take({ ...saved });
+  }
+
+  #taps(): string[] {
+    const { teacherRecorders, deliveries } = this.#parts.distiller;
+    const all = [...teacherRecorders.recorders, ...deliveries.deliveries];
+    return all.map(([name, { label }]) => `${name}: ${label}`);
   }
 
   #take(decision: Decision): void {
@@ -154,7 +165,7 @@ export class TeacherPlan {
       } catch (error) {
         // What is wrong with the batch or the networks is said where they are trained on it.
         if (!(error instanceof RetortError)) throw error;
-        this.#take({ option: this.#parts.option, choice: nothing, needs: {}, steps: 0 });
+        this.#take({ option: this.#parts.option, choice: nothing, needs: {}, taps: this.#taps(), steps: 0 });
         this.#notes.push(`teacher plan: none, as looking ahead failed (${error.what.split('\n')[0]})`);
       }
       return;
@@ -196,7 +207,7 @@ export class TeacherPlan {
     row('channels_last', ...channelsLast);
     row('bfloat16', ...bfloat16);
     const choice: Choice = { ...exact, channelsLast: channelsLast[0], bfloat16: bfloat16[0] };
-    this.#take(shared({ option, choice, needs, steps: 0 }));
+    this.#take(shared({ option, choice, needs, taps: this.#taps(), steps: 0 }));
     this.#forgetForms();
     this.#notes.push(table(`teacher plan: ${shownOption(option)}`, rows));
   }
@@ -262,9 +273,11 @@ export class TeacherPlan {
     const { channelsLast: laid, bfloat16: rounded, bound } = this.#options;
     if (fixed !== undefined) return { channelsLast: [false, fixed], bfloat16: [false, fixed] };
     const small = work < leastWork ? 'a pass is too small to be measured' : undefined;
-    const noLayout = inputsOf(this.#parts.teachers, batch).some((one) => one.ndim === 4)
-      ? small
-      : 'it is given no images';
+    const { distiller, teachers } = this.#parts;
+    const images = inputsOf(teachers, batch).some((one) => one.ndim === 4);
+    // What is delivered goes into the student as it is laid out, and not all that is done there takes every layout.
+    const delivers = distiller.deliveries.size > 0 ? 'what it delivers goes into the student' : undefined;
+    const noLayout = images ? (delivers ?? small) : 'it is given no images';
     const refused = this.#refusesRounding();
     const noRounding = refused ?? (everywhere(hasBfloat16()) ? small : 'the processor does not have it');
     const layouts = laid === undefined && noLayout === undefined ? [false, true] : [laid ?? false];
@@ -364,7 +377,7 @@ const countsByName = (value: unknown): boolean =>
 
 function isDecision(value: unknown): value is Decision {
   if (!isPlain(value)) return false;
-  const { choice, needs, steps } = value;
+  const { choice, needs, taps, steps } = value;
   return (
     isPlain(choice) &&
     Object.keys(nothing).every((name) => typeof choice[name] === 'boolean') &&
@@ -372,6 +385,7 @@ function isDecision(value: unknown): value is Decision {
     Object.values(needs).every(
       (one) => isPlain(one) && countsByName(one['recorders']) && countsByName(one['deliveries']),
     ) &&
+    Array.isArray(taps) &&
     Number.isInteger(steps)
   );
 }

@@ -51,7 +51,8 @@ export abstract class DistillDelivery {
   readonly #target: TapTarget;
   readonly #keys: readonly PartKey[] | undefined;
   readonly #detach: boolean;
-  readonly #label: string;
+  /** What errors call it: its class and the address of its target. */
+  readonly label: string;
   #queue: Kept[] = [];
   #pushed = 0;
   #taken = 0;
@@ -61,8 +62,8 @@ export abstract class DistillDelivery {
   whenKept: (() => void) | undefined;
 
   constructor(target: TapTarget, options: DeliveryOptions = {}) {
-    this.#label = `${new.target.name}("${target.address}")`;
-    const { maxKeepData, allowRemainder, dataIdx, detach } = checkOptions(deliverySchema, options, this.#label);
+    this.label = `${new.target.name}("${target.address}")`;
+    const { maxKeepData, allowRemainder, dataIdx, detach } = checkOptions(deliverySchema, options, this.label);
     this.maxKeepData = maxKeepData;
     this.allowRemainder = allowRemainder;
     this.#target = target;
@@ -109,7 +110,7 @@ export abstract class DistillDelivery {
 
   #keep(next: () => unknown, scope: number): unknown {
     if (this.#queue.length >= this.maxKeepData) {
-      throw new RetortError(`${this.#label}: the queue is full, ${this.#counts()}`, {
+      throw new RetortError(`${this.label}: the queue is full, ${this.#counts()}`, {
         code: 'invalid-state',
         help:
           this.#taken === 0 && this.#pushed === this.maxKeepData
@@ -135,7 +136,7 @@ export abstract class DistillDelivery {
   #handOut(next: () => unknown): unknown {
     const kept = this.#queue.shift();
     if (kept === undefined) {
-      throw new RetortError(`${this.#label}: the queue is empty, ${this.#counts()}`, {
+      throw new RetortError(`${this.label}: the queue is empty, ${this.#counts()}`, {
         code: 'invalid-state',
         help: 'the student calls the target more often than the teacher did, or the teacher did not run with overrideData false',
       });
@@ -147,7 +148,7 @@ export abstract class DistillDelivery {
       return this.#when(kept, (held) => this.#intact(held));
     }
     const own = next();
-    const merge = (mine: unknown, held: Held): unknown => overlay(mine, this.#intact(held), keys, this.#label);
+    const merge = (mine: unknown, held: Held): unknown => overlay(mine, this.#intact(held), keys, this.label);
     if (!isThenable(own)) return this.#when(kept, (held) => merge(own, held));
     return Promise.resolve(own).then((mine: unknown) => this.#when(kept, (held) => merge(mine, held)));
   }
@@ -156,7 +157,7 @@ export abstract class DistillDelivery {
   #when(kept: Kept, take: (held: Held) => unknown): unknown {
     if (kept.promise !== undefined) return kept.promise.then(take);
     if (kept.held !== undefined) return take(kept.held);
-    throw new RetortError(`${this.#label}: output ${this.#taken} is of a call of the teacher that is still running`, {
+    throw new RetortError(`${this.label}: output ${this.#taken} is of a call of the teacher that is still running`, {
       code: 'invalid-state',
     });
   }
@@ -168,7 +169,7 @@ export abstract class DistillDelivery {
       condition === 'freed'
         ? 'was freed with the scope in which it was kept'
         : 'was overwritten in place after it was kept';
-    throw new RetortError(`${this.#label}: output ${this.#taken} of the teacher ${what}`, {
+    throw new RetortError(`${this.label}: output ${this.#taken} of the teacher ${what}`, {
       code: 'invalid-state',
       help:
         condition === 'freed'
@@ -187,7 +188,7 @@ export abstract class DistillDelivery {
     this.clear();
     if (left === 0 || this.allowRemainder) return;
     throw new RetortError(
-      `${this.#label}: ${left} of the teacher's outputs were left over at the end of the step, ${counts}`,
+      `${this.label}: ${left} of the teacher's outputs were left over at the end of the step, ${counts}`,
       {
         code: 'invalid-state',
         help: 'the student calls the target less often than the teacher; with allowRemainder: true the rest is dropped',

@@ -37,7 +37,10 @@ class Net extends Module {
   override forward(inputs: Tensor, dataSamples: readonly DataSample[] = [], mode = 'tensor'): unknown {
     const scores = this.fc.forward(inputs.flatten(1));
     if (mode !== 'loss') return scores;
-    const loss = functional.crossEntropy(scores, tensor(BigInt64Array.from(dataSamples, (one) => BigInt(one.gtLabel))));
+    const loss = functional.crossEntropy(
+      scores,
+      tensor(BigInt64Array.from(dataSamples, (one) => BigInt(one.gtLabel!))),
+    );
     return { loss, loss_extra: ++this.#batches < this.#from ? loss.mul(0) : this.#extra(scores) };
   }
 }

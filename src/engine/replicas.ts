@@ -1,8 +1,7 @@
 // Data-parallel training: each process has a replica of everything that is trained and sees its own share of the samples. What
 // keeps the replicas alike, bit by bit: the same weights at the start, the mean of all gradients before each update, the mean of
-// the running statistics of norms after each step, and the same decisions. A run in one process is a group of one, which does
+// the running statistics after each step, and the same decisions. A run in one process is a group of one, which does
 // nothing of the kind.
-import { BatchNorm, InstanceNorm2d } from '../nn/index.ts';
 import { getRandomState, gradsOf, manualSeed, noGrad, ops, setRandomState, tensor, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import type { Trainable } from './trainable.ts';
@@ -67,12 +66,8 @@ export class Replicas {
   averageStatistics(algorithm: Trainable): void {
     const group = this.#group;
     if (group === undefined) return;
-    const moved = algorithm
-      .modules()
-      .filter((module) => module instanceof BatchNorm || module instanceof InstanceNorm2d)
-      .filter(({ training }) => training)
-      .flatMap(({ running_mean: mean, running_var: variance }) => [mean, variance])
-      .filter((buffer) => buffer !== null);
+    const seeing = algorithm.modules().filter(({ training }) => training);
+    const moved = seeing.flatMap((module) => module.runningStatistics());
     byDType(moved, (same) => group.allReduce_(same, 'mean'));
   }
 

@@ -1,5 +1,5 @@
 // The files that training writes into a run's folder, which of them are there, and how they are removed again.
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import type { Trainable } from './trainable.ts';
 import { exists, isFolder, listFolder, removeEmptyFolder, removeFile } from '../files.ts';
@@ -64,9 +64,8 @@ function filesIn(folder: string, pattern: RegExp): string[] {
  * one who is interrupted does not leave a part of a run that could be resumed.
  */
 export function removeRun(folder: string): void {
-  const found = filesIn(folder, removed).toSorted(
-    (a, b) => Number(/student|model|log/.test(a)) - Number(/student|model|log/.test(b)),
-  );
+  const later = (path: string): number => (basename(path).startsWith('training') ? 0 : 1);
+  const found = filesIn(folder, removed).toSorted((a, b) => later(a) - later(b));
   for (const path of [...found, ...records]) removeFile(join(folder, path));
   for (const stage of new Set(found.filter((path) => path.includes('/')).map((path) => path.split('/')[0]!))) {
     removeEmptyFolder(join(folder, stage));

@@ -188,6 +188,14 @@ export abstract class Module {
     return [...this.namedBuffers()].map(([, buffer]) => buffer);
   }
 
+  /**
+   * Buffers of this module itself that move with what it sees in training, such as running means. Of several processes, each of which
+   * sees its share of the samples, all go on with the mean. Default: none.
+   */
+  runningStatistics(): readonly Tensor[] {
+    return [];
+  }
+
   /** The sub-module at a path (`''` is the module itself), or undefined. */
   getModule(path: string): Module | undefined {
     let found: Module | undefined = this;

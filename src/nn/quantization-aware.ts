@@ -42,12 +42,16 @@ class InputQuantizer extends Module {
     this.#momentum = momentum;
   }
 
+  override runningStatistics(): readonly Tensor[] {
+    return [this.least, this.greatest];
+  }
+
   /** Any tensor, rounded to the levels of the running range; as it is before the first training batch. */
   override forward(given: Tensor): Tensor {
     const input = given.to('float32'); // inside autocast it may be of 16 bits, which cannot be rounded; the layer casts again
     if (this.training) this.#observe(input);
     const { least, greatest, batches } = this;
-    // Ranges contain 0, so that it is exact (padding). Without a range, the scale is 0 and nothing is rounded.
+    // Ranges contain 0, so that it is exact (padding). Inputs that have only been 0 so far stay 0.
     const scale = greatest.sub(least).div(this.#levels).clampMin(1e-12);
     const zero = least.neg().div(scale).round().clamp(0, this.#levels).to('int32');
     const rounded = callOperator('fake_quantize_per_tensor_affine', [input, scale, zero, 0, this.#levels]) as Tensor;

@@ -73,6 +73,10 @@ export abstract class BatchNorm extends Module {
     this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }), false);
   }
 
+  override runningStatistics(): readonly Tensor[] {
+    return [this.running_mean, this.running_var].filter((buffer) => buffer !== null);
+  }
+
   /** What the input must look like, such as `(N, C, H, W)`. */
   protected abstract inputShape(): string;
   /** Whether an input of so many dimensions is right. */

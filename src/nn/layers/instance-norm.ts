@@ -72,6 +72,10 @@ export class InstanceNorm2d extends Module {
     this.num_batches_tracked = buffer(() => tensor(0, { dtype: 'int64' }), false);
   }
 
+  override runningStatistics(): readonly Tensor[] {
+    return [this.running_mean, this.running_var].filter((buffer) => buffer !== null);
+  }
+
   /** @throws {RetortError} for an input of another rank or channel count, or of one position where its statistics are needed. */
   override forward(input: Tensor): Tensor {
     const { shape } = input;

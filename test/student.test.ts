@@ -88,7 +88,7 @@ async function answersOf(path: string): Promise<unknown> {
   return await student.predict(at('image.png'));
 }
 
-it('knows the students of stages, and of several networks', async () => {
+it('knows the students of stages', async () => {
   const { model: _model, ...common } = tinyExperiment();
   const model = { type: 'Supervised', architecture: tinyNetwork(4) };
   const config = {

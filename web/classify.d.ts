@@ -17,7 +17,11 @@ export interface Pixels {
   channels: number;
 }
 /** What is done to an image: see `classifier.json`. */
-export type Step = { type: 'Resize' | 'CenterCrop'; size: [number, number] } | { type: 'ResizeEdge'; size: number };
+export type Step =
+  | { type: 'Resize'; size: [number, number]; interpolation?: Filter }
+  | { type: 'ResizeEdge'; size: number; edge?: 'short' | 'long' | 'width' | 'height'; interpolation?: Filter }
+  | { type: 'CenterCrop'; size: [number, number] };
+export type Filter = 'bilinear' | 'bicubic';
 
 /** Loads `classifier.json` and the network beside it. */
 export function loadClassifier(

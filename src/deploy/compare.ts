@@ -179,7 +179,7 @@ export interface SensitivityOptions extends QuantizeOptions {
 /**
  * Puts one layer at a time into 8 bits, and tells what that changes; the layer that changes most comes first. What to leave in float32
  * (`exclude`) where accuracy is lost.
- * @throws {RetortError} as `quantizeOnnx`.
+ * @throws {RetortError} as `quantizeOnnx`, and for no samples.
  *
  * @example
  * ```ts
@@ -191,7 +191,13 @@ export function sensitivity(model: OnnxModel, options: SensitivityOptions): Laye
   const layers = layersToQuantize(model, options);
   const names = new Set(layers.flatMap((layer) => activationsOf(model, new Set([layer]))));
   const ranges = calibrate(model, [...names], options);
-  const data = options.data ?? [...options.calibration].map((inputs) => ({ inputs }));
+  // In a list: they are gone through once for each layer.
+  const data = [...(options.data ?? [...options.calibration].map((inputs) => ({ inputs })))];
+  if (data.length === 0) {
+    throw new RetortError('sensitivity: data: expected samples, got none', {
+      help: 'a generator can be gone through once: give a list where it was used before',
+    });
+  }
   const float = scoresOf(model, data);
   try {
     const found = layers.map((layer, i): LayerSensitivity => {

@@ -143,6 +143,13 @@ describe.runIf(hasOnnxruntime())('quantizeOnnx', () => {
     expect(costs).toEqual(costs.toSorted((a, b) => b - a));
     expect(costs[0]).toBeGreaterThan(0);
     expect(found.every(({ agreement, accuracy }) => agreement > 80 && accuracy === undefined)).toBe(true);
+    function* once() {
+      for (const inputs of batches) yield { inputs };
+    }
+    expect(sensitivity(model, { calibration: batches, data: once() })).toEqual(found);
+    expect(() => sensitivity(model, { calibration: batches, data: [] })).toThrow(
+      refusal('invalid-argument', 'data', 'got none'),
+    );
   });
 
   it('compares models', () => {

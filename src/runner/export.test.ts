@@ -9,7 +9,8 @@ import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../
 import { refusal, refusedWith } from '../../test/refusal.ts';
 import { readOnnxFile } from '../formats/index.ts';
 import { hasOnnxruntime, openOnnx } from '../models/onnx/session.ts';
-import { ops, tidy } from '../torch/index.ts';
+import { saveModule } from '../nn/index.ts';
+import { noGrad, ops, tidy } from '../torch/index.ts';
 import { buildModel } from '../models/index.ts';
 import { exportRun, run, test as measure } from './index.ts';
 import type { ExportRunOptions } from './index.ts';
@@ -51,6 +52,26 @@ it('takes images of any size, and leaves the first and the last layer as they ar
   const all = await weights({});
   expect(await weights({ keepFirst: true })).toBe(all - 1);
   expect(await weights({ keepFirst: true, keepLast: true })).toBe(all - 2);
+});
+
+it('takes the size of images from the data that it is measured on', async () => {
+  const resized = (size: number): object => {
+    const { transforms, ...rest } = tinyImages(8);
+    return { ...rest, transforms: [{ type: 'Resize', size }, ...transforms!] };
+  };
+  const sizes = tinyExperiment({ trainData: resized(6), valData: resized(10) });
+  const { model } = await exportRun(sizes, { onnx: at('sized.onnx'), checkpoint: at('run/student.safetensors') });
+  expect(model.graph.inputs[0]!.shape).toEqual(['batch', 1, 10, 10]);
+});
+
+it('writes no model whose scores are not finite', async () => {
+  if (!hasOnnxruntime()) return;
+  const large = buildModel(tinyNetwork(4));
+  tidy(() => noGrad(() => large.parameters().forEach((parameter) => parameter.mul_(1e3))));
+  saveModule(at('large.safetensors'), large);
+  const asking = { checkpoint: at('large.safetensors'), precision: 'float16' } as const;
+  expect(await refusedWith(exported('large.onnx', asking))).toEqual(refusal('not-finite', 'float32'));
+  expect(existsSync(at('large.onnx'))).toBe(false);
 });
 
 it('refuses a config without a checkpoint, and pixels where nothing normalizes last', async () => {

@@ -33,9 +33,11 @@ import { exists, isFolder } from '../files.ts';
 import { onnxModelBytes, writeOnnxFile } from '../formats/index.ts';
 import type { OnnxModel } from '../formats/index.ts';
 import { loadNetwork } from '../models/index.ts';
+import { hasOnnxruntime, openOnnx, requireOnnxruntime } from '../models/onnx/session.ts';
 import type { Network } from '../nn/index.ts';
 import type { TypedConfig } from '../registry/index.ts';
 import { keep, ops, Tensor, tidy } from '../torch/index.ts';
+import { freeExperiment } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadOptions } from './load.ts';
@@ -44,6 +46,8 @@ import { loadRunStudent } from './student.ts';
 import { studentInfo } from './student-info.ts';
 import { stagesNeeded, studentAlone, studentOfFile } from './test.ts';
 
+const precisions = ['float32', 'float16', 'int8'] as const;
+
 /** What {@link exportRun} writes and measures. */
 export interface ExportRunOptions extends LoadOptions {
   /** The file that is written. Default: none. */
@@ -51,7 +55,7 @@ export interface ExportRunOptions extends LoadOptions {
   /** The folder in which a page is written that runs the model in a browser. Default: none. */
   web?: string | undefined;
   /** In what precision: `'float32'`, `'float16'`, `'int8'`. Default `'float32'`. */
-  precision?: 'float32' | 'float16' | 'int8' | undefined;
+  precision?: (typeof precisions)[number] | undefined;
   /** Version of ONNX's operators. Default 17. */
   opset?: ExportOnnxOptions['opset'] | undefined;
   /** Take images of any height and width. Default false: those of the run's data. */
@@ -117,6 +121,9 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
       help: 'all layers stay in float32, unless int8 is asked for',
     });
   }
+  if (!precisions.includes(precision)) {
+    throw new RetortError(`export: precision: expected ${precisions.join(', ')}, got ${shown(precision)}`);
+  }
   if (!Number.isInteger(samples) || samples < 1) {
     throw new RetortError(`export: samples: expected an integer of at least 1, got ${samples}`);
   }
@@ -124,7 +131,8 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
   if (onnx !== undefined) requirePlace(onnx);
   if (web !== undefined) requireWebPlace(web);
   const wantsImages = precision === 'int8' || options.sensitivity === true;
-  const subject = await subjectOf(config, options, wantsImages || options.data === true);
+  if (wantsImages || options.data === true) requireOnnxruntime();
+  using subject = await subjectOf(config, options, wantsImages || options.data === true);
   const { info, network, data } = subject;
   const pixels = options.preprocessing === true ? preprocessingOf(subject) : undefined;
   const onPage = web === undefined ? undefined : preprocessingOfPage(info);
@@ -161,6 +169,7 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
             data!.valLoader,
           )
         : [];
+    requireFinite(made, subject);
     const scored = options.softmax === true ? addSoftmax(made) : made;
     const model = pixels === undefined ? scored : addPreprocessing(scored, pixels);
     if (onnx !== undefined) writeOnnxFile(onnx, model);
@@ -178,7 +187,7 @@ export async function exportRun(config: ConfigSource, options: ExportRunOptions)
 }
 
 /** What is exported. */
-interface Subject {
+interface Subject extends Disposable {
   /** What messages call the run or config. */
   readonly name: string;
   readonly network: Network;
@@ -214,13 +223,25 @@ async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsD
   const changed = experiment.asked.cfgOptions.length - (experiment.run?.record.cfgOptions.length ?? 0) > 0;
   const asTrained = run !== undefined && resolve(dirname(file)) === resolve(stageFolder(run, stage.name)) && !changed;
   if (!wantsData && asTrained && exists(join(dirname(file), 'model.json'))) {
-    const { network, info } = await loadRunStudent(file, options);
+    const student = await loadRunStudent(file, options);
+    const { network, info } = student;
     const { channels, size } = info.preprocessing ?? {};
-    if (channels !== undefined && size) return { name, network, info, imageShape: [channels, ...size] };
+    if (channels !== undefined && size) {
+      return {
+        name,
+        network,
+        info,
+        imageShape: [channels, ...size],
+        [Symbol.dispose]: () => student[Symbol.dispose](),
+      };
+    }
+    student[Symbol.dispose]();
   }
   const alone = { ...stage, config: studentAlone(stage.config, own), init: [] };
   const parts = prepareStage(alone, stagesNeeded(alone, experiment, { own, run }), { own });
-  const { algorithm, trainLoader, valLoader, imageShape } = parts;
+  const { algorithm, trainLoader, valLoader, testLoader } = parts;
+  // As it will be used: the size of images in training may be another.
+  const imageShape = testLoader.imageShape ?? parts.imageShape;
   const network = studentOfFile(algorithm, file);
   loadNetwork(file, network);
   const student = Object.entries(algorithm.students()).find(([, one]) => one === network)?.[0] ?? 'student';
@@ -229,6 +250,7 @@ async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsD
     ...{ name, imageShape, network },
     info: studentInfo({ stage, experiment: parts }, student, { stages: experiment.stages }),
     data: { trainLoader, valLoader, transforms, seed: stage.config.seed },
+    [Symbol.dispose]: () => freeExperiment(parts, alone.config),
   };
 }
 
@@ -300,6 +322,25 @@ function halfIfPossible(model: OnnxModel): { float16?: OnnxModel } {
     if (error instanceof RetortError && error.code === 'not-finite') return {};
     throw error;
   }
+}
+
+/** @throws {RetortError} `not-finite` for a model whose scores are no numbers in its precision; nothing is checked without onnxruntime. */
+function requireFinite(model: OnnxModel, { imageShape, name }: Subject): void {
+  if (!hasOnnxruntime()) return;
+  using session = openOnnx(onnxModelBytes(model));
+  const finite = tidy(() => {
+    const images = ops.randn([1, ...imageShape]);
+    const [scores] = Object.values(session.run([images], [session.outputs[0]!.name]));
+    return scores!.isfinite().all().item() === 1;
+  });
+  if (finite) return;
+  throw new RetortError(
+    `${name}: export: the model gives scores that are not finite: values inside it are too large for its precision`,
+    {
+      code: 'not-finite',
+      help: 'export it in float32, or in int8 with the layers that overflow left out (--exclude)',
+    },
+  );
 }
 
 /** So many images of a loader, or as many as there are; the caller's to dispose. */

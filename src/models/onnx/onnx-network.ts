@@ -3,7 +3,6 @@ import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../../errors.ts';
 import { onnxModelBytes, readOnnxFile } from '../../formats/index.ts';
-import type { OnnxModel } from '../../formats/index.ts';
 import { Module } from '../../nn/index.ts';
 import type { ForwardMode, GivenTargets, LossModel, NamedValues, Outputs } from '../../nn/index.ts';
 import { checkOptions, entry, pathTo } from '../../registry/index.ts';
@@ -41,7 +40,8 @@ export class OnnxNetwork<O extends Outputs = Tensor> extends Module implements L
   /** The names of all values that the file computes. */
   readonly valueNames: readonly string[];
   readonly #options: z.output<typeof options>;
-  readonly #model: OnnxModel;
+  /** The names of the file's outputs. */
+  readonly #known: readonly string[];
   readonly #outputs: readonly string[];
   readonly #listeners = new Map<string, Set<(value: Tensor) => void>>();
   #session: { readonly run: OnnxSession; readonly watched: ReadonlySet<string> } | undefined;
@@ -51,10 +51,10 @@ export class OnnxNetwork<O extends Outputs = Tensor> extends Module implements L
     super();
     this.#options = checkOptions(options, given, new.target.name);
     const { file, outputs } = this.#options;
-    this.#model = readOnnxFile(file);
-    const { graph } = this.#model;
+    const { graph } = readOnnxFile(file);
     this.valueNames = graph.nodes.flatMap((node) => node.outputs.filter((name) => name !== ''));
     const known = graph.outputs.map(({ name }) => name);
+    this.#known = known;
     this.#outputs = outputs === undefined ? known.slice(0, 1) : typeof outputs === 'string' ? [outputs] : outputs;
     for (const name of this.#outputs) {
       if (known.includes(name)) continue;
@@ -130,18 +130,23 @@ export class OnnxNetwork<O extends Outputs = Tensor> extends Module implements L
   /** A session that gives the values that are watched: they are outputs of the graph it runs. */
   #opened(watched: readonly string[]): OnnxSession {
     const open = this.#session;
-    const [{ device, threads }, { graph }] = [this.#options, this.#model];
-    const outputs = new Set(graph.outputs.map(({ name }) => name));
-    const wanted = new Set(watched.filter((name) => !outputs.has(name)));
+    const { file, device, threads } = this.#options;
+    const wanted = new Set(watched.filter((name) => !this.#known.includes(name)));
     if (open !== undefined && [...wanted].every((name) => open.watched.has(name))) return open.run;
     const more = new Set([...(open?.watched ?? []), ...wanted]);
     this.dispose();
-    const added = [...more].map((name) => ({ name }));
-    const model = { ...this.#model, graph: { ...graph, outputs: [...graph.outputs, ...added] } };
-    const run = openOnnx(onnxModelBytes(model), { device, ...(threads === undefined ? {} : { threads }) });
+    const model = more.size === 0 ? file : withOutputs(file, more);
+    const run = openOnnx(model, { device, ...(threads === undefined ? {} : { threads }) });
     this.#session = { run, watched: more };
     return run;
   }
+}
+
+/** A file's model that gives more values. It is read again: the network keeps no weights besides those of its session. */
+function withOutputs(file: string, names: ReadonlySet<string>): Uint8Array {
+  const model = readOnnxFile(file);
+  const added = [...names].map((name) => ({ name }));
+  return onnxModelBytes({ ...model, graph: { ...model.graph, outputs: [...model.graph.outputs, ...added] } });
 }
 
 /** Runs a batch of any size; a last piece that is smaller than the file's batch is filled up, and what comes of that cut off. */

@@ -83,6 +83,11 @@ export function hasOnnxruntime(): boolean {
   }
 }
 
+/** @throws {RetortError} where models cannot be run here: asked before work of minutes that would need it. */
+export function requireOnnxruntime(): void {
+  binding();
+}
+
 let loaded: Binding | undefined;
 
 function binding(): Binding {

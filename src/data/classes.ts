@@ -172,10 +172,14 @@ function withClasses(dataset: Dataset, classes: readonly string[], numbers?: rea
 function movedSample(sample: Sample, moved: (given: Targets) => Targets): Sample {
   const { targets } = sample;
   if (targets === undefined) return sample;
-  const made = { ...sample, targets: tidy(() => moved(targets)) };
-  const used = new Set(tensorsIn([made.inputs, made.targets]));
-  for (const tensor of tensorsIn([sample.inputs, targets])) if (!used.has(tensor)) tensor.dispose();
-  return made;
+  let used = new Set<Tensor>();
+  try {
+    const made = { ...sample, targets: tidy(() => moved(targets)) };
+    used = new Set(tensorsIn([made.inputs, made.targets]));
+    return made;
+  } finally {
+    for (const tensor of tensorsIn([sample.inputs, targets])) if (!used.has(tensor)) tensor.dispose();
+  }
 }
 
 /** New numbers of classes; undefined where they stay. */

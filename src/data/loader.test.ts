@@ -193,6 +193,11 @@ describe('transforms in the loader', () => {
     expect(() => new DataLoader(dataset, { batchSize: 2, views: { teacher: [mixup] } })).toThrow(
       refusal('invalid-argument', 'views.teacher', 'Mixup'),
     );
+    const adding: Transform = {
+      applyBatch: (batch) => ({ ...batch, targets: { ...batch.targets, extra: ops.zeros([2]) } }),
+    };
+    const added = new DataLoader(dataset, { batchSize: 2, views: { teacher: [adding] } });
+    expect(() => tidy(() => added.load(0, 0))).toThrow(refusal('invalid-argument', 'views.teacher', 'extra'));
     const early = [mixup, new CenterCrop({ size: 4 })];
     const files = await folderOf(2);
     expect(() => new DataLoader(files, { batchSize: 2, transforms: early })).toThrow(

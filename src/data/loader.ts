@@ -289,7 +289,8 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     { shared, context }: { shared: TransformedBatch; context: BatchContext },
   ): Inputs {
     const { inputs, targets } = applyAll(list, shared, context);
-    const changed = Object.keys(shared.targets).find((target) => targets[target] !== shared.targets[target]);
+    const all = Object.keys({ ...shared.targets, ...targets });
+    const changed = all.find((target) => targets[target] !== shared.targets[target]);
     if (changed === undefined) return inputs;
     throw new RetortError(
       `DataLoader: views.${name}: expected transforms that leave targets as they are, got another "${changed}": a batch has one, for all networks`,

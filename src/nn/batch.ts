@@ -47,7 +47,7 @@ export interface Batch<I extends Inputs = Inputs> {
 /** A labeled sample as OpenMMLab's code writes it; {@link targetsOf} packs a list of them. */
 export interface DataSample {
   /** The class, counted from 0. Samples read from targets without `labels` have none. */
-  gtLabel: number;
+  gtLabel?: number;
   /** The share of each class, `K` numbers that add up to 1: what is learned in place of `gtLabel` where images were mixed. */
   gtScore?: readonly number[];
   /** The sample's number in its data set. */
@@ -230,5 +230,5 @@ function samplesOf(targets: Targets): DataSample[] {
     ...(own === undefined ? {} : { sampleIdx: Number(own[i]) }),
     ...(contrast === undefined ? {} : { contrastSampleIdxs: (contrast[i] as unknown[]).map(Number) }),
     ...(boxes === undefined ? {} : { gtBoxes: boxes[i]! }),
-  })) as DataSample[];
+  }));
 }

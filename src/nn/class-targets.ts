@@ -20,7 +20,9 @@ export function requireClasses(where: string, labels: Tensor, classes: number): 
   const wrong = numbers.findIndex((label) => label < 0 || label >= classes);
   throw new RetortError(
     `${where}: targets: labels: expected classes 0 to ${classes - 1}, got ${numbers[wrong]} for sample ${wrong} of the batch`,
-    { help: 'set numClasses to the number of classes of the data set' },
+    {
+      help: 'the classes of a network and of its data are those of the data set: set numClasses to their number, or correct the labels',
+    },
   );
 }
 

@@ -2,6 +2,7 @@
 // done, where, and the way out. Every folder may import this file; `node:fs` itself is refused by the lint everywhere else but in
 // the files that write atomically and read piece by piece (`formats/`).
 import fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 import { fileError } from './formats/file-error.ts';
 import { notRegular } from './formats/read-file.ts';
@@ -92,6 +93,18 @@ export function realPath(path: string): string {
 /** What lies in a folder, in no order. @throws {RetortError} when it cannot be listed. */
 export function listFolder(path: string): fs.Dirent[] {
   return at('list', path, () => fs.readdirSync(path, { withFileTypes: true }));
+}
+
+/** Bytes that this user can still write on the disk of a path that may not be there yet; undefined where that cannot be told. */
+export function freeBytes(path: string): number | undefined {
+  let at = resolve(path);
+  while (!fs.existsSync(at) && dirname(at) !== at) at = dirname(at);
+  try {
+    const { bavail, bsize } = fs.statfsSync(at);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes a folder and those above it; one that is there is fine. @throws {RetortError} when it cannot be made. */

@@ -58,8 +58,16 @@ const loading = {
   /** What other networks see in place of that, by their name (`teacher`, or the name of one of several). */
   views: z.record(z.string(), listOf(transform)).exactOptional(),
 };
+const augmenting = {
+  /** Seed of the transforms alone; runs of other seeds then see the same images, in another order. Default: the run's seed. */
+  augmentSeed: z.number().int().min(0).exactOptional(),
+  /** So many augmentations of each image, one after the other over epochs. Default: each epoch has its own. */
+  augmentViews: count.exactOptional(),
+};
 /** A data set and how it is loaded: `trainData`, `valData`, `testData`. */
 export interface LoaderConfig extends OptionsFrom<typeof loading> {}
+/** `trainData`: what it has besides. */
+export interface TrainLoaderConfig extends LoaderConfig, OptionsFrom<typeof augmenting> {}
 
 const measuring = {
   /**
@@ -71,7 +79,7 @@ const measuring = {
 /** Data to measure with: its classes are brought to those of the training data. */
 export interface MeasuredConfig extends LoaderConfig, OptionsFrom<typeof measuring> {}
 
-const loader: z.ZodType<LoaderConfig, LoaderConfig> = z.strictObject(loading);
+const learned: z.ZodType<TrainLoaderConfig, TrainLoaderConfig> = z.strictObject({ ...loading, ...augmenting });
 const measured: z.ZodType<MeasuredConfig, MeasuredConfig> = z.strictObject({ ...loading, ...measuring });
 
 /** A cosine without a length of its own lasts as long as its part of training. */
@@ -94,7 +102,7 @@ const scheduler = typedOf<SchedulerConfig>('scheduler', { beside: timing });
 const optimizer = typedOf<OptimizerConfig>('optimizer', { beside: parts });
 
 const training = {
-  trainData: loader,
+  trainData: learned,
   valData: measured,
   /** Default: `valData`. */
   testData: measured.exactOptional(),

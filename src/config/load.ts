@@ -198,7 +198,7 @@ function schemaPaths(
 ): AbsolutePath[] {
   return [...optionsOfConfig(value, tables)].flatMap((option): AbsolutePath[] => {
     const reads = readsOf(option.schema);
-    if (reads !== 'checkpoint' && reads !== 'folder' && reads !== 'file') return [];
+    if (reads === undefined || reads === 'function' || reads === 'method') return [];
     const node = nodeAt(tree, option.path);
     if (node?.kind !== 'str' || node.value !== option.value || !isRelative(node.value)) return [];
     const { file } = node.origin;

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 
 import { RetortError } from '../errors.ts';
 import { integers, mapInputs, sizeOf } from '../nn/index.ts';
-import type { Batch, Inputs, SampleMeta, Targets } from '../nn/index.ts';
+import type { Batch, BatchOrigin, Inputs, SampleMeta, Targets } from '../nn/index.ts';
 import { keep, ops, Tensor, tensorFromBytes, tensorsIn, tidy } from '../torch/index.ts';
 import type { DType, MemoryFormat } from '../torch/index.ts';
 import { stackSamples } from './collate.ts';
@@ -17,6 +17,7 @@ import { SequentialSampler } from './samplers/index.ts';
 import type { Sampler } from './samplers/index.ts';
 import { applyAll, imagesOf, place } from './transform-list.ts';
 import type { Placed } from './transform-list.ts';
+import { describeTransform } from './transforms/index.ts';
 import type { BatchContext, Transform, TransformedBatch } from './transforms/index.ts';
 
 /** Options of {@link DataLoader}. */
@@ -37,6 +38,15 @@ export interface DataLoaderOptions<I extends Inputs = Inputs> {
   dropLast?: boolean;
   /** Seed of the transforms' random numbers. Default 0. */
   seed?: number;
+  /**
+   * Seed of the transforms alone, so that runs of other seeds see the same images, in another order. Default: `seed`.
+   */
+  augmentSeed?: number;
+  /**
+   * So many augmentations of each sample, one after the other over epochs: epoch `e` sees those of epoch `e % augmentViews` (Shen and Xing,
+   * arXiv 2112.01528). Default: each epoch has its own.
+   */
+  augmentViews?: number;
   /** Of the images, `(N, C, H, W)`. Default `'contiguous'`. */
   memoryFormat?: MemoryFormat;
   /**
@@ -85,8 +95,11 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
   /** @throws {RetortError} for counts that make no sense, or transforms in a place where they cannot be. */
   constructor(dataset: Dataset<I>, options: DataLoaderOptions<I>) {
     const { batchSize, sampler = new SequentialSampler(), transforms = [], ownTransforms = [], views = {} } = options;
-    const { prefetch = 2, decodeConcurrency = Math.min(16, 2 * availableParallelism()) } = options;
-    const counts = { batchSize: [batchSize, 1], prefetch: [prefetch, 0], decodeConcurrency: [decodeConcurrency, 1] };
+    const { prefetch = 2, decodeConcurrency = Math.min(16, 2 * availableParallelism()), augmentViews = 1 } = options;
+    const counts = {
+      ...{ batchSize: [batchSize, 1], prefetch: [prefetch, 0], decodeConcurrency: [decodeConcurrency, 1] },
+      augmentViews: [augmentViews, 1],
+    };
     for (const [name, [count, least]] of Object.entries(counts) as [string, [number, number]][]) {
       if (Number.isInteger(count) && count >= least) continue;
       throw new RetortError(`DataLoader: ${name}: expected an integer of at least ${least}, got ${count}`);
@@ -151,6 +164,19 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     const { batchSize, dropLast = false } = this.#options;
     const batches = Math.ceil(this.dataset.length / this.worldSize) / batchSize;
     return dropLast ? Math.floor(batches) : Math.ceil(batches);
+  }
+
+  /** What randomness of transforms depends on besides samples. */
+  #augmentation(epoch: number): SampleContext {
+    const { seed = 0, augmentSeed = seed, augmentViews } = this.#options;
+    return { seed: augmentSeed, epoch: augmentViews === undefined ? epoch : epoch % augmentViews };
+  }
+
+  /** What is done to what a network sees. */
+  #preparation(network: string): readonly string[] | undefined {
+    const own = this.#views.find(([name]) => name === network)?.[1] ?? this.#own;
+    const all = [...this.#early, ...this.#shared, ...own].map(({ transform }) => transform);
+    return all.some(({ mixes }) => mixes === true) ? undefined : all.map(describeTransform);
   }
 
   /** Whether images of a batch are mixed, and labels with them, by Mixup, CutMix and the like. */
@@ -229,14 +255,15 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
   load(epoch: number, index: number): Batch<I> {
     const request = this.#request('load', epoch, index);
     const { samples } = request;
-    const { seed = 0, memoryFormat = 'contiguous' } = this.#options;
-    const context = { seed, epoch, samples };
+    const { seed = 0, memoryFormat = 'contiguous', augmentViews } = this.#options;
+    const augmentation = this.#augmentation(epoch);
+    const context = { ...augmentation, samples };
     const read = this.#prepared?.take(request);
     const format = (inputs: Inputs): I =>
       mapInputs(inputs as I, (one) => one.contiguous(one.ndim === 4 ? { memoryFormat } : {}));
     const { inputs, targets, views } = tidy(() => {
       const given = read === undefined ? { inputs: this.#inMemory(samples) } : this.#together(read);
-      const batch = this.#batch(given, context);
+      const batch = this.#batch(given, { seed, epoch, samples });
       requireSize(batch.inputs, samples.length);
       const shared = applyAll(this.#shared, batch, context);
       const own = applyAll(this.#own, shared, context);
@@ -247,8 +274,19 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
       };
     });
     const meta = samples.map((sampleIdx, i): SampleMeta => ({ ...read?.[i]?.meta, sampleIdx }));
-    if (this.#options.views === undefined) return { inputs, targets, meta };
-    return { inputs, targets, meta, views: Object.fromEntries(this.#views.map(([name], i) => [name, views[i]!])) };
+    const origin: BatchOrigin = {
+      ...{
+        samples,
+        length: this.dataset.length,
+        seed: augmentation.seed,
+        view: augmentation.epoch,
+        views: augmentViews,
+      },
+      preparation: (network) => this.#preparation(network),
+    };
+    if (this.#options.views === undefined) return { inputs, targets, meta, origin };
+    const seen: Record<string, I> = Object.fromEntries(this.#views.map(([name], i) => [name, views[i]!]));
+    return { inputs, targets, meta, origin, views: seen };
   }
 
   /** Frees what was read ahead. The loader can go on: the next batch is prepared anew. */
@@ -313,11 +351,11 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   /** One sample, kept; its images are transformed as far as each can be by itself. */
   async #read(epoch: number, sample: number): Promise<Sample> {
-    const { seed = 0 } = this.#options;
+    const augmentation = this.#augmentation(epoch);
     const { dataset } = this;
     const early = (image: Tensor): Tensor => {
       const batch = { inputs: image, targets: {}, numClasses: 0 };
-      return applyAll(this.#early, batch, { seed, epoch, samples: [sample] }).inputs as Tensor;
+      return applyAll(this.#early, batch, { ...augmentation, samples: [sample] }).inputs as Tensor;
     };
     const at = (where: string | undefined, make: () => Sample): Sample => {
       try {
@@ -335,7 +373,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
         return { inputs, meta: { path: source, size: inputs.shape.slice(1) } };
       });
     }
-    const item = await dataset.item!(sample, { seed, epoch });
+    const item = await dataset.item!(sample, augmentation);
     if (this.#early.length === 0) return keep(item);
     const change = (one: Tensor, name?: string): Tensor =>
       name === undefined || name === 'images' ? early(one.unsqueeze(0)).squeeze(0).contiguous() : one;

@@ -27,6 +27,7 @@ export { type NumericArray, type NumericArrayTypes, type NumericDType, toNumeric
 export { PickleGlobal, PickleObject, type PickleValue } from './pickle.ts';
 export { parsePnm } from './pnm.ts';
 export type { Sink } from './read-file.ts';
+export { type Column, type DamagedBlock, type RowPlace, RowStore, type Segment } from './row-store.ts';
 export {
   checksumKey,
   parseSafetensors,

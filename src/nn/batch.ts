@@ -34,6 +34,22 @@ export interface SampleMeta {
   readonly size?: readonly number[];
 }
 
+/** Where a batch comes from: all that decides what networks are given. The same origin means the same inputs, in another run too. */
+export interface BatchOrigin {
+  /** The samples' numbers in the data set. */
+  readonly samples: readonly number[];
+  /** How many samples the data set has. */
+  readonly length: number;
+  /** Seed of the augmentation. */
+  readonly seed: number;
+  /** Which augmentation of the samples: the epoch that it is of. */
+  readonly view: number;
+  /** How many there are, one after the other over epochs; undefined where each epoch has its own. */
+  readonly views: number | undefined;
+  /** What is done to what a network sees, a line for each transform; undefined where samples are mixed. By the network's name. */
+  readonly preparation: (network: string) => readonly string[] | undefined;
+}
+
 /** Samples that are learned from, or evaluated, at once. */
 export interface Batch<I extends Inputs = Inputs> {
   readonly inputs: I;
@@ -42,6 +58,8 @@ export interface Batch<I extends Inputs = Inputs> {
   readonly meta: readonly SampleMeta[];
   /** The same samples as other networks are to see them (another normalization, another augmentation), by the network's name. */
   readonly views?: Readonly<Record<string, I>>;
+  /** Where it comes from, if that can be told. */
+  readonly origin?: BatchOrigin | undefined;
 }
 
 /** A labeled sample as OpenMMLab's code writes it; {@link targetsOf} packs a list of them. */
@@ -89,22 +107,37 @@ export function mapInputs<I extends Inputs>(inputs: I, change: (tensor: Tensor, 
 /** The first `count` samples of a batch. */
 export function firstSamples<B extends Omit<Batch, 'meta'>>(batch: B, count: number): B {
   const most = Math.min(count, sizeOf(batch.inputs));
-  const cut = (one: Tensor): Tensor => one.narrow(0, 0, most);
+  return partOf(batch, { tensor: (one) => one.narrow(0, 0, most), list: (list) => list.slice(0, most) });
+}
+
+/** The samples of a batch at these places. */
+export function samplesAt<B extends Omit<Batch, 'meta'>>(batch: B, places: readonly number[]): B {
+  const index = integers(places);
+  return partOf(batch, {
+    tensor: (one) => one.indexSelect(0, index),
+    list: (list) => places.map((place) => list[place]!),
+  });
+}
+
+/** A batch with all that it has of each sample cut alike. */
+function partOf<B extends Omit<Batch, 'meta'>>(
+  batch: B,
+  cut: { tensor: (one: Tensor) => Tensor; list: <T>(list: readonly T[]) => readonly T[] },
+): B {
   const targets = Object.entries(batch.targets).map(([name, value]) => [
     name,
-    value instanceof Tensor ? cut(value) : value?.slice(0, most),
+    value instanceof Tensor ? cut.tensor(value) : value === undefined ? undefined : cut.list(value),
   ]);
-  const { meta } = batch as Partial<Batch>;
+  const inputs = (one: Inputs): Inputs => mapInputs(one, cut.tensor);
+  const { meta, origin } = batch as Partial<Batch>;
+  const views = Object.entries(batch.views ?? {}).map(([name, view]) => [name, inputs(view)]);
   return {
     ...batch,
-    inputs: mapInputs(batch.inputs, cut),
+    inputs: inputs(batch.inputs),
     targets: Object.fromEntries(targets) as Targets,
-    ...(meta === undefined ? {} : { meta: meta.slice(0, most) }),
-    ...(batch.views === undefined
-      ? {}
-      : {
-          views: Object.fromEntries(Object.entries(batch.views).map(([name, view]) => [name, mapInputs(view, cut)])),
-        }),
+    ...(origin === undefined ? {} : { origin: { ...origin, samples: cut.list(origin.samples) } }),
+    ...(meta === undefined ? {} : { meta: cut.list(meta) }),
+    ...(batch.views === undefined ? {} : { views: Object.fromEntries(views) }),
   };
 }
 

@@ -1,6 +1,16 @@
 // Networks: modules, layers, functions, initializers.
-export { firstSamples, integers, mapInputs, sizeOf, targetsOf, withSamples } from './batch.ts';
-export type { Batch, DataSample, GivenBatch, GivenTargets, Inputs, Outputs, SampleMeta, Targets } from './batch.ts';
+export { firstSamples, integers, mapInputs, samplesAt, sizeOf, targetsOf, withSamples } from './batch.ts';
+export type {
+  Batch,
+  BatchOrigin,
+  DataSample,
+  GivenBatch,
+  GivenTargets,
+  Inputs,
+  Outputs,
+  SampleMeta,
+  Targets,
+} from './batch.ts';
 export * from './blocks/index.ts';
 export { classShares, requireClasses } from './class-targets.ts';
 export { foldNorms, runLayers } from './folded-norms.ts';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { isPlain, shown } from '../check.ts';
 
 /** What a text leads to: a checkpoint, a folder, any file, or code, by an address such as `./ops.ts#attention`. */
-export type Reads = 'checkpoint' | 'folder' | 'file' | 'function' | 'method';
+export type Reads = 'checkpoint' | 'folder' | 'file' | 'new-folder' | 'function' | 'method';
 
 /**
  * The schema of an option that holds `{ type, ...options }` of a registered thing, or one that is built already. Checks and builders
@@ -41,8 +41,8 @@ export interface TypedOptions {
   built?: 'instance' | 'factory';
 }
 
-/** The schema of an option that is the path of something that must be there. */
-export function pathTo(reads: 'checkpoint' | 'folder' | 'file'): z.ZodString {
+/** The schema of an option that is the path of something that must be there, or of a folder that is made (`'new-folder'`). */
+export function pathTo(reads: 'checkpoint' | 'folder' | 'file' | 'new-folder'): z.ZodString {
   return z.string().meta({ reads });
 }
 

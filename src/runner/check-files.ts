@@ -31,16 +31,17 @@ function valueAt(value: unknown, path: Path): unknown {
 
 /** What is wrong with a file, if anything is. */
 function wrongFile(written: string, reads: Exclude<Reads, 'function' | 'method'>): string | undefined {
-  const what = reads === 'folder' ? 'folder' : 'file';
+  const what = reads === 'folder' || reads === 'new-folder' ? 'folder' : 'file';
   if (/^[a-z][\w+.-]*:\/\//i.test(written)) {
     return `"${written}" is an address, and nothing is downloaded: get the file, and name it here`;
   }
   const path = resolve(written);
   try {
     const stats = statOf(path);
+    if (stats === undefined && reads === 'new-folder') return undefined;
     if (stats === undefined) return `no such ${what}: ${shown(path)}${nearby(path)}`;
     // Weights may be a folder, as model hubs have them.
-    const isOther = reads !== 'checkpoint' && stats.isDirectory() !== (reads === 'folder');
+    const isOther = reads !== 'checkpoint' && stats.isDirectory() !== (what === 'folder');
     if (isOther) return `${shown(path)} is not a ${what}`;
     if (reads === 'folder') listFolder(path);
     if (reads === 'checkpoint') weightsNames(path);

@@ -20,6 +20,7 @@ import { Module } from '../nn/index.ts';
 import { buildOptimizer, buildTimedScheduler, optimizers, schedulers } from '../optim/index.ts';
 import { weightsReports } from '../models/index.ts';
 import type { WeightsReport } from '../models/index.ts';
+import { augmentationOf, withoutMissingTeacher } from './teacher-cache.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
 import { manualSeed, processGroup } from '../torch/index.ts';
@@ -91,12 +92,11 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const group = processGroup();
   manualSeed(seed);
   const { memoryFormat } = config;
-  const algorithm = buildAlgorithm(config.model, 'model').to({
-    memoryFormat,
-  });
+  const { model, missing } = withoutMissingTeacher(config);
+  const algorithm = buildAlgorithm(model, 'model').to({ memoryFormat });
   const resources: Disposable[] = [];
   try {
-    return experimentOf(algorithm, config, { ...options, datasets, group, resources });
+    return experimentOf(algorithm, config, { ...options, datasets, group, resources, missing });
   } catch (error) {
     freeExperiment({ algorithm, resources }, config);
     throw error;
@@ -108,13 +108,15 @@ interface Parts {
   group: ProcessGroup | undefined;
   /** Takes what is made and holds tensors. */
   resources: Disposable[];
+  /** Teachers whose weights are not here, as a cache has all that they give. */
+  missing: readonly string[];
 }
 
 /** The rest, around an algorithm. */
 function experimentOf(
   algorithm: Algorithm,
   config: CheckedConfig,
-  { datasets, group, resources, ...options }: ExperimentOptions & Parts,
+  { datasets, group, resources, missing, ...options }: ExperimentOptions & Parts,
 ): Experiment {
   const { seed, epochs, memoryFormat } = config;
   const made = <T>(part: unknown, build: (typed: TypedConfig) => T): T => {
@@ -124,7 +126,7 @@ function experimentOf(
   };
   const shared = (sampler: Sampler): Sampler =>
     group === undefined ? sampler : new DistributedSampler(sampler, group);
-  const notes: string[] = [];
+  const notes = missing.map((name) => `${name}: its weights are not here; all that it gives is in the teacher cache`);
   const loader = (part: DataPart, name: string, reference?: Dataset): DataLoader => {
     const key = isConfig(part.dataset) ? JSON.stringify(part.dataset) : undefined; // another stage may build another one
     const own =
@@ -148,6 +150,7 @@ function experimentOf(
       ...(views.length === 0 ? {} : { views: Object.fromEntries(views) }),
       seed,
       memoryFormat,
+      ...(reference === undefined ? augmentationOf(config) : {}),
       ...(reference === undefined ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
     });
   };
@@ -182,7 +185,7 @@ function experimentOf(
     valLoader,
     testLoader,
     imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape ?? [],
-    allowInitialWeights: config.allowInitialWeights ?? [],
+    allowInitialWeights: [...(config.allowInitialWeights ?? []), ...missing],
     notes,
     weights: [],
   };

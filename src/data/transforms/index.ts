@@ -27,7 +27,7 @@ export { RandomHorizontalFlip } from './random-horizontal-flip.ts';
 export type { RandomHorizontalFlipOptions } from './random-horizontal-flip.ts';
 export { RandomResizedCrop } from './random-resized-crop.ts';
 export type { RandomResizedCropOptions } from './random-resized-crop.ts';
-export { buildTransform, transforms } from './registry.ts';
+export { buildTransform, describeTransform, transforms } from './registry.ts';
 export { ResizeEdge } from './resize-edge.ts';
 export type { ResizeEdgeOptions } from './resize-edge.ts';
 export type { ResizeLook } from './resize-images.ts';

@@ -51,5 +51,15 @@ export const transforms = new Registry<Transform, typeof table>('transform', tab
  * ```
  */
 export function buildTransform(config: TypedConfig, where?: string): Transform {
-  return transforms.build(config, where);
+  const transform = transforms.build(config, where);
+  descriptions.set(transform, JSON.stringify(config));
+  return transform;
+}
+
+/** The configs of transforms that were built from some. */
+const descriptions = new WeakMap<Transform, string>();
+
+/** A line about a transform, to tell it from others by: its config, or its class with what it shows of itself. */
+export function describeTransform(transform: Transform): string {
+  return descriptions.get(transform) ?? `${transform.constructor.name} ${JSON.stringify(transform)}`;
 }

@@ -29,6 +29,7 @@ import type { ConfigurableDistiller, TrainingProgress } from '../distillers/inde
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
 import type { QuietPassOptions } from './quiet-pass.ts';
+import type { TeacherCache } from './teacher-cache.ts';
 import type { TeacherPlan } from './teacher-plan.ts';
 
 const hasForward = (value: unknown): boolean =>
@@ -250,18 +251,23 @@ export abstract class Algorithm extends Module {
     return undefined;
   }
 
+  /** Where what frozen teachers give is kept, if it is. */
+  protected get cache(): TeacherCache | undefined {
+    return undefined;
+  }
+
   /**
    * Decides what is done with frozen teachers, as the option `teacherPlan` says: {@link trainStep} calls it with every batch. A loop of
    * one's own that calls {@link loss} runs them plainly, unless it calls this with each batch before. Looking ahead takes some passes of
    * the teachers, and leaves random numbers and buffers as they were.
    */
   planTeachers(batch: LearnedBatch): void {
-    this.plan?.see(batch);
+    if (this.cache?.holds(batch) !== true) this.plan?.see(batch);
   }
 
   /** What there is to say that has not been asked for yet, such as what is done with the teachers: lines to be printed. */
   notes(): string[] {
-    return this.plan?.notes() ?? [];
+    return [...(this.cache?.notes() ?? []), ...(this.plan?.notes() ?? [])];
   }
 
   /** What was decided while training, for its checkpoint: a run that is resumed does the same. JSON can hold it. */

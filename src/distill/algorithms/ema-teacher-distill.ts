@@ -22,12 +22,12 @@ const own = {
   /** Begin with a smaller momentum, `min(momentum, (1 + steps) / (10 + steps))`. Default true. */
   warmup: z.boolean().default(true),
 };
-const { teacherTrainable: _, ...ofSingleTeacher } = singleTeacherOptions;
+const { teacherTrainable: _, teacherCache: _cache, ...ofSingleTeacher } = singleTeacherOptions;
 /** The options besides networks and distiller, in configs too: the teacher is not trained, it follows. */
 export const emaTeacherOptions = { ...ofSingleTeacher, ...own };
 /** Options of {@link EmaTeacherDistill}. */
 export interface EmaTeacherDistillOptions
-  extends Omit<SingleTeacherDistillOptions, 'teacherTrainable'>, OptionsFrom<typeof own> {}
+  extends Omit<SingleTeacherDistillOptions, 'teacherTrainable' | 'teacherCache'>, OptionsFrom<typeof own> {}
 
 /**
  * After each optimizer step `teacher = momentum * teacher + (1 - momentum) * student`, parameters and floating-point buffers alike.

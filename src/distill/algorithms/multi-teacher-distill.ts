@@ -10,7 +10,8 @@ import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, require
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
-import { TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
+import { TeacherCache, teacherCacheOption } from './teacher-cache.ts';
+import { planOf, TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 const parts = {
   /** The teachers by name; teacher recorders name them first: `res34.head.fc`. */
@@ -26,6 +27,8 @@ export const multiTeacherOptions = {
   foldTeacherNorms: z.boolean().default(false),
   /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'plain'`; with `compat`, `'plain'`. */
   teacherPlan: teacherPlanOption.default('plain'),
+  /** Keep what recorders take from a frozen teacher in a folder, and read it from there. Default: none. */
+  teacherCache: teacherCacheOption.optional(),
 };
 /** Options of {@link MultiTeacherDistill}. */
 export interface MultiTeacherDistillOptions
@@ -55,6 +58,7 @@ export class MultiTeacherDistill extends Algorithm {
   readonly #teacherPass: QuietPass;
   readonly #studentPass: QuietPass;
   readonly #plan: TeacherPlan;
+  readonly #cache: TeacherCache | undefined;
 
   /** @throws {RetortError} when there is no teacher, or one is named `student`. */
   constructor(options: MultiTeacherDistillOptions) {
@@ -69,7 +73,7 @@ export class MultiTeacherDistill extends Algorithm {
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teachers);
     this.#plan = new TeacherPlan({
-      option: this.original ? 'plain' : (options.teacherPlan ?? 'plain'),
+      option: this.original ? 'plain' : planOf(options),
       distiller: this.distiller,
       teachers: options.teachers,
       constant: () => true,
@@ -78,6 +82,15 @@ export class MultiTeacherDistill extends Algorithm {
       losses: (batch) => this.lossesOf(batch),
       root: this,
     });
+    if (options.teacherCache !== undefined) {
+      this.#cache = new TeacherCache({
+        option: options.teacherCache,
+        distiller: this.distiller,
+        teachers: options.teachers,
+        run: (batch) => this.#runTeachers(batch),
+        root: this,
+      });
+    }
     const quiet = { distiller: this.distiller, losses: this.quietLosses };
     this.#teacherPass = new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teachers });
     this.#studentPass = new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture });
@@ -85,6 +98,7 @@ export class MultiTeacherDistill extends Algorithm {
   }
 
   override evaluated(): Readonly<Record<string, Network>> {
+    if (this.#cache?.hasWeights === false) return { student: this.student };
     return { student: this.student, ...Object.fromEntries(this.#named()) };
   }
 
@@ -98,6 +112,10 @@ export class MultiTeacherDistill extends Algorithm {
 
   protected override get plan(): TeacherPlan | undefined {
     return this.distillationStopped ? undefined : this.#plan;
+  }
+
+  protected override get cache(): TeacherCache | undefined {
+    return this.distillationStopped ? undefined : this.#cache;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -114,7 +132,8 @@ export class MultiTeacherDistill extends Algorithm {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
-    if (distilling) this.#runTeachers(batch);
+    if (distilling && this.#cache !== undefined) this.#cache.pass(batch);
+    else if (distilling) this.#runTeachers(batch);
     if (this.calculateStudentLoss) {
       const student = (): Record<string, Tensor> => this.ownLosses('the student', this.architecture, batch);
       addPrefixed(losses, 'student', distilling ? distiller.studentPass(student) : student());

@@ -27,6 +27,15 @@ export class OverhaulFeatureDistillation extends SingleTeacherDistill {
         { help: "write { type: 'OFDDistiller', ... }" },
       );
     }
+    if (options.teacherCache?.weights === false) {
+      throw new RetortError(
+        'OverhaulFeatureDistillation: teacherCache: the margins are computed from the weights of the teacher',
+        {
+          code: 'not-found',
+          help: 'name its checkpoint: teacherCkpt',
+        },
+      );
+    }
     distiller.initOfdConnectors(teacher);
   }
 }

@@ -11,7 +11,8 @@ import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNo
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
-import { TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
+import { requireFrozen, TeacherCache, teacherCacheOption } from './teacher-cache.ts';
+import { planOf, TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 const parts = {
   /** The teacher. */
@@ -47,6 +48,8 @@ export const singleTeacherOptions = {
    * hand. Default `'plain'`.
    */
   teacherPlan: teacherPlanOption.default('plain'),
+  /** Keep what recorders take from a frozen teacher in a folder, and read it from there. Default: none. */
+  teacherCache: teacherCacheOption.optional(),
 };
 /** Options of {@link SingleTeacherDistill}. */
 export interface SingleTeacherDistillOptions
@@ -75,6 +78,7 @@ export class SingleTeacherDistill extends Algorithm {
   readonly #teacherPass: QuietPass;
   readonly #studentPass: QuietPass;
   readonly #plan: TeacherPlan;
+  readonly #cache: TeacherCache | undefined;
 
   /** @throws {RetortError} for `foldTeacherNorms` with a teacher that changes. */
   constructor(options: SingleTeacherDistillOptions) {
@@ -100,7 +104,7 @@ export class SingleTeacherDistill extends Algorithm {
     this.distiller.prepareFromStudent(this.architecture);
     this.distiller.prepareFromTeacher(this.teacher);
     this.#plan = new TeacherPlan({
-      option: this.original || this.teacherTrainable ? 'plain' : (options.teacherPlan ?? 'plain'),
+      option: this.original || this.teacherTrainable ? 'plain' : planOf(options),
       distiller: this.distiller,
       teachers: { teacher: this.teacher },
       constant: () => this.frozen().length > 0,
@@ -109,6 +113,17 @@ export class SingleTeacherDistill extends Algorithm {
       losses: (batch) => this.lossesOf(batch),
       root: this,
     });
+    const { teacherCache } = options;
+    if (teacherCache !== undefined) {
+      requireFrozen(new.target.name, this.frozen());
+      this.#cache = new TeacherCache({
+        option: teacherCache,
+        distiller: this.distiller,
+        teachers: { teacher: this.teacher },
+        run: (batch) => this.runTeacher(this.seenByTeacher(batch)),
+        root: this,
+      });
+    }
     const quiet = { distiller: this.distiller, losses: this.quietLosses };
     this.#teacherPass = new QuietPass({ ...quiet, sides: ['teacher'], networks: this.teacher });
     this.#studentPass = new QuietPass({ ...quiet, sides: ['student'], networks: this.architecture });
@@ -116,6 +131,7 @@ export class SingleTeacherDistill extends Algorithm {
   }
 
   override evaluated(): Readonly<Record<string, Network>> {
+    if (this.#cache?.hasWeights === false) return { student: this.student };
     return { student: this.student, teacher: this.teacher };
   }
 
@@ -129,6 +145,10 @@ export class SingleTeacherDistill extends Algorithm {
 
   protected override get plan(): TeacherPlan | undefined {
     return this.distillationStopped ? undefined : this.#plan;
+  }
+
+  protected override get cache(): TeacherCache | undefined {
+    return this.distillationStopped ? undefined : this.#cache;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -149,7 +169,9 @@ export class SingleTeacherDistill extends Algorithm {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
-    if (distilling || this.teacherTrainable) {
+    const cache = distilling ? this.#cache : undefined;
+    if (cache !== undefined) cache.pass(batch);
+    else if (distilling || this.teacherTrainable) {
       const ofTeacher = this.runTeacher(this.seenByTeacher(batch));
       if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);
     }

@@ -38,6 +38,18 @@ export const teacherPlanOption = z.union([z.enum(['auto', 'exact', 'plain']), z.
 /** `'auto'`, `'exact'` (all but bfloat16), `'plain'` (nothing), or which of it by hand. */
 export type TeacherPlanOption = z.input<typeof teacherPlanOption>;
 
+/** The plan of an algorithm's options: what a cache keeps is computed in float32, for all who read it. */
+export function planOf({
+  teacherPlan = 'plain',
+  teacherCache,
+}: {
+  teacherPlan?: TeacherPlanOption | undefined;
+  teacherCache?: object | undefined;
+}): TeacherPlanOption {
+  if (teacherCache === undefined || teacherPlan === 'plain') return teacherPlan;
+  return typeof teacherPlan === 'string' ? 'exact' : { ...teacherPlan, bfloat16: false };
+}
+
 /** A line of the table. */
 interface Row {
   readonly what: string;

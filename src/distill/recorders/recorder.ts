@@ -129,6 +129,18 @@ export abstract class Recorder {
     for (const call of this.#records()) call.change(change);
   }
 
+  /** @internal Makes `data` the records, as if calls of now had left them: they live in the scope of the caller. */
+  replay(data: readonly unknown[]): void {
+    this.forget();
+    this.#empty = 'not called';
+    this.#calls = data.map((item) => {
+      const call = new Call(currentScope());
+      call.take(item);
+      call.done();
+      return call;
+    });
+  }
+
   /** Makes `data` the records, outside of any recording. */
   protected fill(data: readonly unknown[]): void {
     this.#calls = data.map((item) => {

@@ -1,0 +1,570 @@
+// What a frozen teacher gives of a sample is always the same, so it is computed once: what its recorders took is kept on disk by
+// sample and augmentation, and read in place of running the teacher. What is kept is checked against what is asked for: by description
+// (weights, recorders, transforms), by what the teacher was shown, and by running it on two samples, where it is there.
+import { createHash } from 'node:crypto';
+
+import { z } from 'zod';
+
+import { isPlain } from '../../check.ts';
+import { RetortError } from '../../errors.ts';
+import { freeBytes } from '../../files.ts';
+import { RowStore } from '../../formats/index.ts';
+import type { RowPlace } from '../../formats/index.ts';
+import { firstSamples, samplesAt } from '../../nn/index.ts';
+import type { BatchOrigin, Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
+import { pathTo } from '../../registry/index.ts';
+import { noGrad, ops, Tensor, tensor, tensorsIn } from '../../torch/index.ts';
+import type { ConfigurableDistiller } from '../distillers/index.ts';
+import { ModuleGradientsRecorder, ParameterRecorder } from '../recorders/index.ts';
+import type { Recorder } from '../recorders/index.ts';
+import {
+  columnOf,
+  comparable,
+  decoded,
+  encoded,
+  layoutOf,
+  partsOf,
+  recordsOf,
+  shownFormat,
+  storedFormat,
+} from './stored-records.ts';
+import type { RecordLayout, Records, StoredFormat } from './stored-records.ts';
+import { percent } from './teacher-trials.ts';
+import { undisturbed } from './undisturbed.ts';
+
+/** The schema of the option. */
+export const teacherCacheOption = z.strictObject({
+  /** The folder, which is made; a relative path begins at the config. Runs, seeds and recipes with the same teacher and data share it. */
+  dir: pathTo('new-folder'),
+  /**
+   * So many augmentations of each sample, seen one after the other over epochs: from epoch `views` on the teacher is not run any more.
+   * Default: each epoch has its own, and a run finds those that a run before stored.
+   */
+  views: z.number().int().min(1).exactOptional(),
+  /** Seed of the augmentation, whatever the run's own seed is. Default 0. */
+  seed: z.number().int().min(0).default(0),
+  /**
+   * How records are stored: `'float32'`, `'float16'`, `'int8'` (a scale for each channel), or `{ topk: k }` for scores `(N, K)` (the share of
+   * all others is spread evenly among them). Default: scores and other `(N, K)` as float32, what is larger as float16.
+   */
+  format: storedFormat.exactOptional(),
+  /** The same for single recorders, by name. */
+  formats: z.record(z.string(), storedFormat).default({}),
+  /**
+   * Whether the teacher's weights are here. False: all comes from the cache, and what it lacks is an error. Configs find that out by
+   * themselves, where the cache is complete and the teacher's checkpoint is not there. Default true.
+   */
+  weights: z.boolean().default(true),
+});
+/** Where and how what a teacher gives is kept. */
+export type TeacherCacheOption = z.input<typeof teacherCacheOption>;
+
+/** What a {@link TeacherCache} is made for. */
+export interface TeacherCacheParts {
+  option: TeacherCacheOption;
+  distiller: ConfigurableDistiller;
+  /** By name, as views of batches call them. */
+  teachers: Readonly<Record<string, Network>>;
+  /** Runs the teachers inside their recorders. */
+  run: (batch: LearnedBatch) => void;
+  /** The algorithm. */
+  root: Module;
+}
+
+/** What a store says of itself: all that what is in it depends on. */
+interface About {
+  readonly teachers: Readonly<Record<string, string>>;
+  readonly recorders: readonly string[];
+  readonly preparation: Readonly<Record<string, readonly string[]>>;
+  /** How many samples the data set has. */
+  readonly samples: number;
+  readonly seed: number;
+  readonly views: number | null;
+  readonly layout: RecordLayout;
+}
+
+/** So many numbers of what a teacher was shown are kept of each sample. */
+const probes = 16;
+/** How far what the teacher was shown may be from it: float16, and resizing on another processor. */
+const sameInputs = 0.02;
+/** How far records may be from what the teacher gives now, in parts of their size. */
+const sameRecords = 0.03;
+
+/** See the head of this file. @internal */
+export class TeacherCache {
+  readonly #parts: TeacherCacheParts;
+  #store: RowStore | undefined;
+  /** What is asked for, without the layout. */
+  #wanted: Omit<About, 'layout'> | undefined;
+  #checked = false;
+  /** Why nothing is stored any more. */
+  #full: string | undefined;
+  #notes: string[] = [];
+
+  /** @throws {RetortError} where what is recorded cannot be kept. */
+  constructor(parts: TeacherCacheParts) {
+    this.#parts = parts;
+    const { distiller, option } = parts;
+    const refuse = (why: string, help: string): never => {
+      throw new RetortError(`teacherCache: ${why}`, { code: 'unsupported', help });
+    };
+    if (distiller.deliveries.size > 0) {
+      refuse('what is delivered to the student is not kept', 'leave distillDeliveries or teacherCache out');
+    }
+    const recorders = distiller.teacherRecorders.recorders;
+    for (const [name, recorder] of recorders) {
+      if (recorder instanceof ModuleGradientsRecorder) {
+        refuse(`recorder "${name}" takes gradients, which depend on the student`, 'leave it or teacherCache out');
+      }
+      if (recorder instanceof ParameterRecorder && !this.hasWeights) {
+        refuse(`recorder "${name}" takes a weight of the teacher, and its weights are not here`, 'name its checkpoint');
+      }
+    }
+    const unknown = Object.keys(option.formats ?? {}).find((name) => !recorders.has(name));
+    if (unknown !== undefined) {
+      throw new RetortError(`teacherCache: formats: there is no teacher recorder "${unknown}"`, {
+        code: 'unknown-name',
+        help: `there ${recorders.size === 1 ? 'is' : 'are'} ${[...recorders.keys()].join(', ')}`,
+      });
+    }
+  }
+
+  /** Whether the weights of the teachers are here. */
+  get hasWeights(): boolean {
+    return this.#parts.option.weights ?? true;
+  }
+
+  /** Lines to be printed, since they were asked for last. */
+  notes(): string[] {
+    return this.#notes.splice(0);
+  }
+
+  /** Whether all of a batch is kept, so that the teacher is not run. */
+  holds(batch: LearnedBatch): boolean {
+    return batch.origin !== undefined && !this.#find(batch.origin).includes(undefined);
+  }
+
+  /** Gives recorders their records of a batch: from the store and, of samples that it lacks, by running the teachers. */
+  pass(batch: LearnedBatch): void {
+    const origin = this.#origin(batch);
+    let places = this.#find(origin);
+    const missing = places.flatMap((place, i) => (place === undefined ? [i] : []));
+    if (missing.length > 0) {
+      if (missing.length === places.length || this.#full !== undefined) return this.#compute(batch);
+      this.#compute(samplesAt(batch, missing));
+      places = this.#find(origin);
+      if (places.includes(undefined)) return this.#compute(batch); // they could not be stored
+    }
+    this.#replay(batch, { origin, places: places as RowPlace[] });
+  }
+
+  /** @throws {RetortError} for a batch that does not say where it comes from, or whose augmentation is not the cache's. */
+  #origin(batch: LearnedBatch): BatchOrigin {
+    const { origin } = batch;
+    const { seed = 0, views } = this.#parts.option;
+    if (origin === undefined) {
+      throw new RetortError('teacherCache: the batch does not say which samples it has', {
+        code: 'invalid-state',
+        help: 'train with a DataLoader and trainStep(batch), or leave teacherCache out',
+      });
+    }
+    if (origin.seed !== seed || origin.views !== views) {
+      const shown = (one: { seed: number; views?: number | undefined }): string =>
+        `augmentSeed ${one.seed}${one.views === undefined ? '' : `, augmentViews ${one.views}`}`;
+      throw new RetortError(`teacherCache: expected batches of ${shown({ seed, views })}, got ${shown(origin)}`, {
+        code: 'mismatch',
+        help: 'give the DataLoader these options, as configs do by themselves',
+      });
+    }
+    this.#wanted ??= this.#describe(origin);
+    return origin;
+  }
+
+  /** @throws {RetortError} for samples that are mixed. */
+  #describe({ preparation, seed, views, length }: BatchOrigin): Omit<About, 'layout'> {
+    const { teachers, distiller, root } = this.#parts;
+    const seen = Object.keys(teachers).map((name) => [name, preparation(name)] as const);
+    const student = (root as { student?: Network }).student;
+    if (student?.mixes === true || seen.some(([, list]) => list === undefined)) {
+      throw new RetortError('teacherCache: samples are mixed (Mixup, CutMix): what a teacher gives depends on both', {
+        code: 'unsupported',
+        help: 'leave the mixing transform or teacherCache out',
+      });
+    }
+    return {
+      teachers: this.hasWeights
+        ? Object.fromEntries(Object.entries(teachers).map(([name, one]) => [name, hashOf(one)]))
+        : {},
+      recorders: [...distiller.teacherRecorders.recorders].map(([name, { label }]) => `${name}: ${label}`),
+      preparation: Object.fromEntries(seen as [string, readonly string[]][]),
+      samples: length,
+      seed,
+      views: views ?? null,
+    };
+  }
+
+  /** Where the rows of samples are, as far as they are stored. */
+  #find({ view, samples }: BatchOrigin): readonly (RowPlace | undefined)[] {
+    const store = (this.#store ??= this.#opened());
+    if (store === undefined) return samples.map(() => undefined);
+    const places = (): (RowPlace | undefined)[] => samples.map((sample) => store.find(view, sample));
+    const found = places();
+    if (!found.includes(undefined)) return found;
+    store.refresh(); // another process may have stored them meanwhile
+    return places();
+  }
+
+  /** The store, if there is one, and it is what is asked for. @throws {RetortError} `mismatch`, which says what differs. */
+  #opened(): RowStore | undefined {
+    const { dir } = this.#parts.option;
+    if (this.#wanted === undefined || !RowStore.isAt(dir)) return undefined;
+    const store = RowStore.open(dir);
+    const { about } = store;
+    if (!isAbout(about)) {
+      throw new RetortError(`teacherCache: ${dir} holds rows that are not of a teacher`, {
+        code: 'invalid-file',
+        help: 'choose another dir',
+      });
+    }
+    const differences = differencesOf(about, this.#wanted, this.#formatOf);
+    if (differences.length > 0) {
+      throw new RetortError(`teacherCache: ${dir} was made otherwise\n  ${differences.join('\n  ')}`, {
+        code: 'mismatch',
+        help: 'name another dir, or remove this one to make it anew',
+      });
+    }
+    this.#notes.push(this.#found(store, about));
+    return store;
+  }
+
+  #found(store: RowStore, { samples, views }: About): string {
+    const { dir } = this.#parts.option;
+    const [have, all] = [store.count, views === null ? undefined : samples * views];
+    const counted = have.toLocaleString('en-US');
+    if (all === undefined) return `teacher cache: ${dir} has ${counted} rows, of ${store.views.length} epochs`;
+    const rest = have < all ? `; the teacher is run for the others` : `: the teacher is not run`;
+    return `teacher cache: ${dir} has ${have < all ? `${counted} of ` : 'all '}${all.toLocaleString('en-US')} rows${rest}`;
+  }
+
+  readonly #formatOf = (recorder: string, dimensions: number): StoredFormat => {
+    const { format, formats = {} } = this.#parts.option;
+    return formats[recorder] ?? format ?? (dimensions > 2 ? 'float16' : 'float32');
+  };
+
+  /** Runs the teachers, and stores what they gave. Recorders have it as it is stored, as they will have it the next time. */
+  #compute(batch: LearnedBatch): void {
+    const { run, option } = this.#parts;
+    const origin = batch.origin!;
+    if (!this.hasWeights) {
+      throw new RetortError(
+        `teacherCache: ${option.dir} lacks samples of view ${origin.view}, and the teacher's weights are not here`,
+        {
+          code: 'not-found',
+          help: 'name its checkpoint again, or complete the cache where it is (retort cache build)',
+        },
+      );
+    }
+    run(batch);
+    const samples = origin.samples.length;
+    noGrad(() => {
+      const { layout, tensors } = layoutOf(this.#records(), {
+        samples,
+        formatOf: (recorder, { ndim }) => this.#formatOf(recorder, ndim),
+      });
+      if (this.#store === undefined) this.#check(batch, { layout, values: tensors, of: (now) => now.tensors });
+      const parts = encoded(layout, tensors, samples);
+      const values = decoded(layout, parts, samples);
+      const store = (this.#store ??= this.#created(layout, { tensors, values }));
+      this.#fill(recordsOf(layout, values));
+      this.#append(store, origin, [...parts, ...this.#shown(batch)]);
+    });
+  }
+
+  #records(): Records {
+    return Object.fromEntries(
+      this.#recorders().map(([name, recorder]) => [
+        name,
+        Array.from({ length: recorder.length }, (_, i) => recorder.getRecordData(i)),
+      ]),
+    );
+  }
+
+  /** Those whose records depend on samples: parameters are there without running anything. */
+  #recorders(): (readonly [string, Recorder])[] {
+    return [...this.#parts.distiller.teacherRecorders.recorders].filter(
+      ([, recorder]) => !(recorder instanceof ParameterRecorder),
+    );
+  }
+
+  #fill(records: Records): void {
+    for (const [name, recorder] of this.#recorders()) recorder.replay(records[name] ?? []);
+  }
+
+  #created(layout: RecordLayout, { tensors, values }: Record<'tensors' | 'values', readonly Tensor[]>): RowStore {
+    const { dir } = this.#parts.option;
+    const columns = [...partsOf(layout).map(columnOf), ...this.#probeColumns()];
+    const about: About = { ...this.#wanted!, layout };
+    const row = columns.reduce((sum, { bytes }) => sum + bytes, 0);
+    const [rows, free] = [about.samples * (about.views ?? 1), freeBytes(dir)];
+    if (free !== undefined && rows * row > free) {
+      throw new RetortError(
+        `teacherCache: ${dir}: ${rows.toLocaleString('en-US')} rows of ${size(row)} take ${size(rows * row)}, and ${size(free)} are free`,
+        { code: 'file-system', help: 'choose another disk, fewer views, or a smaller format (int8, { topk: 50 })' },
+      );
+    }
+    const store = RowStore.create(dir, columns, about);
+    const made = layout.fields.map(({ recorder, format }, i) => {
+      const error = distance(values[i]!, tensors[i]!);
+      return `${recorder} ${shownFormat(format)}${error === 0 ? '' : ` (off by ${percent(error)})`}`;
+    });
+    const total = `${size(rows * row)} for ${about.samples.toLocaleString('en-US')} samples${about.views === null ? ' an epoch' : ` in ${about.views} views`}`;
+    this.#notes.push(
+      `teacher cache: ${dir} is made, ${size(row)} a sample, ${total}: ${[...new Set(made)].join(', ')}`,
+    );
+    // Another process may have made it in the meantime, otherwise.
+    const differences = isAbout(store.about) ? differencesOf(store.about, this.#wanted!, this.#formatOf) : ['it'];
+    if (differences.length > 0) return this.#opened()!; // which says what
+    return store;
+  }
+
+  #append(store: RowStore, { view, samples }: BatchOrigin, parts: readonly Tensor[]): void {
+    if (this.#full !== undefined) return;
+    const fresh = samples.flatMap((sample, i) =>
+      store.find(view, sample) === undefined && samples.indexOf(sample) === i ? [i] : [],
+    );
+    if (fresh.length === 0) return;
+    const index = fresh.length === samples.length ? undefined : integers(fresh);
+    try {
+      const bytes = parts.map((part) => (index === undefined ? part : part.indexSelect(0, index)).contiguous().bytes());
+      store.append(
+        view,
+        fresh.map((i) => samples[i]!),
+        bytes,
+      );
+    } catch (error) {
+      if (!(error instanceof RetortError)) throw error;
+      this.#full = error.what;
+      this.#notes.push(
+        `note: teacher cache: nothing more is stored (${error.what}); training goes on with the teacher`,
+      );
+    }
+  }
+
+  #replay(batch: LearnedBatch, { origin, places }: { origin: BatchOrigin; places: readonly RowPlace[] }): void {
+    const store = this.#store!;
+    const samples = origin.samples.length;
+    noGrad(() => {
+      const { layout } = store.about as About;
+      const all = [...partsOf(layout), ...this.#probeParts()];
+      const read = gathered(store, places).map((bytes, i) => {
+        const { dtype, shape } = all[i]!;
+        return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]);
+      });
+      const parts = read.slice(0, partsOf(layout).length);
+      this.#requireShown(batch, { origin, stored: read.slice(parts.length) });
+      const values = decoded(layout, parts, samples);
+      if (!this.#checked && this.hasWeights) {
+        const kept = { layout, values: comparable(layout, parts, samples) };
+        this.#check(batch, {
+          ...kept,
+          of: (now, count) => comparable(layout, encoded(layout, now.tensors, count), count),
+        });
+      }
+      this.#fill(recordsOf(layout, values));
+    });
+  }
+
+  /** Some numbers of what each teacher sees, spread over the whole, `(N, 16)`. */
+  #shown({ inputs, views = {} }: LearnedBatch): Tensor[] {
+    return this.#teacherNames().map((name) => {
+      const given: Inputs = views[name] ?? inputs;
+      const [first] = given instanceof Tensor ? [given] : [given['images'] ?? Object.values(given)[0]!];
+      const flat = first!.reshape([first!.shape[0]!, -1]);
+      const at = Array.from({ length: probes }, (_, i) => Math.floor(((i + 0.5) * flat.shape[1]!) / probes));
+      return flat.indexSelect(1, integers(at)).to('float32').clamp(-6e4, 6e4).to('float16');
+    });
+  }
+
+  #teacherNames(): string[] {
+    return Object.keys(this.#parts.teachers);
+  }
+
+  #probeParts() {
+    return this.#teacherNames().map((name) => ({ name: `seen.${name}`, dtype: 'float16' as const, shape: [probes] }));
+  }
+
+  #probeColumns() {
+    return this.#probeParts().map(columnOf);
+  }
+
+  /** @throws {RetortError} `mismatch` where a teacher was shown something else. */
+  #requireShown(batch: LearnedBatch, { origin, stored }: { origin: BatchOrigin; stored: readonly Tensor[] }): void {
+    for (const [i, now] of this.#shown(batch).entries()) {
+      const [seen, before] = [now.to('float32'), stored[i]!.to('float32')];
+      const apart = seen.sub(before).abs().sub(before.abs().mul(sameInputs)).amax(1);
+      if (!(apart.max().item() > sameInputs)) continue;
+      const sample = origin.samples[apart.argmax().item()]!;
+      throw new RetortError(
+        `teacherCache: ${this.#parts.option.dir} was made of other inputs: sample ${sample} of view ${origin.view} is not what teacher "${this.#teacherNames()[i]}" saw`,
+        {
+          code: 'mismatch',
+          help: 'the data, a transform of yours or the preprocessing of the student has changed: name another dir',
+        },
+      );
+    }
+  }
+
+  /** Compares what is known of a batch with what the teachers give of its first two samples. @throws {RetortError} where it differs. */
+  #check(batch: LearnedBatch, { layout: { fields }, values, of }: Comparison): void {
+    const { run, root, option } = this.#parts;
+    const count = Math.min(2, batch.origin!.samples.length);
+    const alone = undisturbed(root, () => {
+      run(firstSamples(batch, count));
+      const now = layoutOf(this.#records(), {
+        samples: count,
+        formatOf: (recorder, { ndim }) => this.#formatOf(recorder, ndim),
+      });
+      return of(now, count).map((one) => one.clone());
+    });
+    for (const [i, one] of alone.entries()) {
+      const { recorder, rows } = fields[i]!;
+      const kept = values[i]!.narrow(0, 0, count * rows);
+      if (distance(one.to('float64'), kept.to('float64')) <= sameRecords) continue;
+      throw new RetortError(
+        `teacherCache: recorder "${recorder}": what the teacher gives of two samples is not what ${this.#store === undefined ? 'it gives of them in a batch' : `${option.dir} has of them`}`,
+        this.#store === undefined
+          ? {
+              code: 'unsupported',
+              help: 'its records depend on other samples of the batch, and cannot be kept for each',
+            }
+          : { code: 'mismatch', help: 'the cache was made with another teacher: name another dir' },
+      );
+    }
+    this.#checked = true;
+  }
+}
+
+/** @throws {RetortError} for a teacher that changes: what it gives cannot be kept. */
+export function requireFrozen(algorithm: string, frozen: readonly Module[]): void {
+  if (frozen.length > 0) return;
+  throw new RetortError(
+    `${algorithm}: teacherCache: expected a teacher that does not change, got one that is trained or measures`,
+    {
+      help: 'it goes with teacherTrainable false and teacherNormEval true, the defaults',
+    },
+  );
+}
+
+/** What is compared with the teachers' own. */
+interface Comparison {
+  readonly layout: RecordLayout;
+  /** Of all samples of a batch, field by field. */
+  readonly values: readonly Tensor[];
+  /** The same of fewer samples. */
+  readonly of: (now: { tensors: Tensor[] }, samples: number) => readonly Tensor[];
+}
+
+/** Rows of a store, as bytes, column by column. */
+function gathered(store: RowStore, places: readonly RowPlace[]): Tensor[] {
+  const bySegment = new Map<RowPlace['segment'], { rows: number[]; at: number[] }>();
+  for (const [i, place] of places.entries()) {
+    store.require(place);
+    const group = bySegment.get(place.segment) ?? { rows: [], at: [] };
+    bySegment.set(place.segment, group);
+    group.rows.push(place.row);
+    group.at.push(i);
+  }
+  const single = bySegment.size === 1;
+  const columns = store.columns.map(({ bytes }) =>
+    single ? undefined : ops.empty([places.length, bytes], { dtype: 'uint8' }),
+  );
+  let result: Tensor[] = [];
+  for (const [{ file, capacity }, { rows, at }] of bySegment) {
+    // Mapped, not read: only the pages that rows are on.
+    const mapped = ops.fromFile(file, false, capacity * store.rowBytes, { dtype: 'uint8' });
+    const index = integers(rows);
+    let start = 0;
+    result = store.columns.map(({ bytes }, i) => {
+      const column = mapped.narrow(0, start, capacity * bytes).view([capacity, bytes]);
+      start += capacity * bytes;
+      const found = column.indexSelect(0, index);
+      return columns[i]?.indexCopy_(0, integers(at), found) ?? found;
+    });
+  }
+  return result;
+}
+
+const integers = (values: readonly number[]): Tensor => tensor(BigInt64Array.from(values, BigInt));
+
+/** The norm of the difference over the norm of the second. */
+function distance(one: Tensor, other: Tensor): number {
+  const [apart, norm] = [one.sub(other).to('float64').square().sum().item(), other.to('float64').square().sum().item()];
+  return apart === 0 ? 0 : Math.sqrt(apart / norm);
+}
+
+/** SHA-256 of a network's weights and buffers, by name. */
+function hashOf(network: Network): string {
+  const hash = createHash('sha256');
+  for (const [name, value] of Object.entries(network.stateDict())) {
+    for (const one of tensorsIn(value)) hash.update(`${name} ${one.dtype} ${one.shape.join()}\n`).update(one.bytes());
+  }
+  return hash.digest('hex');
+}
+
+function isAbout(value: unknown): value is About {
+  if (!isPlain(value)) return false;
+  const { teachers, recorders, preparation, samples, layout } = value;
+  const fits = isPlain(teachers) && Array.isArray(recorders) && isPlain(preparation) && Number.isInteger(samples);
+  return fits && isPlain(layout) && Array.isArray(layout['fields']) && isPlain(layout['records']);
+}
+
+/** What differs between a store and what is asked for, in words. */
+function differencesOf(
+  there: About,
+  wanted: Omit<About, 'layout'>,
+  formatOf: (recorder: string, dimensions: number) => StoredFormat,
+): string[] {
+  const found: string[] = [];
+  const compare = (what: string, one: unknown, other: unknown): void => {
+    if (JSON.stringify(one) !== JSON.stringify(other))
+      found.push(`${what}: ${shown(one)} there, ${shown(other)} asked for`);
+  };
+  compare('views', there.views, wanted.views);
+  compare('seed', there.seed, wanted.seed);
+  compare('samples of the data set', there.samples, wanted.samples);
+  compare('recorders', there.recorders, wanted.recorders);
+  for (const [name, hash] of Object.entries(wanted.teachers)) {
+    compare(`weights of ${name}`, there.teachers[name]?.slice(0, 12), hash.slice(0, 12));
+  }
+  for (const [name, list] of Object.entries(wanted.preparation)) {
+    const others = there.preparation[name] ?? [];
+    for (let i = 0; i < Math.max(list.length, others.length); i++) {
+      compare(`transform ${i + 1} of what ${name} sees`, others[i], list[i]);
+    }
+  }
+  for (const { recorder, format, shape } of there.layout.fields) {
+    if (format !== 'raw') compare(`format of ${recorder}`, format, formatOf(recorder, shape.length + 1));
+  }
+  return found;
+}
+
+const shown = (value: unknown): string =>
+  value === undefined || value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value);
+
+const size = (bytes: number): string =>
+  bytes < 2 ** 20
+    ? `${(bytes / 1024).toFixed(1)} KiB`
+    : bytes < 2 ** 30
+      ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
+      : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** Whether a cache has all that training so many epochs asks for, as far as its folder says. */
+export function isCacheComplete({ dir, views }: TeacherCacheOption, epochs: number): boolean {
+  if (!RowStore.isAt(dir)) return false;
+  const store = RowStore.open(dir);
+  const { about } = store;
+  if (!isAbout(about)) return false;
+  return Array.from({ length: views ?? epochs }, (_, view) => store.countOf(view)).every(
+    (count) => count === about.samples,
+  );
+}

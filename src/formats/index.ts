@@ -27,7 +27,8 @@ export { type NumericArray, type NumericArrayTypes, type NumericDType, toNumeric
 export { PickleGlobal, PickleObject, type PickleValue } from './pickle.ts';
 export { parsePnm } from './pnm.ts';
 export type { Sink } from './read-file.ts';
-export { type Column, type DamagedBlock, type RowPlace, RowStore, type Segment } from './row-store.ts';
+export type { Column } from './row-segments.ts';
+export { type RowDamage, type RowPlace, type RowsPruned, RowStore } from './row-store.ts';
 export {
   checksumKey,
   parseSafetensors,

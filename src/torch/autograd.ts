@@ -173,6 +173,14 @@ export function autocast<T>(fn: () => T, dtype: DType = 'bfloat16'): T {
   });
 }
 
+/** Runs a function outside of any {@link autocast}: what it computes has the dtypes of what it computes with. */
+export function withoutAutocast<T>(fn: () => T): T {
+  return during('withoutAutocast', fn, {
+    enter: () => native().setAutocast(autocastOff),
+    leave: (before) => void native().setAutocast(before),
+  });
+}
+
 /** Whether convolutions and matrix products are computed in another dtype just now: inside {@link autocast}. */
 export function isAutocastEnabled(): boolean {
   const before = native().setAutocast(autocastOff);

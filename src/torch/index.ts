@@ -29,6 +29,7 @@ export {
   noGrad,
   autocast,
   isAutocastEnabled,
+  withoutAutocast,
 } from './autograd.ts';
 export type { BackwardOptions, GradOptions } from './autograd.ts';
 export { tensor, tensorFromBytes, tensorInPieces } from './creation.ts';

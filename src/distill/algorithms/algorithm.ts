@@ -31,6 +31,7 @@ import type { LossRecord } from './parse-losses.ts';
 import type { QuietPassOptions } from './quiet-pass.ts';
 import type { TeacherCache } from './teacher-cache.ts';
 import type { TeacherPlan } from './teacher-plan.ts';
+import { everywhere } from './teacher-trials.ts';
 
 const hasForward = (value: unknown): boolean =>
   isObject(value) && typeof (value as { forward?: unknown }).forward === 'function';
@@ -105,6 +106,8 @@ export abstract class Algorithm extends Module {
   /** The ranges of the student's inputs, where it is trained for integers. */
   declare readonly student_quantization?: QuantizationAware;
   readonly #loss: LossFunction | undefined;
+  /** Whether some process of the run has needed its teachers, where a cache may have what they give. */
+  #teachersRun = false;
 
   /** @throws {RetortError} for options that the schema refuses: unknown ones, and values that make no sense. */
   constructor(options: AlgorithmOptions) {
@@ -251,8 +254,8 @@ export abstract class Algorithm extends Module {
     return undefined;
   }
 
-  /** Where what frozen teachers give is kept, if it is. */
-  protected get cache(): TeacherCache | undefined {
+  /** Where what frozen teachers give is kept, if it is. @internal */
+  get cache(): TeacherCache | undefined {
     return undefined;
   }
 
@@ -262,7 +265,12 @@ export abstract class Algorithm extends Module {
    * the teachers, and leaves random numbers and buffers as they were.
    */
   planTeachers(batch: LearnedBatch): void {
-    if (this.cache?.holds(batch) !== true) this.plan?.see(batch);
+    const { cache, plan } = this;
+    if (cache === undefined) return plan?.see(batch);
+    if (!cache.hasWeights) return;
+    // The processes of a run look ahead together, once one of them needs its teachers.
+    this.#teachersRun ||= !everywhere(cache.holds(batch));
+    if (this.#teachersRun) plan?.see(batch);
   }
 
   /** What there is to say that has not been asked for yet, such as what is done with the teachers: lines to be printed. */

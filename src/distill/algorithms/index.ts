@@ -22,5 +22,6 @@ export type { SelfDistillOptions } from './self-distill.ts';
 export { SingleTeacherDistill } from './single-teacher-distill.ts';
 export type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 export { Supervised } from './supervised.ts';
-export { isCacheComplete } from './teacher-cache.ts';
+export { bytesInWords, cacheInfo, isCacheComplete } from './cache-about.ts';
+export type { CacheInfo } from './cache-about.ts';
 export type { TeacherCacheOption } from './teacher-cache.ts';

@@ -114,7 +114,8 @@ export class MultiTeacherDistill extends Algorithm {
     return this.distillationStopped ? undefined : this.#plan;
   }
 
-  protected override get cache(): TeacherCache | undefined {
+  /** @internal */
+  override get cache(): TeacherCache | undefined {
     return this.distillationStopped ? undefined : this.#cache;
   }
 
@@ -132,7 +133,7 @@ export class MultiTeacherDistill extends Algorithm {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
-    if (distilling && this.#cache !== undefined) this.#cache.pass(batch);
+    if (this.cache !== undefined) this.cache.pass(batch);
     else if (distilling) this.#runTeachers(batch);
     if (this.calculateStudentLoss) {
       const student = (): Record<string, Tensor> => this.ownLosses('the student', this.architecture, batch);

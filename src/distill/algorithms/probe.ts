@@ -84,11 +84,16 @@ function report(algorithm: Algorithm, given: LearnedBatch, options: ProbeOptions
   const mistakes: string[] = [...heads.mistakes];
   const warnings: string[] = [];
   const losses: Record<string, number> = {};
-  const failed = attempt(() => {
+  const { cache } = algorithm;
+  // Nothing is stored, and teachers are run whatever is stored of them: what they give is to be seen.
+  const unlike = cache === undefined ? undefined : attempt(() => cache.look(batch));
+  if (unlike !== undefined) mistakes.push(unlike);
+  const run = (): void => {
     const [total, entries] = algorithm.batchLosses(batch);
     for (const [name, value] of Object.entries(entries)) losses[name] = value.item();
     total.backward();
-  });
+  };
+  const failed = attempt(() => (cache === undefined ? run() : cache.bypassed(run)));
   const recorders: ProbedRecorder[] = [];
   const args: ProbedArgument[] = [];
   for (const [key, distiller] of Object.entries(algorithm.distillersByName())) {

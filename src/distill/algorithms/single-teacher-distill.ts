@@ -147,7 +147,8 @@ export class SingleTeacherDistill extends Algorithm {
     return this.distillationStopped ? undefined : this.#plan;
   }
 
-  protected override get cache(): TeacherCache | undefined {
+  /** @internal */
+  override get cache(): TeacherCache | undefined {
     return this.distillationStopped ? undefined : this.#cache;
   }
 
@@ -169,7 +170,7 @@ export class SingleTeacherDistill extends Algorithm {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
-    const cache = distilling ? this.#cache : undefined;
+    const { cache } = this;
     if (cache !== undefined) cache.pass(batch);
     else if (distilling || this.teacherTrainable) {
       const ofTeacher = this.runTeacher(this.seenByTeacher(batch));

@@ -17,34 +17,56 @@ export const storedFormat = z.union([
 ]);
 export type StoredFormat = z.output<typeof storedFormat>;
 
-/** A tensor in a record, sample by sample. */
-export interface Field {
+const wholeNumber = z.number().int().min(0);
+const dtypes = [
+  ...(['float32', 'float64', 'float16', 'bfloat16', 'int64', 'int32', 'int16', 'int8', 'uint8', 'bool'] as const),
+  ...(['complex64', 'complex128'] as const),
+];
+const field = z.object({
   /** The recorder, for messages and for the option `formats`. */
-  readonly recorder: string;
+  recorder: z.string(),
   /** Rows of the tensor that belong to a sample: more than 1 where windows or regions were put into the batch. */
-  readonly rows: number;
+  rows: wholeNumber.min(1),
   /** Of one row. */
-  readonly shape: readonly number[];
-  readonly dtype: DType;
+  shape: z.array(wholeNumber),
+  dtype: z.enum(dtypes),
   /** `'raw'`: as it is, for what is not of float32. */
-  readonly format: StoredFormat | 'raw';
-}
+  format: z.union([storedFormat, z.literal('raw')]),
+});
+/** A tensor in a record, sample by sample. */
+export type Field = z.output<typeof field>;
 
 /** What a recorder's record looks like, with fields in place of tensors. */
 type Template =
-  | { readonly field: number }
-  | { readonly list: readonly Template[] }
-  | { readonly record: Readonly<Record<string, Template>> }
-  | { readonly value: string | number | boolean | null };
+  | { field: number }
+  | { list: Template[] }
+  | { record: Record<string, Template> }
+  | { value: string | number | boolean | null };
+const template: z.ZodType<Template> = z.lazy(() =>
+  z.union([
+    z.strictObject({ field: wholeNumber }),
+    z.strictObject({ list: z.array(template) }),
+    z.strictObject({ record: z.record(z.string(), template) }),
+    z.strictObject({ value: z.union([z.string(), z.number(), z.boolean(), z.null()]) }),
+  ]),
+);
+
+/** How records are stored, as JSON has it. */
+export const recordLayout = z
+  .object({ fields: z.array(field), records: z.record(z.string(), z.array(template)) })
+  .refine(({ fields, records }) => {
+    const known = (one: Template): boolean => {
+      if ('field' in one) return one.field < fields.length;
+      if ('list' in one) return one.list.every(known);
+      return 'record' in one ? Object.values(one.record).every(known) : true;
+    };
+    return Object.values(records).every((list) => list.every(known));
+  });
+/** How records are stored. */
+export type RecordLayout = z.output<typeof recordLayout>;
 
 /** What recorders took: records by recorder. */
 export type Records = Readonly<Record<string, readonly unknown[]>>;
-
-/** How records are stored. JSON can hold it. */
-export interface RecordLayout {
-  readonly fields: readonly Field[];
-  readonly records: Readonly<Record<string, readonly Template[]>>;
-}
 
 /**
  * The layout of records of `samples` samples, and their tensors in its order.
@@ -74,10 +96,10 @@ export function layoutOf(
     tensors.push(tensor);
     return { field: fields.length - 1 };
   };
-  const template = (recorder: string, value: unknown): Template => {
+  const templateOf = (recorder: string, value: unknown): Template => {
     if (value instanceof Tensor) return add(recorder, value);
-    if (Array.isArray(value)) return { list: value.map((one) => template(recorder, one)) };
-    if (isPlain(value)) return { record: mapped(value, (one) => template(recorder, one)) };
+    if (Array.isArray(value)) return { list: value.map((one) => templateOf(recorder, one)) };
+    if (isPlain(value)) return { record: mapped(value, (one) => templateOf(recorder, one)) };
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) return { value } as Template;
     throw new RetortError(
       `teacherCache: recorder "${recorder}": its record holds what is no tensor, and cannot be stored`,
@@ -87,7 +109,7 @@ export function layoutOf(
       },
     );
   };
-  const made = mapped(records, (list, recorder) => list.map((one) => template(recorder, one)));
+  const made = mapped(records, (list, recorder) => list.map((one) => templateOf(recorder, one)));
   return { layout: { fields, records: made }, tensors };
 }
 
@@ -102,7 +124,7 @@ export function recordsOf({ records }: RecordLayout, tensors: readonly Tensor[])
 }
 
 /** A part of a field, as it is stored: `(N, ...shape)`. */
-interface Part {
+export interface Part {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -208,4 +230,39 @@ export const shownFormat = (format: Field['format']): string =>
 
 function mapped<V, W>(record: Readonly<Record<string, V>>, change: (value: V, name: string) => W): Record<string, W> {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value, name)]));
+}
+
+/** @throws {RetortError} `unsupported` where records are laid out otherwise than those that are stored. */
+export function requireSameLayout(dir: string, there: RecordLayout, now: RecordLayout): void {
+  const inWords = ({ recorder, rows, shape, dtype }: Field): string =>
+    `${recorder} ${dtype} (${[rows, ...shape].join(', ')})`;
+  const place = Array.from({ length: Math.max(there.fields.length, now.fields.length) }, (_, i) => i).find(
+    (i) => JSON.stringify(there.fields[i]) !== JSON.stringify(now.fields[i]),
+  );
+  if (place === undefined && JSON.stringify(there.records) === JSON.stringify(now.records)) return;
+  const [before, found] = [there.fields[place ?? 0], now.fields[place ?? 0]].map((one) =>
+    one === undefined ? 'nothing' : inWords(one),
+  );
+  throw new RetortError(
+    `teacherCache: ${dir} has ${before} of each sample, and the teacher gives ${found === before ? 'it otherwise' : found}`,
+    {
+      code: 'unsupported',
+      help: 'records of one cache have one shape: give all samples one size, or leave teacherCache out',
+    },
+  );
+}
+
+/** @throws {RetortError} for numbers that are too large for the format that they are stored in. */
+export function requireHeld(
+  { fields }: RecordLayout,
+  { values, tensors }: Readonly<Record<'values' | 'tensors', readonly Tensor[]>>,
+): void {
+  for (const [i, { recorder, format }] of fields.entries()) {
+    // Half the numbers there are; the other formats hold all of them.
+    if (format !== 'float16' || values[i]!.isfinite().all().item() === 1) continue;
+    throw new RetortError(
+      `teacherCache: formats.${recorder}: float16 holds numbers up to 65504, got ${tensors[i]!.abs().max().item()}`,
+      { help: `store it otherwise: { formats: { ${recorder}: 'float32' } }` },
+    );
+  }
 }

@@ -5,7 +5,6 @@ import { createHash } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { freeBytes } from '../../files.ts';
 import { RowStore } from '../../formats/index.ts';
@@ -13,18 +12,21 @@ import type { RowPlace } from '../../formats/index.ts';
 import { firstSamples, samplesAt } from '../../nn/index.ts';
 import type { BatchOrigin, Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
 import { pathTo } from '../../registry/index.ts';
-import { noGrad, ops, Tensor, tensor, tensorsIn } from '../../torch/index.ts';
+import { noGrad, ops, Tensor, tensor, tensorsIn, withoutAutocast } from '../../torch/index.ts';
 import type { ConfigurableDistiller } from '../distillers/index.ts';
 import { ModuleGradientsRecorder, ParameterRecorder } from '../recorders/index.ts';
 import type { Recorder } from '../recorders/index.ts';
+import { aboutOf, bytesInWords, columnsOf, differencesOf, probeParts, probes } from './cache-about.ts';
+import type { About, WantedCache } from './cache-about.ts';
 import {
-  columnOf,
   comparable,
   decoded,
   encoded,
   layoutOf,
   partsOf,
   recordsOf,
+  requireHeld,
+  requireSameLayout,
   shownFormat,
   storedFormat,
 } from './stored-records.ts';
@@ -71,20 +73,6 @@ export interface TeacherCacheParts {
   root: Module;
 }
 
-/** What a store says of itself: all that what is in it depends on. */
-interface About {
-  readonly teachers: Readonly<Record<string, string>>;
-  readonly recorders: readonly string[];
-  readonly preparation: Readonly<Record<string, readonly string[]>>;
-  /** How many samples the data set has. */
-  readonly samples: number;
-  readonly seed: number;
-  readonly views: number | null;
-  readonly layout: RecordLayout;
-}
-
-/** So many numbers of what a teacher was shown are kept of each sample. */
-const probes = 16;
 /** How far what the teacher was shown may be from it: float16, and resizing on another processor. */
 const sameInputs = 0.02;
 /** How far records may be from what the teacher gives now, in parts of their size. */
@@ -95,8 +83,14 @@ export class TeacherCache {
   readonly #parts: TeacherCacheParts;
   #store: RowStore | undefined;
   /** What is asked for, without the layout. */
-  #wanted: Omit<About, 'layout'> | undefined;
+  #wanted: WantedCache | undefined;
+  /** What the store says of itself. */
+  #about: About | undefined;
   #checked = false;
+  /** While teachers are run without looking at the cache. */
+  #bypassed = false;
+  /** Whether it was said that something is not finite. */
+  #saidInfinite = false;
   /** Why nothing is stored any more. */
   #full: string | undefined;
   #notes: string[] = [];
@@ -139,13 +133,57 @@ export class TeacherCache {
     return this.#notes.splice(0);
   }
 
-  /** Whether all of a batch is kept, so that the teacher is not run. */
+  /**
+   * Whether all of a batch is kept, so that the teacher is not run.
+   * @throws {RetortError} as {@link pass} does for a batch or a cache that is not what is asked for.
+   */
   holds(batch: LearnedBatch): boolean {
-    return batch.origin !== undefined && !this.#find(batch.origin).includes(undefined);
+    return !this.#find(this.#origin(batch)).includes(undefined);
   }
 
-  /** Gives recorders their records of a batch: from the store and, of samples that it lacks, by running the teachers. */
+  /** Those samples that are not kept of the view of a batch, out of all. @throws {RetortError} as {@link pass} does. */
+  lacks(batch: LearnedBatch): number[] {
+    const origin = this.#origin(batch);
+    const all = Array.from({ length: origin.length }, (_, sample) => sample);
+    const places = this.#find({ ...origin, samples: all });
+    return all.filter((sample) => places[sample] === undefined);
+  }
+
+  /** Runs teachers in `body` as if there was no cache. */
+  bypassed<T>(body: () => T): T {
+    const before = this.#bypassed;
+    this.#bypassed = true;
+    try {
+      return body();
+    } finally {
+      this.#bypassed = before;
+    }
+  }
+
+  /** Looks whether the cache is what is asked for, as far as it has a batch. Writes nothing. @throws {RetortError} where it is not. */
+  look(batch: LearnedBatch): void {
+    if (batch.origin === undefined) return;
+    const origin = this.#origin(batch);
+    const places = this.#find(origin);
+    if (!places.includes(undefined))
+      withoutAutocast(() => this.#replay(batch, { origin, places: places as RowPlace[] }));
+  }
+
+  /** Says that nothing more is stored by this process, so that others may tidy up. */
+  close(): void {
+    this.#store?.close();
+  }
+
+  /**
+   * Gives recorders their records of a batch: from the store and, of samples that it lacks, by running the teachers: in float32,
+   * whatever the run computes in, so that all runs find the same.
+   */
   pass(batch: LearnedBatch): void {
+    if (this.#bypassed) this.#parts.run(batch);
+    else withoutAutocast(() => this.#pass(batch));
+  }
+
+  #pass(batch: LearnedBatch): void {
     const origin = this.#origin(batch);
     let places = this.#find(origin);
     const missing = places.flatMap((place, i) => (place === undefined ? [i] : []));
@@ -181,7 +219,7 @@ export class TeacherCache {
   }
 
   /** @throws {RetortError} for samples that are mixed. */
-  #describe({ preparation, seed, views, length }: BatchOrigin): Omit<About, 'layout'> {
+  #describe({ preparation, seed, views, length }: BatchOrigin): WantedCache {
     const { teachers, distiller, root } = this.#parts;
     const seen = Object.keys(teachers).map((name) => [name, preparation(name)] as const);
     const student = (root as { student?: Network }).student;
@@ -219,13 +257,7 @@ export class TeacherCache {
     const { dir } = this.#parts.option;
     if (this.#wanted === undefined || !RowStore.isAt(dir)) return undefined;
     const store = RowStore.open(dir);
-    const { about } = store;
-    if (!isAbout(about)) {
-      throw new RetortError(`teacherCache: ${dir} holds rows that are not of a teacher`, {
-        code: 'invalid-file',
-        help: 'choose another dir',
-      });
-    }
+    const about = aboutOf(store);
     const differences = differencesOf(about, this.#wanted, this.#formatOf);
     if (differences.length > 0) {
       throw new RetortError(`teacherCache: ${dir} was made otherwise\n  ${differences.join('\n  ')}`, {
@@ -234,6 +266,7 @@ export class TeacherCache {
       });
     }
     this.#notes.push(this.#found(store, about));
+    this.#about = about;
     return store;
   }
 
@@ -271,13 +304,26 @@ export class TeacherCache {
         samples,
         formatOf: (recorder, { ndim }) => this.#formatOf(recorder, ndim),
       });
+      if (this.#about !== undefined) requireSameLayout(option.dir, this.#about.layout, layout);
+      const infinite = tensors.findIndex((one) => one.isfinite().all().item() === 0);
+      if (infinite !== -1) return this.#leaveOut(layout.fields[infinite]!.recorder);
       if (this.#store === undefined) this.#check(batch, { layout, values: tensors, of: (now) => now.tensors });
       const parts = encoded(layout, tensors, samples);
       const values = decoded(layout, parts, samples);
+      requireHeld(layout, { values, tensors });
       const store = (this.#store ??= this.#created(layout, { tensors, values }));
       this.#fill(recordsOf(layout, values));
       this.#append(store, origin, [...parts, ...this.#shown(batch)]);
     });
+  }
+
+  /** Records that are not finite stay as they are, and training says what it says of them. */
+  #leaveOut(recorder: string): void {
+    if (this.#saidInfinite) return;
+    this.#saidInfinite = true;
+    this.#notes.push(
+      `note: teacher cache: what recorder "${recorder}" takes is not finite: such samples are not stored`,
+    );
   }
 
   #records(): Records {
@@ -302,13 +348,13 @@ export class TeacherCache {
 
   #created(layout: RecordLayout, { tensors, values }: Record<'tensors' | 'values', readonly Tensor[]>): RowStore {
     const { dir } = this.#parts.option;
-    const columns = [...partsOf(layout).map(columnOf), ...this.#probeColumns()];
+    const columns = columnsOf(layout, this.#teacherNames());
     const about: About = { ...this.#wanted!, layout };
     const row = columns.reduce((sum, { bytes }) => sum + bytes, 0);
     const [rows, free] = [about.samples * (about.views ?? 1), freeBytes(dir)];
     if (free !== undefined && rows * row > free) {
       throw new RetortError(
-        `teacherCache: ${dir}: ${rows.toLocaleString('en-US')} rows of ${size(row)} take ${size(rows * row)}, and ${size(free)} are free`,
+        `teacherCache: ${dir}: ${rows.toLocaleString('en-US')} rows of ${bytesInWords(row)} take ${bytesInWords(rows * row)}, and ${bytesInWords(free)} are free`,
         { code: 'file-system', help: 'choose another disk, fewer views, or a smaller format (int8, { topk: 50 })' },
       );
     }
@@ -317,13 +363,13 @@ export class TeacherCache {
       const error = distance(values[i]!, tensors[i]!);
       return `${recorder} ${shownFormat(format)}${error === 0 ? '' : ` (off by ${percent(error)})`}`;
     });
-    const total = `${size(rows * row)} for ${about.samples.toLocaleString('en-US')} samples${about.views === null ? ' an epoch' : ` in ${about.views} views`}`;
+    const total = `${bytesInWords(rows * row)} for ${about.samples.toLocaleString('en-US')} samples${about.views === null ? ' an epoch' : ` in ${about.views} views`}`;
     this.#notes.push(
-      `teacher cache: ${dir} is made, ${size(row)} a sample, ${total}: ${[...new Set(made)].join(', ')}`,
+      `teacher cache: ${dir} is made, ${bytesInWords(row)} a sample, ${total}: ${[...new Set(made)].join(', ')}`,
     );
-    // Another process may have made it in the meantime, otherwise.
-    const differences = isAbout(store.about) ? differencesOf(store.about, this.#wanted!, this.#formatOf) : ['it'];
-    if (differences.length > 0) return this.#opened()!; // which says what
+    // Another process may have made it in the meantime, otherwise: then this says what differs.
+    if (JSON.stringify(store.about) !== JSON.stringify(about)) return this.#opened()!;
+    this.#about = about;
     return store;
   }
 
@@ -354,8 +400,8 @@ export class TeacherCache {
     const store = this.#store!;
     const samples = origin.samples.length;
     noGrad(() => {
-      const { layout } = store.about as About;
-      const all = [...partsOf(layout), ...this.#probeParts()];
+      const { layout } = this.#about!;
+      const all = [...partsOf(layout), ...probeParts(this.#teacherNames())];
       const read = gathered(store, places).map((bytes, i) => {
         const { dtype, shape } = all[i]!;
         return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]);
@@ -387,14 +433,6 @@ export class TeacherCache {
 
   #teacherNames(): string[] {
     return Object.keys(this.#parts.teachers);
-  }
-
-  #probeParts() {
-    return this.#teacherNames().map((name) => ({ name: `seen.${name}`, dtype: 'float16' as const, shape: [probes] }));
-  }
-
-  #probeColumns() {
-    return this.#probeParts().map(columnOf);
   }
 
   /** @throws {RetortError} `mismatch` where a teacher was shown something else. */
@@ -509,62 +547,4 @@ function hashOf(network: Network): string {
     for (const one of tensorsIn(value)) hash.update(`${name} ${one.dtype} ${one.shape.join()}\n`).update(one.bytes());
   }
   return hash.digest('hex');
-}
-
-function isAbout(value: unknown): value is About {
-  if (!isPlain(value)) return false;
-  const { teachers, recorders, preparation, samples, layout } = value;
-  const fits = isPlain(teachers) && Array.isArray(recorders) && isPlain(preparation) && Number.isInteger(samples);
-  return fits && isPlain(layout) && Array.isArray(layout['fields']) && isPlain(layout['records']);
-}
-
-/** What differs between a store and what is asked for, in words. */
-function differencesOf(
-  there: About,
-  wanted: Omit<About, 'layout'>,
-  formatOf: (recorder: string, dimensions: number) => StoredFormat,
-): string[] {
-  const found: string[] = [];
-  const compare = (what: string, one: unknown, other: unknown): void => {
-    if (JSON.stringify(one) !== JSON.stringify(other))
-      found.push(`${what}: ${shown(one)} there, ${shown(other)} asked for`);
-  };
-  compare('views', there.views, wanted.views);
-  compare('seed', there.seed, wanted.seed);
-  compare('samples of the data set', there.samples, wanted.samples);
-  compare('recorders', there.recorders, wanted.recorders);
-  for (const [name, hash] of Object.entries(wanted.teachers)) {
-    compare(`weights of ${name}`, there.teachers[name]?.slice(0, 12), hash.slice(0, 12));
-  }
-  for (const [name, list] of Object.entries(wanted.preparation)) {
-    const others = there.preparation[name] ?? [];
-    for (let i = 0; i < Math.max(list.length, others.length); i++) {
-      compare(`transform ${i + 1} of what ${name} sees`, others[i], list[i]);
-    }
-  }
-  for (const { recorder, format, shape } of there.layout.fields) {
-    if (format !== 'raw') compare(`format of ${recorder}`, format, formatOf(recorder, shape.length + 1));
-  }
-  return found;
-}
-
-const shown = (value: unknown): string =>
-  value === undefined || value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value);
-
-const size = (bytes: number): string =>
-  bytes < 2 ** 20
-    ? `${(bytes / 1024).toFixed(1)} KiB`
-    : bytes < 2 ** 30
-      ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
-      : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-
-/** Whether a cache has all that training so many epochs asks for, as far as its folder says. */
-export function isCacheComplete({ dir, views }: TeacherCacheOption, epochs: number): boolean {
-  if (!RowStore.isAt(dir)) return false;
-  const store = RowStore.open(dir);
-  const { about } = store;
-  if (!isAbout(about)) return false;
-  return Array.from({ length: views ?? epochs }, (_, view) => store.countOf(view)).every(
-    (count) => count === about.samples,
-  );
 }

@@ -2,6 +2,7 @@
 // The command `retort`: one file per sub-command, errors in one line with what to do.
 import { Command } from '@commander-js/extra-typings';
 
+import { cache } from './cache.ts';
 import { config } from './config.ts';
 import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
@@ -32,6 +33,7 @@ const program = new Command('retort')
   .addCommand(test)
   .addCommand(predict)
   .addCommand(exportCommand)
+  .addCommand(cache)
   .addCommand(config)
   .addCommand(convert)
   .addCommand(inspect)

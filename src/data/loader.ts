@@ -149,6 +149,11 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     return mixing === -1 ? transforms.length : mixing;
   }
 
+  /** A loader of these samples alone, in this order, made into batches as they are here. */
+  of(samples: readonly number[]): DataLoader<I> {
+    return new DataLoader(this.dataset, { ...this.#options, dropLast: false, sampler: { order: () => samples } });
+  }
+
   /** Among how many processes the sampler shares the samples. */
   get worldSize(): number {
     return this.#sampler.worldSize ?? 1;

@@ -1,6 +1,8 @@
 // From a config to what it is for: checked, built, trained, tested. What the commands of `retort` do, for programs.
 export { build } from './build.ts';
 export type { BuildOptions, BuiltExperiment, BuiltStage } from './build.ts';
+export { buildCache, cacheInfo, pruneCache, removeCache, verifyCache } from './cache.ts';
+export type { BuildCacheOptions, BuiltCache, CacheProgress, VerifiedCache } from './cache.ts';
 export { check } from './check.ts';
 export type { CheckedStageReport, CheckMistake, CheckOptions, CheckReport } from './check.ts';
 export { compare, distill, Side, Source } from './distill.ts';

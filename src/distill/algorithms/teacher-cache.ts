@@ -169,6 +169,20 @@ export class TeacherCache {
       withoutAutocast(() => this.#replay(batch, { origin, places: places as RowPlace[] }));
   }
 
+  /** Runs the teachers on a batch and stores what they give, as far as it is not there. @throws {RetortError} where it cannot be stored. */
+  fill(batch: LearnedBatch): void {
+    withoutAutocast(() => {
+      const places = this.#find(this.#origin(batch));
+      const missing = places.flatMap((place, i) => (place === undefined ? [i] : []));
+      if (missing.length > 0) this.#compute(missing.length === places.length ? batch : samplesAt(batch, missing));
+    });
+    if (this.#full === undefined) return;
+    throw new RetortError(`teacherCache: ${this.#full}`, {
+      code: 'file-system',
+      help: 'what is stored stays: call this again',
+    });
+  }
+
   /** Says that nothing more is stored by this process, so that others may tidy up. */
   close(): void {
     this.#store?.close();

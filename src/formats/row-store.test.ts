@@ -275,10 +275,10 @@ describe('refuses', () => {
     put(store, 0, range(2));
     const { writeSync } = fs;
     let left = 1; // the first column is written, and then the disk is full
-    vi.spyOn(fs, 'writeSync').mockImplementation(((...args: Parameters<typeof writeSync>) => {
-      if (left-- > 0) return writeSync(...args);
+    vi.spyOn(fs, 'writeSync').mockImplementation((...args: readonly unknown[]) => {
+      if (left-- > 0) return (writeSync as (...all: readonly unknown[]) => number)(...args);
       throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' });
-    }) as typeof writeSync);
+    });
     expect(() => put(store, 0, range(2, 2))).toThrow(refusal('file-system', at('000001.rows'), 'disk is full'));
     vi.restoreAllMocks();
     expect([store.count, RowStore.open(folder).count]).toEqual([2, 2]);

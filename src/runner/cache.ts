@@ -123,11 +123,7 @@ function stageOf(
     });
   }
   const model = views === undefined ? found.config.model : { ...found.config.model, teacherCache: { ...cache, views } };
-  const [stage] = overridden(
-    [{ ...found, init: [], config: { ...found.config, model } as CheckedStage['config'] }],
-    { epochs },
-    'buildCache',
-  );
+  const [stage] = overridden([{ ...found, init: [], config: { ...found.config, model } }], { epochs }, 'buildCache');
   return { stage: stage!, run };
 }
 

@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { cacheInfo } from '../../src/distill/algorithms/index.ts';
 import { RetortError } from '../../src/errors.ts';
 import {
   onnxModelBytes,
   parseNpz,
   parseOnnx,
   parseTorch,
+  RowStore,
   serializeSafetensors,
   torchStateOf,
   TorchTensor,
@@ -193,6 +195,44 @@ function parseAgain(file: Uint8Array): void {
   }
 }
 
+// ---- rows of a teacher cache
+
+const cacheField = { recorder: 'fc', rows: 1, shape: [3], dtype: 'float32', format: { topk: 2 } };
+const cacheColumns = [8, 8, 4, 32].map((bytes, i) => ({ name: ['0', '0.class', '0.rest', 'seen.teacher'][i]!, bytes }));
+const cacheAbout = {
+  ...{ teachers: { teacher: 'ab' }, recorders: ['fc: ModuleOutputs fc'], preparation: { teacher: ['{}'] } },
+  ...{ samples: 9, seed: 0, views: 2, layout: { fields: [cacheField], records: { fc: [{ list: [{ field: 0 }] }] } } },
+};
+/** A cache in a folder: three blocks of rows, by a process that has ended. */
+function makeRows(path: string): void {
+  const store = RowStore.create(path, cacheColumns, cacheAbout);
+  for (const samples of [[0, 1, 2], [5], [3, 8]]) {
+    const rows = cacheColumns.map(({ bytes }) => new Uint8Array(bytes * samples.length).fill(samples.length));
+    store.append(samples.length % 2, samples, rows);
+  }
+  store.close();
+}
+
+/** What is found is whole; whatever a file says can be looked at, and mended. */
+function readRows(path: string): void {
+  try {
+    const store = RowStore.open(path);
+    cacheInfo(path, store);
+    if (store.verify().length > 0) throw new Fault('reads what is not there', 'rows that were not changed are damaged');
+    for (let sample = 0; sample < 9; sample++) {
+      const place = store.find(0, sample);
+      if (place !== undefined) store.require(place);
+    }
+  } finally {
+    RowStore.inspect(path).verify();
+  }
+}
+
+const madeRows = mkdtempSync(join(tmpdir(), 'retort-fuzz-rows-'));
+makeRows(madeRows);
+const [rowsAbout, rowsIndex] = ['cache.json', '000001.index'].map((name) => readFileSync(join(madeRows, name)));
+rmSync(madeRows, { recursive: true });
+
 const parts: Readonly<Record<string, Part>> = {
   archive: { files: torchFiles, parse: parseBoth },
   pickle: { ...inside(torchFiles, /\.pkl$/), parse: parseBoth },
@@ -202,6 +242,10 @@ const parts: Readonly<Record<string, Part>> = {
   safetensors: { files: [safetensors] },
   onnx: { files: onnxFiles, parse: parseAgain, only: true },
   index: { files: [Buffer.from(index)], name: 'model.safetensors.index.json' },
+  rows: { files: [rowsIndex!], name: '000001.index', parse: () => readRows(join(folder, 'rows')), only: true },
+  'rows-about': {
+    ...{ files: [rowsAbout!], name: 'cache.json', parse: () => readRows(join(folder, 'rows-about')), only: true },
+  },
 };
 
 // ---- making
@@ -325,6 +369,8 @@ writeFileSync(
   join(folder, 'index', 'model-00002-of-00002.safetensors'),
   Buffer.concat(serializeSafetensors(new Map([['b', record]]))),
 );
+
+for (const part of ['rows', 'rows-about']) makeRows(join(folder, part));
 
 const mostMemory = 2 ** 26;
 

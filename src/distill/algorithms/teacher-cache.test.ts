@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { tinyNetwork } from '../../../test/networks.ts';
 import { refusal } from '../../../test/refusal.ts';
 import {
+  CrdDataset,
   DataLoader,
   Mixup,
   Normalize,
@@ -18,13 +19,15 @@ import {
   SyntheticImages,
 } from '../../data/index.ts';
 import type { DataLoaderOptions, Transform } from '../../data/index.ts';
+import { RetortError } from '../../errors.ts';
 import { RowStore } from '../../formats/index.ts';
 import { buildModel } from '../../models/index.ts';
-import type { LearnedBatch, Network } from '../../nn/index.ts';
-import { grad, manualSeed, tidy } from '../../torch/index.ts';
+import { firstSamples } from '../../nn/index.ts';
+import type { LearnedBatch, Linear, Network } from '../../nn/index.ts';
+import { autocast, grad, manualSeed, noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
-import { buildAlgorithm, isCacheComplete } from './index.ts';
-import type { SingleTeacherDistill, TeacherCacheOption } from './index.ts';
+import { buildAlgorithm, isCacheComplete, MultiTeacherDistill, probe } from './index.ts';
+import type { Algorithm, SingleTeacherDistill, TeacherCacheOption } from './index.ts';
 
 let folder = '';
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'retort-cache-'))));
@@ -170,7 +173,7 @@ describe('a teacher cache', () => {
     ['top 3 of 4', { formats: { fc: { topk: 3 } } }, 1e-5],
     ['top 2 of 4', { formats: { fc: { topk: 2 } } }, 0.9],
   ] as const)('stores as %s, with what is lost by that', (_, option, off) => {
-    const [plain, cold] = [algorithmOf(undefined), algorithmOf(option as Partial<TeacherCacheOption>)];
+    const [plain, cold] = [algorithmOf(undefined), algorithmOf(option)];
     const [wanted, got] = [epochs(plain, loaderOf(), 1), epochs(cold, loaderOf(), 1)];
     for (const [i, number] of numbersOf(wanted).entries()) {
       expect(Math.abs(numbersOf(got)[i]! - number)).toBeLessThan(off * Math.abs(number) + 1e-6);
@@ -193,6 +196,12 @@ describe('a teacher cache', () => {
     free(cold);
   });
 });
+
+class Delivered {
+  value(): number {
+    return 0;
+  }
+}
 
 describe('refuses', () => {
   const made = (): void => {
@@ -227,14 +236,8 @@ describe('refuses', () => {
 
   it('other images under the same description', () => {
     made();
-    const changed = {
-      ...dataset,
-      length: 24,
-      shape: dataset.shape,
-      classes: dataset.classes,
-    } as unknown as SyntheticImages;
+    const changed = new SyntheticImages({ samples: 24 });
     changed.images = (samples) => dataset.images(samples.map((one) => (one + 1) % 24));
-    changed.label = (sample) => dataset.label(sample);
     const loader = new DataLoader(changed, { batchSize: 8, augmentSeed: 0, augmentViews: 2, transforms: augmented() });
     expect(refusedStep(algorithmOf({}), loader)).toThrow(refusal('mismatch', 'other inputs', 'sample', 'teacher'));
   });
@@ -275,10 +278,208 @@ describe('refuses', () => {
     expect(() => algorithmOf({}, { teacherTrainable: true })).toThrow(refusal('invalid-argument', 'teacherTrainable'));
     const delivers = {
       ...distillers.scores,
-      distillDeliveries: { one: { type: 'MethodOutputs', maxKeepData: 1, source: 'x' } },
+      distillDeliveries: { one: { type: 'MethodOutputs', source: { class: Delivered, method: 'value' } } },
     };
-    expect(() => algorithmOf({}, { distiller: delivers })).toThrow();
+    expect(() => algorithmOf({}, { distiller: delivers })).toThrow(
+      refusal('unsupported', 'delivered', 'distillDeliveries'),
+    );
     const absent = algorithmOf({ weights: false });
     expect(refusedStep(absent)).toThrow(refusal('not-found', 'weights are not here'));
+  });
+});
+
+describe('of other methods', () => {
+  const stage = 'backbone.layer1';
+  const ofMaps = (loss: object, names: readonly [string, string], more: object = {}) => ({
+    type: 'ConfigurableDistiller',
+    studentRecorders: { map: output(stage) },
+    teacherRecorders: { map: output(stage) },
+    distillLosses: { loss_x: loss },
+    lossForwardMappings: { loss_x: { [names[0]]: from('map', true), [names[1]]: from('map', false) } },
+    ...more,
+  });
+  const methods: Readonly<Record<string, () => { more: object; data?: Partial<DataLoaderOptions<Tensor>> }>> = {
+    FPN: () => ({
+      more: { type: 'FpnTeacherDistill', distiller: ofMaps({ type: 'ATLoss' }, ['sFeature', 'tFeature']) },
+    }),
+    OFD: () => ({
+      more: {
+        type: 'OverhaulFeatureDistillation',
+        distiller: {
+          type: 'OFDDistiller',
+          studentRecorders: { bn: output(`${stage}.0.bn2`) },
+          teacherRecorders: { bn: output(`${stage}.0.bn2`) },
+          connectors: {
+            s: { type: 'ConvModuleConnector', inChannel: 4, outChannel: 6, normCfg: { type: 'BN' }, actCfg: null },
+            t: { type: 'OFDTeacherConnector' },
+          },
+          distillLosses: { loss_x: { type: 'OFDLoss' } },
+          lossForwardMappings: {
+            loss_x: {
+              sFeature: { ...from('bn', true), connector: 's' },
+              tFeature: { ...from('bn', false), connector: 't' },
+            },
+          },
+        },
+      },
+    }),
+    RKD: () => ({
+      more: {
+        distiller: {
+          ...distillers.scores,
+          distillLosses: { loss_x: { type: 'AngleWiseRKD' } },
+          lossForwardMappings: { loss_x: { predsS: from('fc', true), predsT: from('fc', false) } },
+        },
+      },
+    }),
+    CRD: () => ({
+      more: {
+        distiller: {
+          type: 'ConfigurableDistiller',
+          studentRecorders: { fc: output('neck') },
+          teacherRecorders: { fc: output('neck') },
+          connectors: {
+            s: { type: 'CRDConnector', dimIn: 4, dimOut: 4 },
+            t: { type: 'CRDConnector', dimIn: 6, dimOut: 4 },
+          },
+          distillLosses: { loss_x: { type: 'CRDLoss', sampleN: 24, negNum: 8, dimOut: 4 } },
+          lossForwardMappings: {
+            loss_x: {
+              sFeats: { ...from('fc', true), connector: 's', dataIdx: 0 },
+              tFeats: { ...from('fc', false), connector: 't', dataIdx: 0 },
+              dataSamples: { field: 'targets' },
+            },
+          },
+        },
+      },
+      data: { transforms: augmented() },
+    }),
+    'several teachers, one with a view of its own': () => ({
+      more: {
+        type: 'MultiTeacherDistill',
+        teacher: undefined,
+        teachers: { a: drawn(6, 10), b: drawn(4, 11) },
+        distiller: {
+          type: 'ConfigurableDistiller',
+          studentRecorders: { fc: output('head.fc'), map: output(stage) },
+          teacherRecorders: { fc: output('a.head.fc'), map: output(`b.${stage}`) },
+          distillLosses: { loss_kl: { type: 'KLDivergence' }, loss_at: { type: 'L2Loss' } },
+          lossForwardMappings: {
+            loss_kl: { predsS: from('fc', true), predsT: from('fc', false) },
+            loss_at: { sFeature: from('map', true), tFeature: from('map', false) },
+          },
+        },
+      },
+      data: {
+        transforms: [new RandomCrop({ cropSize: 8, padding: 1 })],
+        ownTransforms: [new Normalize({ mean: [0.5], std: [0.5] })],
+        views: { b: [new RandomHorizontalFlip(), new Normalize({ mean: [0.4], std: [0.3] })] },
+      },
+    }),
+  };
+  const drawn = (width: number, seed: number): Network => {
+    manualSeed(seed);
+    return buildModel(tinyNetwork(width)) as Network;
+  };
+  const teachersOf = (algorithm: Algorithm): Network[] =>
+    algorithm instanceof MultiTeacherDistill
+      ? algorithm.teachers.keys().map((name) => algorithm.teachers.get(name))
+      : [(algorithm as SingleTeacherDistill).teacher];
+  /** Losses and gradients of everything that is trained, step by step, and how often teachers ran. */
+  function seen(algorithm: Algorithm, loader: DataLoader): { numbers: number[]; ran: number } {
+    const spies = teachersOf(algorithm).map((teacher) => vi.spyOn(teacher.getModule('backbone')!, 'forward'));
+    const numbers: number[] = [];
+    for (let i = 0; i < 2 * loader.length; i++) {
+      tidy(() => {
+        manualSeed(100 + i); // CRD draws
+        algorithm.trainStep(loader.load(Math.floor(i / loader.length), i % loader.length), ({ total, entries }) => {
+          numbers.push(...Object.values(entries).map((one) => one.item()));
+          const trained = algorithm.parameters().filter(({ requiresGrad }) => requiresGrad);
+          const all = grad([total], trained, { allowUnused: true });
+          numbers.push(...all.map((one) => one?.square().sum().sqrt().item() ?? 0));
+        });
+      });
+    }
+    const ran = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+    for (const spy of spies) spy.mockRestore();
+    return { numbers, ran };
+  }
+
+  it.each(Object.keys(methods))('losses and gradients are those without a cache: %s', (method) => {
+    const set = method === 'CRD' ? new CrdDataset({ dataset, negNum: 8 }) : dataset;
+    const made = (cached: boolean): { algorithm: Algorithm; loader: DataLoader } => {
+      const { more, data } = methods[method]!();
+      manualSeed(0);
+      const algorithm = algorithmOf(cached ? { format: 'float32' } : undefined, more) as Algorithm;
+      return { algorithm, loader: new DataLoader(set, { ...loading(), ...data }) };
+    };
+    const [plain, cold, warm] = [false, true, true].map((cached) => {
+      const { algorithm, loader } = made(cached);
+      const result = seen(algorithm, loader);
+      for (const tensor of [...algorithm.parameters(), ...algorithm.buffers()]) tensor.dispose();
+      return result;
+    });
+    const teachers = method.startsWith('several') ? 2 : 1;
+    expect([plain!.ran, warm!.ran]).toEqual([6 * teachers, teachers]);
+    expect(warm!.numbers).toEqual(cold!.numbers);
+    for (const [i, number] of plain!.numbers.entries()) {
+      expect(Math.abs(cold!.numbers[i]! - number)).toBeLessThan(1e-4 * Math.abs(number) + 1e-6);
+    }
+  });
+});
+
+describe('what a run computes in', () => {
+  it('is no matter: teachers compute in float32, and what they gave is read by every run', () => {
+    const [cold, warm, plain] = [algorithmOf({}), algorithmOf({}), algorithmOf(undefined)];
+    tidy(() => autocast(() => void cold.trainStep(loaderOf().load(0, 0), () => undefined)));
+    const step = tidy(() => stepOf(warm, loaderOf().load(0, 0)));
+    const wanted = tidy(() => stepOf(plain, loaderOf().load(0, 0)));
+    expect(step.ran).toBe(1); // on the two samples that it is checked by
+    for (const [i, number] of wanted.numbers.entries()) expect(step.numbers[i]).toBeCloseTo(number, 5);
+    free(cold, warm, plain);
+  });
+
+  it('numbers that are not finite are not stored, and said once; those too large for float16 are refused', () => {
+    const bad = algorithmOf({});
+    tidy(() => noGrad(() => void (bad.teacher.getModule('head.fc') as Linear).weight.fill_(Number.NaN)));
+    epochs(bad, loaderOf(), 1);
+    expect(bad.notes().filter((note) => note.includes('not finite'))).toHaveLength(1);
+    expect(RowStore.isAt(dir())).toBe(false);
+    const large = algorithmOf({ format: 'float16' });
+    tidy(() => noGrad(() => void (large.teacher.getModule('head.fc') as Linear).weight.fill_(1e7)));
+    expect(() => tidy(() => large.trainStep(loaderOf().load(0, 0), () => undefined))).toThrow(
+      refusal('invalid-argument', 'formats.fc', 'float16', 65504, 'float32'),
+    );
+    free(bad, large);
+  });
+
+  it('goes on with the teacher where the disk is full, and says so once', () => {
+    const [plain, cold] = [algorithmOf(undefined), algorithmOf({})];
+    const append = vi.spyOn(RowStore.prototype, 'append').mockImplementation(() => {
+      throw new RetortError('cannot write x: the disk is full', { code: 'file-system' });
+    });
+    const [wanted, got] = [epochs(plain, loaderOf(), 2), epochs(cold, loaderOf(), 2)];
+    append.mockRestore();
+    for (const [i, number] of numbersOf(wanted).entries()) expect(numbersOf(got)[i]).toBeCloseTo(number, 4);
+    expect(cold.notes().filter((note) => note.includes('the disk is full'))).toHaveLength(1);
+    expect(RowStore.open(dir()).count).toBe(0);
+    free(plain, cold);
+  });
+});
+
+describe('a probe', () => {
+  it('neither writes nor needs the cache, and says where it is another', () => {
+    const cold = algorithmOf({});
+    const batch = () => firstSamples(loaderOf().load(0, 0), 4);
+    expect(tidy(() => probe(cold, batch())).mistakes).toEqual([]);
+    expect(RowStore.isAt(dir())).toBe(false);
+    epochs(cold, loaderOf(), 1);
+    const count = RowStore.open(dir()).count;
+    const [warm, other] = [algorithmOf({}), algorithmOf({}, {}, 9)];
+    const found = tidy(() => probe(warm, batch()));
+    expect([found.mistakes, found.recorders.map(({ records }) => records)]).toEqual([[], [1, 1]]);
+    expect(tidy(() => probe(other, batch())).mistakes.join()).toContain('weights of teacher');
+    expect(RowStore.open(dir()).count).toBe(count);
+    free(cold, warm, other);
   });
 });

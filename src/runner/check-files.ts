@@ -5,17 +5,20 @@ import { fileURLToPath } from 'node:url';
 
 import { isPlain } from '../check.ts';
 import { experimentSchema } from '../config/index.ts';
+import type { CheckedConfig } from '../config/index.ts';
 import { nearest, RetortError } from '../errors.ts';
 import { listFolder, readText, statOf } from '../files.ts';
 import { FormatError, weightsNames } from '../formats/index.ts';
 import { addressOf } from '../intercept/index.ts';
 import { optionsIn, readsOf } from '../registry/index.ts';
 import type { Mistake, Path, Reads, Tables } from '../registry/index.ts';
+import { withoutMissingTeacher } from './teacher-cache.ts';
 
 /** Every file of an experiment that is not there, cannot be read or is of another kind, and every address that leads nowhere. */
 export function fileMistakes(config: unknown, tables: Tables): Mistake[] {
   const mistakes: Mistake[] = [];
-  for (const { schema, value, path } of optionsIn({ schema: experimentSchema, value: config, path: [] }, tables)) {
+  const needed = withoutUnneeded(config);
+  for (const { schema, value, path } of optionsIn({ schema: experimentSchema, value: needed, path: [] }, tables)) {
     const reads = readsOf(schema);
     if (reads === undefined || typeof value !== 'string' || value === '') continue;
     const code = reads === 'function' || reads === 'method';
@@ -23,6 +26,17 @@ export function fileMistakes(config: unknown, tables: Tables): Mistake[] {
     if (text !== undefined) mistakes.push({ path, text: `${path.join('.')}: ${text}` });
   }
   return mistakes;
+}
+
+/** Without teachers' weights that are not there, and that nobody needs. */
+function withoutUnneeded(config: unknown): unknown {
+  if (!isPlain(config) || !isPlain(config['model'])) return config;
+  try {
+    return { ...config, model: withoutMissingTeacher(config as unknown as CheckedConfig).model };
+  } catch (error) {
+    if (error instanceof RetortError) return config; // a cache that cannot be read: said where it is used
+    throw error;
+  }
 }
 
 function valueAt(value: unknown, path: Path): unknown {

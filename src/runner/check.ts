@@ -10,6 +10,8 @@ import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
 import { probeError, probeExperiment } from './probe.ts';
 import { weightsIn, weightsNotes } from './experiment.ts';
 import { prepareStage, stageConfig, stagesIn } from './stages.ts';
+import { withoutMissingTeacher } from './teacher-cache.ts';
+import { withoutMissingTeacher } from './teacher-cache.ts';
 
 /** How far {@link check} looks. */
 export interface CheckOptions extends LoadOptions {
@@ -128,7 +130,7 @@ class StagesLook {
     const { own } = this.#experiment;
     for (const { name, config } of this.#possible(({ config }) => stagesIn(config.model))) {
       this.#attempt(name, () => {
-        const { model } = stageConfig(config, this.#finished, own);
+        const { model } = withoutMissingTeacher(stageConfig(config, this.#finished, own));
         const algorithm = buildAlgorithm(model, name === '' ? 'model' : `stage "${name}": model`);
         this.reports.push({ name, notes: weightsNotes(weightsIn(algorithm, this.#finished.values())) });
         this.#finished.set(name, algorithm);

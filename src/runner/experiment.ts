@@ -36,6 +36,8 @@ export interface ExperimentOptions {
   datasets?: Map<string, Dataset> | undefined;
   /** Entries of users: optimizers and schedulers are looked up there first. Default: none. */
   own?: Tables | undefined;
+  /** Whether teachers are to be run: their weights must be here, whatever is in a cache. Default false. */
+  needsTeachers?: boolean | undefined;
 }
 
 /** What became of a file of weights. */
@@ -92,7 +94,8 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const group = processGroup();
   manualSeed(seed);
   const { memoryFormat } = config;
-  const { model, missing } = withoutMissingTeacher(config);
+  const { model, missing } =
+    options.needsTeachers === true ? { model: config.model, missing: [] } : withoutMissingTeacher(config);
   const algorithm = buildAlgorithm(model, 'model').to({ memoryFormat });
   const resources: Disposable[] = [];
   try {

@@ -82,7 +82,8 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   const needsTeacher = withTeacher || agreement;
   const measured = { ...stage, config: needsTeacher ? stage.config : studentAlone(stage.config, own), init: [] };
   if (needsTeacher && run === undefined) requireNoStages(measured);
-  const parts = prepareStage(measured, stagesNeeded(measured, experiment, { own, run }), { own });
+  const needed = stagesNeeded(measured, experiment, { own, run });
+  const parts = prepareStage(measured, needed, { own, needsTeachers: needsTeacher });
   await requireFitting(parts, { name, note });
   const { algorithm, testLoader, evaluators } = parts;
   const student = studentOfFile(algorithm, file);

@@ -11,7 +11,6 @@ import { probeError, probeExperiment } from './probe.ts';
 import { weightsIn, weightsNotes } from './experiment.ts';
 import { prepareStage, stageConfig, stagesIn } from './stages.ts';
 import { withoutMissingTeacher } from './teacher-cache.ts';
-import { withoutMissingTeacher } from './teacher-cache.ts';
 
 /** How far {@link check} looks. */
 export interface CheckOptions extends LoadOptions {

@@ -20,7 +20,7 @@ import { refusal, refusedWith } from '../../test/refusal.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
 import type { Progress } from '../engine/index.ts';
 import { buildModel } from '../models/index.ts';
-import { saveModule } from '../nn/index.ts';
+import { loadTensors, saveModule } from '../nn/index.ts';
 import { manualSeed, tidy } from '../torch/index.ts';
 import { buildCache, cacheInfo, check, pruneCache, removeCache, run, verifyCache } from './index.ts';
 
@@ -35,7 +35,7 @@ const at = (...parts: string[]): string => join(folder, ...parts);
 
 const normalize = { type: 'Normalize', mean: [0.5], std: [0.5] };
 /** 20 samples in batches of 8: an epoch leaves 4 out. */
-function config(cache: object | undefined = {}, changes: object = {}): ExperimentConfig {
+function config(cache: object | null = {}, changes: object = {}): ExperimentConfig {
   return tinyExperiment({
     model: {
       type: 'SingleTeacherDistill',
@@ -43,7 +43,7 @@ function config(cache: object | undefined = {}, changes: object = {}): Experimen
       teacher: tinyNetwork(6),
       teacherCkpt: at('teacher.safetensors'),
       distiller: logitsDistiller(),
-      ...(cache === undefined ? {} : { teacherCache: { dir: at('cache'), views: 2, ...cache } }),
+      ...(cache === null ? {} : { teacherCache: { dir: at('cache'), views: 2, ...cache } }),
     },
     trainData: { ...tinyImages(20), transforms: [{ type: 'RandomHorizontalFlip' }, normalize] },
     epochs: 3,
@@ -74,7 +74,7 @@ it('is made ahead, and gone on with where it was stopped', async () => {
   expect([second.made, second.stopped, second.info.complete]).toEqual([24, false, true]);
   expect(second.info).toMatchObject({
     ...{ dir: at('cache'), samples: 20, views: 2, seed: 0, rows: { 0: 20, 1: 20 } },
-    recorders: ['fc: ModuleOutputs head.fc'],
+    recorders: [expect.stringMatching(/^fc: ModuleOutputs.*head\.fc/) as string],
     records: [{ recorder: 'fc', shape: [4], format: 'float32' }],
     transforms: { teacher: ['{"type":"RandomHorizontalFlip"}', JSON.stringify(normalize)] },
   });
@@ -94,7 +94,7 @@ it('takes views and epochs in place of those of the config', async () => {
   expect(await refusedWith(buildCache(config(), { epochs: 2 }))).toEqual(
     refusal('invalid-argument', 'views', 'epochs'),
   );
-  expect(await refusedWith(buildCache(config(undefined)))).toEqual(refusal('invalid-config', 'teacherCache'));
+  expect(await refusedWith(buildCache(config(null)))).toEqual(refusal('invalid-config', 'teacherCache'));
 });
 const tinyConfigWithEpochs = (): ExperimentConfig => {
   const { model, ...rest } = config();
@@ -121,21 +121,23 @@ it('does without the weights of a teacher, to the same bits, where it is complet
 it('is of use to runs of other seeds, and to runs with and without it alike', async () => {
   await buildCache(config());
   const { bytes } = cacheInfo(at('cache'));
-  const plain = config(undefined);
+  const plain = config(null);
   const augmented = {
     ...plain,
     trainData: { ...plain.trainData, augmentSeed: 0, augmentViews: 2 },
   } as ExperimentConfig;
-  const results: Record<string, number> = {};
   for (const seed of [0, 5]) {
-    for (const [name, one] of Object.entries({ plain: augmented, cached: config() })) {
-      const { lines, ...told } = listening();
-      await run(one, { workDir: at(`${name}-${seed}`), seed, ...told });
-      results[`${name}-${seed}`] = readFileSync(at(`${name}-${seed}`, 'student.safetensors')).length;
-      if (name === 'cached') expect(lines.join('\n')).toContain('the teacher is not run');
-    }
+    const { lines, progress } = listening();
+    await run(config(), { workDir: at(`cached-${seed}`), seed, progress });
+    expect(lines.join('\n')).toContain('the teacher is not run');
+    await run(augmented, { workDir: at(`plain-${seed}`), seed });
+    tidy(() => {
+      const [one, other] = ['cached', 'plain'].map((name) => loadTensors(at(`${name}-${seed}`, 'student.safetensors')));
+      for (const [name, tensor] of Object.entries(one!)) {
+        expect(tensor.to('float32')).toBeAllClose(other![name]!.to('float32'), { rtol: 1e-3, atol: 1e-5 });
+      }
+    });
   }
-  expect(new Set(Object.values(results)).size).toBe(1);
   expect(student('cached-0')).not.toBe(student('cached-5'));
   expect(cacheInfo(at('cache')).bytes).toBe(bytes);
 });

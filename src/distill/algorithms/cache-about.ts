@@ -18,7 +18,7 @@ const aboutSchema = z.object({
   /** Names and sources. */
   recorders: z.array(z.string()),
   /** What is done to what a teacher sees, a line for each transform. */
-  preparation: z.record(z.string(), z.array(z.string())),
+  preparation: z.record(z.string(), z.array(z.string()).readonly()),
   /** How many samples the data set has. */
   samples: count.max(2 ** 28),
   seed: count,
@@ -107,7 +107,7 @@ export interface CacheInfo {
   readonly dir: string;
   /** SHA-256 of the weights, by the teacher's name. */
   readonly teachers: Readonly<Record<string, string>>;
-  /** Names and sources, such as `fc: ModuleOutputs head.fc`. */
+  /** Names and sources, such as `fc: ModuleOutputsRecorder("head.fc")`. */
   readonly recorders: readonly string[];
   /** What is done to what each teacher sees, a line for each transform. */
   readonly transforms: Readonly<Record<string, readonly string[]>>;

@@ -73,12 +73,12 @@ function algorithmOf(
   seed = 0,
 ): SingleTeacherDistill {
   manualSeed(seed);
-  const teacher = buildModel(tinyNetwork(6)) as Network;
+  const teacher = 'teachers' in more ? {} : { teacher: buildModel(tinyNetwork(6)) as Network };
   manualSeed(1);
   return buildAlgorithm({
     type: 'SingleTeacherDistill',
     architecture: tinyNetwork(4),
-    teacher,
+    ...teacher,
     distiller: distillers.scores,
     ...(cache === undefined ? {} : { teacherCache: { dir: dir(), views: 2, ...cache } }),
     ...more,
@@ -357,7 +357,6 @@ describe('of other methods', () => {
     'several teachers, one with a view of its own': () => ({
       more: {
         type: 'MultiTeacherDistill',
-        teacher: undefined,
         teachers: { a: drawn(6, 10), b: drawn(4, 11) },
         distiller: {
           type: 'ConfigurableDistiller',
@@ -379,7 +378,7 @@ describe('of other methods', () => {
   };
   const drawn = (width: number, seed: number): Network => {
     manualSeed(seed);
-    return buildModel(tinyNetwork(width)) as Network;
+    return buildModel(tinyNetwork(width));
   };
   const teachersOf = (algorithm: Algorithm): Network[] =>
     algorithm instanceof MultiTeacherDistill

@@ -132,7 +132,9 @@ it('is of use to runs of other seeds, and to runs with and without it alike', as
     expect(lines.join('\n')).toContain('the teacher is not run');
     await run(augmented, { workDir: at(`plain-${seed}`), seed });
     tidy(() => {
-      const [one, other] = ['cached', 'plain'].map((name) => loadTensors(at(`${name}-${seed}`, 'student.safetensors')));
+      const [one, other] = ['cached', 'plain'].map(
+        (name) => loadTensors(at(`${name}-${seed}`, 'student.safetensors')).tensors,
+      );
       for (const [name, tensor] of Object.entries(one!)) {
         expect(tensor.to('float32')).toBeAllClose(other![name]!.to('float32'), { rtol: 1e-3, atol: 1e-5 });
       }

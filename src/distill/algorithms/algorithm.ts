@@ -236,7 +236,9 @@ export abstract class Algorithm extends Module {
    * @throws {RetortError} when the student mixes and other networks have their own views: those would stay unmixed.
    */
   preprocessed(batch: LearnedBatch): LearnedBatch {
-    const mixed = this.student.preprocess?.(batch) ?? batch;
+    const prepared = this.student.preprocess?.(batch) ?? batch;
+    // A batch that was made anew is still of the same samples.
+    const mixed = batch.origin === undefined || prepared === batch ? prepared : { ...prepared, origin: batch.origin };
     if (mixed.inputs !== batch.inputs && batch.views !== undefined) {
       throw new RetortError(
         'the student mixes images, but other networks have their own views, which would stay unmixed',

@@ -97,7 +97,7 @@ function shown(found: CacheInfo): string {
   const { dir, teachers, recorders, transforms, records, seed, samples, views, rows, complete, rowBytes, bytes } =
     found;
   const lines = [pc.bold(dir)];
-  const fact = (name: string, text: string): void => void lines.push(`${name.padEnd(12)}${harmless(text)}`);
+  const fact = (name: string, text: string): void => void lines.push(`${harmless(name).padEnd(14)}${harmless(text)}`);
   for (const [name, hash] of Object.entries(teachers)) fact(name, `weights ${hash.slice(0, 12)}`);
   for (const [i, text] of recorders.entries()) fact(i === 0 ? 'recorders' : '', text);
   for (const [name, list] of Object.entries(transforms)) {

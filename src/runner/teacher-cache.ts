@@ -7,7 +7,7 @@ import type { TeacherCacheOption } from '../distill/algorithms/index.ts';
 import { exists } from '../files.ts';
 
 /** The option of a config's algorithm. */
-export function teacherCacheOf({ model }: Pick<CheckedConfig, 'model'>): TeacherCacheOption | undefined {
+function teacherCacheOf({ model }: Pick<CheckedConfig, 'model'>): TeacherCacheOption | undefined {
   return (model as { teacherCache?: TeacherCacheOption }).teacherCache;
 }
 
@@ -53,7 +53,7 @@ export function withoutMissingTeacher(config: CheckedConfig): { model: CheckedCo
   if (missing.length === 0 || !isCacheComplete(cache, epochs)) return { model, missing: [] };
   const own = { ...model, ...changed, teacherCache: { ...cache, weights: false } };
   if (noFile) delete (own as { teacherCkpt?: unknown }).teacherCkpt;
-  return { model: own as CheckedConfig['model'], missing };
+  return { model: own, missing };
 }
 
 /** A network's config without what names a file of weights that is not there: `ckptPath`, `pretrained`, `initCfg`. */

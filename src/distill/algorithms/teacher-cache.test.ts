@@ -17,7 +17,7 @@ import {
   RandomSampler,
   SyntheticImages,
 } from '../../data/index.ts';
-import type { DataLoaderOptions, Transform } from '../../data/index.ts';
+import type { DataLoaderOptions, Dataset, Transform } from '../../data/index.ts';
 import { RowStore } from '../../formats/index.ts';
 import { buildModel } from '../../models/index.ts';
 import type { LearnedBatch, Network } from '../../nn/index.ts';
@@ -170,7 +170,7 @@ describe('a teacher cache', () => {
     ['top 3 of 4', { formats: { fc: { topk: 3 } } }, 1e-5],
     ['top 2 of 4', { formats: { fc: { topk: 2 } } }, 0.9],
   ] as const)('stores as %s, with what is lost by that', (_, option, off) => {
-    const [plain, cold] = [algorithmOf(undefined), algorithmOf(option as Partial<TeacherCacheOption>)];
+    const [plain, cold] = [algorithmOf(undefined), algorithmOf(option)];
     const [wanted, got] = [epochs(plain, loaderOf(), 1), epochs(cold, loaderOf(), 1)];
     for (const [i, number] of numbersOf(wanted).entries()) {
       expect(Math.abs(numbersOf(got)[i]! - number)).toBeLessThan(off * Math.abs(number) + 1e-6);
@@ -227,14 +227,11 @@ describe('refuses', () => {
 
   it('other images under the same description', () => {
     made();
-    const changed = {
-      ...dataset,
-      length: 24,
-      shape: dataset.shape,
-      classes: dataset.classes,
-    } as unknown as SyntheticImages;
-    changed.images = (samples) => dataset.images(samples.map((one) => (one + 1) % 24));
-    changed.label = (sample) => dataset.label(sample);
+    const changed: Dataset = {
+      ...{ length: 24, shape: dataset.shape, classes: dataset.classes },
+      images: (samples) => dataset.images(samples.map((one) => (one + 1) % 24)),
+      label: (sample) => dataset.label(sample),
+    };
     const loader = new DataLoader(changed, { batchSize: 8, augmentSeed: 0, augmentViews: 2, transforms: augmented() });
     expect(refusedStep(algorithmOf({}), loader)).toThrow(refusal('mismatch', 'other inputs', 'sample', 'teacher'));
   });
@@ -275,9 +272,9 @@ describe('refuses', () => {
     expect(() => algorithmOf({}, { teacherTrainable: true })).toThrow(refusal('invalid-argument', 'teacherTrainable'));
     const delivers = {
       ...distillers.scores,
-      distillDeliveries: { one: { type: 'MethodOutputs', maxKeepData: 1, source: 'x' } },
+      distillDeliveries: { fc: { type: 'MethodOutputs', maxKeepData: 1, source: 'src/nn/containers.ts#Sequential.forward' } },
     };
-    expect(() => algorithmOf({}, { distiller: delivers })).toThrow();
+    expect(() => algorithmOf({}, { distiller: delivers })).toThrow(refusal('unsupported', 'delivered'));
     const absent = algorithmOf({ weights: false });
     expect(refusedStep(absent)).toThrow(refusal('not-found', 'weights are not here'));
   });

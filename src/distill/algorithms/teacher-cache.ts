@@ -378,8 +378,8 @@ export class TeacherCache {
   #shown({ inputs, views = {} }: LearnedBatch): Tensor[] {
     return this.#teacherNames().map((name) => {
       const given: Inputs = views[name] ?? inputs;
-      const [first] = given instanceof Tensor ? [given] : [given['images'] ?? Object.values(given)[0]!];
-      const flat = first!.reshape([first!.shape[0]!, -1]);
+      const first = given instanceof Tensor ? given : (given['images'] ?? Object.values(given)[0]!);
+      const flat = first.reshape([first.shape[0]!, -1]);
       const at = Array.from({ length: probes }, (_, i) => Math.floor(((i + 0.5) * flat.shape[1]!) / probes));
       return flat.indexSelect(1, integers(at)).to('float32').clamp(-6e4, 6e4).to('float16');
     });

@@ -272,7 +272,9 @@ describe('refuses', () => {
     expect(() => algorithmOf({}, { teacherTrainable: true })).toThrow(refusal('invalid-argument', 'teacherTrainable'));
     const delivers = {
       ...distillers.scores,
-      distillDeliveries: { fc: { type: 'MethodOutputs', maxKeepData: 1, source: 'src/nn/containers.ts#Sequential.forward' } },
+      distillDeliveries: {
+        fc: { type: 'MethodOutputs', maxKeepData: 1, source: { class: Normalize, method: 'apply' } },
+      },
     };
     expect(() => algorithmOf({}, { distiller: delivers })).toThrow(refusal('unsupported', 'delivered'));
     const absent = algorithmOf({ weights: false });

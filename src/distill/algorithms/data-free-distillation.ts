@@ -38,9 +38,9 @@ export const dataFreeOptions = {
   studentTrainFirst: z.boolean().default(false),
   /**
    * As in {@link SingleTeacherDistill}, where the student is trained: gradients of the generator flow through the teachers, which are
-   * then run plainly. Default `'plain'`; with `compat`, `'plain'`.
+   * then run plainly. Default `'auto'`; with `compat`, `'plain'`.
    */
-  teacherPlan: teacherPlanOption.default('plain'),
+  teacherPlan: teacherPlanOption.default('auto'),
 };
 /** Options of {@link DataFreeDistillation}. */
 export interface DataFreeDistillationOptions
@@ -93,7 +93,7 @@ export class DataFreeDistillation extends Algorithm {
       distiller.prepareFromTeacher(this.teachers);
     }
     this.#plan = new TeacherPlan({
-      option: this.original ? 'plain' : (options.teacherPlan ?? 'plain'),
+      option: this.original ? 'plain' : (options.teacherPlan ?? 'auto'),
       distiller: this.distiller,
       teachers: options.teachers,
       constant: () => true,

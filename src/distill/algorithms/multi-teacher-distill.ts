@@ -25,8 +25,8 @@ export const multiTeacherOptions = {
   calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
   foldTeacherNorms: z.boolean().default(false),
-  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'plain'`; with `compat`, `'plain'`. */
-  teacherPlan: teacherPlanOption.default('plain'),
+  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'auto'`; with `compat`, `'plain'`. */
+  teacherPlan: teacherPlanOption.default('auto'),
   /** Keep what recorders take from a frozen teacher in a folder, and read it from there. Default: none. */
   teacherCache: teacherCacheOption.optional(),
 };

@@ -45,9 +45,9 @@ export const singleTeacherOptions = {
   foldTeacherNorms: z.boolean().default(false),
   /**
    * What is done so that a frozen teacher costs little: `'auto'`, `'exact'` (equal up to rounding of float32), `'plain'` (nothing), or by
-   * hand. Default `'plain'`.
+   * hand. Default `'auto'`; with `compat`, `'plain'`.
    */
-  teacherPlan: teacherPlanOption.default('plain'),
+  teacherPlan: teacherPlanOption.default('auto'),
   /** Keep what recorders take from a frozen teacher in a folder, and read it from there. Default: none. */
   teacherCache: teacherCacheOption.optional(),
 };

@@ -5,6 +5,7 @@ import { gradNorm, limitGradNorm } from '../optim/index.ts';
 import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, SchedulerState } from '../optim/index.ts';
 import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
+import { span } from '../torch/internal.ts';
 import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
 import type { LoopOptions } from './options.ts';
 import { Replicas } from './replicas.ts';
@@ -179,7 +180,8 @@ export class OptimizedPart {
   update(total: Tensor, alone: boolean): void {
     if (this.#gathered === 0) this.optimizer.zeroGrad();
     const loss = this.#round === 1 ? total : total.div(this.#round);
-    backward([loss], [null], alone ? { inputs: this.optimizer.parameters() } : {});
+    const inputs = alone ? { inputs: this.optimizer.parameters() } : {};
+    span('backward', undefined, () => backward([loss], [null], inputs));
     if (++this.#gathered === this.#round) this.#move();
   }
 
@@ -190,8 +192,10 @@ export class OptimizedPart {
     if (this.#gathered < this.#round) scaleGradients(parameters, this.#round / this.#gathered);
     this.#gathered = 0;
     this.#replicas.averageGradients(parameters);
-    this.#limit(parameters);
-    this.optimizer.step();
+    span('optimizer', undefined, () => {
+      this.#limit(parameters);
+      this.optimizer.step();
+    });
     this.#moved = true;
   }
 

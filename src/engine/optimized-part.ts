@@ -174,14 +174,16 @@ export class OptimizedPart {
 
   /**
    * Differentiates a total and, with the last update of a round, moves the parameters.
-   * @param alone whether only this part's parameters get gradients (others are on the way, but not trained by it).
+   * @param options.alone whether only this part's parameters get gradients (others are on the way, but not trained by it).
+   * @param options.check called when the gradients are there; what it throws keeps the parameters where they are.
    * @throws {NonFiniteGradient} before anything moves.
    */
-  update(total: Tensor, alone: boolean): void {
+  update(total: Tensor, { alone, check }: { alone: boolean; check?: () => void }): void {
     if (this.#gathered === 0) this.optimizer.zeroGrad();
     const loss = this.#round === 1 ? total : total.div(this.#round);
     const inputs = alone ? { inputs: this.optimizer.parameters() } : {};
     span('backward', undefined, () => backward([loss], [null], inputs));
+    check?.();
     if (++this.#gathered === this.#round) this.#move();
   }
 

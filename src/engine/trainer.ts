@@ -443,13 +443,15 @@ export class Trainer {
       const explain = (): string | undefined =>
         alone(() => firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined)));
       const elsewhere = (here: boolean): boolean => this.#replicas.any(here);
+      const read = new Map<Tensor, number>();
       let values: Readonly<Record<string, number>> = {};
-      const update = (request: UpdateRequest): void => {
-        values = numbers(request.entries);
-        requireFinite(values, where, { explain, elsewhere });
-        this.#update(request);
-      };
-      const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update));
+      // Losses are read when their gradients are there, in one go, once each: nothing waits for a number on the way there.
+      const update = (request: UpdateRequest): void =>
+        this.#update(request, () => {
+          values = numbers(request.entries, read);
+          requireFinite(values, where, { explain, elsewhere });
+        });
+      const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update), read);
       try {
         const losses = precision === 'bfloat16' ? autocast(train) : train();
         if (last) for (const part of this.#parts.values()) part.endStep();
@@ -464,9 +466,10 @@ export class Trainer {
     return this.#timing.batch(() => tidy(body));
   }
 
-  #update({ total, part }: UpdateRequest): void {
+  /** @param check throws where nothing is to move. */
+  #update({ total, part }: UpdateRequest, check: () => void): void {
     const own = part === undefined ? undefined : this.#parts.get(part);
-    if (own !== undefined) own.update(total, true);
+    if (own !== undefined) own.update(total, { alone: true, check });
     else if (part === undefined && this.#parts.size > 1) {
       // One total for several optimizers: the first differentiates, all move.
       throw new RetortError(
@@ -482,7 +485,7 @@ export class Trainer {
           help: `give optimizers by part: { ${part}: { ... } }`,
         });
       }
-      all.update(total, false);
+      all.update(total, { alone: false, check });
     }
   }
 
@@ -523,8 +526,14 @@ export class Trainer {
   }
 }
 
-function numbers(entries: Readonly<Record<string, { item(): number }>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, value.item()]));
+/** @param read what was read before. */
+function numbers(entries: Readonly<Record<string, Tensor>>, read: Map<Tensor, number>): Record<string, number> {
+  const valueOf = (entry: Tensor): number => {
+    const value = read.get(entry) ?? entry.item();
+    read.set(entry, value);
+    return value;
+  };
+  return Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, valueOf(entry)]));
 }
 
 /** The mean of each entry over those that have it. */

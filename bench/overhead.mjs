@@ -99,8 +99,9 @@ async function turns(one) {
   return { whole: inside(times.whole), bare: inside(times.bare) };
 }
 
+const only = process.argv.find((arg) => arg.startsWith('--only='))?.slice('--only='.length) ?? '';
 const rows = [];
-for (const one of cases) {
+for (const one of cases.filter(({ title }) => title.includes(only))) {
   const { whole, bare } = await turns(one);
   const ratio = median(whole.map((ms, i) => ms / bare[i]));
   rows.push([one.title, median(whole).toFixed(2), median(bare).toFixed(2), ratio.toFixed(3), one.target]);

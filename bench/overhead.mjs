@@ -1,6 +1,8 @@
 // `npm run bench -- overhead`: what training costs over computing. A whole step of `Trainer` (loader, recorders, distiller, checks of
 // losses and gradients, schedules, progress) beside a bare one: forward, loss, backward and SGD of the same networks in a loop by hand, on
 // a batch that is there. Whole and bare steps take turns in one process; medians, and the median of the ratios of neighbours.
+import { setImmediate } from 'node:timers/promises';
+
 import { buildAlgorithm } from 'retort-kd/algorithms';
 import { DataLoader, RandomSampler, TensorDataset } from 'retort-kd/data';
 import { Trainer } from 'retort-kd/engine';
@@ -75,27 +77,25 @@ async function turns(one) {
   const times = { whole: [], bare: [] };
   const steps = quick ? 48 : one.steps;
   let before = performance.now();
-  const inBetween = {
-    name: 'InBetween',
-    afterStep() {
-      const now = performance.now();
-      times.whole.push(now - before);
-      bare();
-      before = performance.now();
-      times.bare.push(before - now);
-    },
+  // The trainer waits here before each batch: that is when the other side has its turn, and timers and finalizers theirs.
+  dataset.open = async () => {
+    const now = performance.now();
+    times.whole.push(now - before);
+    bare();
+    times.bare.push(performance.now() - now);
+    await setImmediate();
+    before = performance.now();
   };
   await new Trainer({
     algorithm,
     trainLoader,
     optimizer: sgd(student),
     epochs: Math.ceil(steps / 16),
-    hooks: [inBetween],
     ...(one.profile ? { profile: true } : {}),
   }).run();
   dataset[Symbol.dispose]();
-  // Where an epoch begins, what comes before it is checked and saved: no part of a step.
-  const inside = (values) => values.filter((_, i) => i >= 16 && i % 16 !== 0);
+  // Between two epochs the state is checked: no part of a step.
+  const inside = (values) => values.filter((_, i) => i > 16 && i % 16 !== 0);
   return { whole: inside(times.whole), bare: inside(times.bare) };
 }
 

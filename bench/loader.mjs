@@ -25,16 +25,14 @@ async function jpegs(folder, count) {
   const [width, height] = [500, 375];
   for (let i = 0; i < count; i++) {
     const data = Buffer.alloc(3 * width * height);
-    const columns = [20, 29, 38].map((period) =>
-      Array.from({ length: width }, (_, x) => Math.sin((x + 31 * i) / period)),
-    );
-    const rows = [15, 20, 25].map((period) =>
-      Array.from({ length: height }, (_, y) => Math.cos((y - 17 * i) / period)),
-    );
+    const wave = (of, count, shift, periods) =>
+      periods.map((period) => Array.from({ length: count }, (_, k) => of((k + shift * i) / period)));
+    const across = wave(Math.sin, width, 31, [20, 29, 38]);
+    const down = wave(Math.cos, height, -17, [15, 20, 25]);
     for (let y = 0, at = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         for (let c = 0; c < 3; c++, at++) {
-          const shape = 60 * columns[c][x] * rows[c][y];
+          const shape = 60 * across[c][x] * down[c][y];
           data[at] = 128 + shape + (((x * 7919 + y * 104_729 + i * 31 + c) * 2_654_435_761) >>> 28);
         }
       }
@@ -153,7 +151,7 @@ const cifarLoader = new DataLoader(cifar, {
   transforms: transforms([crop, flip, normalize]),
 });
 await measure('CIFAR in memory', cifarLoader, {
-  batches: quick ? 50 : 400,
+  batches: quick ? 50 : 200,
   steps: quick ? 3 : 8,
   target: 20,
   trained: pairs.cifar,
@@ -168,8 +166,8 @@ try {
     transforms: transforms([{ type: 'RandomResizedCrop', size: 224 }, flip, normalize]),
   });
   await measure('JPEG to 224x224', loader, {
-    batches: quick ? 16 : 48,
-    steps: quick ? 2 : 6,
+    batches: quick ? 16 : 32,
+    steps: quick ? 2 : 4,
     target: 3,
     trained: pairs.jpeg,
   });

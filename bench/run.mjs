@@ -152,7 +152,7 @@ if (chosen('plan')) {
     env: { ...process.env, RETORT_THREADS: threads },
   });
   // Beside the plain loop of PyTorch, which has no plan.
-  const turns = { turns: 5, steps: 4, target: '' };
+  const turns = { turns: 4, steps: 3, target: '' };
   const rows = [];
   for (const plan of ['exact', 'auto']) {
     rows.push(await row({ ...turns, name: 'kd-34-18-224', title: 'KD ResNet-34 -> 18, 224x224' }, `plan-${plan}`));

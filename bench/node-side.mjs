@@ -38,19 +38,42 @@ async function training() {
     resnet34: { stageBlocks: [3, 4, 6, 3], width: 64 },
     student: { stageBlocks: [1, 1, 1], width: 8 },
   };
+  /** Networks for images of 224x224, 1000 classes. */
+  const large = {
+    'resnet18-224': ['ResNet', { depth: 18, outIndices: [3] }, 512],
+    'resnet34-224': ['ResNet', { depth: 34, outIndices: [3] }, 512],
+    'deit-tiny': ['VisionTransformer', { arch: 'deit-tiny', imgSize: 224, patchSize: 16 }, 192],
+    'deit-small': ['VisionTransformer', { arch: 'deit-small', imgSize: 224, patchSize: 16 }, 384],
+  };
   const cases = {
+    'kd-34-18-224': { student: 'resnet18-224', teacher: 'resnet34-224', channels: 3, size: 224, batch: 8 },
+    'kd-deit-224': {
+      ...{ student: 'deit-tiny', teacher: 'deit-small', channels: 3, size: 224, batch: 8 },
+      fc: 'head.layers.head',
+    },
     resnet20: { student: 'resnet20', channels: 3, size: 32 },
     'kd-34-18': { student: 'resnet18', teacher: 'resnet34', channels: 3, size: 32 },
     quickstart: { student: 'student', teacher: 'resnet20', channels: 1, size: 28 },
   };
-  const { student, teacher, channels, size } = cases[what];
+  const { student, teacher, channels, size, batch = 64, fc: source = 'head.fc' } = cases[what];
+  const teacherPlan = levers.find((lever) => lever.startsWith('plan-'))?.slice('plan-'.length) ?? 'plain';
   const memoryFormat = levers.includes('channels_last') ? 'channels_last' : 'contiguous';
-  const batch = 64;
 
-  const network = (name) => {
+  const vit = student.startsWith('deit');
+  const classifier = (name) => {
+    const [type, options, inChannels] = large[name];
+    return {
+      type: 'ImageClassifier',
+      backbone: { type, ...options },
+      neck: vit ? null : { type: 'GlobalAveragePooling' },
+      head: { type: vit ? 'VisionTransformerClsHead' : 'LinearClsHead', numClasses: 1000, inChannels },
+    };
+  };
+  const network = (name) => (name in large ? filled(buildModel(classifier(name))) : smallNetwork(name));
+  const smallNetwork = (name) => {
     const { stageBlocks, width } = networks[name];
     const stages = stageBlocks.length;
-    const model = buildModel({
+    const model = {
       type: 'ImageClassifier',
       backbone: {
         type: 'ResNet_CIFAR',
@@ -64,7 +87,12 @@ async function training() {
       },
       neck: { type: 'GlobalAveragePooling' },
       head: { type: 'LinearClsHead', numClasses: 10, inChannels: width * 2 ** (stages - 1) },
-    });
+    };
+    return filled(buildModel(model));
+  };
+  const filled = (model) => {
+    // The two sides name and order the parts of transformers differently: these keep weights of their own.
+    if (vit) return model.to({ memoryFormat });
     noGrad(() =>
       tidy(() => {
         let k = 0;
@@ -83,7 +111,7 @@ async function training() {
   };
 
   const architecture = network(student);
-  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  const fc = { type: 'ModuleOutputs', source };
   const algorithm =
     teacher === undefined
       ? buildAlgorithm({ type: 'Supervised', architecture })
@@ -91,6 +119,7 @@ async function training() {
           type: 'SingleTeacherDistill',
           architecture,
           teacher: network(teacher),
+          teacherPlan,
           distiller: {
             type: 'ConfigurableDistiller',
             studentRecorders: { fc },
@@ -108,11 +137,14 @@ async function training() {
   const inputs = tensor(wave(batch * channels * size * size, 0.11, 0.5, 1), {
     shape: [batch, channels, size, size],
   }).contiguous({ memoryFormat });
-  const samples = Array.from({ length: batch }, (_, i) => ({ gtLabel: (7 * i) % 10 }));
+  const classes = Array.from({ length: batch }, (_, i) => (7 * i) % 10);
+  const samples = classes.map((gtLabel) => ({ gtLabel }));
+  const labels = tensor(classes, { dtype: 'int64' });
   const optimizer = new SGD(architecture.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
   return () => {
     const began = performance.now();
     const loss = tidy(() => {
+      algorithm.planTeachers({ inputs, targets: { labels }, meta: [] });
       const computed = levers.includes('bf16')
         ? autocast(() => algorithm.forward(inputs, samples))
         : algorithm.forward(inputs, samples);

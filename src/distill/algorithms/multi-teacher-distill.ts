@@ -5,6 +5,7 @@ import { ModuleDict } from '../../nn/index.ts';
 import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, requireTeachers } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
@@ -155,7 +156,7 @@ export class MultiTeacherDistill extends Algorithm {
         for (const [name, teacher] of this.#named()) {
           const run = (): void =>
             this.#plan.run(name, views[name] ?? inputs, (seen) => forward(teacher, seen, targets));
-          namingErrors(`teacher "${name}"`, run);
+          namingErrors(`teacher "${name}"`, () => span('teacher', name, run));
         }
       }),
     );

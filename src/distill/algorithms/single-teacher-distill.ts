@@ -6,6 +6,7 @@ import type { Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNorms } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
@@ -170,7 +171,7 @@ export class SingleTeacherDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
     const cache = distilling ? this.#cache : undefined;
-    if (cache !== undefined) cache.pass(batch);
+    if (cache !== undefined) span('teacher', undefined, () => cache.pass(batch));
     else if (distilling || this.teacherTrainable) {
       const ofTeacher = this.runTeacher(this.seenByTeacher(batch));
       if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);

@@ -5,3 +5,4 @@ export type { TracedCall } from './dispatch.ts';
 export { during, requireEnded } from './modes.ts';
 export { currentScope, enterScope, escapeAll, exitScope, moveToScope } from './scope.ts';
 export { detachedHandle, setData } from './tensor.ts';
+export { lendThreads, threadsGiven } from './threads.ts';

@@ -1,9 +1,11 @@
-// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS.
+// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS BATCH.
+// THREADS `auto`: as many as others leave cores, as a training run does by itself.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const [what, stepsText, leversText = '', threads = '2'] = process.argv.slice(2);
-process.env.RETORT_THREADS = threads;
+const [what, stepsText, leversText = '', threads = '2', batchText = '64'] = process.argv.slice(2);
+if (threads === 'auto') delete process.env.RETORT_THREADS;
+else process.env.RETORT_THREADS = threads;
 const steps = Number(stepsText);
 const levers = leversText.split(',');
 if (!levers.includes('tuned-blas')) process.env.RETORT_TUNE_BLAS = '0';
@@ -14,8 +16,13 @@ const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 if (what === 'operators') print(operators());
 else {
   const step = await training();
-  for await (const _line of createInterface({ input: process.stdin })) print(step());
-  print({ rssMiB: peakRss() });
+  const { CoreShare } = await import('../dist/engine/core-share.js');
+  const cores = CoreShare.ofMachine();
+  for await (const _line of createInterface({ input: process.stdin })) {
+    print(step());
+    cores?.betweenSteps();
+  }
+  print({ rssMiB: peakRss(), pageFaults: process.resourceUsage().minorPageFault });
 }
 
 /** The most memory this process ever had, as the kernel counts it. */
@@ -45,7 +52,7 @@ async function training() {
   };
   const { student, teacher, channels, size } = cases[what];
   const memoryFormat = levers.includes('channels_last') ? 'channels_last' : 'contiguous';
-  const batch = 64;
+  const batch = Number(batchText);
 
   const network = (name) => {
     const { stageBlocks, width } = networks[name];

@@ -1,4 +1,4 @@
-# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS.
+# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS BATCH.
 # `operators` prints one JSON line. A training case does one step for every line it reads and answers with its time and loss;
 # at the end of input it prints its peak memory. That way the two sides take turns step by step.
 # Networks and weights are those of node-side.mjs: same shapes, same formula for every tensor of the state dict.
@@ -75,7 +75,7 @@ CASES = {  # student, teacher, channels, size, batch, temperature
     "kd-34-18": ("resnet18", "resnet34", 3, 32),
     "quickstart": ("student", "resnet20", 1, 28),
 }
-BATCH, TAU = 64, 4.0
+BATCH, TAU = int(sys.argv[5]) if len(sys.argv) > 5 else 64, 4.0
 
 
 def train(case, levers):

@@ -104,7 +104,9 @@ for (let round = 0; round < rounds; round++) {
 }
 for (const both of Object.values(running)) for (const one of both) one.end();
 
-print(`\nThe quickstart's pair, batch ${batch}, ${cores} cores: ms a step (ratio to quiet), medians of ${rounds} turns\n`);
+print(
+  `\nThe quickstart's pair, batch ${batch}, ${cores} cores: ms a step (ratio to quiet), medians of ${rounds} turns\n`,
+);
 const width = Math.max(...Object.keys(sides).map((name) => name.length));
 print(`| ${''.padEnd(width)} | ${conditions.map((name) => name.padStart(16)).join(' | ')} |`);
 print(`|${'-'.repeat(width + 2)}|${conditions.map(() => `${'-'.repeat(17)}:`).join('|')}|`);

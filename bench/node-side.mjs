@@ -19,10 +19,10 @@ else {
   const { CoreShare } = await import('../dist/engine/core-share.js');
   const cores = CoreShare.ofMachine();
   for await (const _line of createInterface({ input: process.stdin })) {
-    print(step());
+    print({ ...step(), pageFaults: process.resourceUsage().minorPageFault });
     cores?.betweenSteps();
   }
-  print({ rssMiB: peakRss(), pageFaults: process.resourceUsage().minorPageFault });
+  print({ rssMiB: peakRss() });
 }
 
 /** The most memory this process ever had, as the kernel counts it. */
@@ -46,6 +46,7 @@ async function training() {
     student: { stageBlocks: [1, 1, 1], width: 8 },
   };
   const cases = {
+    evaluation: { student: 'resnet20', channels: 3, size: 32 },
     resnet20: { student: 'resnet20', channels: 3, size: 32 },
     'kd-34-18': { student: 'resnet18', teacher: 'resnet34', channels: 3, size: 32 },
     quickstart: { student: 'student', teacher: 'resnet20', channels: 1, size: 28 },
@@ -115,6 +116,14 @@ async function training() {
   const inputs = tensor(wave(batch * channels * size * size, 0.11, 0.5, 1), {
     shape: [batch, channels, size, size],
   }).contiguous({ memoryFormat });
+  if (what === 'evaluation') {
+    architecture.eval();
+    return () => {
+      const began = performance.now();
+      const loss = noGrad(() => tidy(() => architecture.forward(inputs).sum().item()));
+      return { seconds: (performance.now() - began) / 1000, loss };
+    };
+  }
   const samples = Array.from({ length: batch }, (_, i) => ({ gtLabel: (7 * i) % 10 }));
   const optimizer = new SGD(architecture.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
   return () => {

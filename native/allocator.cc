@@ -46,7 +46,8 @@ struct Pieces {
                     : name == "recent" ? &out.recent
                     : name == "huge"   ? &out.huge
                                        : nullptr;
-      TORCH_CHECK(piece != nullptr, "RETORT_ALLOCATOR: expected malloc, or some of small, large, recent and huge, got ", name);
+      TORCH_CHECK(piece != nullptr, "RETORT_ALLOCATOR: expected malloc, or some of small, large, recent and huge, got ",
+                  name);
       *piece = true;
     }
     return out;

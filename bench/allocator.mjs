@@ -1,16 +1,15 @@
 // `npm run bench -- allocator`: what each piece of the addon's allocator is worth. The same steps with tensors from our blocks, from our
 // blocks without one piece, and from malloc: glibc's, glibc's told to keep what it is given, jemalloc and mimalloc (Debian's libjemalloc2 and
 // libmimalloc2.0, loaded before everything else; left out where they are not installed). Each is a process of its own; they take turns.
-// Milliseconds a step, and in brackets the median of the ratios to ours in the same turn; page faults a step once warm; peak memory.
+// Milliseconds a step and in brackets the median of the ratios to ours in the same turn; page faults a step once warm; peak memory. The time is
+// the processor's, of one thread, which programs beside this one disturb least.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const quick = process.argv.includes('--quick');
-const threads = String(availableParallelism());
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const print = (text) => process.stdout.write(`${text}\n`);
 
@@ -38,7 +37,7 @@ const variants = Object.entries({
 
 /** A process that does a step when asked. */
 function start(what, env) {
-  const child = spawn(process.execPath, ['node-side.mjs', what, '0', '', threads], {
+  const child = spawn(process.execPath, ['node-side.mjs', what, '0', '', '1'], {
     cwd: here,
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -59,24 +58,23 @@ for (const { name, title, turns, steps } of cases) {
   const rows = variants.map(([label, env]) => ({ label, side: start(name, env), seconds: [], faults: [] }));
   for (let turn = 0; turn < (quick ? 3 : turns); turn++) {
     for (const { side, seconds, faults } of rows) {
-      // The first step of a turn still meets the threads of the side before, which wait for work before they sleep.
-      const { pageFaults: before } = await side.step();
       const done = [];
-      for (let step = 1; step < steps; step++) done.push(await side.step());
+      for (let step = 0; step < steps; step++) done.push(await side.step());
       if (turn === 0) continue; // fills caches, chooses kernels
-      seconds.push(median(done.map((one) => one.seconds)));
-      faults.push((done.at(-1).pageFaults - before) / done.length);
+      const [first, last] = [done[0], done.at(-1)];
+      seconds.push(median(done.slice(1).map(({ cpuSeconds }, i) => cpuSeconds - done[i].cpuSeconds)));
+      faults.push((last.pageFaults - first.pageFaults) / (steps - 1));
     }
   }
   const width = Math.max(...rows.map(({ label }) => label.length));
-  print(`\n${title}, batch 64, ${threads} threads\n`);
-  print(`| ${'tensors from'.padEnd(width)} |    ms (ratio) | page faults | peak MiB |`);
-  print(`|${'-'.repeat(width + 2)}|${'-'.repeat(14)}:|${'-'.repeat(12)}:|${'-'.repeat(9)}:|`);
+  print(`\n${title}, batch 64, one thread\n`);
+  print(`| ${'tensors from'.padEnd(width)} | CPU ms (ratio) | page faults | peak MiB |`);
+  print(`|${'-'.repeat(width + 2)}|${'-'.repeat(15)}:|${'-'.repeat(12)}:|${'-'.repeat(9)}:|`);
   for (const { label, side, seconds, faults } of rows) {
     const { rssMiB } = await side.end();
     const ratio = median(seconds.map((value, i) => value / rows[0].seconds[i])).toFixed(2);
     const time = `${(1000 * median(seconds)).toFixed(1)} (${ratio})`;
-    const cells = [time.padStart(13), median(faults).toFixed(0).padStart(11), rssMiB.toFixed(0).padStart(8)];
+    const cells = [time.padStart(14), median(faults).toFixed(0).padStart(11), rssMiB.toFixed(0).padStart(8)];
     print(`| ${label.padEnd(width)} | ${cells.join(' | ')} |`);
   }
 }

@@ -19,7 +19,9 @@ else {
   const { CoreShare } = await import('../dist/engine/core-share.js');
   const cores = CoreShare.ofMachine();
   for await (const _line of createInterface({ input: process.stdin })) {
-    print({ ...step(), pageFaults: process.resourceUsage().minorPageFault });
+    const done = step();
+    const { minorPageFault: pageFaults, userCPUTime, systemCPUTime } = process.resourceUsage();
+    print({ ...done, pageFaults, cpuSeconds: (userCPUTime + systemCPUTime) / 1e6 });
     cores?.betweenSteps();
   }
   print({ rssMiB: peakRss() });

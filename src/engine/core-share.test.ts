@@ -54,6 +54,13 @@ it('leaves one core of many to one neighbor, half of them to one that uses half'
   expect(threadsOver(during(20, 8), { cores: 16 }).at(-1)).toBe(8);
 });
 
+it('does not follow every core of many up and down: kernels are made anew for each number of threads', () => {
+  const load = Array.from({ length: 60 }, (_, i) => 8 + 2 * Math.sin(i / 3));
+  const threads = threadsOver([...during(20, 8), ...load, ...during(40, 0)], { cores: 32 });
+  expect(new Set(threads.slice(30, 80)).size).toBe(1);
+  expect(threads.at(-1)).toBe(32);
+});
+
 it('takes readings that go backwards, and the clock standing still, for nothing', () => {
   const use: CoreUse = { at: 1, busy: 4, own: 1, cores: 2 };
   const before: CoreView = { threads: 2, others: 0, use };

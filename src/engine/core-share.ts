@@ -35,6 +35,8 @@ const memory = 1;
 /** A thread is given up when others use so much of its core, and taken back when they use no more than that: between, nothing changes. */
 const givenUpAt = 0.35;
 const takenBackAt = 0.2;
+/** Threads are taken back when that gives so many times as many, or all: kernels are made anew for each number. */
+const worthIt = 1.125;
 
 /**
  * What follows from a new reading.
@@ -46,10 +48,12 @@ export function viewAfter(before: CoreView, use: CoreUse, most: number): CoreVie
   const done = use.busy - before.use.busy - (use.own - before.use.own);
   const now = Math.min(use.cores, Math.max(0, done / seconds));
   const others = now + (before.others - now) * Math.exp(-seconds / memory);
-  const within = (threads: number): number => Math.min(most, Math.max(1, threads));
-  const [fewer, more] = [givenUpAt, takenBackAt].map((part) => within(Math.floor(use.cores - others + part)));
-  // A rest below `givenUpAt` gives `fewer` the whole core, so that it is never below `more`.
-  const threads = before.threads > fewer! ? fewer! : Math.max(before.threads, more!);
+  const threadsWhere = (othersPart: number): number =>
+    Math.min(most, Math.max(1, Math.floor(use.cores - others + othersPart)));
+  const [upTo, from] = [threadsWhere(givenUpAt), threadsWhere(takenBackAt)];
+  let { threads } = before;
+  if (threads > upTo) threads = upTo;
+  else if (from === most || from >= worthIt * threads) threads = Math.max(threads, from);
   return { threads, others, use };
 }
 

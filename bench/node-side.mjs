@@ -15,7 +15,7 @@ const { autocast, noGrad, tensor, tidy } = await import('retort-kd/torch');
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 if (what === 'operators') print(operators());
 else {
-  const step = await training();
+  const step = what === 'small-tensors' ? smallTensors() : await training();
   const { CoreShare } = await import('../dist/engine/core-share.js');
   const cores = CoreShare.ofMachine();
   for await (const _line of createInterface({ input: process.stdin })) {
@@ -141,6 +141,18 @@ async function training() {
       return total.item();
     });
     return { seconds: (performance.now() - began) / 1000, loss };
+  };
+}
+
+/** Chains of additions, of 4 bytes to 40 kB each, whose results all live to the end. */
+function smallTensors() {
+  const starts = [1, 100, 1000, 10_000].map((count) => tensor(new Float32Array(count)));
+  return () => {
+    const began = performance.now();
+    tidy(() => {
+      for (const start of starts) for (let i = 0, x = start; i < 500; i++) x = x.add(start);
+    });
+    return { seconds: (performance.now() - began) / 1000, loss: 0 };
   };
 }
 

@@ -156,8 +156,8 @@ async function overBatches(
     return { outputs, targets };
   };
   const restore = evaluating(networks.map(([model]) => model));
-  using own = cores === undefined ? CoreShare.ofMachine(group) : undefined;
-  const share = cores ?? own;
+  using made = cores === undefined ? CoreShare.ofMachine(group) : undefined;
+  const share = cores ?? made;
   try {
     for (let i = 0; i < loader.length; i += worldSize) {
       const own = i + rank < loader.length ? i + rank : undefined;

@@ -1,9 +1,11 @@
-// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS.
+// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS BATCH.
+// THREADS `auto`: as many as others leave cores, as a training run does by itself.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const [what, stepsText, leversText = '', threads = '2'] = process.argv.slice(2);
-process.env.RETORT_THREADS = threads;
+const [what, stepsText, leversText = '', threads = '2', batchText] = process.argv.slice(2);
+if (threads === 'auto') delete process.env.RETORT_THREADS;
+else process.env.RETORT_THREADS = threads;
 const steps = Number(stepsText);
 const levers = leversText.split(',');
 if (!levers.includes('tuned-blas')) process.env.RETORT_TUNE_BLAS = '0';
@@ -13,8 +15,15 @@ const { autocast, noGrad, tensor, tidy } = await import('retort-kd/torch');
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 if (what === 'operators') print(operators());
 else {
-  const step = await training();
-  for await (const _line of createInterface({ input: process.stdin })) print(step());
+  const step = what === 'small-tensors' ? smallTensors() : await training();
+  const { CoreShare } = await import('../dist/engine/core-share.js');
+  const cores = CoreShare.ofMachine();
+  for await (const _line of createInterface({ input: process.stdin })) {
+    const done = step();
+    const { minorPageFault: pageFaults, userCPUTime, systemCPUTime } = process.resourceUsage();
+    print({ ...done, pageFaults, cpuSeconds: (userCPUTime + systemCPUTime) / 1e6 });
+    cores?.betweenSteps();
+  }
   print({ rssMiB: peakRss() });
 }
 
@@ -46,6 +55,7 @@ async function training() {
     'deit-small': ['VisionTransformer', { arch: 'deit-small', imgSize: 224, patchSize: 16 }, 384],
   };
   const cases = {
+    evaluation: { student: 'resnet20', channels: 3, size: 32 },
     'kd-34-18-224': { student: 'resnet18-224', teacher: 'resnet34-224', channels: 3, size: 224, batch: 8 },
     'kd-deit-224': {
       ...{ student: 'deit-tiny', teacher: 'deit-small', channels: 3, size: 224, batch: 8 },
@@ -55,7 +65,8 @@ async function training() {
     'kd-34-18': { student: 'resnet18', teacher: 'resnet34', channels: 3, size: 32 },
     quickstart: { student: 'student', teacher: 'resnet20', channels: 1, size: 28 },
   };
-  const { student, teacher, channels, size, batch = 64, fc: source = 'head.fc' } = cases[what];
+  const { student, teacher, channels, size, batch: usualBatch = 64, fc: source = 'head.fc' } = cases[what];
+  const batch = batchText === undefined ? usualBatch : Number(batchText);
   const teacherPlan = levers.find((lever) => lever.startsWith('plan-'))?.slice('plan-'.length) ?? 'plain';
   const memoryFormat = levers.includes('channels_last') ? 'channels_last' : 'contiguous';
 
@@ -137,6 +148,14 @@ async function training() {
   const inputs = tensor(wave(batch * channels * size * size, 0.11, 0.5, 1), {
     shape: [batch, channels, size, size],
   }).contiguous({ memoryFormat });
+  if (what === 'evaluation') {
+    architecture.eval();
+    return () => {
+      const began = performance.now();
+      const loss = noGrad(() => tidy(() => architecture.forward(inputs).sum().item()));
+      return { seconds: (performance.now() - began) / 1000, loss };
+    };
+  }
   const classes = Array.from({ length: batch }, (_, i) => (7 * i) % 10);
   const samples = classes.map((gtLabel) => ({ gtLabel }));
   const labels = tensor(classes, { dtype: 'int64' });
@@ -155,6 +174,18 @@ async function training() {
       return total.item();
     });
     return { seconds: (performance.now() - began) / 1000, loss };
+  };
+}
+
+/** Chains of additions, of 4 bytes to 40 kB each, whose results all live to the end. */
+function smallTensors() {
+  const starts = [1, 100, 1000, 10_000].map((count) => tensor(new Float32Array(count)));
+  return () => {
+    const began = performance.now();
+    tidy(() => {
+      for (const start of starts) for (let i = 0, x = start; i < 500; i++) x = x.add(start);
+    });
+    return { seconds: (performance.now() - began) / 1000, loss: 0 };
   };
 }
 

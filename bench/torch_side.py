@@ -1,4 +1,4 @@
-# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS.
+# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS BATCH.
 # `operators` prints one JSON line. A training case does one step for every line it reads and answers with its time and loss;
 # at the end of input it prints its peak memory. That way the two sides take turns step by step.
 # Networks and weights are those of node-side.mjs: same shapes, same formula for every tensor of the state dict.
@@ -134,7 +134,7 @@ def network(name, channels):
 def train(case, levers):
     student_name, teacher_name, channels, size = CASES[case]
     fmt = torch.channels_last if "channels_last" in levers else torch.contiguous_format
-    batch = 8 if student_name in LARGE else 64
+    batch = int(sys.argv[5]) if len(sys.argv) > 5 else 8 if student_name in LARGE else 64
     student = network(student_name, channels)
     student.to(memory_format=fmt).train()
     teacher = None

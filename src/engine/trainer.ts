@@ -18,6 +18,7 @@ import { checkOptions } from '../registry/index.ts';
 import { autocast, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { span } from '../torch/internal.ts';
+import { CoreShare } from './core-share.ts';
 import { Evaluation } from './evaluation.ts';
 import type { EvaluationOptions } from './evaluation.ts';
 import type { Evaluator } from './evaluators/index.ts';
@@ -60,6 +61,8 @@ export interface TrainerOptions extends LoopOptions, EvaluationOptions, PartsOpt
   overwrite?: boolean;
   /** The lock of `workDir`, where the caller has it. Default: it is taken by `run`, and held until that has ended. */
   lock?: RunLock;
+  /** What keeps the number of threads to the cores that others leave. Default: what the machine says. @internal */
+  cores?: CoreShare;
   progress?: Progress;
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;
@@ -92,6 +95,7 @@ export const trainerOptions = z.strictObject({
   workDir: z.string().exactOptional(),
   overwrite: z.boolean().exactOptional(),
   lock: given<RunLock>('the lock of a run').exactOptional(),
+  cores: given<CoreShare>('a share of the cores').exactOptional(),
   progress: given<Progress>('{ line, step }').exactOptional(),
   signal: given<AbortSignal>('an AbortSignal').exactOptional(),
   profile: z.boolean().exactOptional(),
@@ -127,6 +131,7 @@ export class Trainer {
   readonly #hooks: readonly Hook[];
   readonly #replicas: Replicas;
   readonly #evaluation: Evaluation;
+  #cores: CoreShare | undefined;
   readonly #run: Run;
   /** Optimizer steps in a whole epoch. */
   readonly #stepsPerEpoch: number;
@@ -244,6 +249,9 @@ export class Trainer {
   async run(): Promise<TrainingResult> {
     using _lock = this.#claim();
     const run = this.#run;
+    const { group, cores = CoreShare.ofMachine(group, (text) => run.progress.line(text)) } = this.#options;
+    using _cores = cores;
+    this.#cores = cores;
     const { algorithm } = this.#options;
     this.#replicas.shareState(algorithm);
     if (this.#state.steps === 0) this.#replicas.seedApart();
@@ -429,6 +437,7 @@ export class Trainer {
     for (const hook of this.#hooks) timing.span('hooks', hook.name, () => hook.afterStep?.(this.#run, report));
     timing.span('hooks', 'progress', () => progress.step(report));
     timing.endStep();
+    this.#cores?.betweenSteps();
     await timing.wait('between steps', undefined, nextTurn);
   }
 
@@ -492,7 +501,9 @@ export class Trainer {
   async #evaluate(): Promise<void> {
     const { epochs, progress = silent } = this.#options;
     this.#state.evaluationDue = false;
-    const metrics = await this.#timing.wait('evaluation', undefined, async () => this.#evaluation.measure(this.#run));
+    const metrics = await this.#timing.wait('evaluation', undefined, async () =>
+      this.#evaluation.measure(this.#run, this.#cores),
+    );
     if (metrics === undefined) return;
     this.#state.metrics = metrics;
     progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);

@@ -7,3 +7,4 @@ export { currentScope, enterScope, escapeAll, exitScope, moveToScope } from './s
 export { recordSpans, span } from './spans.ts';
 export type { SpanRecorder } from './spans.ts';
 export { detachedHandle, setData } from './tensor.ts';
+export { lendThreads, threadsGiven } from './threads.ts';

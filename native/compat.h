@@ -11,3 +11,5 @@
 #define RETORT_ALLOCATE_MUTABLE RETORT_TORCH_AT_LEAST(2, 3)
 // at::autocast asks and sets by the type of the device, and computes in float16 on a CPU too.
 #define RETORT_AUTOCAST_BY_DEVICE RETORT_TORCH_AT_LEAST(2, 4)
+// Lists of optional tensors hold std::optional; libtorch's own kind was an alias of it for some versions, and then removed.
+#define RETORT_STD_OPTIONAL RETORT_TORCH_AT_LEAST(2, 6)

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { doctorCommand, hashSources, mismatch, readAddon, seal } from './addon-file.mjs';
@@ -184,7 +184,13 @@ if (process.argv[1] && import.meta.filename === realpathSync(process.argv[1])) {
       out: { type: 'string' },
       sanitize: { type: 'boolean' },
     });
-    const built = buildNative(parseArgs({ options }).values);
+    const { values } = parseArgs({ options });
+    const built = buildNative({
+      ...values,
+      // Node would look for a relative addon among the packages.
+      ...(values.source === undefined ? {} : { source: resolve(values.source) }),
+      ...(values.out === undefined ? {} : { out: resolve(values.out) }),
+    });
     console.log(built ? 'build-native: done' : 'build-native: up to date');
   });
 }

@@ -27,9 +27,9 @@ const { cases } = readFixture<{ cases: LayerCase[] }>('nn');
 /** Where the slope breaks, newer libtorch gives Hardswish the slope outside, 0 or 1, and older one the slope inside. */
 function outsideBreaks(stored: Stored, input: Tensor): Stored {
   const [weights, found] = [lossWeights(input.shape).data(), input.grad!.data()];
-  const slopes = Array.from(input.data(), (x, i) => {
-    const outside = Number(weights[i]) * (Number(x) < 0 ? 0 : 1);
-    const isOutside = Math.abs(Number(x)) === 3 && Math.abs(Number(found[i]) - outside) < 1e-6;
+  const slopes = Array.from(input.data(), Number).map((x, i) => {
+    const outside = Number(weights[i]) * (x < 0 ? 0 : 1);
+    const isOutside = Math.abs(x) === 3 && Math.abs(Number(found[i]) - outside) < 1e-6;
     return isOutside ? outside : stored.values![i]!;
   });
   return stored.values === undefined ? stored : { ...stored, values: slopes };

@@ -37,7 +37,7 @@ const clone = '/root/retort';
 const bench = [
   'set -eu',
   'node tools/setup.mjs --for start',
-  'dpkg-query -W python3-torch > /dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends python3-torch > /root/apt.log',
+  'dpkg-query -W python3-torch > /dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends python3-torch > /root/apt.log 2>&1',
   'exec node bench/run.mjs "$@"',
 ].join('\n');
 

@@ -1,5 +1,5 @@
 // The same training steps on several libtorches, in turns of a few steps: how much faster or slower a newer one is.
-//   node bench/libtorch.mjs [--addon FILE ...] [--root DIR ...] [CASE ...]
+//   node bench/libtorch.mjs [--addon FILE ...] [--root DIR ...] [--threads N] [CASE ...]
 // The first side is this clone's addon. --addon names another one (RETORT_LIBTORCH=DIR node tools/build-native.mjs --out build/other builds
 // it), --root a Debian root that tools/debian-root.mjs has filled, which takes root. Cases: resnet20, kd-34-18, quickstart.
 import { spawn } from 'node:child_process';
@@ -11,10 +11,14 @@ import { parseArgs } from 'node:util';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { addon: { type: 'string', multiple: true }, root: { type: 'string', multiple: true } },
+  options: {
+    addon: { type: 'string', multiple: true },
+    root: { type: 'string', multiple: true },
+    threads: { type: 'string' },
+  },
 });
 const here = fileURLToPath(new URL('.', import.meta.url));
-const threads = String(availableParallelism());
+const threads = values.threads ?? String(availableParallelism());
 const cases = [
   { name: 'resnet20', title: 'ResNet-20, 32x32', turns: 8, steps: 6 },
   { name: 'kd-34-18', title: 'KD ResNet_CIFAR-34 -> 18, 32x32', turns: 5, steps: 3 },

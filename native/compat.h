@@ -1,5 +1,5 @@
 // Where libtorch's C++ interface differs between versions, by comparison of numbers; CMakeLists.txt defines both from the libtorch that
-// is built against. Versions 1.13 and 2.6 are built and tested; the bounds between them are where libtorch's headers changed.
+// is built against. Versions 1.13, 2.6 and 2.15 are built and tested; the bounds between them are where libtorch's headers changed.
 #pragma once
 
 #define RETORT_TORCH_AT_LEAST(major, minor) \

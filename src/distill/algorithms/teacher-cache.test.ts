@@ -18,7 +18,7 @@ import {
   RandomSampler,
   SyntheticImages,
 } from '../../data/index.ts';
-import type { DataLoaderOptions, Transform } from '../../data/index.ts';
+import type { DataLoaderOptions, Dataset, Transform } from '../../data/index.ts';
 import { RetortError } from '../../errors.ts';
 import { RowStore } from '../../formats/index.ts';
 import { buildModel } from '../../models/index.ts';
@@ -80,6 +80,7 @@ function algorithmOf(
     architecture: tinyNetwork(4),
     ...teacher,
     distiller: distillers.scores,
+    teacherPlan: 'plain',
     ...(cache === undefined ? {} : { teacherCache: { dir: dir(), views: 2, ...cache } }),
     ...more,
   }) as SingleTeacherDistill;
@@ -197,12 +198,6 @@ describe('a teacher cache', () => {
   });
 });
 
-class Delivered {
-  value(): number {
-    return 0;
-  }
-}
-
 describe('refuses', () => {
   const made = (): void => {
     const cold = algorithmOf({});
@@ -236,8 +231,11 @@ describe('refuses', () => {
 
   it('other images under the same description', () => {
     made();
-    const changed = new SyntheticImages({ samples: 24 });
-    changed.images = (samples) => dataset.images(samples.map((one) => (one + 1) % 24));
+    const changed: Dataset = {
+      ...{ length: 24, shape: dataset.shape, classes: dataset.classes },
+      images: (samples) => dataset.images(samples.map((one) => (one + 1) % 24)),
+      label: (sample) => dataset.label(sample),
+    };
     const loader = new DataLoader(changed, { batchSize: 8, augmentSeed: 0, augmentViews: 2, transforms: augmented() });
     expect(refusedStep(algorithmOf({}), loader)).toThrow(refusal('mismatch', 'other inputs', 'sample', 'teacher'));
   });
@@ -278,11 +276,11 @@ describe('refuses', () => {
     expect(() => algorithmOf({}, { teacherTrainable: true })).toThrow(refusal('invalid-argument', 'teacherTrainable'));
     const delivers = {
       ...distillers.scores,
-      distillDeliveries: { one: { type: 'MethodOutputs', source: { class: Delivered, method: 'value' } } },
+      distillDeliveries: {
+        fc: { type: 'MethodOutputs', maxKeepData: 1, source: { class: Normalize, method: 'apply' } },
+      },
     };
-    expect(() => algorithmOf({}, { distiller: delivers })).toThrow(
-      refusal('unsupported', 'delivered', 'distillDeliveries'),
-    );
+    expect(() => algorithmOf({}, { distiller: delivers })).toThrow(refusal('unsupported', 'delivered'));
     const absent = algorithmOf({ weights: false });
     expect(refusedStep(absent)).toThrow(refusal('not-found', 'weights are not here'));
   });

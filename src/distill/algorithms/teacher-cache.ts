@@ -138,7 +138,7 @@ export class TeacherCache {
    * @throws {RetortError} as {@link pass} does for a batch or a cache that is not what is asked for.
    */
   holds(batch: LearnedBatch): boolean {
-    return !this.#find(this.#origin(batch)).includes(undefined);
+    return batch.origin !== undefined && !this.#find(this.#origin(batch)).includes(undefined);
   }
 
   /** Those samples that are not kept of the view of a batch, out of all. @throws {RetortError} as {@link pass} does. */

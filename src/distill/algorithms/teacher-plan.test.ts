@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { refusal } from '../../../test/refusal.ts';
-import { BatchNorm2d, Conv2d, Linear, Module, ReLU, Sequential } from '../../nn/index.ts';
-import type { Inputs, Network } from '../../nn/index.ts';
+import { BatchNorm2d, Conv2d, functional, Linear, Module, ReLU, Sequential } from '../../nn/index.ts';
+import type { Inputs, Network, Targets } from '../../nn/index.ts';
 import { buildModel } from '../../models/index.ts';
 import { getRandomState, grad, manualSeed, noGrad, randn, tensor, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
@@ -51,6 +51,31 @@ const onMaps = (loss: object, connectors: object = {}, [s, t]: object[] = [{}, {
   connectors,
   distillLosses: { loss_x: loss },
   lossForwardMappings: { loss_x: { sFeature: from('map', true, s), tFeature: from('map', false, t) } },
+});
+
+/** What comes after `gate` is computed by a teacher for nobody. */
+class Gated extends Module {
+  readonly conv = new Conv2d(3, 6, { kernelSize: 3, padding: 1 });
+  readonly bn = new BatchNorm2d(6);
+  readonly last = new Conv2d(6, 6, { kernelSize: 3, padding: 1 });
+  readonly fc = new Linear(6, 5);
+  ends = 0;
+  gate(maps: Tensor): Tensor {
+    return maps.mean([2, 3], true).sigmoid();
+  }
+  override forward(images: Tensor): Tensor {
+    const maps = this.bn.forward(this.conv.forward(images));
+    const gated = maps.mul(this.gate(maps));
+    this.ends++;
+    return this.fc.forward(this.last.forward(gated).mean([2, 3]));
+  }
+}
+const gate = (kind: 'MethodOutputs') => ({ type: kind, source: { class: Gated, method: 'gate' } });
+const gated = (distiller: object) => ({
+  architecture: new Gated(),
+  teacher: settled(new Gated()),
+  loss: (scores: Tensor, { labels }: Targets) => functional.crossEntropy(scores, labels!),
+  distiller,
 });
 
 /** Configs by the name of the method; students are narrower than teachers. */
@@ -100,6 +125,21 @@ const methods: Record<string, () => object> = {
       },
     },
   }),
+  'a tapped method': () =>
+    gated({
+      studentRecorders: { gate: gate('MethodOutputs') },
+      teacherRecorders: { gate: gate('MethodOutputs') },
+      distillLosses: { loss_x: { type: 'L2Loss' } },
+      lossForwardMappings: { loss_x: { sFeature: from('gate', true), tFeature: from('gate', false) } },
+    }),
+  'a delivered output': () =>
+    gated({
+      distillDeliveries: { gate: gate('MethodOutputs') },
+      studentRecorders: { map: output('bn') },
+      teacherRecorders: { map: output('bn') },
+      distillLosses: { loss_x: { type: 'L2Loss' } },
+      lossForwardMappings: { loss_x: { sFeature: from('map', true), tFeature: from('map', false) } },
+    }),
   'several teachers': () => ({
     type: 'MultiTeacherDistill',
     teacher: undefined,
@@ -228,7 +268,7 @@ afterEach(() => {
   vi.mocked(machine.knownTimings).mockReturnValue(undefined);
 });
 
-describe.each(Object.entries(methods))('%s', (_, config) => {
+describe.each(Object.entries(methods))('%s', (method, config) => {
   it.each(Object.entries(exactPlans))('%s: losses and gradients are those of plain teachers', (_name, plan) => {
     const plain = trained(made(config, 'plain'));
     const planned = trained(made(config, plan));
@@ -239,6 +279,10 @@ describe.each(Object.entries(methods))('%s', (_, config) => {
   it('bfloat16: they move no further than the table says, and the rest not at all', () => {
     const plain = trained(made(config, 'plain'));
     const planned = trained(made(config, { bfloat16: true, bound: 1e-12 }));
+    if (method === 'a delivered output') {
+      expect(planned.notes.join()).toMatch(/bfloat16 +no +what it delivers goes into the student/);
+      return expectSame(planned, plain);
+    }
     const [, losses, gradient] = /losses by ([\d.e-]+)%, the gradient by ([\d.e-]+)%/.exec(planned.notes.join('\n'))!;
     expect(Number(losses)).toBeGreaterThan(0);
     // The first step is the batch that was looked at.
@@ -307,6 +351,14 @@ const places = (times: number): Record<string, number> => ({
   after: 1,
   'after.0': 1,
   'after.1': 1,
+});
+
+it.each(['a tapped method', 'a delivered output'] as const)('early exit ends after %s', (name) => {
+  const algorithm = made(methods[name]!, { bfloat16: false }) as SingleTeacherDistill;
+  const teacher = algorithm.teacher as unknown as Gated;
+  const { notes } = trained(algorithm);
+  expect(notes.join()).toMatch(/early exit +yes +ends after .*gate.*: 2 of 5 modules are not run/);
+  expect(teacher.ends).toBe(1); // once, while that is found out
 });
 
 it('random recorders on random modules: every plan gives what plain teachers give', () => {

@@ -7,7 +7,7 @@ import type { TeacherCacheOption } from '../distill/algorithms/index.ts';
 import { exists } from '../files.ts';
 
 /** The option of a config's algorithm. */
-function teacherCacheOf({ model }: Pick<CheckedConfig, 'model'>): TeacherCacheOption | undefined {
+export function teacherCacheOf({ model }: Pick<CheckedConfig, 'model'>): TeacherCacheOption | undefined {
   return (model as { teacherCache?: TeacherCacheOption }).teacherCache;
 }
 

@@ -182,6 +182,15 @@ it('goes with channels_last, bfloat16, accumulated batches, averages and a stop 
   expect(lines.join('\n')).toMatch(/has 16 of 40 rows; the teacher is run for the others/);
 });
 
+it('goes with a student that learns in integers', async () => {
+  await buildCache(config());
+  const { model, ...rest } = config();
+  const { lines, progress } = listening();
+  const integers = { ...rest, model: { ...model, quantizationAware: true } } as ExperimentConfig;
+  await run(integers, { workDir: at('integers'), progress });
+  expect(lines.join('\n')).toContain('the teacher is not run');
+});
+
 it('is made of a stage’s own teacher, and refused where that was trained otherwise', async () => {
   const { model, ...rest } = config();
   const stages = (seed: number): StagesConfig =>

@@ -22,7 +22,7 @@ import type { Progress } from '../engine/index.ts';
 import { buildModel } from '../models/index.ts';
 import { loadTensors, saveModule } from '../nn/index.ts';
 import { manualSeed, tidy } from '../torch/index.ts';
-import { buildCache, cacheInfo, check, pruneCache, removeCache, run, verifyCache } from './index.ts';
+import { buildCache, cacheInfo, check, pruneCache, removeCache, run, test, verifyCache } from './index.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -112,6 +112,11 @@ it('does without the weights of a teacher, to the same bits, where it is complet
   expect(after.lines.join('\n')).toMatch(/teacher: its weights are not here/);
   expect(student('without')).toBe(student('with'));
   expect(await check(config(), { probe: true })).toMatchObject({ ok: true });
+  expect(await check(config())).toMatchObject({ ok: true });
+  expect((await test(at('without'))).metrics).toHaveProperty('student');
+  expect(await refusedWith(test(at('without'), { teacher: true }))).toEqual(
+    refusal('not-found', 'teacher.safetensors'),
+  );
   rmSync(at('cache'), { recursive: true });
   expect(await refusedWith(run(config(), { workDir: at('neither') }))).toEqual(
     refusal('not-found', 'teacher.safetensors'),

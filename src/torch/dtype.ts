@@ -113,9 +113,25 @@ export function layoutNumber(name: string): number | undefined {
 
 /** `[type, index]` of a device's name; index -1 means the current one. */
 export function deviceNumbers(name: string): [number, number] | undefined {
-  const match = /^([a-z]+)(?::(\d+))?$/.exec(name);
+  const match = /^([a-z]+)(?::(0|[1-9]\d{0,2}))?$/.exec(name);
   const type = match === null ? undefined : lookup(deviceTypes, match[1]!);
-  return type === undefined ? undefined : [type, match![2] === undefined ? -1 : Number(match![2])];
+  if (type === undefined || (match![2] !== undefined && match![1] !== 'cuda')) return undefined;
+  return [type, match![2] === undefined ? -1 : Number(match![2])];
+}
+
+/** What other libraries and languages call a graphics card. */
+const cards = /^(gpu|nvidia|hip|rocm|cuda)/i;
+
+/** Why a value is no device's name; undefined where it is one. It may still name a device that this machine does not have. */
+export function deviceMistake(value: unknown, kinds: readonly string[] = Object.keys(deviceTypes)): string | undefined {
+  const known = typeof value === 'string' ? deviceNumbers(value) : undefined;
+  if (known !== undefined && kinds.includes(deviceNames.get(known[0])!)) return undefined;
+  const names = kinds.flatMap((kind) => (kind === 'cuda' ? ['"cuda"', '"cuda:1"'] : [`"${kind}"`])).join(', ');
+  const expected = `expected a device (${names}), got ${describeValue(value)}`;
+  if (typeof value !== 'string') return expected;
+  if (!cards.test(value)) return `${expected}; ${didYouMean(value, kinds)}`;
+  const number = /\d+$/.exec(value)?.[0];
+  return `${expected}; did you mean "${number === undefined ? 'cuda' : `cuda:${Number(number)}`}"?`;
 }
 
 export function deviceName(type: number, index: number): Device {

@@ -33,7 +33,8 @@ export {
 export type { BackwardOptions, GradOptions } from './autograd.ts';
 export { tensor, tensorFromBytes, tensorInPieces } from './creation.ts';
 export type { TensorInPieces, TensorOptions } from './creation.ts';
-export { itemSize } from './dtype.ts';
+export { isCuda, requireDevice } from './device.ts';
+export { deviceMistake, itemSize } from './dtype.ts';
 export type { Device, DType, Layout, MemoryFormat } from './dtype.ts';
 export { mapLeaves } from './leaves.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { refusal } from '../../../test/refusal.ts';
 import { readFixture } from '../../../test/fixtures.ts';
 import { expectSameCheck } from '../../../test/options.ts';
+import { onOtherDevice } from '../../../test/other-device.ts';
 import type { Checked } from '../../../test/options.ts';
 import { camelKeys, wave } from '../../../test/golden.ts';
 import type { Wave } from '../../../test/golden.ts';
@@ -161,6 +162,17 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
         named.forEach(([path], i) => expect(gradients[i + 1] === null, path).toBe(untrained.test(path)));
       });
     }
+  });
+
+  it('contract: computes on the device of its input', () => {
+    tidy(() =>
+      onOtherDevice(({ move }) => {
+        const connector = move(build());
+        const made = outputsOf(connector, move(input(contract.input, 'float32').detach()).requiresGrad_());
+        if (differentiable) for (const one of made) if (one.requiresGrad) one.sum().backward();
+        return [...made, ...connector.buffers()];
+      }),
+    );
   });
 
   it('contract: gradients of inputs and parameters equal differences, where there are any', () => {

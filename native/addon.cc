@@ -114,6 +114,7 @@ napi_value get_info(const Args<0>& args) {
   js.set(out, "threads", js.number(at::get_num_threads()));
   js.set(out, "environments", js.number(environments()));
   js.set(out, "processes", js.boolean(can_join_group()));
+  js.set(out, "nccl", js.boolean(has_nccl()));
   return out;
 }
 

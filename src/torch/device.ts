@@ -1,6 +1,6 @@
 // Which devices there are: asked before anything is put on one, so that a missing one is an error that says what to do.
 import { RetortError } from '../errors.ts';
-import type { Device } from './dtype.ts';
+import type { ComputeDevice, Device } from './dtype.ts';
 import { deviceMistake, deviceNumbers } from './dtype.ts';
 import { native } from './native.ts';
 
@@ -21,7 +21,7 @@ export function requireDevice(name: unknown, where: string): Device {
   if (!cudaBuilt) {
     throw new RetortError(`${where}: "${String(name)}" needs CUDA, and libtorch ${version} was built without it`, {
       code: 'unsupported',
-      help: 'unpack a libtorch with CUDA (of PyTorch), name it in RETORT_LIBTORCH and run the setup again; or leave the device out: the CPU',
+      help: "unpack a libtorch with CUDA, name its folder in RETORT_LIBTORCH and run the setup again; or compute on the CPU: device: 'cpu', --device cpu",
     });
   }
   if (cudaDevices === 0) {
@@ -39,6 +39,15 @@ export function requireDevice(name: unknown, where: string): Device {
   }
   present.add(name as string);
   return name as Device;
+}
+
+/**
+ * The device of one of several processes: `'cuda'` is shared out among them, by their numbers; one with a number is that.
+ * @param rank this process's number
+ */
+export function deviceOfProcess(device: ComputeDevice, rank: number, where: string): ComputeDevice {
+  requireDevice(device, where);
+  return device === 'cuda' ? `cuda:${rank % native().info().cudaDevices}` : device;
 }
 
 /** Whether it is a CUDA device. */

@@ -20,7 +20,9 @@ const dtypeNumbers = {
 export type DType = keyof typeof dtypeNumbers;
 
 /** Where a tensor lives: `'cpu'`, `'cuda'`, `'cuda:1'`, `'meta'` (shape without data). */
-export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';
+export type Device = ComputeDevice | 'meta';
+/** Where something can be computed. */
+export type ComputeDevice = 'cpu' | 'cuda' | `cuda:${number}`;
 
 const memoryFormats = { contiguous: 0, preserve: 1, channels_last: 2, channels_last_3d: 3 } as const;
 /** The order of elements in memory; convolutions on CPU are fastest in `'channels_last'`. */

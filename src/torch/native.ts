@@ -62,6 +62,7 @@ export interface Native {
     threads: number;
     environments: number;
     processes: boolean;
+    nccl: boolean;
   };
   memory(): { tensors: number; bytes: number; peakBytes: number; cachedBytes: number };
   resetPeakMemory(): void;

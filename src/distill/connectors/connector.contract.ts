@@ -9,7 +9,7 @@ import type { Checked } from '../../../test/options.ts';
 import { camelKeys, wave } from '../../../test/golden.ts';
 import type { Wave } from '../../../test/golden.ts';
 import { BatchNorm } from '../../nn/index.ts';
-import { grad, manualSeed, memory, noGrad, tensor, tidy } from '../../torch/index.ts';
+import { backward, grad, manualSeed, memory, noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
 import { buildConnector, connectors } from './index.ts';
 import type { Connector } from './index.ts';
@@ -169,7 +169,7 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
       onOtherDevice(({ move }) => {
         const connector = move(build());
         const made = outputsOf(connector, move(input(contract.input, 'float32').detach()).requiresGrad_());
-        if (differentiable) for (const one of made) if (one.requiresGrad) one.sum().backward();
+        if (differentiable) backward(made.filter((one) => one.requiresGrad).map((one) => one.sum()));
         return [...made, ...connector.buffers()];
       }),
     );

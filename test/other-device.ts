@@ -20,9 +20,23 @@ const copying = new Set(['copy_', 'copy', 'to', '_to_copy']);
 const indexing = new Set(['index', 'index_put', 'index_put_', '_index_put_impl_']);
 /** Take a scalar of the CPU too. */
 const pointwise = new Set(
-  ['add', 'sub', 'mul', 'div', 'rsub', 'pow', 'maximum', 'minimum', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'masked_fill'].flatMap(
-    (name) => [name, `${name}_`],
-  ),
+  [
+    'add',
+    'sub',
+    'mul',
+    'div',
+    'rsub',
+    'pow',
+    'maximum',
+    'minimum',
+    'eq',
+    'ne',
+    'lt',
+    'le',
+    'gt',
+    'ge',
+    'masked_fill',
+  ].flatMap((name) => [name, `${name}_`]),
 );
 
 /** While {@link onOtherDevice} runs. */
@@ -78,12 +92,15 @@ function traced(call: TracedCall, proceed: () => unknown, there: Set<number>): u
       return !(pointwise.has(operator) && ndim === 0);
     });
     if (wrong !== undefined) {
-      const all = given.map(([name, { shape }], i) => `${name} [${shape.join(', ')}] on ${isThere[i]! ? other : 'cpu'}`);
+      const all = given.map(
+        ([name, { shape }], i) => `${name} [${shape.join(', ')}] on ${isThere[i]! ? other : 'cpu'}`,
+      );
       throw new Error(`${operator} gets tensors of two devices: ${all.join('; ')}`);
     }
   }
   const result = asked === other ? onCpu(call, proceed) : proceed();
-  const inside = asked === undefined ? (operator.startsWith('copy') ? isThere[0]! : isThere.includes(true)) : asked === other;
+  const inside =
+    asked === undefined ? (operator.startsWith('copy') ? isThere[0]! : isThere.includes(true)) : asked === other;
   for (const tensor of tensorsIn(result)) if (inside) there.add(tensor.handle);
   return result;
 }

@@ -22,22 +22,24 @@ export const test = new Command('test')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
-  .action(async (source, checkpoint, { stage, teacher, agreement, json, perClass, confusion, device: place, ...options }) => {
-    const experiment = await load(source, loadOptions(options));
-    // On stderr: what is printed may be read by a program.
-    const note = (text: string): void => void process.stderr.write(`${pc.yellow('note')} ${text}\n`);
-    const found = await measure(experiment, { checkpoint, stage, teacher, agreement, device: place, note });
-    if (json === true)
-      return void process.stdout.write(`${JSON.stringify(asJson(found, { perClass, confusion }), null, 2)}\n`);
-    const rows = { ...found.metrics, ...(found.agreement && { 'student and teacher': found.agreement }) };
-    const blocks = [metricsTable(rows), costsTable(found.details)];
-    for (const [name, { classification }] of Object.entries(found.details)) {
-      if (classification === undefined) continue;
-      if (perClass === true) blocks.push(classTable(name, classification));
-      if (confusion === true) blocks.push(confusionTable(name, classification));
-    }
-    return void process.stdout.write(`${blocks.join('\n\n')}\n`);
-  });
+  .action(
+    async (source, checkpoint, { stage, teacher, agreement, json, perClass, confusion, device: place, ...options }) => {
+      const experiment = await load(source, loadOptions(options));
+      // On stderr: what is printed may be read by a program.
+      const note = (text: string): void => void process.stderr.write(`${pc.yellow('note')} ${text}\n`);
+      const found = await measure(experiment, { checkpoint, stage, teacher, agreement, device: place, note });
+      if (json === true)
+        return void process.stdout.write(`${JSON.stringify(asJson(found, { perClass, confusion }), null, 2)}\n`);
+      const rows = { ...found.metrics, ...(found.agreement && { 'student and teacher': found.agreement }) };
+      const blocks = [metricsTable(rows), costsTable(found.details)];
+      for (const [name, { classification }] of Object.entries(found.details)) {
+        if (classification === undefined) continue;
+        if (perClass === true) blocks.push(classTable(name, classification));
+        if (confusion === true) blocks.push(confusionTable(name, classification));
+      }
+      return void process.stdout.write(`${blocks.join('\n\n')}\n`);
+    },
+  );
 
 interface Asked {
   perClass: boolean | undefined;

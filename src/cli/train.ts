@@ -47,33 +47,38 @@ export const train = new Command('train')
   .addOption(packageFolders)
   .addOption(allowScripts)
   .addHelpText('after', '\nCtrl-C finishes the step, saves, and prints how to resume.')
-  .action(async (config, { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, device: place, ...options }) => {
-    const source = sourceOf(config, { resume, workDir });
-    const reading = loadOptions(options);
-    const begun = source.isRun ? readRun(source.named) : undefined;
-    goOnWithoutOutput();
-    const wanted = processes ?? begun?.processes ?? 1;
-    using group = joinGroup(timeout, wanted > 1);
-    if (group === undefined && wanted > 1) {
-      await load(source.named, reading); // mistakes are to be said once
-      process.exitCode = await runInProcesses(wanted, process.argv.slice(2));
-      return;
-    }
-    if (group !== undefined) stopWithParent();
-    const experiment = await load(source.named, { ...reading, note });
-    using interrupt = onInterrupt();
-    const result = await run(experiment, {
-      ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, device: place, probe, note },
-      progress: new TerminalProgress(),
-      signal: interrupt.signal,
-      onStage: (_, found) => {
-        const shown = found === undefined ? '' : shownProbe(found);
-        if (shown !== '') say(`${shown}\n`);
-      },
-    });
-    if (result.stopped) process.exitCode = interrupt.exitCode;
-    report(result);
-  });
+  .action(
+    async (
+      config,
+      { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, device: place, ...options },
+    ) => {
+      const source = sourceOf(config, { resume, workDir });
+      const reading = loadOptions(options);
+      const begun = source.isRun ? readRun(source.named) : undefined;
+      goOnWithoutOutput();
+      const wanted = processes ?? begun?.processes ?? 1;
+      using group = joinGroup(timeout, wanted > 1);
+      if (group === undefined && wanted > 1) {
+        await load(source.named, reading); // mistakes are to be said once
+        process.exitCode = await runInProcesses(wanted, process.argv.slice(2));
+        return;
+      }
+      if (group !== undefined) stopWithParent();
+      const experiment = await load(source.named, { ...reading, note });
+      using interrupt = onInterrupt();
+      const result = await run(experiment, {
+        ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, device: place, probe, note },
+        progress: new TerminalProgress(),
+        signal: interrupt.signal,
+        onStage: (_, found) => {
+          const shown = found === undefined ? '' : shownProbe(found);
+          if (shown !== '') say(`${shown}\n`);
+        },
+      });
+      if (result.stopped) process.exitCode = interrupt.exitCode;
+      report(result);
+    },
+  );
 
 const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
 

@@ -36,7 +36,11 @@ describe('on another device', () => {
         move(layer); // after the optimizer was made: it moves the same parameters
         const step = (one: ReturnType<typeof make>): void => {
           one.zeroGrad();
-          layer.forward(move(randn([4, 3]))).square().mean().backward();
+          layer
+            .forward(move(randn([4, 3])))
+            .square()
+            .mean()
+            .backward();
           clipGradNorm(one.parameters(), 0.1);
           one.step();
         };
@@ -151,7 +155,9 @@ describe('a device', () => {
   };
 
   it('that is none is refused, with the nearest', () => {
-    expect(() => trainer('gpu')).toThrow(refusal('invalid-argument', 'Trainer', 'device', 'gpu', 'did you mean "cuda"'));
+    expect(() => trainer('gpu')).toThrow(
+      refusal('invalid-argument', 'Trainer', 'device', 'gpu', 'did you mean "cuda"'),
+    );
     expect(() => trainer('meta')).toThrow(refusal('invalid-argument', 'Trainer', 'device', 'meta'));
     tidy(() => keep(ones([1])).dispose());
     const images = new SyntheticImages({ samples: 8 });

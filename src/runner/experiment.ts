@@ -127,11 +127,7 @@ interface Parts {
 function experimentOf(
   algorithm: Algorithm,
   config: CheckedConfig,
-<<<<<<< HEAD
-  { datasets, group, resources, missing, ...options }: ExperimentOptions & Parts,
-=======
-  { datasets, group, resources, device, ...options }: ExperimentOptions & Parts,
->>>>>>> afd2afa (Device in loaders, trainers, configs, checkpoints and on the command line; NCCL between processes where it is there)
+  { datasets, group, resources, missing, device, ...options }: ExperimentOptions & Parts,
 ): Experiment {
   const { seed, epochs, memoryFormat } = config;
   const made = <T>(part: unknown, build: (typed: TypedConfig) => T): T => {
@@ -165,11 +161,8 @@ function experimentOf(
       ...(views.length === 0 ? {} : { views: Object.fromEntries(views) }),
       seed,
       memoryFormat,
-<<<<<<< HEAD
       ...(reference === undefined ? augmentationOf(config) : {}),
-=======
       ...defined({ device }),
->>>>>>> afd2afa (Device in loaders, trainers, configs, checkpoints and on the command line; NCCL between processes where it is there)
       ...(reference === undefined ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
     });
   };

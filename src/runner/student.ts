@@ -31,7 +31,10 @@ export interface RunStudentOptions extends LoadOptions, Pick<LoadStudentOptions,
  * console.log(await student.predict('cat.jpg'));
  * ```
  */
-export async function loadRunStudent(path: string, { stage, device, ...options }: RunStudentOptions = {}): Promise<Student> {
+export async function loadRunStudent(
+  path: string,
+  { stage, device, ...options }: RunStudentOptions = {},
+): Promise<Student> {
   try {
     return await loadStudent(path, { stage, device });
   } catch (error) {

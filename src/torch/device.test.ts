@@ -28,15 +28,18 @@ describe('names of devices', () => {
     [null, 'got null'],
   ])('%o is none', (name, mention) => {
     expect(deviceMistake(name)).toContain(mention);
-    expect(() => requireDevice(name, 'Trainer: device')).toThrow(refusal('invalid-argument', 'Trainer: device', mention));
+    expect(() => requireDevice(name, 'Trainer: device')).toThrow(
+      refusal('invalid-argument', 'Trainer: device', mention),
+    );
   });
 
   it('are refused where an operator or tensor() is given them', () => {
     expect(() => zeros([2], { device: 'gpu' as never })).toThrow(refusal('invalid-argument', 'device', 'gpu', 'cuda'));
-    expect(() => ones([2]).to({ device: 'gpu' as never })).toThrow(refusal('invalid-argument', 'device', 'gpu', 'cuda'));
+    expect(() => ones([2]).to({ device: 'gpu' as never })).toThrow(
+      refusal('invalid-argument', 'device', 'gpu', 'cuda'),
+    );
     expect(() => tensor([1], { device: 'gpu' as never })).toThrow(refusal('invalid-argument', 'tensor: device', 'gpu'));
   });
-
 });
 
 describe.runIf(engineInfo().cudaDevices === 0)('CUDA where there is none', () => {

@@ -49,9 +49,10 @@ export interface OtherDevice {
 
 /**
  * Runs `body` with an imitated device beside the CPU.
+ * @returns how many tensors `body` returned
  * @throws {Error} where an operator gets tensors of both, or what `body` returns has a tensor that is not there; it names the operator.
  */
-export function onOtherDevice(body: (device: OtherDevice) => unknown): void {
+export function onOtherDevice(body: (device: OtherDevice) => unknown): number {
   const there = new Set<number>();
   const has = (tensor: Tensor): boolean => there.has(tensor.handle);
   const restore = [patchNative(there), patchDevice(has)];
@@ -68,8 +69,10 @@ export function onOtherDevice(body: (device: OtherDevice) => unknown): void {
       () => body(device),
       (call, proceed) => traced(call, proceed, there),
     );
-    const left = tensorsIn(result).filter((tensor) => !has(tensor));
+    const all = tensorsIn(result);
+    const left = all.filter((tensor) => !has(tensor));
     if (left.length > 0) throw new Error(`${left.length} of the results are on the CPU, such as ${String(left[0])}`);
+    return all.length;
   } finally {
     for (const put of restore) put();
   }

@@ -1,10 +1,10 @@
 // Options that every command has which reads a config.
 import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 
+import { deviceMistake } from '../check.ts';
+import type { ComputeDevice } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import type { LoadOptions } from '../runner/index.ts';
-import { deviceMistake } from '../torch/index.ts';
-import type { ComputeDevice } from '../torch/index.ts';
 
 export const cfgOptions = new Option(
   '--cfg-options <pairs...>',
@@ -26,7 +26,7 @@ export const device = new Option(
   '--device <device>',
   "where to compute: cpu, cuda, or of several cuda:1 (default: the config's, or cpu)",
 ).argParser((text): ComputeDevice => {
-  const mistake = deviceMistake(text, ['cpu', 'cuda']);
+  const mistake = deviceMistake(text);
   if (mistake !== undefined) throw new InvalidArgumentError(mistake);
   return text as ComputeDevice;
 });

@@ -27,7 +27,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('on another device', () => {
   it.each(optimizers.names())('%s steps, and takes over a state that was read to the CPU', (type) => {
-    tidy(() =>
+    const count = tidy(() =>
       onOtherDevice(({ move }) => {
         const layer = new Linear(3, 2);
         const options = type === 'SGD' ? { lr: 0.1, momentum: 0.9 } : { lr: 0.1, amsgrad: true };
@@ -62,11 +62,12 @@ describe('on another device', () => {
         return before;
       }),
     );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('weights are saved from there, and read from a file to where they are', () => {
     const path = join(folder, 'layer.safetensors');
-    tidy(() =>
+    const count = tidy(() =>
       onOtherDevice(({ move }) => {
         const [from, to] = [move(new Linear(3, 2)), move(new Linear(3, 2))];
         saveModule(path, from);
@@ -76,13 +77,14 @@ describe('on another device', () => {
         return to.parameters();
       }),
     );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('evaluators, costs and agreement', () => {
-    tidy(() =>
+    const count = tidy(() =>
       onOtherDevice(({ move }) => {
         const net = move(buildModel(tinyNetwork(4))).eval();
-        const outputs = net.forward(move(randn([4, 1, 8, 8]))) as Tensor;
+        const outputs = net.forward(move(randn([4, 1, 8, 8])));
         const targets = move({ labels: ones([4], { dtype: 'int64' }) });
         for (const evaluator of [new Accuracy({ topk: [1, 2] }), new ClassificationReport(['a', 'b', 'c', 'd'])]) {
           const metric = evaluator.begin();
@@ -97,10 +99,11 @@ describe('on another device', () => {
         return outputs;
       }),
     );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('a running average that was read to the CPU goes to the student', () => {
-    tidy(() =>
+    const count = tidy(() =>
       onOtherDevice(({ move }) => {
         const algorithm = move(buildAlgorithm({ type: 'Supervised', architecture: tinyNetwork(4) }));
         const run = { algorithm } as unknown as Run;
@@ -115,6 +118,7 @@ describe('on another device', () => {
         return average;
       }),
     );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('batches are the same as on the CPU, with targets and views', () => {

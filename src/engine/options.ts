@@ -2,16 +2,15 @@
 // here alone. The check of configs reads them too, and loads nothing else of this folder: it imports nothing that computes.
 import { z } from 'zod';
 
+import { deviceMistake } from '../check.ts';
+import type { ComputeDevice } from '../check.ts';
 import { count } from '../registry/index.ts';
 import type { OptionsFrom } from '../registry/index.ts';
-import { deviceMistake } from '../torch/dtype.ts';
-import type { ComputeDevice } from '../torch/dtype.ts';
 
-const kinds = ['cpu', 'cuda'];
 /** The schema of the name of a device to compute on; whether it is there is asked where it is used. */
-export const deviceSchema = z.custom<ComputeDevice>((value) => deviceMistake(value, kinds) === undefined, {
+const deviceSchema = z.custom<ComputeDevice>((value) => deviceMistake(value) === undefined, {
   error: ({ input }) =>
-    typeof input === 'string' ? deviceMistake(input, kinds) : 'expected a device ("cpu", "cuda", "cuda:1")',
+    typeof input === 'string' ? deviceMistake(input) : 'expected a device ("cpu", "cuda", "cuda:1")',
 });
 
 /** The schema of {@link LoopOptions}, field by field. */

@@ -68,7 +68,7 @@ export function describeModule(
   });
 
   it('contract: computes on the device of its input', () => {
-    tidy(() =>
+    const count = tidy(() =>
       onOtherDevice(({ move }) => {
         const net = move(build());
         const made = tensorsOf(run(net, move));
@@ -78,6 +78,7 @@ export function describeModule(
         return [made, noGrad(() => tensorsOf(run(net, move))), net.buffers()];
       }),
     );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('contract: a saved state comes back whole, by file', () => {

@@ -23,7 +23,8 @@ import type { WeightsReport } from '../models/index.ts';
 import { augmentationOf, withoutMissingTeacher } from './teacher-cache.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
-import { deviceOfProcess, manualSeed, processGroup, requireDevice } from '../torch/index.ts';
+import { manualSeed, processGroup, requireDevice } from '../torch/index.ts';
+import { deviceOfProcess } from '../torch/internal.ts';
 import type { ComputeDevice, ProcessGroup, Tensor } from '../torch/index.ts';
 
 /** What a program or the command line changes of a stage. */

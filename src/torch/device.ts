@@ -1,7 +1,9 @@
 // Which devices there are: asked before anything is put on one, so that a missing one is an error that says what to do.
+import { deviceMistake } from '../check.ts';
+import type { ComputeDevice } from '../check.ts';
 import { RetortError } from '../errors.ts';
-import type { ComputeDevice, Device } from './dtype.ts';
-import { deviceMistake, deviceNumbers } from './dtype.ts';
+import type { Device } from './dtype.ts';
+import { deviceNumbers } from './dtype.ts';
 import { native } from './native.ts';
 
 /** Those that were found to be there. */
@@ -15,7 +17,7 @@ const present = new Set<string>(['cpu', 'meta']);
  */
 export function requireDevice(name: unknown, where: string): Device {
   if (present.has(name as string)) return name as Device;
-  const mistake = deviceMistake(name);
+  const mistake = deviceMistake(name, ['cpu', 'cuda', 'meta']);
   if (mistake !== undefined) throw new RetortError(`${where}: ${mistake}`);
   const { version, cudaBuilt, cudaDevices } = native().info();
   if (!cudaBuilt) {

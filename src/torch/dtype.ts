@@ -1,4 +1,5 @@
 // Names of element types, devices, layouts and memory formats, and libtorch's numbers for them.
+import type { ComputeDevice } from '../check.ts';
 import { describeValue, didYouMean, RetortError } from '../errors.ts';
 
 const dtypeNumbers = {
@@ -21,8 +22,6 @@ export type DType = keyof typeof dtypeNumbers;
 
 /** Where a tensor lives: `'cpu'`, `'cuda'`, `'cuda:1'`, `'meta'` (shape without data). */
 export type Device = ComputeDevice | 'meta';
-/** Where something can be computed. */
-export type ComputeDevice = 'cpu' | 'cuda' | `cuda:${number}`;
 
 const memoryFormats = { contiguous: 0, preserve: 1, channels_last: 2, channels_last_3d: 3 } as const;
 /** The order of elements in memory; convolutions on CPU are fastest in `'channels_last'`. */
@@ -119,21 +118,6 @@ export function deviceNumbers(name: string): [number, number] | undefined {
   const type = match === null ? undefined : lookup(deviceTypes, match[1]!);
   if (type === undefined || (match![2] !== undefined && match![1] !== 'cuda')) return undefined;
   return [type, match![2] === undefined ? -1 : Number(match![2])];
-}
-
-/** What other libraries and languages call a graphics card. */
-const cards = /^(gpu|nvidia|hip|rocm|cuda)/i;
-
-/** Why a value is no device's name; undefined where it is one. It may still name a device that this machine does not have. */
-export function deviceMistake(value: unknown, kinds: readonly string[] = Object.keys(deviceTypes)): string | undefined {
-  const known = typeof value === 'string' ? deviceNumbers(value) : undefined;
-  if (known !== undefined && kinds.includes(deviceNames.get(known[0])!)) return undefined;
-  const names = kinds.flatMap((kind) => (kind === 'cuda' ? ['"cuda"', '"cuda:1"'] : [`"${kind}"`])).join(', ');
-  const expected = `expected a device (${names}), got ${describeValue(value)}`;
-  if (typeof value !== 'string') return expected;
-  if (!cards.test(value)) return `${expected}; ${didYouMean(value, kinds)}`;
-  const number = /\d+$/.exec(value)?.[0];
-  return `${expected}; did you mean "${number === undefined ? 'cuda' : `cuda:${Number(number)}`}"?`;
 }
 
 export function deviceName(type: number, index: number): Device {

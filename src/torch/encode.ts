@@ -2,10 +2,11 @@
 //
 // Reading a value may run a user's code: a getter among the options, a proxy, an element of an array. That code may call
 // operators itself. So what is read is gathered in memory of the call's own, and copied to the call buffer when all is there.
+import { deviceMistake } from '../check.ts';
 import { describeValue } from '../errors.ts';
 import { isCuda, requireDevice } from './device.ts';
 import type { Device } from './dtype.ts';
-import { deviceMistake, deviceNumbers, dtypeNumber, layoutNumber, memoryFormatNumber } from './dtype.ts';
+import { deviceNumbers, dtypeNumber, layoutNumber, memoryFormatNumber } from './dtype.ts';
 import type { NativeArgument } from './native.ts';
 import { Generator } from './random.ts';
 import { Tag, callBufferFor, textNumber } from './call-buffer.ts';
@@ -246,7 +247,7 @@ export class Call {
   /** Another string may be meant for another argument, such as the dtype of `to`. */
   private refuseDevice(spec: Argument, value: unknown): false {
     return typeof value === 'string' && /^(gpu|cuda|cpu|meta|mps|xpu|hip|nvidia)/i.test(value)
-      ? this.refuse(spec, deviceMistake(value)!)
+      ? this.refuse(spec, deviceMistake(value, ['cpu', 'cuda', 'meta'])!)
       : false;
   }
 

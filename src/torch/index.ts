@@ -33,9 +33,10 @@ export {
 export type { BackwardOptions, GradOptions } from './autograd.ts';
 export { tensor, tensorFromBytes, tensorInPieces } from './creation.ts';
 export type { TensorInPieces, TensorOptions } from './creation.ts';
-export { deviceOfProcess, isCuda, requireDevice } from './device.ts';
-export { deviceMistake, itemSize } from './dtype.ts';
-export type { ComputeDevice, Device, DType, Layout, MemoryFormat } from './dtype.ts';
+export { isCuda, requireDevice } from './device.ts';
+export { itemSize } from './dtype.ts';
+export type { ComputeDevice } from '../check.ts';
+export type { Device, DType, Layout, MemoryFormat } from './dtype.ts';
 export { mapLeaves } from './leaves.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';
 export { groupFromEnvironment, tasksOfJobScript } from './launchers.ts';

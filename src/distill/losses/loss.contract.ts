@@ -153,7 +153,7 @@ export function describeLoss(name: string, contract: LossContract): void {
   });
 
   it('contract: computes on the device of its arguments', () => {
-    tidy(() =>
+    const count = tidy(() =>
       onOtherDevice(({ move }) => {
         const loss = move(build());
         const given = map(move(args('float32')), [...trains, ...constant], (value) =>
@@ -164,6 +164,7 @@ export function describeLoss(name: string, contract: LossContract): void {
         return [output, ...loss.buffers()];
       }),
     );
+    expect(count).toBeGreaterThan(0);
   });
 
   it.runIf(contract.differentiable !== false)('contract: gradients equal differences', () => {

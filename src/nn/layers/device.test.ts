@@ -34,8 +34,8 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 /** Trains and evaluates. */
-function computes(build: () => { forward(x: Tensor): Tensor } & object, input = image): void {
-  tidy(() =>
+function computes(build: () => { forward(x: Tensor): Tensor } & object, input = image): number {
+  return tidy(() =>
     onOtherDevice(({ move }) => {
       const layer = move(build()) as ReturnType<typeof build> & { train(): void; eval(): void; buffers(): Tensor[] };
       const given = move(input());
@@ -50,15 +50,17 @@ function computes(build: () => { forward(x: Tensor): Tensor } & object, input = 
 
 it.each(layerNames())('layer %s', (type) => {
   const { options = {}, input } = cases[type] ?? {};
-  computes(() => buildLayer({ type, ...options }), input);
+  expect(computes(() => buildLayer({ type, ...options }), input)).toBeGreaterThan(1);
 });
 
-it.each(activations.names())('activation %s', (type) => computes(() => buildActivation({ type } as never)));
+it.each(activations.names())('activation %s', (type) => {
+  expect(computes(() => buildActivation({ type } as never))).toBe(2);
+});
 
 it.each(norms.names())('norm %s', (type) => {
   const options = type === 'GN' ? { numGroups: 2 } : {};
   const flat = /1d|^LN/.test(type) ? () => randn([3, 4]) : image;
-  computes(() => buildNorm({ type, ...options } as never, 4).layer, flat);
+  expect(computes(() => buildNorm({ type, ...options } as never, 4).layer, flat)).toBeGreaterThan(1);
 });
 
 it('interpolation, padding and the losses of functional', () => {

@@ -1,9 +1,11 @@
-// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS.
+// Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS BATCH.
+// THREADS `auto`: as many as others leave cores, as a training run does by itself.
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const [what, stepsText, leversText = '', threads = '2'] = process.argv.slice(2);
-process.env.RETORT_THREADS = threads;
+const [what, stepsText, leversText = '', threads = '2', batchText] = process.argv.slice(2);
+if (threads === 'auto') delete process.env.RETORT_THREADS;
+else process.env.RETORT_THREADS = threads;
 const steps = Number(stepsText);
 const levers = leversText.split(',');
 if (!levers.includes('tuned-blas')) process.env.RETORT_TUNE_BLAS = '0';
@@ -13,8 +15,15 @@ const { autocast, noGrad, tensor, tidy } = await import('retort-kd/torch');
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 if (what === 'operators') print(operators());
 else {
-  const step = await training();
-  for await (const _line of createInterface({ input: process.stdin })) print(step());
+  const step = what === 'small-tensors' ? smallTensors() : await training();
+  const { CoreShare } = await import('../dist/engine/core-share.js');
+  const cores = CoreShare.ofMachine();
+  for await (const _line of createInterface({ input: process.stdin })) {
+    const done = step();
+    const { minorPageFault: pageFaults, userCPUTime, systemCPUTime } = process.resourceUsage();
+    print({ ...done, pageFaults, cpuSeconds: (userCPUTime + systemCPUTime) / 1e6 });
+    cores?.betweenSteps();
+  }
   print({ rssMiB: peakRss() });
 }
 
@@ -38,19 +47,44 @@ async function training() {
     resnet34: { stageBlocks: [3, 4, 6, 3], width: 64 },
     student: { stageBlocks: [1, 1, 1], width: 8 },
   };
+  /** Networks for images of 224x224, 1000 classes. */
+  const large = {
+    'resnet18-224': ['ResNet', { depth: 18, outIndices: [3] }, 512],
+    'resnet34-224': ['ResNet', { depth: 34, outIndices: [3] }, 512],
+    'deit-tiny': ['VisionTransformer', { arch: 'deit-tiny', imgSize: 224, patchSize: 16 }, 192],
+    'deit-small': ['VisionTransformer', { arch: 'deit-small', imgSize: 224, patchSize: 16 }, 384],
+  };
   const cases = {
+    evaluation: { student: 'resnet20', channels: 3, size: 32 },
+    'kd-34-18-224': { student: 'resnet18-224', teacher: 'resnet34-224', channels: 3, size: 224, batch: 8 },
+    'kd-deit-224': {
+      ...{ student: 'deit-tiny', teacher: 'deit-small', channels: 3, size: 224, batch: 8 },
+      fc: 'head.layers.head',
+    },
     resnet20: { student: 'resnet20', channels: 3, size: 32 },
     'kd-34-18': { student: 'resnet18', teacher: 'resnet34', channels: 3, size: 32 },
     quickstart: { student: 'student', teacher: 'resnet20', channels: 1, size: 28 },
   };
-  const { student, teacher, channels, size } = cases[what];
+  const { student, teacher, channels, size, batch: usualBatch = 64, fc: source = 'head.fc' } = cases[what];
+  const batch = batchText === undefined ? usualBatch : Number(batchText);
+  const teacherPlan = levers.find((lever) => lever.startsWith('plan-'))?.slice('plan-'.length) ?? 'plain';
   const memoryFormat = levers.includes('channels_last') ? 'channels_last' : 'contiguous';
-  const batch = 64;
 
-  const network = (name) => {
+  const vit = student.startsWith('deit');
+  const classifier = (name) => {
+    const [type, options, inChannels] = large[name];
+    return {
+      type: 'ImageClassifier',
+      backbone: { type, ...options },
+      neck: vit ? null : { type: 'GlobalAveragePooling' },
+      head: { type: vit ? 'VisionTransformerClsHead' : 'LinearClsHead', numClasses: 1000, inChannels },
+    };
+  };
+  const network = (name) => (name in large ? filled(buildModel(classifier(name))) : smallNetwork(name));
+  const smallNetwork = (name) => {
     const { stageBlocks, width } = networks[name];
     const stages = stageBlocks.length;
-    const model = buildModel({
+    const model = {
       type: 'ImageClassifier',
       backbone: {
         type: 'ResNet_CIFAR',
@@ -64,7 +98,12 @@ async function training() {
       },
       neck: { type: 'GlobalAveragePooling' },
       head: { type: 'LinearClsHead', numClasses: 10, inChannels: width * 2 ** (stages - 1) },
-    });
+    };
+    return filled(buildModel(model));
+  };
+  const filled = (model) => {
+    // The two sides name and order the parts of transformers differently: these keep weights of their own.
+    if (vit) return model.to({ memoryFormat });
     noGrad(() =>
       tidy(() => {
         let k = 0;
@@ -83,7 +122,7 @@ async function training() {
   };
 
   const architecture = network(student);
-  const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+  const fc = { type: 'ModuleOutputs', source };
   const algorithm =
     teacher === undefined
       ? buildAlgorithm({ type: 'Supervised', architecture })
@@ -91,6 +130,7 @@ async function training() {
           type: 'SingleTeacherDistill',
           architecture,
           teacher: network(teacher),
+          teacherPlan,
           distiller: {
             type: 'ConfigurableDistiller',
             studentRecorders: { fc },
@@ -108,11 +148,22 @@ async function training() {
   const inputs = tensor(wave(batch * channels * size * size, 0.11, 0.5, 1), {
     shape: [batch, channels, size, size],
   }).contiguous({ memoryFormat });
-  const samples = Array.from({ length: batch }, (_, i) => ({ gtLabel: (7 * i) % 10 }));
+  if (what === 'evaluation') {
+    architecture.eval();
+    return () => {
+      const began = performance.now();
+      const loss = noGrad(() => tidy(() => architecture.forward(inputs).sum().item()));
+      return { seconds: (performance.now() - began) / 1000, loss };
+    };
+  }
+  const classes = Array.from({ length: batch }, (_, i) => (7 * i) % 10);
+  const samples = classes.map((gtLabel) => ({ gtLabel }));
+  const labels = tensor(classes, { dtype: 'int64' });
   const optimizer = new SGD(architecture.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
   return () => {
     const began = performance.now();
     const loss = tidy(() => {
+      algorithm.planTeachers({ inputs, targets: { labels }, meta: [] });
       const computed = levers.includes('bf16')
         ? autocast(() => algorithm.forward(inputs, samples))
         : algorithm.forward(inputs, samples);
@@ -123,6 +174,18 @@ async function training() {
       return total.item();
     });
     return { seconds: (performance.now() - began) / 1000, loss };
+  };
+}
+
+/** Chains of additions, of 4 bytes to 40 kB each, whose results all live to the end. */
+function smallTensors() {
+  const starts = [1, 100, 1000, 10_000].map((count) => tensor(new Float32Array(count)));
+  return () => {
+    const began = performance.now();
+    tidy(() => {
+      for (const start of starts) for (let i = 0, x = start; i < 500; i++) x = x.add(start);
+    });
+    return { seconds: (performance.now() - began) / 1000, loss: 0 };
   };
 }
 

@@ -2,11 +2,14 @@
 // so that a noisy machine disturbs both alike. Medians and the median of the ratios of neighbouring turns are printed.
 // Where Debian's python3-torch is missing, our side runs alone.
 //   npm run bench -- --quick     fewer steps, for a look      npm run bench -- operators resnet20    some parts only: operators,
-//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan      RETORT_BENCH_PYTHON names another python3
+//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan, overhead, loader; by name alone: busy, allocator, time-to-accuracy
+//   RETORT_BENCH_PYTHON names another python3
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+
+import { median, print, table } from './common.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const args = process.argv.slice(2);
@@ -21,18 +24,7 @@ const python = [process.env.RETORT_BENCH_PYTHON, '/usr/bin/python3', 'python3'].
 /** Where Python finds the BLAS that our addon links, for the rows in which both are tuned. */
 const blas = '/usr/lib/x86_64-linux-gnu/openblas-openmp';
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-const print = (text) => process.stdout.write(`${text}\n`);
 const chosen = (name) => wanted.length === 0 || wanted.includes(name);
-
-function table(title, header, rows) {
-  const cells = [header, ...rows].map((row) => row.map(String));
-  const widths = header.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
-  const line = (row) =>
-    `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
-  const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
-  print(`\n${title}\n\n${[line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n')}`);
-}
 
 /** The command line of each side that is there. */
 function sides(name, repeat, levers) {
@@ -112,7 +104,7 @@ const header = ['training step, batch 64', 'Retort ms', 'PyTorch ms', 'ratio', '
 header.push('ratio', 'loss diff');
 const warmUp = 1; // turns that fill caches and choose kernels
 
-async function row({ name, title, turns, steps, target }, levers = '') {
+async function row({ name, title, turns, steps, target, ownWeights = false }, levers = '') {
   const [ours, theirs] = await training(name, quick ? 3 : turns, steps, levers);
   const label = levers === '' ? title : `${title}, ${levers.replaceAll(',', ' + ')}`;
   const time = ours.seconds.slice(warmUp);
@@ -129,7 +121,7 @@ async function row({ name, title, turns, steps, target }, levers = '') {
     Math.round(ours.rssMiB),
     Math.round(theirs.rssMiB),
     (ours.rssMiB / theirs.rssMiB).toFixed(2),
-    Math.max(...differences).toExponential(1),
+    ownWeights ? '-' : Math.max(...differences).toExponential(1),
   ];
 }
 
@@ -160,6 +152,32 @@ if (chosen('plan')) {
     cwd: here,
     env: { ...process.env, RETORT_THREADS: threads },
   });
+  // Beside the plain loop of PyTorch, which has no plan.
+  const turns = { turns: 4, steps: 3, target: '' };
+  const rows = [];
+  for (const plan of ['exact', 'auto']) {
+    rows.push(await row({ ...turns, name: 'kd-34-18-224', title: 'KD ResNet-34 -> 18, 224x224' }, `plan-${plan}`));
+    const deit = { ...turns, name: 'kd-deit-224', title: 'KD DeiT-small -> tiny, 224x224', ownWeights: true };
+    rows.push(await row(deit, `tuned-blas,plan-${plan}`));
+  }
+  const title = `Teacher plans beside a plain loop of PyTorch, ${threads} threads; tuned-blas on both sides where named`;
+  table(title, ['training step, batch 8', ...header.slice(1)], rows);
+}
+
+for (const part of ['overhead', 'loader']) {
+  if (!chosen(part)) continue;
+  spawnSync(process.execPath, [`${part}.mjs`, ...(quick ? ['--quick'] : [])], {
+    stdio: 'inherit',
+    cwd: here,
+    env: { ...process.env, RETORT_THREADS: threads },
+  });
+}
+
+for (const part of ['busy', 'allocator']) {
+  // By name alone: they take minutes, and want a machine on which nobody else computes.
+  if (!wanted.includes(part)) continue;
+  const env = { ...process.env, ...(python === undefined ? {} : { RETORT_BENCH_PYTHON: python }) };
+  spawnSync(process.execPath, [`${part}.mjs`, ...(quick ? ['--quick'] : [])], { stdio: 'inherit', cwd: here, env });
 }
 
 if (chosen('export')) {

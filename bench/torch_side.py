@@ -1,4 +1,4 @@
-# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS.
+# The same measurements in Python, on the same libtorch: python3 bench/torch_side.py CASE REPEAT LEVERS THREADS BATCH.
 # `operators` prints one JSON line. A training case does one step for every line it reads and answers with its time and loss;
 # at the end of input it prints its peak memory. That way the two sides take turns step by step.
 # Networks and weights are those of node-side.mjs: same shapes, same formula for every tensor of the state dict.
@@ -31,9 +31,10 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, blocks, width, channels):
+    def __init__(self, blocks, width, channels, classes=10):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 3, 1, 1, bias=False)
+        self.large = classes == 1000
+        self.conv1 = nn.Conv2d(channels, width, *((7, 2, 3) if self.large else (3, 1, 1)), bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         cin = width
         stages = []
@@ -42,13 +43,50 @@ class ResNet(nn.Module):
             stages.append(nn.Sequential(*[BasicBlock(cin if j == 0 else cout, cout, 2 if i > 0 and j == 0 else 1) for j in range(count)]))
             cin = cout
         self.stages = nn.ModuleList(stages)
-        self.fc = nn.Linear(cin, 10)
+        self.fc = nn.Linear(cin, classes)
 
     def forward(self, x):
         x = F.relu(self.bn1(self.conv1(x)))
+        if self.large:
+            x = F.max_pool2d(x, 3, 2, 1)
         for stage in self.stages:
             x = stage(x)
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        n, l, c = x.shape
+        q, k, v = self.qkv(self.norm1(x)).reshape(n, l, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        weights = ((q * (c // self.heads) ** -0.5) @ k.transpose(-2, -1)).softmax(-1)
+        x = x + self.proj((weights @ v).transpose(1, 2).reshape(n, l, c))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+
+
+class ViT(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 16, 16)
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        self.places = nn.Parameter(torch.randn(1, 197, width) * 0.02)
+        self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(12)])
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.fc = nn.Linear(width, 1000)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat((self.token.expand(len(x), -1, -1), x), 1) + self.places
+        return self.fc(self.norm(self.blocks(x))[:, 0])
 
 
 def wave(n, a, b, scale):
@@ -70,27 +108,41 @@ NETS = {  # blocks, width
     "resnet34": ([3, 4, 6, 3], 64),
     "student": ([1, 1, 1], 8),
 }
-CASES = {  # student, teacher, channels, size, batch, temperature
+LARGE = {  # for images of 224x224, 1000 classes
+    "resnet18-224": lambda: ResNet([2, 2, 2, 2], 64, 3, 1000),
+    "resnet34-224": lambda: ResNet([3, 4, 6, 3], 64, 3, 1000),
+    "deit-tiny": lambda: ViT(192, 3),
+    "deit-small": lambda: ViT(384, 6),
+}
+CASES = {  # student, teacher, channels, size
+    "kd-34-18-224": ("resnet18-224", "resnet34-224", 3, 224),
+    "kd-deit-224": ("deit-tiny", "deit-small", 3, 224),
     "resnet20": ("resnet20", None, 3, 32),
     "kd-34-18": ("resnet18", "resnet34", 3, 32),
     "quickstart": ("student", "resnet20", 1, 28),
 }
-BATCH, TAU = 64, 4.0
+TAU = 4.0
+
+
+def network(name, channels):
+    model = LARGE[name]() if name in LARGE else ResNet(*NETS[name], channels)
+    if not isinstance(model, ViT):  # both sides name the parts of transformers differently: these keep weights of their own
+        fill(model)
+    return model
 
 
 def train(case, levers):
     student_name, teacher_name, channels, size = CASES[case]
     fmt = torch.channels_last if "channels_last" in levers else torch.contiguous_format
-    student = ResNet(*NETS[student_name], channels)
-    fill(student)
+    batch = int(sys.argv[5]) if len(sys.argv) > 5 else 8 if student_name in LARGE else 64
+    student = network(student_name, channels)
     student.to(memory_format=fmt).train()
     teacher = None
     if teacher_name:
-        teacher = ResNet(*NETS[teacher_name], channels)
-        fill(teacher)
+        teacher = network(teacher_name, channels)
         teacher.to(memory_format=fmt).eval().requires_grad_(False)
-    x = wave(BATCH * channels * size * size, 0.11, 0.5, 1.0).view(BATCH, channels, size, size).contiguous(memory_format=fmt)
-    y = torch.tensor([(7 * i) % 10 for i in range(BATCH)])
+    x = wave(batch * channels * size * size, 0.11, 0.5, 1.0).view(batch, channels, size, size).contiguous(memory_format=fmt)
+    y = torch.tensor([(7 * i) % 10 for i in range(batch)])
     opt = torch.optim.SGD(student.parameters(), 0.02, momentum=0.9, weight_decay=5e-4)
     bf16 = "bf16" in levers
     for _ in sys.stdin:

@@ -11,24 +11,48 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <sstream>
 #include <string>
 
 #include "compat.h"
 #include "large_blocks.h"
 #include "small_blocks.h"
 
-#if defined(RETORT_SANITIZE)
-#include <malloc.h>
-#endif
-
 namespace retort {
 namespace {
 
-#if defined(RETORT_SANITIZE)
 // AddressSanitizer sees an overflow of what malloc gave, and not of what lies side by side in our blocks. So in its build each
 // tensor comes from malloc, unless our blocks are what is tested.
-const bool from_malloc = std::getenv("RETORT_OWN_BLOCKS") == nullptr;
+#if defined(RETORT_SANITIZE)
+constexpr const char* kPieces = "malloc";
+#else
+constexpr const char* kPieces = "small,large,recent,huge";
 #endif
+
+// Which pieces of the allocator are in use; blocks that none of them has come from malloc.
+struct Pieces {
+  bool small = false, large = false, recent = false, huge = false;
+
+  // As RETORT_ALLOCATOR says, by which `npm run bench -- allocator` measures what each piece is worth.
+  static Pieces chosen() {
+    Pieces out;
+    const char* text = std::getenv("RETORT_ALLOCATOR");
+    std::istringstream list(text == nullptr || *text == '\0' ? kPieces : text);
+    for (std::string name; std::getline(list, name, ',');) {
+      if (name == "malloc") continue;
+      bool* piece = name == "small"    ? &out.small
+                    : name == "large"  ? &out.large
+                    : name == "recent" ? &out.recent
+                    : name == "huge"   ? &out.huge
+                                       : nullptr;
+      TORCH_CHECK(piece != nullptr, "RETORT_ALLOCATOR: expected malloc, or some of small, large, recent and huge, got ",
+                  name);
+      *piece = true;
+    }
+    return out;
+  }
+};
 
 // Held for some ten nanoseconds, unless the system is asked for memory or given some back.
 class SpinLock {
@@ -61,6 +85,8 @@ std::string readable(size_t bytes) {
 
 class CachingAllocator final : public c10::Allocator {
  public:
+  explicit CachingAllocator(Pieces pieces) : pieces_(pieces), large_(pieces.recent, pieces.huge) {}
+
 #if RETORT_ALLOCATE_MUTABLE
   c10::DataPtr allocate(size_t bytes) override {
 #else
@@ -93,9 +119,6 @@ class CachingAllocator final : public c10::Allocator {
  private:
   void* take(size_t bytes) {
     if (bytes == 0) return nullptr;
-#if defined(RETORT_SANITIZE)
-    if (from_malloc) return take_from_malloc(bytes);
-#endif
     Block* block = try_take(bytes);
     if (block == nullptr) {
       empty();
@@ -106,8 +129,11 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   Block* try_take(size_t bytes) {
+    const bool is_small = bytes <= kSmall;
+    const bool ours = is_small ? pieces_.small : pieces_.large;
+    Block* block = ours ? nullptr : take_from_malloc(bytes);
     Locked guard(lock_);
-    Block* block = bytes <= kSmall ? small_.take(bytes) : large_.take(bytes, small_pages > 0);
+    if (ours) block = is_small ? small_.take(bytes) : large_.take(bytes, small_pages > 0);
     if (block != nullptr) count(block->bytes);
     return block;
   }
@@ -117,15 +143,14 @@ class CachingAllocator final : public c10::Allocator {
     peak_ = std::max(peak_, allocated_);
   }
 
-#if defined(RETORT_SANITIZE)
-  void* take_from_malloc(size_t bytes) {
-    void* data = nullptr;
-    if (bytes > available_memory() || posix_memalign(&data, kAlignment, bytes) != 0) fail(bytes);
-    Locked guard(lock_);
-    count(malloc_usable_size(data));
-    return data;
+  static Block* take_from_malloc(size_t bytes) {
+    void* memory = nullptr;
+    if (!machine_has(bytes) || posix_memalign(&memory, kAlignment, sizeof(Block) + bytes) != 0) return nullptr;
+    auto* block = new (memory) Block();
+    block->bytes = bytes;
+    block->size_class = kOfMalloc;
+    return block;
   }
-#endif
 
   static void give(void* data);
 
@@ -135,6 +160,7 @@ class CachingAllocator final : public c10::Allocator {
     std::abort();
   }
 
+  const Pieces pieces_;
   SpinLock lock_;
   SmallBlocks small_;
   LargeBlocks large_;
@@ -144,30 +170,21 @@ class CachingAllocator final : public c10::Allocator {
 
 // Never destroyed: tensors may outlive every static.
 CachingAllocator& allocator() {
-  static auto* instance = new CachingAllocator();
+  static auto* instance = new CachingAllocator(Pieces::chosen());
   return *instance;
 }
 
 void CachingAllocator::give(void* data) {
   if (data == nullptr) return;
   CachingAllocator& self = allocator();
-#if defined(RETORT_SANITIZE)
-  if (from_malloc) {
-    {
-      Locked guard(self.lock_);
-      self.allocated_ -= static_cast<int64_t>(malloc_usable_size(data));
-    }
-    return std::free(data);
-  }
-#endif
   Block* block = Block::of(data);
-  Locked guard(self.lock_);
-  self.allocated_ -= static_cast<int64_t>(block->bytes);
-  if (block->large) {
-    self.large_.give(block);
-  } else {
-    self.small_.give(block);
+  {
+    Locked guard(self.lock_);
+    self.allocated_ -= static_cast<int64_t>(block->bytes);
+    if (block->large) return self.large_.give(block);
+    if (block->size_class != kOfMalloc) return self.small_.give(block);
   }
+  std::free(block);
 }
 
 }  // namespace

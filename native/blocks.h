@@ -9,6 +9,7 @@ namespace retort {
 constexpr size_t kAlignment = 64;     // of the data, as libtorch and oneDNN want it
 constexpr size_t kSmall = 64 * 1024;  // up to here, blocks come in size classes; above, they are cut to measure
 constexpr size_t kPage = 4096;
+constexpr int kOfMalloc = -1;
 
 struct Range;
 
@@ -16,7 +17,7 @@ struct alignas(kAlignment) Block {
   size_t bytes = 0;  // of the data
   bool large = false;
 
-  // Of small blocks only.
+  // Of small blocks only; `kOfMalloc` for a block that malloc gave, and gets back.
   int size_class = 0;
   Block* link = nullptr;  // the next one in the free list
 

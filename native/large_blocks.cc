@@ -38,9 +38,6 @@ void touch(char* from, char* to) {
   madvise(from, bytes, MADV_HUGEPAGE);
 }
 
-// Whether so many bytes can be touched. Small requests are not worth the question: it costs some ten microseconds.
-bool machine_has(size_t bytes) { return bytes <= kAskSystemFrom || bytes <= available_memory(); }
-
 }  // namespace
 
 size_t available_memory() {
@@ -54,6 +51,8 @@ size_t available_memory() {
   }
   return kilobytes * 1024;
 }
+
+bool machine_has(size_t bytes) { return bytes <= kAskSystemFrom || bytes <= available_memory(); }
 
 Block* LargeBlocks::take(size_t bytes, bool small_pages) {
   if (bytes > kLargest) return nullptr;
@@ -73,6 +72,7 @@ void LargeBlocks::give(Block* block) {
   used_ -= block->bytes;
   block->backed = block->bytes;
   cached_ += block->backed;
+  if (!keeps_recent_) return join(block);
   recent_.push_back(block);
   if (recent_.size() <= kRecent) return;
   join(recent_.front());
@@ -201,7 +201,7 @@ Range* LargeBlocks::reserve(size_t bytes) {
     if (mapped == MAP_FAILED) continue;
     char* start = round_up(static_cast<char*>(mapped), kHuge);
     char* limit = round_down(static_cast<char*>(mapped) + wanted, kHuge);
-    madvise(start, static_cast<size_t>(limit - start), MADV_HUGEPAGE);
+    if (huge_) madvise(start, static_cast<size_t>(limit - start), MADV_HUGEPAGE);
     return &ranges_.emplace_back(Range{start, start, limit, mapped, wanted, nullptr});
   }
   return nullptr;

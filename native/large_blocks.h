@@ -35,6 +35,9 @@ struct Range {
 
 class LargeBlocks {
  public:
+  // Without `recent` a block that is given back is joined with its neighbours at once; without `huge` all pages are small.
+  LargeBlocks(bool recent, bool huge) : keeps_recent_(recent), huge_(huge) {}
+
   // Null when the address space is used up, or the machine has not got the memory. With `small_pages`, memory that was never
   // touched comes in such, and at once.
   Block* take(size_t bytes, bool small_pages);
@@ -59,6 +62,8 @@ class LargeBlocks {
   void release(Block* block);
   void note_use(size_t bytes);
 
+  const bool keeps_recent_;
+  const bool huge_;
   std::vector<Block*> recent_;  // the newest last
   std::set<std::pair<size_t, Block*>> free_;
   std::list<Range> ranges_;  // each stays where it is: its blocks point to it
@@ -72,5 +77,7 @@ class LargeBlocks {
 
 // Bytes the machine can still give, from /proc/meminfo; more than any request where that cannot be read.
 size_t available_memory();
+// Whether so many bytes can be touched. Small requests are not worth the question: it costs some ten microseconds.
+bool machine_has(size_t bytes);
 
 }  // namespace retort

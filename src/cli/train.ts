@@ -43,6 +43,7 @@ export const train = new Command('train')
   )
   .addOption(device)
   .option('--no-probe', 'do not run one forward of both networks first, to see that everything fits')
+  .option('--profile', 'say at the end where the time went, and write a trace of the first 100 steps (profile.json)')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
@@ -50,7 +51,7 @@ export const train = new Command('train')
   .action(
     async (
       config,
-      { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, device: place, ...options },
+      { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, profile, device: place, ...options },
     ) => {
       const source = sourceOf(config, { resume, workDir });
       const reading = loadOptions(options);
@@ -67,7 +68,7 @@ export const train = new Command('train')
       const experiment = await load(source.named, { ...reading, note });
       using interrupt = onInterrupt();
       const result = await run(experiment, {
-        ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, device: place, probe, note },
+        ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, device: place, probe, profile, note },
         progress: new TerminalProgress(),
         signal: interrupt.signal,
         onStage: (_, found) => {

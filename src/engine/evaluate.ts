@@ -7,6 +7,7 @@ import { firstSamples } from '../nn/index.ts';
 import type { Inputs, Network, Outputs, Targets } from '../nn/index.ts';
 import { getRandomState, keep, mapLeaves, noGrad, ops, setRandomState, Tensor, tidy, zeros } from '../torch/index.ts';
 import type { Device, DType, ProcessGroup } from '../torch/index.ts';
+import { CoreShare } from './core-share.ts';
 import { Accuracy, AgreementMetric } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import { nextTurn } from './next-turn.ts';
@@ -19,6 +20,8 @@ export interface EvaluateOptions {
   view?: string;
   /** Processes that evaluate together; all must call this. Default: this one alone. */
   group?: ProcessGroup;
+  /** What keeps the number of threads to the cores that others leave. Default: what the machine says. @internal */
+  cores?: CoreShare;
 }
 
 /**
@@ -30,9 +33,9 @@ export async function evaluate(
   loader: DataLoader<Inputs>,
   options: EvaluateOptions = {},
 ): Promise<Metrics> {
-  const { evaluators = [new Accuracy()], view, group } = options;
+  const { evaluators = [new Accuracy()], view, ...together } = options;
   const metrics = evaluators.map((evaluator) => evaluator.begin());
-  await overBatches([[model, view]], loader, group, ([outputs], targets) => {
+  await overBatches([[model, view]], loader, together, ([outputs], targets) => {
     for (const metric of metrics) metric.update(outputs!, targets);
   });
   return Object.assign({}, ...metrics.map((metric) => metric.compute())) as Metrics;
@@ -43,13 +46,14 @@ export async function evaluateAgreement(
   { student, teacher }: { student: Network; teacher: Network },
   loader: DataLoader<Inputs>,
   group?: ProcessGroup,
+  cores?: CoreShare,
 ): Promise<Metrics> {
   const metric = new AgreementMetric();
   const networks = [
     [student, 'student'],
     [teacher, 'teacher'],
   ] as const;
-  await overBatches(networks, loader, group, ([own, others]) => metric.update(own!, others!));
+  await overBatches(networks, loader, { group, cores }, ([own, others]) => metric.update(own!, others!));
   return metric.compute();
 }
 
@@ -137,7 +141,7 @@ interface Evaluated {
 async function overBatches(
   networks: readonly (readonly [model: Network, view: string | undefined])[],
   loader: DataLoader<Inputs>,
-  group: ProcessGroup | undefined,
+  { group, cores }: { group?: ProcessGroup | undefined; cores?: CoreShare | undefined },
   measure: (outputs: readonly Outputs[], targets: Targets) => void,
 ): Promise<void> {
   if (loader.length === 0) {
@@ -152,6 +156,8 @@ async function overBatches(
     return { outputs, targets };
   };
   const restore = evaluating(networks.map(([model]) => model));
+  using made = cores === undefined ? CoreShare.ofMachine(group) : undefined;
+  const share = cores ?? made;
   try {
     for (let i = 0; i < loader.length; i += worldSize) {
       const own = i + rank < loader.length ? i + rank : undefined;
@@ -163,6 +169,7 @@ async function overBatches(
           for (const { outputs, targets } of all) measure(outputs, targets);
         }),
       );
+      share?.betweenSteps();
       await nextTurn();
     }
   } finally {

@@ -3,6 +3,7 @@ import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import type { Inputs, Network } from '../nn/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
+import type { CoreShare } from './core-share.ts';
 import { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
@@ -60,11 +61,15 @@ export class Evaluation {
   }
 
   /** The metrics of every network, and those that hooks add; undefined where there is nothing to evaluate on. */
-  async measure(run: Run): Promise<NetworkMetrics | undefined> {
+  async measure(run: Run, cores?: CoreShare): Promise<NetworkMetrics | undefined> {
     const { algorithm, valLoader, evaluators, agreement = false, hooks = [], group } = this.#options;
     if (valLoader === undefined) return undefined;
     const frozen = new Set(algorithm.frozen().flatMap((module) => module.modules()));
-    const options = { ...(evaluators === undefined ? {} : { evaluators }), ...(group === undefined ? {} : { group }) };
+    const options = {
+      ...(evaluators === undefined ? {} : { evaluators }),
+      ...(group === undefined ? {} : { group }),
+      ...(cores === undefined ? {} : { cores }),
+    };
     const metrics: Record<string, Metrics> = {};
     for (const [name, model] of Object.entries(this.#networks())) {
       metrics[name] = this.#settled.get(model) ?? (await evaluate(model, valLoader, { ...options, view: name }));
@@ -72,7 +77,7 @@ export class Evaluation {
     }
     const { teacher } = algorithm.evaluated();
     if (agreement && teacher !== undefined) {
-      metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader, group);
+      metrics['agreement'] = await evaluateAgreement({ student: algorithm.student, teacher }, valLoader, group, cores);
     }
     for (const hook of hooks) {
       Object.assign(metrics, await hook.evaluateMore?.(run, () => evaluate(algorithm.student, valLoader, options)));

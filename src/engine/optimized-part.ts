@@ -5,6 +5,7 @@ import { gradNorm, limitGradNorm } from '../optim/index.ts';
 import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, SchedulerState } from '../optim/index.ts';
 import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
+import { span } from '../torch/internal.ts';
 import { NonFiniteGradient, nonFiniteGradients } from './non-finite.ts';
 import type { LoopOptions } from './options.ts';
 import { Replicas } from './replicas.ts';
@@ -173,13 +174,16 @@ export class OptimizedPart {
 
   /**
    * Differentiates a total and, with the last update of a round, moves the parameters.
-   * @param alone whether only this part's parameters get gradients (others are on the way, but not trained by it).
+   * @param options.alone whether only this part's parameters get gradients (others are on the way, but not trained by it).
+   * @param options.check called when the gradients are there; what it throws keeps the parameters where they are.
    * @throws {NonFiniteGradient} before anything moves.
    */
-  update(total: Tensor, alone: boolean): void {
+  update(total: Tensor, { alone, check }: { alone: boolean; check?: () => void }): void {
     if (this.#gathered === 0) this.optimizer.zeroGrad();
     const loss = this.#round === 1 ? total : total.div(this.#round);
-    backward([loss], [null], alone ? { inputs: this.optimizer.parameters() } : {});
+    const inputs = alone ? { inputs: this.optimizer.parameters() } : {};
+    span('backward', undefined, () => backward([loss], [null], inputs));
+    check?.();
     if (++this.#gathered === this.#round) this.#move();
   }
 
@@ -190,8 +194,10 @@ export class OptimizedPart {
     if (this.#gathered < this.#round) scaleGradients(parameters, this.#round / this.#gathered);
     this.#gathered = 0;
     this.#replicas.averageGradients(parameters);
-    this.#limit(parameters);
-    this.optimizer.step();
+    span('optimizer', undefined, () => {
+      this.#limit(parameters);
+      this.optimizer.step();
+    });
     this.#moved = true;
   }
 

@@ -4,6 +4,7 @@
 // nothing of the kind.
 import { getRandomState, gradsOf, manualSeed, noGrad, ops, setRandomState, tensor, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
+import { span } from '../torch/internal.ts';
 import type { Trainable } from './trainable.ts';
 
 export class Replicas {
@@ -50,6 +51,10 @@ export class Replicas {
   averageGradients(parameters: readonly Tensor[]): void {
     const group = this.#group;
     if (group === undefined) return;
+    span('processes', 'gradients', () => this.#average(parameters, group));
+  }
+
+  #average(parameters: readonly Tensor[], group: ProcessGroup): void {
     noGrad(() =>
       tidy(() => {
         const own = gradsOf(parameters);

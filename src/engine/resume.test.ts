@@ -47,7 +47,7 @@ function part(schedules: Schedules, lr = 0.5): { one: OptimizedPart; layer: Line
 
 function train({ one, layer }: ReturnType<typeof part>, epochs: number, more: number): void {
   const step = (): void => {
-    tidy(() => one.update(layer.forward(ones([1, 1])).sum(), false));
+    tidy(() => one.update(layer.forward(ones([1, 1])).sum(), { alone: false }));
     one.endStep();
   };
   for (let epoch = 0; epoch < epochs; epoch++) {

@@ -10,6 +10,7 @@ export const runFiles = {
   previous: 'training.previous.safetensors',
   student: 'student.safetensors',
   log: 'log.jsonl',
+  profile: 'profile.json',
   lock: 'run.lock',
   run: 'run.json',
   config: 'config.json',
@@ -33,7 +34,8 @@ export function studentPath(
 /** What training makes, which can be lost: checkpoints, students, the log. Those of stages lie one folder deeper. */
 const made = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|log\.jsonl)$/;
 /** That, and what only describes it: a run that has no more than this has nothing to lose. */
-const removed = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|log\.jsonl)$/;
+const removed =
+  /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|profile\.json|log\.jsonl)$/;
 /** What only says how a run was started. */
 const records: readonly string[] = [runFiles.run, runFiles.config, runFiles.printed];
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { asFormer } from '../../test/checkpoints.ts';
 import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
@@ -14,7 +14,7 @@ import type { Algorithm, EmaTeacherDistill } from '../distill/algorithms/index.t
 import { loadTensors, Module, Parameter } from '../nn/index.ts';
 import type { UpdateRequest } from '../nn/index.ts';
 import { SGD, StepLR } from '../optim/index.ts';
-import { manualSeed, tidy, zeros } from '../torch/index.ts';
+import { manualSeed, Tensor, tidy, zeros } from '../torch/index.ts';
 import { EMAHook, LoggerHook, runFiles, Trainer } from './index.ts';
 import type { StepReport, Trainable, TrainerOptions } from './index.ts';
 
@@ -176,6 +176,29 @@ const weights = (name: string): unknown =>
       }),
     ),
   );
+
+it('reads each loss once, when its gradients are there', async () => {
+  const algorithm = distillation();
+  const [weight] = algorithm.student.parameters();
+  const read: unknown[] = [];
+  const early: unknown[] = [];
+  const spy = vi.spyOn(Tensor.prototype, 'item').mockImplementation(function (this: Tensor) {
+    if (this.requiresGrad) {
+      read.push(this.handle);
+      if (tidy(() => weight!.grad === null)) early.push(this.handle);
+    }
+    return Number(this.data()[0]);
+  });
+  try {
+    using trainer = setUp({ accumulate: 1, maxSteps: 1, hooks: [] }, algorithm);
+    await trainer.run();
+  } finally {
+    spy.mockRestore();
+  }
+  expect(read).toHaveLength(3); // student.loss, distill.loss_kl, loss
+  expect(new Set(read).size).toBe(3);
+  expect(early).toEqual([]);
+});
 
 it('a teacher that is an average moves once a step', async () => {
   const algorithm = distillation('EmaTeacherDistill') as EmaTeacherDistill;

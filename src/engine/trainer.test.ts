@@ -57,12 +57,14 @@ it('refuses a loader that gives all processes the same samples', () => {
 
 it('trains, evaluates student and teacher, and saves the student alone', async () => {
   const epochs: string[] = [];
-  const line = (text: string): void => void epochs.push(text);
+  const notes: string[] = [];
+  const line = (text: string): void => void (text.startsWith('epoch') ? epochs : notes).push(text);
   using trainer = setUp({ workDir: folder, progress: { step() {}, line } });
   const { metrics, stopped } = await trainer.run();
   expect(stopped).toBe(false);
   expect(Object.keys(metrics)).toEqual(['student', 'teacher']);
   expect(epochs).toHaveLength(3);
+  expect(notes).toEqual([expect.stringMatching(/^teacher plan: auto\n/)]);
   expect(epochs[0]).toMatch(/^epoch 1\/3 {2}accuracy: student .* {2}teacher /);
   const names = Object.keys(weights(join(folder, runFiles.student)));
   expect(names).toContain('backbone.layer1.0.conv1.weight');

@@ -1,6 +1,8 @@
 // The training loop: epochs of steps, an evaluation after each, checkpoints from which a run resumes bit for bit. A step is one update of
 // the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
 // saved or stopped is between two of them.
+import { join } from 'node:path';
+
 import { z } from 'zod';
 
 import { isObject } from '../check.ts';
@@ -8,12 +10,15 @@ import { requireSameClasses } from '../data/classes.ts';
 import type { DataLoader } from '../data/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { makeFolder, realPath } from '../files.ts';
+import { writeFileAtomicSync } from '../formats/index.ts';
 import { saveModule, sizeOf } from '../nn/index.ts';
 import type { Inputs, UpdateRequest } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { checkOptions } from '../registry/index.ts';
 import { autocast, requireDevice, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
+import { span } from '../torch/internal.ts';
+import { CoreShare } from './core-share.ts';
 import { Evaluation } from './evaluation.ts';
 import type { EvaluationOptions } from './evaluation.ts';
 import type { Evaluator } from './evaluators/index.ts';
@@ -32,10 +37,12 @@ import { optimizedParts } from './optimized-part.ts';
 import type { OptimizedPart, PartOptions, PartsOptions } from './optimized-part.ts';
 import { loopOptions } from './options.ts';
 import type { LoopOptions } from './options.ts';
+import { Profile, profileTable, unmeasured } from './profile.ts';
+import type { ProfileReport, Timing } from './profile.ts';
 import { shownMetrics, silent } from './progress.ts';
 import type { Progress, StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
-import { studentPath } from './run-files.ts';
+import { runFiles, studentPath } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
@@ -54,9 +61,17 @@ export interface TrainerOptions extends LoopOptions, EvaluationOptions, PartsOpt
   overwrite?: boolean;
   /** The lock of `workDir`, where the caller has it. Default: it is taken by `run`, and held until that has ended. */
   lock?: RunLock;
+  /** What keeps the number of threads to the cores that others leave. Default: what the machine says. @internal */
+  cores?: CoreShare;
   progress?: Progress;
   /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
   signal?: AbortSignal;
+  /**
+   * Measure where the time goes: a table through `progress` when `run` ends, however it ends, the numbers in its result, and the first
+   * 100 steps one by one in `profile.json` of the work dir, for chrome://tracing or ui.perfetto.dev. Of several processes, the first.
+   * Default false.
+   */
+  profile?: boolean;
 }
 
 const given = <T>(what: string): z.ZodType<T, T> => z.custom<T>(isObject, `expected ${what}`);
@@ -80,8 +95,10 @@ export const trainerOptions = z.strictObject({
   workDir: z.string().exactOptional(),
   overwrite: z.boolean().exactOptional(),
   lock: given<RunLock>('the lock of a run').exactOptional(),
+  cores: given<CoreShare>('a share of the cores').exactOptional(),
   progress: given<Progress>('{ line, step }').exactOptional(),
   signal: given<AbortSignal>('an AbortSignal').exactOptional(),
+  profile: z.boolean().exactOptional(),
 });
 
 /** What {@link Trainer.run} returns. */
@@ -92,6 +109,8 @@ export interface TrainingResult {
   seconds: number;
   /** Whether a signal ended the run before its last step. */
   stopped: boolean;
+  /** Where the time of this call went, with the option `profile`. */
+  profile?: ProfileReport;
 }
 
 /**
@@ -112,9 +131,11 @@ export class Trainer {
   readonly #hooks: readonly Hook[];
   readonly #replicas: Replicas;
   readonly #evaluation: Evaluation;
+  #cores: CoreShare | undefined;
   readonly #run: Run;
   /** Optimizer steps in a whole epoch. */
   readonly #stepsPerEpoch: number;
+  #timing: Timing = unmeasured;
   /** Whether the evaluation has been tried on a few images. */
   #probed = false;
   /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
@@ -236,6 +257,9 @@ export class Trainer {
   async run(): Promise<TrainingResult> {
     using _lock = this.#claim();
     const run = this.#run;
+    const { group, cores = CoreShare.ofMachine(group, (text) => run.progress.line(text)) } = this.#options;
+    using _cores = cores;
+    this.#cores = cores;
     const { algorithm } = this.#options;
     this.#replicas.shareState(algorithm);
     if (this.#state.steps === 0) this.#replicas.seedApart();
@@ -243,6 +267,7 @@ export class Trainer {
     try {
       const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
       await this.#beforeTraining();
+      if (this.#options.profile === true && this.#replicas.first) this.#timing = new Profile();
       if (this.#state.evaluationDue) await this.#evaluate();
       while (!this.#finished()) {
         if (!(await this.#epoch(finite))) return this.#result(true);
@@ -256,6 +281,29 @@ export class Trainer {
     } finally {
       for (const hook of this.#hooks) hook.afterRun?.(run);
       this.#options.trainLoader[Symbol.dispose]();
+      this.#saveProfile();
+    }
+  }
+
+  /** Says where the time went. What cannot be written is said, and no matter. */
+  #saveProfile(): void {
+    const { workDir, progress = silent } = this.#options;
+    const profile = this.#timing;
+    if (!(profile instanceof Profile)) return;
+    this.#timing = unmeasured;
+    profile.end();
+    const report = profile.report();
+    progress.line(`where the time of ${report.steps} steps went:\n${profileTable(report)}`);
+    if (workDir === undefined) return;
+    const path = join(workDir, runFiles.profile);
+    try {
+      writeFileAtomicSync(path, Buffer.from(profile.trace()));
+      progress.line(
+        `the first ${report.tracedSteps} steps one by one: ${path}, for chrome://tracing or ui.perfetto.dev`,
+      );
+    } catch (error) {
+      if (!(error instanceof RetortError)) throw error;
+      progress.line(`note: ${error.message.split('\n')[0]}: the profile is not written`);
     }
   }
 
@@ -302,7 +350,10 @@ export class Trainer {
 
   #result(stopped: boolean): TrainingResult {
     const { metrics, seconds } = this.#state;
-    return { metrics, seconds, stopped };
+    const profile = this.#timing;
+    if (!(profile instanceof Profile)) return { metrics, seconds, stopped };
+    profile.end();
+    return { metrics, seconds, stopped, profile: profile.report() };
   }
 
   /** The rest of the epoch under way, or as much of it as there is to be; false when the signal stopped it. */
@@ -320,10 +371,10 @@ export class Trainer {
       stopped = this.#replicas.any(signal?.aborted === true);
       // What is saved after the last step knows that the epoch, and with it an evaluation, is to come; nothing is saved between.
       if (stopped || !more() || state.position.step % saveInterval !== 0) continue;
-      finite.require(this.#where());
+      this.#require(finite);
       this.#save();
     }
-    finite.require(this.#where());
+    this.#require(finite);
     if (!more()) {
       if (state.batches >= trainLoader.length) {
         for (const part of this.#parts.values()) part.endEpoch();
@@ -343,6 +394,10 @@ export class Trainer {
     return true;
   }
 
+  #require(finite: FiniteState): void {
+    this.#timing.span('saving', 'check', () => finite.require(this.#where()));
+  }
+
   /** The step that was made last, in words. */
   #where(step = this.#state.position.step): string {
     return `epoch ${this.#state.position.epoch + 1}, step ${step}`;
@@ -352,7 +407,9 @@ export class Trainer {
   async #step(): Promise<void> {
     const { algorithm, trainLoader, epochs, maxSteps = Infinity, accumulate = 1, progress = silent } = this.#options;
     const state = this.#state;
+    const timing = this.#timing;
     const { position, batches: first } = state;
+    timing.beginStep();
     const end = Math.min(trainLoader.length, (Math.floor(first / accumulate) + 1) * accumulate);
     algorithm.setProgress({ epoch: position.epoch + first / trainLoader.length, step: state.steps });
     const lr = this.#parts.values().next().value!.lr;
@@ -360,14 +417,14 @@ export class Trainer {
     const losses: Readonly<Record<string, number>>[] = [];
     let images = 0;
     for (let batch = first; batch < end; batch++) {
-      await trainLoader.prepare(position.epoch, batch);
+      await timing.wait('data', 'waiting', () => trainLoader.prepare(position.epoch, batch));
       const began = performance.now();
       const done = this.#batch(batch, batch + 1 === end);
       for (const line of algorithm.notes?.() ?? []) progress.line(line);
       losses.push(done.losses);
       images += done.images;
       state.seconds += (performance.now() - began) / 1000;
-      if (batch + 1 < end) await nextTurn();
+      if (batch + 1 < end) await timing.wait('between steps', undefined, nextTurn);
     }
     this.#replicas.averageStatistics(algorithm);
     algorithm.afterStep();
@@ -385,9 +442,11 @@ export class Trainer {
       losses: this.#replicas.mean(means(losses)),
       lr,
     };
-    for (const hook of this.#hooks) hook.afterStep?.(this.#run, report);
-    progress.step(report);
-    await nextTurn();
+    for (const hook of this.#hooks) timing.span('hooks', hook.name, () => hook.afterStep?.(this.#run, report));
+    timing.span('hooks', 'progress', () => progress.step(report));
+    timing.endStep();
+    this.#cores?.betweenSteps();
+    await timing.wait('between steps', undefined, nextTurn);
   }
 
   /** Losses and gradients of one batch; with the last one of a step the weights move. */
@@ -396,19 +455,21 @@ export class Trainer {
     const { device } = trainLoader;
     const { position } = this.#state;
     const where = this.#where(position.step + 1);
-    return tidy(() => {
-      const batch = trainLoader.load(position.epoch, index);
+    const body = (): { losses: Readonly<Record<string, number>>; images: number } => {
+      const batch = span('data', 'batches', () => trainLoader.load(position.epoch, index));
       const alone = <T>(body: () => T): T => (group === undefined ? body() : group.alone(body));
       const explain = (): string | undefined =>
         alone(() => firstNonFinite(algorithm, () => void algorithm.trainStep(batch, () => undefined)));
       const elsewhere = (here: boolean): boolean => this.#replicas.any(here);
+      const read = new Map<Tensor, number>();
       let values: Readonly<Record<string, number>> = {};
-      const update = (request: UpdateRequest): void => {
-        values = numbers(request.entries);
-        requireFinite(values, where, { explain, elsewhere });
-        this.#update(request);
-      };
-      const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update));
+      // Losses are read when their gradients are there, in one go, once each: nothing waits for a number on the way there.
+      const update = (request: UpdateRequest): void =>
+        this.#update(request, () => {
+          values = numbers(request.entries, read);
+          requireFinite(values, where, { explain, elsewhere });
+        });
+      const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update), read);
       try {
         const losses = precision === 'bfloat16' ? autocast(train, precision, device) : train();
         if (last) for (const part of this.#parts.values()) part.endStep();
@@ -419,12 +480,14 @@ export class Trainer {
           alone(() => void algorithm.trainStep(batch, body));
         throw gradientError(where, error, { root: algorithm, losses: values, again });
       }
-    });
+    };
+    return this.#timing.batch(() => tidy(body));
   }
 
-  #update({ total, part }: UpdateRequest): void {
+  /** @param check throws where nothing is to move. */
+  #update({ total, part }: UpdateRequest, check: () => void): void {
     const own = part === undefined ? undefined : this.#parts.get(part);
-    if (own !== undefined) own.update(total, true);
+    if (own !== undefined) own.update(total, { alone: true, check });
     else if (part === undefined && this.#parts.size > 1) {
       // One total for several optimizers: the first differentiates, all move.
       throw new RetortError(
@@ -440,14 +503,16 @@ export class Trainer {
           help: `give optimizers by part: { ${part}: { ... } }`,
         });
       }
-      all.update(total, false);
+      all.update(total, { alone: false, check });
     }
   }
 
   async #evaluate(): Promise<void> {
     const { epochs, progress = silent } = this.#options;
     this.#state.evaluationDue = false;
-    const metrics = await this.#evaluation.measure(this.#run);
+    const metrics = await this.#timing.wait('evaluation', undefined, async () =>
+      this.#evaluation.measure(this.#run, this.#cores),
+    );
     if (metrics === undefined) return;
     this.#state.metrics = metrics;
     progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);
@@ -465,8 +530,12 @@ export class Trainer {
   }
 
   #save(): void {
-    const { workDir, algorithm } = this.#options;
-    if (workDir === undefined) return;
+    const { workDir } = this.#options;
+    if (workDir !== undefined) this.#timing.span('saving', 'checkpoint', () => this.#saveTo(workDir));
+  }
+
+  #saveTo(workDir: string): void {
+    const { algorithm } = this.#options;
     saveTraining(workDir, this.#saved(), this.#state);
     this.#checkpoint = this.#where();
     if (!this.#replicas.first) return;
@@ -477,8 +546,14 @@ export class Trainer {
   }
 }
 
-function numbers(entries: Readonly<Record<string, { item(): number }>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, value.item()]));
+/** @param read what was read before. */
+function numbers(entries: Readonly<Record<string, Tensor>>, read: Map<Tensor, number>): Record<string, number> {
+  const valueOf = (entry: Tensor): number => {
+    const value = read.get(entry) ?? entry.item();
+    read.set(entry, value);
+    return value;
+  };
+  return Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, valueOf(entry)]));
 }
 
 /** The mean of each entry over those that have it. */

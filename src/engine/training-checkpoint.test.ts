@@ -53,7 +53,7 @@ function setUp(): { pair: Pair; parts: TrainingParts; train: () => void } {
   hook.beforeRun(run);
   const train = (): void => {
     for (const [name, one] of parts.parts) {
-      tidy(() => one.update(pair[name as 'student'].forward(randn([3, 2])).sum(), true));
+      tidy(() => one.update(pair[name as 'student'].forward(randn([3, 2])).sum(), { alone: true }));
       one.endEpoch();
     }
     hook.afterStep(run);
@@ -133,7 +133,7 @@ it('averages the updates of a step, or those there are, and moves once', () => {
           .forward(ones([1, 1]))
           .mul(slope)
           .sum(),
-        false,
+        { alone: false },
       ),
     );
   part.beginStep(2);
@@ -159,7 +159,7 @@ it('steps schedulers once a training step, however often the optimizer moved in 
   const layer = new Linear(1, 1, { bias: false });
   const optimizer = new SGD(layer.parameters(), { lr: 1 });
   const part = new OptimizedPart({ optimizer, stepSchedulers: [new StepLR(optimizer, { stepSize: 1, gamma: 0.5 })] });
-  for (let i = 0; i < 3; i++) tidy(() => part.update(layer.forward(ones([1, 1])).sum(), false));
+  for (let i = 0; i < 3; i++) tidy(() => part.update(layer.forward(ones([1, 1])).sum(), { alone: false }));
   part.endStep();
   expect(part.lr).toBe(0.5);
   part.endStep(); // a step in which nothing moved

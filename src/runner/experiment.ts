@@ -33,6 +33,7 @@ export interface ExperimentOptions {
   progress?: Progress | undefined;
   signal?: AbortSignal | undefined;
   lock?: RunLock | undefined;
+  profile?: boolean | undefined;
   /** Data sets that are loaded already, by the JSON of their configs; new ones are added. */
   datasets?: Map<string, Dataset> | undefined;
   /** Entries of users: optimizers and schedulers are looked up there first. Default: none. */
@@ -171,7 +172,7 @@ function experimentOf(
   const { dataset: reference } = trainLoader;
   const valLoader = loader(config.valData, 'valData', reference);
   const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
-  const { workDir, progress, signal, lock } = options;
+  const { workDir, progress, signal, lock, profile } = options;
   const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
   const evaluators =
     config.evaluators?.map((one, i) => made(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
@@ -187,7 +188,7 @@ function experimentOf(
     hooks: (config.hooks ?? []).map((hook, i) => made(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     evaluators,
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
-    ...defined({ device, workDir, progress, signal, lock, group }),
+    ...defined({ device, workDir, progress, signal, lock, group, profile }),
   });
   return {
     algorithm,

@@ -64,6 +64,18 @@ it('trains, and says what it made', async () => {
   expect(metrics).toEqual(stage!.metrics);
 });
 
+it('says where the time went, where it is asked to', async () => {
+  const { lines, progress } = listening();
+  const { stages } = await run(config, { workDir: at('profiled'), epochs: 1, progress, profile: true });
+  expect(stages[0]!.profile!.parts.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['data', 'student', 'backward']),
+  );
+  expect(lines.some((line) => line.startsWith('where the time of 4 steps went'))).toBe(true);
+  expect(existsSync(at('profiled', 'profile.json'))).toBe(true);
+  const again = await run(at('profiled'), { resume: true, epochs: 2 });
+  expect(again.stages[0]!.profile).toBeUndefined();
+});
+
 it('prints nothing and probes first, unless told otherwise', async () => {
   const written: unknown[] = [];
   const before = process.stdout.write.bind(process.stdout);

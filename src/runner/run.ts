@@ -2,7 +2,7 @@
 import type { CheckedStage } from '../config/index.ts';
 import type { ProbeReport } from '../distill/algorithms/index.ts';
 import { removeRun, silent, studentPath } from '../engine/index.ts';
-import type { NetworkMetrics, RunLock } from '../engine/index.ts';
+import type { NetworkMetrics, ProfileReport, RunLock } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import type { RetortErrorOptions } from '../errors.ts';
 import { processGroup, requireDevice } from '../torch/index.ts';
@@ -33,6 +33,11 @@ export interface RunOptions extends BuildOptions {
   overwrite?: boolean | undefined;
   /** Run one forward of all networks on four images before each stage, to see that everything fits. Default true. */
   probe?: boolean | undefined;
+  /**
+   * Measure where the time goes: a table through `progress`, and a trace of the first steps in `profile.json` of each stage's folder.
+   * Default false.
+   */
+  profile?: boolean | undefined;
   /** Told what is worth a look. Default: a line of `progress`. */
   note?: ((text: string) => void) | undefined;
   /** Told of each stage that is about to be trained, with what the probe found where it was made. Default: nobody. */
@@ -51,6 +56,8 @@ export interface StageResult {
   seconds: number;
   /** Whether the signal ended it before its last step. */
   stopped: boolean;
+  /** Where the time went, with the option `profile`. */
+  profile?: ProfileReport;
   /** Whether anything was left to train when it began. */
   trained: boolean;
   /** The path of the student, a safetensors file under its own names. */
@@ -126,7 +133,7 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
     { stages, own: experiment.own },
     {
       ...{ workDir: folder, lock, progress, resume, mistakes },
-      ...{ signal: options.signal, datasets: options.datasets },
+      ...{ signal: options.signal, datasets: options.datasets, profile: options.profile },
       onBegin: () => {
         if (group !== undefined && group.rank !== 0) return;
         for (const text of notes) note(text);

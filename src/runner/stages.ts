@@ -8,7 +8,7 @@ import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.
 import type { Dataset } from '../data/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import { hasCheckpoint, studentPath } from '../engine/index.ts';
-import type { NetworkMetrics } from '../engine/index.ts';
+import type { NetworkMetrics, ProfileReport } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
 import { buildModel } from '../models/index.ts';
@@ -45,6 +45,7 @@ export interface StageRun {
   /** Spent in steps, those before a resume too. */
   seconds: number;
   stopped: boolean;
+  profile?: ProfileReport;
 }
 
 /** The folder of a stage in that of the run. */

@@ -156,7 +156,8 @@ function load(): Native {
       cause,
     });
   }
-  addon.beginThreads(wantedThreads());
+  // Debian's libtorch would take half of the processors, or one.
+  addon.beginThreads(givenThreads() ?? availableParallelism());
   loaded = withOurErrors(addon);
   return loaded;
 }
@@ -190,10 +191,10 @@ function withOurErrors(addon: Native): Native {
   return Object.fromEntries(wrapped) as unknown as Native;
 }
 
-/** `RETORT_THREADS`, or the processors this process may run on (Debian's libtorch takes half of them or one). */
-function wantedThreads(): number {
+/** What `RETORT_THREADS` says; undefined where it is not set. */
+export function givenThreads(): number | undefined {
   const text = process.env['RETORT_THREADS'];
-  if (text === undefined || text === '') return availableParallelism();
+  if (text === undefined || text === '') return undefined;
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1) {
     throw new RetortError(`RETORT_THREADS: expected an integer of at least 1, got "${text}"`);

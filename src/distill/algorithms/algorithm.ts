@@ -25,6 +25,7 @@ import type {
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { parseLosses } from './parse-losses.ts';
 import type { LossRecord } from './parse-losses.ts';
@@ -178,7 +179,12 @@ export abstract class Algorithm extends Module {
    * @param who the network, for errors
    * @throws {RetortError} for a network that gives no losses, where the option is not there.
    */
-  protected ownLosses(who: string, network: Network, { inputs, targets }: LearnedBatch): Record<string, Tensor> {
+  protected ownLosses(who: string, network: Network, batch: LearnedBatch): Record<string, Tensor> {
+    const part = who === 'the teacher' ? 'teacher' : 'student';
+    return span(part, undefined, () => this.#ownLosses(who, network, batch));
+  }
+
+  #ownLosses(who: string, network: Network, { inputs, targets }: LearnedBatch): Record<string, Tensor> {
     if (this.#loss !== undefined) {
       const losses: unknown = this.#loss(network.forward(inputs), targets);
       if (losses instanceof Tensor) return { loss: losses };
@@ -262,7 +268,9 @@ export abstract class Algorithm extends Module {
    * the teachers, and leaves random numbers and buffers as they were.
    */
   planTeachers(batch: LearnedBatch): void {
-    if (this.cache?.holds(batch) !== true) this.plan?.see(batch);
+    const { plan } = this;
+    if (plan === undefined || this.cache?.holds(batch) === true) return;
+    span('teacher plan', undefined, () => plan.see(batch));
   }
 
   /** What there is to say that has not been asked for yet, such as what is done with the teachers: lines to be printed. */

@@ -7,6 +7,7 @@ import type { Inputs, LearnedBatch, Module, Network, Targets } from '../../nn/in
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad, randn } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, requireTeachers } from './algorithm.ts';
 import type { AlgorithmOptions, Update } from './algorithm.ts';
@@ -38,9 +39,9 @@ export const dataFreeOptions = {
   studentTrainFirst: z.boolean().default(false),
   /**
    * As in {@link SingleTeacherDistill}, where the student is trained: gradients of the generator flow through the teachers, which are
-   * then run plainly. Default `'plain'`; with `compat`, `'plain'`.
+   * then run plainly. Default `'auto'`; with `compat`, `'plain'`.
    */
-  teacherPlan: teacherPlanOption.default('plain'),
+  teacherPlan: teacherPlanOption.default('auto'),
 };
 /** Options of {@link DataFreeDistillation}. */
 export interface DataFreeDistillationOptions
@@ -93,7 +94,7 @@ export class DataFreeDistillation extends Algorithm {
       distiller.prepareFromTeacher(this.teachers);
     }
     this.#plan = new TeacherPlan({
-      option: this.original ? 'plain' : (options.teacherPlan ?? 'plain'),
+      option: this.original ? 'plain' : (options.teacherPlan ?? 'auto'),
       distiller: this.distiller,
       teachers: options.teachers,
       constant: () => true,
@@ -176,7 +177,9 @@ export class DataFreeDistillation extends Algorithm {
 
   /** As many generated images as the batch has images. */
   protected fakes(inputs: Inputs): Tensor {
-    return this.generator.forward(randn([sizeOf(inputs), this.generator.latentDim]));
+    return span('generator', undefined, () =>
+      this.generator.forward(randn([sizeOf(inputs), this.generator.latentDim])),
+    );
   }
 
   /** What the student is trained on. @param images generated, outside the graph */
@@ -192,7 +195,7 @@ export class DataFreeDistillation extends Algorithm {
       this.#passes.get(distiller)!.teacher.run((forward) =>
         distiller.teacherPass(() => {
           for (const [name, network] of this.#named()) {
-            namingErrors(`teacher "${name}"`, () => forward(network, images, targets));
+            namingErrors(`teacher "${name}"`, () => span('teacher', name, () => forward(network, images, targets)));
           }
         }),
       );
@@ -205,7 +208,7 @@ export class DataFreeDistillation extends Algorithm {
       this.#plan.teacherPass(() => {
         for (const [name, network] of this.#named()) {
           const run = (): void => this.#plan.run(name, inputs, (seen) => forward(network, seen, targets));
-          namingErrors(`teacher "${name}"`, run);
+          namingErrors(`teacher "${name}"`, () => span('teacher', name, run));
         }
       }),
     );

@@ -5,6 +5,7 @@ import { ModuleDict } from '../../nn/index.ts';
 import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, requireTeachers } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
@@ -25,8 +26,8 @@ export const multiTeacherOptions = {
   calculateStudentLoss: z.boolean().default(true),
   /** As in {@link SingleTeacherDistill}, for all teachers. Default false. */
   foldTeacherNorms: z.boolean().default(false),
-  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'plain'`; with `compat`, `'plain'`. */
-  teacherPlan: teacherPlanOption.default('plain'),
+  /** As in {@link SingleTeacherDistill}, one plan for all teachers. Default `'auto'`; with `compat`, `'plain'`. */
+  teacherPlan: teacherPlanOption.default('auto'),
   /** Keep what recorders take from a frozen teacher in a folder, and read it from there. Default: none. */
   teacherCache: teacherCacheOption.optional(),
 };
@@ -155,7 +156,7 @@ export class MultiTeacherDistill extends Algorithm {
         for (const [name, teacher] of this.#named()) {
           const run = (): void =>
             this.#plan.run(name, views[name] ?? inputs, (seen) => forward(teacher, seen, targets));
-          namingErrors(`teacher "${name}"`, run);
+          namingErrors(`teacher "${name}"`, () => span('teacher', name, run));
         }
       }),
     );

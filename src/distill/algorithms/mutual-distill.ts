@@ -7,6 +7,7 @@ import type { LearnedBatch, Network, QuantizationAware } from '../../nn/index.ts
 import { checkOptions } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
@@ -112,7 +113,8 @@ export class MutualDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     for (const [name, student] of Object.entries(this.students())) {
       const seen = { ...batch, inputs: batch.views?.[name] ?? batch.inputs };
-      let run = (): Record<string, Tensor> => this.ownLosses(`student "${name}"`, student, seen);
+      let run = (): Record<string, Tensor> =>
+        span('student', name, () => this.ownLosses(`student "${name}"`, student, seen));
       for (const { learner, peer, distiller } of this.#pairs) {
         const inner = run;
         if (learner === name) run = () => distiller.studentRecorders.record(inner);

@@ -6,6 +6,7 @@ import type { Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
 import { noGrad } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import type { ConfigurableDistiller, TrainingProgress } from '../distillers/index.ts';
 import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNorms } from './algorithm.ts';
 import type { AlgorithmOptions } from './algorithm.ts';
@@ -45,9 +46,9 @@ export const singleTeacherOptions = {
   foldTeacherNorms: z.boolean().default(false),
   /**
    * What is done so that a frozen teacher costs little: `'auto'`, `'exact'` (equal up to rounding of float32), `'plain'` (nothing), or by
-   * hand. Default `'plain'`.
+   * hand. Default `'auto'`; with `compat`, `'plain'`.
    */
-  teacherPlan: teacherPlanOption.default('plain'),
+  teacherPlan: teacherPlanOption.default('auto'),
   /** Keep what recorders take from a frozen teacher in a folder, and read it from there. Default: none. */
   teacherCache: teacherCacheOption.optional(),
 };
@@ -170,7 +171,7 @@ export class SingleTeacherDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
     const cache = distilling ? this.#cache : undefined;
-    if (cache !== undefined) cache.pass(batch);
+    if (cache !== undefined) span('teacher', undefined, () => cache.pass(batch));
     else if (distilling || this.teacherTrainable) {
       const ofTeacher = this.runTeacher(this.seenByTeacher(batch));
       if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);

@@ -77,6 +77,7 @@ function algorithmOf(
     architecture: tinyNetwork(4),
     teacher,
     distiller: distillers.scores,
+    teacherPlan: 'plain',
     ...(cache === undefined ? {} : { teacherCache: { dir: dir(), views: 2, ...cache } }),
     ...more,
   }) as SingleTeacherDistill;

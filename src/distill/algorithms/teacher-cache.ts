@@ -141,7 +141,7 @@ export class TeacherCache {
 
   /** Whether all of a batch is kept, so that the teacher is not run. */
   holds(batch: LearnedBatch): boolean {
-    return batch.origin !== undefined && !this.#find(batch.origin).includes(undefined);
+    return batch.origin !== undefined && !this.#find(this.#origin(batch)).includes(undefined);
   }
 
   /** Gives recorders their records of a batch: from the store and, of samples that it lacks, by running the teachers. */

@@ -41,7 +41,7 @@ export type TeacherPlanOption = z.input<typeof teacherPlanOption>;
 
 /** The plan of an algorithm's options: what a cache keeps is computed in float32, for all who read it. */
 export function planOf({
-  teacherPlan = 'plain',
+  teacherPlan = 'auto',
   teacherCache,
 }: {
   teacherPlan?: TeacherPlanOption | undefined;

@@ -7,6 +7,7 @@ import type { GivenBatch, Inputs, Targets } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import { detached, Tensor } from '../../torch/index.ts';
+import { span } from '../../torch/internal.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
@@ -174,13 +175,13 @@ export class ConfigurableDistiller<
   teacherPass<T>(body: () => T): T {
     this.deliveries.clear(); // of a step that was abandoned
     this.deliveries.overrideData = false;
-    return this.teacherRecorders.record(() => this.deliveries.deliver(body));
+    return span('teacher', undefined, () => this.teacherRecorders.record(() => this.deliveries.deliver(body)));
   }
 
   /** Runs the student: its recorders record, deliveries hand out what the teacher returned. */
   studentPass<T>(body: () => T): T {
     this.deliveries.overrideData = true;
-    return this.studentRecorders.record(() => this.deliveries.deliver(body));
+    return span('student', undefined, () => this.studentRecorders.record(() => this.deliveries.deliver(body)));
   }
 
   /** Checks that the student took all that was delivered. @throws {RetortError} when something is left over. */
@@ -199,7 +200,7 @@ export class ConfigurableDistiller<
     const results: Record<string, Tensor> = {};
     for (const name of this.activeLosses()) {
       const args = this.argumentsOf(name, batch, connected);
-      const loss = this.distill_losses.get(name).forward(args as never);
+      const loss = span('losses', name, () => this.distill_losses.get(name).forward(args as never));
       const factor = this.weightFactor(name);
       results[name] = factor === 1 ? loss : loss.mul(factor);
     }
@@ -235,7 +236,11 @@ export class ConfigurableDistiller<
       key += `>${connector}`;
       if (this.#original || !connected.has(key)) {
         const run = this.connectors.get(connector).forward as (input: unknown) => unknown;
-        connected.set(key, run(value));
+        const given = value;
+        connected.set(
+          key,
+          span('connectors', connector, () => run(given)),
+        );
       }
       value = connected.get(key);
     }

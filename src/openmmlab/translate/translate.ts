@@ -157,7 +157,10 @@ function seed(ctx: Context, fields: Fields): TreeNode | undefined {
   if (place === undefined) return undefined;
   const own = new Fields(place, ctx.findings);
   const value = own.get('seed');
-  own.drop(['deterministic', 'diff_rank_seed'], 'one process trains, and two runs of one seed are equal');
+  own.drop(
+    ['deterministic', 'diff_rank_seed'],
+    'one process trains, and two runs of one seed and one number of threads (RETORT_THREADS) are equal',
+  );
   own.finish('randomness');
   return value?.node;
 }

@@ -1,0 +1,45 @@
+// What benches share: medians, Markdown tables, the networks that several of them train.
+export const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+export const print = (text) => process.stdout.write(`${text}\n`);
+
+/** Prints a table under its title; the first column is text. */
+export function table(title, header, rows) {
+  const cells = [header, ...rows].map((row) => row.map(String));
+  const widths = header.map((_, i) => Math.max(...cells.map((row) => row[i].length)));
+  const line = (row) =>
+    `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
+  const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
+  print(`\n${title}\n\n${[line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n')}`);
+}
+
+/** A CIFAR-style classifier of 10 classes. */
+export function resnet({ stageBlocks, width, channels }) {
+  const numStages = stageBlocks.length;
+  return {
+    type: 'ImageClassifier',
+    backbone: {
+      type: 'ResNet_CIFAR',
+      depth: 18,
+      stageBlocks,
+      numStages,
+      inChannels: channels,
+      stemChannels: width,
+      baseChannels: width,
+      outIndices: [numStages - 1],
+    },
+    neck: { type: 'GlobalAveragePooling' },
+    head: { type: 'LinearClsHead', numClasses: 10, inChannels: width * 2 ** (numStages - 1) },
+  };
+}
+
+const fc = { type: 'ModuleOutputs', source: 'head.fc' };
+/** Hinton's distillation of logits. */
+export const kd = {
+  type: 'ConfigurableDistiller',
+  studentRecorders: { fc },
+  teacherRecorders: { fc },
+  distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
+  lossForwardMappings: {
+    loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
+  },
+};

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "compat.h"
 #include "engine.h"
 #include "random.h"
 
@@ -15,6 +16,11 @@ namespace retort {
 namespace {
 
 using torch::jit::Stack;
+#if RETORT_STD_OPTIONAL
+using OptionalTensor = std::optional<at::Tensor>;
+#else
+using OptionalTensor = c10::optional<at::Tensor>;
+#endif
 
 // What stands in front of a value in the call buffer. Shared with src/torch/call-buffer.ts.
 enum Tag : int {
@@ -117,9 +123,9 @@ c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) 
       });
     case kHandles:
       if (argument.kind == kOptionalTensorList) {
-        return read_list<c10::optional<at::Tensor>>(in, [&] {
+        return read_list<OptionalTensor>(in, [&] {
           const Handle handle = in.handle();
-          return handle == 0 ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(engine.tensor(handle));
+          return handle == 0 ? OptionalTensor() : OptionalTensor(engine.tensor(handle));
         });
       }
       return read_list<at::Tensor>(in, [&] { return engine.tensor(in.handle()); });

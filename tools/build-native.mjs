@@ -5,12 +5,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { doctorCommand, hashSources, mismatch, readAddon, seal } from './addon-file.mjs';
 import { probeAddon } from './addon.mjs';
-import { hasGloo, requireLibtorch } from './libtorch.mjs';
+import { hasGloo, requireLibtorch, supported, untestedNote } from './libtorch.mjs';
 import { findNodeHeaders } from './node-headers.mjs';
 import { buildDir, nativeDir, root } from './paths.mjs';
 import { capture, which } from './processes.mjs';
@@ -144,9 +144,11 @@ function compile(libtorch, nodeInclude, { source, out, work, sanitize }) {
     if (ok) continue;
     const lines = output.split('\n').filter((line) => !/^(\[\s*\d+(%|\/\d+)\]|-- )/.test(line));
     const shown = lines.length > 80 ? [...lines.slice(0, 80), `... (the rest is in ${log})`] : lines;
+    const note = untestedNote(libtorch);
     throw new ToolError(
       `the native build failed:\n${shown.join('\n')}`,
-      `everything the compiler said is in ${log}; \`${doctorCommand()}\` shows the compiler and the libtorch used`,
+      (note === undefined ? '' : `${note}: take one up to ${supported.newest}, RETORT_LIBTORCH names its folder; `) +
+        `everything the compiler said is in ${log}; \`${doctorCommand()}\` shows the compiler and the libtorch used`,
     );
   }
 }
@@ -184,7 +186,13 @@ if (process.argv[1] && import.meta.filename === realpathSync(process.argv[1])) {
       out: { type: 'string' },
       sanitize: { type: 'boolean' },
     });
-    const built = buildNative(parseArgs({ options }).values);
+    const { values } = parseArgs({ options });
+    const built = buildNative({
+      ...values,
+      // Node would look for a relative addon among the packages.
+      ...(values.source === undefined ? {} : { source: resolve(values.source) }),
+      ...(values.out === undefined ? {} : { out: resolve(values.out) }),
+    });
     console.log(built ? 'build-native: done' : 'build-native: up to date');
   });
 }

@@ -2,9 +2,9 @@
 // packages into it, and runs `.ci/run` there, which installs that Debian's libtorch and builds against it. Takes root, about
 // 4 GB and half an hour; what is not committed is left out.
 //   npm run prove:debian13
-//   node tools/debian-root.mjs [--suite trixie] [--node debian|host] [--folder DIR] [-- COMMAND ...]
+//   node tools/debian-root.mjs [--suite trixie] [--node debian|host] [--folder DIR] [--bench [PART ...]] [-- COMMAND ...]
 // --node host takes this machine's Node in place of that Debian's; --folder keeps the root there, and the next run goes on with
-// it; a COMMAND runs in place of `bash .ci/run`.
+// it; a COMMAND runs in place of `bash .ci/run`. --bench runs `npm run bench` there, or parts of it, beside that Debian's python3-torch.
 //
 // Nothing of this machine is mounted into the root. Its own /proc and /dev/shm are mounted in a namespace that ends with the
 // processes in it, so no mount and no process can be left behind, whichever way this ends. The Debian mirror is the one that this
@@ -32,6 +32,14 @@ import { runTool, ToolError } from './tool-error.mjs';
 
 const nodes = /** @type {const} */ (['debian', 'host']);
 const clone = '/root/retort';
+
+/** What --bench runs, with the parts as arguments: what benching needs, then the bench. */
+const bench = [
+  'set -eu',
+  'node tools/setup.mjs --for start',
+  'dpkg-query -W python3-torch > /dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends python3-torch > /root/apt.log 2>&1',
+  'exec node bench/run.mjs "$@"',
+].join('\n');
 
 /** What of this machine's environment holds in the root as well: how much of the machine to use. */
 const inherited = /^(OMP_|OPENBLAS_|CMAKE_BUILD_PARALLEL_LEVEL$|RETORT_THREADS$|RETORT_TUNE_BLAS$)/;
@@ -160,8 +168,8 @@ function runInside(folder, command) {
   return isolated(['sh', '-c', script, 'sh', folder, ...environment, ...command]);
 }
 
-/** @param {{ suite: string, node: 'debian' | 'host', folder: string | undefined, command: string[] }} options */
-async function prove({ suite, node, folder, command }) {
+/** @param {{ suite: string, node: 'debian' | 'host', folder: string | undefined, command: string[], shown: string }} options */
+async function prove({ suite, node, folder, command, shown }) {
   const place = folder ?? mkdtempSync(join(tmpdir(), `retort-${suite}-`));
   try {
     mkdirSync(place, { recursive: true });
@@ -171,7 +179,7 @@ async function prove({ suite, node, folder, command }) {
     if (made === '') await bootstrap(place, suite);
     fill(place, node);
     const status = await runInside(place, ['bash', '-c', 'cat /etc/debian_version; node --version', '']);
-    console.log(`debian-root: running ${command.join(' ')} inside ...`);
+    console.log(`debian-root: running ${shown} inside ...`);
     process.exitCode = status === 0 ? await runInside(place, command) : status;
     console.log(`debian-root: it ended with status ${process.exitCode}`);
   } finally {
@@ -184,13 +192,24 @@ async function prove({ suite, node, folder, command }) {
 runTool('debian-root', () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { suite: { type: 'string' }, node: { type: 'string' }, folder: { type: 'string' } },
+    options: {
+      suite: { type: 'string' },
+      node: { type: 'string' },
+      folder: { type: 'string' },
+      bench: { type: 'boolean' },
+    },
   });
   const node = nodes.find((name) => name === (values.node ?? 'debian'));
   if (!node) throw new ToolError(`--node ${values.node}: expected ${nodes.join(' or ')}`, 'node tools/debian-root.mjs');
   requireTools();
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => stop());
   const folder = values.folder === undefined ? undefined : resolve(values.folder);
-  const command = positionals.length > 0 ? positionals : ['bash', '.ci/run'];
-  return prove({ suite: values.suite ?? 'trixie', node, folder, command });
+  const command =
+    values.bench === true
+      ? ['bash', '-c', bench, 'bench', ...positionals]
+      : positionals.length > 0
+        ? positionals
+        : ['bash', '.ci/run'];
+  const shown = values.bench === true ? ['the bench', ...positionals].join(' ') : command.join(' ');
+  return prove({ suite: values.suite ?? 'trixie', node, folder, command, shown });
 });

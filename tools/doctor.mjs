@@ -13,7 +13,7 @@ import { installCommand } from './apt.mjs';
 import { isDistCurrent } from './build-dist.mjs';
 import { addonFacts } from './build-native.mjs';
 import { findFashionMnist } from './fashion-mnist.mjs';
-import { findLibtorch, hasGloo, libtorchHelp } from './libtorch.mjs';
+import { findLibtorch, hasGloo, libtorchHelp, supported, untestedNote } from './libtorch.mjs';
 import { findNodeHeaders } from './node-headers.mjs';
 import { distDir, root, sourceDir } from './paths.mjs';
 import { capture, which } from './processes.mjs';
@@ -30,6 +30,8 @@ import { runTool, ToolError } from './tool-error.mjs';
  * @property {string} value
  * @property {string} [fix] the command that mends it
  */
+
+const otherLibtorch = `where it does not build or compute right, take one up to ${supported.newest}: RETORT_LIBTORCH names its folder`;
 
 /** An installed package has no sources of its own. */
 const isClone = existsSync(sourceDir);
@@ -107,7 +109,9 @@ function examineLibtorch() {
     if (!libtorch) return { libtorch, finding: { name, state: 'missing', value: tried.join('; '), fix: libtorchHelp } };
     const cuda = libtorch.cuda ? 'CUDA' : 'no CUDA';
     const value = `${libtorch.version}, ${cuda}, found as ${libtorch.source} in ${libtorch.libDir}`;
-    return { libtorch, finding: { name, state: 'ok', value } };
+    const note = untestedNote(libtorch);
+    if (note === undefined) return { libtorch, finding: { name, state: 'ok', value } };
+    return { libtorch, finding: { name, state: 'note', value: `${value}; ${note}`, fix: otherLibtorch } };
   } catch (error) {
     if (!(error instanceof ToolError)) throw error;
     return { libtorch: undefined, finding: { name, state: 'missing', value: error.message, fix: error.help } };

@@ -25,6 +25,41 @@ export const libtorchHelp =
   'run `apt-get install libtorch-dev`, or `pip install torch`, or unpack libtorch and set RETORT_LIBTORCH to its folder';
 
 /**
+ * What Retort runs on. The oldest is a bound: older headers and schemas are not known to it. The newest is the newest that the whole suite
+ * has passed with, and no bound: libtorch comes out every two months, mostly compiles, and the tests say what differs.
+ */
+export const supported = { oldest: '1.13', newest: '2.15' };
+
+/**
+ * Whether a version lies outside of what is supported.
+ * @param {string} version `'unknown'` is inside
+ * @returns {'too old' | 'untested' | undefined}
+ */
+export function versionProblem(version) {
+  if (version === 'unknown') return undefined;
+  if (compareVersions(version, supported.oldest) < 0) return 'too old';
+  return compareVersions(version, supported.newest) > 0 ? 'untested' : undefined;
+}
+
+/** What is said of a libtorch that is newer than all that were tested; undefined for others. @param {Libtorch} libtorch */
+export function untestedNote({ version }) {
+  if (versionProblem(version) !== 'untested') return undefined;
+  return `libtorch ${version} is newer than ${supported.newest}, the newest that Retort was tested with`;
+}
+
+/**
+ * By major and minor numbers.
+ * @param {string} a
+ * @param {string} b
+ */
+function compareVersions(a, b) {
+  const [[major = 0, minor = 0], [otherMajor = 0, otherMinor = 0]] = /** @type {[number[], number[]]} */ (
+    [a, b].map((text) => text.split('.').map(Number))
+  );
+  return major - otherMajor || minor - otherMinor;
+}
+
+/**
  * Whether several processes can compute together: the headers of libtorch's process group and of Gloo below it are there. Debian
  * has Gloo's in a package of their own; those of another Gloo than libtorch's would be worse than none.
  * @param {Libtorch} libtorch
@@ -59,8 +94,8 @@ export function findLibtorch(env = process.env) {
     const found = describe(source, resolve(prefix));
     if (typeof found === 'string') {
       throw new ToolError(
-        `${source} is ${prefix}, which is no libtorch: ${found}`,
-        `set it to a folder with include/ATen and lib/libtorch_cpu.so, or unset it`,
+        `${source} is ${prefix}, which cannot be used: it ${found}`,
+        `set it to a folder with include/ATen and lib/libtorch_cpu.so, of libtorch ${supported.oldest} to ${supported.newest}, or unset it`,
       );
     }
     return { libtorch: found, tried };
@@ -121,6 +156,9 @@ function describe(source, prefix) {
   const candidates = prefix === '/usr' ? systemLibDirs : [join(prefix, 'lib'), join(prefix, 'lib64')];
   const libDir = candidates.find((folder) => existsSync(join(folder, 'libtorch_cpu.so')));
   if (!libDir) return `has no libtorch_cpu.so (in ${candidates.join(', ')})`;
+  const version = versionOf(prefix, libDir);
+  if (versionProblem(version) === 'too old')
+    return `is libtorch ${version}, and Retort needs ${supported.oldest} or newer`;
   const present = (/** @type {string} */ name) => existsSync(join(libDir, `lib${name}.so`));
   const cuda = present('torch_cuda');
   const names = ['torch', 'torch_cpu', 'c10', ...(cuda ? ['torch_cuda', 'c10_cuda'] : [])].filter(present);
@@ -131,7 +169,7 @@ function describe(source, prefix) {
     includeDirs: [include, join(include, 'torch/csrc/api/include')],
     libDir,
     libraries: names.map((name) => join(libDir, `lib${name}.so`)),
-    version: versionOf(prefix, libDir),
+    version,
     cuda,
     cxx11Abi: hasCxx11Abi(join(libDir, 'libc10.so')),
     // OpenBLAS' pthread flavour, Debian's default, fights libtorch's OpenMP threads: linear layers are 3x slower with it.

@@ -11,7 +11,7 @@ import { installPackages } from './apt.mjs';
 import { buildDist } from './build-dist.mjs';
 import { buildNative } from './build-native.mjs';
 import { buildInstalled, findBuilt, takeBuilt } from './installed-addon.mjs';
-import { findLibtorch } from './libtorch.mjs';
+import { findLibtorch, untestedNote } from './libtorch.mjs';
 import { areNpmPackagesInstalled, installedLock } from './npm-packages.mjs';
 import { addonFile, root } from './paths.mjs';
 import { capture, commandLine, which } from './processes.mjs';
@@ -52,6 +52,8 @@ function setup(purpose, { dryRun, bare }) {
   }
 
   if (!libtorch) throw new Error('libtorch is a requirement, and all of them are met');
+  const note = untestedNote(libtorch);
+  if (note !== undefined) console.log(`setup: ${note}; going on with it`);
   if (built !== undefined) takeBuilt(built);
   else if (purpose === 'use') buildInstalled(libtorch);
   else buildNative({ libtorch });

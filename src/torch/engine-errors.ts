@@ -59,7 +59,7 @@ const ways: readonly Way[] = [
 
   // dtypes
   [
-    /expected scalar type Long|Expected dtype int64|must be long|scalar types: Long|only applicable to index tensor/,
+    /expected scalar type Long|expected target dtype to be Long|Expected dtype int64|must be long|scalar types: Long|only applicable to index tensor/,
     "class numbers and indices are int64: tensor([...], { dtype: 'int64' }), or .to('int64')",
   ],
   [

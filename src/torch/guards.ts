@@ -129,10 +129,13 @@ const strided: Guard = (given) => {
   return reach > 2 ** 53 ? `size, stride and storage_offset reach element ${reach}, beyond any memory` : undefined;
 };
 
-/** A value that a new tensor of an unsigned or small dtype would wrap around. */
+const half = { low: -65504, high: 65504 };
+
+/** A value that a new tensor of a small dtype would wrap around, or (newer libtorch, for float16) turn into infinity. */
 function fits(value: unknown, dtype: unknown, name: string): string | undefined {
-  const range = typeof dtype === 'string' ? integerRange(dtype as DType) : undefined;
-  if (range === undefined || !isNumber(value)) return undefined;
+  const isHalf = dtype === 'float16';
+  const range = isHalf ? half : typeof dtype === 'string' ? integerRange(dtype as DType) : undefined;
+  if (range === undefined || !isNumber(value) || (isHalf && !Number.isFinite(Number(value)))) return undefined;
   const whole = typeof value === 'number' ? Math.trunc(value) : value;
   if (whole >= range.low && whole <= range.high) return undefined;
   return `${name}: ${value} does not fit ${String(dtype)}, which holds ${range.low} to ${range.high}`;

@@ -38,6 +38,7 @@ export { itemSize } from './dtype.ts';
 export type { ComputeDevice } from '../check.ts';
 export type { Device, DType, Layout, MemoryFormat } from './dtype.ts';
 export { mapLeaves } from './leaves.ts';
+export type { NewerOperators } from './generated/newer-operators.ts';
 export type { Operators, Scalar, TensorOperators } from './generated/operators.ts';
 export { groupFromEnvironment, tasksOfJobScript } from './launchers.ts';
 export type { LauncherGroup } from './launchers.ts';

@@ -4,6 +4,7 @@ export { deviceOfProcess } from './device.ts';
 export { traceOperators } from './dispatch.ts';
 export type { TracedCall } from './dispatch.ts';
 export { during, requireEnded } from './modes.ts';
+export { hasOperator } from './operators.ts';
 export { currentScope, enterScope, escapeAll, exitScope, moveToScope } from './scope.ts';
 export { recordSpans, span } from './spans.ts';
 export type { SpanRecorder } from './spans.ts';

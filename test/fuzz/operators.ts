@@ -4,7 +4,9 @@
 import { camelCase } from '../../src/check.ts';
 import { RetortError } from '../../src/errors.ts';
 
+import { newerNames } from '../../src/torch/generated/newer-operators.ts';
 import { functionNames } from '../../src/torch/generated/operators.ts';
+import { hasOperator } from '../../src/torch/operators.ts';
 import * as torch from '../../src/torch/index.ts';
 import type { NativeArgument } from '../../src/torch/native.ts';
 import { native } from '../../src/torch/native.ts';
@@ -384,7 +386,7 @@ function* simpler(call: Call): Iterable<Call> {
 const fuzzer: Fuzzer<Call> = {
   summary: 'every operator of the typed table, with arguments made from its schema',
   calls: 100_000,
-  parts: () => functionNames.filter((name) => !left.test(name)),
+  parts: () => [...functionNames, ...newerNames].filter((name) => !left.test(name) && hasOperator(name)),
   cases,
   attempt,
   simpler,

@@ -1,4 +1,6 @@
 // Functions without state: tensors by position, all else in options.
+export { plainAttention, scaledDotProductAttention } from './attention.ts';
+export type { AttentionOptions } from './attention.ts';
 export {
   binaryCrossEntropyWithLogits,
   crossEntropy,

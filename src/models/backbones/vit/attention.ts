@@ -1,6 +1,6 @@
 // Self-attention: every token looks at every other one.
 import { RetortError } from '../../../errors.ts';
-import { Dropout, Identity, Linear, Module } from '../../../nn/index.ts';
+import { Dropout, functional, Identity, Linear, Module } from '../../../nn/index.ts';
 import type { Layer } from '../../../nn/index.ts';
 import type { Tensor } from '../../../torch/index.ts';
 import { dropPath } from '../residual.ts';
@@ -19,7 +19,8 @@ export interface AttentionOptions {
 
 /**
  * `proj(softmax(q k^T / sqrt(d)) v)` in each of `numHeads` heads of size `d = embedDims / numHeads`: `(N, L, embedDims)` to the same
- * shape. `attn_drop` sees the weights, `(N, numHeads, L, L)`. Vaswani et al. 2017, arXiv 1706.03762.
+ * shape. `attn_drop` sees the weights, `(N, numHeads, L, L)`, which are computed as such only where it changes them or is watched (a hook,
+ * a recorder, a tap): see {@link functional.scaledDotProductAttention}. Vaswani et al. 2017, arXiv 1706.03762.
  */
 export class MultiheadAttention extends Module {
   readonly embedDims: number;
@@ -54,12 +55,26 @@ export class MultiheadAttention extends Module {
     const size = this.embedDims / this.numHeads;
     const qkv = this.qkv.forward(input).reshape([n, tokens, 3, this.numHeads, size]).permute([2, 0, 3, 1, 4]);
     const [q, k, v] = qkv.unbind(0); // (N, heads, L, d) each
-    const weights = q!
-      .matmul(k!.transpose(-2, -1))
-      .mul(size ** -0.5)
-      .softmax(-1); // (N, heads, L, L)
-    const mixed = this.attn_drop.forward(weights).matmul(v!).transpose(1, 2).reshape([n, tokens, this.embedDims]);
+    const mixed = this.#mixed(q!, k!, v!).transpose(1, 2).reshape([n, tokens, this.embedDims]);
     const output = this.gamma1.forward(this.proj_drop.forward(this.proj.forward(mixed)));
     return this.out_drop.forward(output);
   }
+
+  /** `(N, heads, L, d)`. The weights `(N, heads, L, L)` exist where `attn_drop` changes them, or somebody looks at them there. */
+  #mixed(q: Tensor, k: Tensor, v: Tensor): Tensor {
+    if (passesThrough(this.attn_drop)) return functional.scaledDotProductAttention(q, k, v);
+    const weights = q
+      .mul(q.shape.at(-1)! ** -0.5)
+      .matmul(k.transpose(-2, -1))
+      .softmax(-1);
+    return this.attn_drop.forward(weights).matmul(v);
+  }
+}
+
+const { forward: dropping } = Dropout.prototype;
+
+/** Whether a dropout returns what it is given, and nobody sees it do so: no hooks, and the method as it was written. */
+function passesThrough(drop: Layer): boolean {
+  if (!(drop instanceof Dropout) || drop.isHooked || (drop.training && drop.p > 0)) return false;
+  return (Object.getPrototypeOf(drop) as Layer).forward === dropping;
 }

@@ -356,9 +356,10 @@ export class TeacherCache {
     noGrad(() => {
       const { layout } = store.about as About;
       const all = [...partsOf(layout), ...this.#probeParts()];
+      const { device } = Object.values(batch.inputs instanceof Tensor ? [batch.inputs] : batch.inputs)[0]!;
       const read = gathered(store, places).map((bytes, i) => {
         const { dtype, shape } = all[i]!;
-        return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]);
+        return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]).to({ device });
       });
       const parts = read.slice(0, partsOf(layout).length);
       this.#requireShown(batch, { origin, stored: read.slice(parts.length) });
@@ -381,7 +382,11 @@ export class TeacherCache {
       const first = given instanceof Tensor ? given : (given['images'] ?? Object.values(given)[0]!);
       const flat = first.reshape([first.shape[0]!, -1]);
       const at = Array.from({ length: probes }, (_, i) => Math.floor(((i + 0.5) * flat.shape[1]!) / probes));
-      return flat.indexSelect(1, integers(at)).to('float32').clamp(-6e4, 6e4).to('float16');
+      return flat
+        .indexSelect(1, integers(at).to({ device: flat.device }))
+        .to('float32')
+        .clamp(-6e4, 6e4)
+        .to('float16');
     });
   }
 

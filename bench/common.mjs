@@ -43,3 +43,55 @@ export const kd = {
     loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
   },
 };
+
+/** WRN-28-4 or WRN-16-2, of 10 classes. */
+export const wideResNet = (widenFactor) => ({
+  type: 'ImageClassifier',
+  backbone: { type: 'WideResNet', depth: widenFactor === 4 ? 28 : 16, widenFactor },
+  neck: { type: 'GlobalAveragePooling' },
+  head: { type: 'LinearClsHead', numClasses: 10, inChannels: 64 * widenFactor },
+});
+/** What is recorded of a WideResNet for OFD, and how many channels it has there over the widening factor. */
+const taps = {
+  map3: { source: 'backbone.bn1', channels: 64 },
+  map2: { source: 'backbone.layer3.0.bn1', channels: 32 },
+  map1: { source: 'backbone.layer2.0.bn1', channels: 16 },
+};
+const maps = ['map1', 'map2', 'map3'];
+const recorded = Object.fromEntries(maps.map((name) => [name, { type: 'ModuleOutputs', source: taps[name].source }]));
+/** Overhaul of feature distillation, WRN-28-4 to WRN-16-2. */
+export const ofd = {
+  type: 'OFDDistiller',
+  studentRecorders: recorded,
+  teacherRecorders: recorded,
+  connectors: Object.fromEntries(
+    maps.flatMap((name) => {
+      const { channels } = taps[name];
+      return [
+        [
+          `${name}_s`,
+          {
+            type: 'ConvModuleConnector',
+            inChannel: 2 * channels,
+            outChannel: 4 * channels,
+            normCfg: { type: 'BN' },
+            actCfg: null,
+          },
+        ],
+        [`${name}_t`, { type: 'OFDTeacherConnector' }],
+      ];
+    }),
+  ),
+  distillLosses: Object.fromEntries(
+    maps.map((name, i) => [`loss_${name}`, { type: 'OFDLoss', lossWeight: 0.25 * 2 ** (i - 2) }]),
+  ),
+  lossForwardMappings: Object.fromEntries(
+    maps.map((name) => [
+      `loss_${name}`,
+      {
+        sFeature: { recorder: name, fromStudent: true, connector: `${name}_s` },
+        tFeature: { recorder: name, fromStudent: false, connector: `${name}_t` },
+      },
+    ]),
+  ),
+};

@@ -1,7 +1,11 @@
 // Our side of a measurement, as torch_side.py does it: node bench/node-side.mjs CASE REPEAT LEVERS THREADS BATCH.
 // THREADS `auto`: as many as others leave cores, as a training run does by itself.
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+
+import { kd, ofd, wideResNet } from './common.mjs';
 
 const [what, stepsText, leversText = '', threads = '2', batchText] = process.argv.slice(2);
 if (threads === 'auto') delete process.env.RETORT_THREADS;
@@ -53,9 +57,11 @@ async function training() {
     'resnet34-224': ['ResNet', { depth: 34, outIndices: [3] }, 512],
     'deit-tiny': ['VisionTransformer', { arch: 'deit-tiny', imgSize: 224, patchSize: 16 }, 192],
     'deit-small': ['VisionTransformer', { arch: 'deit-small', imgSize: 224, patchSize: 16 }, 384],
+    'regnety-3.2': ['RegNet', { arch: 'regnetx_3.2gf' }, 1008],
   };
   const cases = {
     evaluation: { student: 'resnet20', channels: 3, size: 32 },
+    'ofd-wrn': { student: 'wrn-16-2', teacher: 'wrn-28-4', channels: 3, size: 32 },
     'kd-34-18-224': { student: 'resnet18-224', teacher: 'resnet34-224', channels: 3, size: 224, batch: 8 },
     'kd-deit-224': {
       ...{ student: 'deit-tiny', teacher: 'deit-small', channels: 3, size: 224, batch: 8 },
@@ -80,7 +86,10 @@ async function training() {
       head: { type: vit ? 'VisionTransformerClsHead' : 'LinearClsHead', numClasses: 1000, inChannels },
     };
   };
-  const network = (name) => (name in large ? filled(buildModel(classifier(name))) : smallNetwork(name));
+  const network = (name) => {
+    if (name.startsWith('wrn')) return buildModel(wideResNet(name === 'wrn-28-4' ? 4 : 2)).to({ memoryFormat });
+    return name in large ? filled(buildModel(classifier(name))) : smallNetwork(name);
+  };
   const smallNetwork = (name) => {
     const { stageBlocks, width } = networks[name];
     const stages = stageBlocks.length;
@@ -123,26 +132,18 @@ async function training() {
 
   const architecture = network(student);
   const fc = { type: 'ModuleOutputs', source };
+  const cache = levers.includes('cache') ? mkdtempSync(join(tmpdir(), 'retort-bench-')) : undefined;
+  process.on('exit', () => cache !== undefined && rmSync(cache, { recursive: true }));
   const algorithm =
     teacher === undefined
       ? buildAlgorithm({ type: 'Supervised', architecture })
       : buildAlgorithm({
-          type: 'SingleTeacherDistill',
+          type: what === 'ofd-wrn' ? 'OverhaulFeatureDistillation' : 'SingleTeacherDistill',
           architecture,
           teacher: network(teacher),
-          teacherPlan,
-          distiller: {
-            type: 'ConfigurableDistiller',
-            studentRecorders: { fc },
-            teacherRecorders: { fc },
-            distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
-            lossForwardMappings: {
-              loss_kl: {
-                predsS: { recorder: 'fc', fromStudent: true },
-                predsT: { recorder: 'fc', fromStudent: false },
-              },
-            },
-          },
+          teacherPlan: teacherPlan === 'rounded' ? { bfloat16: true } : teacherPlan,
+          distiller: what === 'ofd-wrn' ? ofd : { ...kd, studentRecorders: { fc }, teacherRecorders: { fc } },
+          ...(cache === undefined ? {} : { teacherCache: { dir: join(cache, 'cache'), views: 1 } }),
         });
   algorithm.train();
   const inputs = tensor(wave(batch * channels * size * size, 0.11, 0.5, 1), {
@@ -157,17 +158,18 @@ async function training() {
     };
   }
   const classes = Array.from({ length: batch }, (_, i) => (7 * i) % 10);
-  const samples = classes.map((gtLabel) => ({ gtLabel }));
-  const labels = tensor(classes, { dtype: 'int64' });
+  const targets = { labels: tensor(classes, { dtype: 'int64' }) };
+  const samples = classes.map((_, i) => i);
+  const origin = { samples, length: batch, seed: 0, view: 0, views: 1, preparation: () => [] };
   const optimizer = new SGD(architecture.parameters(), { lr: 0.02, momentum: 0.9, weightDecay: 5e-4 });
+  const batchOf = { inputs, targets, meta: [], origin };
   return () => {
     const began = performance.now();
     const loss = tidy(() => {
-      algorithm.planTeachers({ inputs, targets: { labels }, meta: [] });
-      const computed = levers.includes('bf16')
-        ? autocast(() => algorithm.forward(inputs, samples))
-        : algorithm.forward(inputs, samples);
-      const [total] = algorithm.parseLosses(computed);
+      // Autocast as the trainer has it: around forward and losses, not around what moves the weights.
+      algorithm.planTeachers(batchOf);
+      const computed = () => algorithm.batchLosses(batchOf)[0];
+      const total = levers.includes('bf16') ? autocast(computed) : computed();
       optimizer.zeroGrad();
       total.backward();
       optimizer.step();

@@ -6,94 +6,9 @@ import { buildModel } from 'retort-kd/models';
 import { SGD } from 'retort-kd/optim';
 import { engineInfo, manualSeed, randint, randn, tidy } from 'retort-kd/torch';
 
+import { kd, median, ofd, print, resnet, table, wideResNet } from './common.mjs';
+
 const quick = process.argv.includes('--quick');
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-const print = (text) => process.stdout.write(`${text}\n`);
-
-function resnet({ stageBlocks, width, channels }) {
-  const numStages = stageBlocks.length;
-  return {
-    type: 'ImageClassifier',
-    backbone: {
-      type: 'ResNet_CIFAR',
-      depth: 18,
-      stageBlocks,
-      numStages,
-      inChannels: channels,
-      stemChannels: width,
-      baseChannels: width,
-      outIndices: [numStages - 1],
-    },
-    neck: { type: 'GlobalAveragePooling' },
-    head: { type: 'LinearClsHead', numClasses: 10, inChannels: width * 2 ** (numStages - 1) },
-  };
-}
-
-const fc = { type: 'ModuleOutputs', source: 'head.fc' };
-const kd = {
-  type: 'ConfigurableDistiller',
-  studentRecorders: { fc },
-  teacherRecorders: { fc },
-  distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4 } },
-  lossForwardMappings: {
-    loss_kl: { predsS: { recorder: 'fc', fromStudent: true }, predsT: { recorder: 'fc', fromStudent: false } },
-  },
-};
-
-const wideResNet = (widenFactor) => ({
-  type: 'ImageClassifier',
-  backbone: { type: 'WideResNet', depth: widenFactor === 4 ? 28 : 16, widenFactor },
-  neck: { type: 'GlobalAveragePooling' },
-  head: { type: 'LinearClsHead', numClasses: 10, inChannels: 64 * widenFactor },
-});
-const lastBlock = { student: 1, teacher: 3 };
-/** What is recorded of a WideResNet for OFD, and how many channels it has there over the widening factor. */
-const taps = (last) => ({
-  map3: { source: 'backbone.bn1', channels: 64 },
-  map2: { source: 'backbone.layer3.0.bn1', channels: 32 },
-  map1: { source: 'backbone.layer2.0.bn1', channels: 16 },
-  last,
-});
-const maps = ['map1', 'map2', 'map3'];
-const recorded = Object.fromEntries(
-  maps.map((name) => [name, { type: 'ModuleOutputs', source: taps(lastBlock)[name].source }]),
-);
-const ofd = {
-  type: 'OFDDistiller',
-  studentRecorders: recorded,
-  teacherRecorders: recorded,
-  connectors: Object.fromEntries(
-    maps.flatMap((name) => {
-      const { channels } = taps(lastBlock)[name];
-      return [
-        [
-          `${name}_s`,
-          {
-            type: 'ConvModuleConnector',
-            inChannel: 2 * channels,
-            outChannel: 4 * channels,
-            normCfg: { type: 'BN' },
-            actCfg: null,
-          },
-        ],
-        [`${name}_t`, { type: 'OFDTeacherConnector' }],
-      ];
-    }),
-  ),
-  distillLosses: Object.fromEntries(
-    maps.map((name, i) => [`loss_${name}`, { type: 'OFDLoss', lossWeight: 0.25 * 2 ** (i - 2) }]),
-  ),
-  lossForwardMappings: Object.fromEntries(
-    maps.map((name) => [
-      `loss_${name}`,
-      {
-        sFeature: { recorder: name, fromStudent: true, connector: `${name}_s` },
-        tFeature: { recorder: name, fromStudent: false, connector: `${name}_t` },
-      },
-    ]),
-  ),
-};
-
 const cases = {
   'KD ResNet_CIFAR-34 -> 18, 32x32': {
     shape: [3, 32, 32],
@@ -177,18 +92,9 @@ for (const [title, one] of Object.entries(cases)) {
   ]);
 }
 
-const header = [`training step, batch ${batch}, ms`, ...Object.keys(plans)];
-const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
-const line = (row) =>
-  `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`;
-print(
-  `\nThe teacher plan, ${engineInfo().threads} threads; in brackets the median of the ratios of neighbouring steps to plain\n`,
-);
-print(
-  [
-    line(header),
-    `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`,
-    ...rows.map(line),
-  ].join('\n'),
+table(
+  `The teacher plan, ${engineInfo().threads} threads; in brackets the median of the ratios of neighbouring steps to plain`,
+  [`training step, batch ${batch}, ms`, ...Object.keys(plans)],
+  rows,
 );
 print(`\n${tables.join('\n')}`);

@@ -52,9 +52,12 @@ function start({ command, args: given, env }) {
   };
 }
 
-/** Turns of both sides, one after the other: [{ seconds, losses, rssMiB }], ours first; seconds are those of each turn's median step. */
-async function training(name, turns, steps, levers) {
-  const running = sides(name, 0, levers).map(start);
+/** Turns of both sides: see {@link inTurns}; ours first. */
+const training = (name, turns, steps, levers) => inTurns(sides(name, 0, levers), turns, steps);
+
+/** Turns of several sides, one after the other: [{ seconds, losses, rssMiB }]; seconds are those of each turn's median step. */
+async function inTurns(all, turns, steps) {
+  const running = all.map(start);
   const results = running.map(() => ({ seconds: [], losses: [], rssMiB: 0 }));
   for (let turn = 0; turn < turns; turn++) {
     for (const [i, side] of running.entries()) {
@@ -152,16 +155,55 @@ if (chosen('plan')) {
     cwd: here,
     env: { ...process.env, RETORT_THREADS: threads },
   });
-  // Beside the plain loop of PyTorch, which has no plan.
-  const turns = { turns: 4, steps: 3, target: '' };
+}
+
+/** What our side has in the rows of `targets`, PyTorch's being contiguous float32 without any of it; and the target of the speed-up. */
+const ways = {
+  'exact (float32)': 'channels_last,plan-exact',
+  'bfloat16 teacher': 'channels_last,plan-rounded',
+  'warm cache': 'channels_last,cache',
+  'all bfloat16': 'channels_last,bf16,plan-exact',
+};
+const pairs = [
+  { name: 'kd-34-18', title: 'KD ResNet-34 -> 18, 32x32', turns: 5, steps: 3, targets: [1.08, 1.32, 1.7, 1.95] },
+  { name: 'ofd-wrn', title: 'OFD WRN-28-4 -> 16-2, 32x32', turns: 6, steps: 4, targets: [1.16, 1.7, 3, 2.05] },
+  {
+    name: 'kd-34-18-224',
+    title: 'KD ResNet-34 -> 18, 224x224, batch 8',
+    turns: 5,
+    steps: 3,
+    targets: [1.1, 1.3, 1.65, 1.9],
+  },
+  { name: 'quickstart', title: "the quickstart's pair, 28x28", turns: 12, steps: 8, targets: [1.3, 1.4, 1.9, 1.9] },
+  {
+    ...{ name: 'kd-deit-224', title: 'KD DeiT-small -> DeiT-tiny, 224x224, batch 8, tuned BLAS', turns: 5, steps: 3 },
+    ...{ targets: [1.5, 2, 2.5, 3], more: 'tuned-blas,' },
+  },
+];
+for (const part of ['plan', 'cache']) {
+  // Images a second beside the plain loop, all ways and PyTorch in turns.
+  if (!chosen(part) || python === undefined) continue;
+  const shown = Object.entries(ways).filter(([name]) => (name === 'warm cache') === (part === 'cache'));
   const rows = [];
-  for (const plan of ['exact', 'auto']) {
-    rows.push(await row({ ...turns, name: 'kd-34-18-224', title: 'KD ResNet-34 -> 18, 224x224' }, `plan-${plan}`));
-    const deit = { ...turns, name: 'kd-deit-224', title: 'KD DeiT-small -> tiny, 224x224', ownWeights: true };
-    rows.push(await row(deit, `tuned-blas,plan-${plan}`));
+  for (const { name, title, turns, steps, targets, more = '' } of pairs) {
+    const [theirs] = sides(name, steps, '').slice(1);
+    const ours = shown.map(([, levers]) => sides(name, steps, `${more}${levers}`)[0]);
+    const [reference, ...own] = await inTurns([theirs, ...ours], quick ? 2 : turns, steps);
+    rows.push([
+      title,
+      (1000 * median(reference.seconds.slice(warmUp))).toFixed(1),
+      ...own.map(({ seconds, rssMiB }, i) => {
+        const gain = median(seconds.slice(warmUp).map((one, turn) => reference.seconds[turn + warmUp] / one));
+        const target = targets[Object.keys(ways).indexOf(shown[i][0])];
+        return `${gain.toFixed(2)} (${target}; ${(rssMiB / reference.rssMiB).toFixed(2)})`;
+      }),
+    ]);
   }
-  const title = `Teacher plans beside a plain loop of PyTorch, ${threads} threads; tuned-blas on both sides where named`;
-  table(title, ['training step, batch 8', ...header.slice(1)], rows);
+  table(
+    `Images a second over those of a plain loop of PyTorch (contiguous float32), ${threads} threads; in brackets the target, and peak memory over PyTorch's`,
+    ['training step', 'PyTorch ms', ...shown.map(([name]) => name)],
+    rows,
+  );
 }
 
 for (const part of ['overhead', 'loader']) {
@@ -173,11 +215,15 @@ for (const part of ['overhead', 'loader']) {
   });
 }
 
-for (const part of ['busy', 'allocator']) {
+for (const part of ['busy', 'allocator', 'time-to-accuracy']) {
   // By name alone: they take minutes, and want a machine on which nobody else computes.
   if (!wanted.includes(part)) continue;
   const env = { ...process.env, ...(python === undefined ? {} : { RETORT_BENCH_PYTHON: python }) };
-  spawnSync(process.execPath, [`${part}.mjs`, ...(quick ? ['--quick'] : [])], { stdio: 'inherit', cwd: here, env });
+  spawnSync(process.execPath, [`${part}.mjs`, ...args.slice(args.indexOf(part) + 1)], {
+    stdio: 'inherit',
+    cwd: here,
+    env,
+  });
 }
 
 if (chosen('export')) {

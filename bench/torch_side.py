@@ -89,6 +89,64 @@ class ViT(nn.Module):
         return self.fc(self.norm(self.blocks(x))[:, 0])
 
 
+class WideBlock(nn.Module):
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(cin)
+        self.conv1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(cout)
+        self.conv2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
+        self.shortcut = None if cin == cout else nn.Conv2d(cin, cout, 1, stride, bias=False)
+
+    def forward(self, x):
+        before = self.bn1(x)
+        y = F.relu(before)
+        shortcut = x if self.shortcut is None else self.shortcut(y)
+        return before, self.conv2(F.relu(self.bn2(self.conv1(y)))) + shortcut
+
+
+class WideResNet(nn.Module):
+    """Gives scores, and for OFD what the second and third stage and the end have before their activation."""
+
+    def __init__(self, depth, widen):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        cin, blocks = 16, []
+        for i in range(3):
+            for j in range((depth - 4) // 6):
+                cout = (16 << i) * widen
+                blocks.append(WideBlock(cin, cout, 2 if i > 0 and j == 0 else 1))
+                cin = cout
+        self.blocks, self.per_stage = nn.ModuleList(blocks), (depth - 4) // 6
+        self.bn1, self.fc = nn.BatchNorm2d(cin), nn.Linear(cin, 10)
+
+    def forward(self, x):
+        x, maps = self.conv1(x), []
+        for i, block in enumerate(self.blocks):
+            before, x = block(x)
+            if i > 0 and i % self.per_stage == 0:
+                maps.append(before)
+        x = self.bn1(x)
+        maps.append(x)
+        return self.fc(F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1)), maps
+
+
+class OFD(nn.Module):
+    """Heo et al., arXiv 1904.01866: connectors of the student, margins of the teacher."""
+
+    def __init__(self):
+        super().__init__()
+        self.connectors = nn.ModuleList(nn.Sequential(nn.Conv2d(2 * c, 4 * c, 1, bias=False), nn.BatchNorm2d(4 * c)) for c in (16, 32, 64))
+        self.margins = nn.ParameterList(nn.Parameter(torch.full((1, 4 * c, 1, 1), -0.8), requires_grad=False) for c in (16, 32, 64))
+
+    def forward(self, of_student, of_teacher):
+        total = 0
+        for i, (s, t) in enumerate(zip(of_student, of_teacher)):
+            s, t = self.connectors[i](s), torch.max(t, self.margins[i])
+            total = total + 0.25 * 2 ** (i - 2) / (1000 * len(s)) * ((s - t) ** 2 * ((s > t) | (t > 0))).sum()
+        return total
+
+
 def wave(n, a, b, scale):
     return torch.sin(torch.arange(n, dtype=torch.float64) * a + b).mul(scale).float()
 
@@ -116,6 +174,7 @@ LARGE = {  # for images of 224x224, 1000 classes
 }
 CASES = {  # student, teacher, channels, size
     "kd-34-18-224": ("resnet18-224", "resnet34-224", 3, 224),
+    "ofd-wrn": ("wrn-16-2", "wrn-28-4", 3, 32),
     "kd-deit-224": ("deit-tiny", "deit-small", 3, 224),
     "resnet20": ("resnet20", None, 3, 32),
     "kd-34-18": ("resnet18", "resnet34", 3, 32),
@@ -125,6 +184,8 @@ TAU = 4.0
 
 
 def network(name, channels):
+    if name.startswith("wrn"):
+        return WideResNet(*map(int, name.split("-")[1:]))
     model = LARGE[name]() if name in LARGE else ResNet(*NETS[name], channels)
     if not isinstance(model, ViT):  # both sides name the parts of transformers differently: these keep weights of their own
         fill(model)
@@ -143,7 +204,9 @@ def train(case, levers):
         teacher.to(memory_format=fmt).eval().requires_grad_(False)
     x = wave(batch * channels * size * size, 0.11, 0.5, 1.0).view(batch, channels, size, size).contiguous(memory_format=fmt)
     y = torch.tensor([(7 * i) % 10 for i in range(batch)])
-    opt = torch.optim.SGD(student.parameters(), 0.02, momentum=0.9, weight_decay=5e-4)
+    ofd = OFD() if case == "ofd-wrn" else None
+    trained = [*student.parameters(), *([] if ofd is None else ofd.connectors.parameters())]
+    opt = torch.optim.SGD(trained, 0.02, momentum=0.9, weight_decay=5e-4)
     bf16 = "bf16" in levers
     for _ in sys.stdin:
         t0 = time.perf_counter()
@@ -152,9 +215,14 @@ def train(case, levers):
                 with torch.no_grad():
                     target = teacher(x)
             logits = student(x)
+        maps = None
+        if ofd is not None:
+            (logits, maps), (_, target) = logits, target
         logits = logits.float()
         loss = F.cross_entropy(logits, y)
-        if teacher is not None:
+        if ofd is not None:
+            loss = loss + ofd(maps, target)
+        elif teacher is not None:
             loss = loss + TAU * TAU * F.kl_div(F.log_softmax(logits / TAU, 1), F.log_softmax(target.float() / TAU, 1), reduction="batchmean", log_target=True)
         opt.zero_grad(set_to_none=True)
         loss.backward()

@@ -109,9 +109,12 @@ napi_value get_info(const Args<0>& args) {
   const napi_value out = js.object();
   js.set(out, "version", js.string(TORCH_VERSION));
   js.set(out, "cuda", js.boolean(at::hasCUDA()));
+  js.set(out, "cudaBuilt", js.boolean(at::Context::hasCUDART()));
+  js.set(out, "cudaDevices", js.number(at::hasCUDA() ? static_cast<double>(at::getNumGPUs()) : 0));
   js.set(out, "threads", js.number(at::get_num_threads()));
   js.set(out, "environments", js.number(environments()));
   js.set(out, "processes", js.boolean(can_join_group()));
+  js.set(out, "nccl", js.boolean(has_nccl()));
   return out;
 }
 

@@ -52,7 +52,10 @@ void backward(const Args<2>& args) {
   const variable_list roots = args.engine.read_tensors(in);
   const variable_list gradients = args.engine.read_tensors(in);
   const variable_list inputs = args.engine.read_tensors(in);
-  torch::autograd::backward(roots, gradients, args.boolean(0), args.boolean(1), inputs);
+  const bool retain_graph = args.boolean(0);
+  const bool create_graph = args.boolean(1);
+  args.engine.hooks.differentiate(
+      [&] { torch::autograd::backward(roots, gradients, retain_graph, create_graph, inputs); });
 }
 
 // grad(retainGraph, createGraph, allowUnused), call buffer as for backward; leaves a count and the handles in the call buffer.
@@ -61,8 +64,13 @@ void grad(const Args<3>& args) {
   const variable_list outputs = args.engine.read_tensors(in);
   const variable_list gradients = args.engine.read_tensors(in);
   const variable_list inputs = args.engine.read_tensors(in);
-  write_tensors(args.engine,
-                torch::autograd::grad(outputs, inputs, gradients, args.boolean(0), args.boolean(1), args.boolean(2)));
+  const bool retain_graph = args.boolean(0);
+  const bool create_graph = args.boolean(1);
+  const bool allow_unused = args.boolean(2);
+  variable_list found;
+  args.engine.hooks.differentiate(
+      [&] { found = torch::autograd::grad(outputs, inputs, gradients, retain_graph, create_graph, allow_unused); });
+  write_tensors(args.engine, found);
 }
 
 bool set_grad_enabled(const Args<1>& args) {
@@ -81,26 +89,34 @@ void exit_inference(const Args<0>& args) {
   if (!args.engine.inference.empty()) args.engine.inference.pop_back();
 }
 
-// setAutocast(state): CPU autocast in the dtype of that number, or off where it is -1. All of it or, where libtorch does not
-// compute in that dtype, nothing. Returns the state before. A change drops the cached casts.
-int64_t set_autocast(const Args<1>& args) {
+// setAutocast(state, cuda): autocast of one kind of device, the CPU or CUDA, in the dtype of that number, or off where it is -1. All
+// of it or, where libtorch does not compute in that dtype, nothing. Returns the state before. A change drops the cached casts.
+int64_t set_autocast(const Args<2>& args) {
   const int64_t wanted = args.integer(0);
+  const bool cuda = args.boolean(1);
   const bool enabled = wanted >= 0;
   const auto dtype = static_cast<at::ScalarType>(wanted);
+  const bool half = dtype == at::kHalf && (cuda || RETORT_AUTOCAST_BY_DEVICE);
+  TORCH_CHECK(!enabled || dtype == at::kBFloat16 || half, "autocast: dtype: ",
+              cuda || RETORT_AUTOCAST_BY_DEVICE ? "bfloat16 or float16 was expected, got "
+                                                : "on a CPU it computes in bfloat16, got ",
+              dtype);
+  int64_t before = -1;
 #if RETORT_AUTOCAST_BY_DEVICE
-  TORCH_CHECK(!enabled || dtype == at::kBFloat16 || dtype == at::kHalf,
-              "autocast: dtype: on a CPU it computes in bfloat16 or float16, got ", dtype);
-  const int64_t before = at::autocast::is_autocast_enabled(at::kCPU)
-                             ? static_cast<int64_t>(at::autocast::get_autocast_dtype(at::kCPU))
-                             : -1;
-  if (enabled) at::autocast::set_autocast_dtype(at::kCPU, dtype);
-  at::autocast::set_autocast_enabled(at::kCPU, enabled);
+  const at::DeviceType type = cuda ? at::kCUDA : at::kCPU;
+  if (at::autocast::is_autocast_enabled(type)) before = static_cast<int64_t>(at::autocast::get_autocast_dtype(type));
+  if (enabled) at::autocast::set_autocast_dtype(type, dtype);
+  at::autocast::set_autocast_enabled(type, enabled);
 #else
-  TORCH_CHECK(!enabled || dtype == at::kBFloat16, "autocast: dtype: on a CPU it computes in bfloat16, got ", dtype);
-  const int64_t before =
-      at::autocast::is_cpu_enabled() ? static_cast<int64_t>(at::autocast::get_autocast_cpu_dtype()) : -1;
-  if (enabled) at::autocast::set_autocast_cpu_dtype(dtype);
-  at::autocast::set_cpu_enabled(enabled);
+  if (cuda) {
+    if (at::autocast::is_enabled()) before = static_cast<int64_t>(at::autocast::get_autocast_gpu_dtype());
+    if (enabled) at::autocast::set_autocast_gpu_dtype(dtype);
+    at::autocast::set_enabled(enabled);
+  } else {
+    if (at::autocast::is_cpu_enabled()) before = static_cast<int64_t>(at::autocast::get_autocast_cpu_dtype());
+    if (enabled) at::autocast::set_autocast_cpu_dtype(dtype);
+    at::autocast::set_cpu_enabled(enabled);
+  }
 #endif
   if (wanted != before) at::autocast::clear_cache();
   return before;
@@ -113,6 +129,9 @@ int64_t register_hook(const Args<2>& args) {
 
 // removeHook(handle, number of the hook); the tensor may be gone.
 void remove_hook(const Args<2>& args) { args.engine.hooks.remove(args.engine, args.integer(1)); }
+
+// handOverHooks(always): for tests of what happens where hooks are called on other threads.
+void hand_over_hooks(const Args<1>& args) { args.engine.hooks.always_hand_over(args.boolean(0)); }
 
 }  // namespace
 
@@ -132,6 +151,7 @@ void define_autograd(Exports& exports) {
   exports.add<set_autocast>("setAutocast");
   exports.add<register_hook>("registerHook");
   exports.add<remove_hook>("removeHook");
+  exports.add<hand_over_hooks>("handOverHooks");
 }
 
 }  // namespace retort

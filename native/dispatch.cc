@@ -145,10 +145,10 @@ c10::IValue read_argument(Engine& engine, const Argument& argument, Cursor& in) 
 size_t width_of(const c10::IValue& value, Kind kind) {
   if (kind == kTensorList) return 1 + value.toListRef().size();
   if (kind == kIntList) return 1 + value.toIntVector().size();
-  return 1;
+  return kind == kDevice ? 2 : 1;
 }
 
-// Leaves results in the call buffer: each a handle, a number, or a count and that many of either. Where one fails, none is left.
+// Leaves results in the call buffer: each a handle, a number, the two of a device, or a count and that many handles or numbers. Where one fails, none is left.
 void write_results(Engine& engine, Stack& results, const Operator& op, int32_t origin) {
   size_t width = 0;
   for (size_t i = 0; i < results.size(); ++i) width += width_of(results[i], op.returns[i]);
@@ -180,7 +180,10 @@ void write_results(Engine& engine, Stack& results, const Operator& op, int32_t o
         case kBool: out.put(value.toBool() ? 1 : 0); break;
         case kFloat: out.put(value.toDouble()); break;
         case kScalar: out.put(value.toScalar().to<double>()); break;
-        case kDevice: out.put(static_cast<double>(value.toDevice().type())); break;
+        case kDevice:
+          out.put(static_cast<double>(value.toDevice().type()));
+          out.put(static_cast<double>(value.toDevice().index()));
+          break;
         default: out.put(static_cast<double>(value.toInt())); break;
       }
     }
@@ -268,7 +271,11 @@ napi_value call(const Args<0>& args) {
       read_arguments(engine, *op, *stack);
       std::optional<RandomStream> stream;
       if (op->draws) stream.emplace(engine);
-      op->handle.callBoxed(&*stack);
+      if (op->differentiates) {
+        engine.hooks.differentiate([&] { op->handle.callBoxed(&*stack); });
+      } else {
+        op->handle.callBoxed(&*stack);
+      }
       if (!op->returns_self) write_results(engine, *stack, *op, static_cast<int32_t>(id));
     });
   }
@@ -324,6 +331,7 @@ const Operator& add_operator(Operators& operators, const c10::OperatorHandle& ha
                     arguments[0].alias_info()->isWrite() && returns[0].alias_info() != nullptr &&
                     returns[0].alias_info()->isWrite() && op.returns[0] == kTensor && op.arguments[0].kind == kTensor;
   op.draws = draws(handle, op.arguments);
+  op.differentiates = schema.name() == "aten::_backward";
   operators.list.push_back(std::move(op));
   return operators.list.back();
 }

@@ -8,6 +8,12 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#if defined(RETORT_NCCL)
+#define USE_C10D_NCCL
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
+
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -37,6 +43,10 @@ struct Membership {
   int size = 1;
   pid_t parent = 0;       // the process that started this one, where the group ends with it; 0 where it does not
   bool given_up = false;  // a wait was given up: Gloo's own thread still waits, and would be waited for
+#if defined(RETORT_NCCL)
+  c10::intrusive_ptr<c10d::Store> store{};
+  c10::intrusive_ptr<c10d::ProcessGroupNCCL> nccl{};  // for tensors on CUDA; joined when the first of them comes
+#endif
 
   // Its destructor would wait for the thread that still waits for the others.
   ~Membership() {
@@ -213,7 +223,15 @@ void join_group(const Args<6>& args) {
     options->devices.push_back(device_for(address, store_options.port));
     options->threads = 1;
     auto group = c10::make_intrusive<Gloo>(store, rank, size, options);
-    args.engine.group = std::make_shared<Membership>(Membership{std::move(group), rank, size, parent, false});
+    auto member = std::make_shared<Membership>();
+    member->group = std::move(group);
+    member->rank = rank;
+    member->size = size;
+    member->parent = parent;
+#if defined(RETORT_NCCL)
+    member->store = std::move(store);
+#endif
+    args.engine.group = std::move(member);
   } catch (...) {
     leave_group(args.engine);
     throw;
@@ -225,6 +243,30 @@ void leave(const Args<0>& args) { leave_group(args.engine); }
 std::vector<at::Tensor> listed_tensors(Engine& engine) {
   Cursor in(engine.call_buffer);
   return engine.read_tensors(in);
+}
+
+// An operation on tensors of one device: by NCCL on CUDA, where it was built in, else by Gloo. Without NCCL JavaScript brings the
+// tensors to the CPU before.
+template <typename Run>
+void collect(Engine& engine, const at::Tensor& first, const char* operation, Run&& run) {
+  Membership& member = joined(engine);
+#if defined(RETORT_NCCL)
+  if (first.is_cuda()) {
+    if (!member.nccl) {
+      auto store = c10::make_intrusive<c10d::PrefixStore>("nccl", member.store);
+      member.nccl = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, member.rank, member.size,
+                                                                c10d::ProcessGroupNCCL::Options::create());
+    }
+    return finish(member, *run(*member.nccl), operation);
+  }
+#endif
+  TORCH_CHECK(first.is_cpu(), operation, ": tensors on the CPU were expected, got ", first.device());
+  finish(member, *run(*member.group), operation);
+}
+
+at::Tensor first_of(const std::vector<at::Tensor>& tensors) {
+  TORCH_CHECK(!tensors.empty(), "a tensor was expected");
+  return tensors.front();
 }
 
 c10d::ReduceOp::RedOpType reduction(const std::string& name) {
@@ -239,8 +281,7 @@ void all_reduce(const Args<1>& args) {
   c10d::AllreduceOptions options;
   options.reduceOp = reduction(args.string(0));
   std::vector<at::Tensor> tensors = listed_tensors(args.engine);
-  Membership& member = joined(args.engine);
-  finish(member, *member.group->allreduce(tensors, options), "allReduce");
+  collect(args.engine, first_of(tensors), "allReduce", [&](auto& group) { return group.allreduce(tensors, options); });
 }
 
 // broadcast(root), call buffer: one tensor, changed in place everywhere but at the root.
@@ -248,18 +289,15 @@ void broadcast(const Args<1>& args) {
   c10d::BroadcastOptions options;
   options.rootRank = static_cast<int>(args.integer(0));
   std::vector<at::Tensor> tensors = listed_tensors(args.engine);
-  Membership& member = joined(args.engine);
-  finish(member, *member.group->broadcast(tensors, options), "broadcast");
+  collect(args.engine, first_of(tensors), "broadcast", [&](auto& group) { return group.broadcast(tensors, options); });
 }
 
 // allGather(), call buffer: a tensor that is sent, then one for each process that is filled; all of one shape.
 void all_gather(const Args<0>& args) {
   const std::vector<at::Tensor> tensors = listed_tensors(args.engine);
-  TORCH_CHECK(!tensors.empty(), "a tensor to send was expected");
   std::vector<at::Tensor> inputs(tensors.begin(), tensors.begin() + 1);
   std::vector<std::vector<at::Tensor>> outputs{{tensors.begin() + 1, tensors.end()}};
-  Membership& member = joined(args.engine);
-  finish(member, *member.group->allgather(outputs, inputs), "allGather");
+  collect(args.engine, first_of(tensors), "allGather", [&](auto& group) { return group.allgather(outputs, inputs); });
 }
 
 }  // namespace
@@ -281,6 +319,14 @@ void define_distributed([[maybe_unused]] Exports& exports) {
   exports.add<all_reduce>("allReduce");
   exports.add<broadcast>("broadcast");
   exports.add<all_gather>("allGather");
+#endif
+}
+
+bool has_nccl() {
+#if defined(RETORT_GLOO) && defined(RETORT_NCCL)
+  return true;
+#else
+  return false;
 #endif
 }
 

@@ -135,6 +135,8 @@ void define_random(Exports& exports);
 void define_distributed(Exports& exports);
 // Whether libtorch was found with what a process group needs.
 bool can_join_group();
+// Whether tensors on CUDA can be exchanged without going through the CPU.
+bool has_nccl();
 void leave_group(Engine& engine);
 
 }  // namespace retort

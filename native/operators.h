@@ -46,6 +46,7 @@ struct Operator {
   std::vector<Kind> returns;
   bool returns_self = false;  // in-place: the result is the first argument, and gets no handle of its own
   bool draws = false;         // takes random numbers
+  bool differentiates = false;  // calls hooks
 };
 
 // The operators an environment has looked up, and the stacks its calls use. Both stay where they are while they grow: a hook

@@ -89,6 +89,23 @@ void set_generator_state(const Args<2>& args) {
   set_state(at::detail::getDefaultCPUGenerator(), state);
 }
 
+// The default generator of a CUDA device, which all threads of the process share.
+at::Generator cuda_generator(int64_t index) {
+  TORCH_CHECK(at::hasCUDA() && index >= 0 && index < static_cast<int64_t>(at::getNumGPUs()), "there is no device cuda:",
+              index);
+  return at::globalContext().defaultGenerator(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index)));
+}
+
+// cudaRandomState(device): uint8, on the CPU.
+Handle cuda_random_state(const Args<1>& args) {
+  return args.engine.handle_of(state_of(cuda_generator(args.integer(0))));
+}
+
+void set_cuda_random_state(const Args<2>& args) {
+  const at::Tensor state = args.tensor(1);
+  set_state(cuda_generator(args.integer(0)), state);
+}
+
 }  // namespace
 
 RandomStream::RandomStream(Engine& engine) : lock_(stream_mutex()) {
@@ -119,6 +136,8 @@ void define_random(Exports& exports) {
   exports.add<seed_generator>("seedGenerator");
   exports.add<generator_state>("generatorState");
   exports.add<set_generator_state>("setGeneratorState");
+  exports.add<cuda_random_state>("cudaRandomState");
+  exports.add<set_cuda_random_state>("setCudaRandomState");
 }
 
 }  // namespace retort

@@ -27,8 +27,17 @@ void dispose(const Args<1>& args) {
 // A new handle to the same memory, outside the graph.
 Handle detach(const Args<1>& args) { return args.engine.handle_of(args.tensor(0).detach()); }
 
-// setData(handle, other): the first tensor takes over the second one's memory, shape and dtype, and stays itself.
-void set_data(const Args<2>& args) { args.tensor(0).set_data(args.tensor(1)); }
+// setData(handle, other): the first tensor takes over the second one's memory, shape and dtype, and stays itself. A tensor without
+// memory is of another make for libtorch: there the handle gets another tensor, and no hook or graph goes over to it.
+void set_data(const Args<2>& args) {
+  const at::Tensor& tensor = args.tensor(0);
+  const at::Tensor& other = args.tensor(1);
+  if (tensor.is_meta() == other.is_meta()) return tensor.set_data(other);
+  TORCH_CHECK(tensor.is_leaf(), "only a leaf can be moved to or from meta");
+  at::Tensor made = other.detach();
+  made.set_requires_grad(tensor.requires_grad());
+  args.engine.slots.find(args.handle(0))->tensor = std::move(made);
+}
 
 bool is_live(const Args<1>& args) { return args.engine.slots.find(args.handle(0)) != nullptr; }
 

@@ -1,6 +1,6 @@
 // Small checks and words that every folder needs: what a value is, how an error shows it, how names are spelled. Every folder may import
 // this file; it imports nothing but errors.ts.
-import { RetortError } from './errors.ts';
+import { didYouMean, RetortError } from './errors.ts';
 
 /** Whether a value is an object as configs write them: made by `{}`, in whatever realm, or without a prototype; no class, no list. */
 export function isPlain(value: unknown): value is Record<string, unknown> {
@@ -65,4 +65,20 @@ function written(value: unknown, depth: number): string {
 /** A text of at most 80 characters. */
 export function cut(text: string): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** Where something can be computed. */
+export type ComputeDevice = 'cpu' | 'cuda' | `cuda:${number}`;
+
+/** Why a value is no device's name; undefined where it is one. It may still name a device that this machine does not have. */
+export function deviceMistake(value: unknown, kinds: readonly string[] = ['cpu', 'cuda']): string | undefined {
+  const known = typeof value === 'string' && /^(?:[a-z]+|cuda:(?:0|[1-9]\d{0,2}))$/.test(value);
+  if (known && kinds.includes(value.split(':')[0]!)) return undefined;
+  const names = kinds.flatMap((kind) => (kind === 'cuda' ? ['"cuda"', '"cuda:1"'] : [`"${kind}"`])).join(', ');
+  const expected = `expected a device (${names}), got ${shown(value)}`;
+  if (typeof value !== 'string') return expected;
+  // What other libraries and languages call a graphics card.
+  if (!/^(?:gpu|nvidia|hip|rocm|cuda)/i.test(value)) return `${expected}; ${didYouMean(value, kinds)}`;
+  const number = /\d+$/.exec(value)?.[0];
+  return `${expected}; did you mean "${number === undefined ? 'cuda' : `cuda:${Number(number)}`}"?`;
 }

@@ -11,7 +11,7 @@ import { commandFile, runCommand } from './command.ts';
 import { buildModel } from '../src/models/index.ts';
 import { loadTensors, saveModule } from '../src/nn/index.ts';
 import { kd } from '../src/openmmlab/openmmlab.contract.ts';
-import { tidy } from '../src/torch/index.ts';
+import { engineInfo, tidy } from '../src/torch/index.ts';
 
 const example = fileURLToPath(new URL('../examples/own-modules.ts', import.meta.url));
 let folder = '';
@@ -319,6 +319,22 @@ it('takes networks of users by their address: check, train, resume, test; what h
   } finally {
     rmSync(copy);
   }
+});
+
+it('a device that is none, or not there, is said before anything is trained', () => {
+  const file = write('device.json', config);
+  const wrong = retort('train', file, '--device', 'gpu', '--work-dir', 'device');
+  expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('did you mean "cuda"?')]);
+  expect(existsSync(join(folder, 'device'))).toBe(false);
+  if (engineInfo().cudaDevices > 0) return;
+  for (const args of [
+    ['train', file, '--work-dir', 'device'],
+    ['test', file, 'student.safetensors'],
+  ]) {
+    const { code, err } = retort(...args, '--device', 'cuda:1');
+    expect([code, err]).toEqual([1, expect.stringMatching(/"cuda:1".*CUDA[^]*--device cpu|nvidia-smi/)]);
+  }
+  expect(existsSync(join(folder, 'device'))).toBe(false);
 });
 
 it('takes optimizers and schedulers of users too, with rates by part of the network', () => {

@@ -1,6 +1,8 @@
 // Options that every command has which reads a config.
-import { Option } from '@commander-js/extra-typings';
+import { InvalidArgumentError, Option } from '@commander-js/extra-typings';
 
+import { deviceMistake } from '../check.ts';
+import type { ComputeDevice } from '../check.ts';
 import { RetortError } from '../errors.ts';
 import type { LoadOptions } from '../runner/index.ts';
 
@@ -19,6 +21,15 @@ export const allowScripts = new Option(
   'let a .json, .yaml or .py config run the scripts that it names in `base` and `imports`; ' +
     "of a run's folder: also where they are not those that the run was begun with",
 );
+
+export const device = new Option(
+  '--device <device>',
+  "where to compute: cpu, cuda, or of several cuda:1 (default: the config's, or cpu)",
+).argParser((text): ComputeDevice => {
+  const mistake = deviceMistake(text);
+  if (mistake !== undefined) throw new InvalidArgumentError(mistake);
+  return text as ComputeDevice;
+});
 
 interface ConfigOptions {
   cfgOptions?: readonly string[] | undefined;

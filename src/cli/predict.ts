@@ -9,7 +9,7 @@ import type { Prediction } from '../deploy/index.ts';
 import { RetortError } from '../errors.ts';
 import { isFolder, listFolder } from '../files.ts';
 import { loadRunStudent } from '../runner/index.ts';
-import { allowScripts } from './config-options.ts';
+import { allowScripts, device } from './config-options.ts';
 import { table, wholeNumber } from './numbers.ts';
 import { harmless } from './streams.ts';
 
@@ -27,13 +27,14 @@ export const predict = new Command('predict')
   .option('--top <n>', 'how many classes are told of each image', wholeNumber(1), 5)
   .option('--stage <name>', 'of a run of several stages (default: the last)')
   .option('--json', 'print a list of { image, predictions: [{ label, score, index }] }')
+  .addOption(device)
   .addOption(allowScripts)
   .addHelpText(
     'after',
     '\nAn image that cannot be read is told as what it is; the others are answered, and the exit code is 1.',
   )
-  .action(async (run, images, { top, stage, json, allowScripts: allowed }) => {
-    using student = await loadRunStudent(run, { stage, allowScripts: allowed });
+  .action(async (run, images, { top, stage, json, device: place, allowScripts: allowed }) => {
+    using student = await loadRunStudent(run, { stage, device: place, allowScripts: allowed });
     const answers: Answer[] = [];
     for (const image of images.flatMap(imagesIn)) {
       const answer = await student.predict(image, { topk: top }).then(

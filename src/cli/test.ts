@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import type { ClassificationResult } from '../engine/index.ts';
 import { load, test as measure } from '../runner/index.ts';
 import type { TestResult } from '../runner/index.ts';
-import { allowScripts, cfgOptions, loadOptions, packageFolders } from './config-options.ts';
+import { allowScripts, cfgOptions, device, loadOptions, packageFolders } from './config-options.ts';
 import { table } from './numbers.ts';
 
 export const test = new Command('test')
@@ -18,25 +18,28 @@ export const test = new Command('test')
   .option('--per-class', 'print recall, precision and F1 of each class')
   .option('--confusion', 'print which classes are taken for which')
   .option('--json', 'print as JSON')
+  .addOption(device)
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
-  .action(async (source, checkpoint, { stage, teacher, agreement, json, perClass, confusion, ...options }) => {
-    const experiment = await load(source, loadOptions(options));
-    // On stderr: what is printed may be read by a program.
-    const note = (text: string): void => void process.stderr.write(`${pc.yellow('note')} ${text}\n`);
-    const found = await measure(experiment, { checkpoint, stage, teacher, agreement, note });
-    if (json === true)
-      return void process.stdout.write(`${JSON.stringify(asJson(found, { perClass, confusion }), null, 2)}\n`);
-    const rows = { ...found.metrics, ...(found.agreement && { 'student and teacher': found.agreement }) };
-    const blocks = [metricsTable(rows), costsTable(found.details)];
-    for (const [name, { classification }] of Object.entries(found.details)) {
-      if (classification === undefined) continue;
-      if (perClass === true) blocks.push(classTable(name, classification));
-      if (confusion === true) blocks.push(confusionTable(name, classification));
-    }
-    return void process.stdout.write(`${blocks.join('\n\n')}\n`);
-  });
+  .action(
+    async (source, checkpoint, { stage, teacher, agreement, json, perClass, confusion, device: place, ...options }) => {
+      const experiment = await load(source, loadOptions(options));
+      // On stderr: what is printed may be read by a program.
+      const note = (text: string): void => void process.stderr.write(`${pc.yellow('note')} ${text}\n`);
+      const found = await measure(experiment, { checkpoint, stage, teacher, agreement, device: place, note });
+      if (json === true)
+        return void process.stdout.write(`${JSON.stringify(asJson(found, { perClass, confusion }), null, 2)}\n`);
+      const rows = { ...found.metrics, ...(found.agreement && { 'student and teacher': found.agreement }) };
+      const blocks = [metricsTable(rows), costsTable(found.details)];
+      for (const [name, { classification }] of Object.entries(found.details)) {
+        if (classification === undefined) continue;
+        if (perClass === true) blocks.push(classTable(name, classification));
+        if (confusion === true) blocks.push(confusionTable(name, classification));
+      }
+      return void process.stdout.write(`${blocks.join('\n\n')}\n`);
+    },
+  );
 
 interface Asked {
   perClass: boolean | undefined;

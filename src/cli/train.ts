@@ -10,7 +10,7 @@ import { load, readRun, run } from '../runner/index.ts';
 import type { RunResult } from '../runner/index.ts';
 import { groupFromEnvironment, joinProcessGroup, tasksOfJobScript } from '../torch/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
-import { allowScripts, cfgOptions, loadOptions, packageFolders } from './config-options.ts';
+import { allowScripts, cfgOptions, device, loadOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
 import { shownProbe } from './probe-report.ts';
@@ -41,6 +41,7 @@ export const train = new Command('train')
     'with several processes: how long one waits for another before it gives up (default: 1800)',
     wholeNumber(1),
   )
+  .addOption(device)
   .option('--no-probe', 'do not run one forward of both networks first, to see that everything fits')
   .option('--profile', 'say at the end where the time went, and write a trace of the first 100 steps (profile.json)')
   .addOption(cfgOptions)
@@ -48,7 +49,10 @@ export const train = new Command('train')
   .addOption(allowScripts)
   .addHelpText('after', '\nCtrl-C finishes the step, saves, and prints how to resume.')
   .action(
-    async (config, { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, profile, ...options }) => {
+    async (
+      config,
+      { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, profile, device: place, ...options },
+    ) => {
       const source = sourceOf(config, { resume, workDir });
       const reading = loadOptions(options);
       const begun = source.isRun ? readRun(source.named) : undefined;
@@ -64,7 +68,7 @@ export const train = new Command('train')
       const experiment = await load(source.named, { ...reading, note });
       using interrupt = onInterrupt();
       const result = await run(experiment, {
-        ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, probe, profile, note },
+        ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, device: place, probe, profile, note },
         progress: new TerminalProgress(),
         signal: interrupt.signal,
         onStage: (_, found) => {

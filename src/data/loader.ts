@@ -6,8 +6,8 @@ import { availableParallelism } from 'node:os';
 import { RetortError } from '../errors.ts';
 import { integers, mapInputs, sizeOf } from '../nn/index.ts';
 import type { Batch, BatchOrigin, Inputs, SampleMeta, Targets } from '../nn/index.ts';
-import { keep, ops, Tensor, tensorFromBytes, tensorsIn, tidy } from '../torch/index.ts';
-import type { DType, MemoryFormat } from '../torch/index.ts';
+import { keep, mapLeaves, ops, requireDevice, Tensor, tensorFromBytes, tensorsIn, tidy } from '../torch/index.ts';
+import type { Device, DType, MemoryFormat } from '../torch/index.ts';
 import { stackSamples } from './collate.ts';
 import type { Collate } from './collate.ts';
 import type { Dataset, Sample, SampleContext } from './dataset.ts';
@@ -50,6 +50,11 @@ export interface DataLoaderOptions<I extends Inputs = Inputs> {
   /** Of the images, `(N, C, H, W)`. Default `'contiguous'`. */
   memoryFormat?: MemoryFormat;
   /**
+   * Where batches are put, all of each: inputs, targets, views. They are made on the CPU, so that augmentation is the same everywhere, and
+   * moved when they are done. Default `'cpu'`.
+   */
+  device?: Device;
+  /**
    * How samples that are read one by one (images in files, `item` of a data set) become a batch, such as `padSamples()`. With it, and
    * without a transform that gives images one size, transforms up to the first that mixes are applied to each image by itself.
    * Default: that of the data set, or `stackSamples`.
@@ -91,8 +96,9 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
   readonly #prepared: PreparedBatches<Sample> | undefined;
   readonly #collate: Collate;
   #order: { epoch: number; indices: readonly number[] } | undefined;
+  #device: Device;
 
-  /** @throws {RetortError} for counts that make no sense, or transforms in a place where they cannot be. */
+  /** @throws {RetortError} for counts that make no sense, transforms in a place where they cannot be, or a device that there is not. */
   constructor(dataset: Dataset<I>, options: DataLoaderOptions<I>) {
     const { batchSize, sampler = new SequentialSampler(), transforms = [], ownTransforms = [], views = {} } = options;
     const { prefetch = 2, decodeConcurrency = Math.min(16, 2 * availableParallelism()), augmentViews = 1 } = options;
@@ -112,6 +118,7 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
       );
     }
     this.dataset = dataset;
+    this.#device = requireDevice(options.device ?? 'cpu', 'DataLoader: device');
     this.#options = options;
     this.#sampler = sampler;
     this.#collate = options.collate ?? dataset.collate ?? stackSamples;
@@ -151,12 +158,28 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
 
   /** A loader of these samples alone, in this order, made into batches as they are here. */
   of(samples: readonly number[]): DataLoader<I> {
-    return new DataLoader(this.dataset, { ...this.#options, dropLast: false, sampler: { order: () => samples } });
+    return new DataLoader(this.dataset, {
+      ...this.#options,
+      device: this.#device,
+      dropLast: false,
+      sampler: { order: () => samples },
+    });
   }
 
   /** Among how many processes the sampler shares the samples. */
   get worldSize(): number {
     return this.#sampler.worldSize ?? 1;
+  }
+
+  /** Where batches are put. */
+  get device(): Device {
+    return this.#device;
+  }
+
+  /** Puts the batches that are loaded from now on elsewhere. Returns the loader. @throws {RetortError} for a device that there is not. */
+  to({ device }: { device: Device }): this {
+    this.#device = requireDevice(device, 'DataLoader.to: device');
+    return this;
   }
 
   /** Images of a batch. */
@@ -272,11 +295,11 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
       requireSize(batch.inputs, samples.length);
       const shared = applyAll(this.#shared, batch, context);
       const own = applyAll(this.#own, shared, context);
-      return {
+      return this.#moved({
         inputs: format(own.inputs),
         targets: own.targets,
         views: this.#views.map(([name, list]) => format(this.#view(name, list, { shared, context }))),
-      };
+      });
     });
     const meta = samples.map((sampleIdx, i): SampleMeta => ({ ...read?.[i]?.meta, sampleIdx }));
     const origin: BatchOrigin = {
@@ -297,6 +320,19 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
   /** Frees what was read ahead. The loader can go on: the next batch is prepared anew. */
   [Symbol.dispose](): void {
     this.#prepared?.clear();
+  }
+
+  /** A batch where it is to be: each tensor of it once. */
+  #moved<B>(batch: B): B {
+    const device = this.#device;
+    if (device === 'cpu') return batch;
+    const moved = new Map<Tensor, Tensor>();
+    const there = (one: Tensor): Tensor => {
+      const found = moved.get(one) ?? one.to({ device });
+      moved.set(one, found);
+      return found;
+    };
+    return mapLeaves(batch, (leaf) => (leaf instanceof Tensor ? there(leaf) : leaf)) as B;
   }
 
   #inMemory(samples: readonly number[]): Inputs {

@@ -5,7 +5,8 @@ import { RetortError } from '../errors.ts';
 import { buildModel, loadNetwork } from '../models/index.ts';
 import { Module } from '../nn/index.ts';
 import type { Network } from '../nn/index.ts';
-import { inferenceMode, Tensor, tidy } from '../torch/index.ts';
+import { inferenceMode, requireDevice, Tensor, tidy } from '../torch/index.ts';
+import type { ComputeDevice } from '../torch/index.ts';
 import { decoded, ImagePreparation } from './images.ts';
 import type { ImageInput } from './images.ts';
 import { findModel } from './model-info.ts';
@@ -35,6 +36,8 @@ export interface LoadStudentOptions {
   stage?: string | undefined;
   /** The network to load the weights into, where it is of a class of yours: nothing that a run's folder names is run as code. */
   network?: Network | undefined;
+  /** Where it computes: `'cpu'`, `'cuda'`, `'cuda:1'`. Default: the CPU, or where the given network is. */
+  device?: ComputeDevice | undefined;
 }
 
 /** The network is of a class that this library does not know. */
@@ -111,7 +114,9 @@ export class Student implements Disposable {
   #ranked(inputs: () => Tensor, topk: number): Prediction[][] {
     return inferenceMode(() =>
       tidy(() => {
-        const outputs = this.network.forward(inputs());
+        const given = inputs();
+        const device = this.network.parameters()[0]?.device ?? given.device;
+        const outputs = this.network.forward(given.device === device ? given : given.to({ device }));
         if (!(outputs instanceof Tensor) || outputs.ndim !== 2) {
           throw new RetortError(`predict: ${this.network.constructor.name} gives no scores (N, K), one row per image`, {
             code: 'unsupported',
@@ -151,16 +156,18 @@ export function loadStudent(path: string, options: LoadStudentOptions = {}): Pro
   return new Promise((resolve) => resolve(openStudent(path, options)));
 }
 
-function openStudent(path: string, { stage, network: given }: LoadStudentOptions): Student {
+function openStudent(path: string, { stage, network: given, device }: LoadStudentOptions): Student {
   if (typeof path !== 'string') throw new RetortError(`loadStudent: path: expected a text, got ${shown(path)}`);
   if (given !== undefined && !((given as unknown) instanceof Module)) {
     throw new RetortError(`loadStudent: network: expected a module, got ${shown(given)}`, {
       help: 'hand in an instance: { network: new MyNet() }',
     });
   }
+  if (device !== undefined) requireDevice(device, 'loadStudent: device');
   const { info, file, weights } = findModel(path, { stage });
   const network = within(file, () => given ?? built(info, weights));
   loadNetwork(weights, network);
+  if (device !== undefined) network.to({ device });
   return within(file, () => new Student(network, info, weights));
 }
 

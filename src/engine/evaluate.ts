@@ -6,7 +6,7 @@ import { RetortError } from '../errors.ts';
 import { firstSamples } from '../nn/index.ts';
 import type { Inputs, Network, Outputs, Targets } from '../nn/index.ts';
 import { getRandomState, keep, mapLeaves, noGrad, ops, setRandomState, Tensor, tidy, zeros } from '../torch/index.ts';
-import type { DType, ProcessGroup } from '../torch/index.ts';
+import type { Device, DType, ProcessGroup } from '../torch/index.ts';
 import { CoreShare } from './core-share.ts';
 import { Accuracy, AgreementMetric } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
@@ -165,7 +165,7 @@ async function overBatches(
       noGrad(() =>
         tidy(() => {
           const batch = own === undefined ? undefined : run(own);
-          const all = group === undefined ? [batch!] : exchange(batch, group);
+          const all = group === undefined ? [batch!] : exchange(batch, group, loader.device);
           for (const { outputs, targets } of all) measure(outputs, targets);
         }),
       );
@@ -182,7 +182,7 @@ async function overBatches(
  * The batches of all processes that have one; the last ones may have none. Structure, dtypes and shapes go as text, and the values of
  * each dtype as one tensor: batches may differ in their lists.
  */
-function exchange(batch: Evaluated | undefined, group: ProcessGroup): Evaluated[] {
+function exchange(batch: Evaluated | undefined, group: ProcessGroup, device: Device): Evaluated[] {
   const own: Tensor[] = [];
   const said = group.allGatherObject(
     batch === undefined
@@ -201,7 +201,7 @@ function exchange(batch: Evaluated | undefined, group: ProcessGroup): Evaluated[
   const flat = new Map<DType, Tensor[]>();
   for (const dtype of [...dtypes].toSorted()) {
     const parts = own.filter((tensor) => tensor.dtype === dtype).map((tensor) => tensor.reshape([-1]));
-    flat.set(dtype, group.allGather(parts.length === 0 ? zeros([0], { dtype }) : ops.cat(parts)));
+    flat.set(dtype, group.allGather(parts.length === 0 ? zeros([0], { dtype, device }) : ops.cat(parts)));
   }
   return said.flatMap((one, rank) => {
     if (one === null) return [];

@@ -2,8 +2,16 @@
 // here alone. The check of configs reads them too, and loads nothing else of this folder: it imports nothing that computes.
 import { z } from 'zod';
 
+import { deviceMistake } from '../check.ts';
+import type { ComputeDevice } from '../check.ts';
 import { count } from '../registry/index.ts';
 import type { OptionsFrom } from '../registry/index.ts';
+
+/** The schema of the name of a device to compute on; whether it is there is asked where it is used. */
+const deviceSchema = z.custom<ComputeDevice>((value) => deviceMistake(value) === undefined, {
+  error: ({ input }) =>
+    typeof input === 'string' ? deviceMistake(input) : 'expected a device ("cpu", "cuda", "cuda:1")',
+});
 
 /** The schema of {@link LoopOptions}, field by field. */
 export const loopOptions = {
@@ -17,6 +25,11 @@ export const loopOptions = {
   maxGradNorm: z.number().positive().exactOptional(),
   /** `'bfloat16'` computes convolutions and matrix products in bfloat16 (autocast). Default `'float32'`. */
   precision: z.enum(['float32', 'bfloat16']).exactOptional(),
+  /**
+   * Where networks are trained and measured: `'cpu'`, `'cuda'` or, of several, `'cuda:1'`. Batches are made on the CPU and moved there.
+   * Default: the CPU, or where a program has put them.
+   */
+  device: deviceSchema.exactOptional(),
   /** Epochs between two evaluations; the last is always evaluated. Default 1. */
   valInterval: count.exactOptional(),
   /** Steps between two training checkpoints within an epoch. Default: only at its end. */

@@ -19,9 +19,14 @@ export class Replicas {
     return this.#group?.worldSize ?? 1;
   }
 
+  /** This process's number, from 0. */
+  get rank(): number {
+    return this.#group?.rank ?? 0;
+  }
+
   /** Whether this is the process that writes files and shows progress. */
   get first(): boolean {
-    return (this.#group?.rank ?? 0) === 0;
+    return this.rank === 0;
   }
 
   /** Gives all processes the weights and buffers of the first. */
@@ -101,7 +106,11 @@ export class Replicas {
 
   /** The random states of all processes, by rank. */
   randomStates(): Tensor[] {
-    const own = getRandomState();
+    return this.gathered(getRandomState());
+  }
+
+  /** A tensor of each process, by rank. */
+  gathered(own: Tensor): Tensor[] {
     return this.#group === undefined ? [own] : this.#group.allGather(own);
   }
 
@@ -111,7 +120,7 @@ export class Replicas {
    */
   setRandomStates(states: readonly Tensor[]): void {
     const same = states.length === this.count;
-    setRandomState(states[same ? (this.#group?.rank ?? 0) : 0]!);
+    setRandomState(states[same ? this.rank : 0]!);
     if (!same) this.seedApart();
   }
 }

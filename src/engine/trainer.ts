@@ -15,7 +15,7 @@ import { saveModule, sizeOf } from '../nn/index.ts';
 import type { Inputs, UpdateRequest } from '../nn/index.ts';
 import type { Optimizer, Scheduler } from '../optim/index.ts';
 import { checkOptions } from '../registry/index.ts';
-import { autocast, tidy } from '../torch/index.ts';
+import { autocast, requireDevice, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { span } from '../torch/internal.ts';
 import { CoreShare } from './core-share.ts';
@@ -151,7 +151,10 @@ export class Trainer {
     seconds: 0,
   };
 
-  /** @throws {RetortError} for options that there are not, counts that make no sense, or invalid parts. */
+  /**
+   * With `device`, algorithm and loaders are moved there; parameters stay the same objects, and optimizers keep theirs.
+   * @throws {RetortError} for options that there are not, counts that make no sense, a device that there is not, or invalid parts.
+   */
   constructor(options: TrainerOptions) {
     checkOptions(trainerOptions, options, 'Trainer');
     const { algorithm, epochs, trainLoader, valLoader, workDir, accumulate = 1, hooks = [] } = options;
@@ -159,6 +162,11 @@ export class Trainer {
       throw new RetortError('Trainer: trainLoader: expected at least one batch, got none', {
         help: 'the data set is smaller than one batch and dropLast is set: use a smaller batchSize',
       });
+    }
+    const { device } = options;
+    if (device !== undefined) {
+      requireDevice(device, 'Trainer: device');
+      for (const part of [algorithm, trainLoader, valLoader]) part?.to({ device });
     }
     if (valLoader !== undefined) requireSameClasses(valLoader.dataset, trainLoader.dataset);
     const replicas = new Replicas(options.group);
@@ -444,6 +452,7 @@ export class Trainer {
   /** Losses and gradients of one batch; with the last one of a step the weights move. */
   #batch(index: number, last: boolean): { losses: Readonly<Record<string, number>>; images: number } {
     const { algorithm, trainLoader, precision, group } = this.#options;
+    const { device } = trainLoader;
     const { position } = this.#state;
     const where = this.#where(position.step + 1);
     const body = (): { losses: Readonly<Record<string, number>>; images: number } => {
@@ -462,7 +471,7 @@ export class Trainer {
         });
       const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update), read);
       try {
-        const losses = precision === 'bfloat16' ? autocast(train) : train();
+        const losses = precision === 'bfloat16' ? autocast(train, precision, device) : train();
         if (last) for (const part of this.#parts.values()) part.endStep();
         return { losses, images: sizeOf(batch.inputs) };
       } catch (error) {
@@ -515,9 +524,9 @@ export class Trainer {
 
   #saved(): TrainingParts {
     const { algorithm, epochs, maxSteps, accumulate = 1, trainLoader } = this.#options;
-    const { batchSize, dataset } = trainLoader;
+    const { batchSize, dataset, device } = trainLoader;
     const shape = { epochs, maxSteps, accumulate, steps: this.#stepsPerEpoch, batchSize, samples: dataset.length };
-    return { algorithm, parts: this.#parts, hooks: this.#hooks, replicas: this.#replicas, shape };
+    return { algorithm, parts: this.#parts, hooks: this.#hooks, replicas: this.#replicas, shape, device };
   }
 
   #save(): void {

@@ -9,7 +9,8 @@ import { exists, renameFile, statOf } from '../files.ts';
 import { checksumKey, readSafetensorsMetadata, writeFileAtomicSync } from '../formats/index.ts';
 import { loadTensors, tensorFile } from '../nn/index.ts';
 import type { OptimizerStateDict } from '../optim/index.ts';
-import { Tensor, tidy } from '../torch/index.ts';
+import { getRandomState, isCuda, setRandomState, Tensor, tidy } from '../torch/index.ts';
+import type { Device } from '../torch/index.ts';
 import type { Hook, NetworkMetrics } from './hooks/index.ts';
 import type { OptimizedPart, SavedPart } from './optimized-part.ts';
 import { Replicas } from './replicas.ts';
@@ -63,6 +64,8 @@ export interface TrainingParts {
   hooks: readonly Hook[];
   /** Default: this process alone. */
   replicas?: Replicas;
+  /** Where it is trained: of CUDA the random state is saved too. Default: the CPU. */
+  device?: Device;
   /** Default: it is not compared. */
   shape?: RunShape;
 }
@@ -102,9 +105,12 @@ export function saveTraining(folder: string, parts: TrainingParts, progressed: T
   tidy(() => {
     const { replicas = new Replicas() } = parts;
     const random = replicas.randomStates();
+    const { device = 'cpu' } = parts;
+    const ofDevices = isCuda(device) ? replicas.gathered(getRandomState(device)) : [];
     if (!replicas.first) return;
     const tensors: Record<string, Tensor> = {};
     for (const [rank, state] of random.entries()) tensors[randomName(rank)] = state;
+    for (const [rank, state] of ofDevices.entries()) tensors[cudaRandomName(rank)] = state;
     for (const [name, tensor] of Object.entries(changing(parts.algorithm))) tensors[`model.${name}`] = tensor;
     const hooks: SavedHook[] = [];
     const decisions = parts.algorithm.decisions?.();
@@ -405,6 +411,9 @@ function restore({ tensors, meta }: Whole, parts: TrainingParts, say: (text: str
   for (let state; (state = tensors[randomName(random.length)]) !== undefined;) random.push(state);
   const { replicas = new Replicas() } = parts;
   replicas.setRandomStates(random);
+  const { device = 'cpu' } = parts;
+  const ofDevice = tensors[cudaRandomName(replicas.rank)];
+  if (isCuda(device) && ofDevice !== undefined && random.length === replicas.count) setRandomState(ofDevice, device);
   const { ended, ...rest } = meta.progressed;
   const progressed: Restored = { ...rest, metrics: withNaN(rest.metrics) };
   if (random.length !== replicas.count) {
@@ -459,6 +468,8 @@ function restoreHooks(
 
 /** Under which name the random state of a process is saved. */
 const randomName = (rank: number): string => (rank === 0 ? 'rng' : `rng.${rank}`);
+/** And that of its CUDA device, where it had one. */
+const cudaRandomName = (rank: number): string => (rank === 0 ? 'cudaRng' : `cudaRng.${rank}`);
 
 const shownParts = (names: readonly string[]): string =>
   names.map((name) => (name === '' ? 'everything' : name)).join(', ');

@@ -2,12 +2,13 @@
 import { expect, it } from 'vitest';
 
 import { refusal } from '../../test/refusal.ts';
+import { targetsOf } from '../nn/index.ts';
 import type { DataSample, LossModel } from '../nn/index.ts';
 import { noGrad, tidy } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { backbones, buildBackbone, buildHead, buildModel, buildNeck, heads, models, necks } from './index.ts';
 import type { Feature } from './index.ts';
-import { describeModule, image, tensorsOf } from './module.contract.ts';
+import { describeModule, image, stay, tensorsOf } from './module.contract.ts';
 import type { Build, Contract, Options } from './module.contract.ts';
 
 export interface BackboneContract extends Contract {
@@ -25,7 +26,12 @@ export interface BackboneContract extends Contract {
 export function describeBackbone(type: string, contract: BackboneContract): void {
   const { options, input, shapes, names, frozen } = contract;
   const build: Build = (more = {}) => buildBackbone({ type, ...options, ...more });
-  describeModule(type, { ...contract, registry: backbones, build, run: (net) => net.forward(image(input) as never) });
+  describeModule(type, {
+    ...contract,
+    registry: backbones,
+    build,
+    run: (net, move = stay) => net.forward(move(image(input)) as never),
+  });
 
   it('contract: gives the shapes it promises, and the same in evaluation for any batch', () => {
     const net = build();
@@ -71,7 +77,8 @@ export function describeHead(type: string, contract: HeadContract): void {
   const { options, features, classes } = contract;
   const build = (more: Options = {}) => buildHead({ type, ...options, ...more });
   const samples = [0, classes - 1, 1].map((gtLabel) => ({ gtLabel }));
-  const run = (net: unknown): unknown => (net as ReturnType<typeof build>).loss(features(), samples)['loss'];
+  const run = (net: unknown, move = stay): unknown =>
+    (net as ReturnType<typeof build>).loss(move(features()), move(targetsOf(samples)))['loss'];
   describeModule(type, { ...contract, registry: heads, build, run });
 
   it('contract: scores, losses from labels and from shares, accuracies', () => {
@@ -130,7 +137,12 @@ export interface NeckContract extends Contract {
 export function describeNeck(type: string, contract: NeckContract): void {
   const { options, inputs, shapes } = contract;
   const build: Build = (more = {}) => buildNeck({ type, ...options, ...more });
-  describeModule(type, { ...contract, registry: necks, build, run: (net) => net.forward(inputs() as never) });
+  describeModule(type, {
+    ...contract,
+    registry: necks,
+    build,
+    run: (net, move = stay) => net.forward(move(inputs()) as never),
+  });
 
   it('contract: gives the shapes it promises', () => {
     tidy(() => {
@@ -150,7 +162,8 @@ export function describeClassifier(name: string, contract: ClassifierContract): 
   const { options, input, classes } = contract;
   const build = (more: Options = {}): LossModel => buildModel({ type: 'ImageClassifier', ...options, ...more });
   const samples = Array.from({ length: input[0]! }, (_, i) => ({ gtLabel: i % classes }));
-  const run = (net: unknown): unknown => (net as LossModel).forward(image(input), samples, 'loss');
+  const run = (net: unknown, move = stay): unknown =>
+    (net as LossModel).forward(move(image(input)), move(targetsOf(samples)), 'loss');
   describeModule('ImageClassifier', { ...contract, registry: models, build, run });
 
   it(`contract: ${name} gives losses, scores and probabilities, and names wrong modes`, () => {

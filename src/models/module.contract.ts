@@ -5,11 +5,12 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
+import { onOtherDevice } from '../../test/other-device.ts';
 import { refusal } from '../../test/refusal.ts';
 import { loadModule, saveModule } from '../nn/index.ts';
 import type { Module } from '../nn/index.ts';
 import type { Registry } from '../registry/index.ts';
-import { grad, manualSeed, memory, noGrad, ops, Tensor, tidy } from '../torch/index.ts';
+import { backward, grad, manualSeed, memory, noGrad, ops, Tensor, tidy } from '../torch/index.ts';
 
 export type Options = Readonly<Record<string, unknown>>;
 export type Build = (options?: Options) => Module & { forward(input: never): unknown };
@@ -24,8 +25,8 @@ export interface Contract {
 interface ModuleContract extends Contract {
   registry: Registry<unknown, never>;
   build: Build;
-  /** Something to differentiate. */
-  run: (net: ReturnType<Build>) => unknown;
+  /** Something to differentiate, of inputs that `move` brings to another device. */
+  run: (net: ReturnType<Build>, move?: <T>(inputs: T) => T) => unknown;
 }
 
 /** Runs what is common to all kinds. */
@@ -66,6 +67,20 @@ export function describeModule(
     });
   });
 
+  it('contract: computes on the device of its input', () => {
+    const count = tidy(() =>
+      onOtherDevice(({ move }) => {
+        const net = move(build());
+        const made = tensorsOf(run(net, move));
+        const trained = made.filter((one) => one.requiresGrad).map((one) => one.mul(one).sum());
+        if (trained.length > 0) backward([trained.reduce((sum, one) => sum.add(one))]);
+        net.eval();
+        return [made, noGrad(() => tensorsOf(run(net, move))), net.buffers()];
+      }),
+    );
+    expect(count).toBeGreaterThan(0);
+  });
+
   it('contract: a saved state comes back whole, by file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'retort-models-'));
     try {
@@ -100,6 +115,9 @@ export function describeModule(
     expect(memory().tensors).toBe(before);
   });
 }
+
+/** Leaves inputs where they are. */
+export const stay = <T>(inputs: T): T => inputs;
 
 export function tensorsOf(value: unknown): Tensor[] {
   if (value instanceof Tensor) return [value];

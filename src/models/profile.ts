@@ -1,7 +1,7 @@
 // How big and how costly a network is.
 import { Conv2d, ConvTranspose2d, Linear } from '../nn/index.ts';
 import type { Network, Module } from '../nn/index.ts';
-import { inferenceMode, noGrad, ops, tidy } from '../torch/index.ts';
+import { inferenceMode, noGrad, ops, tidy, isCuda, tensorsIn } from '../torch/index.ts';
 import type { HookHandle, Tensor } from '../torch/index.ts';
 import { MultiheadAttention } from './backbones/index.ts';
 
@@ -39,13 +39,18 @@ export function profileModel(model: Network, shape: readonly number[]): Profile 
     }),
   );
   try {
-    noGrad(() => inEvaluation(model, () => tidy(() => void model.forward(ops.zeros([1, ...shape])))));
+    noGrad(() => inEvaluation(model, () => tidy(() => void model.forward(zeros(model, shape)))));
   } finally {
     for (const hook of hooks) hook.remove();
   }
   const parameters = model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0);
   const bytes = tidy(() => Object.values(model.stateDict()).reduce((sum, value) => sum + value.bytes().length, 0));
   return { parameters, macs, bytes };
+}
+
+/** One image of zeros, where the network is. */
+function zeros(model: Network, shape: readonly number[]): Tensor {
+  return ops.zeros([1, ...shape], { device: model.parameters()[0]?.device ?? 'cpu' });
 }
 
 /** Runs `body` while a network is in evaluation mode. */
@@ -67,10 +72,14 @@ export function measureLatency(model: Network, shape: readonly number[], { runs 
   return inferenceMode(() =>
     inEvaluation(model, () =>
       tidy(() => {
-        const input = ops.zeros([1, ...shape]);
+        const input = zeros(model, shape);
+        const waits = isCuda(input.device);
         const once = (): number => {
           const start = performance.now();
-          tidy(() => void model.forward(input));
+          tidy(() => {
+            const output = model.forward(input);
+            if (waits) for (const one of tensorsIn(output)) one.sum().item(); // what was asked of the device is done then
+          });
           return performance.now() - start;
         };
         for (let i = 0; i < 5; i++) once();

@@ -114,7 +114,7 @@ export function firstSamples<B extends Omit<Batch, 'meta'>>(batch: B, count: num
 export function samplesAt<B extends Omit<Batch, 'meta'>>(batch: B, places: readonly number[]): B {
   const index = integers(places);
   return partOf(batch, {
-    tensor: (one) => one.indexSelect(0, index),
+    tensor: (one) => one.indexSelect(0, one.device === 'cpu' ? index : index.to({ device: one.device })),
     list: (list) => places.map((place) => list[place]!),
   });
 }

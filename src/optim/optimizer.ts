@@ -195,10 +195,13 @@ export abstract class Optimizer<Options extends BaseOptions = BaseOptions> {
     this[Symbol.dispose]();
     for (const [index, entries] of Object.entries(dict.state)) {
       const copied: ParameterState = {};
-      for (const [name, value] of Object.entries(entries)) {
-        if (value instanceof Tensor) copied[name] = keep(noGrad(() => value.clone()));
-      }
       const param = params[Number(index)];
+      // Counts stay on the CPU, where they are read; what is like the parameter goes where that is.
+      const place = (value: Tensor): Tensor =>
+        tidy(() => (param === undefined || value.ndim === 0 ? value : value.to({ device: param.device })).clone());
+      for (const [name, value] of Object.entries(entries)) {
+        if (value instanceof Tensor) copied[name] = keep(noGrad(() => place(value)));
+      }
       if (param !== undefined) this.state.set(param, copied);
     }
     dict.param_groups.forEach(({ params: _numbers, ...options }, i) => {

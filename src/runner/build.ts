@@ -41,10 +41,10 @@ export interface BuiltStage extends Experiment {
  */
 export function overridden(
   stages: readonly CheckedStage[],
-  { seed, epochs, precision }: Overrides,
+  { seed, epochs, precision, device }: Overrides,
   where: string,
 ): readonly CheckedStage[] {
-  const given = checkOptions(overridesSchema, { seed, epochs, precision }, where);
+  const given = checkOptions(overridesSchema, { seed, epochs, precision, device }, where);
   if (Object.keys(given).length === 0) return stages;
   return stages.map((stage) => ({ ...stage, config: { ...stage.config, ...given } }));
 }

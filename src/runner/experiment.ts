@@ -23,8 +23,9 @@ import type { WeightsReport } from '../models/index.ts';
 import { augmentationOf, withoutMissingTeacher } from './teacher-cache.ts';
 import type { Optimizer, OptimizerFactory, Scheduler, SchedulerFactory, TrainingLength } from '../optim/index.ts';
 import type { Registry, Table, Tables, TypedConfig } from '../registry/index.ts';
-import { manualSeed, processGroup } from '../torch/index.ts';
-import type { ProcessGroup, Tensor } from '../torch/index.ts';
+import { manualSeed, processGroup, requireDevice } from '../torch/index.ts';
+import { deviceOfProcess } from '../torch/internal.ts';
+import type { ComputeDevice, ProcessGroup, Tensor } from '../torch/index.ts';
 
 /** What a program or the command line changes of a stage. */
 export interface ExperimentOptions {
@@ -97,17 +98,28 @@ export function buildExperiment(config: CheckedConfig, options: ExperimentOption
   const { memoryFormat } = config;
   const { model, missing } =
     options.needsTeachers === true ? { model: config.model, missing: [] } : withoutMissingTeacher(config);
-  const algorithm = buildAlgorithm(model, 'model').to({ memoryFormat });
+  const device = deviceOf(config, group);
+  // Initial weights are drawn on the CPU: they are the same wherever they go.
+  const algorithm = buildAlgorithm(model, 'model').to({ memoryFormat, ...(device === undefined ? {} : { device }) });
   const resources: Disposable[] = [];
   try {
-    return experimentOf(algorithm, config, { ...options, datasets, group, resources, missing });
+    return experimentOf(algorithm, config, { ...options, datasets, group, resources, missing, device });
   } catch (error) {
     freeExperiment({ algorithm, resources }, config);
     throw error;
   }
 }
 
+/** Where a process computes. @throws {RetortError} for a device that there is not. */
+function deviceOf({ device }: CheckedConfig, group: ProcessGroup | undefined): ComputeDevice | undefined {
+  if (device === undefined) return undefined;
+  return group === undefined
+    ? (requireDevice(device, 'device') as ComputeDevice)
+    : deviceOfProcess(device, group.rank, 'device');
+}
+
 interface Parts {
+  device: ComputeDevice | undefined;
   datasets: Map<string, Dataset>;
   group: ProcessGroup | undefined;
   /** Takes what is made and holds tensors. */
@@ -120,7 +132,7 @@ interface Parts {
 function experimentOf(
   algorithm: Algorithm,
   config: CheckedConfig,
-  { datasets, group, resources, missing, ...options }: ExperimentOptions & Parts,
+  { datasets, group, resources, missing, device, ...options }: ExperimentOptions & Parts,
 ): Experiment {
   const { seed, epochs, memoryFormat } = config;
   const made = <T>(part: unknown, build: (typed: TypedConfig) => T): T => {
@@ -155,6 +167,7 @@ function experimentOf(
       seed,
       memoryFormat,
       ...(reference === undefined ? augmentationOf(config) : {}),
+      ...defined({ device }),
       ...(reference === undefined ? { sampler: shared(new RandomSampler({ seed })), dropLast: true } : {}),
     });
   };
@@ -178,7 +191,7 @@ function experimentOf(
     hooks: (config.hooks ?? []).map((hook, i) => made(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     evaluators,
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
-    ...defined({ workDir, progress, signal, lock, group, profile }),
+    ...defined({ device, workDir, progress, signal, lock, group, profile }),
   });
   return {
     algorithm,

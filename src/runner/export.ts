@@ -237,7 +237,8 @@ async function subjectOf(config: ConfigSource, options: ExportRunOptions, wantsD
     }
     student[Symbol.dispose]();
   }
-  const alone = { ...stage, config: studentAlone(stage.config, own), init: [] };
+  // A network is written from the CPU, wherever it was trained.
+  const alone = { ...stage, config: { ...studentAlone(stage.config, own), device: 'cpu' as const }, init: [] };
   const parts = prepareStage(alone, stagesNeeded(alone, experiment, { own, run }), { own });
   const { algorithm, trainLoader, valLoader, testLoader } = parts;
   // As it will be used: the size of images in training may be another.

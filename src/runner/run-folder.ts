@@ -17,6 +17,7 @@ import { writeFileAtomicSync } from '../formats/index.ts';
 import { exportOf } from '../intercept/index.ts';
 import { validate } from '../registry/index.ts';
 import { engineInfo } from '../torch/index.ts';
+import type { ComputeDevice } from '../torch/index.ts';
 import { version } from '../version.ts';
 import { askedOf } from './resume.ts';
 
@@ -27,6 +28,7 @@ export const overridesSchema = z.strictObject({
   seed: count.nonnegative().exactOptional(),
   epochs: loopOptions.epochs.exactOptional(),
   precision: loopOptions.precision,
+  device: loopOptions.device,
 });
 
 const schema = z.looseObject({
@@ -67,6 +69,8 @@ export interface Overrides {
   epochs?: number | undefined;
   /** `'bfloat16'` computes convolutions and matrix products in bfloat16. */
   precision?: 'float32' | 'bfloat16' | undefined;
+  /** Where it is computed: `'cpu'`, `'cuda'`, `'cuda:1'`. */
+  device?: ComputeDevice | undefined;
 }
 
 /** What a run was asked for. */

@@ -14,6 +14,7 @@ import { buildModel } from '../models/index.ts';
 import { load, readRun, run, test } from './index.ts';
 import { readRecord } from './run-folder.ts';
 import type { RunResult } from './index.ts';
+import { engineInfo } from '../torch/index.ts';
 import { refusal, refusedWith } from '../../test/refusal.ts';
 
 let folder = '';
@@ -250,4 +251,33 @@ it('reads files, once for several runs', async () => {
   expect(await refusedWith(test(experiment))).toEqual(refusal('invalid-argument', 'test runs/NAME'));
   const measured = await test(experiment, { checkpoint: one.stages[0]!.student });
   expect(measured.metrics).toEqual(one.stages[0]!.metrics);
+});
+
+it('a device that is none is a mistake of the config; one that is not there is said before a folder is made', async () => {
+  const folderOf = (name: string) => ({ workDir: at(name), probe: false });
+  const gpu = { ...config, device: 'gpu' } as unknown as ExperimentConfig;
+  expect(await refusedWith(run(gpu, folderOf('gpu')))).toEqual(
+    refusal('invalid-config', 'device', 'gpu', 'did you mean "cuda"'),
+  );
+  expect(await refusedWith(run(config, { ...folderOf('gpu'), device: 'cuda1' as never }))).toEqual(
+    refusal('invalid-argument', 'device', 'did you mean "cuda:1"'),
+  );
+  if (engineInfo().cudaDevices > 0) return;
+  for (const asked of [
+    run({ ...config, device: 'cuda' }, folderOf('gpu')),
+    run(config, { ...folderOf('gpu'), device: 'cuda:1' }),
+  ]) {
+    expect(await refusedWith(asked)).toEqual(refusal('unsupported', 'device', 'cuda', 'CUDA'));
+  }
+  expect(existsSync(at('gpu'))).toBe(false);
+});
+
+it('the device that was asked for is recorded, and a run may go on elsewhere', async () => {
+  await run(config, { workDir: at('device'), epochs: 1, device: 'cpu', probe: false });
+  expect(readRun(at('device')).device).toBe('cpu');
+  if (engineInfo().cudaDevices > 0) return;
+  expect(await refusedWith(run(at('device'), { resume: true, epochs: 2, device: 'cuda' }))).toEqual(
+    refusal('unsupported', 'device', 'cuda'),
+  );
+  expect(await refusedWith(test(at('device'), { device: 'cuda' }))).toEqual(refusal('unsupported', 'device', 'cuda'));
 });

@@ -5,7 +5,7 @@ import { removeRun, silent, studentPath } from '../engine/index.ts';
 import type { NetworkMetrics, ProfileReport, RunLock } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import type { RetortErrorOptions } from '../errors.ts';
-import { processGroup } from '../torch/index.ts';
+import { processGroup, requireDevice } from '../torch/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
 import { overridden } from './build.ts';
 import type { BuildOptions, BuiltStage } from './build.ts';
@@ -109,6 +109,7 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
   const experiment = await load(config, { ...options, note });
   const request = requestOf(experiment, options);
   const { overrides, stages } = request;
+  for (const { config: one } of stages) if (one.device !== undefined) requireDevice(one.device, 'device');
   const group = processGroup();
   // Held before anything else can go wrong.
   using held = {
@@ -179,7 +180,7 @@ export async function run(config: ConfigSource, options: RunOptions = {}): Promi
 /** A config with what is asked for in place of its values, and where it is to be trained. */
 interface Request {
   stages: readonly CheckedStage[];
-  overrides: Pick<BuildOptions, 'seed' | 'epochs' | 'precision'>;
+  overrides: Pick<BuildOptions, 'seed' | 'epochs' | 'precision' | 'device'>;
   /** The folder that was named. */
   named: string | undefined;
   /** What the folder is called after, where none was named. */
@@ -200,11 +201,12 @@ function requestOf(experiment: LoadedExperiment, { workDir, resume = false, ...g
       help: 'leave workDir out, or copy the folder and resume the copy',
     });
   }
-  const { seed, epochs, precision } = begun?.record ?? {};
+  const { seed, epochs, precision, device } = begun?.record ?? {};
   const overrides = {
     seed: given.seed ?? seed,
     epochs: given.epochs ?? epochs,
     precision: given.precision ?? precision,
+    device: given.device ?? device,
   };
   return {
     overrides,

@@ -18,7 +18,7 @@ import { stageConfig, stageNamed } from './stages.ts';
 import { studentAlone, studentOfFile } from './test.ts';
 
 /** Options of {@link loadRunStudent}. */
-export interface RunStudentOptions extends LoadOptions, Pick<LoadStudentOptions, 'stage'> {}
+export interface RunStudentOptions extends LoadOptions, Pick<LoadStudentOptions, 'stage' | 'device'> {}
 
 /**
  * `loadStudent`, which needs neither the config nor the data of a run; where the network is of a class of yours, the config names it,
@@ -31,9 +31,12 @@ export interface RunStudentOptions extends LoadOptions, Pick<LoadStudentOptions,
  * console.log(await student.predict('cat.jpg'));
  * ```
  */
-export async function loadRunStudent(path: string, { stage, ...options }: RunStudentOptions = {}): Promise<Student> {
+export async function loadRunStudent(
+  path: string,
+  { stage, device, ...options }: RunStudentOptions = {},
+): Promise<Student> {
   try {
-    return await loadStudent(path, { stage });
+    return await loadStudent(path, { stage, device });
   } catch (error) {
     if (!(error instanceof NetworkNeededError)) throw error;
     const { weights } = findModel(path, { stage });
@@ -41,7 +44,7 @@ export async function loadRunStudent(path: string, { stage, ...options }: RunStu
     if (run === undefined) throw error;
     const experiment = await load(run.folder, options);
     const network = configuredNetwork(experiment, stageNamed(experiment, run.stage), weights);
-    return await loadStudent(path, { stage, network });
+    return await loadStudent(path, { stage, network, device });
   }
 }
 

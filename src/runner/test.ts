@@ -13,15 +13,17 @@ import { RetortError } from '../errors.ts';
 import { loadNetwork, measureLatency, profileModel } from '../models/index.ts';
 import type { LossModel, Network } from '../nn/index.ts';
 import type { Tables } from '../registry/index.ts';
+import { overridden } from './build.ts';
 import { weightsNotes } from './experiment.ts';
 import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadOptions } from './load.ts';
+import type { Overrides } from './run-folder.ts';
 import { prepareStage, stageFolder, stagesIn, studentAsked } from './stages.ts';
 import type { Finished } from './stages.ts';
 
 /** What {@link test} measures. */
-export interface TestOptions extends LoadOptions {
+export interface TestOptions extends LoadOptions, Pick<Overrides, 'device'> {
   /** A file of the student's weights. Default: that of the run whose folder is the config. */
   checkpoint?: string | undefined;
   /** The stage that the checkpoint is of, in a config of several. Default: the last. */
@@ -70,7 +72,9 @@ export interface NetworkDetails {
 export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
   const { teacher: withTeacher = false, agreement = false, note } = options;
   const experiment = await load(config, options);
-  const { stage, run, file } = studentAsked(experiment, options);
+  const asked = studentAsked(experiment, options);
+  const { run, file } = asked;
+  const [stage] = overridden([asked.stage], { device: options.device }, 'test') as [CheckedStage];
   const { name, own } = experiment;
   if (file === undefined) {
     throw new RetortError(`${name}: name the checkpoint too, or the folder of a run in place of the config`, {

@@ -1,7 +1,8 @@
 // Gradients: backward, grad, and the modes in which operations are not recorded.
 import { describeValue, RetortError } from '../errors.ts';
+import { isCuda, requireDevice } from './device.ts';
 import { requireDType } from './dtype.ts';
-import type { DType } from './dtype.ts';
+import type { Device, DType } from './dtype.ts';
 import { during } from './modes.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
@@ -160,32 +161,37 @@ export function inferenceMode<T>(fn: () => T): T {
 }
 
 /**
- * Runs `fn` with CPU autocast: convolutions and matrix products compute in `dtype`. Inside another one, the inner dtype counts
- * until it ends.
- * @param dtype default bfloat16, the only one that libtorch 1.13 takes on a CPU.
- * @throws {RetortError} when libtorch does not compute in that dtype, or `fn` is asynchronous; autocast is then as before.
+ * Runs `fn` with autocast: convolutions and matrix products on that kind of device compute in `dtype`. Inside another one of that kind,
+ * the inner dtype counts until it ends.
+ * @param dtype default bfloat16. Also float16: on CUDA, and on a CPU from libtorch 2.4 on. Its range is small: gradients may vanish.
+ * @param device default `'cpu'`; of `'cuda:1'` the kind counts.
+ * @throws {RetortError} when libtorch does not compute in that dtype, there is no such device, or `fn` is asynchronous; autocast is then
+ *   as before.
  */
-export function autocast<T>(fn: () => T, dtype: DType = 'bfloat16'): T {
+export function autocast<T>(fn: () => T, dtype: DType = 'bfloat16', device: Device = 'cpu'): T {
   const number = requireDType(dtype, 'autocast: dtype');
+  const cuda = isCuda(requireDevice(device, 'autocast: device'));
   return during('autocast', fn, {
-    enter: () => native().setAutocast(number),
-    leave: (before) => void native().setAutocast(before),
+    enter: () => native().setAutocast(number, cuda),
+    leave: (before) => void native().setAutocast(before, cuda),
   });
 }
 
-/** Runs a function outside of any {@link autocast}: what it computes has the dtypes of what it computes with. */
+/** Runs a function outside of any {@link autocast}, of any device: what it computes has the dtypes of what it computes with. */
 export function withoutAutocast<T>(fn: () => T): T {
   return during('withoutAutocast', fn, {
-    enter: () => native().setAutocast(autocastOff),
-    leave: (before) => void native().setAutocast(before),
+    enter: () => [false, true].map((cuda) => native().setAutocast(autocastOff, cuda)),
+    leave: (before) => before.forEach((state, i) => void native().setAutocast(state, i === 1)),
   });
 }
 
-/** Whether convolutions and matrix products are computed in another dtype just now: inside {@link autocast}. */
+/** Whether convolutions and matrix products are computed in another dtype just now: inside {@link autocast}, of any device. */
 export function isAutocastEnabled(): boolean {
-  const before = native().setAutocast(autocastOff);
-  native().setAutocast(before);
-  return before !== autocastOff;
+  return [false, true].some((cuda) => {
+    const before = native().setAutocast(autocastOff, cuda);
+    native().setAutocast(before, cuda);
+    return before !== autocastOff;
+  });
 }
 
 /** What the addon calls no autocast. */

@@ -1,7 +1,8 @@
 // Tensors from JavaScript values: nested arrays, typed arrays, raw bytes.
 import { showShape } from '../check.ts';
 import { describeValue, didYouMean, RetortError } from '../errors.ts';
-import type { DType } from './dtype.ts';
+import { requireDevice } from './device.ts';
+import type { Device, DType } from './dtype.ts';
 import { integerRange, itemSize, requireDType } from './dtype.ts';
 import { native } from './native.ts';
 import { Operator } from './dispatch.ts';
@@ -16,6 +17,8 @@ export interface TensorOptions {
   shape?: readonly number[];
   /** Default: float32 for numbers, bool for booleans, int64 for bigints, the element type of a typed array. */
   dtype?: DType;
+  /** Where it is put. Default `'cpu'`. */
+  device?: Device;
   /** Default false. */
   requiresGrad?: boolean;
 }
@@ -30,7 +33,7 @@ type Value = number | bigint | boolean;
  * infinity, a bigint beyond 64 bits) is refused, where PyTorch refuses what leaves 64 bits and lets the rest wrap around. Floating
  * dtypes round, and become infinite beyond their range. Into bool, all but 0 is true.
  * @throws {RetortError} when the arrays are ragged or hold something else, a value does not fit (it is named with its index), or
- * the shape does not hold the values.
+ * the shape does not hold the values; and for a device that there is not.
  *
  * @example
  * ```ts
@@ -45,6 +48,8 @@ export function tensor(
 ): Tensor {
   requireOptions(options);
   if (options.dtype !== undefined) requireDType(options.dtype, 'tensor: dtype');
+  const { device = 'cpu' } = options;
+  if (device !== 'cpu') requireDevice(device, 'tensor: device');
   const source = ArrayBuffer.isView(values) ? fromView(values) : fromNested(values as Nested);
   const shape = options.shape ?? source.shape;
   if (requireShape('tensor', shape) !== source.values.length) {
@@ -55,9 +60,9 @@ export function tensor(
   const dtype = options.dtype ?? source.dtype;
   const { stored, data } = converted(source, dtype);
   let made = fromData(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), stored, shape);
-  if (dtype !== stored) {
+  if (dtype !== stored || device !== 'cpu') {
     const given = made;
-    made = cast.call([given, dtype]) as Tensor;
+    made = cast.call([given, { dtype, ...(device === 'cpu' ? {} : { device }) }]) as Tensor;
     given.dispose();
   }
   return options.requiresGrad === true ? made.requiresGrad_() : made;
@@ -189,7 +194,7 @@ function requireOptions(options: TensorOptions): void {
       help: "options are named: tensor(values, { dtype: 'int64' })",
     });
   }
-  const known = ['shape', 'dtype', 'requiresGrad'];
+  const known = ['shape', 'dtype', 'device', 'requiresGrad'];
   for (const key in options) {
     if (!known.includes(key))
       throw new RetortError(`tensor: unknown option "${key}"; ${didYouMean(key, known)}`, { code: 'unknown-option' });

@@ -3,6 +3,7 @@ import { camelCase, isPlain, isThenable, showShape } from '../check.ts';
 import { describeValue, RetortError } from '../errors.ts';
 import { Call, Kind } from './encode.ts';
 import type { Argument } from './encode.ts';
+import { deviceName } from './dtype.ts';
 import { engineError } from './engine-errors.ts';
 import type { CheckCall, Given } from './guards.ts';
 import { checkOf } from './guards.ts';
@@ -281,6 +282,7 @@ function decode(kind: number, at: number): [unknown, number] {
   const first = buffer[at]!;
   if (kind === Kind.Tensor) return [first === 0 ? null : new Tensor(first), at + 1];
   if (kind === Kind.Bool) return [first === 1, at + 1];
+  if (kind === Kind.Device) return [deviceName(first, buffer[at + 1]!), at + 2];
   if (kind !== Kind.TensorList && kind !== Kind.IntList) return [first, at + 1];
   const numbers = Array.from(buffer.subarray(at + 1, at + 1 + first));
   return [kind === Kind.IntList ? numbers : numbers.map((handle) => new Tensor(handle)), at + 1 + first];

@@ -1,4 +1,5 @@
 // Names of element types, devices, layouts and memory formats, and libtorch's numbers for them.
+import type { ComputeDevice } from '../check.ts';
 import { describeValue, didYouMean, RetortError } from '../errors.ts';
 
 const dtypeNumbers = {
@@ -20,7 +21,7 @@ const dtypeNumbers = {
 export type DType = keyof typeof dtypeNumbers;
 
 /** Where a tensor lives: `'cpu'`, `'cuda'`, `'cuda:1'`, `'meta'` (shape without data). */
-export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';
+export type Device = ComputeDevice | 'meta';
 
 const memoryFormats = { contiguous: 0, preserve: 1, channels_last: 2, channels_last_3d: 3 } as const;
 /** The order of elements in memory; convolutions on CPU are fastest in `'channels_last'`. */
@@ -113,9 +114,10 @@ export function layoutNumber(name: string): number | undefined {
 
 /** `[type, index]` of a device's name; index -1 means the current one. */
 export function deviceNumbers(name: string): [number, number] | undefined {
-  const match = /^([a-z]+)(?::(\d+))?$/.exec(name);
+  const match = /^([a-z]+)(?::(0|[1-9]\d{0,2}))?$/.exec(name);
   const type = match === null ? undefined : lookup(deviceTypes, match[1]!);
-  return type === undefined ? undefined : [type, match![2] === undefined ? -1 : Number(match![2])];
+  if (type === undefined || (match![2] !== undefined && match![1] !== 'cuda')) return undefined;
+  return [type, match![2] === undefined ? -1 : Number(match![2])];
 }
 
 export function deviceName(type: number, index: number): Device {

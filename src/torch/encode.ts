@@ -2,7 +2,10 @@
 //
 // Reading a value may run a user's code: a getter among the options, a proxy, an element of an array. That code may call
 // operators itself. So what is read is gathered in memory of the call's own, and copied to the call buffer when all is there.
+import { deviceMistake } from '../check.ts';
 import { describeValue } from '../errors.ts';
+import { isCuda, requireDevice } from './device.ts';
+import type { Device } from './dtype.ts';
 import { deviceNumbers, dtypeNumber, layoutNumber, memoryFormatNumber } from './dtype.ts';
 import type { NativeArgument } from './native.ts';
 import { Generator } from './random.ts';
@@ -111,7 +114,8 @@ export class Call {
         return this.addName(memoryFormatNumber, value);
       case Kind.Device: {
         const device = typeof value === 'string' ? deviceNumbers(value) : undefined;
-        if (device === undefined) return false;
+        if (device === undefined) return this.refuseDevice(spec, value);
+        if (isCuda(value as Device)) requireDevice(value, spec.key);
         this.tagged(Tag.Device, device[0]);
         this.put(device[1]);
         return true;
@@ -238,6 +242,13 @@ export class Call {
     }
     this.numbers[this.length++] = value;
     return true;
+  }
+
+  /** Another string may be meant for another argument, such as the dtype of `to`. */
+  private refuseDevice(spec: Argument, value: unknown): false {
+    return typeof value === 'string' && /^(gpu|cuda|cpu|meta|mps|xpu|hip|nvidia)/i.test(value)
+      ? this.refuse(spec, deviceMistake(value, ['cpu', 'cuda', 'meta'])!)
+      : false;
   }
 
   private refuse(spec: Argument, reason: string): false {

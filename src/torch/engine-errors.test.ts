@@ -197,7 +197,7 @@ const mistakes: [what: string, make: () => unknown, way: RegExp, computed?: keyo
     /does not exist for tensors of this kind/,
   ],
   ['no tensors at all', () => ops.dequantize([]), /the list of tensors is empty/],
-  ['data from another device', () => setData(ones([2]), ones([2], { device: 'meta' })), /same device and layout/],
+  ['data in another layout', () => setData(ones([2]), ones([2]).toSparse(1)), /same device and layout/],
   ['the value of a complex number', () => of('complex64').item(), /real\(\) and imag\(\)/],
   ['probabilities that are none', () => ops.binaryCrossEntropy(ones([2]).mul(2), ones([2])), /sigmoid/],
   ['samples of negative weights', () => ones([2]).neg().multinomial(1), /softmax/],

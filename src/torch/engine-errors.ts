@@ -177,7 +177,10 @@ const ways: readonly Way[] = [
   ],
 
   // the rest
-  [/Cannot copy out of meta tensor/, 'a tensor on "meta" has a shape and no values: make it on the CPU to read it'],
+  [
+    /Cannot copy out of meta tensor|_local_scalar_dense.*'Meta'/,
+    'a tensor on "meta" has a shape and no values: make it on the CPU to read it',
+  ],
   [/There were no tensor arguments to this function/, 'the list of tensors is empty: give it one at least'],
   [/sparse|unsupported memory format option/i, 'most operators, and reading values, want a dense tensor: toDense()'],
   [

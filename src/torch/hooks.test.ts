@@ -1,10 +1,18 @@
 // Hooks that change what is being done while they run: they remove themselves and others, register, dispose, call backward.
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { callOperator, enableGrad, memory, noGrad, ones, ops, tensor, tidy } from './index.ts';
+import { callOperator, enableGrad, grad, isGradEnabled, memory, noGrad, ones, ops, tensor, tidy } from './index.ts';
 import type { HookHandle, Tensor } from './index.ts';
+import { native } from './native.ts';
 
-describe('a hook', () => {
+// Where gradients are computed on other threads, as those of CUDA are, hooks are handed over to this one: tried here on the CPU.
+describe.each([
+  ['a hook', false],
+  ['a hook that another thread hands over', true],
+])('%s', (_, handOver) => {
+  beforeAll(() => native().handOverHooks(handOver));
+  afterAll(() => native().handOverHooks(false));
+
   it('may remove itself, and what it returns still counts', () => {
     const x = ones([3]).requiresGrad_();
     let runs = 0;
@@ -142,6 +150,19 @@ describe('a hook', () => {
     expect(x.grad).toBeNull();
     callOperator('_backward', [x.mul(3).sum(), [x]]);
     expect(x.grad).toBeAllClose([3, 3]);
+  });
+
+  it('sees the modes of the backward that calls it', () => {
+    const x = ones([2]).requiresGrad_();
+    const seen: boolean[] = [];
+    const y = x.mul(3);
+    y.registerHook((gradient) => {
+      seen.push(isGradEnabled(), gradient.mul(x).requiresGrad);
+    });
+    const loss = y.square().sum();
+    grad([loss], [x], { retainGraph: true });
+    grad([loss], [x], { createGraph: true });
+    expect(seen).toEqual([false, false, true, true]);
   });
 });
 

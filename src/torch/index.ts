@@ -34,7 +34,9 @@ export {
 export type { BackwardOptions, GradOptions } from './autograd.ts';
 export { tensor, tensorFromBytes, tensorInPieces } from './creation.ts';
 export type { TensorInPieces, TensorOptions } from './creation.ts';
+export { isCuda, requireDevice } from './device.ts';
 export { itemSize } from './dtype.ts';
+export type { ComputeDevice } from '../check.ts';
 export type { Device, DType, Layout, MemoryFormat } from './dtype.ts';
 export { mapLeaves } from './leaves.ts';
 export type { NewerOperators } from './generated/newer-operators.ts';

@@ -54,7 +54,16 @@ export interface Native {
   closeAsyncScope(scope: number): void;
   beginThreads(count: number): void;
   setThreads(count: number): void;
-  info(): { version: string; cuda: boolean; threads: number; environments: number; processes: boolean };
+  info(): {
+    version: string;
+    cuda: boolean;
+    cudaBuilt: boolean;
+    cudaDevices: number;
+    threads: number;
+    environments: number;
+    processes: boolean;
+    nccl: boolean;
+  };
   memory(): { tensors: number; bytes: number; peakBytes: number; cachedBytes: number };
   resetPeakMemory(): void;
   emptyCache(): void;
@@ -85,15 +94,18 @@ export interface Native {
   gradEnabled(): boolean;
   enterInference(): void;
   exitInference(): void;
-  setAutocast(state: number): number;
+  setAutocast(state: number, cuda: boolean): number;
   registerHook(handle: Handle, hook: (gradient: Handle) => Handle): number;
   removeHook(handle: Handle, position: number): void;
+  handOverHooks(always: boolean): void;
   manualSeed(seed: bigint): void;
   createGenerator(seed: bigint): number;
   boxGenerator(generator: number): object;
   seedGenerator(generator: number, seed: bigint): void;
   generatorState(generator: number): Handle;
   setGeneratorState(generator: number, state: Handle): void;
+  cudaRandomState(device: number): Handle;
+  setCudaRandomState(device: number, state: Handle): void;
   joinGroup(
     address: string,
     port: number,

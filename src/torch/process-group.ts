@@ -1,9 +1,11 @@
-// Several processes that compute together, each on its share of the data (Gloo over TCP). All processes of a group must call the
-// same collective operations in the same order, with tensors of the same sizes and dtypes; each call waits for all of them. Gloo
-// itself ends a process whose sizes differ, or takes one number for another, so the processes tell each other first what they call.
+// Several processes that compute together, each on its share of the data: Gloo over TCP, and NCCL for tensors on CUDA where it is
+// there. All processes of a group must call the same collective operations in the same order, with tensors of the same sizes and dtypes;
+// each call waits for all of them. Gloo itself ends a process whose sizes differ, or takes one number for another, so the processes tell
+// each other first what they call.
 import { didYouMean, RetortError } from '../errors.ts';
 import { noGrad, writeLists } from './autograd.ts';
 import { tensorFromBytes } from './creation.ts';
+import { isCuda } from './device.ts';
 import { dtypeName, dtypeNumber } from './dtype.ts';
 import type { DType } from './dtype.ts';
 import { groupFromEnvironment } from './launchers.ts';
@@ -52,6 +54,8 @@ interface Announcement {
   detail: number;
   /** One size where tensors travel flat. */
   shape: readonly number[];
+  /** Whether its tensors are on CUDA, which may be exchanged in another way. */
+  cuda?: boolean;
 }
 
 const mostDimensions = 8;
@@ -154,7 +158,7 @@ export class ProcessGroup {
     inPlace(tensors, (flat) => {
       const wider = widened.get(dtype);
       const sent = wider === undefined ? flat : flat.to(wider);
-      this.#announce({ operation: 'allReduce', dtype, detail, shape: [flat.numel] });
+      this.#announce({ operation: 'allReduce', dtype, detail, shape: [flat.numel], cuda: isCuda(flat.device) });
       this.#call('allReduce', [sent], () => native().allReduce(reduction === 'mean' ? 'sum' : reduction));
       if (reduction === 'mean') sent.div_(this.worldSize);
       if (wider !== undefined) flat.copy_(sent);
@@ -174,7 +178,7 @@ export class ProcessGroup {
     if (tensors.length === 0) return;
     const dtype = oneDType('broadcast_', tensors);
     inPlace(tensors, (flat) => {
-      this.#announce({ operation: 'broadcast', dtype, detail: root, shape: [flat.numel] });
+      this.#announce({ operation: 'broadcast', dtype, detail: root, shape: [flat.numel], cuda: isCuda(flat.device) });
       this.#call('broadcast', [bytesOf(flat)], () => native().broadcast(root));
     });
   }
@@ -189,11 +193,11 @@ export class ProcessGroup {
             `ProcessGroup.allGather: tensor: expected at most ${mostDimensions} dimensions, got ${shape.length}`,
           );
         }
-        const shapes = this.#exchange({ operation: 'allGather', dtype, detail: 0, shape });
+        const shapes = this.#exchange({ operation: 'allGather', dtype, detail: 0, shape, cuda: isCuda(tensor.device) });
         const counts = shapes.map((sizes) => sizes.reduce((product, size) => product * size, 1));
         const longest = Math.max(...counts);
         const flat = tensor.detach().reshape([-1]);
-        const padded = ops.cat([flat, ops.zeros([longest - tensor.numel], { dtype })]);
+        const padded = ops.cat([flat, ops.zeros([longest - tensor.numel], { dtype, device: tensor.device })]);
         const outputs = this.#gather(padded);
         return outputs.map((one, i) => one.narrow(0, 0, counts[i]!).reshape(shapes[i]!).clone());
       }),
@@ -264,8 +268,9 @@ export class ProcessGroup {
   /** The shapes that all processes announce, by rank. @throws {RetortError} where they are not about to do the same. */
   #exchange(own: Announcement): number[][] {
     const all = tidy(() => this.#gather(longs(encoded(own))).map((one) => decoded(Array.from(one.data(), Number))));
-    const differs = ({ operation, dtype, detail, shape }: Announcement): boolean =>
+    const differs = ({ operation, dtype, detail, shape, cuda = false }: Announcement): boolean =>
       operation !== own.operation ||
+      cuda !== (own.cuda ?? false) ||
       dtype !== own.dtype ||
       detail !== own.detail ||
       (operation !== 'allGather' && shape.join() !== own.shape.join());
@@ -283,9 +288,13 @@ export class ProcessGroup {
   #call(operation: string, tensors: readonly Tensor[], call: () => void): void {
     if (current !== this)
       throw new RetortError(`ProcessGroup.${operation}: the group was left`, { code: 'invalid-state' });
-    writeLists(tensors);
+    // Without NCCL what is on CUDA goes through the CPU.
+    const staged = isCuda(tensors[0]!.device) && !native().info().nccl;
+    const sent = staged ? tensors.map((tensor) => tensor.to({ device: 'cpu' })) : tensors;
+    writeLists(sent);
     try {
       call();
+      if (staged) tensors.forEach((tensor, i) => void tensor.copy_(sent[i]!));
     } catch (cause) {
       throw new RetortError(
         `ProcessGroup.${operation}: process ${this.rank} of ${this.worldSize} lost another one: ${firstLine(cause)}`,
@@ -295,21 +304,22 @@ export class ProcessGroup {
   }
 }
 
-/** Operation, dtype, detail, number of dimensions, then the sizes: of one length, whatever is announced. */
-function encoded({ operation, dtype, detail, shape }: Announcement): number[] {
+/** Operation, dtype, detail, whether on CUDA, number of dimensions, then the sizes: of one length, whatever is announced. */
+function encoded({ operation, dtype, detail, shape, cuda = false }: Announcement): number[] {
   const sizes = [...shape, ...Array<number>(mostDimensions - shape.length).fill(0)];
-  return [operations.indexOf(operation), dtypeNumber(dtype)!, detail, shape.length, ...sizes];
+  return [operations.indexOf(operation), dtypeNumber(dtype)!, detail, Number(cuda), shape.length, ...sizes];
 }
 
-function decoded([operation = 0, dtype = 0, detail = 0, dimensions = 0, ...sizes]: number[]): Announcement {
-  return { operation: operations[operation]!, dtype: dtypeName(dtype), detail, shape: sizes.slice(0, dimensions) };
+function decoded([operation = 0, dtype = 0, detail = 0, cuda = 0, dimensions = 0, ...sizes]: number[]): Announcement {
+  const shape = sizes.slice(0, dimensions);
+  return { operation: operations[operation]!, dtype: dtypeName(dtype), detail, shape, cuda: cuda === 1 };
 }
 
-function shownCall({ operation, dtype, detail, shape }: Announcement): string {
+function shownCall({ operation, dtype, detail, shape, cuda = false }: Announcement): string {
   if (operation === 'barrier') return 'barrier()';
   const how =
     operation === 'allReduce' ? `, ${reductions[detail]}` : operation === 'broadcast' ? `, root ${detail}` : '';
-  return `${operation}(${dtype}[${shape.join(', ')}]${how})`;
+  return `${operation}(${dtype}[${shape.join(', ')}]${cuda ? ' on cuda' : ''}${how})`;
 }
 
 /** @throws {RetortError} unless all tensors are of one dtype. */

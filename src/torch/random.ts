@@ -1,5 +1,8 @@
 // Random numbers: the global seed, and independent generators whose state can be saved and put back.
 import { RetortError } from '../errors.ts';
+import { isCuda, requireDevice } from './device.ts';
+import { deviceNumbers } from './dtype.ts';
+import type { Device } from './dtype.ts';
 import { native } from './native.ts';
 import { selectScope } from './scope.ts';
 import { liveHandle, Tensor } from './tensor.ts';
@@ -11,7 +14,7 @@ function seedOf(seed: number | bigint, where: string): bigint {
   return BigInt.asUintN(64, BigInt(seed));
 }
 
-/** Seeds the global generator: the same numbers follow as after `torch.manual_seed` in Python. */
+/** Seeds the global generator, and those of CUDA devices: the same numbers follow as after `torch.manual_seed` in Python. */
 export function manualSeed(seed: number | bigint): void {
   native().manualSeed(seedOf(seed, 'manualSeed'));
 }
@@ -57,12 +60,21 @@ function stateOf(index: number): Tensor {
   return new Tensor(native().generatorState(index));
 }
 
-/** The state of the global generator, `uint8 (n,)`. */
-export function getRandomState(): Tensor {
-  return stateOf(-1);
+/** The state of the global generator, `uint8 (n,)`; of a CUDA device that of its own. */
+export function getRandomState(device: Device = 'cpu'): Tensor {
+  const cuda = cudaIndex(device, 'getRandomState');
+  if (cuda === undefined) return stateOf(-1);
+  selectScope();
+  return new Tensor(native().cudaRandomState(cuda));
 }
 
 /** Puts back the state of the global generator that {@link getRandomState} gave. */
-export function setRandomState(state: Tensor): void {
-  native().setGeneratorState(-1, liveHandle(state));
+export function setRandomState(state: Tensor, device: Device = 'cpu'): void {
+  const cuda = cudaIndex(device, 'setRandomState');
+  if (cuda === undefined) native().setGeneratorState(-1, liveHandle(state));
+  else native().setCudaRandomState(cuda, liveHandle(state));
+}
+
+function cudaIndex(device: Device, where: string): number | undefined {
+  return isCuda(requireDevice(device, `${where}: device`)) ? Math.max(0, deviceNumbers(device)![1]) : undefined;
 }

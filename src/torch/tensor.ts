@@ -123,7 +123,7 @@ export class Tensor implements Disposable {
 
   /**
    * Calls `hook` with the gradient as soon as `backward` has computed it; a tensor it returns (same shape and dtype) takes its
-   * place. CPU tensors only. The hook, and what its function holds on to, lives until it is removed or the graph is gone: remove
+   * place. Also of a CUDA tensor, whose gradient another thread computes: the hook runs on this one. The hook, and what its function holds on to, lives until it is removed or the graph is gone: remove
    * one whose function refers to the tensor itself.
    * @throws {RetortError} from `backward`, when the hook returns anything but a tensor, null or undefined.
    */
@@ -356,9 +356,10 @@ export function detachedHandle(tensor: Tensor): Handle {
 }
 
 /**
- * Makes `target` take over the memory, shape, dtype and device of `source`, staying the same tensor (and the same leaf).
- * @throws {RetortError} when `target` has a gradient that would no longer fit, or libtorch cannot (another device, integers where
- * a gradient is required).
+ * Makes `target` take over the memory, shape, dtype and device of `source`, staying the same tensor (and the same leaf); hooks on it do
+ * not follow to `'meta'` or back.
+ * @throws {RetortError} when `target` has a gradient that would no longer fit, or libtorch cannot (a sparse tensor, integers where a
+ * gradient is required).
  */
 export function setData(target: Tensor, source: Tensor): void {
   const [handle, other] = [liveHandle(target), liveHandle(source)];

@@ -29,7 +29,13 @@ export function lendThreads(count: number): boolean {
   return true;
 }
 
-/** libtorch's version, whether it has CUDA, the threads in use, and whether several processes can compute together. */
-export function engineInfo(): { version: string; cuda: boolean; threads: number; processes: boolean } {
+/** libtorch's version, whether CUDA can be used, how many devices it has, the threads in use, and whether several processes can compute together. */
+export function engineInfo(): {
+  version: string;
+  cuda: boolean;
+  cudaDevices: number;
+  threads: number;
+  processes: boolean;
+} {
   return native().info();
 }

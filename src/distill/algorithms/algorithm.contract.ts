@@ -1,6 +1,7 @@
 // What holds for every algorithm; each one's test runs it.
 import { expect, it } from 'vitest';
 
+import { onOtherDevice } from '../../../test/other-device.ts';
 import { targetsOf } from '../../nn/index.ts';
 import type { UpdateRequest } from '../../nn/index.ts';
 import { SGD } from '../../optim/index.ts';
@@ -34,7 +35,7 @@ function snapshot(algorithm: Algorithm): Map<string, string> {
 }
 
 /** One optimizer for each part that a step asks for. */
-function trainer(algorithm: Algorithm): () => Readonly<Record<string, Tensor>> {
+function trainer(algorithm: Algorithm, batchOf = batch): () => Readonly<Record<string, Tensor>> {
   const optimizers = new Map<string, SGD>();
   const update = ({ total, part = '' }: UpdateRequest): void => {
     let optimizer = optimizers.get(part);
@@ -52,7 +53,7 @@ function trainer(algorithm: Algorithm): () => Readonly<Record<string, Tensor>> {
   };
   return () =>
     tidy(() => {
-      const reported = algorithm.trainStep(batch(), update);
+      const reported = algorithm.trainStep(batchOf(), update);
       algorithm.afterStep();
       return reported;
     });
@@ -96,6 +97,17 @@ export function describeAlgorithm(name: string, contract: AlgorithmContract): vo
       expect(module.modules().every((one) => !one.training)).toBe(true);
       expect(module.parameters().every((parameter) => !parameter.requiresGrad)).toBe(true);
     }
+  });
+
+  it('contract: trains on the device that it is on', () => {
+    const count = tidy(() =>
+      onOtherDevice(({ move }) => {
+        const algorithm = move(fresh());
+        const step = trainer(algorithm, () => move(batch()));
+        return [step(), step(), Object.values(algorithm.stateDict())];
+      }),
+    );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('contract: its state comes back, and training goes on from it alike', () => {

@@ -395,7 +395,10 @@ export class TeacherCache {
     if (fresh.length === 0) return;
     const index = fresh.length === samples.length ? undefined : integers(fresh);
     try {
-      const bytes = parts.map((part) => (index === undefined ? part : part.indexSelect(0, index)).contiguous().bytes());
+      const bytes = parts.map((part) => {
+        const here = part.to({ device: 'cpu' });
+        return (index === undefined ? here : here.indexSelect(0, index)).contiguous().bytes();
+      });
       store.append(
         view,
         fresh.map((i) => samples[i]!),
@@ -416,9 +419,10 @@ export class TeacherCache {
     noGrad(() => {
       const { layout } = this.#about!;
       const all = [...partsOf(layout), ...probeParts(this.#teacherNames())];
+      const { device } = Object.values(batch.inputs instanceof Tensor ? [batch.inputs] : batch.inputs)[0]!;
       const read = gathered(store, places).map((bytes, i) => {
         const { dtype, shape } = all[i]!;
-        return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]);
+        return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]).to({ device });
       });
       const parts = read.slice(0, partsOf(layout).length);
       this.#requireShown(batch, { origin, stored: read.slice(parts.length) });
@@ -441,7 +445,11 @@ export class TeacherCache {
       const first = given instanceof Tensor ? given : (given['images'] ?? Object.values(given)[0]!);
       const flat = first.reshape([first.shape[0]!, -1]);
       const at = Array.from({ length: probes }, (_, i) => Math.floor(((i + 0.5) * flat.shape[1]!) / probes));
-      return flat.indexSelect(1, integers(at)).to('float32').clamp(-6e4, 6e4).to('float16');
+      return flat
+        .indexSelect(1, integers(at).to({ device: flat.device }))
+        .to('float32')
+        .clamp(-6e4, 6e4)
+        .to('float16');
     });
   }
 

@@ -10,6 +10,7 @@ import { withWeightForm } from '../../nn/layers/weight-transform.ts';
 import { BatchNorm2d, foldNorms, mapInputs } from '../../nn/index.ts';
 import type { Inputs, LearnedBatch } from '../../nn/index.ts';
 import { autocast, getRandomState, isAutocastEnabled, noGrad, Tensor, tidy } from '../../torch/index.ts';
+import type { Device } from '../../torch/index.ts';
 import { hasBfloat16 } from '../../torch/machine.ts';
 import type { Timings } from '../../torch/machine.ts';
 import { mustEnd, runUntil, surveyed } from './early-exit.ts';
@@ -128,7 +129,7 @@ export class TeacherPlan {
     } else if (earlyExit && needs !== undefined) run = () => runUntil(distiller, needs, whole);
     const layers = [
       (inner: () => void) => (fold ? foldNorms(inner) : inner()),
-      (inner: () => void) => (bfloat16 ? autocast(inner) : inner()),
+      (inner: () => void) => (bfloat16 ? autocast(inner, 'bfloat16', deviceOf(given)) : inner()),
       (inner: () => void) =>
         channelsLast || bfloat16
           ? withWeightForm({ memoryFormat, dtype: bfloat16 ? 'bfloat16' : undefined }, inner)
@@ -401,3 +402,6 @@ function isDecision(value: unknown): value is Decision {
     Number.isInteger(steps)
   );
 }
+
+/** Where inputs are. */
+const deviceOf = (inputs: Inputs): Device => (inputs instanceof Tensor ? inputs : Object.values(inputs)[0]!).device;

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 
 import { RetortError } from '../../errors.ts';
 import type { LearnedBatch, Module, Network } from '../../nn/index.ts';
-import { grad, processGroup, Tensor, tidy } from '../../torch/index.ts';
+import { grad, isCuda, processGroup, Tensor, tidy, zeros } from '../../torch/index.ts';
 import { keepTimings, knownTimings } from '../../torch/machine.ts';
 import type { Timings } from '../../torch/machine.ts';
 import type { ConfigurableDistiller } from '../distillers/index.ts';
@@ -57,6 +57,7 @@ export function timed(
         const began = performance.now();
         try {
           under(choice, () => tidy(() => run(batch)));
+          settle(batch);
         } catch (error) {
           // Not every operator takes every form: that one is not chosen.
           if (!(error instanceof RetortError) || choice === candidates[0]) throw error;
@@ -192,3 +193,9 @@ function largest(values: readonly number[]): number {
 export const nameOf = ({ channelsLast, bfloat16 }: Choice): string =>
   `${bfloat16 ? 'bfloat16' : 'float32'}${channelsLast ? ', channels_last' : ''}`;
 export const percent = (value: number): string => `${Number((100 * value).toPrecision(3))}%`;
+
+/** Waits until a device has done what it was asked for: CUDA's go on by themselves, and a value is there when all before it is done. */
+function settle({ inputs }: LearnedBatch): void {
+  const { device } = inputs instanceof Tensor ? inputs : Object.values(inputs)[0]!;
+  if (isCuda(device)) tidy(() => zeros([], { device }).item());
+}

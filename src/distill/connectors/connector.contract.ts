@@ -4,11 +4,12 @@ import { expect, it } from 'vitest';
 import { refusal } from '../../../test/refusal.ts';
 import { readFixture } from '../../../test/fixtures.ts';
 import { expectSameCheck } from '../../../test/options.ts';
+import { onOtherDevice } from '../../../test/other-device.ts';
 import type { Checked } from '../../../test/options.ts';
 import { camelKeys, wave } from '../../../test/golden.ts';
 import type { Wave } from '../../../test/golden.ts';
 import { BatchNorm } from '../../nn/index.ts';
-import { grad, manualSeed, memory, noGrad, tensor, tidy } from '../../torch/index.ts';
+import { backward, grad, manualSeed, memory, noGrad, tensor, tidy } from '../../torch/index.ts';
 import type { DType, Tensor } from '../../torch/index.ts';
 import { buildConnector, connectors } from './index.ts';
 import type { Connector } from './index.ts';
@@ -161,6 +162,18 @@ export function describeConnector(name: string, contract: ConnectorContract): vo
         named.forEach(([path], i) => expect(gradients[i + 1] === null, path).toBe(untrained.test(path)));
       });
     }
+  });
+
+  it('contract: computes on the device of its input', () => {
+    const count = tidy(() =>
+      onOtherDevice(({ move }) => {
+        const connector = move(build());
+        const made = outputsOf(connector, move(input(contract.input, 'float32').detach()).requiresGrad_());
+        if (differentiable) backward(made.filter((one) => one.requiresGrad).map((one) => one.sum()));
+        return [...made, ...connector.buffers()];
+      }),
+    );
+    expect(count).toBeGreaterThan(0);
   });
 
   it('contract: gradients of inputs and parameters equal differences, where there are any', () => {

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 
 import { refusal } from '../../../test/refusal.ts';
 import { expectSameCheck } from '../../../test/options.ts';
+import { onOtherDevice } from '../../../test/other-device.ts';
 import type { Checked } from '../../../test/options.ts';
 import { enableGrad, grad, manualSeed, noGrad, Tensor, tensor, tidy } from '../../torch/index.ts';
 import type { DType } from '../../torch/index.ts';
@@ -149,6 +150,21 @@ export function describeLoss(name: string, contract: LossContract): void {
         }
       });
     }
+  });
+
+  it('contract: computes on the device of its arguments', () => {
+    const count = tidy(() =>
+      onOtherDevice(({ move }) => {
+        const loss = move(build());
+        const given = map(move(args('float32')), [...trains, ...constant], (value) =>
+          value.detach().clone().requiresGrad_(),
+        );
+        const output = (loss.forward as (args: Args) => Tensor)(given);
+        output.backward();
+        return [output, ...loss.buffers()];
+      }),
+    );
+    expect(count).toBeGreaterThan(0);
   });
 
   it.runIf(contract.differentiable !== false)('contract: gradients equal differences', () => {

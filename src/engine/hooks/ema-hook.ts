@@ -34,7 +34,9 @@ export class EMAHook implements Hook {
   }
 
   beforeRun({ algorithm }: Run): void {
-    this.#average ??= tidy(() => clones(algorithm.student.stateDict()));
+    const state = tidy(() => keep(algorithm.student.stateDict()));
+    this.#average = this.#average === undefined ? clones(state) : alike(this.#average, state);
+    for (const tensor of Object.values(state)) tensor.dispose();
   }
 
   afterStep({ algorithm }: Run): void {
@@ -85,6 +87,21 @@ export class EMAHook implements Hook {
 
 function clones(state: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
   return noGrad(() => Object.fromEntries(Object.entries(state).map(([name, value]) => [name, keep(value.clone())])));
+}
+
+/** The average where the student is: a checkpoint is read to the CPU. */
+function alike(
+  average: Readonly<Record<string, Tensor>>,
+  state: Readonly<Record<string, Tensor>>,
+): Record<string, Tensor> {
+  const moved = Object.entries(average).map(([name, value]) => {
+    const device = state[name]?.device ?? value.device;
+    if (device === value.device) return [name, value] as const;
+    const there = keep(value.to({ device }));
+    value.dispose();
+    return [name, there] as const;
+  });
+  return Object.fromEntries(moved);
 }
 
 function load(model: Network, state: Readonly<Record<string, Tensor>>): void {

@@ -88,7 +88,7 @@ export class ClsDataPreprocessor {
       }
       const dtype = inputs.dtype === 'float64' ? 'float64' : 'float32';
       const channels = (values: readonly number[]): Tensor =>
-        tensor(Float64Array.from(values), { shape: [1, values.length, 1, 1], dtype });
+        tensor(Float64Array.from(values), { shape: [1, values.length, 1, 1], dtype, device: x.device });
       x = x.to(dtype).sub(channels(mean)).div(channels(std));
     }
     const [height = 0, width = 0] = x.shape.slice(2);

@@ -156,12 +156,12 @@ function inPieces(session: OnnxSession, images: Tensor, names: readonly string[]
   const [size, total] = [input!.shape[0], images.shape[0] ?? 0];
   const run = (piece: Tensor): Record<string, Tensor> => {
     const values = session.run([piece.contiguous()], names);
-    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, widened(value)]));
+    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, placed(widened(value), images)]));
   };
   if (typeof size !== 'number' || size === 0 || size === total) return run(given);
   return tidy(() => {
     if (total === 0) {
-      const whole = run(ops.zeros([size, ...given.shape.slice(1)], { dtype: given.dtype }));
+      const whole = run(ops.zeros([size, ...given.shape.slice(1)], { dtype: given.dtype, device: given.device }));
       return Object.fromEntries(names.map((name) => [name, samples(name, whole[name]!, size, 0)]));
     }
     const pieces: Record<string, Tensor>[] = [];
@@ -187,6 +187,8 @@ function samples(name: string, value: Tensor, size: number, count: number): Tens
   );
 }
 
+/** Where the images are: onnxruntime gives tensors of the CPU. */
+const placed = (value: Tensor, { device }: Tensor): Tensor => (device === 'cpu' ? value : value.to({ device }));
 const widened = (value: Tensor): Tensor => (value.dtype === 'float16' ? value.to('float32') : value);
 
 export const onnxNetworkEntry = entry(options, (given): OnnxNetwork => new OnnxNetwork(given), {

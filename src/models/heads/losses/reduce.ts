@@ -41,5 +41,5 @@ export function classWeights(where: string, weights: readonly number[], clsScore
   if (weights.length !== classes) {
     throw new RetortError(`${where}: expected one for each of ${classes} classes, got ${weights.length}`);
   }
-  return tensor(Float64Array.from(weights), { dtype: clsScore.dtype });
+  return tensor(Float64Array.from(weights), { dtype: clsScore.dtype, device: clsScore.device });
 }

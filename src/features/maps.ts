@@ -55,7 +55,9 @@ function mapOf(tensor: Tensor, { inputSize, attention = false, what }: MapOption
     const patches = tensor.squeeze(0).narrow(0, prefix, size[0] * size[1]);
     return values(patches.transpose(0, 1).reshape([shape[2]!, ...size]));
   }
-  if (shape.length === 3) return values(tensor);
+  const [first = 0, height = 0, width = 0] = shape;
+  const isMap = first !== 1 || height * inputSize[1] === width * inputSize[0];
+  if (shape.length === 3 && isMap) return values(tensor);
   throw new RetortError(`${what}: expected (1, C, H, W), or tokens (1, L, C), got ${showShape(shape)}`, {
     help: 'it has no height and width to draw: record what comes before pooling',
   });

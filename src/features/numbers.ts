@@ -172,3 +172,13 @@ export function shares({ data }: Plane, [low, high]: Range): Float32Array {
   const span = high - low;
   return data.map((value) => (span > 0 ? Math.min(1, Math.max(0, (value - low) / span)) : 0));
 }
+
+/** About so many pixels a picture has at least at its longer side, and a tile of a grid. */
+const [pictureSide, tileSide] = [224, 96];
+
+/** A size in which small things can be seen: so many times their own, a whole number. */
+export function comfortable(of: Plane | FeatureMap | { height: number; width: number }, isTile: boolean): Size {
+  const [height, width] = 'shape' in of ? (of.shape.slice(1) as [number, number]) : [of.height, of.width];
+  const times = Math.max(1, Math.round((isTile ? tileSide : pictureSide) / Math.max(height, width)));
+  return [height * times, width * times];
+}

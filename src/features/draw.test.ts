@@ -25,7 +25,11 @@ import type { FeatureMap } from './numbers.ts';
 
 /** A map of these channels, each a list of rows. */
 function mapOf(...channels: number[][][]): FeatureMap {
-  return featureMap(Float32Array.from(channels.flat(2)), [channels.length, channels[0]!.length, channels[0]![0]!.length]);
+  return featureMap(Float32Array.from(channels.flat(2)), [
+    channels.length,
+    channels[0]!.length,
+    channels[0]![0]!.length,
+  ]);
 }
 
 /** Numbers without a pattern, the same each time. */
@@ -140,7 +144,9 @@ it('refuses what the original refuses, and says why', () => {
   expect(() => drawFeatureMap(map, { channelReduction: 'xx' as never })).toThrow(
     refusal('invalid-argument', 'channelReduction', 'squeeze_mean', 'xx'),
   );
-  expect(() => drawFeatureMap(map, { channelReduction: null, topk: 0 })).toThrow(refusal('invalid-argument', 'topk', 6));
+  expect(() => drawFeatureMap(map, { channelReduction: null, topk: 0 })).toThrow(
+    refusal('invalid-argument', 'topk', 6),
+  );
   expect(() => drawFeatureMap(map, { channelReduction: null, topk: 4, arrangement: [1, 2] })).toThrow(
     refusal('invalid-argument', 'arrangement', 4, 2),
   );

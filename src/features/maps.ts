@@ -16,8 +16,8 @@ export interface MapOptions {
   what: string;
 }
 
-/** Tokens in front of those of patches: for the class, for distillation, registers. */
-const mostPrefixes = 8;
+/** How many tokens may stand in front of those of patches: for the class, for distillation, four registers. */
+const prefixes = [0, 1, 2, 4, 5];
 
 /**
  * The maps of a record of one image, one for each tensor in it (a network may give several stages as a list): `(1, C, H, W)`,
@@ -80,7 +80,7 @@ function attentionMap(weights: Tensor, inputSize: Size, what: string): FeatureMa
 
 /** How many tokens stand before those of patches, and how these lie in an image: by its ratio of height to width. */
 function layoutOf(tokens: number, [height, width]: Size): { prefix: number; size: Size } | undefined {
-  for (let prefix = 0; prefix <= mostPrefixes && prefix < tokens; prefix++) {
+  for (const prefix of prefixes.filter((one) => one < tokens)) {
     const patches = tokens - prefix;
     const rows = Math.round(Math.sqrt((patches * height) / width));
     if (rows > 0 && patches % rows === 0 && rows * width === (patches / rows) * height) {

@@ -21,6 +21,9 @@ it.each([
 
 it('is small where a picture is smooth', () => {
   const [height, width] = [128, 128];
-  const data = Uint8Array.from({ length: height * width * 3 }, (_, i) => Math.floor(i / 3 / width) + (Math.floor(i / 3) % width));
+  const data = Uint8Array.from(
+    { length: height * width * 3 },
+    (_, i) => Math.floor(i / 3 / width) + (Math.floor(i / 3) % width),
+  );
   expect(serializePng({ data, height, width, channels: 3 }).length).toBeLessThan(2000);
 });

@@ -43,14 +43,15 @@ it('lays tokens out as their patches lie, without those in front', () => {
 
 it('draws what the class token looks at, head by head', () => {
   tidy(() => {
-    const weights = zeros([1, 3, 5, 5]);
-    weights.select(2, 0).copy_(tensor([9, 1, 2, 3, 4]));
+    const weights = zeros([1, 3, 5, 5]).add(0.2);
+    weights.select(2, 0).copy_(tensor([0.375, 0.0625, 0.125, 0.1875, 0.25]));
     const [map] = mapsOf(weights, { ...square, attention: true });
     expect([...map!.shape]).toEqual([3, 2, 2]);
-    expect([...map!.data.slice(0, 4)]).toEqual([1, 2, 3, 4]);
+    expect([...map!.data.slice(0, 4)]).toEqual([0.0625, 0.125, 0.1875, 0.25]);
     const pure = zeros([1, 1, 4, 4]); // no class token: what is looked at on the mean
-    pure.select(2, 1).fill_(8);
-    expect([...mapsOf(pure, { ...square, attention: true })[0]!.data]).toEqual([2, 2, 2, 2]);
+    pure.select(3, 1).fill_(0.75);
+    pure.select(3, 2).fill_(0.25);
+    expect([...mapsOf(pure, { ...square, attention: true })[0]!.data]).toEqual([0, 0.75, 0.25, 0]);
     expect(() => shapes(zeros([64, 3, 49, 49]), { attention: true })).toThrow(refusal('invalid-argument', 'windows'));
     expect(() => shapes(zeros([1, 3, 5, 6]), { attention: true })).toThrow(refusal('invalid-argument', '[1, 3, 5, 6]'));
   });

@@ -73,6 +73,13 @@ function attentionMap(weights: Tensor, inputSize: Size, what: string): FeatureMa
       { help: 'record what sees the weights, such as backbone.layers.11.attn.attn_drop' },
     );
   }
+  const sums = weights.detach().to('float32').sum(-1);
+  if (weights.lt(0).any().item() || sums.sub(1).abs().max().item() > 0.05) {
+    throw new RetortError(
+      `${what}: attention: expected weights of which each row sums up to 1, got rows that sum up to ${sums.min().item().toPrecision(3)} to ${sums.max().item().toPrecision(3)}`,
+      { help: 'leave attention out for what is no softmax' },
+    );
+  }
   const { prefix, size } = layout;
   const seen = prefix > 0 ? weights.select(2, 0) : weights.mean(2); // (1, heads, L)
   return values(seen.narrow(2, prefix, size[0] * size[1]).reshape([heads, ...size]));

@@ -91,7 +91,7 @@ const [letterWidth, letterHeight] = [6, 7];
 
 /** Writes a number; what does not fit in is left out. */
 export function write(into: Picture, text: string, at: readonly [top: number, left: number], value = 0): void {
-  for (const [i, letter] of [...text].entries()) {
+  for (const [i, letter] of text.split('').entries()) {
     const rows = (letters[letter] ?? '').split(' ').map((row) => Number.parseInt(row, 16));
     for (const [y, dots] of rows.entries()) {
       for (let x = 0; x < 5; x++) {

@@ -3,8 +3,8 @@ import { z } from 'zod';
 
 import { didYouMean, RetortError } from '../errors.ts';
 import { isPlain } from '../check.ts';
-import { Recorder, RecorderManager } from '../distill/recorders/index.ts';
-import type { RecorderConfigs } from '../distill/recorders/index.ts';
+import { RecorderManager } from '../distill/recorders/index.ts';
+import type { Recorder, RecorderConfigs } from '../distill/recorders/index.ts';
 import { Module } from '../nn/index.ts';
 import type { Layer } from '../nn/index.ts';
 import { typedOf } from '../registry/index.ts';
@@ -170,7 +170,7 @@ function located<T>(what: string, body: () => T): T {
 export function ofAlgorithm(recorders: RecorderConfigs): RecorderConfigs {
   const renamed = (config: RecorderConfigs[string]): RecorderConfigs[string] =>
     isPlain(config) && typeof config['source'] === 'string'
-      ? ({ ...config, source: config['source'].replace(/^student(?=\.|$)/, 'architecture') } as TypedConfig)
+      ? { ...config, source: config['source'].replace(/^student(?=\.|$)/, 'architecture') }
       : config;
   return Object.fromEntries(Object.entries(recorders).map(([name, one]) => [name, renamed(one)]));
 }

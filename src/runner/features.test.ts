@@ -114,6 +114,28 @@ it('takes a config, whose student has no weights yet, and says so', async () => 
   expect(trained!.picture.data).toEqual((await drawn({}))[0]!.picture.data);
 });
 
+it('draws what a transformer looks at, its block or the weights named, and its tokens as they lie', async () => {
+  const transformer = tinyExperiment({
+    model: {
+      type: 'Supervised',
+      architecture: {
+        type: 'ImageClassifier',
+        backbone: {
+          ...{ type: 'VisionTransformer', imgSize: 8, patchSize: 2, inChannels: 1 },
+          arch: { embedDims: 8, numLayers: 1, numHeads: 2, feedforwardChannels: 16 },
+        },
+        head: { type: 'VisionTransformerClsHead', numClasses: 4, inChannels: 8 },
+      },
+    },
+  });
+  const paths = ['backbone.layers.0', 'backbone.layers.0.attn', 'backbone.layers.0.attn.attn_drop'];
+  const maps = await drawn({ record: paths, attention: true }, transformer);
+  expect(maps.map(({ shape }) => shape)).toEqual(paths.map(() => [2, 4, 4])); // heads, 4 x 4 patches
+  expect(maps[1]!.picture.range).toEqual(maps[0]!.picture.range);
+  const [tokens] = await drawn({ record: ['backbone.layers.0'] }, transformer);
+  expect(tokens!.shape).toEqual([8, 4, 4]);
+});
+
 it('refuses what cannot be drawn, and names the way out', async () => {
   const refused = (options: Partial<FeaturesOptions>, source?: Parameters<typeof features>[0]) =>
     refusedWith(drawn(options, source));

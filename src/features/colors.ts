@@ -57,12 +57,12 @@ export function enlarged(picture: Picture, [height, width]: Size): Picture {
 }
 
 /** An empty picture. */
-export function blank(height: number, width: number, value = 255): Picture {
+function blank(height: number, width: number, value = 255): Picture {
   return { data: new Uint8Array(height * width * 3).fill(value), height, width };
 }
 
 /** Puts a picture into a larger one. */
-export function place(into: Picture, picture: Picture, [top, left]: readonly [top: number, left: number]): void {
+function place(into: Picture, picture: Picture, [top, left]: readonly [top: number, left: number]): void {
   for (let y = 0; y < picture.height; y++) {
     const row = picture.data.subarray(3 * y * picture.width, 3 * (y + 1) * picture.width);
     into.data.set(row, 3 * ((top + y) * into.width + left));
@@ -90,7 +90,7 @@ const letters: Readonly<Record<string, string>> = {
 const [letterWidth, letterHeight] = [6, 7];
 
 /** Writes a number; what does not fit in is left out. */
-export function write(into: Picture, text: string, at: readonly [top: number, left: number], value = 0): void {
+function write(into: Picture, text: string, at: readonly [top: number, left: number], value = 0): void {
   for (const [i, letter] of text.split('').entries()) {
     const rows = (letters[letter] ?? '').split(' ').map((row) => Number.parseInt(row, 16));
     for (const [y, dots] of rows.entries()) {

@@ -8,12 +8,13 @@ import type { Recorder, RecorderConfigs } from '../distill/recorders/index.ts';
 import { Module } from '../nn/index.ts';
 import type { Layer } from '../nn/index.ts';
 import { typedOf } from '../registry/index.ts';
-import type { OptionsFrom, TypedConfig } from '../registry/index.ts';
+import type { TypedConfig } from '../registry/index.ts';
 import { Tensor } from '../torch/index.ts';
 import { mapsOf } from './maps.ts';
 import { difference } from './numbers.ts';
 import type { FeatureMap, Size } from './numbers.ts';
 
+/** Where a map comes from. */
 const record = {
   /** The name of a recorder. */
   recorder: z.string(),
@@ -30,9 +31,6 @@ const record = {
     .nullable()
     .default(null),
 };
-/** Where a map comes from. */
-export interface MapSource extends OptionsFrom<typeof record> {}
-
 const mapping = z.strictObject({
   ...record,
   /** The record holds weights of attention, `(N, heads, L, L)`. Default false. */

@@ -43,6 +43,7 @@ export const features = new Command('features')
   .requiredOption('--record <paths...>', 'modules whose output is drawn, such as backbone.layer3')
   .option('--teacher-record <paths...>', 'the same in the teacher (default: the same paths)')
   .addOption(new Option('--side <side>', 'whose maps (default: student)').choices(featureSides))
+  .option('--teacher <name>', 'which teacher, of several (default: the first)')
   .option('--connector <name>', "a connector of the distiller that the student's maps go through first")
   .option('--teacher-connector <name>', "the same for the teacher's")
   .option('--against <weights-or-run>', 'draw what is between the student and itself with other weights')
@@ -69,6 +70,7 @@ export const features = new Command('features')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
+  .addHelpText('after', '\nAn image that cannot be read is told; the others are drawn, and the exit code is 1.')
   .action(async (source, given, { out, overwrite, json, channelReduction, cfgOptions: changes, pkg, ...options }) => {
     const images = given.flatMap(imagesIn);
     const stems = uniqueStems(images);
@@ -79,6 +81,10 @@ export const features = new Command('features')
       ...rest,
       ...loadOptions({ cfgOptions: changes, pkg, allowScripts: allowed }),
       ...{ arrangement, resizeShape: resizeShape ?? null, range: ends ?? null, note },
+      skipped: (_, error) => {
+        process.exitCode = 1;
+        process.stderr.write(`${pc.red('error')} ${error.message}\n`);
+      },
       channelReduction: channelReduction === 'none' ? null : channelReduction,
       ...{ attention: rest.attention ?? false, useNorm: rest.useNorm ?? false },
     });

@@ -11,6 +11,7 @@ import { ModuleOutputsRecorder } from '../distill/recorders/index.ts';
 import { reduceChannels } from '../features/numbers.ts';
 import { mapsOf } from '../features/maps.ts';
 import { noGrad, tensor, tidy } from '../torch/index.ts';
+import type { RetortError } from '../errors.ts';
 import { features, loadRunStudent, run } from './index.ts';
 import type { DrawnFeature, FeaturesOptions } from './index.ts';
 
@@ -55,8 +56,16 @@ const image = {
 };
 
 async function drawn(options: Partial<FeaturesOptions>, source: Parameters<typeof features>[0] = at('kd')) {
+  return drawnOf([image], options, source);
+}
+
+async function drawnOf(
+  images: Parameters<typeof features>[1],
+  options: Partial<FeaturesOptions> = {},
+  source: Parameters<typeof features>[0] = at('kd'),
+) {
   const all: DrawnFeature[] = [];
-  for await (const one of features(source, [image], { record: [layer], scaleBar: false, ...options })) all.push(one);
+  for await (const one of features(source, images, { record: [layer], scaleBar: false, ...options })) all.push(one);
   return all;
 }
 
@@ -104,6 +113,17 @@ it('compares a student with itself under other weights', async () => {
   expect(same!.picture.range).toEqual([0, 0]);
 });
 
+it('goes on where an image cannot be read, if somebody is told', async () => {
+  const told: [number, RetortError][] = [];
+  const all: number[] = [];
+  const skipped = (at: number, error: RetortError): void => void told.push([at, error]);
+  const images = [image, at('none.png'), image];
+  for await (const one of features(at('kd'), images, { record: [layer], skipped })) all.push(one.image);
+  expect(all).toEqual([0, 2]);
+  expect(told).toEqual([[1, refusal('not-found', 'none.png')]]);
+  expect(await refusedWith(drawnOf([at('none.png')]))).toEqual(refusal('not-found', 'none.png'));
+});
+
 it('takes a config, whose student has no weights yet, and says so', async () => {
   const notes: string[] = [];
   const [one] = await drawn({ note: (text) => void notes.push(text) }, config);
@@ -143,6 +163,7 @@ it('refuses what cannot be drawn, and names the way out', async () => {
   expect(await refused({ record: ['neck'] })).toEqual(refusal('invalid-argument', 'pooling'));
   expect(await refused({ side: 'diff' })).toEqual(refusal('mismatch', '[4, 8, 8]', '[6, 8, 8]', '--connector'));
   expect(await refused({ side: 'diff', connector: 'widr' })).toEqual(refusal('unknown-name', 'widr', 'wider'));
+  expect(await refused({ side: 'both', teacher: 'teachr' })).toEqual(refusal('unknown-name', 'teachr', '"teacher"'));
   expect(await refused({ connector: 'wider' }, config)).toEqual(refusal('not-found', 'wider', 'training.safetensors'));
   expect(await refused({ side: 'both', against: at('kd') })).toEqual(refusal('invalid-argument', 'against', 'both'));
   expect(await refused({ connector: 'wider', against: at('kd') })).toEqual(refusal('invalid-argument', 'connector'));

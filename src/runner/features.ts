@@ -8,7 +8,7 @@ import type { CheckedConfig, CheckedStage } from '../config/index.ts';
 import { buildTransform } from '../data/index.ts';
 import type { Dataset, Transform } from '../data/index.ts';
 import { decoded, ImagePreparation } from '../deploy/images.ts';
-import type { ImageInput } from '../deploy/images.ts';
+import type { DecodedImage, ImageInput } from '../deploy/images.ts';
 import type { Preprocessing } from '../deploy/model-info.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
 import { runFiles } from '../engine/index.ts';
@@ -44,6 +44,8 @@ const own = {
   record: z.array(z.string()).min(1).readonly(),
   /** The same in the teacher, one for each of `record`. Default: the same paths. */
   teacherRecord: z.array(z.string()).min(1).readonly().optional(),
+  /** Which teacher, of several. Default: the first. */
+  teacher: z.string().optional(),
   /** Whose maps are drawn. Default `student`; with `against` it is `diff`. */
   side: z.enum(featureSides).optional(),
   /** The name of a connector of the distiller that the student's maps go through first. Default none. */
@@ -66,6 +68,8 @@ export interface FeaturesOptions
   checkpoint?: string | undefined;
   /** The stage, of a config of several. Default: the last. */
   stage?: string | undefined;
+  /** Told of an image that cannot be read, by its number; the others are drawn. Default: the error is thrown. */
+  skipped?: ((image: number, error: RetortError) => void) | undefined;
 }
 
 /** One picture. */
@@ -106,7 +110,7 @@ interface Viewer {
 export async function* features(
   config: ConfigSource,
   images: readonly ImageInput[],
-  { checkpoint, stage, device, base, cfgOptions, packages, allowScripts, note, ...given }: FeaturesOptions,
+  { checkpoint, stage, device, base, cfgOptions, packages, allowScripts, note, skipped, ...given }: FeaturesOptions,
 ): AsyncGenerator<DrawnFeature, void> {
   const options = checkOptions(schema, given, 'features');
   const asked = { checkpoint, stage, device, base, cfgOptions, packages, allowScripts, note };
@@ -126,8 +130,9 @@ export async function* features(
     const drawing = Object.fromEntries(Object.keys(drawOptions).map((key) => [key, options[key as never]]));
     try {
       for (const [image, input] of images.entries()) {
-        const seen: Seen[] = [];
-        for (const view of views) seen.push(await view.look(input));
+        const read = await readBy(views, input, skipped && ((error) => skipped(image, error)));
+        if (read === undefined) continue;
+        const seen = views.map((view, i) => view.look(read[i]!));
         for (const [i, path] of record.entries()) {
           const each = seen.map(({ maps }) => maps.get(String(i))!);
           const shownMaps: readonly (readonly [DrawnFeature['side'], FeatureMap[]])[] =
@@ -154,14 +159,21 @@ export async function* features(
 }
 
 /** @throws {RetortError} for options that say two things. */
-function sideOf({ side, against, connector, teacherConnector, teacherRecord }: z.output<typeof schema>): string {
+function sideOf({
+  side,
+  against,
+  connector,
+  teacherConnector,
+  teacherRecord,
+  teacher,
+}: z.output<typeof schema>): string {
   if (against === undefined) return side ?? 'student';
   if (side !== undefined && side !== 'diff') {
     throw new RetortError(`features: side: expected diff beside against, got ${side}`, {
       help: 'against compares the student with itself under other weights',
     });
   }
-  const teachers = Object.entries({ connector, teacherConnector, teacherRecord }).find(
+  const teachers = Object.entries({ connector, teacherConnector, teacherRecord, teacher }).find(
     ([, value]) => value !== undefined,
   );
   if (teachers === undefined) return 'diff';
@@ -184,6 +196,21 @@ function differences([a, b]: readonly FeatureMap[][], path: string): FeatureMap[
       });
     }
   });
+}
+
+/** An image as each network takes it; undefined where it cannot be read, and somebody is told. */
+async function readBy(
+  views: readonly View[],
+  input: ImageInput,
+  skipped: ((error: RetortError) => void) | undefined,
+): Promise<DecodedImage[] | undefined> {
+  try {
+    return await Promise.all(views.map((view) => view.read(input)));
+  } catch (error) {
+    if (skipped === undefined || !(error instanceof RetortError)) throw error;
+    skipped(error);
+    return undefined;
+  }
 }
 
 interface Seen {
@@ -221,9 +248,12 @@ class View implements Disposable {
       .map((one) => buildTransform(one));
   }
 
-  async look(input: ImageInput): Promise<Seen> {
-    const { network, preprocessing } = this.#viewer;
-    const pixels = await decoded(input, preprocessing);
+  read(input: ImageInput): Promise<DecodedImage> {
+    return decoded(input, this.#viewer.preprocessing);
+  }
+
+  look(pixels: DecodedImage): Seen {
+    const { network } = this.#viewer;
     return noGrad(() =>
       tidy(() => {
         const prepared = this.#preparation.prepare(pixels);
@@ -254,7 +284,7 @@ type Asked = Pick<FeaturesOptions, 'checkpoint' | 'stage' | 'device'> & LoadOpti
 /** The networks that are looked at, by name; of a difference there are two. */
 async function viewersOf(
   config: ConfigSource,
-  { side, connector, teacherConnector, against }: z.output<typeof schema>,
+  { side, connector, teacherConnector, teacher: wanted, against }: z.output<typeof schema>,
   asked: Asked,
 ): Promise<Record<string, Viewer>> {
   const needsTeacher = side === 'teacher' || side === 'both' || (side === 'diff' && against === undefined);
@@ -277,7 +307,14 @@ async function viewersOf(
       student: { network: algorithm.student, preprocessing, connector: through(connector), dispose },
     };
     if (!needsTeacher) return viewers;
-    const [name, teacher] = Object.entries(algorithm.evaluated()).find(([, one]) => one !== algorithm.student) ?? [];
+    const others = Object.entries(algorithm.evaluated()).filter(([, one]) => one !== algorithm.student);
+    const [name, teacher] = others.find(([one]) => wanted === undefined || one === wanted) ?? [];
+    if (teacher === undefined && others.length > 0) {
+      const known = others.map(([one]) => one);
+      throw new RetortError(`features: teacher: there is no "${wanted}"; ${didYouMean(wanted!, known)}`, {
+        code: 'unknown-name',
+      });
+    }
     if (teacher === undefined) {
       throw new RetortError(
         `features: side ${side}: ${experiment.name} has no teacher: ${algorithm.constructor.name} trains the student alone`,

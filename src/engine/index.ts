@@ -3,6 +3,8 @@ export { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
 export type { EvaluateOptions, EvaluationProbeOptions } from './evaluate.ts';
 export * from './evaluators/index.ts';
 export * from './hooks/index.ts';
+export { readMetrics } from './metrics-file.ts';
+export type { EvaluationRecord, MetricsRecord, ReadMetricsOptions, RunMetrics, StepRecord } from './metrics-file.ts';
 export type { PartOptions } from './optimized-part.ts';
 export { parameterGroups } from './parameter-groups.ts';
 export type { LoopOptions, Multipliers, ParamwiseOptions } from './options.ts';

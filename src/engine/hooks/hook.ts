@@ -2,6 +2,7 @@
 // `stateDict`, so that a resumed run goes on with it.
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
+import type { MetricsRecord } from '../metrics-file.ts';
 import type { Progress, StepReport } from '../progress.ts';
 import type { Trainable } from '../trainable.ts';
 import type { Position } from '../training-checkpoint.ts';
@@ -57,6 +58,8 @@ export interface Hook {
   evaluateMore?(run: Run, evaluate: () => Promise<Metrics>): Promise<NetworkMetrics>;
   /** After each evaluation: a place to draw, compare, or keep the best. */
   afterEvaluate?(run: Run, metrics: NetworkMetrics): void;
+  /** With each line of `metrics.jsonl`, whether or not one is written; of several processes, in the first. */
+  afterRecord?(run: Run, record: MetricsRecord): void;
   /** After a checkpoint was written into `run.workDir`. */
   afterSave?(run: Run): void;
   afterRun?(run: Run): void;

@@ -1,0 +1,87 @@
+// What a run measures, on its way out: each step and each evaluation becomes one record, which goes into `metrics.jsonl` of the run's
+// folder and to the hooks that want it.
+import { memory } from '../torch/index.ts';
+import { epochsDone } from './hooks/index.ts';
+import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
+import { MetricsFile } from './metrics-file.ts';
+import type { Done, MetricsRecord } from './metrics-file.ts';
+import type { OptimizedPart } from './optimized-part.ts';
+import type { StepReport } from './progress.ts';
+
+/** Makes the records of a run; of several processes, in the first. */
+export class Metrics implements Disposable {
+  readonly #run: Run;
+  readonly #hooks: readonly Hook[];
+  readonly #file: MetricsFile | undefined;
+
+  /** @throws {RetortError} when the file in the run's folder cannot be read or written. */
+  constructor(run: Run, done: Done, hooks: readonly Hook[]) {
+    this.#run = run;
+    this.#hooks = hooks.filter((hook) => hook.afterRecord !== undefined);
+    if (run.workDir === undefined) return;
+    this.#file = new MetricsFile(run.workDir, done, (text) => run.progress.line(text));
+  }
+
+  /** @param began when the step began, by `performance.now()` */
+  step(report: StepReport, done: { steps: number; seconds: number; began: number; rates: Rates; norms: Norms }): void {
+    if (this.#file === undefined && this.#hooks.length === 0) return;
+    const { steps, seconds, began, rates, norms } = done;
+    const { epoch, step, losses, lr, images } = report;
+    this.#write({
+      ...{ kind: 'step', time: new Date().toISOString(), step: steps, epoch, epochStep: step, losses, lr },
+      ...(Object.keys(rates).length > 1 ? { lrs: rates } : {}),
+      ...normsOf(norms),
+      images,
+      imagesPerSecond: short((1000 * images) / (performance.now() - began)),
+      memory: memory().bytes,
+      seconds: short(seconds),
+    });
+  }
+
+  evaluation(metrics: NetworkMetrics, { steps, seconds }: { steps: number; seconds: number }): void {
+    const epoch = epochsDone(this.#run);
+    const time = new Date().toISOString();
+    this.#write({ kind: 'evaluation', time, step: steps, epoch, metrics, seconds: short(seconds) });
+  }
+
+  #write(record: MetricsRecord): void {
+    this.#file?.write(record);
+    for (const hook of this.#hooks) hook.afterRecord!(this.#run, record);
+  }
+
+  /** Waits until the disk has what was written. */
+  sync(): void {
+    this.#file?.sync();
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
+  }
+}
+
+/** Learning rates by group of parameters. */
+type Rates = Readonly<Record<string, number>>;
+/** Gradient norms by part, in the order of parts. */
+type Norms = Readonly<Record<string, number | undefined>>;
+
+/** The learning rate of every group, by part and number: `0`, `1`, or `architecture`, `generator.1`. */
+export function ratesOf(parts: ReadonlyMap<string, OptimizedPart>): Rates {
+  const rates: Record<string, number> = {};
+  for (const [name, part] of parts) {
+    const all = part.rates;
+    for (const [i, rate] of all.entries()) {
+      rates[name === '' ? String(i) : all.length === 1 ? name : `${name}.${i}`] = rate;
+    }
+  }
+  return rates;
+}
+
+function normsOf(norms: Norms): { gradNorm?: number; gradNorms?: Readonly<Record<string, number>> } {
+  const known = Object.entries(norms).filter((one): one is [string, number] => one[1] !== undefined);
+  if (known.length === 0) return {};
+  const all = { gradNorm: Math.hypot(...known.map(([, norm]) => norm)) };
+  return Object.keys(norms).length > 1 ? { ...all, gradNorms: Object.fromEntries(known) } : all;
+}
+
+/** What a clock says has no more digits. */
+const short = (value: number): number => Number(value.toPrecision(6));

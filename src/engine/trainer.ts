@@ -283,7 +283,7 @@ export class Trainer {
     } catch (error) {
       throw this.#withCheckpoint(error);
     } finally {
-      for (const hook of this.#hooks) hook.afterRun?.(run);
+      for (const hook of this.#hooks) await hook.afterRun?.(run);
       this.#options.trainLoader[Symbol.dispose]();
       this.#saveProfile();
     }
@@ -447,12 +447,12 @@ export class Trainer {
       losses: this.#replicas.mean(means(losses)),
       lr: Object.values(rates)[0]!,
     };
+    for (const hook of this.#hooks) timing.span('hooks', hook.name, () => hook.afterStep?.(this.#run, report));
     const { steps, seconds } = state;
     const norms = Object.fromEntries([...this.#parts].map(([name, part]) => [name, part.gradNorm]));
     timing.span('hooks', 'metrics', () =>
       this.#metrics?.step(report, { steps, seconds, began: stepBegan, rates, norms }),
     );
-    for (const hook of this.#hooks) timing.span('hooks', hook.name, () => hook.afterStep?.(this.#run, report));
     timing.span('hooks', 'progress', () => progress.step(report));
     timing.endStep();
     this.#cores?.betweenSteps();

@@ -62,7 +62,8 @@ export interface Hook {
   afterRecord?(run: Run, record: MetricsRecord): void;
   /** After a checkpoint was written into `run.workDir`. */
   afterSave?(run: Run): void;
-  afterRun?(run: Run): void;
+  /** When the run has ended, however it did; what it returns is waited for. */
+  afterRun?(run: Run): void | Promise<void>;
   stateDict?(): HookState;
   loadStateDict?(state: Required<HookState>): void;
 }

@@ -11,7 +11,7 @@ export type { PartOptions } from './optimized-part.ts';
 export { parameterGroups } from './parameter-groups.ts';
 export type { LoopOptions, Multipliers, ParamwiseOptions } from './options.ts';
 export type { ProfilePart, ProfileReport } from './profile.ts';
-export { duration, silent, TerminalProgress } from './progress.ts';
+export { duration, silent, TerminalProgress, valueOf } from './progress.ts';
 export type { Progress, ProgressOptions, StepReport } from './progress.ts';
 export type { Trainable } from './trainable.ts';
 export { Trainer } from './trainer.ts';

@@ -1,9 +1,10 @@
 // What a run measures, on its way out: each step and each evaluation becomes one record, which goes into `metrics.jsonl` of the run's
 // folder and to the hooks that want it.
 import { memory } from '../torch/index.ts';
-import { epochsDone } from './hooks/index.ts';
+import { lowerIsBetter } from './best-metrics.ts';
+import { epochsDone, flatMetrics } from './hooks/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
-import { MetricsFile } from './metrics-file.ts';
+import { MetricsFile, readMetrics } from './metrics-file.ts';
 import type { Done, MetricsRecord } from './metrics-file.ts';
 import type { OptimizedPart } from './optimized-part.ts';
 import type { StepReport } from './progress.ts';
@@ -13,6 +14,7 @@ export class Metrics implements Disposable {
   readonly #run: Run;
   readonly #hooks: readonly Hook[];
   readonly #file: MetricsFile | undefined;
+  #best: StepReport['best'];
 
   /** @throws {RetortError} when the file in the run's folder cannot be read or written. */
   constructor(run: Run, done: Done, hooks: readonly Hook[]) {
@@ -20,6 +22,9 @@ export class Metrics implements Disposable {
     this.#hooks = hooks.filter((hook) => hook.afterRecord !== undefined);
     if (run.workDir === undefined) return;
     this.#file = new MetricsFile(run.workDir, done, (text) => run.progress.line(text));
+    if (done.steps === 0) return;
+    for (const { metrics, epoch } of readMetrics(run.workDir, { steps: 'last' }).evaluations)
+      this.#follow(metrics, epoch);
   }
 
   /** @param began when the step began, by `performance.now()` */
@@ -41,7 +46,22 @@ export class Metrics implements Disposable {
   evaluation(metrics: NetworkMetrics, { steps, seconds }: { steps: number; seconds: number }): void {
     const epoch = epochsDone(this.#run);
     const time = new Date().toISOString();
+    this.#follow(metrics, epoch);
     this.#write({ kind: 'evaluation', time, step: steps, epoch, metrics, seconds: short(seconds) });
+  }
+
+  /** The best evaluation so far, by the first metric of what is trained. */
+  get best(): StepReport['best'] {
+    return this.#best;
+  }
+
+  #follow(metrics: NetworkMetrics, epoch: number): void {
+    const all = Object.entries(flatMetrics(metrics)).filter(([name]) => !name.startsWith('teacher.'));
+    const [metric, value] = all.find(([name]) => this.#best === undefined || name === this.#best.metric) ?? [];
+    if (metric === undefined || value === undefined || !Number.isFinite(value)) return;
+    const before = this.#best?.value;
+    const gained = before === undefined || (lowerIsBetter(metric) ? value < before : value > before);
+    if (gained) this.#best = { metric, value, epoch };
   }
 
   #write(record: MetricsRecord): void {

@@ -446,6 +446,7 @@ export class Trainer {
       images: images * this.#replicas.count,
       losses: this.#replicas.mean(means(losses)),
       lr: Object.values(rates)[0]!,
+      ...(this.#metrics?.best === undefined ? {} : { best: this.#metrics.best }),
     };
     for (const hook of this.#hooks) timing.span('hooks', hook.name, () => hook.afterStep?.(this.#run, report));
     const { steps, seconds } = state;

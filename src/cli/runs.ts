@@ -3,7 +3,7 @@ import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
 import { cut } from '../check.ts';
-import { duration } from '../engine/index.ts';
+import { duration, valueOf } from '../engine/index.ts';
 import { compareRuns, listRuns } from '../runner/index.ts';
 import type { RunGroup, RunsSideBySide, RunState, RunSummary, Spread, StageSummary } from '../runner/index.ts';
 import { fittingTable } from './numbers.ts';
@@ -72,13 +72,12 @@ function bestOf(best: StageSummary['best']): string {
   const all = Object.entries(best);
   const own = all.filter(([name]) => !name.startsWith('teacher.'));
   const [first, ...others] = (own.length > 0 ? own : all).map(
-    ([name, { value, epoch }]) => `${harmless(name)} ${shown(value)} (epoch ${epoch})`,
+    ([name, { value, epoch }]) => `${harmless(name)} ${valueOf(name, value)} (epoch ${epoch})`,
   );
   return first === undefined ? '' : others.length === 0 ? first : `${first}, +${others.length}`;
 }
 
 const minutes = (iso: string): string => harmless(iso).slice(0, 16).replace('T', ' ');
-const shown = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(4));
 
 function shownComparison({ groups, differences, unknown }: RunsSideBySide): string {
   const labels = labelsOf(groups);
@@ -89,7 +88,7 @@ function shownComparison({ groups, differences, unknown }: RunsSideBySide): stri
   if (config.length === 0) parts.push('the configs do not differ, but for seeds');
   const names = [...new Set(groups.flatMap(({ metrics }) => Object.keys(metrics)))];
   const rows = names.flatMap((name) => {
-    const of = (which: 'last' | 'best'): string[] => groups.map(({ metrics }) => spread(metrics[name]?.[which]));
+    const of = (which: 'last' | 'best'): string[] => groups.map(({ metrics }) => spread(name, metrics[name]?.[which]));
     const [last, best] = [of('last'), of('best')];
     const lines = [[harmless(name), ...last]];
     return last.join('|') === best.join('|') ? lines : [...lines, ['  best', ...best]];
@@ -117,7 +116,8 @@ function labelsOf(groups: readonly RunGroup[]): string[] {
 
 const setting = (value: unknown): string => (value === undefined ? '-' : harmless(cut(JSON.stringify(value))));
 
-function spread(one: Spread | undefined): string {
+function spread(name: string, one: Spread | undefined): string {
   if (one === undefined || one.values.every((value) => value === undefined)) return '-';
-  return one.std === undefined ? shown(one.mean) : `${shown(one.mean)} ± ${one.std.toPrecision(2)}`;
+  const mean = valueOf(name, one.mean);
+  return one.std === undefined ? mean : `${mean} ± ${mean.endsWith('%') ? one.std.toFixed(2) : one.std.toPrecision(2)}`;
 }

@@ -1,5 +1,5 @@
 // `metrics.jsonl`: what its lines say, what a run that goes on keeps of them, and what is read back of a damaged file.
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,6 +13,7 @@ import { RetortError } from '../errors.ts';
 import { GrowingFile } from '../files.ts';
 import { Module, Parameter } from '../nn/index.ts';
 import type { UpdateRequest } from '../nn/index.ts';
+import { encodeEvent } from '../formats/tensorboard.ts';
 import { SGD, StepLR } from '../optim/index.ts';
 import { manualSeed, zeros } from '../torch/index.ts';
 import { readMetrics, Trainer } from './index.ts';
@@ -258,4 +259,35 @@ it('a folder without metrics is refused, with those below it that have some', ()
   writeFileSync(join(folder, 'first', 'metrics.jsonl'), text('.'));
   rmSync(join(folder, 'metrics.jsonl'));
   expect(() => readMetrics(folder)).toThrow(refusal('not-found', folder, join(folder, 'first')));
+});
+
+it('writes a file for TensorBoard too, and after a resume no step twice', async () => {
+  const signal = new AbortController();
+  let done = 0;
+  const afterStep = (): void => {
+    if (++done === 4) signal.abort();
+  };
+  writeFileSync(join(folder, 'config.txt'), 'epochs: 2');
+  {
+    using first = setUp({ tensorboard: true, signal: signal.signal, hooks: [{ name: 'Watch', afterStep }] });
+    await first.run();
+  }
+  const files = (): string[] => readdirSync(join(folder, 'run')).filter((name) => name.includes('.tfevents.'));
+  const [before] = files();
+  const later = encodeEvent({ kind: 'scalars', values: { lost: 1 } }, { step: 5, time: 1 });
+  appendFileSync(join(folder, 'run', before!), Buffer.concat([later, later.subarray(0, 20)]));
+  {
+    using rest = setUp({ tensorboard: true, hooks: [{ name: 'Watch' }] });
+    await rest.resume(join(folder, 'run')).run();
+  }
+  expect(files()).toHaveLength(2);
+  const [first, second] = [before!, files().find((name) => name !== before)!].map((name) =>
+    readFileSync(join(folder, 'run', name)).toString('latin1'),
+  );
+  expect(first).toContain('epochs: 2');
+  expect(first).toContain('training images');
+  expect(first).not.toContain('lost');
+  const count = (text: string, word: string): number => text.split(word).length - 1;
+  expect([count(first!, 'losses/student.loss'), count(second!, 'losses/student.loss')]).toEqual([4, 2]);
+  expect([count(first!, 'accuracy/teacher'), count(second!, 'accuracy/teacher')]).toEqual([1, 1]);
 });

@@ -1,5 +1,7 @@
 // What a run measures, on its way out: each step and each evaluation becomes one record, which goes into `metrics.jsonl` of the run's
-// folder and to the hooks that want it.
+// folder, to TensorBoard where that is asked for, and to the hooks that want it.
+import type { DataLoader } from '../data/index.ts';
+import type { Inputs } from '../nn/index.ts';
 import { memory } from '../torch/index.ts';
 import { lowerIsBetter } from './best-metrics.ts';
 import { epochsDone, flatMetrics } from './hooks/index.ts';
@@ -8,20 +10,24 @@ import { MetricsFile, readMetrics } from './metrics-file.ts';
 import type { Done, MetricsRecord } from './metrics-file.ts';
 import type { OptimizedPart } from './optimized-part.ts';
 import type { StepReport } from './progress.ts';
+import { TensorBoardFile } from './tensorboard-file.ts';
 
 /** Makes the records of a run; of several processes, in the first. */
 export class Metrics implements Disposable {
   readonly #run: Run;
   readonly #hooks: readonly Hook[];
   readonly #file: MetricsFile | undefined;
+  readonly #tensorboard: TensorBoardFile | undefined;
   #best: StepReport['best'];
 
   /** @throws {RetortError} when the file in the run's folder cannot be read or written. */
-  constructor(run: Run, done: Done, hooks: readonly Hook[]) {
+  constructor(run: Run, done: Done, { hooks, tensorboard }: { hooks: readonly Hook[]; tensorboard: boolean }) {
     this.#run = run;
     this.#hooks = hooks.filter((hook) => hook.afterRecord !== undefined);
     if (run.workDir === undefined) return;
-    this.#file = new MetricsFile(run.workDir, done, (text) => run.progress.line(text));
+    const say = (text: string): void => run.progress.line(text);
+    this.#file = new MetricsFile(run.workDir, done, say);
+    if (tensorboard) this.#tensorboard = new TensorBoardFile(run.workDir, done, say);
     if (done.steps === 0) return;
     for (const { metrics, epoch } of readMetrics(run.workDir, { steps: 'last' }).evaluations)
       this.#follow(metrics, epoch);
@@ -66,7 +72,13 @@ export class Metrics implements Disposable {
 
   #write(record: MetricsRecord): void {
     this.#file?.write(record);
+    this.#tensorboard?.write(record);
     for (const hook of this.#hooks) hook.afterRecord!(this.#run, record);
+  }
+
+  /** Shows the images with which training begins. */
+  async images(loader: DataLoader<Inputs>): Promise<void> {
+    await this.#tensorboard?.images(loader);
   }
 
   /** Waits until the disk has what was written. */
@@ -76,6 +88,7 @@ export class Metrics implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file?.[Symbol.dispose]();
+    this.#tensorboard?.[Symbol.dispose]();
   }
 }
 

@@ -259,7 +259,9 @@ export class Trainer {
   async run(): Promise<TrainingResult> {
     using _lock = this.#claim();
     const run = this.#run;
-    using metrics = this.#replicas.first ? new Metrics(run, this.#state, this.#hooks) : undefined;
+    const { tensorboard = false } = this.#options;
+    const written = { hooks: this.#hooks, tensorboard };
+    using metrics = this.#replicas.first ? new Metrics(run, this.#state, written) : undefined;
     this.#metrics = metrics;
     const { group, cores = CoreShare.ofMachine(group, (text) => run.progress.line(text)) } = this.#options;
     using _cores = cores;
@@ -271,6 +273,7 @@ export class Trainer {
     try {
       const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
       await this.#beforeTraining();
+      if (this.#state.steps === 0 && !this.#finished()) await metrics?.images(this.#options.trainLoader);
       if (this.#options.profile === true && this.#replicas.first) this.#timing = new Profile();
       if (this.#state.evaluationDue) await this.#evaluate();
       while (!this.#finished()) {

@@ -56,6 +56,8 @@ export interface RunSummary {
   updated: string;
   /** By the name of the stage, every value of its config by path; undefined where its record does not say. */
   asked?: Asked;
+  /** How many trained together, where its record says. */
+  processes?: number;
   stages: readonly StageSummary[];
   /** What cannot be read of it. */
   problems: readonly string[];
@@ -129,6 +131,7 @@ function summaryOf(folder: string): RunSummary {
   return {
     ...{ folder, state: running ? 'running' : ended, started: record?.started ?? '', updated },
     ...(asked === undefined ? {} : { asked }),
+    ...(record === undefined ? {} : { processes: record.processes }),
     ...{ stages, problems },
   };
 }
@@ -247,11 +250,11 @@ export function compareRuns(folders: readonly string[]): RunsSideBySide {
 
 const inStage = (stage: string, path: string): string => (stage === '' ? path : `${stage}/${path}`);
 
-function configOf({ asked = {} }: RunSummary): Record<string, unknown> {
+function configOf({ asked = {}, processes = 1 }: RunSummary): Record<string, unknown> {
   const entries = Object.entries(asked).flatMap(([stage, values]) =>
     Object.entries(values).map(([path, value]) => [inStage(stage, path), value] as const),
   );
-  return Object.fromEntries(entries);
+  return { ...Object.fromEntries(entries), processes };
 }
 
 function groupOf(runs: readonly RunSummary[]): RunGroup {

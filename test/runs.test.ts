@@ -378,7 +378,7 @@ it('runs are listed and put side by side; output can be plain, piped, without co
     expect(retort('train', file, ...args).code).toBe(0);
   }
   const listed = retort('runs', 'listed');
-  expect(listed.out).toMatch(/\| listed\/one +\| finished \|.*\| 2\/2 \|.*student\.accuracy \d+\.\d\d% \(epoch \d\)/);
+  expect(listed.out).toMatch(/\| listed\/one +\| finished \|.*\| +2\/2 \|.*student\.accuracy \d+\.\d\d% \(epoch \d\)/);
   const found = JSON.parse(retort('runs', 'listed', '--json').out) as { folder: string; state: string }[];
   expect(found.map((one) => [one.folder, one.state])).toEqual(
     ['listed/one', 'listed/seed-3', 'listed/seed-4'].map((name) => [name, 'finished']),

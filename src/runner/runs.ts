@@ -233,7 +233,7 @@ export function compareRuns(folders: readonly string[]): RunsSideBySide {
         : JSON.stringify(
             Object.entries(configOf(run))
               .filter(([path]) => !isSeed(path))
-              .toSorted(),
+              .toSorted(([a], [b]) => compareTexts(a, b)),
           );
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }

@@ -107,7 +107,7 @@ export class RecordSender {
   /** Sends until nothing waits or something fails. A function that returns no promise is done when this returns. */
   #start(): void {
     const sending = typeof this.#sink === 'function' ? this.#call(this.#sink) : this.#post(this.#sink);
-    this.#sending = sending?.then(() => {
+    this.#sending = sending?.finally(() => {
       this.#sending = undefined;
     });
   }

@@ -94,8 +94,9 @@ function once(command, given, env = {}) {
     throw new Error(`${command} ${given.slice(0, 2).join(' ')}:\n${result.stdout}${result.stderr}`);
   return JSON.parse(result.stdout.trim().split('\n').at(-1));
 }
-const trained = (config, folder) =>
-  once(process.execPath, [fileURLToPath(import.meta.url), 'ours', JSON.stringify({ config, folder })]);
+function trained(config, folder) {
+  return once(process.execPath, [fileURLToPath(import.meta.url), 'ours', JSON.stringify({ config, folder })]);
+}
 
 async function compare() {
   const { median, print, table } = await import('./common.mjs');

@@ -111,6 +111,7 @@ const about = {
   openmmlab: 'configs of OpenMMLab',
   deploy: 'ONNX, 8 bits, the browser',
   engine: 'the loop, checkpoints',
+  features: 'feature maps as pictures',
   distill: 'recorders, connectors, losses',
   models: 'backbones, necks, heads',
   data: 'data sets, transforms',

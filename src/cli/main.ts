@@ -7,6 +7,7 @@ import { config } from './config.ts';
 import { convert } from './convert.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { features } from './features.ts';
 import { inspect } from './inspect.ts';
 import { list } from './list.ts';
 import { predict } from './predict.ts';
@@ -35,6 +36,7 @@ const program = new Command('retort')
   .addCommand(predict)
   .addCommand(runs)
   .addCommand(compare)
+  .addCommand(features)
   .addCommand(exportCommand)
   .addCommand(cache)
   .addCommand(config)

@@ -1,15 +1,12 @@
 // `retort predict RUN IMAGE...`: what the student of a run sees in images.
-import { extname, join } from 'node:path';
-
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
-import { imageExtensions } from '../data/index.ts';
 import type { Prediction } from '../deploy/index.ts';
 import { RetortError } from '../errors.ts';
-import { isFolder, listFolder } from '../files.ts';
 import { loadRunStudent } from '../runner/index.ts';
 import { allowScripts, device } from './config-options.ts';
+import { imagesIn } from './images.ts';
 import { table, wholeNumber } from './numbers.ts';
 import { harmless } from './streams.ts';
 
@@ -50,20 +47,6 @@ export const predict = new Command('predict')
     if (json === true) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     if (answers.some(({ error }) => error !== undefined)) process.exitCode = 1;
   });
-
-/** An image by itself; the images of a folder, by name. @throws {RetortError} for a folder without any. */
-function imagesIn(path: string): string[] {
-  if (!isFolder(path)) return [path];
-  const found = listFolder(path)
-    .filter((entry) => entry.isFile() && imageExtensions.includes(extname(entry.name).toLowerCase()))
-    .map(({ name }) => join(path, name))
-    .toSorted();
-  if (found.length > 0) return found;
-  throw new RetortError(`${path}: there are no images in this folder`, {
-    code: 'not-found',
-    help: `it takes files that end in ${imageExtensions.join(', ')}; name files one by one`,
-  });
-}
 
 function shown({ image, predictions = [], error }: Answer): string {
   if (error !== undefined) return `${pc.bold(image)}\n  ${pc.red(error)}`;

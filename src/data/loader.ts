@@ -207,6 +207,11 @@ export class DataLoader<I extends Inputs = Tensor> implements Disposable {
     return all.some(({ mixes }) => mixes === true) ? undefined : all.map(describeTransform);
   }
 
+  /** What is done to what the student sees, in order. */
+  get transforms(): readonly Transform[] {
+    return [...this.#early, ...this.#shared, ...this.#own].map(({ transform }) => transform);
+  }
+
   /** Whether images of a batch are mixed, and labels with them, by Mixup, CutMix and the like. */
   get mixes(): boolean {
     return [...this.#shared, ...this.#own].some(({ transform }) => transform.mixes === true);

@@ -4,7 +4,7 @@
 import type { DataLoader } from '../data/index.ts';
 import { RetortError } from '../errors.ts';
 import { firstSamples } from '../nn/index.ts';
-import type { Inputs, Network, Outputs, Targets } from '../nn/index.ts';
+import type { Inputs, Module, Network, Outputs, Targets } from '../nn/index.ts';
 import { getRandomState, keep, mapLeaves, noGrad, ops, setRandomState, Tensor, tidy, zeros } from '../torch/index.ts';
 import type { Device, DType, ProcessGroup } from '../torch/index.ts';
 import { CoreShare } from './core-share.ts';
@@ -124,7 +124,7 @@ export async function probeEvaluation(
 }
 
 /** Puts networks into evaluation mode; the returned function puts back what was. */
-function evaluating(models: readonly Network[]): () => void {
+export function evaluating(models: readonly Module[]): () => void {
   const modes = models.flatMap((model) => model.modules().map((module) => [module, module.training] as const));
   for (const model of models) model.eval();
   return () => {

@@ -31,6 +31,7 @@ function setUp(options: Partial<TrainerOptions> = {}): Trainer & Disposable {
   const fc = { recorder: 'fc', fromStudent: true, connector: 'to_fc' } as const;
   const algorithm = buildAlgorithm({
     type: 'SingleTeacherDistill',
+    teacherPlan: 'plain',
     architecture: tinyNetwork(4),
     teacher: tinyNetwork(6),
     distiller: {

@@ -276,6 +276,7 @@ export class Trainer {
       if (this.#state.steps === 0 && !this.#finished()) await metrics?.images(this.#options.trainLoader);
       if (this.#options.profile === true && this.#replicas.first) this.#timing = new Profile();
       if (this.#state.evaluationDue) await this.#evaluate();
+      if (this.#state.steps === 0) await this.#betweenEpochs();
       while (!this.#finished()) {
         if (!(await this.#epoch(finite))) return this.#result(true);
       }
@@ -398,7 +399,14 @@ export class Trainer {
       await this.#evaluate();
       this.#save();
     }
+    if (state.position.step === 0) await this.#betweenEpochs();
     return true;
+  }
+
+  /** Hooks have time to look at the networks: of several processes in the first alone, the others wait at their next step. */
+  async #betweenEpochs(): Promise<void> {
+    if (!this.#replicas.first) return;
+    for (const hook of this.#hooks) await hook.betweenEpochs?.(this.#run, this.#options.valLoader);
   }
 
   #require(finite: FiniteState): void {

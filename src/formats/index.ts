@@ -25,6 +25,7 @@ export { type NpzOptions, parseNpz, readNpz, serializeNpz, streamNpz, type TakeA
 export { NumpyArray } from './numpy-objects.ts';
 export { type NumericArray, type NumericArrayTypes, type NumericDType, toNumericArray } from './numeric-array.ts';
 export { PickleGlobal, PickleObject, type PickleValue } from './pickle.ts';
+export { serializePng } from './png.ts';
 export { parsePnm } from './pnm.ts';
 export type { Sink } from './read-file.ts';
 export type { Column } from './row-segments.ts';

@@ -10,6 +10,8 @@ export type { BatchSources, Comparison, DistillOptions, DistillResult, ModulePat
 export type { Experiment, LoadedWeights } from './experiment.ts';
 export { exportRun } from './export.ts';
 export type { ExportRunOptions, ExportRunResult } from './export.ts';
+export { features, featureSides } from './features.ts';
+export type { DrawnFeature, FeaturesOptions } from './features.ts';
 export { inspect } from './inspect.ts';
 export type {
   Inspected,

@@ -71,6 +71,12 @@ export class Normalize implements ImageTransform {
     const ordered = this.#reverseChannels ? batch.flip([1]) : batch;
     return this.#shift.addcmul(ordered.to('float32'), this.#scale);
   }
+
+  /** What {@link apply} made of images, as images of 0 to 255 again, float32. */
+  restore(batch: Tensor): Tensor {
+    const ordered = batch.sub(this.#shift).div(this.#scale);
+    return this.#reverseChannels ? ordered.flip([1]) : ordered;
+  }
 }
 
 export const normalizeEntry = entry(Normalize, { summary: '(x / 255 - mean) / std per channel.' });

@@ -1,5 +1,7 @@
 // What a hook is: something that acts at fixed points of a training run. A hook that remembers something puts it into
 // `stateDict`, so that a resumed run goes on with it.
+import type { DataLoader } from '../../data/index.ts';
+import type { Inputs } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
 import type { MetricsRecord } from '../metrics-file.ts';
@@ -54,6 +56,11 @@ export interface Hook {
   /** After each step, when parameters have moved: once for all the batches that `accumulate` puts into it. */
   afterStep?(run: Run, report: StepReport): void;
   afterEpoch?(run: Run): void;
+  /**
+   * Before the first step of a run, and when an epoch has ended, is saved and evaluated: nothing is under way, so here is time to read and draw.
+   * Of several processes in the first alone. `loader` is that of the validation data, if there is one. What it throws ends the run.
+   */
+  betweenEpochs?(run: Run, loader: DataLoader<Inputs> | undefined): Promise<void>;
   /** More networks to evaluate: `evaluate` measures the student as it is when it is called. */
   evaluateMore?(run: Run, evaluate: () => Promise<Metrics>): Promise<NetworkMetrics>;
   /** After each evaluation: a place to draw, compare, or keep the best. */

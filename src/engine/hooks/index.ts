@@ -13,3 +13,5 @@ export type { RecordEndpoint, RecordFunction, RecordSink, RecordSource } from '.
 export { buildHook, hooks } from './registry.ts';
 export { StopDistillHook } from './stop-distill-hook.ts';
 export type { StopDistillHookOptions } from './stop-distill-hook.ts';
+export { VisualizationHook } from './visualization-hook.ts';
+export type { VisualizationHookOptions } from './visualization-hook.ts';

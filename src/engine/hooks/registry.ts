@@ -7,6 +7,7 @@ import type { Hook } from './hook.ts';
 import { CheckpointHook, checkpointHookOptions } from './checkpoint-hook.ts';
 import { LoggerHook, loggerHookOptions } from './logger-hook.ts';
 import { StopDistillHook, stopDistillHookOptions } from './stop-distill-hook.ts';
+import { VisualizationHook, visualizationHookOptions } from './visualization-hook.ts';
 
 const table = {
   StopDistillHook: entry(stopDistillHookOptions, (options) => new StopDistillHook(options), {
@@ -24,6 +25,9 @@ const table = {
   }),
   LoggerHook: entry(loggerHookOptions, (options) => new LoggerHook(options), {
     summary: 'Writes log.jsonl (losses, rates, metrics), and hands records to a function or an endpoint.',
+  }),
+  VisualizationHook: entry(visualizationHookOptions, (options) => new VisualizationHook(options), {
+    summary: 'Draws feature maps of images of the validation data.',
   }),
 };
 

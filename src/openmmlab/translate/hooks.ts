@@ -1,13 +1,17 @@
 // `default_hooks` and `custom_hooks`.
+import { camelKey } from '../../config/tree/index.ts';
 import type { TreeNode } from '../../config/tree/index.ts';
 import type { Context } from './context.ts';
 import { countOf } from './dataset.ts';
+import { entriesOf } from './distiller.ts';
 import { Fields } from './fields.ts';
 import { lookup } from './lookup.ts';
 import { typeName } from './names.ts';
-import { childOf, flagOf, itemsOf, made, textOf } from './place.ts';
+import { plainOptions } from './options.ts';
+import { childOf, flagOf, itemsOf, made, numberOf, textOf } from './place.ts';
 import type { Place } from './place.ts';
 import { madeThing, thing } from './thing.ts';
+import type { ThingOptions } from './thing.ts';
 
 export interface Hooks {
   readonly hooks: readonly TreeNode[];
@@ -62,6 +66,7 @@ function hook(ctx: Context, place: Place): TreeNode | undefined {
     return undefined;
   }
   return thing(ctx, place, 'hooks', {
+    ...(name === 'RazorVisualizationHook' ? { slots: featureMaps(ctx) } : {}),
     before: (fields, ours) => {
       fields.drop(['priority'], 'hooks run in the order of the list');
       if (ours === 'LoggerHook') {
@@ -81,6 +86,7 @@ function hook(ctx: Context, place: Place): TreeNode | undefined {
       }
       if (ours === 'EMAHook') return ema(ctx, fields);
       if (ours === 'EarlyStopHook') return earlyStop(ctx, fields);
+      if (ours === 'VisualizationHook') return visualization(ctx, fields);
       return [];
     },
   });
@@ -110,6 +116,36 @@ function earlyStop(ctx: Context, fields: Fields): readonly (readonly [string, Tr
     ['metric', monitor === undefined ? undefined : metric(ctx, monitor)],
     ['rule', rule(fields)],
   ];
+}
+
+/** Names of recorders and of pictures are the user's. */
+function featureMaps(ctx: Context): NonNullable<ThingOptions['slots']> {
+  return {
+    recorders: (map) => entriesOf(map, (item) => thing(ctx, item, 'recorders')),
+    mappings: (map) => entriesOf(map, (item) => plainOptions(item, ctx.findings)),
+  };
+}
+
+/** Feature maps are drawn only where that is asked for; how, stands in a dict of its own. */
+function visualization({ findings }: Context, fields: Fields): readonly (readonly [string, TreeNode | undefined])[] {
+  const { origin } = fields.place.node;
+  fields.drop(['show', 'wait_time', 'file_client_args', 'backend_args'], 'pictures are written to files');
+  const enabled = fields.get('enabled')?.node ?? made(false, origin);
+  const drawing = fields.get('visualization_cfg');
+  const entries = new Map<string, TreeNode>();
+  if (drawing !== undefined && drawing.node.kind !== 'dict') findings.mistake(drawing, 'expected a dict');
+  else if (drawing?.node.kind === 'dict') {
+    const own = new Fields(drawing, findings);
+    for (const key of ['channel_reduction', 'arrangement', 'resize_shape', 'alpha']) {
+      const found = own.take(key);
+      if (found !== undefined) entries.set(camelKey(key), found.node);
+    }
+    const topk = own.get('topk');
+    // None of the strongest: a map that is an image itself.
+    if (topk !== undefined) entries.set('topk', (numberOf(topk) ?? 0) < 0 ? made(0, topk.node.origin) : topk.node);
+    own.finish('visualization_cfg');
+  }
+  return [['enabled', enabled], ...entries];
 }
 
 /** `greater`, `less` -> `max`, `min`. */

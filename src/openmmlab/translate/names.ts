@@ -31,5 +31,5 @@ export function withoutPrefix(written: string): string {
 /** Other spellings of names, and names that are others here, by registry. */
 export const aliases: Readonly<Partial<Record<string, Readonly<Record<string, string>>>>> = {
   connectors: { ConvModuleConncetor: 'ConvModuleConnector' },
-  hooks: { EarlyStoppingHook: 'EarlyStopHook' },
+  hooks: { EarlyStoppingHook: 'EarlyStopHook', RazorVisualizationHook: 'VisualizationHook' },
 };

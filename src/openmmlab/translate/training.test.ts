@@ -146,11 +146,11 @@ custom_hooks = [
   ]);
   const other = readText(`
 custom_hooks = [
-    dict(type='RazorVisualizationHook', recorders=dict(neck=dict(type='ModuleOutputs', source='architecture.neck'))),
+    dict(type='RazorVisualisationHook', recorders=dict()),
     dict(type='EMAHook', ema_type='StochasticWeightAverage', begin_iter=10),
     dict(type='StopDistillHook', stop_epoc=3)]
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', save_best='bbox_mAP'))`);
-  expect(other.unknown.map(({ name }) => name)).toEqual(['RazorVisualizationHook', 'StochasticWeightAverage']);
+  expect(other.unknown.map(({ name }) => name)).toEqual(['RazorVisualisationHook', 'StochasticWeightAverage']);
   expect(other.mistakes.map(({ path }) => path)).toEqual([
     'default_hooks.checkpoint.save_best',
     'custom_hooks.1.begin_iter',
@@ -205,4 +205,30 @@ param_scheduler = dict(type='MultiStepLR', by_epoch=False, milestones=[500])
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=150))`);
   expect([at(config, 'accumulate'), at(config, 'maxSteps'), at(config, 'saveInterval')]).toEqual([4, 251, 38]);
   expect(said(config.notes).join('\n')).toMatch(/a step is one update .* divided by 4.*\n.*divide their numbers by 4/);
+});
+
+it('the hook that draws feature maps, with what it draws them by beside the rest', () => {
+  const text = (options: string): string => `custom_hooks = [dict(type='mmrazor.RazorVisualizationHook', interval=2,
+    recorders=dict(neck_out=dict(_scope_='mmrazor', type='ModuleOutputs', source='architecture.neck')),
+    mappings=dict(p3_1=dict(recorder='neck_out', record_idx=0, data_idx=0)), ${options})]`;
+  const config = clean(
+    text(`enabled=True, data_idx=[0, 7], out_dir='maps', show=False, wait_time=0.1, use_norm=True,
+    visualization_cfg=dict(channel_reduction=None, topk=-1, arrangement=(4, 5), resize_shape=(64, 96), alpha=0.3)`),
+  );
+  expect(at(config, 'hooks')).toEqual([
+    {
+      type: 'VisualizationHook',
+      interval: 2,
+      recorders: { neck_out: { type: 'ModuleOutputs', source: 'architecture.neck' } },
+      mappings: { p3_1: { recorder: 'neck_out', recordIdx: 0, dataIdx: 0 } },
+      ...{ enabled: true, dataIdx: [0, 7], outDir: 'maps', useNorm: true },
+      ...{ channelReduction: null, topk: 0, arrangement: [4, 5], resizeShape: [64, 96], alpha: 0.3 },
+    },
+  ]);
+  expect((at(clean(text('')), 'hooks') as { enabled: boolean }[])[0]!.enabled).toBe(false); // its default
+  const wrong = readText(text("visualization_cfg=dict(channel_reduction='max', top=3)"));
+  expect(wrong.mistakes.map(({ text: said }) => said)).toEqual([
+    expect.stringContaining('"top" of visualization_cfg'),
+    expect.stringContaining('channel_reduction'),
+  ]);
 });

@@ -132,6 +132,44 @@ export function appendText(path: string, text: string): void {
   at('write', path, () => fs.appendFileSync(path, text));
 }
 
+/** A file that is kept open and grows by whole pieces: of one that could not be written to its end, nothing stays. */
+export class GrowingFile implements Disposable {
+  readonly path: string;
+  readonly #file: number;
+
+  /** Opens a file, or makes one. @throws {RetortError} when it cannot be written. */
+  constructor(path: string) {
+    this.path = path;
+    this.#file = at('write', path, () => fs.openSync(path, 'a'));
+  }
+
+  /** Writes at the end; the system has the bytes when this returns. @throws {RetortError} when it cannot, and takes back what it has written. */
+  append(content: string | Uint8Array): void {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    let done = 0;
+    try {
+      while (done < bytes.length) done += fs.writeSync(this.#file, bytes, done);
+    } catch (error) {
+      if (done > 0) at('shorten', this.path, () => fs.ftruncateSync(this.#file, fs.fstatSync(this.#file).size - done));
+      throw fileError('write', this.path, error);
+    }
+  }
+
+  /** Waits until the disk has what was written. @throws {RetortError} when it cannot be. */
+  sync(): void {
+    at('write', this.path, () => fs.fsyncSync(this.#file));
+  }
+
+  [Symbol.dispose](): void {
+    fs.closeSync(this.#file);
+  }
+}
+
+/** Cuts a file off after so many bytes. @throws {RetortError} when it cannot be. */
+export function cutFile(path: string, bytes: number): void {
+  at('shorten', path, () => fs.truncateSync(path, bytes));
+}
+
 /**
  * Makes a file with this text, unless there is one of this name; says whether it did.
  * @param named what errors call it. Default: its path.

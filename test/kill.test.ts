@@ -1,5 +1,5 @@
 // Killed with SIGKILL and resumed each time, a run ends with the very same bits as one that nobody disturbed: student, connectors,
-// contrastive memory, averaged weights, optimizer, random state, and with each line of the log once. Killed at random moments, and
+// contrastive memory, averaged weights, optimizer, random state, and with each line of the log and of its metrics once. Killed at random moments, and
 // at each thing that a run does to files: half-way through a write, before and after a rename, while the only whole checkpoint is
 // the one before the last. Runs the build in dist/. `npm run prove:kill` does the same with 50 kills of each kind.
 import { spawn, spawnSync } from 'node:child_process';
@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { expect, it } from 'vitest';
 
+import { readMetrics } from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
 import { logitsDistiller, tinyNetwork } from './networks.ts';
 
@@ -89,6 +90,15 @@ function expectSame(folder: string, name: string, whole: string): void {
     const bytes = [whole, name].map((run) => readFileSync(join(folder, run, file)));
     expect(bytes[1]!.equals(bytes[0]!), file).toBe(true);
   }
+  const measured = (run: string): unknown[] => {
+    const { steps, evaluations, damaged } = readMetrics(join(folder, run));
+    expect(damaged).toBe(0);
+    return [...steps, ...evaluations].map((record) => {
+      const { time: _time, seconds: _seconds, ...rest } = record;
+      return { ...rest, imagesPerSecond: 0, memory: 0 };
+    });
+  };
+  expect(measured(name)).toEqual(measured(whole));
   const steps = (run: string): string[] =>
     readFileSync(join(folder, run, 'log.jsonl'), 'utf8')
       .trim()

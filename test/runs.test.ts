@@ -357,3 +357,39 @@ it('tests the student of a run, also where its teacher is an earlier stage', () 
     /stage assistant: epochs: 3 asked for, it was 2, and stage student has begun with what it was then/,
   );
 });
+
+it('runs are listed and put side by side; output can be plain, piped, without colors', () => {
+  const file = write('listed/config.json', config);
+  const plain = bash(`retort train ${file} --no-probe --plain --work-dir listed/one | tee listed/log.txt`);
+  expect(plain).toMatchObject({ code: 0, err: '' });
+  expect(plain.out).toMatch(/\| epoch +\| +loss \|/);
+  for (const control of ['\u001b', '\r']) expect(plain.out).not.toContain(control);
+  expect(readFileSync(join(folder, 'listed/log.txt'), 'utf8')).toBe(plain.out);
+  for (const seed of ['3', '4']) {
+    const args = [
+      '--no-probe',
+      '--seed',
+      seed,
+      '--work-dir',
+      `listed/seed-${seed}`,
+      '--cfg-options',
+      'optimizer.lr=0.01',
+    ];
+    expect(retort('train', file, ...args).code).toBe(0);
+  }
+  const listed = retort('runs', 'listed');
+  expect(listed.out).toMatch(/\| listed\/one +\| finished \|.*\| +2\/2 \|.*student\.accuracy \d+\.\d\d% \(epoch \d\)/);
+  const found = JSON.parse(retort('runs', 'listed', '--json').out) as { folder: string; state: string }[];
+  expect(found.map((one) => [one.folder, one.state])).toEqual(
+    ['listed/one', 'listed/seed-3', 'listed/seed-4'].map((name) => [name, 'finished']),
+  );
+  const compared = retort('compare', 'listed/one', 'listed/seed-3', 'listed/seed-4').out;
+  expect(compared).toMatch(/\| config +\| +one \| +seed-3 \(2 runs\) \|/);
+  expect(compared).toMatch(/\| optimizer\.lr +\| +0\.1 \| +0\.01 \|/);
+  expect(compared).toMatch(/\| student\.accuracy +\| +\d+\.\d\d% \| +\d+\.\d\d% ± \d/);
+  const { differences } = JSON.parse(retort('compare', 'listed', '--json').out) as { differences: object };
+  expect(differences).toEqual({ 'optimizer.lr': [0.1, 0.01] });
+  const refused = retort('compare', 'listed/one', 'listed/nothing');
+  expect(refused.code).toBe(1);
+  expect(refused.err).toMatch(/listed\/nothing/);
+});

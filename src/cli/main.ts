@@ -13,6 +13,7 @@ import { list } from './list.ts';
 import { predict } from './predict.ts';
 import { quickstart } from './quickstart.ts';
 import { reportError } from './report.ts';
+import { compare, runs } from './runs.ts';
 import { setup } from './setup.ts';
 import { guardStreams } from './streams.ts';
 import { test } from './test.ts';
@@ -33,6 +34,8 @@ const program = new Command('retort')
   .addCommand(train)
   .addCommand(test)
   .addCommand(predict)
+  .addCommand(runs)
+  .addCommand(compare)
   .addCommand(features)
   .addCommand(exportCommand)
   .addCommand(cache)

@@ -23,3 +23,14 @@ export function table(header: readonly string[], rows: readonly (readonly string
   const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
   return [line(header), rule, ...rows.map(line)].join('\n');
 }
+
+/** A {@link table}; on a terminal that is too narrow for it, the cells of each row one below the other. */
+export function fittingTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const text = table(header, rows);
+  const { isTTY, columns } = process.stdout;
+  if (!isTTY || !columns || text.indexOf('\n') <= columns) return text;
+  const below = rows.map(([name, ...cells]) =>
+    [name!, ...cells.flatMap((cell, i) => (cell === '' ? [] : [`    ${header[i + 1]}: ${cell}`]))].join('\n'),
+  );
+  return below.join('\n');
+}

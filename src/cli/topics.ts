@@ -89,5 +89,5 @@ export const topics: Readonly<Record<string, string>> = {
   EarlyStopHook: 'early stopping patience',
   StopDistillHook: 'stop epoch early',
   CheckpointHook: 'best last save',
-  LoggerHook: 'logging log jsonl',
+  LoggerHook: 'logging log jsonl tracker sink webhook',
 };

@@ -3,7 +3,7 @@ import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
 import { retortCommand } from '../../tools/addon-file.mjs';
-import { duration, TerminalProgress } from '../engine/index.ts';
+import { duration, readMetrics, TerminalProgress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { isFile } from '../files.ts';
 import { load, readRun, run } from '../runner/index.ts';
@@ -11,6 +11,7 @@ import type { RunResult } from '../runner/index.ts';
 import { groupFromEnvironment, joinProcessGroup, tasksOfJobScript } from '../torch/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
 import { allowScripts, cfgOptions, device, loadOptions, packageFolders } from './config-options.ts';
+import { epochsTable } from './epochs-table.ts';
 import { onInterrupt } from './interrupt.ts';
 import { wholeNumber } from './numbers.ts';
 import { shownProbe } from './probe-report.ts';
@@ -44,6 +45,7 @@ export const train = new Command('train')
   .addOption(device)
   .option('--no-probe', 'do not run one forward of both networks first, to see that everything fits')
   .option('--profile', 'say at the end where the time went, and write a trace of the first 100 steps (profile.json)')
+  .option('--plain', 'plain lines, as where output is no terminal: for logs')
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
@@ -51,14 +53,28 @@ export const train = new Command('train')
   .action(
     async (
       config,
-      { probe, timeout, resume, workDir, processes, epochs, seed, overwrite, profile, device: place, ...options },
+      {
+        probe,
+        timeout,
+        resume,
+        workDir,
+        processes,
+        epochs,
+        seed,
+        overwrite,
+        profile,
+        plain,
+        device: place,
+        ...options
+      },
     ) => {
       const source = sourceOf(config, { resume, workDir });
       const reading = loadOptions(options);
+      const note = (text: string): void => say(`${plain === true ? 'note' : pc.yellow('note')} ${text}`);
       const begun = source.isRun ? readRun(source.named) : undefined;
       goOnWithoutOutput();
       const wanted = processes ?? begun?.processes ?? 1;
-      using group = joinGroup(timeout, wanted > 1);
+      using group = joinGroup(timeout, { several: wanted > 1, note });
       if (group === undefined && wanted > 1) {
         await load(source.named, reading); // mistakes are to be said once
         process.exitCode = await runInProcesses(wanted, process.argv.slice(2));
@@ -69,7 +85,7 @@ export const train = new Command('train')
       using interrupt = onInterrupt();
       const result = await run(experiment, {
         ...{ workDir, resume: resume !== undefined, overwrite, epochs, seed, device: place, probe, profile, note },
-        progress: new TerminalProgress(),
+        progress: new TerminalProgress({ plain: plain === true }),
         signal: interrupt.signal,
         onStage: (_, found) => {
           const shown = found === undefined ? '' : shownProbe(found);
@@ -77,11 +93,10 @@ export const train = new Command('train')
         },
       });
       if (result.stopped) process.exitCode = interrupt.exitCode;
+      if (result.trained && !result.stopped && (group === undefined || group.rank === 0)) sayEpochs(result);
       report(result);
     },
   );
-
-const note = (text: string): void => say(`${pc.yellow('note')} ${text}`);
 
 interface Source {
   /** A config file, or the folder of a run. */
@@ -115,7 +130,10 @@ function sourceOf(
 }
 
 /** The process group that the environment describes, if it describes one. `several`: this process is to start some itself. */
-function joinGroup(timeout: number | undefined, several: boolean): ProcessGroup | undefined {
+function joinGroup(
+  timeout: number | undefined,
+  { several, note }: { several: boolean; note: (text: string) => void },
+): ProcessGroup | undefined {
   const described = groupFromEnvironment();
   if (described === undefined) {
     const tasks = tasksOfJobScript() ?? 1;
@@ -132,6 +150,15 @@ function joinGroup(timeout: number | undefined, several: boolean): ProcessGroup 
   }
   const waiting = timeout === undefined ? {} : { timeout };
   return joinProcessGroup({ ...described, ...waiting, endsWithParent: process.channel !== undefined });
+}
+
+/** The epochs of each stage that was trained, as a table. */
+function sayEpochs({ stages }: RunResult): void {
+  for (const { name, folder, trained } of stages) {
+    if (!trained) continue;
+    const table = epochsTable(readMetrics(folder));
+    if (table !== undefined) say(`\n${name === '' ? '' : `stage ${name}\n`}${table}\n`);
+  }
 }
 
 /** Says how a run ended, and how to go on. */

@@ -63,6 +63,7 @@ export class OptimizedPart {
   readonly #counts: SchedulerCounts = { steps: 0, epochs: 0, sinceEpoch: 0 };
   #gathered = 0;
   #moved = false;
+  #gradNorm: number | undefined;
 
   /** @throws {RetortError} for an unknown option, or a limit that is not above 0. */
   constructor(options: PartOptions, replicas = new Replicas()) {
@@ -166,10 +167,21 @@ export class OptimizedPart {
     return this.optimizer.paramGroups[0]!.lr;
   }
 
+  /** The learning rate of each group. */
+  get rates(): number[] {
+    return this.optimizer.paramGroups.map((group) => group.lr);
+  }
+
+  /** The norm of all gradients together at the last update of the step, before they were limited; undefined where there was none. */
+  get gradNorm(): number | undefined {
+    return this.#gradNorm;
+  }
+
   /** Begins a step of so many batches: as many updates are averaged each time before the parameters move. */
   beginStep(batches: number): void {
     this.#round = batches;
     this.#gathered = 0;
+    this.#gradNorm = undefined;
   }
 
   /**
@@ -206,10 +218,12 @@ export class OptimizedPart {
     const { maxGradNorm } = this.#options;
     tidy(() => {
       let norm = gradNorm(parameters);
-      if (!Number.isFinite(norm.item())) {
+      this.#gradNorm = norm.item();
+      if (!Number.isFinite(this.#gradNorm)) {
         const bad = nonFiniteGradients(parameters);
         if (bad.length > 0) throw new NonFiniteGradient(bad);
         norm = gradNorm(parameters, { dtype: 'float64' }); // it overflowed: every gradient is finite
+        this.#gradNorm = norm.item();
       }
       if (maxGradNorm !== undefined) limitGradNorm(parameters, norm, maxGradNorm);
     });

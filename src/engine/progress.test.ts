@@ -3,6 +3,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 
 import { TerminalProgress } from './index.ts';
 import type { StepReport } from './index.ts';
+import { Sparkline } from './sparkline.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -89,4 +90,49 @@ it('says the last step of a run that ends inside an epoch', () => {
   progress.step(report({ step: 11 }));
   progress.step(report({ step: 12, left: 0 }));
   expect(write.mock.calls.map(([text]) => /step +(\d+)/.exec(text)![1])).toEqual(['10', '12']);
+});
+
+it('shows the best metric, and the course of the loss where the locale has the characters', () => {
+  const best = { metric: 'student.accuracy', value: 91.2, epoch: 3 };
+  expect(shownAt(100, { best })).toBe(
+    'epoch 1/12  step  11/468  loss 2.7222  1280 img/s  ETA 9:21  best 91.20% (epoch 3)  lr 0.10',
+  );
+  expect(shownAt(80, { best })).toBe('epoch 1/12  step  11/468  loss 2.7222  1280 img/s  ETA 9:21');
+  const course = (locale: string, stream: object): string => {
+    vi.stubEnv('LC_ALL', locale);
+    const texts: string[] = [];
+    const write = (text: string): boolean => texts.push(text) > 0;
+    const progress = new TerminalProgress({ plainEvery: 0, stream: { write, ...stream } as never });
+    const clock = vi.spyOn(performance, 'now');
+    for (let i = 1; i <= 6; i++) {
+      clock.mockReturnValue(1000 * i);
+      progress.step(report({ losses: { loss: 7 - i }, step: i }));
+    }
+    return texts.at(-1)!;
+  };
+  expect(course('de_DE.UTF-8', { isTTY: true, columns: 100 })).toContain('  █▇▅▄▂▁  lr');
+  expect(course('C', { isTTY: true, columns: 100 })).not.toContain('█');
+  expect(course('C.UTF-8', { isTTY: false })).not.toContain('█');
+});
+
+it('a course of any length has 8 to 16 points, and one that does not move is flat', () => {
+  const line = new Sparkline();
+  for (let i = 0; i < 3; i++) line.add(1);
+  expect(line.text).toBe('');
+  line.add(1);
+  expect(line.text).toBe('▁▁▁▁');
+  for (let i = 0; i < 100_000; i++) line.add(1 + i / 1000);
+  expect(line.text.length).toBeGreaterThanOrEqual(8);
+  expect(line.text.length).toBeLessThanOrEqual(16);
+  expect(line.text.startsWith('▁')).toBe(true);
+  expect(line.text.endsWith('█')).toBe(true);
+});
+
+it('plain lines on a terminal too, where that is asked for', () => {
+  const texts: string[] = [];
+  const stream = { isTTY: true, columns: 40, write: (text: string): boolean => texts.push(text) > 0 };
+  const progress = new TerminalProgress({ plain: true, plainEvery: 0, stream: stream as never });
+  progress.step(report());
+  progress.line('done');
+  expect(texts).toEqual([expect.stringMatching(/^epoch 1\/12 .*loss_at 0\.5000\n$/), 'done\n']);
 });

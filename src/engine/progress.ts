@@ -1,6 +1,7 @@
 // The progress of a training run: one line that renews itself on a terminal, a plain line now and then anywhere else. Where the
 // terminal is too narrow for all of it, the parts of the total go first; the total, the rate and the time left go last.
 import type { NetworkMetrics } from './hooks/index.ts';
+import { showsBlocks, Sparkline } from './sparkline.ts';
 
 /** What one optimizer step was: one or, with `accumulate`, several batches. */
 export interface StepReport {
@@ -18,6 +19,8 @@ export interface StepReport {
   /** Means over the batches of the step. */
   losses: Readonly<Record<string, number>>;
   lr: number;
+  /** The best evaluation so far, by the first metric of what is trained; from the first evaluation on. */
+  best?: { metric: string; value: number; epoch: number } | undefined;
 }
 
 /** Is told how training goes. */
@@ -35,6 +38,8 @@ export interface ProgressOptions {
   stream?: NodeJS.WriteStream;
   /** Seconds between two plain lines where there is no terminal. Default 10. */
   plainEvery?: number;
+  /** Plain lines on a terminal too. Default false. */
+  plain?: boolean;
 }
 
 /** Prints nothing. */
@@ -44,7 +49,7 @@ const renewEvery = 0.1; // seconds
 const smoothing = 0.95; // of the speed, per step
 
 /**
- * Shows training in a terminal: one line that is redrawn, with speed, losses and the time left; plain lines where output is not a terminal.
+ * Shows training in a terminal: one line that is redrawn, with losses, their course, speed, the time left and the best metric so far; plain lines where output is not a terminal.
  *
  * @example
  * ```ts
@@ -55,6 +60,8 @@ export class TerminalProgress implements Progress {
   readonly #label: string;
   readonly #stream: NodeJS.WriteStream;
   readonly #plainEvery: number;
+  readonly #plain: boolean;
+  #course = new Sparkline();
   #lastShown = -Infinity;
   #lastStep: number | undefined;
   #secondsPerImage: number | undefined;
@@ -64,6 +71,7 @@ export class TerminalProgress implements Progress {
     this.#label = options.label ?? '';
     this.#stream = options.stream ?? process.stdout;
     this.#plainEvery = options.plainEvery ?? 10;
+    this.#plain = options.plain ?? false;
     if (options.stream === undefined) surviveLoss();
   }
 
@@ -75,6 +83,7 @@ export class TerminalProgress implements Progress {
       this.#secondsPerImage = before === undefined ? seconds : smoothing * before + (1 - smoothing) * seconds;
     }
     this.#lastStep = now;
+    this.#course.add(totalsOf(report.losses)[0].reduce((sum, [, value]) => sum + value, 0));
     const last = report.step === report.steps || report.left === 0;
     if (this.#renews) {
       if (!last && now - this.#lastShown < renewEvery) return;
@@ -95,7 +104,12 @@ export class TerminalProgress implements Progress {
 
   /** Whether lines can be written over: not in a file or a pipe, nor on a terminal that knows no control sequences. */
   get #renews(): boolean {
-    return this.#stream.isTTY && process.env['TERM'] !== 'dumb';
+    return !this.#plain && this.#stream.isTTY && process.env['TERM'] !== 'dumb';
+  }
+
+  /** The course of the loss, where it can be drawn. */
+  #drawn(): string[] {
+    return this.#renews && this.#course.text !== '' && showsBlocks() ? [this.#course.text] : [];
   }
 
   #prefix(): string {
@@ -103,7 +117,8 @@ export class TerminalProgress implements Progress {
   }
 
   /** As much of a report as fits, what matters most first. */
-  #text({ epoch, epochs, step, steps, left, images, losses, lr }: StepReport, columns: number): string {
+  #text(report: StepReport, columns: number): string {
+    const { epoch, epochs, step, steps, left, images, losses, lr, best } = report;
     const prefix = this.#prefix();
     const room = columns - widthOf(prefix);
     const [totals, parts] = totalsOf(losses);
@@ -115,6 +130,8 @@ export class TerminalProgress implements Progress {
       `step ${String(step).padStart(String(steps).length)}/${steps}`,
       ...shown(4),
       ...(rate === undefined ? [] : [`${rate} img/s`, `ETA ${eta}`]),
+      ...(best === undefined ? [] : [`best ${valueOf(best.metric, best.value)} (epoch ${best.epoch})`]),
+      ...this.#drawn(),
       `lr ${lr.toPrecision(2)}`,
       ...parts.map(([name, value]) => `${name} ${value.toFixed(4)}`),
     ];
@@ -154,15 +171,20 @@ function widthOf(text: string): number {
   return text.replaceAll(/\x1b\[[0-9;]*m/g, '').length;
 }
 
+/** `91.20%` of an accuracy, four digits of what is none. @param name of a metric, or its path */
+export function valueOf(name: string, value: number): string {
+  const isPercent = /(^|\.)(accuracy|agreement|top\d+)$/.test(name);
+  return isPercent ? `${value.toFixed(2)}%` : value.toPrecision(4);
+}
+
 /** `accuracy: student 91.20%  teacher 92.78%`, then the other metrics. */
 export function shownMetrics(metrics: NetworkMetrics): string {
   const names = [...new Set(Object.values(metrics).flatMap((values) => Object.keys(values)))];
-  const percent = (name: string): boolean => name === 'accuracy' || name === 'agreement' || /^top\d+$/.test(name);
   return names
     .map((name) => {
       const values = Object.entries(metrics).filter(([, all]) => all[name] !== undefined);
       const shown = values.map(([network, all]) => {
-        const value = percent(name) ? `${all[name]!.toFixed(2)}%` : all[name]!.toPrecision(4);
+        const value = valueOf(name, all[name]!);
         return network === name || network === 'agreement' ? value : `${network} ${value}`;
       });
       return `${name}: ${shown.join('  ')}`;

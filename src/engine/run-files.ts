@@ -10,6 +10,7 @@ export const runFiles = {
   previous: 'training.previous.safetensors',
   student: 'student.safetensors',
   log: 'log.jsonl',
+  metrics: 'metrics.jsonl',
   profile: 'profile.json',
   lock: 'run.lock',
   run: 'run.json',
@@ -35,7 +36,7 @@ export function studentPath(
 const made = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|log\.jsonl)$/;
 /** That, and what only describes it: a run that has no more than this has nothing to lose. */
 const removed =
-  /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|profile\.json|log\.jsonl)$/;
+  /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|profile\.json|(log|metrics)\.jsonl|events\.out\.tfevents\..+\.retort)$/;
 /** What only says how a run was started. */
 const records: readonly string[] = [runFiles.run, runFiles.config, runFiles.printed];
 

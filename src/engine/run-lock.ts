@@ -169,6 +169,18 @@ function ownerOf(text: string): Owner | undefined {
   }
 }
 
+/**
+ * Whether a process trains in a folder: `'here'`, on this machine; `'elsewhere'`, on another one by what its lock says; undefined where
+ * none does.
+ */
+export function trainedIn(folder: string): 'here' | 'elsewhere' | undefined {
+  const text = readIfThere(join(folder, runFiles.lock));
+  const owner = text === undefined ? undefined : ownerOf(text);
+  if (owner === undefined) return undefined;
+  if (owner.host !== hostname()) return 'elsewhere';
+  return runs(owner) ? 'here' : undefined;
+}
+
 /** Removes the lock of a process that has ended. Of several that try, one does; false when it was not this one. */
 function takeAway(path: string, text: string): boolean {
   const aside = temporaryIn(join(path, '..'));

@@ -24,6 +24,7 @@ import type { EvaluationOptions } from './evaluation.ts';
 import type { Evaluator } from './evaluators/index.ts';
 import { epochsDone, flatMetrics } from './hooks/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
+import { Metrics, ratesOf } from './metrics.ts';
 import { nextTurn } from './next-turn.ts';
 import {
   FiniteState,
@@ -136,6 +137,7 @@ export class Trainer {
   /** Optimizer steps in a whole epoch. */
   readonly #stepsPerEpoch: number;
   #timing: Timing = unmeasured;
+  #metrics: Metrics | undefined;
   /** Whether the evaluation has been tried on a few images. */
   #probed = false;
   /** The folder whose files are this run's own: the one it was resumed from, or has begun to write. */
@@ -257,6 +259,10 @@ export class Trainer {
   async run(): Promise<TrainingResult> {
     using _lock = this.#claim();
     const run = this.#run;
+    const { tensorboard = false } = this.#options;
+    const written = { hooks: this.#hooks, tensorboard };
+    using metrics = this.#replicas.first ? new Metrics(run, this.#state, written) : undefined;
+    this.#metrics = metrics;
     const { group, cores = CoreShare.ofMachine(group, (text) => run.progress.line(text)) } = this.#options;
     using _cores = cores;
     this.#cores = cores;
@@ -267,6 +273,7 @@ export class Trainer {
     try {
       const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
       await this.#beforeTraining();
+      if (this.#state.steps === 0 && !this.#finished()) await metrics?.images(this.#options.trainLoader);
       if (this.#options.profile === true && this.#replicas.first) this.#timing = new Profile();
       if (this.#state.evaluationDue) await this.#evaluate();
       if (this.#state.steps === 0) await this.#betweenEpochs();
@@ -280,7 +287,7 @@ export class Trainer {
     } catch (error) {
       throw this.#withCheckpoint(error);
     } finally {
-      for (const hook of this.#hooks) hook.afterRun?.(run);
+      for (const hook of this.#hooks) await hook.afterRun?.(run);
       this.#options.trainLoader[Symbol.dispose]();
       this.#saveProfile();
     }
@@ -418,9 +425,10 @@ export class Trainer {
     const timing = this.#timing;
     const { position, batches: first } = state;
     timing.beginStep();
+    const stepBegan = performance.now();
     const end = Math.min(trainLoader.length, (Math.floor(first / accumulate) + 1) * accumulate);
     algorithm.setProgress({ epoch: position.epoch + first / trainLoader.length, step: state.steps });
-    const lr = this.#parts.values().next().value!.lr;
+    const rates = ratesOf(this.#parts);
     for (const part of this.#parts.values()) part.beginStep(end - first);
     const losses: Readonly<Record<string, number>>[] = [];
     let images = 0;
@@ -448,9 +456,15 @@ export class Trainer {
       left: Math.min(left, maxSteps - state.steps),
       images: images * this.#replicas.count,
       losses: this.#replicas.mean(means(losses)),
-      lr,
+      lr: Object.values(rates)[0]!,
+      ...(this.#metrics?.best === undefined ? {} : { best: this.#metrics.best }),
     };
     for (const hook of this.#hooks) timing.span('hooks', hook.name, () => hook.afterStep?.(this.#run, report));
+    const { steps, seconds } = state;
+    const norms = Object.fromEntries([...this.#parts].map(([name, part]) => [name, part.gradNorm]));
+    timing.span('hooks', 'metrics', () =>
+      this.#metrics?.step(report, { steps, seconds, began: stepBegan, rates, norms }),
+    );
     timing.span('hooks', 'progress', () => progress.step(report));
     timing.endStep();
     this.#cores?.betweenSteps();
@@ -523,6 +537,7 @@ export class Trainer {
     );
     if (metrics === undefined) return;
     this.#state.metrics = metrics;
+    this.#metrics?.evaluation(metrics, this.#state);
     progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);
     for (const [name, value] of Object.entries(flatMetrics(metrics))) {
       if (!Number.isFinite(value)) progress.line(`note: ${name} is ${value}, which does not count as a gain`);
@@ -544,6 +559,7 @@ export class Trainer {
 
   #saveTo(workDir: string): void {
     const { algorithm } = this.#options;
+    this.#metrics?.sync();
     saveTraining(workDir, this.#saved(), this.#state);
     this.#checkpoint = this.#where();
     if (!this.#replicas.first) return;

@@ -74,7 +74,7 @@ const weights = (pair: Pair): unknown =>
   tidy(() => Object.fromEntries(Object.entries(pair.stateDict()).map(([name, value]) => [name, value.toArray()])));
 
 function release({ parts }: { parts: TrainingParts }): void {
-  for (const hook of parts.hooks) hook.afterRun?.({} as never);
+  for (const hook of parts.hooks) void hook.afterRun?.({} as never);
 }
 
 it('brings back several optimizers, their schedulers, hooks and the random state', () => {

@@ -201,11 +201,28 @@ export function loadTraining(folder: string, parts: TrainingParts, options: Load
  * @throws {RetortError} when its checkpoints cannot be read.
  */
 export function savedProgress(folder: string): Restored | undefined {
+  return savedMeta(folder)?.progressed;
+}
+
+/** {@link savedProgress}, with how long the run is and whether it has come to its end; older checkpoints do not say how long. */
+export function savedStanding(
+  folder: string,
+): { progressed: Restored; shape: RunShape | undefined; finished: boolean | undefined } | undefined {
+  const meta = savedMeta(folder);
+  if (meta === undefined) return undefined;
+  const { progressed, shape } = meta;
+  const { position, steps, ended, evaluationDue }: Restored = progressed;
+  const over = (): boolean | undefined =>
+    shape && (position.epoch >= shape.epochs || (steps ?? 0) >= (shape.maxSteps ?? Infinity));
+  return { progressed, shape, finished: !evaluationDue && (ended !== undefined || over()) };
+}
+
+function savedMeta(folder: string): Meta | undefined {
   const files = checkpointPaths(folder);
   for (const [i, path] of files.entries()) {
     try {
       const { format: kind, state } = readSafetensorsMetadata(path);
-      if (isOurs(kind) && state !== undefined) return (JSON.parse(state) as Meta).progressed;
+      if (isOurs(kind) && state !== undefined) return JSON.parse(state) as Meta;
       throw notOurs(path, kind);
     } catch (error) {
       if (i === files.length - 1) throw error;

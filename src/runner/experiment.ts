@@ -176,7 +176,8 @@ function experimentOf(
   const valLoader = loader(config.valData, 'valData', reference);
   const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
   const { workDir, progress, signal, lock, profile } = options;
-  const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated } = config;
+  const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated, tensorboard } =
+    config;
   const evaluators =
     config.evaluators?.map((one, i) => made(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
     ([new Accuracy()] as const);
@@ -191,7 +192,7 @@ function experimentOf(
     hooks: (config.hooks ?? []).map((hook, i) => made(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     evaluators,
     ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
-    ...defined({ device, workDir, progress, signal, lock, group, profile }),
+    ...defined({ tensorboard, device, workDir, progress, signal, lock, group, profile }),
   });
   return {
     algorithm,

@@ -29,6 +29,8 @@ export { run } from './run.ts';
 export type { RunOptions, RunResult, StageResult } from './run.ts';
 export { readRun } from './run-folder.ts';
 export type { Overrides, RecordedRun, RunRecord } from './run-folder.ts';
+export { compareRuns, listRuns } from './runs.ts';
+export type { RunGroup, RunsSideBySide, RunState, RunSummary, Spread, StageSummary } from './runs.ts';
 export { loadRunStudent } from './student.ts';
 export type { RunStudentOptions } from './student.ts';
 export { test } from './test.ts';

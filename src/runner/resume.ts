@@ -40,7 +40,7 @@ export interface Compared {
 }
 
 /** Compares the stages that have begun. */
-export function compareRuns(folder: string, then: Asked, now: Asked, stages: readonly CheckedStage[]): Compared {
+export function compareAsked(folder: string, then: Asked, now: Asked, stages: readonly CheckedStage[]): Compared {
   const begun = Object.keys(then).filter((name) => hasCheckpoint(stageFolder(folder, name)));
   const notes: string[] = [];
   const mistakes: string[] = [];

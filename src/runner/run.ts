@@ -13,7 +13,7 @@ import type { Experiment } from './experiment.ts';
 import { load } from './load.ts';
 import type { ConfigSource, LoadedExperiment } from './load.ts';
 import { probeError, probeExperiment } from './probe.ts';
-import { askedOf, compareRuns } from './resume.ts';
+import { askedOf, compareAsked } from './resume.ts';
 import type { Compared } from './resume.ts';
 import { claimFolder, readRecord, recordRun } from './run-folder.ts';
 import { runStages } from './stages.ts';
@@ -250,7 +250,7 @@ function refusedBy(error: unknown): Refused {
 function compared(folder: string, request: Request, resumes: boolean): Compared {
   const { asked } = (resumes ? readRecord(folder) : undefined) ?? {};
   if (asked === undefined) return { notes: [], mistakes: [] };
-  return compareRuns(folder, asked, askedOf(request), request.stages);
+  return compareAsked(folder, asked, askedOf(request), request.stages);
 }
 
 function resumingAt({ trainer, trainLoader }: Experiment, epochs: number): string {

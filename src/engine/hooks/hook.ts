@@ -4,6 +4,7 @@ import type { DataLoader } from '../../data/index.ts';
 import type { Inputs } from '../../nn/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import type { Metrics } from '../evaluators/index.ts';
+import type { MetricsRecord } from '../metrics-file.ts';
 import type { Progress, StepReport } from '../progress.ts';
 import type { Trainable } from '../trainable.ts';
 import type { Position } from '../training-checkpoint.ts';
@@ -64,9 +65,12 @@ export interface Hook {
   evaluateMore?(run: Run, evaluate: () => Promise<Metrics>): Promise<NetworkMetrics>;
   /** After each evaluation: a place to draw, compare, or keep the best. */
   afterEvaluate?(run: Run, metrics: NetworkMetrics): void;
+  /** With each line of `metrics.jsonl`, whether or not one is written; of several processes, in the first. */
+  afterRecord?(run: Run, record: MetricsRecord): void;
   /** After a checkpoint was written into `run.workDir`. */
   afterSave?(run: Run): void;
-  afterRun?(run: Run): void;
+  /** When the run has ended, however it did; what it returns is waited for. */
+  afterRun?(run: Run): void | Promise<void>;
   stateDict?(): HookState;
   loadStateDict?(state: Required<HookState>): void;
 }

@@ -9,6 +9,7 @@ export { CheckpointHook } from './checkpoint-hook.ts';
 export type { CheckpointHookOptions } from './checkpoint-hook.ts';
 export { LoggerHook } from './logger-hook.ts';
 export type { LoggerHookOptions } from './logger-hook.ts';
+export type { RecordEndpoint, RecordFunction, RecordSink, RecordSource } from './record-sink.ts';
 export { buildHook, hooks } from './registry.ts';
 export { StopDistillHook } from './stop-distill-hook.ts';
 export type { StopDistillHookOptions } from './stop-distill-hook.ts';

@@ -10,17 +10,27 @@ import { checkOptions } from '../../registry/index.ts';
 import { memory } from '../../torch/index.ts';
 import type { StepReport } from '../progress.ts';
 import { runFiles } from '../run-files.ts';
+import type { MetricsRecord } from '../metrics-file.ts';
 import { epochsDone, flatMetrics } from './hook.ts';
 import type { Hook, NetworkMetrics, Run } from './hook.ts';
+import { recordSink, RecordSender } from './record-sink.ts';
+import type { RecordSink } from './record-sink.ts';
 
 /** Options of {@link LoggerHook}. */
 export interface LoggerHookOptions {
   /** Steps between two lines. Default 50; the last step of an epoch, and of training, always has one. */
   interval?: number | undefined;
+  /**
+   * Takes the same steps and all evaluations as records of `metrics.jsonl`: a function, or `{ url, headers }` of an HTTP endpoint. Default none.
+   */
+  sink?: RecordSink | undefined;
 }
 
 /** The schema of {@link LoggerHookOptions}. */
-export const loggerHookOptions = z.strictObject({ interval: z.number().int().positive().default(50) });
+export const loggerHookOptions = z.strictObject({
+  interval: z.number().int().positive().default(50),
+  sink: recordSink.optional(),
+});
 
 interface Line {
   epoch: number;
@@ -29,11 +39,17 @@ interface Line {
 
 /**
  * Writes `log.jsonl` into the folder of the run: one JSON object per line, with the losses, the learning rate and the bytes of tensors of a
- * step, or with the metrics of an evaluation. A resumed run removes the lines that it is going to write again.
+ * step, or with the metrics of an evaluation. A resumed run removes the lines that it is going to write again. With `sink` the records of
+ * `metrics.jsonl` go elsewhere too: a sink that fails is said once and tried again, and never ends training; a resumed run sends what came
+ * after its checkpoint a second time, with the same `step`.
  *
  * @example
  * ```ts
  * const hook = new LoggerHook({ interval: 10 });
+ * ```
+ * @example
+ * ```ts
+ * const tracker = new LoggerHook({ interval: 10, sink: (record) => console.log(JSON.stringify(record)) });
  * ```
  */
 export class LoggerHook implements Hook {
@@ -41,14 +57,23 @@ export class LoggerHook implements Hook {
   readonly #interval: number;
   /** The last line could not be written: what is there of it is to be ended first. */
   #torn = false;
+  readonly #sink: RecordSink | undefined;
+  #sender: RecordSender | undefined;
+  /** Whether the step under way has a line. */
+  #due = false;
 
   constructor(options: LoggerHookOptions = {}) {
-    this.#interval = checkOptions(loggerHookOptions, options, 'LoggerHook').interval;
+    const { interval, sink } = checkOptions(loggerHookOptions, options, 'LoggerHook');
+    this.#interval = interval;
+    this.#sink = sink;
   }
 
   /** A resumed run takes the lines back that it is going to write again. */
   beforeRun(run: Run): void {
     const { workDir } = run;
+    if (this.#sink !== undefined) {
+      this.#sender = new RecordSender(this.#sink, { workDir }, (text) => run.progress.line(text));
+    }
     if (workDir === undefined) return;
     const path = join(workDir, runFiles.log);
     if (!exists(path)) return;
@@ -60,12 +85,22 @@ export class LoggerHook implements Hook {
 
   afterStep(run: Run, report: StepReport): void {
     const { epoch, step, steps, left, lr, losses } = report;
-    if (step % this.#interval !== 0 && step !== steps && left > 0) return;
+    this.#due = step % this.#interval === 0 || step === steps || left <= 0;
+    if (!this.#due) return;
     this.#write(run, { epoch, step, lr, ...losses, memory: memory().bytes });
   }
 
   afterEvaluate(run: Run, metrics: NetworkMetrics): void {
     this.#write(run, { epoch: epochsDone(run), step: 0, ...flatMetrics(metrics) });
+  }
+
+  afterRecord(_run: Run, record: MetricsRecord): void {
+    if (record.kind === 'evaluation' || this.#due) this.#sender?.send(record);
+  }
+
+  async afterRun(): Promise<void> {
+    await this.#sender?.end();
+    this.#sender = undefined;
   }
 
   /** A line that cannot be written is said once and lost: training is not to end for a log. */

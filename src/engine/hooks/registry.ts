@@ -24,7 +24,7 @@ const table = {
     summary: 'Keeps the students of the last epochs, and the best by a metric.',
   }),
   LoggerHook: entry(loggerHookOptions, (options) => new LoggerHook(options), {
-    summary: 'Writes log.jsonl: losses, rates and metrics, one JSON object a line.',
+    summary: 'Writes log.jsonl (losses, rates, metrics), and hands records to a function or an endpoint.',
   }),
   VisualizationHook: entry(visualizationHookOptions, (options) => new VisualizationHook(options), {
     summary: 'Draws feature maps of images of the validation data.',

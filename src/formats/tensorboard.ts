@@ -1,10 +1,10 @@
 // TensorBoard's event files: records of TensorFlow's framing (a length and a checksum, the data and a checksum), each an Event of
 // protobuf. Written: numbers, images, texts; read back: the steps, to know where a file is to be cut off.
 // Format: tensorflow/core/util/event.proto, framework/summary.proto, lib/io/record_writer.h
-import { deflateSync } from 'node:zlib';
 
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
+import { serializePng } from './png.ts';
 import type { OpenFile } from './read-file.ts';
 
 /** What an event has besides its time and step. */
@@ -54,7 +54,7 @@ function writeSummary(summary: BinaryWriter, content: Summary): void {
       message(one, 4, (image) => {
         image.tag(1, WireType.Varint).int32(height).tag(2, WireType.Varint).int32(width);
         image.tag(3, WireType.Varint).int32(channels);
-        image.tag(4, WireType.LengthDelimited).bytes(encodePng(content.image));
+        image.tag(4, WireType.LengthDelimited).bytes(serializePng(content.image));
       });
       return;
     }
@@ -137,39 +137,9 @@ function checksum(table: Uint32Array, ...pieces: readonly Uint8Array[]): number 
 }
 
 const castagnoli = tableOf(0x82_f6_3b_78);
-/** Of PNG, gzip, Ethernet. */
-const ieee = tableOf(0xed_b8_83_20);
 
 /** CRC-32C, rotated and shifted, so that a checksum of data that holds checksums is a good one. */
 function masked(data: Uint8Array): number {
   const crc = checksum(castagnoli, data);
   return (((crc >>> 15) | (crc << 17)) + 0xa2_82_ea_d8) >>> 0;
-}
-
-const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-
-/** A PNG file. */
-export function encodePng({ width, height, channels, data }: Pixels): Uint8Array {
-  const header = new Uint8Array(13);
-  const view = new DataView(header.buffer);
-  view.setUint32(0, width);
-  view.setUint32(4, height);
-  header.set([8, channels === 3 ? 2 : 0], 8);
-  const row = width * channels;
-  const rows = new Uint8Array(height * (row + 1)); // each begins with its filter: none
-  for (let y = 0; y < height; y++) rows.set(data.subarray(y * row, (y + 1) * row), y * (row + 1) + 1);
-  return Buffer.concat([
-    signature,
-    chunk('IHDR', header),
-    chunk('IDAT', deflateSync(rows)),
-    chunk('IEND', new Uint8Array()),
-  ]);
-}
-
-function chunk(name: string, data: Uint8Array): Uint8Array {
-  const type = Buffer.from(name, 'latin1');
-  const [length, crc] = [new Uint8Array(4), new Uint8Array(4)];
-  new DataView(length.buffer).setUint32(0, data.length);
-  new DataView(crc.buffer).setUint32(0, checksum(ieee, type, data));
-  return Buffer.concat([length, type, data, crc]);
 }

@@ -8,7 +8,8 @@ import { RetortError } from '../errors.ts';
 import { cutFile, exists, GrowingFile, listFolder, readText } from '../files.ts';
 import { withFile } from '../formats/read-file.ts';
 import { encodeEvent, eventBytesBefore } from '../formats/tensorboard.ts';
-import type { EventContent, Pixels } from '../formats/tensorboard.ts';
+import type { Raster } from '../formats/index.ts';
+import type { EventContent } from '../formats/tensorboard.ts';
 import type { Inputs } from '../nn/index.ts';
 import { Tensor, tidy } from '../torch/index.ts';
 import type { Done, MetricsRecord } from './metrics-file.ts';
@@ -98,7 +99,7 @@ function scalarsOf(record: MetricsRecord): Record<string, number> {
 const mostImages = 16;
 
 /** Images side by side; undefined for inputs that are none. */
-function gridOf(inputs: Inputs): Pixels | undefined {
+function gridOf(inputs: Inputs): Omit<Raster, 'source'> | undefined {
   if (!(inputs instanceof Tensor) || inputs.shape.length !== 4) return undefined;
   const [count, channels, height, width] = inputs.shape as [number, number, number, number];
   if (channels !== 1 && channels !== 3) return undefined;

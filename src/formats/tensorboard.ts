@@ -6,6 +6,7 @@ import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
 import { serializePng } from './png.ts';
 import type { OpenFile } from './read-file.ts';
+import type { Raster } from './shape.ts';
 
 /** What an event has besides its time and step. */
 export type EventContent =
@@ -13,17 +14,8 @@ export type EventContent =
   /** That a run goes on: what came with this step or later is to be forgotten. */
   | { kind: 'start' }
   | { kind: 'scalars'; values: Readonly<Record<string, number>> }
-  | { kind: 'image'; tag: string; image: Pixels }
+  | { kind: 'image'; tag: string; image: Omit<Raster, 'source'> }
   | { kind: 'text'; tag: string; text: string };
-
-/** Rows of pixels, 8 bits a channel. */
-export interface Pixels {
-  width: number;
-  height: number;
-  /** 1: gray, 3: RGB. */
-  channels: number;
-  data: Uint8Array;
-}
 
 /** A record with one event, as it stands in a file. @param time in seconds since 1970 */
 export function encodeEvent(content: EventContent, { step, time }: { step: number; time: number }): Uint8Array {
@@ -121,25 +113,21 @@ function stepOf(data: Uint8Array): number {
   return 0;
 }
 
-/** The table of a checksum of 32 bits with a reversed polynomial. */
-function tableOf(polynomial: number): Uint32Array {
-  return Uint32Array.from({ length: 256 }, (_, byte) => {
-    let value = byte;
-    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ polynomial : value >>> 1;
-    return value >>> 0;
-  });
-}
+/** The table of CRC-32C, whose polynomial is Castagnoli's. */
+const table = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte;
+  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0x82_f6_3b_78 : value >>> 1;
+  return value >>> 0;
+});
 
-function checksum(table: Uint32Array, ...pieces: readonly Uint8Array[]): number {
+function checksum(data: Uint8Array): number {
   let crc = 0xff_ff_ff_ff;
-  for (const piece of pieces) for (const byte of piece) crc = table[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  for (const byte of data) crc = table[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
   return (crc ^ 0xff_ff_ff_ff) >>> 0;
 }
 
-const castagnoli = tableOf(0x82_f6_3b_78);
-
 /** CRC-32C, rotated and shifted, so that a checksum of data that holds checksums is a good one. */
 function masked(data: Uint8Array): number {
-  const crc = checksum(castagnoli, data);
+  const crc = checksum(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa2_82_ea_d8) >>> 0;
 }

@@ -25,9 +25,8 @@ const preloaded = Object.entries({ jemalloc: 'libjemalloc.so.2', mimalloc: 'libm
 );
 const variants = Object.entries({
   ours: {},
-  'ours, nothing kept as it is': { RETORT_ALLOCATOR: 'small,large,huge' },
-  'ours, small pages': { RETORT_ALLOCATOR: 'small,large,recent' },
-  'ours, small blocks from malloc': { RETORT_ALLOCATOR: 'large,recent,huge' },
+  'ours, small pages': { RETORT_ALLOCATOR: 'small,large' },
+  'ours, small blocks from malloc': { RETORT_ALLOCATOR: 'large,huge' },
   'ours, large blocks from malloc': { RETORT_ALLOCATOR: 'small' },
   glibc: { RETORT_ALLOCATOR: 'malloc' },
   'glibc, keeps all': { RETORT_ALLOCATOR: 'malloc', GLIBC_TUNABLES: keep },

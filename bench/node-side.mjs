@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { kd, ofd, wideResNet } from './common.mjs';
+import { kd, ofd, resnet, wideResNet } from './common.mjs';
 
 const [what, stepsText, leversText = '', threads = '2', batchText] = process.argv.slice(2);
 if (threads === 'auto') delete process.env.RETORT_THREADS;
@@ -92,23 +92,7 @@ async function training() {
   };
   const smallNetwork = (name) => {
     const { stageBlocks, width } = networks[name];
-    const stages = stageBlocks.length;
-    const model = {
-      type: 'ImageClassifier',
-      backbone: {
-        type: 'ResNet_CIFAR',
-        depth: 18,
-        stageBlocks,
-        numStages: stages,
-        inChannels: channels,
-        stemChannels: width,
-        baseChannels: width,
-        outIndices: [stages - 1],
-      },
-      neck: { type: 'GlobalAveragePooling' },
-      head: { type: 'LinearClsHead', numClasses: 10, inChannels: width * 2 ** (stages - 1) },
-    };
-    return filled(buildModel(model));
+    return filled(buildModel(resnet({ stageBlocks, width, channels })));
   };
   const filled = (model) => {
     // The two sides name and order the parts of transformers differently: these keep weights of their own.

@@ -27,12 +27,12 @@ namespace {
 #if defined(RETORT_SANITIZE)
 constexpr const char* kPieces = "malloc";
 #else
-constexpr const char* kPieces = "small,large,recent,huge";
+constexpr const char* kPieces = "small,large,huge";
 #endif
 
 // Which pieces of the allocator are in use; blocks that none of them has come from malloc.
 struct Pieces {
-  bool small = false, large = false, recent = false, huge = false;
+  bool small = false, large = false, huge = false;
 
   // As RETORT_ALLOCATOR says, by which `npm run bench -- allocator` measures what each piece is worth.
   static Pieces chosen() {
@@ -41,13 +41,11 @@ struct Pieces {
     std::istringstream list(text == nullptr || *text == '\0' ? kPieces : text);
     for (std::string name; std::getline(list, name, ',');) {
       if (name == "malloc") continue;
-      bool* piece = name == "small"    ? &out.small
-                    : name == "large"  ? &out.large
-                    : name == "recent" ? &out.recent
-                    : name == "huge"   ? &out.huge
-                                       : nullptr;
-      TORCH_CHECK(piece != nullptr, "RETORT_ALLOCATOR: expected malloc, or some of small, large, recent and huge, got ",
-                  name);
+      bool* piece = name == "small"   ? &out.small
+                    : name == "large" ? &out.large
+                    : name == "huge"  ? &out.huge
+                                      : nullptr;
+      TORCH_CHECK(piece != nullptr, "RETORT_ALLOCATOR: expected malloc, or some of small, large and huge, got ", name);
       *piece = true;
     }
     return out;
@@ -85,7 +83,7 @@ std::string readable(size_t bytes) {
 
 class CachingAllocator final : public c10::Allocator {
  public:
-  explicit CachingAllocator(Pieces pieces) : pieces_(pieces), large_(pieces.recent, pieces.huge) {}
+  explicit CachingAllocator(Pieces pieces) : pieces_(pieces), large_(pieces.huge) {}
 
 #if RETORT_ALLOCATE_MUTABLE
   c10::DataPtr allocate(size_t bytes) override {

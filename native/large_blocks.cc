@@ -18,7 +18,6 @@ constexpr size_t kLargest = size_t{1} << 46;          // half of what a process 
 constexpr size_t kLeastPiece = kPage;                 // a block is not cut for less
 constexpr size_t kLeastCache = size_t{64} << 20;
 constexpr int kStretch = 16 * 1024;
-constexpr size_t kRecent = 2;
 
 size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 char* round_up(char* at, size_t to) { return at + (to - reinterpret_cast<uintptr_t>(at) % to) % to; }
@@ -57,12 +56,7 @@ bool machine_has(size_t bytes) { return bytes <= kAskSystemFrom || bytes <= avai
 Block* LargeBlocks::take(size_t bytes, bool small_pages) {
   if (bytes > kLargest) return nullptr;
   bytes = round_up(bytes, kAlignment);
-  Block* block = take_recent(bytes);
-  if (block == nullptr) block = take_free(bytes);
-  if (block == nullptr) {
-    join_all_recent();
-    block = take_free(bytes);
-  }
+  Block* block = take_free(bytes);
   if (block == nullptr) block = take_new(bytes, small_pages);
   if (block != nullptr) note_use(block->bytes);
   return block;
@@ -71,23 +65,7 @@ Block* LargeBlocks::take(size_t bytes, bool small_pages) {
 void LargeBlocks::give(Block* block) {
   used_ -= block->bytes;
   block->backed = block->bytes;
-  cached_ += block->backed;
-  if (!keeps_recent_) return join(block);
-  recent_.push_back(block);
-  if (recent_.size() <= kRecent) return;
-  join(recent_.front());
-  recent_.erase(recent_.begin());
-}
-
-Block* LargeBlocks::take_recent(size_t bytes) {
-  for (size_t i = recent_.size(); i-- > 0;) {
-    Block* block = recent_[i];
-    if (block->bytes != bytes) continue;
-    recent_.erase(recent_.begin() + static_cast<std::ptrdiff_t>(i));
-    cached_ -= block->backed;
-    return block;
-  }
-  return nullptr;
+  join(block);
 }
 
 // The smallest free block that fits.
@@ -111,14 +89,8 @@ Block* LargeBlocks::take_new(size_t bytes, bool small_pages) {
   return range == nullptr ? nullptr : extend(*range, bytes, small_pages);
 }
 
-void LargeBlocks::join_all_recent() {
-  for (Block* block : recent_) join(block);
-  recent_.clear();
-}
-
-// Moves a block from the recent to the free ones, together with free neighbours.
+// Adds a block to the free ones, together with free neighbours.
 void LargeBlocks::join(Block* block) {
-  cached_ -= block->backed;
   const auto merge = [&](Block* front, Block* back) {
     front->bytes += sizeof(Block) + back->bytes;
     front->backed += sizeof(Block) + back->backed;
@@ -142,7 +114,6 @@ void LargeBlocks::join(Block* block) {
 
 void LargeBlocks::trim(size_t allowed) {
   if (cached_ <= allowed) return;
-  join_all_recent();
   auto at = free_.end();
   while (cached_ > allowed && at != free_.begin()) {
     Block* block = std::prev(at)->second;

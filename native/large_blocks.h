@@ -7,8 +7,6 @@
 //   start to `end`, without gaps; behind `end` nothing was ever touched (or it was given back).
 // - `free_` holds the free blocks by size, then address, and no two neighbours are in it. Of blocks of one size the one with the
 //   lowest address is taken, so that what is free gathers at the end.
-// - The last few blocks given back wait in `recent_`, as they are: the next request is often for just such a one, whose bytes
-//   are still in the processor's cache. Neighbours take them for blocks in use.
 // - Memory goes back to the system in `trim` only; the address space stays until its range is empty. `backed` bounds from above
 //   what a free block holds.
 //
@@ -18,7 +16,6 @@
 #include <list>
 #include <set>
 #include <utility>
-#include <vector>
 
 #include "blocks.h"
 
@@ -35,8 +32,8 @@ struct Range {
 
 class LargeBlocks {
  public:
-  // Without `recent` a block that is given back is joined with its neighbours at once; without `huge` all pages are small.
-  LargeBlocks(bool recent, bool huge) : keeps_recent_(recent), huge_(huge) {}
+  // Without `huge` all pages are small.
+  explicit LargeBlocks(bool huge) : huge_(huge) {}
 
   // Null when the address space is used up, or the machine has not got the memory. With `small_pages`, memory that was never
   // touched comes in such, and at once.
@@ -48,10 +45,8 @@ class LargeBlocks {
   size_t cached() const { return cached_; }
 
  private:
-  Block* take_recent(size_t bytes);
   Block* take_free(size_t bytes);
   Block* take_new(size_t bytes, bool small_pages);
-  void join_all_recent();
   void join(Block* block);
   void cut(Block* block, size_t bytes);
   Block* extend(Range& range, size_t bytes, bool small_pages);
@@ -62,9 +57,7 @@ class LargeBlocks {
   void release(Block* block);
   void note_use(size_t bytes);
 
-  const bool keeps_recent_;
   const bool huge_;
-  std::vector<Block*> recent_;  // the newest last
   std::set<std::pair<size_t, Block*>> free_;
   std::list<Range> ranges_;  // each stays where it is: its blocks point to it
   size_t cached_ = 0;

@@ -82,3 +82,11 @@ export function deviceMistake(value: unknown, kinds: readonly string[] = ['cpu',
   const number = /\d+$/.exec(value)?.[0];
   return `${expected}; did you mean "${number === undefined ? 'cuda' : `cuda:${Number(number)}`}"?`;
 }
+
+/** `1.5 MiB` */
+export const bytesInWords = (bytes: number): string =>
+  bytes < 2 ** 20
+    ? `${(bytes / 1024).toFixed(1)} KiB`
+    : bytes < 2 ** 30
+      ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
+      : `${(bytes / 2 ** 30).toFixed(1)} GiB`;

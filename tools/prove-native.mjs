@@ -48,7 +48,7 @@ function steps(only) {
   list.push({
     name: 'tests of the allocator, with its own blocks',
     command: [vitest, ...run, ofBlocks],
-    env: { RETORT_ALLOCATOR: 'small,large,recent,huge' },
+    env: { RETORT_ALLOCATOR: 'small,large,huge' },
   });
   const node = [process.execPath, '--expose-gc', '--import', 'tsx'];
   list.push({ name: 'fuzzers', command: [...node, 'test/fuzz/main.ts', '--calls', '3000'] });

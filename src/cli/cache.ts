@@ -3,7 +3,7 @@ import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
 import { retortCommand } from '../../tools/addon-file.mjs';
-import { bytesInWords } from '../distill/algorithms/index.ts';
+import { bytesInWords } from '../check.ts';
 import type { CacheInfo } from '../distill/algorithms/index.ts';
 import { duration } from '../engine/index.ts';
 import { buildCache, cacheInfo, pruneCache, removeCache, verifyCache } from '../runner/index.ts';

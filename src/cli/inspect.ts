@@ -2,7 +2,7 @@
 import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
-import { cut } from '../check.ts';
+import { bytesInWords, cut } from '../check.ts';
 import { inspect as lookInto } from '../runner/index.ts';
 import type { Inspected, InspectedOnnx, InspectedWeights } from '../runner/index.ts';
 import { harmless, say } from './streams.ts';
@@ -30,7 +30,7 @@ function shownWeights(file: string, found: InspectedWeights): string {
   if (network !== undefined) fact('network', pc.green(network));
   if (entry !== undefined) fact('entry', harmless(entry));
   if (otherEntries.length > 0) fact('others', `${harmless(otherEntries.join(', '))} ${pc.dim('(--entry NAME)')}`);
-  fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${sizeOf(bytes)}`);
+  fact('tensors', `${tensors.length}, ${parameters.toLocaleString('en-US')} parameters, ${bytesInWords(bytes)}`);
   const skipped = Object.entries(leftOut);
   if (skipped.length > 0) fact('left out', harmless(skipped.map(([name, why]) => `${name} (${why})`).join(', ')));
   if (note !== undefined) fact('note', pc.yellow(harmless(note)));
@@ -43,9 +43,6 @@ function shownWeights(file: string, found: InspectedWeights): string {
   return lines.join('\n');
 }
 
-const sizeOf = (bytes: number): string =>
-  bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-
 function shownOnnx(file: string, found: InspectedOnnx): string {
   const { opset, producer, metadata, inputs, outputs, values, parameters, bytes } = found;
   const lines = [
@@ -56,7 +53,7 @@ function shownOnnx(file: string, found: InspectedOnnx): string {
     row('input', `${pc.cyan(harmless(name))}  ${dtype}  [${shape.join(', ')}]`);
   for (const { name, dtype, shape } of outputs)
     row('output', `${pc.cyan(harmless(name))}  ${dtype}  [${shape.join(', ')}]`);
-  row('constants', `${parameters.toLocaleString('en-US')} numbers, ${sizeOf(bytes)}`);
+  row('constants', `${parameters.toLocaleString('en-US')} numbers, ${bytesInWords(bytes)}`);
   for (const [i, [key, value]] of Object.entries(metadata).entries())
     row(i === 0 ? 'metadata' : '', harmless(`${cut(key)}: ${cut(value.replaceAll(/\s+/g, ' '))}`));
   lines.push('', `  values, for ${pc.green('OnnxOutputs')}`);

@@ -15,7 +15,7 @@ export { duration, silent, TerminalProgress, valueOf } from './progress.ts';
 export type { Progress, ProgressOptions, StepReport } from './progress.ts';
 export type { Trainable } from './trainable.ts';
 export { Trainer } from './trainer.ts';
-export type { TrainerOptions, TrainingResult } from './trainer.ts';
+export type { TrainerOptions, TrainingResult } from './trainer-options.ts';
 export { hasCheckpoint, madeIn, removeRun, runFiles, studentPath } from './run-files.ts';
 export { lockRun, RunInUseError, trainedIn } from './run-lock.ts';
 export type { RunLock } from './run-lock.ts';

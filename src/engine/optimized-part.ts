@@ -1,6 +1,6 @@
 // The parameters that one optimizer moves, with its schedulers: differentiates totals, gathers gradients over the batches of a
 // step, refuses those that are not finite, clips them, updates.
-import { RetortError } from '../errors.ts';
+import { didYouMean, RetortError } from '../errors.ts';
 import { gradNorm, limitGradNorm } from '../optim/index.ts';
 import type { Optimizer, OptimizerStateDict, Scheduler, SchedulerDescription, SchedulerState } from '../optim/index.ts';
 import { backward, callOperator, gradsOf, noGrad, tidy } from '../torch/index.ts';
@@ -285,6 +285,32 @@ export function optimizedParts(
     ...(epochSchedulers === undefined ? {} : { epochSchedulers }),
   };
   return new Map([['', new OptimizedPart(all, replicas)]]);
+}
+
+/**
+ * Whose parameters an algorithm's update moves, and whether others are left as they are.
+ * @throws {RetortError} for a part without an optimizer, and for one total of several optimizers.
+ */
+export function partToUpdate(
+  parts: ReadonlyMap<string, OptimizedPart>,
+  name: string | undefined,
+  algorithm: object,
+): { part: OptimizedPart; alone: boolean } {
+  const own = name === undefined ? undefined : parts.get(name);
+  if (own !== undefined) return { part: own, alone: true };
+  if (name === undefined && parts.size > 1) {
+    throw new RetortError(
+      `Trainer: ${algorithm.constructor.name} trains everything with one total loss, but there are optimizers for ${[...parts.keys()].join(', ')}`,
+      { help: 'give one optimizer; its parameter groups may have different learning rates' },
+    );
+  }
+  const all = parts.get('');
+  if (all !== undefined && name === undefined) return { part: all, alone: false };
+  const known = [...parts.keys()].map((one) => (one === '' ? 'everything' : one));
+  throw new RetortError(`Trainer: no optimizer for "${name ?? 'everything'}"; ${didYouMean(name ?? '', known)}`, {
+    code: 'unknown-name',
+    help: `give optimizers by part: { ${name}: { ... } }`,
+  });
 }
 
 function scaleGradients(parameters: readonly Tensor[], factor: number): void {

@@ -1,7 +1,13 @@
 // Where the time of training goes: how long each part of the steps took, as a table, and the first steps one by one, as a trace that
 // chrome://tracing and Perfetto show. Parts that lie inside another count as that one: so they add up to no more than the whole.
+import { join } from 'node:path';
+
+import { RetortError } from '../errors.ts';
+import { writeFileAtomicSync } from '../formats/index.ts';
 import type { SpanRecorder } from '../torch/internal.ts';
 import { recordSpans } from '../torch/internal.ts';
+import type { Progress } from './progress.ts';
+import { runFiles } from './run-files.ts';
 
 /** Something that training spends time on, such as `'student'`, `'losses'` or, inside of these, `'loss_kl'`. */
 export interface ProfilePart {
@@ -209,4 +215,23 @@ export function profileTable({ steps, seconds, parts }: ProfileReport): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((cells) => cells[i]!.length)));
   const pad = (cell: string, i: number): string => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
   return rows.map((cells) => `  ${cells.map(pad).join('  ')}`.trimEnd()).join('\n');
+}
+
+/** Says where the time went, and writes the trace into a run's folder. What cannot be written is said, and no matter. */
+export function saveProfile(
+  profile: Profile,
+  { progress, workDir }: { progress: Progress; workDir: string | undefined },
+): void {
+  profile.end();
+  const report = profile.report();
+  progress.line(`where the time of ${report.steps} steps went:\n${profileTable(report)}`);
+  if (workDir === undefined) return;
+  const path = join(workDir, runFiles.profile);
+  try {
+    writeFileAtomicSync(path, Buffer.from(profile.trace()));
+    progress.line(`the first ${report.tracedSteps} steps one by one: ${path}, for chrome://tracing or ui.perfetto.dev`);
+  } catch (error) {
+    if (!(error instanceof RetortError)) throw error;
+    progress.line(`note: ${error.message.split('\n')[0]}: the profile is not written`);
+  }
 }

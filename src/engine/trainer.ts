@@ -1,29 +1,20 @@
 // The training loop: epochs of steps, an evaluation after each, checkpoints from which a run resumes bit for bit. A step is one update of
 // the weights, of one batch or of several (see TrainerOptions); the loop goes from step to step, so that whatever is counted,
 // saved or stopped is between two of them.
-import { join } from 'node:path';
 
-import { z } from 'zod';
-
-import { isObject } from '../check.ts';
 import { requireSameClasses } from '../data/classes.ts';
-import type { DataLoader } from '../data/index.ts';
-import { didYouMean, RetortError } from '../errors.ts';
+import { RetortError } from '../errors.ts';
 import { makeFolder, realPath } from '../files.ts';
-import { writeFileAtomicSync } from '../formats/index.ts';
 import { saveModule, sizeOf } from '../nn/index.ts';
-import type { Inputs, UpdateRequest } from '../nn/index.ts';
-import type { Optimizer, Scheduler } from '../optim/index.ts';
+import type { UpdateRequest } from '../nn/index.ts';
 import { checkOptions } from '../registry/index.ts';
 import { autocast, requireDevice, tidy } from '../torch/index.ts';
-import type { ProcessGroup, Tensor } from '../torch/index.ts';
+import type { Tensor } from '../torch/index.ts';
 import { span } from '../torch/internal.ts';
 import { CoreShare } from './core-share.ts';
 import { Evaluation } from './evaluation.ts';
-import type { EvaluationOptions } from './evaluation.ts';
-import type { Evaluator } from './evaluators/index.ts';
 import { epochsDone, flatMetrics } from './hooks/index.ts';
-import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
+import type { Hook, Run } from './hooks/index.ts';
 import { Metrics, ratesOf } from './metrics.ts';
 import { nextTurn } from './next-turn.ts';
 import {
@@ -34,85 +25,20 @@ import {
   nonFiniteFrozen,
   requireFinite,
 } from './non-finite.ts';
-import { optimizedParts } from './optimized-part.ts';
-import type { OptimizedPart, PartOptions, PartsOptions } from './optimized-part.ts';
-import { loopOptions } from './options.ts';
-import type { LoopOptions } from './options.ts';
-import { Profile, profileTable, unmeasured } from './profile.ts';
-import type { ProfileReport, Timing } from './profile.ts';
+import { optimizedParts, partToUpdate } from './optimized-part.ts';
+import type { OptimizedPart } from './optimized-part.ts';
+import { Profile, saveProfile, unmeasured } from './profile.ts';
+import type { Timing } from './profile.ts';
 import { shownMetrics, silent } from './progress.ts';
-import type { Progress, StepReport } from './progress.ts';
+import type { StepReport } from './progress.ts';
 import { Replicas } from './replicas.ts';
-import { runFiles, studentPath } from './run-files.ts';
+import { studentPath } from './run-files.ts';
 import { claimRun } from './run-lock.ts';
 import type { RunLock } from './run-lock.ts';
+import { trainerOptions } from './trainer-options.ts';
+import type { TrainerOptions, TrainingResult } from './trainer-options.ts';
 import { loadTraining, saveTraining } from './training-checkpoint.ts';
 import type { Position, TrainerState, TrainingParts } from './training-checkpoint.ts';
-
-/**
- * A step is one update of the weights: a batch, or with `accumulate: n` the mean of n batches, each counting the same, however many
- * images it has (the last step of an epoch has the batches that are left, and is the mean of those). All that counts steps counts
- * these: `maxSteps`, `saveInterval`, step schedulers, schedules of loss weights, running averages, hooks, progress, logs.
- */
-export interface TrainerOptions extends LoopOptions, EvaluationOptions, PartsOptions {
-  trainLoader: DataLoader<Inputs>;
-  /** Where checkpoints go; without it none are written. A folder that holds a run is refused, unless it is that which is resumed. */
-  workDir?: string;
-  /** Remove the run that `workDir` holds, when this one begins. Default false: it is refused. */
-  overwrite?: boolean;
-  /** The lock of `workDir`, where the caller has it. Default: it is taken by `run`, and held until that has ended. */
-  lock?: RunLock;
-  /** What keeps the number of threads to the cores that others leave. Default: what the machine says. @internal */
-  cores?: CoreShare;
-  progress?: Progress;
-  /** When aborted, the step under way is finished, the run saved, and `run` returns with `stopped`. */
-  signal?: AbortSignal;
-  /**
-   * Measure where the time goes: a table through `progress` when `run` ends, however it ends, the numbers in its result, and the first
-   * 100 steps one by one in `profile.json` of the work dir, for chrome://tracing or ui.perfetto.dev. Of several processes, the first.
-   * Default false.
-   */
-  profile?: boolean;
-}
-
-const given = <T>(what: string): z.ZodType<T, T> => z.custom<T>(isObject, `expected ${what}`);
-const listOf = <T>(what: string) => z.array(given<T>(what)).readonly().exactOptional();
-/**
- * The schema of {@link TrainerOptions}: what the loop is told is checked here, as configs are; what it is given, by those who use it.
- * @internal
- */
-export const trainerOptions = z.strictObject({
-  ...loopOptions,
-  algorithm: given<TrainerOptions['algorithm']>('an algorithm'),
-  trainLoader: given<DataLoader<Inputs>>('a DataLoader'),
-  valLoader: given<DataLoader<Inputs>>('a DataLoader').exactOptional(),
-  evaluators: listOf<Evaluator>('an evaluator'),
-  hooks: listOf<Hook>('a hook'),
-  group: given<ProcessGroup>('a process group').exactOptional(),
-  optimizer: given<Optimizer>('an optimizer').exactOptional(),
-  stepSchedulers: listOf<Scheduler>('a scheduler'),
-  epochSchedulers: listOf<Scheduler>('a scheduler'),
-  parts: z.record(z.string(), given<PartOptions>('{ optimizer, ... }')).exactOptional(),
-  workDir: z.string().exactOptional(),
-  overwrite: z.boolean().exactOptional(),
-  lock: given<RunLock>('the lock of a run').exactOptional(),
-  cores: given<CoreShare>('a share of the cores').exactOptional(),
-  progress: given<Progress>('{ line, step }').exactOptional(),
-  signal: given<AbortSignal>('an AbortSignal').exactOptional(),
-  profile: z.boolean().exactOptional(),
-});
-
-/** What {@link Trainer.run} returns. */
-export interface TrainingResult {
-  /** Metrics of the last evaluation by network: `student`, `teacher`. */
-  metrics: NetworkMetrics;
-  /** Seconds spent in steps, those before a resume too. */
-  seconds: number;
-  /** Whether a signal ended the run before its last step. */
-  stopped: boolean;
-  /** Where the time of this call went, with the option `profile`. */
-  profile?: ProfileReport;
-}
 
 /**
  * Trains an algorithm: epochs of steps, an evaluation after each, checkpoints that a stopped run resumes from bit for bit.
@@ -289,29 +215,9 @@ export class Trainer {
     } finally {
       for (const hook of this.#hooks) await hook.afterRun?.(run);
       this.#options.trainLoader[Symbol.dispose]();
-      this.#saveProfile();
-    }
-  }
-
-  /** Says where the time went. What cannot be written is said, and no matter. */
-  #saveProfile(): void {
-    const { workDir, progress = silent } = this.#options;
-    const profile = this.#timing;
-    if (!(profile instanceof Profile)) return;
-    this.#timing = unmeasured;
-    profile.end();
-    const report = profile.report();
-    progress.line(`where the time of ${report.steps} steps went:\n${profileTable(report)}`);
-    if (workDir === undefined) return;
-    const path = join(workDir, runFiles.profile);
-    try {
-      writeFileAtomicSync(path, Buffer.from(profile.trace()));
-      progress.line(
-        `the first ${report.tracedSteps} steps one by one: ${path}, for chrome://tracing or ui.perfetto.dev`,
-      );
-    } catch (error) {
-      if (!(error instanceof RetortError)) throw error;
-      progress.line(`note: ${error.message.split('\n')[0]}: the profile is not written`);
+      const profile = this.#timing;
+      this.#timing = unmeasured;
+      if (profile instanceof Profile) saveProfile(profile, run);
     }
   }
 
@@ -486,11 +392,14 @@ export class Trainer {
       const read = new Map<Tensor, number>();
       let values: Readonly<Record<string, number>> = {};
       // Losses are read when their gradients are there, in one go, once each: nothing waits for a number on the way there.
-      const update = (request: UpdateRequest): void =>
-        this.#update(request, () => {
-          values = numbers(request.entries, read);
+      const update = ({ total, part: name, entries }: UpdateRequest): void => {
+        const { part, alone: others } = partToUpdate(this.#parts, name, algorithm);
+        const check = (): void => {
+          values = numbers(entries, read);
           requireFinite(values, where, { explain, elsewhere });
-        });
+        };
+        part.update(total, { alone: others, check });
+      };
       const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update), read);
       try {
         const losses = precision === 'bfloat16' ? autocast(train, precision, device) : train();
@@ -504,29 +413,6 @@ export class Trainer {
       }
     };
     return this.#timing.batch(() => tidy(body));
-  }
-
-  /** @param check throws where nothing is to move. */
-  #update({ total, part }: UpdateRequest, check: () => void): void {
-    const own = part === undefined ? undefined : this.#parts.get(part);
-    if (own !== undefined) own.update(total, { alone: true, check });
-    else if (part === undefined && this.#parts.size > 1) {
-      // One total for several optimizers: the first differentiates, all move.
-      throw new RetortError(
-        `Trainer: ${this.#options.algorithm.constructor.name} trains everything with one total loss, but there are optimizers for ${[...this.#parts.keys()].join(', ')}`,
-        { help: 'give one optimizer; its parameter groups may have different learning rates' },
-      );
-    } else {
-      const all = this.#parts.get('');
-      if (all === undefined || part !== undefined) {
-        const known = [...this.#parts.keys()].map((name) => (name === '' ? 'everything' : name));
-        throw new RetortError(`Trainer: no optimizer for "${part ?? 'everything'}"; ${didYouMean(part ?? '', known)}`, {
-          code: 'unknown-name',
-          help: `give optimizers by part: { ${part}: { ... } }`,
-        });
-      }
-      all.update(total, { alone: false, check });
-    }
   }
 
   async #evaluate(): Promise<void> {

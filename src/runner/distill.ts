@@ -13,7 +13,7 @@ import type { DistillLoss } from '../distill/losses/index.ts';
 import { ModuleInputsRecorder, ModuleOutputsRecorder } from '../distill/recorders/index.ts';
 import type { Recorder } from '../distill/recorders/index.ts';
 import { hasCheckpoint, Trainer } from '../engine/index.ts';
-import { trainerOptions } from '../engine/trainer.ts';
+import { trainerOptions } from '../engine/trainer-options.ts';
 import type { StepReport, TrainerOptions, TrainingResult } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import type { Inputs, Module, Network, Targets } from '../nn/index.ts';

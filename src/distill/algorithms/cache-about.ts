@@ -1,12 +1,44 @@
-// What a teacher cache says of itself, in the `cache.json` of its folder: of which teachers, recorders and transforms its rows are, and how
+// What is asked of a teacher cache, the option, and what one says of itself, in the `cache.json` of its folder: of which teachers, recorders and transforms its rows are, and how
 // they are laid out. Compared with what is asked for, and shown by `retort cache info`.
+import { createHash } from 'node:crypto';
+
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
 import { RowStore } from '../../formats/index.ts';
 import type { Column } from '../../formats/index.ts';
-import { columnOf, partsOf, recordLayout, shownFormat } from './stored-records.ts';
+import type { Network } from '../../nn/index.ts';
+import { pathTo } from '../../registry/index.ts';
+import { tensorsIn } from '../../torch/index.ts';
+import { columnOf, partsOf, recordLayout, shownFormat, storedFormat } from './stored-records.ts';
 import type { Part, RecordLayout, StoredFormat } from './stored-records.ts';
+
+/** The schema of the option. */
+export const teacherCacheOption = z.strictObject({
+  /** The folder, which is made; a relative path begins at the config. Runs, seeds and recipes with the same teacher and data share it. */
+  dir: pathTo('new-folder'),
+  /**
+   * So many augmentations of each sample, seen one after the other over epochs: from epoch `views` on the teacher is not run any more.
+   * Default: each epoch has its own, and a run finds those that a run before stored.
+   */
+  views: z.number().int().min(1).exactOptional(),
+  /** Seed of the augmentation, whatever the run's own seed is. Default 0. */
+  seed: z.number().int().min(0).default(0),
+  /**
+   * How records are stored: `'float32'`, `'float16'`, `'int8'` (a scale for each channel), or `{ topk: k }` for scores `(N, K)` (the share of
+   * all others is spread evenly among them). Default: scores and other `(N, K)` as float32, what is larger as float16.
+   */
+  format: storedFormat.exactOptional(),
+  /** The same for single recorders, by name. */
+  formats: z.record(z.string(), storedFormat).default({}),
+  /**
+   * Whether the teacher's weights are here. False: all comes from the cache, and what it lacks is an error. Configs find that out by
+   * themselves, where the cache is complete and the teacher's checkpoint is not there. Default true.
+   */
+  weights: z.boolean().default(true),
+});
+/** Where and how what a teacher gives is kept. */
+export type TeacherCacheOption = z.input<typeof teacherCacheOption>;
 
 /** So many numbers of what a teacher was shown are kept of each sample. */
 export const probes = 16;
@@ -86,16 +118,8 @@ export function differencesOf(
 const shown = (value: unknown): string =>
   value === undefined || value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value);
 
-/** `1.5 MiB` */
-export const bytesInWords = (bytes: number): string =>
-  bytes < 2 ** 20
-    ? `${(bytes / 1024).toFixed(1)} KiB`
-    : bytes < 2 ** 30
-      ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
-      : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-
 /** Whether a cache has all that training so many epochs asks for, as far as its folder says. @throws {RetortError} for a damaged one. */
-export function isCacheComplete({ dir, views }: { dir: string; views?: number | undefined }, epochs: number): boolean {
+export function isCacheComplete({ dir, views }: Pick<TeacherCacheOption, 'dir' | 'views'>, epochs: number): boolean {
   if (!RowStore.isAt(dir)) return false;
   const store = RowStore.open(dir);
   const { samples } = aboutOf(store);
@@ -149,4 +173,13 @@ export function cacheInfo(dir: string, store: RowStore = RowStore.open(dir)): Ca
     rowBytes: store.rowBytes,
     bytes: store.bytes,
   };
+}
+
+/** SHA-256 of a network's weights and buffers, by name. */
+export function hashOf(network: Network): string {
+  const hash = createHash('sha256');
+  for (const [name, value] of Object.entries(network.stateDict())) {
+    for (const one of tensorsIn(value)) hash.update(`${name} ${one.dtype} ${one.shape.join()}\n`).update(one.bytes());
+  }
+  return hash.digest('hex');
 }

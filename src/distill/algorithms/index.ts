@@ -22,6 +22,5 @@ export type { SelfDistillOptions } from './self-distill.ts';
 export { SingleTeacherDistill } from './single-teacher-distill.ts';
 export type { SingleTeacherDistillOptions } from './single-teacher-distill.ts';
 export { Supervised } from './supervised.ts';
-export { bytesInWords, cacheInfo, isCacheComplete } from './cache-about.ts';
-export type { CacheInfo } from './cache-about.ts';
-export type { TeacherCacheOption } from './teacher-cache.ts';
+export { cacheInfo, isCacheComplete } from './cache-about.ts';
+export type { CacheInfo, TeacherCacheOption } from './cache-about.ts';

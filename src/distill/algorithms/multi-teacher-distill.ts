@@ -11,7 +11,8 @@ import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, require
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
-import { TeacherCache, teacherCacheOption } from './teacher-cache.ts';
+import { teacherCacheOption } from './cache-about.ts';
+import { TeacherCache } from './teacher-cache.ts';
 import { planOf, TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 const parts = {

@@ -12,7 +12,8 @@ import { addPrefixed, Algorithm, algorithmSchema, built, disableInplace, trainNo
 import type { AlgorithmOptions } from './algorithm.ts';
 import { namingErrors, QuietPass } from './quiet-pass.ts';
 import type { LossRecord } from './parse-losses.ts';
-import { requireFrozen, TeacherCache, teacherCacheOption } from './teacher-cache.ts';
+import { teacherCacheOption } from './cache-about.ts';
+import { requireFrozen, TeacherCache } from './teacher-cache.ts';
 import { planOf, TeacherPlan, teacherPlanOption } from './teacher-plan.ts';
 
 const parts = {

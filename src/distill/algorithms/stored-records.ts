@@ -3,7 +3,8 @@ import { z } from 'zod';
 
 import { isPlain } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
-import type { Column } from '../../formats/index.ts';
+import type { Column, RowPlace, RowStore } from '../../formats/index.ts';
+import { integers } from '../../nn/index.ts';
 import { itemSize, ops, Tensor } from '../../torch/index.ts';
 import type { DType } from '../../torch/index.ts';
 
@@ -223,6 +224,36 @@ function scaleShape({ rows, shape }: Field): number[] {
 }
 
 const isTopk = (format: Field['format']): format is { topk: number } => typeof format === 'object';
+
+/** Rows of a store, as bytes, column by column. */
+export function gathered(store: RowStore, places: readonly RowPlace[]): Tensor[] {
+  const bySegment = new Map<RowPlace['segment'], { rows: number[]; at: number[] }>();
+  for (const [i, place] of places.entries()) {
+    store.require(place);
+    const group = bySegment.get(place.segment) ?? { rows: [], at: [] };
+    bySegment.set(place.segment, group);
+    group.rows.push(place.row);
+    group.at.push(i);
+  }
+  const single = bySegment.size === 1;
+  const columns = store.columns.map(({ bytes }) =>
+    single ? undefined : ops.empty([places.length, bytes], { dtype: 'uint8' }),
+  );
+  let result: Tensor[] = [];
+  for (const [{ file, capacity }, { rows, at }] of bySegment) {
+    // Mapped, not read: only the pages that rows are on.
+    const mapped = ops.fromFile(file, false, capacity * store.rowBytes, { dtype: 'uint8' });
+    const index = integers(rows);
+    let start = 0;
+    result = store.columns.map(({ bytes }, i) => {
+      const column = mapped.narrow(0, start, capacity * bytes).view([capacity, bytes]);
+      start += capacity * bytes;
+      const found = column.indexSelect(0, index);
+      return columns[i]?.indexCopy_(0, integers(at), found) ?? found;
+    });
+  }
+  return result;
+}
 
 /** A format in words. */
 export const shownFormat = (format: Field['format']): string =>

@@ -1,65 +1,34 @@
 // What a frozen teacher gives of a sample is always the same, so it is computed once: what its recorders took is kept on disk by
 // sample and augmentation, and read in place of running the teacher. What is kept is checked against what is asked for: by description
 // (weights, recorders, transforms), by what the teacher was shown, and by running it on two samples, where it is there.
-import { createHash } from 'node:crypto';
-
-import { z } from 'zod';
-
+import { bytesInWords } from '../../check.ts';
 import { RetortError } from '../../errors.ts';
 import { freeBytes } from '../../files.ts';
 import { RowStore } from '../../formats/index.ts';
 import type { RowPlace } from '../../formats/index.ts';
-import { firstSamples, samplesAt } from '../../nn/index.ts';
+import { firstSamples, integers, samplesAt } from '../../nn/index.ts';
 import type { BatchOrigin, Inputs, LearnedBatch, Module, Network } from '../../nn/index.ts';
-import { pathTo } from '../../registry/index.ts';
-import { noGrad, ops, Tensor, tensor, tensorsIn, withoutAutocast } from '../../torch/index.ts';
+import { noGrad, Tensor, tidy, withoutAutocast } from '../../torch/index.ts';
 import type { ConfigurableDistiller } from '../distillers/index.ts';
 import { ModuleGradientsRecorder, ParameterRecorder } from '../recorders/index.ts';
 import type { Recorder } from '../recorders/index.ts';
-import { aboutOf, bytesInWords, columnsOf, differencesOf, probeParts, probes } from './cache-about.ts';
-import type { About, WantedCache } from './cache-about.ts';
+import { aboutOf, columnsOf, differencesOf, hashOf, probeParts, probes } from './cache-about.ts';
+import type { About, TeacherCacheOption, WantedCache } from './cache-about.ts';
 import {
   comparable,
   decoded,
   encoded,
+  gathered,
   layoutOf,
   partsOf,
   recordsOf,
   requireHeld,
   requireSameLayout,
   shownFormat,
-  storedFormat,
 } from './stored-records.ts';
 import type { RecordLayout, Records, StoredFormat } from './stored-records.ts';
-import { percent } from './teacher-trials.ts';
+import { distance, percent } from './teacher-trials.ts';
 import { undisturbed } from './undisturbed.ts';
-
-/** The schema of the option. */
-export const teacherCacheOption = z.strictObject({
-  /** The folder, which is made; a relative path begins at the config. Runs, seeds and recipes with the same teacher and data share it. */
-  dir: pathTo('new-folder'),
-  /**
-   * So many augmentations of each sample, seen one after the other over epochs: from epoch `views` on the teacher is not run any more.
-   * Default: each epoch has its own, and a run finds those that a run before stored.
-   */
-  views: z.number().int().min(1).exactOptional(),
-  /** Seed of the augmentation, whatever the run's own seed is. Default 0. */
-  seed: z.number().int().min(0).default(0),
-  /**
-   * How records are stored: `'float32'`, `'float16'`, `'int8'` (a scale for each channel), or `{ topk: k }` for scores `(N, K)` (the share of
-   * all others is spread evenly among them). Default: scores and other `(N, K)` as float32, what is larger as float16.
-   */
-  format: storedFormat.exactOptional(),
-  /** The same for single recorders, by name. */
-  formats: z.record(z.string(), storedFormat).default({}),
-  /**
-   * Whether the teacher's weights are here. False: all comes from the cache, and what it lacks is an error. Configs find that out by
-   * themselves, where the cache is complete and the teacher's checkpoint is not there. Default true.
-   */
-  weights: z.boolean().default(true),
-});
-/** Where and how what a teacher gives is kept. */
-export type TeacherCacheOption = z.input<typeof teacherCacheOption>;
 
 /** What a {@link TeacherCache} is made for. */
 export interface TeacherCacheParts {
@@ -322,12 +291,15 @@ export class TeacherCache {
       const infinite = tensors.findIndex((one) => one.isfinite().all().item() === 0);
       if (infinite !== -1) return this.#leaveOut(layout.fields[infinite]!.recorder);
       if (this.#store === undefined) this.#check(batch, { layout, values: tensors, of: (now) => now.tensors });
-      const parts = encoded(layout, tensors, samples);
-      const values = decoded(layout, parts, samples);
-      requireHeld(layout, { values, tensors });
-      const store = (this.#store ??= this.#created(layout, { tensors, values }));
-      this.#fill(recordsOf(layout, values));
-      this.#append(store, origin, [...parts, ...this.#shown(batch)]);
+      const stored = tidy(() => {
+        const parts = encoded(layout, tensors, samples);
+        const values = decoded(layout, parts, samples);
+        requireHeld(layout, { values, tensors });
+        const store = (this.#store ??= this.#created(layout, { tensors, values }));
+        this.#append(store, origin, [...parts, ...this.#shown(batch)]);
+        return values;
+      });
+      this.#fill(recordsOf(layout, stored));
     });
   }
 
@@ -374,7 +346,7 @@ export class TeacherCache {
     }
     const store = RowStore.create(dir, columns, about);
     const made = layout.fields.map(({ recorder, format }, i) => {
-      const error = distance(values[i]!, tensors[i]!);
+      const error = distance([values[i]!], [tensors[i]!]);
       return `${recorder} ${shownFormat(format)}${error === 0 ? '' : ` (off by ${percent(error)})`}`;
     });
     const total = `${bytesInWords(rows * row)} for ${about.samples.toLocaleString('en-US')} samples${about.views === null ? ' an epoch' : ` in ${about.views} views`}`;
@@ -416,26 +388,30 @@ export class TeacherCache {
   #replay(batch: LearnedBatch, { origin, places }: { origin: BatchOrigin; places: readonly RowPlace[] }): void {
     const store = this.#store!;
     const samples = origin.samples.length;
-    noGrad(() => {
-      const { layout } = this.#about!;
-      const all = [...partsOf(layout), ...probeParts(this.#teacherNames())];
-      const { device } = Object.values(batch.inputs instanceof Tensor ? [batch.inputs] : batch.inputs)[0]!;
-      const read = gathered(store, places).map((bytes, i) => {
-        const { dtype, shape } = all[i]!;
-        return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]).to({ device });
-      });
-      const parts = read.slice(0, partsOf(layout).length);
-      this.#requireShown(batch, { origin, stored: read.slice(parts.length) });
-      const values = decoded(layout, parts, samples);
-      if (!this.#checked && this.hasWeights) {
-        const kept = { layout, values: comparable(layout, parts, samples) };
-        this.#check(batch, {
-          ...kept,
-          of: (now, count) => comparable(layout, encoded(layout, now.tensors, count), count),
+    const { layout } = this.#about!;
+    // Of what is read, only what losses are to see outlives this.
+    const replayed = noGrad(() =>
+      tidy(() => {
+        const all = [...partsOf(layout), ...probeParts(this.#teacherNames())];
+        const { device } = Object.values(batch.inputs instanceof Tensor ? [batch.inputs] : batch.inputs)[0]!;
+        const read = gathered(store, places).map((bytes, i) => {
+          const { dtype, shape } = all[i]!;
+          return (dtype === 'uint8' ? bytes : bytes.view(dtype)).reshape([samples, ...shape]).to({ device });
         });
-      }
-      this.#fill(recordsOf(layout, values));
-    });
+        const parts = read.slice(0, partsOf(layout).length);
+        this.#requireShown(batch, { origin, stored: read.slice(parts.length) });
+        const values = decoded(layout, parts, samples);
+        if (!this.#checked && this.hasWeights) {
+          const kept = { layout, values: comparable(layout, parts, samples) };
+          this.#check(batch, {
+            ...kept,
+            of: (now, count) => comparable(layout, encoded(layout, now.tensors, count), count),
+          });
+        }
+        return values;
+      }),
+    );
+    this.#fill(recordsOf(layout, replayed));
   }
 
   /** Some numbers of what each teacher sees, spread over the whole, `(N, 16)`. */
@@ -489,7 +465,7 @@ export class TeacherCache {
     for (const [i, one] of alone.entries()) {
       const { recorder, rows } = fields[i]!;
       const kept = values[i]!.narrow(0, 0, count * rows);
-      if (distance(one.to('float64'), kept.to('float64')) <= sameRecords) continue;
+      if (distance([one], [kept]) <= sameRecords) continue;
       throw new RetortError(
         `teacherCache: recorder "${recorder}": what the teacher gives of two samples is not what ${this.#store === undefined ? 'it gives of them in a batch' : `${option.dir} has of them`}`,
         this.#store === undefined
@@ -522,51 +498,4 @@ interface Comparison {
   readonly values: readonly Tensor[];
   /** The same of fewer samples. */
   readonly of: (now: { tensors: Tensor[] }, samples: number) => readonly Tensor[];
-}
-
-/** Rows of a store, as bytes, column by column. */
-function gathered(store: RowStore, places: readonly RowPlace[]): Tensor[] {
-  const bySegment = new Map<RowPlace['segment'], { rows: number[]; at: number[] }>();
-  for (const [i, place] of places.entries()) {
-    store.require(place);
-    const group = bySegment.get(place.segment) ?? { rows: [], at: [] };
-    bySegment.set(place.segment, group);
-    group.rows.push(place.row);
-    group.at.push(i);
-  }
-  const single = bySegment.size === 1;
-  const columns = store.columns.map(({ bytes }) =>
-    single ? undefined : ops.empty([places.length, bytes], { dtype: 'uint8' }),
-  );
-  let result: Tensor[] = [];
-  for (const [{ file, capacity }, { rows, at }] of bySegment) {
-    // Mapped, not read: only the pages that rows are on.
-    const mapped = ops.fromFile(file, false, capacity * store.rowBytes, { dtype: 'uint8' });
-    const index = integers(rows);
-    let start = 0;
-    result = store.columns.map(({ bytes }, i) => {
-      const column = mapped.narrow(0, start, capacity * bytes).view([capacity, bytes]);
-      start += capacity * bytes;
-      const found = column.indexSelect(0, index);
-      return columns[i]?.indexCopy_(0, integers(at), found) ?? found;
-    });
-  }
-  return result;
-}
-
-const integers = (values: readonly number[]): Tensor => tensor(BigInt64Array.from(values, BigInt));
-
-/** The norm of the difference over the norm of the second. */
-function distance(one: Tensor, other: Tensor): number {
-  const [apart, norm] = [one.sub(other).to('float64').square().sum().item(), other.to('float64').square().sum().item()];
-  return apart === 0 ? 0 : Math.sqrt(apart / norm);
-}
-
-/** SHA-256 of a network's weights and buffers, by name. */
-function hashOf(network: Network): string {
-  const hash = createHash('sha256');
-  for (const [name, value] of Object.entries(network.stateDict())) {
-    for (const one of tensorsIn(value)) hash.update(`${name} ${one.dtype} ${one.shape.join()}\n`).update(one.bytes());
-  }
-  return hash.digest('hex');
 }

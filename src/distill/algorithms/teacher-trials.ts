@@ -175,8 +175,8 @@ function outcomeOf<T>(body: () => T): { value: T; failed?: never } | { value?: n
   }
 }
 
-/** The norm of the difference over the norm of the second. */
-function distance(ones: readonly (Tensor | null)[], others: readonly (Tensor | null)[]): number {
+/** The norm of the difference over the norm of the second, of all tensors together. */
+export function distance(ones: readonly (Tensor | null)[], others: readonly (Tensor | null)[]): number {
   const squares = (all: readonly (Tensor | null)[]): number =>
     all.reduce((sum, one) => sum + (one === null ? 0 : one.to('float64').square().sum().item()), 0);
   const differences = ones.map((one, i) => (one === null ? null : one.sub(others[i]!)));

@@ -82,10 +82,12 @@ export interface MeasuredConfig extends LoaderConfig, OptionsFrom<typeof measuri
 const learned: z.ZodType<TrainLoaderConfig, TrainLoaderConfig> = z.strictObject({ ...loading, ...augmenting });
 const measured: z.ZodType<MeasuredConfig, MeasuredConfig> = z.strictObject({ ...loading, ...measuring });
 
-/** A cosine without a length of its own lasts as long as its part of training. */
+/** A cosine, or a cycle, without a length of its own lasts as long as its part of training. */
 type Lasting<Config> = Config extends { readonly type: 'CosineAnnealingLR' }
   ? Omit<Config, 'tMax'> & { readonly tMax?: number }
-  : Config;
+  : Config extends { readonly type: 'OneCycleLR' }
+    ? Omit<Config, 'totalSteps'> & { readonly totalSteps?: number }
+    : Config;
 /** A scheduler of the learning rate: its type and options. */
 export type SchedulerConfig = Readonly<Timing> & Lasting<ConfigsOf<TableOf<typeof schedulers, 'scheduler'>>>;
 

@@ -15,6 +15,7 @@ import {
   clipGradNorm,
   clipGradValue,
   LambdaLR,
+  OneCycleLR,
   SequentialLR,
   SGD,
 } from './index.ts';
@@ -181,6 +182,8 @@ interface SchedulerCase {
   optimizer: string;
   groups: { lr: number }[];
   lrs: number[][];
+  /** SGD's momentum or Adam's first beta. */
+  momenta?: number[][];
 }
 
 const lambdas: Record<string, (epoch: number) => number> = {
@@ -199,17 +202,23 @@ function makeScheduler({ type, options }: Pick<SchedulerCase, 'type' | 'options'
     const lrLambda = Array.isArray(texts) ? texts.map((text) => lambdas[text]!) : lambdas[texts]!;
     return new LambdaLR(optimizer, { lrLambda });
   }
-  return buildScheduler({ type, ...options }, optimizer);
+  // PyTorch takes epochs and steps per epoch too; here a config's length of training says the steps.
+  const { epochs, stepsPerEpoch, ...rest } = options;
+  const length = typeof epochs === 'number' ? { totalSteps: epochs * (stepsPerEpoch as number) } : {};
+  return buildScheduler({ type, ...rest, ...length }, optimizer);
 }
 
+const momentaOf = (optimizer: Optimizer): number[] =>
+  (optimizer.paramGroups as { momentum?: number; betas?: readonly number[] }[]).map(
+    ({ betas, momentum }) => betas?.[0] ?? momentum!,
+  );
+
 describe('schedulers', () => {
-  const cases = readFixture<{ cases: SchedulerCase[] }>('schedulers').cases.filter(({ type }) => type !== 'OneCycleLR');
+  const { cases } = readFixture<{ cases: SchedulerCase[] }>('schedulers');
   it.each(cases.map((one) => [one.name, one] as const))('%s', (_name, one) => {
     const build = (): { optimizer: Optimizer; scheduler: Scheduler } => {
-      const optimizer = new SGD(
-        one.groups.map(({ lr }) => ({ params: [new Parameter(ones([1]))], lr })),
-        { lr: 1, momentum: 0.9 },
-      );
+      const groups = one.groups.map(({ lr }) => ({ params: [new Parameter(ones([1]))], lr }));
+      const optimizer = one.optimizer === 'Adam' ? new Adam(groups) : new SGD(groups, { lr: 1, momentum: 0.9 });
       return { optimizer, scheduler: makeScheduler(one, optimizer) };
     };
     let { optimizer, scheduler } = build();
@@ -223,6 +232,8 @@ describe('schedulers', () => {
         ({ optimizer, scheduler } = next);
       }
       expect(scheduler.getLastLr()).toBeAllClose(expected, { rtol: 1e-12, atol: 1e-18 });
+      if (one.momenta !== undefined)
+        expect(momentaOf(optimizer)).toBeAllClose(one.momenta[step]!, { rtol: 1e-12, atol: 0 });
     });
   });
 
@@ -236,6 +247,12 @@ describe('schedulers', () => {
     );
     expect(() => new ChainedScheduler(optimizer, [])).toThrow(
       refusal('invalid-argument', 'ChainedScheduler', 'schedulers'),
+    );
+    expect(() => new OneCycleLR(optimizer, { totalSteps: 10, maxLr: [0.1, 0.2] })).toThrow(
+      refusal('invalid-argument', 'OneCycleLR', 'maxLr', '1 rates', '2'),
+    );
+    expect(() => new OneCycleLR(optimizer, { totalSteps: 10, pctStart: 0.6, threePhase: true })).toThrow(
+      refusal('invalid-argument', 'OneCycleLR', 'pctStart', '0.5'),
     );
     const one = buildScheduler({ type: 'ExponentialLR', gamma: 0.9 }, optimizer);
     expect(() => new SequentialLR(optimizer, [one], { milestones: [3] })).toThrow(

@@ -32,6 +32,8 @@ import type {
   StepLROptions,
 } from './schedulers/formulas.ts';
 import type { FormulaScheduler } from './schedulers/index.ts';
+import { OneCycleLR, oneCycleLROptions } from './schedulers/one-cycle.ts';
+import type { OneCycleLROptions } from './schedulers/one-cycle.ts';
 import { SGD, sgdOptions } from './sgd.ts';
 import type { SGDOptions } from './sgd.ts';
 
@@ -136,6 +138,16 @@ const schedulerTable = {
         new PolynomialLR(on, options),
     {
       summary: 'Falls along a power of the time that is left.',
+    },
+  ),
+  OneCycleLR: entry(
+    oneCycleLROptions as Explained<typeof oneCycleLROptions, OneCycleLROptions>,
+    (options): SchedulerFactory =>
+      (on) =>
+        new OneCycleLR(on, options),
+    {
+      summary: 'Rises to its highest, then falls far below where it began.',
+      paper: 'Smith, Topin 2017, arXiv 1708.07120',
     },
   ),
 };

@@ -36,6 +36,10 @@ it.each<[TimedConfig, object]>([
     { config: { totalIters: 9 }, byStep: true },
   ],
   [
+    { type: 'OneCycleLR', by: 'step' },
+    { config: { totalSteps: 10 }, byStep: true },
+  ],
+  [
     { type: 'LinearLR', everyStep: true, totalIters: 0.5 },
     { config: { totalIters: 2 }, byStep: true },
   ],

@@ -19,7 +19,7 @@ export interface TrainingLength {
 }
 
 /** What counts time in a scheduler's options, besides begin and end. */
-const lengths = ['tMax', 'totalIters', 'stepSize'] as const;
+const lengths = ['tMax', 'totalIters', 'totalSteps', 'stepSize'] as const;
 
 /** A scheduler's own options, in what it steps by, and its part of training. */
 interface Timed {
@@ -46,6 +46,7 @@ export function timed(
   const left = last - whole(begin);
   // A cosine lasts to the end of its part, the others to its last step.
   if (config.type === 'CosineAnnealingLR') config['tMax'] ??= Math.max(1, left);
+  if (config.type === 'OneCycleLR') config['totalSteps'] ??= Math.max(2, left);
   const ranged = ['LinearLR', 'ConstantLR'].includes(config.type) && end !== undefined;
   if (ranged || config.type === 'PolynomialLR') config['totalIters'] ??= Math.max(1, left - 1);
   if (begin === 0 && end === undefined) return { config, byStep, window: undefined };

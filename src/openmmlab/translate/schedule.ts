@@ -5,7 +5,7 @@ import { countOf } from './dataset.ts';
 import { Fields } from './fields.ts';
 import { lookup } from './lookup.ts';
 import { typeName } from './names.ts';
-import { dictOf, flagOf, itemsOf, made, numberOf, numbersOf } from './place.ts';
+import { dictOf, flagOf, itemsOf, made, numberOf, numbersOf, textOf } from './place.ts';
 import type { Place } from './place.ts';
 
 /** How long training is; undefined: not known before the data is there. */
@@ -104,6 +104,24 @@ const kinds: Readonly<Record<string, Kind>> = {
       return lengthAs('totalIters', 1)(entries, range, place);
     },
   },
+  OneCycleLR: {
+    name: 'OneCycleLR',
+    options: {
+      ...{ eta_max: 'maxLr', total_steps: 'totalSteps', pct_start: 'pctStart', anneal_strategy: 'annealStrategy' },
+      ...{ div_factor: 'divFactor', final_div_factor: 'finalDivFactor', three_phase: 'threePhase' },
+    },
+    range(entries, _range, { node }) {
+      entries.set('cycleMomentum', made(false, node.origin)); // momentum has a scheduler of its own there
+      return 'begin and end';
+    },
+  },
+};
+
+/** What an option must be; all others are numbers. */
+const expected: Readonly<Record<string, readonly [read: (value: Place) => unknown, what: string]>> = {
+  milestones: [numbersOf, 'a list of numbers'],
+  anneal_strategy: [textOf, 'a text'],
+  three_phase: [flagOf, 'True or False'],
 };
 
 function scheduler(ctx: Context, place: Place, length: Length): TreeNode {
@@ -123,10 +141,8 @@ function scheduler(ctx: Context, place: Place, length: Length): TreeNode {
   for (const [key, ours] of Object.entries(kind.options)) {
     const value = fields.get(key);
     if (value === undefined) continue;
-    const many = key === 'milestones';
-    if ((many ? numbersOf(value) : numberOf(value)) === undefined) {
-      findings.mistake(value, many ? 'expected a list of numbers' : 'expected a number');
-    }
+    const [read, what] = expected[key] ?? [numberOf, 'a number'];
+    if (read(value) === undefined) findings.mistake(value, `expected ${what}`);
     entries.set(ours, value.node);
   }
   const ratio = fields.get('eta_min_ratio');

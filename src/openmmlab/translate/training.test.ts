@@ -44,11 +44,11 @@ optim_wrapper = dict(
     optimizer=dict(type='Lamb', lr=0.1),
     paramwise_cfg=dict(dwconv_decay_mult=0, norm_deca_mult=0),
     clip_grad=dict(type='value', clip_value=1, norm_type=1))
-param_scheduler = [dict(type='OneCycleLR'), dict(type='StepLR', step_size=1, gama=0.1), dict(type='MultiStepLR', milestones=3)]`);
+param_scheduler = [dict(type='ReduceOnPlateauLR'), dict(type='StepLR', step_size=1, gama=0.1), dict(type='MultiStepLR', milestones=3)]`);
   expect(config.unknown.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
     'optimizer constructor LearningRateDecayOptimWrapperConstructor',
     'optimizer Lamb',
-    'scheduler OneCycleLR',
+    'scheduler ReduceOnPlateauLR',
   ]);
   expect(config.mistakes.map(({ path, text }) => `${path}: ${text}`).toSorted()).toEqual([
     'optim_wrapper.clip_grad.clip_value: unknown option "clip_value" of clip_grad; there are: "max_norm", "norm_type", "type", "error_if_nonfinite"',
@@ -97,6 +97,13 @@ it.each([
   [
     "type='PolyLR', power=0.9, eta_min=1e-4, end=100",
     { type: 'PolynomialLR', power: 0.9, etaMin: 1e-4, totalIters: 99 },
+  ],
+  [
+    "type='OneCycleLR', eta_max=0.4, total_steps=5000, anneal_strategy='linear', three_phase=True, by_epoch=False",
+    {
+      ...{ type: 'OneCycleLR', maxLr: 0.4, totalSteps: 5000, annealStrategy: 'linear', threePhase: true },
+      ...{ cycleMomentum: false, by: 'step' },
+    },
   ],
 ])('scheduler %s', (text, expected) => {
   const config = clean(

@@ -21,6 +21,8 @@ export type {
   PolynomialLROptions,
   StepLROptions,
 } from './formulas.ts';
+export { OneCycleLR } from './one-cycle.ts';
+export type { OneCycleLROptions } from './one-cycle.ts';
 export { FormulaScheduler, Scheduler } from './scheduler.ts';
 export type { SchedulerDescription, SchedulerState } from './scheduler.ts';
 export { WindowedScheduler } from './window.ts';

@@ -57,13 +57,12 @@ export class WindowedScheduler extends Scheduler {
     this.#inner.loadStateDict(inner);
   }
 
-  /** What `make` makes, without the change of rates that comes with it. */
+  /** What `make` makes, without the change of rates and momenta that comes with it. */
   #withRatesKept(make: () => FormulaScheduler): FormulaScheduler {
-    const rates = this.optimizer.paramGroups.map((group) => group.lr);
+    const groups = this.optimizer.paramGroups;
+    const before = groups.map((group) => ({ ...group }));
     const made = make();
-    this.optimizer.paramGroups.forEach((group, i) => {
-      group.lr = rates[i]!;
-    });
+    groups.forEach((group, i) => Object.assign(group, before[i]));
     return made;
   }
 }

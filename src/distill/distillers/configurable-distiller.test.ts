@@ -291,6 +291,40 @@ it('detachTeacher finds tensors in whatever structure the teacher returns', () =
   }
 });
 
+it('says of a list that is recorded where a loss wants a tensor how to pick from it', () => {
+  class Maps extends Module {
+    override forward(x: Tensor): Tensor[] {
+      return [x.mul(2)];
+    }
+  }
+  class Fails extends Difference {
+    override forward(): Tensor {
+      throw new TypeError('of another cause');
+    }
+  }
+  const run = (right: object, loss: DistillLoss = new Difference()): unknown => {
+    const distiller = ConfigurableDistiller.fromOptions({
+      studentRecorders: { out },
+      distillLosses: { loss },
+      lossForwardMappings: {
+        loss: { left: { recorder: 'out', fromStudent: true, dataIdx: 0 }, right: right as never },
+      },
+    });
+    const student = new Maps();
+    distiller.prepareFromStudent(student);
+    return tidy(() => {
+      distiller.studentRecorders.record(() => student.forward(tensor([1])));
+      return distiller.forward()['loss']!.item();
+    });
+  };
+  const record = { recorder: 'out', fromStudent: true };
+  expect(run({ ...record, dataIdx: 0 })).toBe(0);
+  expect(() => run(record)).toThrow(
+    refusal('mismatch', 'loss "loss" (Difference): right', 'array of 1', '"out" of the student', 'dataIdx: 0'),
+  );
+  expect(() => run({ ...record, dataIdx: 0 }, new Fails())).toThrow(new TypeError('of another cause'));
+});
+
 it('checks schedules of weights in code as in configs', () => {
   const lossWeightSchedules = { loss_a: { type: 'linear', from: NaN, to: 1, end: 2 } as const };
   expect(() => ConfigurableDistiller.fromOptions(options({ lossWeightSchedules }))).toThrow(

@@ -1,7 +1,7 @@
 // A distiller put together from a config: recorders on both networks, deliveries between them, connectors, losses, and which
 // record goes where. A step goes: teacherPass, studentPass, forward, endStep.
 import { isPlain } from '../../check.ts';
-import { RetortError } from '../../errors.ts';
+import { describeValue, RetortError } from '../../errors.ts';
 import { Module, ModuleDict, targetsOf } from '../../nn/index.ts';
 import type { GivenBatch, Inputs, Targets } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
@@ -200,11 +200,33 @@ export class ConfigurableDistiller<
     const results: Record<string, Tensor> = {};
     for (const name of this.activeLosses()) {
       const args = this.argumentsOf(name, batch, connected);
-      const loss = span('losses', name, () => this.distill_losses.get(name).forward(args as never));
+      const loss = span('losses', name, () => this.#computed(name, args));
       const factor = this.weightFactor(name);
       results[name] = factor === 1 ? loss : loss.mul(factor);
     }
     return results as { [Name in keyof L]: Tensor };
+  }
+
+  /** @throws {RetortError} for a record that is a list where the loss wants one tensor: what a backbone or a neck returns is one. */
+  #computed(name: string, args: Readonly<Record<string, unknown>>): Tensor {
+    const loss = this.distill_losses.get(name);
+    try {
+      return loss.forward(args as never);
+    } catch (cause) {
+      // What a loss says of a list that it has looked at stays; these come of one that did not expect it.
+      if (!(cause instanceof TypeError || /no overload takes/.test((cause as Error).message))) throw cause;
+      const listed = Object.entries(this.mappings[name]!).find(
+        ([argument, mapping]) => 'recorder' in mapping && Array.isArray(args[argument]),
+      );
+      if (listed === undefined) throw cause;
+      const [argument, mapping] = listed as [string, RecordSource];
+      const where = mapping.connector === undefined ? 'dataIdx' : 'connectorIdx';
+      throw new RetortError(
+        `loss "${name}" (${loss.constructor.name}): ${argument}: expected a tensor, got ${describeValue(args[argument])} from recorder ` +
+          `"${mapping.recorder}" of the ${mapping.fromStudent ? 'student' : 'teacher'}`,
+        { code: 'mismatch', cause, help: `pick one of them: ${where}: 0 in lossForwardMappings.${name}.${argument}` },
+      );
+    }
   }
 
   /** The arguments of a loss from the records at hand; `connected` has the outputs of connectors that have run for this step. */

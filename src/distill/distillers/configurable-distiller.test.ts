@@ -3,9 +3,9 @@ import { expect, it, vi } from 'vitest';
 
 import { refusal } from '../../../test/refusal.ts';
 import { RetortError } from '../../errors.ts';
-import { Module } from '../../nn/index.ts';
+import { Linear, Module } from '../../nn/index.ts';
 import type { DataSample } from '../../nn/index.ts';
-import { tensor, tensorsIn, tidy } from '../../torch/index.ts';
+import { autocast, randn, tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { DistillLoss, KLDivergence } from '../losses/index.ts';
 import { ConfigurableDistiller } from './index.ts';
@@ -323,6 +323,34 @@ it('says of a list that is recorded where a loss wants a tensor how to pick from
     refusal('mismatch', 'loss "loss" (Difference): right', 'array of 1', '"out" of the student', 'dataIdx: 0'),
   );
   expect(() => run({ ...record, dataIdx: 0 }, new Fails())).toThrow(new TypeError('of another cause'));
+});
+
+it('losses compute in float32 inside autocast, their products and layers too', () => {
+  class Similarity extends DistillLoss {
+    readonly layer = new Linear(3, 3, { bias: false });
+    override readonly inputs = { required: ['x'] };
+    override forward({ x }: { x: Tensor }): Tensor {
+      const rows = this.layer.forward(x);
+      return rows.mm(rows.t()).sum();
+    }
+  }
+  const loss = new Similarity();
+  const distiller = ConfigurableDistiller.fromOptions({
+    studentRecorders: { out },
+    distillLosses: { loss },
+    lossForwardMappings: { loss: { x: { recorder: 'out', fromStudent: true } } },
+  });
+  const student = new Linear(2, 3);
+  distiller.prepareFromStudent(student);
+  tidy(() => {
+    const images = randn([4, 2]);
+    const [recorded, inside] = autocast(() => {
+      const features = distiller.studentRecorders.record(() => student.forward(images));
+      return [features, distiller.forward()['loss']!] as const;
+    });
+    expect(recorded.dtype).toBe('bfloat16');
+    expect(inside.item()).toBe(loss.forward({ x: recorded.to('float32') }).item());
+  });
 });
 
 it('checks schedules of weights in code as in configs', () => {

@@ -6,12 +6,13 @@ import { Module, ModuleDict, targetsOf } from '../../nn/index.ts';
 import type { GivenBatch, Inputs, Targets } from '../../nn/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
-import { detached, Tensor } from '../../torch/index.ts';
+import { detached, isAutocastEnabled, mapLeaves, Tensor, withoutAutocast } from '../../torch/index.ts';
 import { span } from '../../torch/internal.ts';
 import { buildConnector } from '../connectors/index.ts';
 import type { ConnectorConfig } from '../connectors/index.ts';
 import { DistillDeliveryManager } from '../deliveries/index.ts';
 import type { DeliveryConfigs } from '../deliveries/index.ts';
+import { widened } from '../losses/common/sides.ts';
 import { buildLoss, oneClass, withoutMixing } from '../losses/index.ts';
 import type { Compat, DistillLoss } from '../losses/index.ts';
 import { RecorderManager } from '../recorders/index.ts';
@@ -211,7 +212,10 @@ export class ConfigurableDistiller<
   #computed(name: string, args: Readonly<Record<string, unknown>>): Tensor {
     const loss = this.distill_losses.get(name);
     try {
-      return loss.forward(args as never);
+      if (!isAutocastEnabled()) return loss.forward(args as never);
+      // Autocast would round the products that losses make, such as those of images with each other.
+      const wide = mapLeaves(args, (leaf) => (leaf instanceof Tensor ? widened(leaf) : leaf));
+      return withoutAutocast(() => loss.forward(wide as never));
     } catch (cause) {
       // What a loss says of a list that it has looked at stays; these come of one that did not expect it.
       if (!(cause instanceof TypeError || /no overload takes/.test((cause as Error).message))) throw cause;

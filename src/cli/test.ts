@@ -17,17 +17,23 @@ export const test = new Command('test')
   .option('--agreement', 'measure how alike student and teacher are')
   .option('--per-class', 'print recall, precision and F1 of each class')
   .option('--confusion', 'print which classes are taken for which')
+  .option('--predictions', "write predictions.json and its pictures into the run's folder, for the dashboard")
   .option('--json', 'print as JSON')
   .addOption(device)
   .addOption(cfgOptions)
   .addOption(packageFolders)
   .addOption(allowScripts)
   .action(
-    async (source, checkpoint, { stage, teacher, agreement, json, perClass, confusion, device: place, ...options }) => {
+    async (
+      source,
+      checkpoint,
+      { stage, teacher, agreement, predictions, json, perClass, confusion, device: place, ...options },
+    ) => {
       const experiment = await load(source, loadOptions(options));
       // On stderr: what is printed may be read by a program.
       const note = (text: string): void => void process.stderr.write(`${pc.yellow('note')} ${text}\n`);
-      const found = await measure(experiment, { checkpoint, stage, teacher, agreement, device: place, note });
+      const asked = { checkpoint, stage, teacher, agreement, predictions, device: place, note };
+      const found = await measure(experiment, asked);
       if (json === true)
         return void process.stdout.write(`${JSON.stringify(asJson(found, { perClass, confusion }), null, 2)}\n`);
       const rows = { ...found.metrics, ...(found.agreement && { 'student and teacher': found.agreement }) };

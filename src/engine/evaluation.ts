@@ -5,13 +5,16 @@ import type { Inputs, Network } from '../nn/index.ts';
 import type { ProcessGroup } from '../torch/index.ts';
 import type { CoreShare } from './core-share.ts';
 import { evaluate, evaluateAgreement, probeEvaluation } from './evaluate.ts';
+import { Accuracy } from './evaluators/index.ts';
 import type { Evaluator, Metrics } from './evaluators/index.ts';
 import type { Hook, NetworkMetrics, Run } from './hooks/index.ts';
 import type { LoopOptions } from './options.ts';
+import { PredictionsRecorder } from './predictions.ts';
+import type { PredictionsOf } from './predictions.ts';
 import type { Trainable } from './trainable.ts';
 
 /** What of a trainer's options its evaluations depend on. */
-export interface EvaluationOptions extends Pick<LoopOptions, 'agreement' | 'evaluated'> {
+export interface EvaluationOptions extends Pick<LoopOptions, 'agreement' | 'evaluated' | 'predictions'> {
   algorithm: Trainable;
   /** Evaluated after every epoch; without it nothing is. Its data set has the classes of the training data. */
   valLoader?: DataLoader<Inputs>;
@@ -30,6 +33,7 @@ export class Evaluation {
   readonly #options: EvaluationOptions;
   /** Metrics of networks that do not change. */
   readonly #settled = new Map<Network, Metrics>();
+  readonly #predictions = new PredictionsRecorder();
 
   constructor(options: EvaluationOptions) {
     this.#options = options;
@@ -62,17 +66,20 @@ export class Evaluation {
 
   /** The metrics of every network, and those that hooks add; undefined where there is nothing to evaluate on. */
   async measure(run: Run, cores?: CoreShare): Promise<NetworkMetrics | undefined> {
-    const { algorithm, valLoader, evaluators, agreement = false, hooks = [], group } = this.#options;
+    const { algorithm, valLoader, agreement = false, predictions = true, hooks = [], group } = this.#options;
+    const { evaluators = [new Accuracy()] } = this.#options;
     if (valLoader === undefined) return undefined;
     const frozen = new Set(algorithm.frozen().flatMap((module) => module.modules()));
     const options = {
-      ...(evaluators === undefined ? {} : { evaluators }),
+      evaluators,
       ...(group === undefined ? {} : { group }),
       ...(cores === undefined ? {} : { cores }),
     };
     const metrics: Record<string, Metrics> = {};
     for (const [name, model] of Object.entries(this.#networks())) {
-      metrics[name] = this.#settled.get(model) ?? (await evaluate(model, valLoader, { ...options, view: name }));
+      const recorder = predictions ? [this.#predictions.of(name, valLoader.dataset.classes)] : [];
+      const measuring = { ...options, evaluators: [...evaluators, ...recorder], view: name };
+      metrics[name] = this.#settled.get(model) ?? (await evaluate(model, valLoader, measuring));
       if (frozen.has(model)) this.#settled.set(model, metrics[name]);
     }
     const { teacher } = algorithm.evaluated();
@@ -83,5 +90,12 @@ export class Evaluation {
       Object.assign(metrics, await hook.evaluateMore?.(run, () => evaluate(algorithm.student, valLoader, options)));
     }
     return metrics;
+  }
+
+  /** Writes what the networks made of the samples of the last evaluation, unless that is not wanted: see `predictions.json`. */
+  async savePredictions(folder: string, done: Omit<PredictionsOf, 'loader'>): Promise<void> {
+    const { valLoader, predictions = true } = this.#options;
+    if (valLoader === undefined || !predictions) return;
+    await this.#predictions.save(folder, { loader: valLoader, ...done });
   }
 }

@@ -5,6 +5,8 @@ export * from './evaluators/index.ts';
 export * from './hooks/index.ts';
 export { bestMetrics, lowerIsBetter } from './best-metrics.ts';
 export type { BestValue } from './best-metrics.ts';
+export { PredictionsRecorder, readPredictions } from './predictions.ts';
+export type { Predictions } from './predictions.ts';
 export { readMetrics } from './metrics-file.ts';
 export type { EvaluationRecord, MetricsRecord, ReadMetricsOptions, RunMetrics, StepRecord } from './metrics-file.ts';
 export type { PartOptions } from './optimized-part.ts';

@@ -36,6 +36,11 @@ export const loopOptions = {
   saveInterval: count.exactOptional(),
   /** Evaluate how alike student and teacher are too. Default false. */
   agreement: z.boolean().exactOptional(),
+  /**
+   * Write `predictions.json` into the run's folder after each evaluation of classifiers: confusion, and pictures of what student and teacher
+   * judge most differently. Default true.
+   */
+  predictions: z.boolean().exactOptional(),
   /** Write a file for TensorBoard into the run's folder too: all metrics, the first training images, the config. Default false. */
   tensorboard: z.boolean().exactOptional(),
   /** Which of the algorithm's networks are evaluated. Default: all. */

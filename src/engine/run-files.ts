@@ -1,5 +1,5 @@
 // The files that training writes into a run's folder, which of them are there, and how they are removed again.
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import type { Trainable } from './trainable.ts';
 import { exists, isFolder, listFolder, removeEmptyFolder, removeFile } from '../files.ts';
@@ -12,6 +12,7 @@ export const runFiles = {
   log: 'log.jsonl',
   metrics: 'metrics.jsonl',
   profile: 'profile.json',
+  predictions: 'predictions.json',
   lock: 'run.lock',
   run: 'run.json',
   config: 'config.json',
@@ -36,9 +37,20 @@ export function studentPath(
 const made = /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|log\.jsonl)$/;
 /** That, and what only describes it: a run that has no more than this has nothing to lose. */
 const removed =
-  /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|profile\.json|(log|metrics)\.jsonl|events\.out\.tfevents\..+\.retort)$/;
+  /^(training(\.previous)?\.safetensors|student(-.+)?\.safetensors|model(-.+)?\.json|(profile|predictions)\.json|(log|metrics)\.jsonl|events\.out\.tfevents\..+\.retort)$/;
 /** What only says how a run was started. */
 const records: readonly string[] = [runFiles.run, runFiles.config, runFiles.printed];
+
+/** The folder of the pictures that `predictions.json` names, in that of the run. */
+export const predictionPictures = 'predictions';
+
+/** The pictures that are there, as paths in the run's folder. */
+export function predictionPicturesIn(folder: string): string[] {
+  const inside = join(folder, predictionPictures);
+  if (!isFolder(inside)) return [];
+  const files = listFolder(inside).filter(({ name }) => /^\d+\.png$/.test(name));
+  return files.map(({ name }) => join(predictionPictures, name));
+}
 
 /** Whether a folder has a training checkpoint, from which a run can go on. */
 export function hasCheckpoint(folder: string): boolean {
@@ -70,6 +82,10 @@ export function removeRun(folder: string): void {
   const later = (path: string): number => (basename(path).startsWith('training') ? 0 : 1);
   const found = filesIn(folder, removed).toSorted((a, b) => later(a) - later(b));
   for (const path of [...found, ...records]) removeFile(join(folder, path));
+  for (const part of new Set(found.map((path) => join(folder, dirname(path))))) {
+    for (const path of predictionPicturesIn(part)) removeFile(join(part, path));
+    if (isFolder(join(part, predictionPictures))) removeEmptyFolder(join(part, predictionPictures));
+  }
   for (const stage of new Set(found.filter((path) => path.includes('/')).map((path) => path.split('/')[0]!))) {
     removeEmptyFolder(join(folder, stage));
   }

@@ -13,6 +13,7 @@ import type { Tensor } from '../torch/index.ts';
 import { span } from '../torch/internal.ts';
 import { CoreShare } from './core-share.ts';
 import { Evaluation } from './evaluation.ts';
+import { runFiles } from './run-files.ts';
 import { epochsDone, flatMetrics } from './hooks/index.ts';
 import type { Hook, Run } from './hooks/index.ts';
 import { Metrics, ratesOf } from './metrics.ts';
@@ -424,11 +425,25 @@ export class Trainer {
     if (metrics === undefined) return;
     this.#state.metrics = metrics;
     this.#metrics?.evaluation(metrics, this.#state);
+    await this.#savePredictions(metrics['agreement']);
     progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);
     for (const [name, value] of Object.entries(flatMetrics(metrics))) {
       if (!Number.isFinite(value)) progress.line(`note: ${name} is ${value}, which does not count as a gain`);
     }
     for (const hook of this.#hooks) hook.afterEvaluate?.(this.#run, metrics);
+  }
+
+  /** What this cannot write is said and does not end training: the next evaluation writes it anew. */
+  async #savePredictions(agreement: Readonly<Record<string, number>> | undefined): Promise<void> {
+    const { workDir, progress = silent } = this.#options;
+    if (workDir === undefined || !this.#replicas.first) return;
+    const done = { step: this.#state.steps, epoch: epochsDone(this.#run), agreement };
+    try {
+      await this.#timing.wait('evaluation', 'predictions', () => this.#evaluation.savePredictions(workDir, done));
+    } catch (error) {
+      if (!(error instanceof RetortError)) throw error;
+      progress.line(`note: ${runFiles.predictions}: ${error.message.split('\n')[0]}`);
+    }
   }
 
   #saved(): TrainingParts {

@@ -176,8 +176,8 @@ function experimentOf(
   const valLoader = loader(config.valData, 'valData', reference);
   const testLoader = config.testData === undefined ? valLoader : loader(config.testData, 'testData', reference);
   const { workDir, progress, signal, lock, profile } = options;
-  const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated, tensorboard } =
-    config;
+  const { maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval } = config;
+  const { agreement, evaluated, predictions, tensorboard } = config;
   const evaluators =
     config.evaluators?.map((one, i) => made(one, (typed) => buildEvaluator(typed, `evaluators.${i}`))) ??
     ([new Accuracy()] as const);
@@ -191,8 +191,9 @@ function experimentOf(
     epochs,
     hooks: (config.hooks ?? []).map((hook, i) => made(hook, (typed) => buildHook(typed, `hooks.${i}`))),
     evaluators,
-    ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval, agreement, evaluated }),
-    ...defined({ tensorboard, device, workDir, progress, signal, lock, group, profile }),
+    ...defined({ maxSteps, precision, maxGradNorm, accumulate, valInterval, saveInterval }),
+    ...defined({ agreement, evaluated, predictions, tensorboard }),
+    ...defined({ device, workDir, progress, signal, lock, group, profile }),
   });
   return {
     algorithm,

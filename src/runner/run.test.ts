@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, expectTypeOf, it } from 'vitest';
 import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { ConfigError, defineStages } from '../config/index.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
-import { Accuracy } from '../engine/index.ts';
+import { Accuracy, readPredictions } from '../engine/index.ts';
 import type { NetworkMetrics, Progress, StepReport } from '../engine/index.ts';
 import { buildModel } from '../models/index.ts';
 import { load, readRun, run, test } from './index.ts';
@@ -161,6 +161,16 @@ it('trains stages one after the other', async () => {
   expect((await test(at('stages'), { stage: 'assistant' })).metrics).toEqual(assistant!.metrics);
   expect(await refusedWith(test(at('stages'), { stage: 'asistant' }))).toEqual(
     refusal('unknown-name', 'asistant', 'assistant'),
+  );
+  // What training has written of the networks is what this writes of them.
+  const { time: _then, agreement: _share, ...written } = readPredictions(at('stages', 'student'));
+  rmSync(at('stages', 'student', 'predictions.json'));
+  await test(at('stages'), { teacher: true, agreement: true, predictions: true });
+  const { time: _now, agreement, ...again } = readPredictions(at('stages', 'student'));
+  expect(again).toEqual(written);
+  expect(agreement).toEqual(measured.agreement);
+  expect(await refusedWith(test(config, { predictions: true, checkpoint: result.stages[0]!.student }))).toEqual(
+    refusal('invalid-argument', 'predictions', 'the folder of a run'),
   );
 });
 

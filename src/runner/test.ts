@@ -7,7 +7,15 @@ import type { CheckedConfig, CheckedStage, LoadedConfig } from '../config/index.
 import { checkImages } from '../data/index.ts';
 import { algorithms, compareHeads } from '../distill/algorithms/index.ts';
 import type { Algorithm } from '../distill/algorithms/index.ts';
-import { ClassificationReport, evaluate, evaluateAgreement, runFiles, studentPath } from '../engine/index.ts';
+import {
+  ClassificationReport,
+  evaluate,
+  evaluateAgreement,
+  PredictionsRecorder,
+  runFiles,
+  savedProgress,
+  studentPath,
+} from '../engine/index.ts';
 import type { ClassificationResult, NetworkMetrics } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { loadNetwork, measureLatency, profileModel } from '../models/index.ts';
@@ -32,6 +40,8 @@ export interface TestOptions extends LoadOptions, Pick<Overrides, 'device'> {
   teacher?: boolean | undefined;
   /** Measure how alike student and teacher are. Default false. */
   agreement?: boolean | undefined;
+  /** Write `predictions.json` into the run's folder, of what is measured here. Default false. */
+  predictions?: boolean | undefined;
 }
 
 /** What {@link test} measured. */
@@ -70,7 +80,7 @@ export interface NetworkDetails {
  * ```
  */
 export async function test(config: ConfigSource, options: TestOptions = {}): Promise<TestResult> {
-  const { teacher: withTeacher = false, agreement = false, note } = options;
+  const { teacher: withTeacher = false, agreement = false, predictions = false, note } = options;
   const experiment = await load(config, options);
   const asked = studentAsked(experiment, options);
   const { run, file } = asked;
@@ -81,6 +91,11 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
       help:
         `${retortCommand(`test ${name} runs/NAME/${runFiles.student}`)}, or ${retortCommand('test runs/NAME')}; ` +
         `in a program test(config, { checkpoint: 'runs/NAME/${runFiles.student}' }), or test('runs/NAME')`,
+    });
+  }
+  if (predictions && run === undefined) {
+    throw new RetortError(`predictions: they are written into the folder of a run, and ${name} is a config`, {
+      help: `name the run's folder: ${retortCommand('test RUN --predictions')}, or test('RUN', { predictions: true })`,
     });
   }
   const needsTeacher = withTeacher || agreement;
@@ -102,16 +117,26 @@ export async function test(config: ConfigSource, options: TestOptions = {}): Pro
   }
   const metrics: Record<string, NetworkMetrics[string]> = {};
   const details: Record<string, NetworkDetails> = {};
+  const recorder = new PredictionsRecorder();
   for (const [network, model] of networks) {
     if (model !== student && !withTeacher) continue;
     const report = new ClassificationReport(testLoader.dataset.classes);
-    metrics[network] = await evaluate(model, testLoader, { evaluators: [...evaluators, report], view: network });
+    const kept = predictions ? [recorder.of(network, testLoader.dataset.classes)] : [];
+    metrics[network] = await evaluate(model, testLoader, {
+      evaluators: [...evaluators, report, ...kept],
+      view: network,
+    });
     const classification = report.result();
     details[network] = { ...costsOf(model, testLoader.imageShape), ...(classification && { classification }) };
   }
-  if (!agreement) return { metrics, details };
   const pair = { student: student as LossModel, teacher: teacher as LossModel };
-  return { metrics, details, agreement: await evaluateAgreement(pair, testLoader) };
+  const alike = agreement ? await evaluateAgreement(pair, testLoader) : undefined;
+  if (predictions) {
+    const folder = stageFolder(run!, stage.name);
+    const { steps = 0, position } = savedProgress(folder) ?? {};
+    await recorder.save(folder, { loader: testLoader, step: steps, epoch: position?.epoch ?? 0, agreement: alike });
+  }
+  return { metrics, details, ...(alike === undefined ? {} : { agreement: alike }) };
 }
 
 /** What a network costs. @param shape `(C, H, W)` of an image, where all have one */

@@ -2,7 +2,7 @@
 // so that a noisy machine disturbs both alike. Medians and the median of the ratios of neighbouring turns are printed.
 // Where Debian's python3-torch is missing, our side runs alone.
 //   npm run bench -- --quick     fewer steps, for a look      npm run bench -- operators resnet20    some parts only: operators,
-//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan, overhead, loader; by name alone: busy, allocator, time-to-accuracy
+//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan, overhead, loader, see; by name alone: busy, allocator, time-to-accuracy
 //   RETORT_BENCH_PYTHON names another python3
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -206,7 +206,7 @@ for (const part of ['plan', 'cache']) {
   );
 }
 
-for (const part of ['overhead', 'loader']) {
+for (const part of ['overhead', 'loader', 'see']) {
   if (!chosen(part)) continue;
   spawnSync(process.execPath, [`${part}.mjs`, ...(quick ? ['--quick'] : [])], {
     stdio: 'inherit',

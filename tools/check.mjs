@@ -21,6 +21,7 @@ const checks = [
   { name: 'types', command: ['tsc', '--noEmit'], fix: 'npx tsc --noEmit' },
   { name: 'types of the tools', command: ['tsc', '-p', 'tools'], fix: 'npx tsc -p tools' },
   { name: 'types of the page', command: ['tsc', '-p', 'web'], fix: 'npx tsc -p web' },
+  { name: 'types of the dashboard', command: ['tsc', '-p', 'dashboard'], fix: 'npx tsc -p dashboard' },
   { name: 'unused code', command: ['knip', '--no-progress'], fix: 'remove it, or say in knip.json why it stays' },
 ];
 

@@ -9,5 +9,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const nativeDir = join(root, 'native');
 export const buildDir = join(root, 'build');
 export const sourceDir = join(root, 'src');
+/** The sources of the dashboard's page. */
+export const pageDir = join(root, 'dashboard');
 export const distDir = join(root, 'dist');
 export const addonFile = join(buildDir, 'retort.node');

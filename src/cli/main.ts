@@ -5,6 +5,7 @@ import { Command } from '@commander-js/extra-typings';
 import { cache } from './cache.ts';
 import { config } from './config.ts';
 import { convert } from './convert.ts';
+import { dashboard, report } from './dashboard.ts';
 import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import { features } from './features.ts';
@@ -36,6 +37,8 @@ const program = new Command('retort')
   .addCommand(predict)
   .addCommand(runs)
   .addCommand(compare)
+  .addCommand(dashboard)
+  .addCommand(report)
   .addCommand(features)
   .addCommand(exportCommand)
   .addCommand(cache)

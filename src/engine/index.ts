@@ -7,7 +7,7 @@ export { bestMetrics, lowerIsBetter } from './best-metrics.ts';
 export type { BestValue } from './best-metrics.ts';
 export { PredictionsRecorder, readPredictions } from './predictions.ts';
 export type { Predictions } from './predictions.ts';
-export { readMetrics } from './metrics-file.ts';
+export { metricsRecordOf, readMetrics } from './metrics-file.ts';
 export type { EvaluationRecord, MetricsRecord, ReadMetricsOptions, RunMetrics, StepRecord } from './metrics-file.ts';
 export type { PartOptions } from './optimized-part.ts';
 export { parameterGroups } from './parameter-groups.ts';

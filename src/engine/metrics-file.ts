@@ -148,7 +148,7 @@ function keptBytes(file: OpenFile, done: Done): number {
   let end = endBefore(file.size); // a line that a crash tore has no end
   while (end > 0) {
     const start = endBefore(end - 1);
-    const record = recordIn(Buffer.from(tail.subarray(start - begin, end - 1 - begin)).toString());
+    const record = metricsRecordOf(Buffer.from(tail.subarray(start - begin, end - 1 - begin)).toString());
     if (record !== undefined && isDone(record, done)) break;
     end = start;
   }
@@ -158,8 +158,8 @@ function keptBytes(file: OpenFile, done: Done): number {
 const isDone = ({ kind, step }: MetricsRecord, { steps, evaluationDue }: Done): boolean =>
   kind === 'step' ? step <= steps : step < steps || (step === steps && !evaluationDue && steps > 0);
 
-/** The record in a line; undefined for what is none. */
-function recordIn(line: string): MetricsRecord | undefined {
+/** The record in a line; undefined for what is none. @internal */
+export function metricsRecordOf(line: string): MetricsRecord | undefined {
   try {
     const value: unknown = JSON.parse(line);
     if (!isPlain(value) || !Number.isInteger(value['step'])) return undefined;
@@ -214,7 +214,7 @@ export function readMetrics(folder: string, options: ReadMetricsOptions = {}): R
   const found: RunMetrics = { steps: [], evaluations: [], damaged: 0 };
   let last = '';
   const take = (line: string): void => {
-    const record = recordIn(line);
+    const record = metricsRecordOf(line);
     if (record === undefined) found.damaged++;
     else if (record.kind === 'step') found.steps.push(record);
     else found.evaluations.push(record);

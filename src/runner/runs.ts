@@ -11,7 +11,7 @@ import {
   savedStanding,
   trainedIn,
 } from '../engine/index.ts';
-import type { BestValue, EvaluationRecord } from '../engine/index.ts';
+import type { BestValue, EvaluationRecord, RunMetrics } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, seen } from '../files.ts';
 import { readRecord } from './run-folder.ts';
@@ -69,7 +69,8 @@ const isRun = (folder: string): boolean =>
 /** Deeper no run is looked for. */
 const deepest = 6;
 
-function foldersOfRuns(folder: string, depth = 0): string[] {
+/** The folders of runs in a folder and those below it, itself included. @internal */
+export function foldersOfRuns(folder: string, depth = 0): string[] {
   if (isRun(folder)) return [folder];
   if (depth === deepest) return [];
   return listFolder(folder)
@@ -92,7 +93,7 @@ export function listRuns(folder = 'runs'): RunSummary[] {
     const what = seen(folder) === undefined ? `there is no folder ${folder}` : `${folder} is not a folder`;
     throw new RetortError(what, { code: 'not-found', help });
   }
-  const found = foldersOfRuns(folder.replace(/(?<=.)\/+$/, '')).map(summaryOf);
+  const found = foldersOfRuns(folder.replace(/(?<=.)\/+$/, '')).map((one) => summaryOf(one));
   if (found.length === 0) throw new RetortError(`${folder} has no runs`, { code: 'not-found', help });
   const order = ({ started, updated }: RunSummary): string => started || updated;
   return found.toSorted(
@@ -102,7 +103,14 @@ export function listRuns(folder = 'runs'): RunSummary[] {
 
 const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-function summaryOf(folder: string): RunSummary {
+/** Gives the last step and all evaluations of a stage; undefined where it has no metrics. */
+type MetricsReader = (folder: string) => Pick<RunMetrics, 'steps' | 'evaluations' | 'damaged'> | undefined;
+
+const lastMetrics: MetricsReader = (folder) =>
+  exists(join(folder, runFiles.metrics)) ? readMetrics(folder, { steps: 'last' }) : undefined;
+
+/** A run as {@link listRuns} gives it. @param read for those who have read its metrics already. @internal */
+export function summaryOf(folder: string, read: MetricsReader = lastMetrics): RunSummary {
   const problems: string[] = [];
   const tried = <T>(body: () => T): T | undefined => {
     try {
@@ -120,7 +128,7 @@ function summaryOf(folder: string): RunSummary {
   const stages: StageSummary[] = [];
   let updated = '';
   for (const name of names.length > 0 ? names : ['']) {
-    const { time, ...stage } = stageOf(join(folder, name), { name, asked: asked?.[name], tried });
+    const { time, ...stage } = stageOf(join(folder, name), { name, asked: asked?.[name], tried, read });
     if (time > updated) updated = time;
     if (name === '' || time !== '' || hasCheckpoint(stage.folder)) stages.push(stage);
   }
@@ -140,13 +148,12 @@ interface StageContext {
   name: string;
   asked: Readonly<Record<string, unknown>> | undefined;
   tried: <T>(body: () => T) => T | undefined;
+  read: MetricsReader;
 }
 
-function stageOf(folder: string, { name, asked, tried }: StageContext): StageSummary & { time: string } {
+function stageOf(folder: string, { name, asked, tried, read }: StageContext): StageSummary & { time: string } {
   const saved = hasCheckpoint(folder) ? tried(() => savedStanding(folder)) : undefined;
-  const metrics = exists(join(folder, runFiles.metrics))
-    ? tried(() => readMetrics(folder, { steps: 'last' }))
-    : undefined;
+  const metrics = tried(() => read(folder));
   const evaluations = metrics?.evaluations ?? [];
   const step = metrics?.steps.at(-1);
   const evaluation = evaluations.at(-1);
@@ -225,16 +232,21 @@ export function compareRuns(folders: readonly string[]): RunsSideBySide {
       help: 'name the folders of runs, or one that holds several: retort compare runs/kd runs/kd-2',
     });
   }
+  return sideBySide(all);
+}
+
+/** What runs have in common that differ in their seeds alone. @internal */
+export function groupKey(run: RunSummary): string {
+  if (run.asked === undefined) return run.folder;
+  const entries = Object.entries(configOf(run)).filter(([path]) => !isSeed(path));
+  return JSON.stringify(entries.toSorted(([a], [b]) => compareTexts(a, b)));
+}
+
+/** {@link compareRuns} of runs that are listed already. @internal */
+export function sideBySide(all: readonly RunSummary[]): RunsSideBySide {
   const groups = new Map<string, RunSummary[]>();
   for (const run of all) {
-    const key =
-      run.asked === undefined
-        ? run.folder
-        : JSON.stringify(
-            Object.entries(configOf(run))
-              .filter(([path]) => !isSeed(path))
-              .toSorted(([a], [b]) => compareTexts(a, b)),
-          );
+    const key = groupKey(run);
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
   const configs = [...groups.values()].map(([first]) => (first!.asked === undefined ? undefined : configOf(first!)));

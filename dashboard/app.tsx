@@ -1,13 +1,13 @@
 // The page: the list of runs, what is chosen of them, and one panel at a time. What is chosen stands in the address.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
-import type { RunEntry, RunList, StageDetails } from '../src/dashboard/api.ts';
+import type { RunEntry, RunList } from '../src/dashboard/api.ts';
 import { shownDate, shownNumber, styleOf } from './format.ts';
-import { bundlesOf, labelOf } from './lines.ts';
+import { bundlesOf } from './lines.ts';
 import type { Chosen } from './lines.ts';
 import { Agreement, Confusion, Images } from './judgments.tsx';
 import { Compare, Config, Curves, Maps, Time } from './panels.tsx';
-import type { PanelProps } from './panels.tsx';
+import type { PanelProps } from './panel-data.tsx';
 import type { Source } from './source.ts';
 
 const panels = {
@@ -72,14 +72,19 @@ export function App({ source }: { source: Source }) {
     refresh();
     source.follow((stages) => {
       refresh();
-      setChanges((before) => new Map([...before, ...stages.map((id): [string, number] => [id, (before.get(id) ?? 0) + 1])]));
+      setChanges(
+        (before) => new Map([...before, ...stages.map((id): [string, number] => [id, (before.get(id) ?? 0) + 1])]),
+      );
     }, setConnected);
   }, []);
   const runs = list?.runs ?? [];
   const chosen = chosenIds ?? usual(runs);
   useEffect(() => {
     if (list === undefined) return;
-    const query = new URLSearchParams({ panel, ...(chosenIds && { runs: chosenIds.map(encodeURIComponent).join(',') }) });
+    const query = new URLSearchParams({
+      panel,
+      ...(chosenIds && { runs: chosenIds.map(encodeURIComponent).join(',') }),
+    });
     history.replaceState(null, '', `#${query.toString()}`);
   }, [panel, chosenIds, list]);
 
@@ -90,14 +95,20 @@ export function App({ source }: { source: Source }) {
   const shared: PanelProps = { source, chosen: stages, changes, dark };
   return (
     <>
-      <a class="skip" href="#panel" onClick={(event) => (event.preventDefault(), document.getElementById('panel')!.focus())}>
+      <a
+        class="skip"
+        href="#panel"
+        onClick={(event) => (event.preventDefault(), document.getElementById('panel')!.focus())}
+      >
         To the panel
       </a>
       <header>
         <h1>Retort</h1>
         <p class="where">
           {source.live ? list?.folder : `report of ${shownDate(source.written!)}`}
-          {source.live && <span class={connected ? 'live' : 'lost'}>{connected ? 'live' : 'waiting for the server'}</span>}
+          {source.live && (
+            <span class={connected ? 'live' : 'lost'}>{connected ? 'live' : 'waiting for the server'}</span>
+          )}
         </p>
         <button type="button" class="theme" onClick={next} aria-label={`Colors: ${theme}. Change.`}>
           {{ auto: '◐', light: '○', dark: '●' }[theme]} <span>{theme}</span>
@@ -109,7 +120,9 @@ export function App({ source }: { source: Source }) {
         <div id="panel" role="tabpanel" aria-labelledby={`tab-${panel}`} tabIndex={-1}>
           <h2>{title}</h2>
           {list !== undefined && stages.length === 0 ? (
-            <p class="empty">{runs.length === 0 ? 'There are no runs yet: retort train CONFIG makes one.' : 'Choose a run.'}</p>
+            <p class="empty">
+              {runs.length === 0 ? 'There are no runs yet: retort train CONFIG makes one.' : 'Choose a run.'}
+            </p>
           ) : (
             <Panel {...shared} />
           )}
@@ -122,7 +135,12 @@ export function App({ source }: { source: Source }) {
 function Tabs({ panel, onPanel }: { panel: PanelName; onPanel: (panel: PanelName) => void }) {
   const place = useRef<HTMLDivElement>(null);
   const move = (event: KeyboardEvent): void => {
-    const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, Home: -names.indexOf(panel), End: -1 - names.indexOf(panel) };
+    const steps: Record<string, number> = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      Home: -names.indexOf(panel),
+      End: -1 - names.indexOf(panel),
+    };
     const step = steps[event.key];
     if (step === undefined) return;
     event.preventDefault();
@@ -240,42 +258,4 @@ function Course({ values }: { values: readonly number[] }) {
       <polyline points={points.join(' ')} />
     </svg>
   );
-}
-
-/** The details of a stage, asked for again when it has changed. */
-export function useDetails({ source, changes }: PanelProps, one: Chosen | undefined): StageDetails | undefined {
-  const [details, setDetails] = useState<StageDetails>();
-  const id = one?.stage.id;
-  useEffect(() => {
-    if (id === undefined) return;
-    let current = true;
-    source.details(id).then(
-      (found) => current && setDetails(found),
-      () => undefined, // the server is away, or the run is gone: what was shown stays
-    );
-    return () => {
-      current = false;
-    };
-  }, [id, id === undefined ? 0 : changes.get(id)]);
-  return details?.id === id ? details : undefined;
-}
-
-/** Chooses one of the stages. */
-export function useOne(chosen: readonly Chosen[]): { one: Chosen | undefined; choice: preact.ComponentChild } {
-  const [id, setId] = useState<string>();
-  const one = chosen.find(({ stage }) => stage.id === id) ?? chosen.at(-1);
-  const choice =
-    chosen.length < 2 ? null : (
-      <label class="choice">
-        Run{' '}
-        <select value={one?.stage.id} onChange={(event) => setId(event.currentTarget.value)}>
-          {chosen.map((each) => (
-            <option value={each.stage.id} key={each.stage.id}>
-              {labelOf(each)}
-            </option>
-          ))}
-        </select>
-      </label>
-    );
-  return { one, choice };
 }

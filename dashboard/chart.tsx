@@ -57,7 +57,12 @@ export function Chart(props: ChartProps) {
   latest.current = onSpan;
   const shown = lines.filter(({ label }) => !hidden.has(label));
   const { data, series, bands } = useMemo(() => prepared(x, shown, smoothing), [x, lines, hidden, smoothing]);
-  const shape = JSON.stringify([shown.map(({ label, color, low }) => [label, color, low !== undefined]), smoothing > 0, logarithmic, axis]);
+  const shape = JSON.stringify([
+    shown.map(({ label, color, low }) => [label, color, low !== undefined]),
+    smoothing > 0,
+    logarithmic,
+    axis,
+  ]);
 
   useEffect(() => {
     const root = place.current!;
@@ -71,11 +76,27 @@ export function Chart(props: ChartProps) {
         series: [{}, ...series],
         bands,
         legend: { show: false },
-        cursor: { sync: { key: sync.key, setSeries: false }, drag: { x: true, y: false, setScale: false }, focus: { prox: 24 } },
-        scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+        cursor: {
+          sync: { key: sync.key, setSeries: false },
+          drag: { x: true, y: false, setScale: false },
+          focus: { prox: 24 },
+        },
+        scales: {
+          x: { time: false },
+          // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- a const enum, which is not there at run time
+          y: { distr: logarithmic ? 3 : 1 },
+        },
         axes: [
-          { ...axes, space: 60, values: (_plot, splits) => splits.map((at) => (axis === 'time' ? shownTime(at) : shownNumber(at))) },
-          { ...axes, size: 58, values: (_plot, splits) => splits.map((value) => (value === null ? '' : shownNumber(value))) },
+          {
+            ...axes,
+            space: 60,
+            values: (_plot, splits) => splits.map((at) => (axis === 'time' ? shownTime(at) : shownNumber(at))),
+          },
+          {
+            ...axes,
+            size: 58,
+            values: (_plot, splits) => splits.map((value) => (value === null ? '' : shownNumber(value))),
+          },
         ],
         hooks: {
           setSelect: [
@@ -175,7 +196,7 @@ function summaryOf(lines: readonly Line[]): string {
       const known = values.filter((value) => value !== null);
       if (known.length === 0) return `${label}: nothing measured.`;
       const [low, high] = [Math.min(...known), Math.max(...known)].map(shownNumber);
-      return `${label}: from ${shownNumber(known[0]!)} to ${shownNumber(known.at(-1)!)}, between ${low} and ${high}.`;
+      return `${label}: from ${shownNumber(known[0])} to ${shownNumber(known.at(-1))}, between ${low} and ${high}.`;
     })
     .join(' ');
 }
@@ -203,7 +224,7 @@ function ValuesTable({ x, lines, axis, title }: Pick<ChartProps, 'x' | 'lines' |
         <tbody>
           {rows.map((i) => (
             <tr key={i}>
-              <th scope="row">{axis === 'time' ? shownTime(x[i]!) : shownNumber(x[i]!)}</th>
+              <th scope="row">{axis === 'time' ? shownTime(x[i]!) : shownNumber(x[i])}</th>
               {lines.map(({ label, values }) => (
                 <td key={label}>{shownNumber(values[i] ?? null)}</td>
               ))}

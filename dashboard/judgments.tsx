@@ -2,12 +2,11 @@
 import { useState } from 'preact/hooks';
 
 import type { StageDetails } from '../src/dashboard/api.ts';
-import { useDetails, useOne } from './app.tsx';
 import { Chart } from './chart.tsx';
 import { shownNumber, shownPercent } from './format.ts';
 import { bundlesOf, linesOf } from './lines.ts';
-import { useSeries } from './panels.tsx';
-import type { PanelProps } from './panels.tsx';
+import { useDetails, useOne, useSeries } from './panel-data.tsx';
+import type { PanelProps } from './panel-data.tsx';
 import type { Span } from './source.ts';
 
 type Predictions = NonNullable<StageDetails['predictions']>;
@@ -28,8 +27,8 @@ function Missing({ details, children }: { details: StageDetails | undefined; chi
 
 const howToFill = (
   <>
-    Runs of classifiers have this after their first evaluation; <code>retort test RUN --teacher --predictions</code> makes it for one
-    that has not.
+    Runs of classifiers have this after their first evaluation; <code>retort test RUN --teacher --predictions</code>{' '}
+    makes it for one that has not.
   </>
 );
 
@@ -42,19 +41,26 @@ export function Agreement(props: PanelProps) {
   const bundles = bundlesOf(props.chosen, true);
   const charts = ['agreement', 'kl', 'cka'].map((name) => ({
     name,
-    lines: series === undefined ? [] : linesOf(series.evaluations.series, `agreement.${name}`, { bundles, dark: props.dark }),
+    lines:
+      series === undefined
+        ? []
+        : linesOf(series.evaluations.series, `agreement.${name}`, { bundles, dark: props.dark }),
   }));
   const counts = found?.counts;
   return (
     <>
       {choice}
       {found === undefined || counts === undefined || found.pair === undefined ? (
-        <Missing details={details}>Two networks are compared where a run evaluates a student and its teacher. {howToFill}</Missing>
+        <Missing details={details}>
+          Two networks are compared where a run evaluates a student and its teacher. {howToFill}
+        </Missing>
       ) : (
         <>
           <dl class="numbers">
             <Number name="same first choice" value={shownPercent(found.agreement?.agreement)} />
-            {found.agreement?.kl !== undefined && <Number name="KL divergence" value={shownNumber(found.agreement.kl)} />}
+            {found.agreement?.kl !== undefined && (
+              <Number name="KL divergence" value={shownNumber(found.agreement.kl)} />
+            )}
             {found.agreement?.cka !== undefined && <Number name="CKA" value={shownNumber(found.agreement.cka)} />}
           </dl>
           <Shares counts={counts} pair={found.pair} samples={found.samples} />
@@ -96,7 +102,15 @@ function Number({ name, value }: { name: string; value: string }) {
 }
 
 /** Who is right about how many images, as a bar and as a table. */
-function Shares({ counts, pair, samples }: { counts: NonNullable<Predictions['counts']>; pair: readonly [string, string]; samples: number }) {
+function Shares({
+  counts,
+  pair,
+  samples,
+}: {
+  counts: NonNullable<Predictions['counts']>;
+  pair: readonly [string, string];
+  samples: number;
+}) {
   const parts = [
     ['both right', counts.bothRight, 'right'],
     [`only ${pair[0]} right`, counts.onlyFirst, 'first'],
@@ -137,7 +151,12 @@ export function Confusion(props: PanelProps) {
   const [asked, setAsked] = useState<string>();
   const [shares, setShares] = useState(true);
   const found = details?.predictions;
-  const name = found === undefined ? undefined : asked !== undefined && asked in found.networks ? asked : Object.keys(found.networks)[0];
+  const name =
+    found === undefined
+      ? undefined
+      : asked !== undefined && asked in found.networks
+        ? asked
+        : Object.keys(found.networks)[0];
   if (found === undefined || name === undefined) {
     return (
       <>
@@ -167,8 +186,8 @@ export function Confusion(props: PanelProps) {
         )}
       </form>
       <p>
-        Accuracy {shownPercent(network.accuracy)}, calibration error {shownPercent(network.calibrationError)}, {found.samples} images, after
-        epoch {shownNumber(found.epoch)}.
+        Accuracy {shownPercent(network.accuracy)}, calibration error {shownPercent(network.calibrationError)},{' '}
+        {found.samples} images, after epoch {shownNumber(found.epoch)}.
       </p>
       {network.confusion === undefined ? (
         <p class="empty">There are too many classes for a matrix; these are confused most often.</p>
@@ -228,7 +247,15 @@ export function Confusion(props: PanelProps) {
 }
 
 /** Rows are what images are, columns what they are taken for. */
-function Matrix({ confusion, classes, shares }: { confusion: readonly (readonly number[])[]; classes: readonly string[]; shares: boolean }) {
+function Matrix({
+  confusion,
+  classes,
+  shares,
+}: {
+  confusion: readonly (readonly number[])[];
+  classes: readonly string[];
+  shares: boolean;
+}) {
   const sums = confusion.map((row) => row.reduce((sum, count) => sum + count, 0));
   const most = Math.max(...confusion.flat());
   return (
@@ -288,7 +315,9 @@ export function Images(props: PanelProps) {
     return (
       <>
         {choice}
-        <Missing details={details}>Two networks are compared where a run evaluates a student and its teacher. {howToFill}</Missing>
+        <Missing details={details}>
+          Two networks are compared where a run evaluates a student and its teacher. {howToFill}
+        </Missing>
       </>
     );
   }
@@ -322,7 +351,11 @@ export function Images(props: PanelProps) {
             {image.file === null ? (
               <div class="none">no picture</div>
             ) : (
-              <img src={props.source.picture(one!.stage.id, image.file)} alt={`Sample ${image.index}: ${named(image.label)}`} loading="lazy" />
+              <img
+                src={props.source.picture(one!.stage.id, image.file)}
+                alt={`Sample ${image.index}: ${named(image.label)}`}
+                loading="lazy"
+              />
             )}
             <figcaption>
               <b>{named(image.label)}</b> <small>sample {image.index}</small>
@@ -338,7 +371,17 @@ export function Images(props: PanelProps) {
 
 type Judgment = Predictions['differing'][number]['first'];
 
-function Judged({ name, of, label, named }: { name: string; of: Judgment; label: number; named: (index: number) => string }) {
+function Judged({
+  name,
+  of,
+  label,
+  named,
+}: {
+  name: string;
+  of: Judgment;
+  label: number;
+  named: (index: number) => string;
+}) {
   const right = of.class === label;
   return (
     <div class="judged">

@@ -39,7 +39,12 @@ type AllSeries = Readonly<Record<string, Readonly<Record<string, Series>>>>;
 export function linesOf(
   series: AllSeries,
   name: string,
-  { bundles, dark, suffix = '', dash }: { bundles: readonly Bundle[]; dark: boolean; suffix?: string; dash?: readonly number[] },
+  {
+    bundles,
+    dark,
+    suffix = '',
+    dash,
+  }: { bundles: readonly Bundle[]; dark: boolean; suffix?: string; dash?: readonly number[] },
 ): Line[] {
   return bundles.flatMap(({ label, members, rank }): Line[] => {
     const found = members.flatMap(({ stage }) => series[stage.id]?.[name] ?? []);

@@ -1,41 +1,14 @@
 // Panels of curves, configs, times and maps. Each says what would fill it where there is nothing to show.
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 
-import type { Comparison, SeriesAnswer, StepPart } from '../src/dashboard/api.ts';
-import { useDetails, useOne } from './app.tsx';
+import type { StepPart } from '../src/dashboard/api.ts';
 import { Chart } from './chart.tsx';
 import type { Line } from './chart.tsx';
 import { shownNumber } from './format.ts';
 import { bundlesOf, linesOf } from './lines.ts';
-import type { Chosen } from './lines.ts';
-import type { Axis, Source, Span } from './source.ts';
-
-export interface PanelProps {
-  source: Source;
-  chosen: readonly Chosen[];
-  /** By stage, how often it has changed. */
-  changes: ReadonlyMap<string, number>;
-  dark: boolean;
-}
-
-/** Series of what is chosen, asked for again when something of it has changed or another part is wanted. */
-export function useSeries({ source, chosen, changes }: PanelProps, axis: Axis, span?: Span): SeriesAnswer | undefined {
-  const [series, setSeries] = useState<SeriesAnswer>();
-  const ids = chosen.map(({ stage }) => stage.id);
-  const key = JSON.stringify([ids, ids.map((id) => changes.get(id) ?? 0), axis, span]);
-  useEffect(() => {
-    let current = true;
-    const points = Math.min(1200, Math.max(300, innerWidth));
-    source.series(ids, axis, points, span).then(
-      (found) => current && setSeries(found),
-      () => undefined, // the server is away: what was shown stays
-    );
-    return () => {
-      current = false;
-    };
-  }, [key]);
-  return series;
-}
+import { useAnswer, useDetails, useOne, useSeries } from './panel-data.tsx';
+import type { PanelProps } from './panel-data.tsx';
+import type { Axis, Span } from './source.ts';
 
 const titles: Readonly<Record<string, string>> = {
   lr: 'learning rate',
@@ -105,9 +78,24 @@ export function Curves(props: PanelProps) {
           const lines = paths.flatMap((path, i): Line[] => {
             const network = path.slice(0, path.indexOf('.'));
             const suffix = paths.length === 1 ? '' : ` · ${network}`;
-            return linesOf(evaluations.series, path, { bundles, dark, suffix, dash: networkDashes[i % networkDashes.length]! });
+            return linesOf(evaluations.series, path, {
+              bundles,
+              dark,
+              suffix,
+              dash: networkDashes[i % networkDashes.length]!,
+            });
           });
-          return <Chart key={metric} title={metric} x={evaluations.x} lines={lines} smoothing={0} {...shared} logarithmic={false} />;
+          return (
+            <Chart
+              key={metric}
+              title={metric}
+              x={evaluations.x}
+              lines={lines}
+              smoothing={0}
+              {...shared}
+              logarithmic={false}
+            />
+          );
         })}
         {names.map((name) => (
           <Chart
@@ -143,15 +131,9 @@ function rankOf(name: string): number {
 }
 
 export function Compare({ source, chosen, changes }: PanelProps) {
-  const [found, setFound] = useState<Comparison>();
   const ids = [...new Set(chosen.map(({ run }) => run.id))];
-  useEffect(() => {
-    let current = true;
-    if (ids.length > 1) source.comparison(ids).then((one) => current && setFound(one), () => undefined);
-    return () => {
-      current = false;
-    };
-  }, [JSON.stringify([ids, ids.map((id) => changes.get(id) ?? 0)])]);
+  const key = JSON.stringify([ids, ids.map((id) => changes.get(id) ?? 0)]);
+  const found = useAnswer(ids.length > 1 ? () => source.comparison(ids) : undefined, key);
   if (ids.length < 2) return <p class="empty">Choose two runs or more to see where their configs differ.</p>;
   if (found === undefined) return <p class="empty">Reading …</p>;
   const { groups, differences, unknown } = found;
@@ -168,7 +150,9 @@ export function Compare({ source, chosen, changes }: PanelProps) {
               <tr key={path}>
                 <th scope="row">{path}</th>
                 {values.map((value, i) => (
-                  <td key={heads[i]}>{value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value)}</td>
+                  <td key={heads[i]}>
+                    {value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value)}
+                  </td>
                 ))}
               </tr>
             ))}
@@ -253,7 +237,9 @@ export function Time(props: PanelProps) {
           <tbody>
             {profile.parts.flatMap((part) => [
               <PartRow part={part} total={total} key={part.name} />,
-              ...part.parts.slice(0, 6).map((inner) => <PartRow part={inner} total={total} inner key={`${part.name}/${inner.name}`} />),
+              ...part.parts
+                .slice(0, 6)
+                .map((inner) => <PartRow part={inner} total={total} inner key={`${part.name}/${inner.name}`} />),
             ])}
           </tbody>
         </table>
@@ -291,7 +277,9 @@ export function Maps(props: PanelProps) {
       </>
     );
   }
-  const epochs = [...new Set(maps.flatMap(({ pictures }) => pictures.map(({ epoch }) => epoch)))].toSorted((a, b) => a - b);
+  const epochs = [...new Set(maps.flatMap(({ pictures }) => pictures.map(({ epoch }) => epoch)))].toSorted(
+    (a, b) => a - b,
+  );
   const at = epochs[Math.round(place * (epochs.length - 1))]!;
   return (
     <>
@@ -299,7 +287,14 @@ export function Maps(props: PanelProps) {
       {props.source.live && epochs.length > 1 && (
         <label class="choice">
           Epoch{' '}
-          <input type="range" min="0" max="1" step={1 / (epochs.length - 1)} value={place} onInput={(event) => setPlace(Number(event.currentTarget.value))} />{' '}
+          <input
+            type="range"
+            min="0"
+            max="1"
+            step={1 / (epochs.length - 1)}
+            value={place}
+            onInput={(event) => setPlace(Number(event.currentTarget.value))}
+          />{' '}
           <output>{at}</output>
         </label>
       )}
@@ -308,7 +303,11 @@ export function Maps(props: PanelProps) {
           const picture = pictures.findLast(({ epoch }) => epoch <= at) ?? pictures[0]!;
           return (
             <figure key={`${name}/${sample}`}>
-              <img src={props.source.picture(one!.stage.id, picture.file)} alt={`Map ${name} of sample ${sample} after epoch ${picture.epoch}`} loading="lazy" />
+              <img
+                src={props.source.picture(one!.stage.id, picture.file)}
+                alt={`Map ${name} of sample ${sample} after epoch ${picture.epoch}`}
+                loading="lazy"
+              />
               <figcaption>
                 {name}, sample {sample}, epoch {picture.epoch}
               </figcaption>

@@ -1,11 +1,5 @@
 // Where the page has its data from: the server, live, or a report that has it embedded. Panels do not know which.
-import type {
-  Comparison,
-  ReportData,
-  RunList,
-  SeriesAnswer,
-  StageDetails,
-} from '../src/dashboard/api.ts';
+import type { Comparison, ReportData, RunList, SeriesAnswer, StageDetails } from '../src/dashboard/api.ts';
 
 /** What runs are placed by along x. */
 export type Axis = 'step' | 'epoch' | 'time';
@@ -32,7 +26,7 @@ export interface Source {
 
 export function openSource(): Source {
   const embedded = document.getElementById('report');
-  return embedded === null ? fromServer() : fromReport(JSON.parse(embedded.textContent!) as ReportData);
+  return embedded === null ? fromServer() : fromReport(JSON.parse(embedded.textContent) as ReportData);
 }
 
 async function get<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
@@ -68,7 +62,7 @@ function fromServer(): Source {
 }
 
 function fromReport(data: ReportData): Source {
-  const only = <T,>(ids: readonly string[], series: Readonly<Record<string, T>>): Record<string, T> =>
+  const only = <T>(ids: readonly string[], series: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries(Object.entries(series).filter(([id]) => ids.includes(id)));
   return {
     live: false,

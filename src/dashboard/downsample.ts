@@ -99,7 +99,8 @@ function inIntervals(parts: readonly Part[], wanted: (name: string) => boolean, 
         if (value < low[i]!) low[i] = value;
         if (value > high[i]!) high[i] = value;
       }
-      const of = (numbers: Float64Array): (number | null)[] => Array.from(numbers, (value, i) => (count[i] === 0 ? null : value));
+      const of = (numbers: Float64Array): (number | null)[] =>
+        Array.from(numbers, (value, i) => (count[i] === 0 ? null : value));
       return [name, { mean: of(sum.map((value, i) => value / count[i]!)), min: of(low), max: of(high) }];
     });
     return [part.run, Object.fromEntries(columns)] as const;

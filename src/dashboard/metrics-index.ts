@@ -196,7 +196,11 @@ export class MetricsIndex {
       return [path, Float64Array.from(rows, ({ metrics }) => metrics[network]?.[name] ?? Number.NaN)];
     });
     const place = ({ step, epoch, time }: EvaluationRecord): number =>
-      axis === 'time' ? Date.parse(time) / 1000 - (this.#began ?? Date.parse(time) / 1000) : axis === 'step' ? step : epoch;
+      axis === 'time'
+        ? Date.parse(time) / 1000 - (this.#began ?? Date.parse(time) / 1000)
+        : axis === 'step'
+          ? step
+          : epoch;
     return { x: Float64Array.from(rows, place), columns: new Map(columns) };
   }
 }

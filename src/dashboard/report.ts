@@ -78,7 +78,10 @@ function pageOf(data: ReportData): Buffer {
   const hash = createHash('sha256').update(script).digest('base64');
   const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'`;
   // In JSON these stand in strings alone, where they may be written otherwise.
-  const json = JSON.stringify(data).replaceAll('<', '\\u003c').replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029');
+  const json = JSON.stringify(data)
+    .replaceAll('<', '\\u003c')
+    .replaceAll('\u2028', '\\u2028')
+    .replaceAll('\u2029', '\\u2029');
   const licenses = text('licenses.txt').replaceAll('--', '- -');
   return Buffer.from(`<!doctype html>
 <html lang="en">

@@ -32,7 +32,14 @@ interface Known {
 }
 
 /** The files by whose size and time a change is noticed. */
-const watched = [runFiles.run, runFiles.metrics, runFiles.predictions, runFiles.profile, runFiles.lock, runFiles.training];
+const watched = [
+  runFiles.run,
+  runFiles.metrics,
+  runFiles.predictions,
+  runFiles.profile,
+  runFiles.lock,
+  runFiles.training,
+];
 
 /** Points of the small drawing of a run's loss. */
 const coursePoints = 40;
@@ -141,7 +148,7 @@ export class RunStore {
     return { folder: this.folder, revision: this.#revision, runs };
   }
 
-  #stage({ name, folder, state, epoch, epochs, steps, seconds, last, best, damaged: _ }: RunSummary['stages'][number]): StageEntry {
+  #stage({ name, folder, state, epoch, epochs, steps, seconds, last, best }: RunSummary['stages'][number]): StageEntry {
     const index = this.#indexes.get(folder);
     const rows = index?.stepsBy('step');
     const loss = rows?.columns.get('losses.loss');
@@ -151,12 +158,19 @@ export class RunStore {
         : sample(new Map([['', rows!]]), (column) => column === 'losses.loss', { points: coursePoints }).series['']![
             'losses.loss'
           ]!.mean.flatMap((value) => value ?? []);
-    const short = course.length <= coursePoints ? course : course.filter((_, i) => i % Math.ceil(course.length / coursePoints) === 0);
+    const short =
+      course.length <= coursePoints
+        ? course
+        : course.filter((_, i) => i % Math.ceil(course.length / coursePoints) === 0);
     return {
       ...{ name, id: this.#idOf(folder), state, epoch, steps, seconds },
       ...(epochs === undefined ? {} : { epochs }),
-      last: Object.fromEntries(Object.entries(last).map(([path, value]) => [path, Number.isFinite(value) ? value : null])),
-      best: Object.fromEntries(Object.entries(best).map(([path, one]) => [path, { value: one.value, epoch: one.epoch }])),
+      last: Object.fromEntries(
+        Object.entries(last).map(([path, value]) => [path, Number.isFinite(value) ? value : null]),
+      ),
+      best: Object.fromEntries(
+        Object.entries(best).map(([path, one]) => [path, { value: one.value, epoch: one.epoch }]),
+      ),
       course: short,
       names: index?.names ?? [],
     };
@@ -164,7 +178,9 @@ export class RunStore {
 
   /** The folder of a stage. @throws {RetortError} for an id that is none of those in the list. */
   #folderOf(id: string): string {
-    const stage = [...this.#runs.values()].flatMap(({ summary }) => summary.stages).find(({ folder }) => this.#idOf(folder) === id);
+    const stage = [...this.#runs.values()]
+      .flatMap(({ summary }) => summary.stages)
+      .find(({ folder }) => this.#idOf(folder) === id);
     if (stage !== undefined) return stage.folder;
     throw new RetortError(`there is no run or stage "${id}"`, { code: 'not-found' });
   }
@@ -182,9 +198,14 @@ export class RunStore {
 
   /** How the configs of runs differ, and their metrics side by side. */
   comparison(ids: readonly string[]): Comparison {
-    const chosen = [...this.#runs.values()].map(({ summary }) => summary).filter(({ folder }) => ids.includes(this.#idOf(folder)));
+    const chosen = [...this.#runs.values()]
+      .map(({ summary }) => summary)
+      .filter(({ folder }) => ids.includes(this.#idOf(folder)));
     const found = sideBySide(chosen);
-    return { ...found, groups: found.groups.map((group) => ({ ...group, runs: group.runs.map((folder) => this.#idOf(folder)) })) };
+    return {
+      ...found,
+      groups: found.groups.map((group) => ({ ...group, runs: group.runs.map((folder) => this.#idOf(folder)) })),
+    };
   }
 
   details(id: string): StageDetails {
@@ -201,7 +222,9 @@ export class RunStore {
         return undefined;
       }
     };
-    const run = [...this.#runs.values()].find(({ summary }) => summary.stages.some((stage) => stage.folder === folder))!;
+    const run = [...this.#runs.values()].find(({ summary }) =>
+      summary.stages.some((stage) => stage.folder === folder),
+    )!;
     const printed = join(run.summary.folder, runFiles.printed);
     const config = exists(printed) ? readText(printed) : undefined;
     const predictions = tried(runFiles.predictions, () => readPredictions(folder));
@@ -266,7 +289,13 @@ function mapsIn(folder: string): MapPictures[] {
 const traceSchema = z.object({
   otherData: z.object({ tracedSteps: z.number() }),
   traceEvents: z.array(
-    z.object({ name: z.string(), cat: z.string().optional(), ph: z.string(), ts: z.number().optional(), dur: z.number().optional() }),
+    z.object({
+      name: z.string(),
+      cat: z.string().optional(),
+      ph: z.string(),
+      ts: z.number().optional(),
+      dur: z.number().optional(),
+    }),
   ),
 });
 
@@ -294,13 +323,18 @@ function profileOf(path: string): StageDetails['profile'] {
     names.set(name, (names.get(name) ?? 0) + dur / 1000 / Math.max(1, tracedSteps));
     parts.set(cat, names);
   }
-  return { steps: tracedSteps, parts: [...parts].map(([name, names]) => partOf(name, names)).toSorted((a, b) => b.ms - a.ms) };
+  return {
+    steps: tracedSteps,
+    parts: [...parts].map(([name, names]) => partOf(name, names)).toSorted((a, b) => b.ms - a.ms),
+  };
 }
 
 function partOf(name: string, names: ReadonlyMap<string, number>): StepPart {
   const own = names.get(name);
   const inner = [...names].filter(([inside]) => inside !== name);
-  const parts = inner.map(([inside, ms]): StepPart => ({ name: inside, ms, parts: [] })).toSorted((a, b) => b.ms - a.ms);
+  const parts = inner
+    .map(([inside, ms]): StepPart => ({ name: inside, ms, parts: [] }))
+    .toSorted((a, b) => b.ms - a.ms);
   // A part that is not measured as a whole is the sum of what is in it.
   return { name, ms: own ?? parts.reduce((sum, part) => sum + part.ms, 0), parts };
 }

@@ -153,7 +153,10 @@ function answer(exchange: Exchange): void {
     response.end(request.method === 'HEAD' ? undefined : body);
   };
   respond(exchange, finish).catch((error: unknown) => {
-    if (response.headersSent) return void response.end();
+    if (response.headersSent) {
+      response.end();
+      return;
+    }
     const [status, text] =
       error instanceof Refusal
         ? [error.status, error.message]
@@ -205,7 +208,8 @@ const tokenHelp = 'open the address that retort dashboard has printed: it has a 
 function requireOwn({ method, headers }: IncomingMessage, port: number): void {
   if (method !== 'GET' && method !== 'HEAD') throw new Refusal(405, 'the dashboard only reads: GET and HEAD');
   const own = ['127.0.0.1', 'localhost', '[::1]'].map((name) => `${name}:${port}`);
-  if (!own.includes(headers.host ?? '')) throw new Refusal(403, 'the dashboard answers to 127.0.0.1 and localhost alone');
+  if (!own.includes(headers.host ?? ''))
+    throw new Refusal(403, 'the dashboard answers to 127.0.0.1 and localhost alone');
   const { origin } = headers;
   if (origin !== undefined && !own.includes(origin.replace(/^http:\/\//, ''))) {
     throw new Refusal(403, 'the dashboard does not answer to pages of other sites');

@@ -12,8 +12,8 @@ import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Compat } from '../losses/index.ts';
 import { Algorithm, commonOptions } from './algorithm.ts';
 import { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
-import { DataFreeDistillation, dataFreeOptions } from './data-free-distillation.ts';
-import type { ImageGenerator } from './data-free-distillation.ts';
+import type { ImageGenerator } from './data-free.ts';
+import { DataFreeDistillation, dataFreeDistillationOptions } from './data-free-distillation.ts';
 import { EmaTeacherDistill, emaTeacherOptions } from './ema-teacher-distill.ts';
 import { FpnTeacherDistill } from './fpn-teacher-distill.ts';
 import { MultiTeacherDistill, multiTeacherOptions } from './multi-teacher-distill.ts';
@@ -92,7 +92,7 @@ const dataFree = z.strictObject({
   generatorDistiller: distiller,
   teachers,
   generator,
-  ...dataFreeOptions,
+  ...dataFreeDistillationOptions,
 });
 
 function dataFreeParts({ architecture, distiller: own, generatorDistiller, ...options }: z.output<typeof dataFree>) {

@@ -7,6 +7,8 @@ export type { DataFreeDistillationOptions } from './data-free-distillation.ts';
 export type { ImageGenerator } from './data-free.ts';
 export { EmaTeacherDistill } from './ema-teacher-distill.ts';
 export type { EmaTeacherDistillOptions } from './ema-teacher-distill.ts';
+export { FastDataFreeDistillation } from './fast-data-free-distillation.ts';
+export type { FastDataFreeDistillationOptions } from './fast-data-free-distillation.ts';
 export { FpnTeacherDistill } from './fpn-teacher-distill.ts';
 export { MultiTeacherDistill } from './multi-teacher-distill.ts';
 export type { MultiTeacherDistillOptions } from './multi-teacher-distill.ts';

@@ -15,6 +15,7 @@ import { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
 import type { ImageGenerator } from './data-free.ts';
 import { DataFreeDistillation, dataFreeDistillationOptions } from './data-free-distillation.ts';
 import { EmaTeacherDistill, emaTeacherOptions } from './ema-teacher-distill.ts';
+import { FastDataFreeDistillation, fastDataFreeOptions } from './fast-data-free-distillation.ts';
 import { FpnTeacherDistill } from './fpn-teacher-distill.ts';
 import { MultiTeacherDistill, multiTeacherOptions } from './multi-teacher-distill.ts';
 import { MutualDistill } from './mutual-distill.ts';
@@ -106,6 +107,8 @@ function dataFreeParts({ architecture, distiller: own, generatorDistiller, ...op
   };
 }
 
+const fastDataFree = z.strictObject({ ...common, distiller, teachers, generator, ...fastDataFreeOptions });
+
 const table = {
   Supervised: entry(
     z.strictObject(common),
@@ -191,6 +194,21 @@ const table = {
     summary: 'A generator makes the images that the teacher finds real.',
     paper: 'Chen et al. 2019, arXiv 1904.01186',
   }),
+  FastDataFreeDistillation: entry(
+    fastDataFree,
+    ({ distiller: config, ...options }) =>
+      new FastDataFreeDistillation({
+        ...options,
+        architecture: build(options.architecture, 'architecture'),
+        teachers: teachersOf(options.teachers),
+        generator: buildGenerator(options.generator),
+        distiller: distillerOf(config, options.compat),
+      }),
+    {
+      summary: 'A generator that learns to begin well makes images in a few steps, which are kept.',
+      paper: 'Fang et al. 2022 (FastDFKD), arXiv 2112.06253',
+    },
+  ),
 };
 
 /** The algorithms that configs can name, each with the schema of its options. */

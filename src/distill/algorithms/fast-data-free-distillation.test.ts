@@ -11,6 +11,7 @@ import { refusal } from '../../../test/refusal.ts';
 import { DataLoader, Normalize, SyntheticImages } from '../../data/index.ts';
 import { Trainer } from '../../engine/index.ts';
 import type { StepReport, TrainerOptions } from '../../engine/index.ts';
+import { buildModel } from '../../models/index.ts';
 import { FastDFKDGenerator } from '../../models/generators/index.ts';
 import {
   AdaptiveAvgPool2d,
@@ -342,7 +343,9 @@ it('says what does not go', () => {
   expect(() => fast({ generator: vectors })).toThrow(
     refusal('invalid-argument', 'generator', '(N, C, H, W)', '(2, 3)'),
   );
-  const features = Object.assign(new Conv2d(3, 6, { kernelSize: 3 }), {});
+  const onnx = Object.assign(buildModel(tinyNetwork(6, 3)), { valueNames: [], watchValue: () => ({}) });
+  expect(() => fast({ teachers: { res: onnx } })).toThrow(refusal('unsupported', 'teachers', 'gradients'));
+  const features = new Conv2d(3, 6, { kernelSize: 3 });
   expect(() => tidy(() => step(fast({ teachers: { res: features }, bn: 0, distiller: logitsOf('') }), 4, {}))).toThrow(
     refusal('unsupported', 'teacher "res"', '(N, K)'),
   );

@@ -5,22 +5,9 @@ import { z } from 'zod';
 import { RetortError } from '../../errors.ts';
 import { BatchNorm, Buffer, functional, hasNamedValues, init, Linear, sizeOf } from '../../nn/index.ts';
 import type { LearnedBatch, Module } from '../../nn/index.ts';
-import { Adam } from '../../optim/index.ts';
 import { checkOptions, count } from '../../registry/index.ts';
 import type { OptionsFrom } from '../../registry/index.ts';
-import {
-  backward,
-  clearGrads,
-  gradsOf,
-  noGrad,
-  ops,
-  processGroup,
-  randn,
-  tensor,
-  Tensor,
-  tidy,
-  withoutAutocast,
-} from '../../torch/index.ts';
+import { noGrad, ops, processGroup, randn, tensor, Tensor, tidy } from '../../torch/index.ts';
 import { span } from '../../torch/internal.ts';
 import { widened } from '../losses/common/sides.ts';
 import { addPrefixed, algorithmSchema } from './algorithm.ts';
@@ -28,17 +15,19 @@ import type { Update } from './algorithm.ts';
 import { DataFree, dataFreeOptions, dataFreeParts } from './data-free.ts';
 import type { DataFreeOptions, ImageGenerator } from './data-free.ts';
 import { ImagePool } from './image-pool.ts';
+import { imageRound } from './image-round.ts';
+import type { Judged } from './image-round.ts';
 import { NormStatistics } from './norm-statistics.ts';
 import type { Statistics } from './norm-statistics.ts';
 import type { LossRecord } from './parse-losses.ts';
 import { randomViews, requireChannels, viewOptions } from './random-views.ts';
+import type { ViewOptions } from './random-views.ts';
 import { undisturbed } from './undisturbed.ts';
 
 /** When something of the generator begins anew: so many rounds after the warm-up. */
 const reset = z.union([z.literal(false), count]);
 
 const own = {
-  ...viewOptions,
   /** Updates of the student between two rounds, in each of which images are made. Default 400. */
   kdSteps: count.default(400),
   /** Updates of generator and latent vectors in a round: from the start that was learned to the images that are kept. Default 10. */
@@ -72,24 +61,15 @@ const own = {
   poolSize: count.default(56_320),
 };
 /** The options besides networks and distiller, in configs too. */
-export const fastDataFreeOptions = { ...own, ...dataFreeOptions };
+export const fastDataFreeOptions = { ...viewOptions, ...own, ...dataFreeOptions };
 /** Options of {@link FastDataFreeDistillation}. */
-export interface FastDataFreeDistillationOptions extends DataFreeOptions, OptionsFrom<typeof own> {}
+export interface FastDataFreeDistillationOptions extends DataFreeOptions, ViewOptions, OptionsFrom<typeof own> {}
 
-/** What the authors' Reptile multiplies the way of a round with. */
-const reptileScale = 67;
-const [betas, resetStd] = [[0.5, 0.999], 0.02] as const;
+/** What rounds and views follow. */
+const settings = z.object({ ...viewOptions, ...own });
 
-/** What a round makes. */
-interface Round {
-  /** Of 0 to 1, those of the update with the lowest loss. */
-  readonly images: Tensor;
-  readonly labels: Tensor;
-  /** The losses of the last update. */
-  readonly entries: Readonly<Record<string, Tensor>>;
-  /** Where to move the generator's parameters from, as gradients; parallel to them. */
-  readonly gradients: readonly Tensor[];
-}
+/** Of weights that begin anew. */
+const resetStd = 0.02;
 
 /**
  * Every `kdSteps` steps there is a round, before the student's update: from the generator's weights and fresh latent vectors, Adam makes
@@ -102,7 +82,7 @@ interface Round {
  * - `L_adv = -mean(KL(teacher || student) [both choose the same class])`, from the last round of the warm-up on.
  *
  * The first `warmup` steps are rounds without an update of the student. A batch of the data gives the number of images; nothing else of it is
- * looked at. The generator gives images of 0 to 1 ({@link FastDFKDGenerator} does). Losses: `generator.loss_bn`, `loss_oh`, `loss_adv` in steps
+ * looked at. The generator gives images of 0 to 1 (`FastDFKDGenerator` does). Losses: `generator.loss_bn`, `loss_oh`, `loss_adv` in steps
  * with a round, `distill.*`; the distiller's losses may take labels: the classes that images were made for. Defaults are the authors' for
  * ResNet-34 to ResNet-18 on CIFAR-10. The authors' rate of the optimizer of `generator` is `lrG * gSteps` (Adam, betas 0.5 and 0.999).
  *
@@ -129,7 +109,7 @@ export class FastDataFreeDistillation extends DataFree {
   /** int64 scalars: how many rounds there were, and updates of the student. */
   readonly rounds: Buffer;
   readonly updates: Buffer;
-  readonly #options: z.output<z.ZodObject<typeof own>>;
+  readonly #options: z.output<typeof settings>;
 
   /**
    * @throws {RetortError} where there is nothing to make images by, for teachers that have no gradients (ONNX) or, with `bn`, no batch norms,
@@ -138,7 +118,7 @@ export class FastDataFreeDistillation extends DataFree {
   constructor(options: FastDataFreeDistillationOptions) {
     super(options);
     const { name } = new.target;
-    this.#options = checkOptions(z.object(own), options, name);
+    this.#options = checkOptions(settings, options, name);
     const { bn, oh, bnMmt, poolSize } = this.#options;
     if (bn + oh === 0) throw new RetortError(`${name}: bn, oh: expected one of them above 0, got 0 for both`);
     const onnx = this.teachers.modules().find((module) => hasNamedValues(module));
@@ -169,7 +149,7 @@ export class FastDataFreeDistillation extends DataFree {
   protected override lossesOf({ inputs }: LearnedBatch): LossRecord {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const images = this.#made(this.latents(sizeOf(inputs)));
-    const { labels, ...generator } = this.#generatorLosses(images, { adversarial: true });
+    const { labels, ...generator } = this.#judged(images, { adversarial: true });
     addPrefixed(losses, 'generator', generator.losses);
     addPrefixed(losses, 'distill', this.studentLosses(this.#views(images.detach()), { labels }));
     return losses;
@@ -193,10 +173,20 @@ export class FastDataFreeDistillation extends DataFree {
 
   /** A round: images for the pool, and an update of the generator's weights. */
   #makeImages(round: number, batchSize: number, update: Update): Readonly<Record<string, Tensor>> {
-    const { synthesisBatchSize = batchSize } = this.#options;
+    const { synthesisBatchSize = batchSize, gSteps, warmup } = this.#options;
     this.#reset(round);
     const parameters = this.generator.parameters().filter(({ requiresGrad }) => requiresGrad);
-    const { images, labels, entries, gradients } = this.#round(round, synthesisBatchSize, parameters);
+    const { images, labels, entries, gradients } = imageRound({
+      ...this.#options,
+      parameters,
+      latent: this.#floating(this.latents(synthesisBatchSize)),
+      make: (latent) => this.#made(latent),
+      judge: (made, drawn, number) => {
+        const { statistics, ...judged } = this.#judged(made, { adversarial: round >= warmup, labels: drawn });
+        if (number === gSteps && statistics !== undefined) this.statistics.endRound(statistics);
+        return judged;
+      },
+    });
     // Its gradients are those that the round gave.
     const total = parameters
       .map((parameter, i) => parameter.mul(gradients[i]!).sum())
@@ -205,50 +195,6 @@ export class FastDataFreeDistillation extends DataFree {
     this.pool.add(images.clamp(0, 1).mul(255).to('uint8'), labels);
     noGrad(() => void this.rounds.add_(1));
     return entries;
-  }
-
-  /** Makes images from the generator's weights, which are the same afterwards. */
-  #round(round: number, size: number, parameters: readonly Tensor[]): Round {
-    const { gSteps, lrG, lrZ, warmup, isMaml } = this.#options;
-    const start = noGrad(() => parameters.map((parameter) => parameter.clone()));
-    const gathered = gradsOf(parameters); // of batches before, where a step has several
-    const latent = this.#floating(this.latents(size)).detach().requiresGrad_();
-    const moved = [...parameters, latent];
-    using adam = new Adam([{ params: parameters }, { params: [latent], lr: lrZ }], { lr: lrG, betas: [...betas] });
-    const gradients = noGrad(() => parameters.map((parameter) => ops.zerosLike(parameter)));
-    let found: Found | undefined;
-    try {
-      for (let step = 1; step <= gSteps; step++) {
-        const before = found;
-        found = tidy(() => {
-          adam.zeroGrad();
-          const images = this.#made(latent);
-          const adversarial = round >= warmup;
-          const { losses, labels, statistics } = this.#generatorLosses(images, { adversarial, labels: before?.labels });
-          const [total, all] = this.parseLosses(losses);
-          if (step === gSteps && statistics !== undefined) this.statistics.endRound(statistics);
-          span('backward', undefined, () => withoutAutocast(() => backward([total], [null], { inputs: moved })));
-          if (isMaml) {
-            const all = gradsOf(parameters);
-            noGrad(() => all.forEach((gradient, i) => gradient !== null && gradients[i]!.add_(gradient)));
-          }
-          span('optimizer', undefined, () => withoutAutocast(() => adam.step()));
-          const entries = Object.fromEntries(Object.entries(all).map(([name, value]) => [name, value.detach()]));
-          return { ...lower(before, { images: images.detach(), cost: total.detach() }), labels, entries };
-        });
-      }
-      if (!isMaml) {
-        noGrad(() =>
-          gradients.forEach((gradient, i) => void gradient.add_(start[i]!).sub_(parameters[i]!).mul_(reptileScale)),
-        );
-      }
-    } finally {
-      noGrad(() => parameters.forEach((parameter, i) => void parameter.copy_(start[i]!)));
-      clearGrads(moved);
-      for (const [i, gradient] of gathered.entries()) if (gradient !== null) parameters[i]!.grad = gradient;
-    }
-    const { images, labels, entries } = found!;
-    return { images, labels, entries, gradients };
   }
 
   /** An update of the student, on images of the pool. */
@@ -283,10 +229,10 @@ export class FastDataFreeDistillation extends DataFree {
    * @param images generated, in the graph
    * @param options.labels what they are to be taken for. Default: drawn
    */
-  #generatorLosses(
+  #judged(
     images: Tensor,
     { adversarial, labels: given }: { adversarial: boolean; labels?: Tensor | undefined },
-  ): { losses: Record<string, Tensor>; labels: Tensor; statistics?: Statistics } {
+  ): Judged & { statistics?: Statistics } {
     const { bn, oh, adv } = this.#options;
     const views = this.#views(images);
     const looked = bn > 0 ? <T>(body: () => T): T => this.statistics.record(body) : <T>(body: () => T): T => body();
@@ -337,19 +283,6 @@ export class FastDataFreeDistillation extends DataFree {
       }),
     );
   }
-}
-
-/** What the updates of a round have found. */
-interface Found extends Omit<Round, 'gradients'> {
-  /** The lowest loss. */
-  readonly cost: Tensor;
-}
-
-/** The images with the lower loss. */
-function lower(before: Found | undefined, now: Pick<Found, 'images' | 'cost'>): Pick<Found, 'images' | 'cost'> {
-  if (before === undefined) return now;
-  const better = now.cost.lt(before.cost);
-  return { images: ops.where(better, now.images, before.images), cost: ops.where(better, now.cost, before.cost) };
 }
 
 const parametersOf = ({ weight, bias }: Linear | BatchNorm): { weight: Tensor | null; bias: Tensor | null } => ({

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 import { RetortError } from '../../errors.ts';
+import type { OptionsFrom, SettingsFrom } from '../../registry/index.ts';
 import { ops, tensor } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 
@@ -16,14 +17,16 @@ export const viewOptions = {
   /** The chance of an image to be mirrored. Default 0.5. */
   flip: z.number().min(0).max(1).default(0.5),
 };
-/** {@link viewOptions}, once they are checked. */
-export type ViewOptions = Required<z.output<z.ZodObject<typeof viewOptions>>>;
+/** What networks see of images that were made. */
+export interface ViewOptions extends OptionsFrom<typeof viewOptions> {}
+/** {@link ViewOptions}, once they are checked, with defaults. */
+export interface ViewSettings extends SettingsFrom<typeof viewOptions> {}
 
 /**
  * A view of each of the images, which stay of their size.
  * @param images `(N, C, H, W)` of 0 to 1
  */
-export function randomViews(images: Tensor, { mean, std, padding, flip }: ViewOptions): Tensor {
+export function randomViews(images: Tensor, { mean, std, padding, flip }: ViewSettings): Tensor {
   const [n = 0, c = 0, height = 0, width = 0] = images.shape;
   const { device, dtype } = images;
   const chances = ops.rand([3, n, 1, 1, 1]).to({ device });
@@ -43,7 +46,7 @@ export function randomViews(images: Tensor, { mean, std, padding, flip }: ViewOp
 }
 
 /** @throws {RetortError} unless there are a mean and a standard deviation for each of the channels. */
-export function requireChannels(algorithm: string, { mean, std }: ViewOptions, channels: number): void {
+export function requireChannels(algorithm: string, { mean, std }: ViewSettings, channels: number): void {
   if (mean.length === channels && std.length === channels) return;
   throw new RetortError(
     `${algorithm}: mean, std: expected ${channels} numbers each, one for each channel of the generator's images, got ${mean.length} and ${std.length}`,

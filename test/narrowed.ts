@@ -1,7 +1,7 @@
 // Configs of recipes, as small as tests want them: the same depths, recorders, connectors and losses, a sixteenth of the channels.
 
 /** Classes of every narrowed network. */
-export const narrowClasses = 5;
+export const narrowClasses = 10;
 
 /** Options of connectors. */
 const channelKeys = ['inChannels', 'outChannels', 'dimIn'];
@@ -20,9 +20,11 @@ const replacements: Readonly<Record<string, (own: Config) => Config>> = {
   DistilledVisionTransformer: () => smallTransformer,
   TIMMBackbone: () => ({ modelName: 'regnety_002' }),
   DAFLGenerator: () => ({ latentDim: 8, hiddenChannels: 8 }),
+  FastDFKDGenerator: () => ({ latentDim: 8, hiddenChannels: 8 }),
   ZSKTGenerator: () => ({ latentDim: 8, hiddenChannels: 8 }),
   BYOTConnector: () => ({ numClasses: narrowClasses }),
-  CRDLoss: () => ({ negNum: 8, sampleN: 64 }),
+  CRDLoss: () => ({ negNum: 8, sampleN: 200 }),
+  FastDataFreeDistillation: () => ({ gSteps: 2, kdSteps: 3, warmup: 0, poolSize: 64 }),
 };
 const smallTransformer: Config = {
   arch: { embedDims: 16, numLayers: 2, numHeads: 2, feedforwardChannels: 32 },

@@ -1,4 +1,4 @@
-// Every recipe loads, names what there is, and trains: narrowed, on 32x32 images. Those of several stages run from end to end.
+// Every recipe loads, names what there is, and trains: narrowed, on 32x32 images, all stages for 20 steps on images of CIFAR-10.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { buildExperiment } from '../src/runner/experiment.ts';
 import { optionsOf, tables } from '../src/runner/registries.ts';
 import { runStages } from '../src/runner/stages.ts';
+import { readMetrics } from '../src/engine/index.ts';
 import { loadConfig } from '../src/config/index.ts';
 import type { CheckedConfig, LoadedConfig } from '../src/config/index.ts';
 import { buildAlgorithm, probe } from '../src/distill/algorithms/index.ts';
@@ -22,6 +23,7 @@ import { narrowClasses, narrowed } from './narrowed.ts';
 import { refusal } from './refusal.ts';
 
 const recipes = fileURLToPath(new URL('../recipes', import.meta.url));
+const cifar10 = fileURLToPath(new URL('fixtures/cifar10', import.meta.url));
 const tested = (path: string): boolean => path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist)\//.test(path);
 const files = (readdirSync(recipes, { recursive: true }) as string[]).filter(tested).toSorted();
 const read = (file: string): Promise<LoadedConfig> => loadConfig(join(recipes, file), { tables, optionsOf });
@@ -122,6 +124,72 @@ describe.each(files)('%s', (file) => {
       });
     }
   });
+});
+
+/** Sides of images in transforms of ImageNet's recipes, and what they are here. */
+const sides: Readonly<Record<number, number>> = { 224: 32, 256: 36 };
+
+/** The config with narrowed networks, on CIFAR-10's images in place of its own; those of ImageNet's recipes are made as small. */
+function onCifar10(config: CheckedConfig): CheckedConfig {
+  const part = (data: typeof config.trainData | undefined, more: object): typeof config.trainData => ({
+    ...data!,
+    batchSize: 8,
+    dataset: { type: 'Cifar10', split: 'train', root: cifar10, ...more },
+    transforms: data!.transforms!.map((transform) => {
+      const { size } = transform as { size?: number };
+      return { ...transform, ...(size === undefined ? {} : { size: sides[size] ?? size }) };
+    }),
+  });
+  const { trainData, valData, model } = config;
+  return {
+    ...config,
+    ...{ model: narrowed(model) as TypedConfig, trainData: part(trainData, {}), valData: part(valData, { limit: 8 }) },
+    ...{ epochs: 1, maxSteps: 20, accumulate: 1 },
+  };
+}
+
+/** Looks at the recorders each time that losses are computed; returns what to ask at the end: those that were silent. */
+function watched(algorithm: Algorithm): () => string[] {
+  const silent = new Set<string>();
+  for (const [key, distiller] of Object.entries(algorithm.distillersByName())) {
+    let passes = 0;
+    silent.add(`${key} itself`);
+    distiller.registerForwardPreHook(() => {
+      silent.delete(`${key} itself`);
+      passes++;
+      const sides = { student: distiller.studentRecorders, teacher: distiller.teacherRecorders };
+      for (const [side, { recorders }] of Object.entries(sides)) {
+        for (const [name, { length }] of recorders)
+          if (length === 0) silent.add(`${key}: ${side} ${name}, pass ${passes}`);
+      }
+    });
+  }
+  return () => [...silent];
+}
+
+it.each(files)('%s: every stage trains for 20 steps on real images, all is finite, all is recorded', async (file) => {
+  const loaded = await read(file);
+  const stages = loaded.stages.map((stage) => ({ ...stage, config: onCifar10(stage.config) }));
+  const workDir = mkdtempSync(join(tmpdir(), 'retort-recipes-'));
+  const silent: (() => string[])[] = [];
+  const onStage = (_: unknown, { algorithm }: { algorithm: Algorithm }): void => void silent.push(watched(algorithm));
+  try {
+    const runs = await runStages({ ...loaded, stages }, { workDir, onStage });
+    expect(runs.map(({ stage }) => stage.name)).toEqual(stages.map(({ name }) => name));
+    expect(silent.flatMap((ask) => ask())).toEqual([]);
+    for (const { folder, metrics } of runs) {
+      const { steps } = readMetrics(folder, { steps: 'all' });
+      expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+      const losses = steps.flatMap((one) => Object.entries(one.losses));
+      expect(losses.filter(([, value]) => !Number.isFinite(value))).toEqual([]);
+      expect(losses.length).toBeGreaterThanOrEqual(20);
+      const measured = Object.values(metrics).flatMap((network) => Object.values(network));
+      expect(measured.length).toBeGreaterThan(0);
+      expect(measured.every((value) => Number.isFinite(value))).toBe(true);
+    }
+  } finally {
+    rmSync(workDir, { recursive: true });
+  }
 });
 
 /** Trains every stage, narrowed, for one step; `look` sees each before that, with those that are done. Returns them. */

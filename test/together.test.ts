@@ -267,6 +267,36 @@ it('data-free distillation trains in both', () => {
   expect(out).toMatch(/loss_ie/);
 });
 
+it('images that are kept are those of both: stopped and resumed they end with the same bits', () => {
+  const normalized = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
+  const model = {
+    type: 'FastDataFreeDistillation',
+    architecture: tinyNetwork(4, 3),
+    teachers: { big: tinyNetwork(6, 3) },
+    generator: { type: 'FastDFKDGenerator', imgSize: 16, latentDim: 8, hiddenChannels: 4 },
+    distiller: logitsDistiller('big'),
+    ...{ ...normalized, gSteps: 2, kdSteps: 3, warmup: 1, resetL0: 1, synthesisBatchSize: 3, poolSize: 20 },
+  };
+  const data = (samples: number): object => ({
+    dataset: { type: 'SyntheticImages', samples, shape: [3, 16, 16] },
+    batchSize: 4,
+    transforms: [{ type: 'Normalize', ...normalized }],
+  });
+  const optimizer = { architecture: { type: 'SGD', lr: 0.1 }, generator: { type: 'Adam', lr: 0.01 } };
+  const file = write('fast.json', { model, trainData: data(32), valData: data(8), optimizer, epochs: 2 });
+  const both = ['--processes', '2'];
+  expect(train(file, '--work-dir', 'fast', ...both)).toMatchObject({ err: '', code: 0 });
+  expect(train(file, '--work-dir', 'fast-parts', '--epochs', '1', ...both)).toMatchObject({ err: '', code: 0 });
+  expect(train(file, '--work-dir', 'fast-parts', '--resume', ...both)).toMatchObject({ err: '', code: 0 });
+  expect(state('fast-parts')).toEqual(state('fast'));
+  const { tensors } = readSafetensorsFile(training('fast'));
+  const integers = (name: string): number[] =>
+    Array.from(new BigInt64Array(tensors.get(name)!.data.slice().buffer), Number);
+  // The first step is a round, then every third update of the student: of 6 images each.
+  expect([integers('model.rounds'), integers('model.updates')]).toEqual([[4], [7]]);
+  expect(integers('model.pool.places').slice(0, 2)).toEqual([20, 4]);
+});
+
 it('says what went wrong once, and ends all', () => {
   const mistaken = train(
     write('wrong.json', { ...config(distillation(tinyNetwork, withMemory(8)), 4), epochs: 0 }),

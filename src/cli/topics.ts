@@ -76,6 +76,7 @@ export const topics: Readonly<Record<string, string>> = {
   MutualDistill: 'online distillation deep mutual learning DML peers co-training',
   DataFreeDistillation: generator,
   DAFLDataFreeDistillation: generator,
+  FastDataFreeDistillation: `${generator} meta-learning MAML Reptile`,
   Supervised: 'baseline training without distillation alone',
   BYOTConnector: 'self-distillation be your own teacher',
   ConvModuleConnector: 'regressor adapter projection 1x1 align channels hint',

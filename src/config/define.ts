@@ -151,7 +151,14 @@ export type AlgorithmConfig<D, G, A = NetworkClass, T = NetworkClass, N = AnyNet
       readonly generator: GeneratorConfig | Module;
       readonly distiller: D;
       readonly generatorDistiller: G;
-    } & Own<'DataFreeDistillation', 'architecture' | 'teachers' | 'generator' | 'distiller' | 'generatorDistiller'>);
+    } & Own<'DataFreeDistillation', 'architecture' | 'teachers' | 'generator' | 'distiller' | 'generatorDistiller'>)
+  | ({
+      readonly type: 'FastDataFreeDistillation';
+      readonly architecture: NetworkConfig | OwnNetwork<A>;
+      readonly teachers: Teachers<N>;
+      readonly generator: GeneratorConfig | Module;
+      readonly distiller: D;
+    } & Own<'FastDataFreeDistillation', 'architecture' | 'teachers' | 'generator' | 'distiller'>);
 
 /** Everything but the algorithm. */
 export interface TrainingConfig extends TrainingOptions {

@@ -7,11 +7,11 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { logitsDistiller, tinyNetwork } from '../../test/networks.ts';
 import { DataLoader, Normalize, RandomHorizontalFlip, RandomSampler, SyntheticImages } from '../data/index.ts';
-import { buildAlgorithm } from '../distill/algorithms/index.ts';
-import type { Algorithm } from '../distill/algorithms/index.ts';
+import { buildAlgorithm, Supervised } from '../distill/algorithms/index.ts';
+import type { Algorithm, Update } from '../distill/algorithms/index.ts';
 import { buildModel } from '../models/index.ts';
 import { loadTensors } from '../nn/index.ts';
-import type { Outputs } from '../nn/index.ts';
+import type { LearnedBatch, Outputs } from '../nn/index.ts';
 import { CosineAnnealingLR, SGD } from '../optim/index.ts';
 import { manualSeed, memory, ops, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
@@ -166,6 +166,25 @@ it('accumulates over batches, in bfloat16 too, and saves only whole states', asy
   expect((await trainer.run()).stopped).toBe(true);
   expect(steps).toBe(1); // of two batches: the gradients of one alone are no state to stop in
   expect(trainer.position).toEqual({ epoch: 0, step: 1 });
+});
+
+it('computes with the weights of now where a step updates them more than once, in bfloat16 too', async () => {
+  const scores: number[] = [];
+  class Twice extends Supervised {
+    override trainStep({ inputs }: LearnedBatch, update: Update): Record<string, Tensor> {
+      const score = (): Tensor => (this.architecture.forward(inputs) as Tensor).mean();
+      const [before, loss] = [score(), score()];
+      update({ total: loss, entries: { loss } });
+      scores.push(before.item(), score().item());
+      return { loss };
+    }
+  }
+  manualSeed(5);
+  const algorithm = new Twice({ architecture: buildModel(tinyNetwork(4)) });
+  const optimizer = new SGD(algorithm.student.parameters(), { lr: 1 });
+  using trainer = setUp({ precision: 'bfloat16', epochs: 1, maxSteps: 1, optimizer, stepSchedulers: [] }, algorithm);
+  await trainer.run();
+  expect(scores[1]).toBeLessThan(scores[0]! - 0.5);
 });
 
 it('refuses what cannot be resumed', () => {

@@ -8,7 +8,7 @@ import { makeFolder, realPath } from '../files.ts';
 import { saveModule, sizeOf } from '../nn/index.ts';
 import type { UpdateRequest } from '../nn/index.ts';
 import { checkOptions } from '../registry/index.ts';
-import { autocast, requireDevice, tidy } from '../torch/index.ts';
+import { autocast, requireDevice, tidy, withoutAutocast } from '../torch/index.ts';
 import type { Tensor } from '../torch/index.ts';
 import { span } from '../torch/internal.ts';
 import { CoreShare } from './core-share.ts';
@@ -399,7 +399,8 @@ export class Trainer {
           values = numbers(entries, read);
           requireFinite(values, where, { explain, elsewhere });
         };
-        part.update(total, { alone: others, check });
+        // Inside autocast the networks' weights are kept in the smaller dtype: leaving it, a later forward of this step sees them moved.
+        withoutAutocast(() => part.update(total, { alone: others, check }));
       };
       const train = (): Readonly<Record<string, number>> => numbers(algorithm.trainStep(batch, update), read);
       try {

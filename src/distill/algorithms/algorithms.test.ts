@@ -422,6 +422,7 @@ it('every registered algorithm runs the contract', () => {
         'MutualDistill',
         'DataFreeDistillation',
         'DAFLDataFreeDistillation',
+        'FastDataFreeDistillation',
       ],
     ].toSorted(),
   );

@@ -12,9 +12,10 @@ import { buildDistiller, ConfigurableDistiller } from '../distillers/index.ts';
 import type { Compat } from '../losses/index.ts';
 import { Algorithm, commonOptions } from './algorithm.ts';
 import { DAFLDataFreeDistillation } from './dafl-data-free-distillation.ts';
-import { DataFreeDistillation, dataFreeOptions } from './data-free-distillation.ts';
-import type { ImageGenerator } from './data-free-distillation.ts';
+import type { ImageGenerator } from './data-free.ts';
+import { DataFreeDistillation, dataFreeDistillationOptions } from './data-free-distillation.ts';
 import { EmaTeacherDistill, emaTeacherOptions } from './ema-teacher-distill.ts';
+import { FastDataFreeDistillation, fastDataFreeOptions } from './fast-data-free-distillation.ts';
 import { FpnTeacherDistill } from './fpn-teacher-distill.ts';
 import { MultiTeacherDistill, multiTeacherOptions } from './multi-teacher-distill.ts';
 import { MutualDistill } from './mutual-distill.ts';
@@ -92,7 +93,7 @@ const dataFree = z.strictObject({
   generatorDistiller: distiller,
   teachers,
   generator,
-  ...dataFreeOptions,
+  ...dataFreeDistillationOptions,
 });
 
 function dataFreeParts({ architecture, distiller: own, generatorDistiller, ...options }: z.output<typeof dataFree>) {
@@ -105,6 +106,8 @@ function dataFreeParts({ architecture, distiller: own, generatorDistiller, ...op
     generatorDistiller: distillerOf(generatorDistiller, options.compat, 'generatorDistiller'),
   };
 }
+
+const fastDataFree = z.strictObject({ ...common, distiller, teachers, generator, ...fastDataFreeOptions });
 
 const table = {
   Supervised: entry(
@@ -191,6 +194,21 @@ const table = {
     summary: 'A generator makes the images that the teacher finds real.',
     paper: 'Chen et al. 2019, arXiv 1904.01186',
   }),
+  FastDataFreeDistillation: entry(
+    fastDataFree,
+    ({ distiller: config, ...options }) =>
+      new FastDataFreeDistillation({
+        ...options,
+        architecture: build(options.architecture, 'architecture'),
+        teachers: teachersOf(options.teachers),
+        generator: buildGenerator(options.generator),
+        distiller: distillerOf(config, options.compat),
+      }),
+    {
+      summary: 'A generator that learns to begin well makes images in a few steps, which are kept.',
+      paper: 'Fang et al. 2022 (FastDFKD), arXiv 2112.06253',
+    },
+  ),
 };
 
 /** The algorithms that configs can name, each with the schema of its options. */

@@ -4,9 +4,10 @@ import { Registry } from '../../registry/index.ts';
 import type { TypedConfig } from '../../registry/index.ts';
 import type { BaseGenerator } from './base-generator.ts';
 import { daflGenerator } from './dafl-generator.ts';
+import { fastDFKDGenerator } from './fast-dfkd-generator.ts';
 import { zsktGenerator } from './zskt-generator.ts';
 
-const table = { DAFLGenerator: daflGenerator, ZSKTGenerator: zsktGenerator };
+const table = { DAFLGenerator: daflGenerator, ZSKTGenerator: zsktGenerator, FastDFKDGenerator: fastDFKDGenerator };
 
 /** The generators that configs can name, each with the schema of its options. */
 export const generators = new Registry<BaseGenerator, typeof table>('generator', table);

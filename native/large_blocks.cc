@@ -28,13 +28,13 @@ char* round_down(char* at, size_t to) { return at - reinterpret_cast<uintptr_t>(
 #endif
 
 // Gives memory to the pages between, small ones. What is refused (before Linux 5.14, for one) happens when they are written to, as ever;
-// from then on they may become huge again.
-void touch(char* from, char* to) {
+// from then on they may become huge again, where pages may at all.
+void touch(char* from, char* to, bool huge) {
   from = round_down(from, kPage);
   const auto bytes = static_cast<size_t>(round_up(to, kPage) - from);
-  madvise(from, bytes, MADV_NOHUGEPAGE);
+  if (huge) madvise(from, bytes, MADV_NOHUGEPAGE);
   madvise(from, bytes, MADV_POPULATE_WRITE);
-  madvise(from, bytes, MADV_HUGEPAGE);
+  if (huge) madvise(from, bytes, MADV_HUGEPAGE);
 }
 
 }  // namespace
@@ -149,7 +149,7 @@ Block* LargeBlocks::extend(Range& range, size_t bytes, bool small_pages) {
   const bool grows = last != nullptr && last->free;
   char* start = grows ? reinterpret_cast<char*>(last) : range.end;
   if (static_cast<size_t>(range.limit - start) < sizeof(Block) + bytes) return nullptr;
-  if (small_pages) touch(start, start + sizeof(Block) + bytes);
+  if (small_pages) touch(start, start + sizeof(Block) + bytes, huge_);
   if (grows) {
     remove(last);
   } else {

@@ -22,7 +22,10 @@ export interface StepRecord {
   epoch: number;
   /** The step within its epoch, counted from 1. */
   epochStep: number;
-  /** Each loss that the algorithm names, weighted, and their sum `loss`: means over the batches (`accumulate`) and processes of the step. */
+  /**
+   * Each loss that the algorithm names, weighted, and their sum `loss`: means over the batches (`accumulate`) and processes of the step.
+   * `NaN` and infinite values are `null` in the file, and `NaN` when it is read.
+   */
   losses: Readonly<Record<string, number>>;
   /** Of the first group of parameters, as the step used it. */
   lr: number;
@@ -163,26 +166,21 @@ export function metricsRecordOf(line: string): MetricsRecord | undefined {
   try {
     const value: unknown = JSON.parse(line);
     if (!isPlain(value) || !Number.isInteger(value['step'])) return undefined;
-    if (value['kind'] === 'step' && isPlain(value['losses'])) return value as unknown as StepRecord;
+    if (value['kind'] === 'step' && isPlain(value['losses'])) return withNaN(value) as StepRecord;
     if (value['kind'] !== 'evaluation' || !isPlain(value['metrics'])) return undefined;
-    return { ...value, metrics: withNaN(value['metrics']) } as unknown as EvaluationRecord;
+    const metrics = mapped(value['metrics'], (values) => (isPlain(values) ? values : {}));
+    return withNaN({ ...value, metrics }) as EvaluationRecord;
   } catch {
     return undefined;
   }
 }
 
-const withNaN = (metrics: Readonly<Record<string, unknown>>): NetworkMetrics =>
-  Object.fromEntries(
-    Object.entries(metrics).map(([network, values]) => [
-      network,
-      Object.fromEntries(
-        Object.entries(isPlain(values) ? values : {}).map(([name, value]) => [
-          name,
-          typeof value === 'number' ? value : Number.NaN,
-        ]),
-      ),
-    ]),
-  );
+/** JSON writes numbers that are not finite as `null`. */
+const withNaN = (value: unknown): unknown =>
+  isPlain(value) ? mapped(value, withNaN) : value === null ? Number.NaN : value;
+
+const mapped = <W>(record: Readonly<Record<string, unknown>>, change: (value: unknown) => W): Record<string, W> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
 
 /** What a run has measured. */
 export interface RunMetrics {
@@ -225,6 +223,8 @@ export function readMetrics(folder: string, options: ReadMetricsOptions = {}): R
     else take(line);
   });
   if (last !== '') take(last);
+  // What a crash tore may end as a whole line does.
+  if (last !== '' && found.steps.length === 0) return { ...found, steps: readMetrics(folder).steps.slice(-1) };
   return found;
 }
 

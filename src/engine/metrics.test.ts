@@ -225,10 +225,18 @@ it('a torn last line is repaired, damage before it is left, counted and read aro
   expect(readMetrics(folder).steps.map((one) => one.step)).toEqual([1, 2, 3]);
 });
 
+it('the last whole step is found before one that a crash tore where a whole line might end', () => {
+  write(step(1), step(2));
+  const whole = JSON.stringify(step(3));
+  appendFileSync(join(folder, 'metrics.jsonl'), whole.slice(0, whole.indexOf('}') + 1));
+  expect(readMetrics(folder, { steps: 'last' })).toMatchObject({ damaged: 1, steps: [{ step: 2 }] });
+});
+
 it('NaN comes back as NaN; the last step alone is read where that is asked', () => {
-  write(step(1), evaluation(1), step(2));
+  write({ ...step(1), losses: { loss: NaN } }, evaluation(1), step(2));
   const { steps, evaluations } = readMetrics(folder, { steps: 'last' });
   expect(steps).toEqual([step(2)]);
+  expect(readMetrics(folder).steps[0]!.losses).toEqual({ loss: NaN });
   expect(evaluations[0]!.metrics['student']).toEqual({ accuracy: 1, auc: NaN });
 });
 

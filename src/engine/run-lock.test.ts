@@ -1,13 +1,13 @@
 // One process at a time in a run's folder: a lock of a process that runs is respected, one of a process that has ended is taken over.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { thisProcess } from '../formats/process-identity.ts';
-import { lockRun, madeIn, removeRun, RunInUseError, runFiles } from './index.ts';
+import { lockRun, madeIn, removeRun, RunInUseError, runFiles, trainedIn } from './index.ts';
 import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
@@ -77,6 +77,13 @@ it('is taken over from a process that has ended, whoever has its number now', ()
     plant(nonsense);
     expect(taken()).toEqual([expect.stringMatching(/names no process: taken over/)]);
   }
+});
+
+it('names nobody where it goes between two looks at it', () => {
+  mkdirSync(run());
+  const there = vi.spyOn(fs, 'existsSync').mockReturnValue(true);
+  expect(trainedIn(run())).toBe(undefined);
+  there.mockRestore();
 });
 
 it('cannot be judged from another machine', () => {

@@ -154,8 +154,14 @@ function create(path: string, text: string): boolean {
   }
 }
 
+/** It may go between two looks at it. */
 function readIfThere(path: string): string | undefined {
-  return exists(path) ? readText(path) : undefined;
+  try {
+    return readText(path);
+  } catch (error) {
+    if (error instanceof RetortError && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 /** The owner that a lock names; undefined for a text that is no lock's. */

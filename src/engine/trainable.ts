@@ -20,6 +20,8 @@ export interface Trainable extends Module {
   frozen(): readonly Module[];
   /** Lines to be printed, since they were asked for last: what was found out while training began. */
   notes?(): readonly string[];
+  /** Told when a run has ended, however it did. */
+  afterRun?(): void;
   /** What was found out and decided while training, for checkpoints; JSON can hold it. */
   decisions?(): unknown;
   /** Does as {@link decisions} of the run before say, in place of deciding again. */

@@ -215,6 +215,7 @@ export class Trainer {
       throw this.#withCheckpoint(error);
     } finally {
       for (const hook of this.#hooks) await hook.afterRun?.(run);
+      algorithm.afterRun?.();
       this.#options.trainLoader[Symbol.dispose]();
       const profile = this.#timing;
       this.#timing = unmeasured;

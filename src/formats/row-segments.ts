@@ -3,6 +3,7 @@
 // record for each block of rows that was written: length, first row, count, CRC-32 of the rows, view and sample of each row, CRC-32 of the
 // record. The index is made first and whole, rows are written before their record: a process that is killed leaves at most rows that
 // nobody knows of, or a torn record at the end.
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
@@ -48,6 +49,14 @@ interface Writer extends ProcessIdentity {
   host: string;
 }
 
+/** The first line of an index. */
+interface Header {
+  capacity: number;
+  writer: Writer;
+  /** Tells it from one that takes its name later; `''` in an index of before there was one. */
+  id: string;
+}
+
 /** A file of rows, with what its index says. */
 export class Segment {
   /** The file with the rows, which may be mapped. */
@@ -59,18 +68,18 @@ export class Segment {
   readonly base: number;
   /** In the order of their rows. */
   readonly blocks: Block[] = [];
-  readonly #writer: Writer;
+  readonly #header: Header;
   /** Bytes of the index that are read. */
   #read: number;
   #closed = false;
 
-  private constructor(index: string, base: number, header: { capacity: number; writer: Writer; bytes: number }) {
+  private constructor(index: string, base: number, { bytes, ...header }: Header & { bytes: number }) {
     this.index = index;
     this.file = rowsOf(index);
     this.base = base;
     this.capacity = header.capacity;
-    this.#writer = header.writer;
-    this.#read = header.bytes;
+    this.#header = header;
+    this.#read = bytes;
   }
 
   /**
@@ -78,6 +87,7 @@ export class Segment {
    * @throws `FormatError` for one that is damaged.
    */
   static open(index: string, base: number, rowBytes: number): Segment | undefined {
+    if (statOf(index)?.size === 0) return undefined; // on a disk without links it is made in two steps
     const header = headerAt(index);
     const size = statOf(rowsOf(index))?.size ?? 0;
     if (size === 0) return undefined;
@@ -94,11 +104,12 @@ export class Segment {
   static create(index: string, base: number, room: { capacity: number; rowBytes: number }): Segment | undefined {
     const { capacity } = room;
     const writer: Writer = { ...thisProcess(), host: hostname() };
-    const bytes = headerOf({ capacity, writer });
+    const header = { capacity, writer, id: randomBytes(6).toString('hex') };
+    const bytes = headerOf(header);
     if (!makeWhole(index, bytes)) return undefined;
     // `w`: whatever has that name belongs to no index.
     writing(rowsOf(index), 'w', (fd) => fs.ftruncateSync(fd, capacity * room.rowBytes));
-    return new Segment(index, base, { capacity, writer, bytes: bytes.length });
+    return new Segment(index, base, { ...header, bytes: bytes.length });
   }
 
   /** Rows that are written, from the first. */
@@ -109,7 +120,24 @@ export class Segment {
 
   /** Whether a process may still write into it: one of another machine always may. */
   get inUse(): boolean {
-    return !this.#closed && runs(this.#writer);
+    return !this.#closed && runs(this.#header.writer);
+  }
+
+  /**
+   * Files that another process has removed may have others of the same name in their place, of another teacher.
+   * @throws `FormatError` where they are not those that were opened.
+   */
+  requireThere(): void {
+    let cause: unknown;
+    try {
+      if (headerAt(this.index).id === this.#header.id) return;
+    } catch (error) {
+      cause = error;
+    }
+    throw fail('checksum', 'it was removed, or made anew, after this process had opened it', {
+      ...{ path: this.file, cause },
+      help: 'start again (--resume): what is there then is compared with what is asked for',
+    });
   }
 
   /** Bytes of the index that are no whole record: what a process that was killed left, or what was damaged. */
@@ -193,7 +221,7 @@ export class Segment {
 
   /** Writes the index anew, with these blocks alone. */
   keep(blocks: readonly Block[]): void {
-    const header = headerOf({ capacity: this.capacity, writer: this.#writer });
+    const header = headerOf(this.#header);
     const end = this.#closed ? [endOf(this.used)] : [];
     writeFileAtomicSync(this.index, Buffer.concat([header, ...[...blocks, ...end].map(recordOf)]));
   }
@@ -216,12 +244,12 @@ export function isBeingWritten(index: string): boolean {
 
 const runs = (writer: Writer): boolean => writer.host !== hostname() || isAlive(writer);
 
-function headerOf(header: { capacity: number; writer: Writer }): Buffer {
+function headerOf(header: Header): Buffer {
   return Buffer.from(`${JSON.stringify(header)}\n`);
 }
 
 /** @throws `FormatError` for a first line that is none. */
-function headerAt(index: string): { capacity: number; writer: Writer; bytes: number } {
+function headerAt(index: string): Header & { bytes: number } {
   const start = readSome(index, 0, mostHeader);
   const end = start.indexOf(10);
   let header: unknown;
@@ -230,15 +258,15 @@ function headerAt(index: string): { capacity: number; writer: Writer; bytes: num
   } catch {
     header = undefined;
   }
-  const { capacity, writer } = isPlain(header) ? header : {};
+  const { capacity, writer, id = '' } = isPlain(header) ? header : {};
   const fits = Number.isInteger(capacity) && (capacity as number) > 0 && (capacity as number) <= mostRows;
-  if (!fits || !isWriter(writer)) {
+  if (!fits || !isWriter(writer) || typeof id !== 'string') {
     throw fail('syntax', 'its first line is not that of an index', {
       path: index,
       help: 'it was changed: `retort cache prune` drops it',
     });
   }
-  return { capacity: capacity as number, writer, bytes: end + 1 };
+  return { capacity: capacity as number, writer, id, bytes: end + 1 };
 }
 
 function isWriter(value: unknown): value is Writer {

@@ -123,6 +123,19 @@ describe('rows', () => {
     }
   });
 
+  it('are made where another machine is making them too, and none of its files is touched', () => {
+    fs.writeFileSync(at('.retort-4194305.1-abcdef.tmp'), '');
+    made();
+    expect(fs.readdirSync(folder)).toEqual(['.retort-4194305.1-abcdef.tmp', 'cache.json']);
+  });
+
+  it('are looked for later where a disk without links has an index that is not written yet', () => {
+    put(made(), 0, range(3));
+    fs.writeFileSync(at('000002.index'), '');
+    expect(RowStore.open(folder).count).toBe(3);
+    expect(RowStore.inspect(folder).prune().files).toEqual([at('000002.index')]);
+  });
+
   it('go on to be written where the store was made by another', () => {
     put(made(), 0, range(3));
     const second = RowStore.create(folder, columns, { of: 'something else' });
@@ -215,6 +228,23 @@ describe('damage', () => {
     expect(fs.readdirSync(folder)).toEqual(['000001.index', '000001.rows', 'cache.json', 'notes.txt']);
   });
 
+  it('is found where another process has removed the files, or made others of their names', () => {
+    const store = made();
+    put(store, 0, range(4));
+    store.close();
+    const reader = RowStore.open(folder);
+    const { segment } = reader.find(0, 1)!;
+    reader.require(reader.find(0, 1)!);
+    expect(() => segment.requireThere()).not.toThrow();
+    RowStore.inspect(folder).prune();
+    expect(() => segment.requireThere()).not.toThrow();
+    RowStore.remove(folder);
+    const gone = refusal('checksum', at('000001.rows'), 'removed', '--resume');
+    expect(() => segment.requireThere()).toThrow(gone);
+    put(made(), 0, range(4));
+    expect(() => segment.requireThere()).toThrow(gone);
+  });
+
   it('is no reason to remove a store that is written, or what is none', () => {
     const store = made();
     put(store, 0, range(4));
@@ -228,6 +258,17 @@ describe('damage', () => {
     fs.writeFileSync(at('cache.json'), '{"format":"mine"}');
     expect(() => RowStore.remove(folder)).toThrow(refusal('magic', 'cache.json'));
     expect(fs.readdirSync(folder)).toEqual(['cache.json', 'notes.txt']);
+  });
+
+  it('leaves a link to a folder, and the folder, where the store in it is removed', () => {
+    fs.mkdirSync(at('real'));
+    fs.symlinkSync(at('real'), at('link'));
+    put(RowStore.create(at('link'), columns, null), 0, range(2));
+    // The one that wrote it has ended: its index names a process that is not there.
+    const index = at('real/000001.index');
+    fs.writeFileSync(index, fs.readFileSync(index, 'latin1').replace(/"pid":\d+/, '"pid":4194305'), 'latin1');
+    RowStore.remove(`${at('link')}/`);
+    expect(fs.readdirSync(at('link'))).toEqual([]);
   });
 });
 

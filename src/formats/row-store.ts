@@ -117,8 +117,8 @@ export class RowStore {
     }
     const target = path.join(folder, aboutFile);
     try {
+      // Temporary files stay: another machine may be making the same store just now.
       fs.mkdirSync(folder, { recursive: true });
-      removeStale(folder);
     } catch (error) {
       throw fileError('write', target, error);
     }
@@ -143,7 +143,8 @@ export class RowStore {
       // What names the rest goes last: a removal that was interrupted can be repeated.
       for (const name of [...names, aboutFile]) fs.rmSync(path.join(folder, name), { force: true });
       removeStale(folder);
-      if (fs.readdirSync(folder).length === 0) fs.rmdirSync(folder);
+      const real = fs.lstatSync(path.resolve(folder)).isDirectory(); // a link to a folder stays, and what it leads to
+      if (real && fs.readdirSync(folder).length === 0) fs.rmdirSync(folder);
     } catch (error) {
       throw fileError('remove', folder, error);
     }
@@ -369,23 +370,29 @@ export class RowStore {
 
 const isSegmentFile = /^\d{6,}\.(?:index|rows)$/;
 
+const unusable = 'it was changed, and without it the rows mean nothing: remove the folder, or name another';
+
 /** @throws {RetortError} where there is none; `FormatError` for one that is damaged, or of a newer version. */
 function manifestOf(folder: string): Manifest {
   const file = path.join(folder, aboutFile);
   const size = statOf(file)?.size ?? 0;
-  if (size > mostAbout) throw fail('too-large', `${size} bytes, and ${mostAbout} are the most`, { path: file });
+  if (size > mostAbout)
+    throw fail('too-large', `${size} bytes, and ${mostAbout} are the most`, { path: file, help: unusable });
   let manifest: unknown;
   try {
     manifest = JSON.parse(readSome(file, 0, size).toString());
   } catch (error) {
-    if (error instanceof SyntaxError) throw fail('syntax', `no JSON: ${error.message}`, { path: file });
+    if (error instanceof SyntaxError) throw fail('syntax', `no JSON: ${error.message}`, { path: file, help: unusable });
     throw error;
   }
   if (!isPlain(manifest) || manifest['format'] !== 'retort-rows') {
-    throw fail('magic', 'it describes no store of rows', { path: file });
+    throw fail('magic', 'it describes no store of rows', { path: file, help: 'name another folder' });
   }
   if (manifest['version'] !== version) {
-    throw fail('version', `version ${String(manifest['version'])}, and this reads ${version}`, { path: file });
+    throw fail('version', `version ${String(manifest['version'])}, and this reads ${version}`, {
+      path: file,
+      help: 'read it with the Retort that made it, or name another folder',
+    });
   }
   const columns = manifest['columns'];
   const fits = (one: unknown): one is Column =>
@@ -394,7 +401,7 @@ function manifestOf(folder: string): Manifest {
     Number.isSafeInteger(one['bytes']) &&
     (one['bytes'] as number) > 0;
   if (!Array.isArray(columns) || columns.length === 0 || !columns.every(fits) || bytesOf(columns) > mostRowBytes) {
-    throw fail('missing-field', 'it has no columns', { path: file });
+    throw fail('missing-field', 'it has no columns', { path: file, help: unusable });
   }
   return manifest as unknown as Manifest;
 }

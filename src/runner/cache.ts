@@ -41,7 +41,7 @@ export interface CacheProgress {
   readonly samples: number;
   /** Samples that are left in all views. */
   readonly left: number;
-  /** Samples that went through the teachers since the call began, and how long that took. */
+  /** Samples that went through the teachers since the call began, and how long that took, reading them too. */
   readonly made: number;
   readonly seconds: number;
 }
@@ -51,7 +51,7 @@ export interface BuiltCache {
   readonly info: CacheInfo;
   /** Samples, of all views, that went through the teachers. */
   readonly made: number;
-  /** That took so long. */
+  /** That took so long, reading the samples too. */
   readonly seconds: number;
   /** Whether the signal ended it before all was made. */
   readonly stopped: boolean;
@@ -78,6 +78,7 @@ export async function buildCache(config: ConfigSource, options: BuildCacheOption
     for (const text of parts.notes) options.note?.(text);
     return await filled(parts, stage, options);
   } finally {
+    parts.algorithm.afterRun();
     parts.trainLoader[Symbol.dispose]();
     freeExperiment(parts, stage.config);
   }
@@ -153,8 +154,8 @@ async function filled(
   for (const [view, list] of all.entries()) {
     using loader = trainLoader.of(list);
     for (let first = 0; first < list.length && !stopped; first += batchSize) {
-      await loader.prepare(view, first / batchSize);
       const began = performance.now();
+      await loader.prepare(view, first / batchSize);
       tidy(() => {
         const batch = algorithm.preprocessed(loader.load(view, first / batchSize));
         algorithm.planTeachers(batch);
@@ -172,7 +173,6 @@ async function filled(
     }
     if (stopped) break;
   }
-  cache.close();
   return { info: infoOf(dir), made, seconds, stopped: stopped && left > 0 };
 }
 

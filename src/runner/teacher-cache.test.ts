@@ -12,13 +12,16 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../test/networks.ts';
 import { refusal, refusedWith } from '../../test/refusal.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
+import { DataLoader } from '../data/index.ts';
 import type { Progress } from '../engine/index.ts';
+import { RetortError } from '../errors.ts';
 import { buildModel } from '../models/index.ts';
 import { loadTensors, saveModule } from '../nn/index.ts';
 import { manualSeed, tidy } from '../torch/index.ts';
@@ -215,6 +218,24 @@ it('is made of a stage’s own teacher, and refused where that was trained other
   expect(await refusedWith(buildCache(stages(0)))).toEqual(refusal('invalid-argument', 'stage "first"', 'folder'));
   const { info } = await buildCache(at('a'));
   expect(info.complete).toBe(true);
+});
+
+it('may be removed once the run has ended that wrote it, or a build that failed', async () => {
+  await run(config(), { workDir: at('trained') });
+  expect(removeCache(at('cache'))).toBeGreaterThan(0);
+  const failing = (): never => {
+    throw new RetortError('mine');
+  };
+  expect(await refusedWith(buildCache(config(), { onProgress: failing }))).toEqual(refusal('invalid-argument', 'mine'));
+  expect(removeCache(at('cache'))).toBeGreaterThan(0);
+});
+
+it('says how long its samples took, reading them too', async () => {
+  const { prepare } = DataLoader.prototype;
+  DataLoader.prototype.prepare = () => setTimeout(50);
+  const { made, seconds } = await buildCache(config()).finally(() => (DataLoader.prototype.prepare = prepare));
+  expect(made).toBe(40);
+  expect(seconds).toBeGreaterThan(0.25); // six batches
 });
 
 it('is verified, tidied up and removed', async () => {

@@ -289,6 +289,11 @@ export abstract class Algorithm extends Module {
     return [...(this.cache?.notes() ?? []), ...(this.plan?.notes() ?? [])];
   }
 
+  /** Told when a run has ended, however it did: files that it wrote into are others' again. */
+  afterRun(): void {
+    this.cache?.close();
+  }
+
   /** What was decided while training, for its checkpoint: a run that is resumed does the same. JSON can hold it. */
   decisions(): unknown {
     return this.plan?.saved();

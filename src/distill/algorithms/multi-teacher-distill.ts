@@ -118,7 +118,7 @@ export class MultiTeacherDistill extends Algorithm {
 
   /** @internal */
   override get cache(): TeacherCache | undefined {
-    return this.distillationStopped ? undefined : this.#cache;
+    return this.#cache;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -135,7 +135,8 @@ export class MultiTeacherDistill extends Algorithm {
     const { distiller } = this;
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
-    if (this.cache !== undefined) this.cache.pass(batch);
+    const { cache } = this;
+    if (cache !== undefined && distilling) span('teacher', undefined, () => cache.pass(batch));
     else if (distilling) this.#runTeachers(batch);
     if (this.calculateStudentLoss) {
       const student = (): Record<string, Tensor> => this.ownLosses('the student', this.architecture, batch);

@@ -151,7 +151,7 @@ export class SingleTeacherDistill extends Algorithm {
 
   /** @internal */
   override get cache(): TeacherCache | undefined {
-    return this.distillationStopped ? undefined : this.#cache;
+    return this.#cache;
   }
 
   override setProgress(progress: TrainingProgress): void {
@@ -173,7 +173,7 @@ export class SingleTeacherDistill extends Algorithm {
     const losses: Record<string, Tensor | readonly Tensor[]> = {};
     const distilling = !this.distillationStopped;
     const { cache } = this;
-    if (cache !== undefined) span('teacher', undefined, () => cache.pass(batch));
+    if (cache !== undefined && distilling) span('teacher', undefined, () => cache.pass(batch));
     else if (distilling || this.teacherTrainable) {
       const ofTeacher = this.runTeacher(this.seenByTeacher(batch));
       if (this.teacherTrainable) addPrefixed(losses, 'teacher', ofTeacher);

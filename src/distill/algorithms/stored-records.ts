@@ -229,8 +229,10 @@ const isTopk = (format: Field['format']): format is { topk: number } => typeof f
 export function gathered(store: RowStore, places: readonly RowPlace[]): Tensor[] {
   const bySegment = new Map<RowPlace['segment'], { rows: number[]; at: number[] }>();
   for (const [i, place] of places.entries()) {
+    const known = bySegment.get(place.segment);
+    if (known === undefined) place.segment.requireThere();
     store.require(place);
-    const group = bySegment.get(place.segment) ?? { rows: [], at: [] };
+    const group = known ?? { rows: [], at: [] };
     bySegment.set(place.segment, group);
     group.rows.push(place.row);
     group.at.push(i);

@@ -22,8 +22,8 @@ import type { DataLoaderOptions, Dataset, Transform } from '../../data/index.ts'
 import { RetortError } from '../../errors.ts';
 import { RowStore } from '../../formats/index.ts';
 import { buildModel } from '../../models/index.ts';
-import { firstSamples } from '../../nn/index.ts';
-import type { LearnedBatch, Linear, Network } from '../../nn/index.ts';
+import { firstSamples, Linear } from '../../nn/index.ts';
+import type { LearnedBatch, Network } from '../../nn/index.ts';
 import { autocast, grad, manualSeed, noGrad, tidy } from '../../torch/index.ts';
 import type { Tensor } from '../../torch/index.ts';
 import { buildAlgorithm, isCacheComplete, MultiTeacherDistill, probe } from './index.ts';
@@ -251,6 +251,33 @@ describe('refuses', () => {
     expect(RowStore.open(dir()).verify().length).toBeGreaterThan(0);
     truncateSync(rows, 100);
     expect(refusedStep(algorithmOf({}))).toThrow(refusal('size-mismatch', rows));
+  });
+
+  class Gram extends Linear {
+    override forward(x: Tensor): Tensor {
+      const scores = super.forward(x);
+      return scores.t().matmul(scores); // (4, 4), of however many samples
+    }
+  }
+  it.each([2, 4])('records of a batch as a whole, where it has %s samples', (batchSize) => {
+    manualSeed(0);
+    const teacher = buildModel(tinyNetwork(6)) as unknown as { head: { fc: Linear } };
+    const { fc } = teacher.head;
+    teacher.head.fc = new Gram(fc.inFeatures, fc.outFeatures);
+    for (const one of fc.parameters()) one.dispose();
+    const algorithm = algorithmOf({}, { teacher });
+    expect(refusedStep(algorithm, loaderOf({ batchSize }))).toThrow(refusal('unsupported', 'fc', 'other samples'));
+    expect(RowStore.isAt(dir())).toBe(false);
+  });
+
+  it('files that were removed, or made anew, while it reads them', () => {
+    made();
+    const [reader, other] = [algorithmOf({}), algorithmOf({})];
+    tidy(() => reader.trainStep(loaderOf().load(0, 0), () => undefined));
+    rmSync(dir(), { recursive: true });
+    epochs(other, loaderOf(), 1);
+    free(other);
+    expect(refusedStep(reader)).toThrow(refusal('checksum', dir(), 'made anew'));
   });
 
   it('batches that do not say what they are, mixed ones, and augmentation that is not the cache’s', () => {

@@ -152,9 +152,14 @@ export class TeacherCache {
     });
   }
 
-  /** Says that nothing more is stored by this process, so that others may tidy up. */
+  /** Says that nothing more is stored by this process, until it is: so that others may tidy up. */
   close(): void {
-    this.#store?.close();
+    try {
+      this.#store?.close();
+    } catch (error) {
+      // A full disk, or a folder that is gone: others wait until this process has ended.
+      if (!(error instanceof RetortError)) throw error;
+    }
   }
 
   /**
@@ -354,9 +359,13 @@ export class TeacherCache {
       `teacher cache: ${dir} is made, ${bytesInWords(row)} a sample, ${total}: ${[...new Set(made)].join(', ')}`,
     );
     // Another process may have made it in the meantime, otherwise: then this says what differs.
-    if (JSON.stringify(store.about) !== JSON.stringify(about)) return this.#opened()!;
-    this.#about = about;
-    return store;
+    if (JSON.stringify(store.about) === JSON.stringify(about)) {
+      this.#about = about;
+      return store;
+    }
+    const other = this.#opened()!;
+    requireSameLayout(dir, this.#about!.layout, layout);
+    return other;
   }
 
   #append(store: RowStore, { view, samples }: BatchOrigin, parts: readonly Tensor[]): void {
@@ -450,24 +459,31 @@ export class TeacherCache {
     }
   }
 
-  /** Compares what is known of a batch with what the teachers give of its first two samples. @throws {RetortError} where it differs. */
+  /**
+   * Compares what is known of a batch with what the teachers give of its first two samples (of a batch of two, of the first): fewer than
+   * it has, wherever it has more than one, so that records which depend on the others are found. @throws {RetortError} where it differs.
+   */
   #check(batch: LearnedBatch, { layout: { fields }, values, of }: Comparison): void {
     const { run, root, option } = this.#parts;
-    const count = Math.min(2, batch.origin!.samples.length);
-    const alone = undisturbed(root, () => {
+    const count = Math.max(1, Math.min(2, batch.origin!.samples.length - 1));
+    const { others, alone } = undisturbed(root, () => {
       run(firstSamples(batch, count));
       const now = layoutOf(this.#records(), {
         samples: count,
         formatOf: (recorder, { ndim }) => this.#formatOf(recorder, ndim),
       });
-      return of(now, count).map((one) => one.clone());
+      const same = JSON.stringify(now.layout.fields) === JSON.stringify(fields);
+      return { others: now.layout.fields, alone: same ? of(now, count).map((one) => one.clone()) : [] };
     });
-    for (const [i, one] of alone.entries()) {
-      const { recorder, rows } = fields[i]!;
-      const kept = values[i]!.narrow(0, 0, count * rows);
-      if (distance([one], [kept]) <= sameRecords) continue;
+    for (const [i, { recorder, rows }] of fields.entries()) {
+      const one = alone[i];
+      const same =
+        one === undefined
+          ? JSON.stringify(others[i]) === JSON.stringify(fields[i])
+          : distance([one], [values[i]!.narrow(0, 0, count * rows)]) <= sameRecords;
+      if (same) continue;
       throw new RetortError(
-        `teacherCache: recorder "${recorder}": what the teacher gives of two samples is not what ${this.#store === undefined ? 'it gives of them in a batch' : `${option.dir} has of them`}`,
+        `teacherCache: recorder "${recorder}": what the teacher gives of ${count === 1 ? 'a sample' : 'two samples'} is not what ${this.#store === undefined ? 'it gives of them in a batch' : `${option.dir} has of them`}`,
         this.#store === undefined
           ? {
               code: 'unsupported',

@@ -45,7 +45,7 @@ it('of an asynchronous function one call is under way at a time, and the last is
   expect(seen).toEqual([1, 2, 3].flatMap((step) => [`begin ${step}`, `end ${step}`]));
 });
 
-it.each(['throws', 'rejects'])(
+it.each(['throws', 'rejects', 'gives what is awaited and rejects'])(
   'a function that %s is said once and tried again, later and later, nothing lost',
   async (how) => {
     const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
@@ -56,6 +56,9 @@ it.each(['throws', 'rejects'])(
       tried.push(step);
       if (!broken) return void taken.push(step);
       if (how === 'rejects') return Promise.reject(new Error('no tracker'));
+      // As query builders do, whose objects are no promises of Node's.
+      // oxlint-disable-next-line unicorn/no-thenable
+      if (how !== 'throws') return { then: (_: unknown, no: (error: Error) => void) => no(new Error('no tracker')) };
       throw new Error('no tracker');
     });
     const at = async (ms: number, step: number): Promise<void> => {
@@ -158,5 +161,10 @@ it('refuses what is no sink', () => {
   ];
   for (const sink of wrong) {
     expect(() => buildHook({ type: 'LoggerHook', sink })).toThrow(refusal('invalid-argument', 'sink', 'https://'));
+  }
+  for (const url of ['http://me:secret@host/x', 'https://token@host']) {
+    expect(() => buildHook({ type: 'LoggerHook', sink: { url } })).toThrow(
+      refusal('invalid-argument', 'sink', 'authorization'),
+    );
   }
 });

@@ -2,7 +2,7 @@
 // once, records wait and are sent again, and of too many the oldest are given up.
 import { z } from 'zod';
 
-import { isObject } from '../../check.ts';
+import { isObject, isThenable } from '../../check.ts';
 import type { MetricsRecord } from '../metrics-file.ts';
 
 /** What is known of the run that a record is of. */
@@ -25,8 +25,13 @@ export interface RecordEndpoint {
 export type RecordSink = RecordFunction | RecordEndpoint;
 
 const isUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+/** `fetch` takes no others, and they would be printed. */
+const namesNobody = (text: string): boolean => !isUrl(text) || new URL(text).username + new URL(text).password === '';
 const endpoint = z.strictObject({
-  url: z.string().refine(isUrl, 'expected an address that begins with http:// or https://'),
+  url: z
+    .string()
+    .refine(isUrl, 'expected an address that begins with http:// or https://')
+    .refine(namesNobody, 'expected an address without a name and a password: headers: { authorization } takes them'),
   headers: z.record(z.string(), z.string()).optional(),
 });
 
@@ -116,7 +121,7 @@ export class RecordSender {
     try {
       while (this.#waiting.length > 0) {
         const result = sink(this.#waiting[0]!, this.#source);
-        if (result instanceof Promise) return this.#settled(result, sink);
+        if (isThenable(result)) return this.#settled(result, sink);
         this.#taken(1);
       }
     } catch (error) {
@@ -125,7 +130,7 @@ export class RecordSender {
     return undefined;
   }
 
-  async #settled(result: Promise<unknown>, sink: RecordFunction): Promise<void> {
+  async #settled(result: PromiseLike<unknown>, sink: RecordFunction): Promise<void> {
     try {
       await result;
       this.#taken(1);

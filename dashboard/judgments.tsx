@@ -282,8 +282,8 @@ function Matrix({
                 return (
                   <td
                     key={classes[taken]}
-                    class={`${is === taken ? 'right' : ''} ${depth > 0.45 ? 'deep' : ''}`}
-                    style={{ '--depth': `${Math.round(100 * Math.sqrt(depth))}%` }}
+                    class={is === taken ? 'right' : ''}
+                    style={{ '--depth': `${Math.round(45 * Math.sqrt(depth))}%` }}
                     title={`${classes[is]} taken for ${classes[taken]}: ${count} (${shownPercent(100 * share)})`}
                   >
                     {count === 0 ? '' : shares ? (100 * share).toFixed(share < 0.0995 ? 1 : 0) : count}

@@ -35,3 +35,17 @@ export { loadRunStudent } from './student.ts';
 export type { RunStudentOptions } from './student.ts';
 export { test } from './test.ts';
 export type { TestOptions, TestResult } from './test.ts';
+export { sweep, tableInMarkdown } from './sweep/index.ts';
+export type {
+  CellOutcome,
+  CellState,
+  Paired,
+  Sample,
+  SweepEvent,
+  SweepOptions,
+  SweepResult,
+  SweepSource,
+  SweepTable,
+  TableCell,
+  TableRow,
+} from './sweep/index.ts';

@@ -119,7 +119,7 @@ export class TreeReader {
   }
 
   async readObject(config: ConfigObject): Promise<DictNode> {
-    return this.overBases(this.treeOf(config), config);
+    return this.overBases(this.treeOf(config), join(config.folder, config.name));
   }
 
   /** The tree of an object by itself, with its paths absolute. */
@@ -134,9 +134,9 @@ export class TreeReader {
     return withPaths(await this.#readOne(path), { folder, dataFolder: extname(path) === '.py' ? '.' : folder });
   }
 
-  /** A part of a file as a config, over what its own `base` names; that begins in `folder`. */
-  async overBases(own: DictNode, { name, folder }: Pick<ConfigObject, 'name' | 'folder'>): Promise<DictNode> {
-    return withNetworks(await this.#overBases(own, join(folder, name), []));
+  /** A config that is a part of what stands in a file (or would, if it were in one), over what its own `base` names. */
+  async overBases(own: DictNode, file: string): Promise<DictNode> {
+    return withNetworks(await this.#overBases(own, file, []));
   }
 
   /** A config that a file names, by a path that begins in `folder`; where that file may not run scripts, no script. */

@@ -32,8 +32,12 @@ export type ConfigPatch = {
   readonly stages?: readonly StageConfig[] | Readonly<Record<number, unknown>>;
 };
 
-/** A config: the path of its file, from the sweep's folder, or the config itself. */
-export type SweepBase = string | ExperimentConfig | StagesConfig;
+/** A config: the path of its file, from the sweep's folder, or the config itself, which may be what changes another one, its `base`. */
+export type SweepBase =
+  | string
+  | ExperimentConfig
+  | StagesConfig
+  | (ConfigPatch & { readonly base: string | readonly string[] });
 
 /** A value of an axis: a patch over the base, the stages that take its place, or the path of a whole config in place of the base. */
 export type AxisOption = string | ConfigPatch | readonly StageConfig[];

@@ -105,14 +105,15 @@ export class LoadedSweep {
   /** What stands at a place: a whole config, or the path of one. */
   #config(place: Path): Promise<DictNode> {
     const key = showPath(place);
-    const { tree, reader, own, folder, path } = this.#source;
+    const { tree, reader, folder, path } = this.#source;
+    const from = path === '' ? resolve(folder, 'sweep') : path;
     const node = nodeAt(tree, place);
     let found = this.#bases.get(key);
     if (found === undefined) {
       found =
         node?.kind === 'str'
-          ? reader.readNamed(node.value, { from: path === '' ? resolve(folder, 'sweep') : path, place: key })
-          : reader.overBases(node as DictNode, { name: own, folder });
+          ? reader.readNamed(node.value, { from, place: key })
+          : reader.overBases(node as DictNode, from);
       this.#bases.set(key, found);
     }
     return found;

@@ -5,7 +5,7 @@ import pc from 'picocolors';
 import { retortCommand } from '../../tools/addon-file.mjs';
 import { duration, valueOf } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
-import { sweep as runSweep, tableInMarkdown } from '../runner/index.ts';
+import { sweep as runSweep, tableInMarkdown, tuneSweep, tuningInMarkdown } from '../runner/index.ts';
 import type { SweepEvent, SweepTable } from '../runner/index.ts';
 import { allowScripts, loadOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -17,6 +17,8 @@ export const sweep = new Command('sweep')
   .argument('<file>', 'a .ts, .js, .json or .yaml file; see docs/sweeps.md')
   .option('--jobs <n>', 'so many cells at once, each in a process with its share of the threads', wholeNumber(1), 1)
   .option('--only <axis=values...>', 'these cells alone, such as method=kd,dkd seed=0: all that is named must fit')
+  .option('--successive-halving', 'choose hyper-parameters on training data that is held out, and print which and why')
+  .option('--tuned', 'the cells that were chosen so alone')
   .option('--dry-run', 'list the cells with their state, and train nothing')
   .option('--work-dir <folder>', 'where everything goes (default: runs/<name of the sweep>)')
   .option('--redo <cells...>', 'give up these cells and train them again; a folder of several stands for all of them')
@@ -30,29 +32,50 @@ export const sweep = new Command('sweep')
     '\nCells that are done are not trained again; Ctrl-C saves those under way, and the same command goes on. A cell is a run:\n' +
       'retort runs and retort compare read them. The exit code is 1 where a cell failed.',
   )
-  .action(async (file, { jobs, only = [], dryRun, workDir, redo, overwrite, json, plain, ...options }) => {
+  .action(async (file, { only = [], successiveHalving, json, plain, pkg, allowScripts: allowed, ...options }) => {
     goOnWithoutOutput();
     using interrupt = onInterrupt();
     const shown = new SweepLines({ plain: plain === true, json: json === true });
-    const { allowScripts: allowed, packages } = loadOptions(options);
-    const { table, failed, stopped, folder } = await runSweep(file, {
-      ...{ jobs, workDir, redo, overwrite, dryRun, allowScripts: allowed, packages },
-      only: pickedIn(only),
-      signal: interrupt.signal,
-      onEvent: (event) => shown.event(event),
-    });
+    const { allowScripts, packages } = loadOptions({ pkg, allowScripts: allowed });
+    const asked = { ...options, allowScripts, packages, signal: interrupt.signal, onEvent: shown.event };
+    const again = retortCommand(process.argv.slice(2).join(' '));
+    const ended = ({ failed, stopped }: { failed: readonly string[]; stopped: boolean }): void => {
+      if (stopped) {
+        sayForSure(`\nstopped and saved; the same command goes on: ${again}`);
+        process.exitCode = interrupt.exitCode;
+      } else if (failed.length > 0 && options.dryRun !== true) {
+        process.stderr.write(`${pc.red('error')} ${failed.length} failed: ${failed.join(', ')}\n`);
+        process.exitCode = 1;
+      }
+    };
+    if (successiveHalving === true) {
+      refuseTogether({ only: only.length > 0, dryRun: options.dryRun, tuned: options.tuned });
+      const tuning = await tuneSweep(file, asked);
+      shown.close();
+      say(
+        json === true
+          ? JSON.stringify(tuning, null, 2)
+          : `\n${tuningInMarkdown(tuning)}\n${tuning.folder}/halving.md and .json have it too`,
+      );
+      return ended(tuning);
+    }
+    const result = await runSweep(file, { ...asked, only: pickedIn(only) });
+    const { table, folder } = result;
     shown.close();
     if (json === true) say(JSON.stringify(table, null, 2));
-    else if (dryRun === true) say(listed(table));
+    else if (options.dryRun === true) say(listed(table));
     else say(`\n${tableInMarkdown(table)}\n${folder}/table.md, .csv and .json have it too`);
-    if (stopped) {
-      sayForSure(`\nstopped and saved; the same command goes on: ${retortCommand(`sweep ${file}`)}`);
-      process.exitCode = interrupt.exitCode;
-    } else if (failed.length > 0 && dryRun !== true) {
-      process.stderr.write(`${pc.red('error')} ${failed.length} failed: ${failed.join(', ')}\n`);
-      process.exitCode = 1;
-    }
+    return ended(result);
   });
+
+/** @throws {RetortError} for options that say nothing beside `--successive-halving`. */
+function refuseTogether(given: Readonly<Record<'only' | 'dryRun' | 'tuned', boolean | undefined>>): void {
+  const named = Object.entries(given).find(([, value]) => value === true)?.[0];
+  if (named === undefined) return;
+  throw new RetortError(`--${named === 'dryRun' ? 'dry-run' : named}: not with --successive-halving`, {
+    help: 'it goes through all cells, and decides itself which go on',
+  });
+}
 
 /** `method=kd,dkd`, several of which must all fit. */
 function pickedIn(texts: readonly string[]): Record<string, string[]> {
@@ -67,8 +90,9 @@ function pickedIn(texts: readonly string[]): Record<string, string[]> {
   );
 }
 
-function listed({ rows, teachers, metric }: SweepTable): string {
-  const cells = [...teachers, ...rows.flatMap((row) => row.cells)];
+function listed({ rows, teachers, metric, order }: SweepTable): string {
+  const known = new Map([...teachers, ...rows.flatMap((row) => row.cells)].map((cell) => [cell.name, cell]));
+  const cells = order.map((name) => known.get(name)!);
   const body = cells.map(({ name, state, epoch, value, seconds, error = '' }) => [
     harmless(name),
     state,
@@ -96,7 +120,7 @@ class SweepLines {
     this.#renews = !plain && this.#stream.isTTY && process.env['TERM'] !== 'dumb';
   }
 
-  event(event: SweepEvent): void {
+  readonly event = (event: SweepEvent): void => {
     switch (event.kind) {
       case 'plan': {
         const { folder, total, done, jobs } = event;
@@ -126,7 +150,7 @@ class SweepLines {
       }
     }
     this.#draw();
-  }
+  };
 
   /** Takes away what is renewed. */
   close(): void {

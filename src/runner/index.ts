@@ -35,11 +35,14 @@ export { loadRunStudent } from './student.ts';
 export type { RunStudentOptions } from './student.ts';
 export { test } from './test.ts';
 export type { TestOptions, TestResult } from './test.ts';
-export { sweep, tableInMarkdown } from './sweep/index.ts';
+export { sweep, tableInMarkdown, tuneSweep, tuningInMarkdown } from './sweep/index.ts';
 export type {
+  Bracket,
   CellOutcome,
   CellState,
   Paired,
+  Rung,
+  RungCell,
   Sample,
   SweepEvent,
   SweepOptions,
@@ -48,4 +51,5 @@ export type {
   SweepTable,
   TableCell,
   TableRow,
+  Tuning,
 } from './sweep/index.ts';

@@ -42,6 +42,8 @@ export interface TeacherPlan {
 export interface ConfigChange {
   readonly path: Path;
   readonly value?: unknown;
+  /** What of the config, as it was before all changes, `value` holds at a key. */
+  readonly holding?: { readonly key: string; readonly from: Path };
 }
 
 /** A cell of a sweep: one run. */
@@ -178,10 +180,15 @@ function chain(place: Path, node: TreeNode): DictNode {
 }
 
 function changed(tree: DictNode, changes: readonly ConfigChange[]): DictNode {
-  return changes.reduce((whole, { path, ...change }) => {
-    if (!('value' in change)) return without(whole, path) as DictNode;
-    const node = treeOf(change.value, { file: '', line: 0, column: 0 });
-    return mergeTrees(without(whole, path) as DictNode, chain(path, node), { listKeys: true });
+  return changes.reduce((whole, { path, holding, ...change }) => {
+    const rest = without(whole, path) as DictNode;
+    if (!('value' in change)) return rest;
+    let node = treeOf(change.value, { file: '', line: 0, column: 0 });
+    const held = holding && nodeAt(tree, holding.from);
+    if (holding !== undefined && held !== undefined && node.kind === 'dict') {
+      node = dictNode([...node.value, [holding.key, held]], node.origin);
+    }
+    return mergeTrees(rest, chain(path, node), { listKeys: true });
   }, tree);
 }
 

@@ -1,9 +1,9 @@
 // What a sweep and the process of a cell say to each other.
-import type { PlanOptions } from './plan.ts';
+import type { PlanOptions, RunAbout } from './plan.ts';
 
 /** What the process of a cell is to do. */
 export interface CellTask {
-  name: string;
+  about: RunAbout;
   folder: string;
   asked: string;
   /** Its config; undefined where that is more than data: then it is read again, from `sweep`. */

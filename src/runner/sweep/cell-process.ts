@@ -11,7 +11,7 @@ import { load } from '../load.ts';
 import { run } from '../run.ts';
 import { appendUsage, cellFiles } from './cell-folder.ts';
 import type { CellMessage, CellTask } from './cell-messages.ts';
-import { planSweep } from './plan.ts';
+import { planAgain, planRuns } from './plan.ts';
 
 const tell = (message: CellMessage): void => {
   if (process.connected) process.send!(message);
@@ -76,11 +76,10 @@ async function train(task: CellTask, signal: AbortSignal): Promise<CellMessage> 
 }
 
 /** The config of a cell that is more than data, from the sweep's file. @throws {RetortError} where that has another one by now. */
-async function ofSweep({ name, asked, sweep, options }: CellTask) {
-  const { cells, teachers } = await planSweep(sweep, options);
-  const found = [...teachers, ...cells].find((one) => one.name === name);
-  if (found?.asked === asked) return found.experiment;
-  throw new RetortError(`${sweep} has changed while the sweep runs: ${name} is asked for otherwise`, {
+async function ofSweep({ about, asked, sweep, options }: CellTask) {
+  const found = await planAgain(await planRuns(sweep, options), about);
+  if (found.asked === asked) return found.experiment;
+  throw new RetortError(`${sweep} has changed while the sweep runs: ${about.name} is asked for otherwise`, {
     code: 'resume-mismatch',
     help: 'start the sweep again',
   });

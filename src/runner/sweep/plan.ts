@@ -1,5 +1,5 @@
-// What a sweep is to train: the config of every cell and teacher, where it is trained, and a hash of what is asked for, by which a later
-// call tells whether what lies there is that.
+// The runs of a sweep: the config of every cell and teacher, where it is trained, and a hash of what is asked for, by which a later call
+// tells whether what lies there is that.
 import { createHash } from 'node:crypto';
 import { basename, extname, join, resolve } from 'node:path';
 
@@ -24,6 +24,7 @@ import { LoadedExperiment, readingOf } from '../load.ts';
 import type { LoadOptions } from '../load.ts';
 import { askedOf } from '../resume.ts';
 import { stageFolder } from '../stages.ts';
+import { baselineMistakes, groupKey } from './baseline.ts';
 
 /** What says what is swept: the path of a sweep's file, or what `defineSweep` gives. */
 export type SweepSource = string | SweepConfig;
@@ -41,14 +42,22 @@ export interface PlannedRun {
   readonly asked: string;
   /** The teachers that are to be trained before it, by their names. */
   readonly after: readonly string[];
+  /** What its config has in place of the cell's. */
+  readonly changes: readonly ConfigChange[];
+  /** Why it has no part in the shared teacher cache, where it was to have one; `''` where it has. */
+  readonly plain?: string;
 }
 
-/** What a sweep is to train. */
-export interface SweepPlan {
+/** Where runs are planned. */
+export interface PlanContext {
   readonly loaded: LoadedSweep;
   /** In which everything lies. */
   readonly folder: string;
   readonly teachers: readonly PlannedRun[];
+}
+
+/** What a sweep is to train. */
+export interface SweepPlan extends PlanContext {
   /** In the order in which they are trained. */
   readonly cells: readonly PlannedRun[];
 }
@@ -69,10 +78,10 @@ export function loadSweepFile(
 }
 
 /**
- * The plan of a sweep, with the config of every cell merged and checked as far as it is written.
+ * The runs of a sweep, with the config of every one merged and checked as far as it is written.
  * @throws {ConfigError} with all that is wrong, each mistake once, with the cells that have it.
  */
-export async function planSweep(sweep: SweepSource, options: PlanOptions = {}): Promise<SweepPlan> {
+export async function planRuns(sweep: SweepSource, options: PlanOptions = {}): Promise<SweepPlan> {
   const loaded = await loadSweepFile(sweep, options);
   const name = loaded.value.name ?? (loaded.path === '' ? 'sweep' : basename(loaded.path, extname(loaded.path)));
   const folder = options.workDir ?? join('runs', name);
@@ -82,20 +91,17 @@ export async function planSweep(sweep: SweepSource, options: PlanOptions = {}): 
     const own = teacherFolder(teacher);
     const run = await found.of(own, async () => {
       const config = await loaded.loadTeacher(teacher);
-      return planned({ name: own, folder, role: 'teacher', values: {}, config, after: [] });
+      const about = { name: own, role: 'teacher', values: {}, after: [], changes: [] } as const;
+      return planned({ loaded, folder, teachers }, about, config);
     });
     if (run !== undefined) teachers.push(run);
   }
+  const context = { loaded, folder, teachers };
   const used = new Set<string>();
   const cells: PlannedRun[] = [];
   for (const cell of loaded.cells) {
-    const run = await found.of(cell.folder, async () => {
-      const { changes, after } = teacherChanges(await loaded.plain(cell), { loaded, cell, teachers });
-      for (const one of after) used.add(one);
-      const config = await loaded.load(cell, changes);
-      const { folder: own, values } = cell;
-      return planned({ name: own, folder, role: 'cell', values, config, after, teachers });
-    });
+    const run = await found.of(cell.folder, () => planCell(context, cell));
+    for (const one of run?.after ?? []) used.add(one);
     if (run !== undefined) cells.push(run);
   }
   for (const teacher of loaded.teachers) {
@@ -103,35 +109,70 @@ export async function planSweep(sweep: SweepSource, options: PlanOptions = {}): 
     const what = teacher.name === '' ? 'teacher' : `teachers.${teacher.name}`;
     found.add(`${what}: no cell has a teacher that it could be`, undefined);
   }
+  for (const text of baselineMistakes(loaded)) found.add(text, undefined);
   found.throwAny();
-  return { loaded, folder, teachers, cells };
+  return { ...context, cells };
 }
 
 const teacherFolder = ({ name }: TeacherPlan): string => (name === '' ? 'teacher' : `teachers/${name}`);
 
-interface Planning {
-  name: string;
-  folder: string;
-  role: PlannedRun['role'];
-  values: CellValues;
-  config: LoadedConfig;
-  after: readonly string[];
-  teachers?: readonly PlannedRun[];
+/** How a run differs from its cell. */
+export interface CellVariant {
+  /** Default: the cell's folder. */
+  name?: string;
+  /** Default: the cell's. */
+  values?: CellValues;
+  /** Besides the weights of teachers. */
+  changes?: readonly ConfigChange[];
+  plain?: string;
 }
 
-function planned({ name, folder, role, values, config, after, teachers = [] }: Planning): PlannedRun {
+/** The run of a cell. @throws {ConfigError} with all that is wrong with its config, as far as it is written. */
+export async function planCell(
+  context: PlanContext,
+  cell: SweepCell,
+  { name = cell.folder, values = cell.values, changes: more = [], plain }: CellVariant = {},
+): Promise<PlannedRun> {
+  const { loaded } = context;
+  const { changes, after } = teacherChanges(await loaded.plain(cell), { ...context, cell });
+  const all = [...changes, ...more];
+  const about: RunAbout = {
+    ...{ name, role: 'cell', values, after, changes: all },
+    ...(plain === undefined ? {} : { plain }),
+  };
+  return planned(context, about, await loaded.load(cell, all));
+}
+
+/** What is known of a run but its config: another process makes that of it again. */
+export type RunAbout = Omit<PlannedRun, 'folder' | 'experiment' | 'asked'>;
+
+/** The same run, from what is known of it. @throws {ConfigError} with all that is wrong with its config by now. */
+export async function planAgain(context: PlanContext, about: RunAbout): Promise<PlannedRun> {
+  const { loaded, teachers } = context;
+  if (about.role === 'teacher') return teachers.find(({ name }) => name === about.name)!;
+  return planned(context, about, await loaded.load(cellOf(context, about), about.changes));
+}
+
+/** The cell that a run is of. */
+export function cellOf({ loaded }: PlanContext, { values }: Pick<PlannedRun, 'values'>): SweepCell {
+  const key = groupKey(values);
+  const cells = loaded.cells.filter((cell) => groupKey(cell.values) === key);
+  return cells.find((cell) => cell.values[seedAxis] === values[seedAxis]) ?? cells[0]!;
+}
+
+function planned({ folder, teachers }: PlanContext, about: RunAbout, config: LoadedConfig): PlannedRun {
   const asked = { cfgOptions: [], packages: {} };
-  const experiment = new LoadedExperiment(config, { name, run: undefined, asked });
-  const before = teachers.filter((teacher) => after.includes(teacher.name)).map((teacher) => teacher.asked);
+  const experiment = new LoadedExperiment(config, { name: about.name, run: undefined, asked });
+  const before = teachers.filter(({ name }) => about.after.includes(name)).map((teacher) => teacher.asked);
   const text = JSON.stringify([askedOf(experiment), before]).replaceAll(resolve(folder), '<sweep>');
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 32);
-  return { name, folder: join(folder, name), role, values, experiment, asked: hash, after };
+  return { ...about, folder: join(folder, about.name), experiment, asked: hash };
 }
 
 /** What a cell's config gets so that it has the teachers of the sweep. */
 function teacherChanges(
   plain: Readonly<Record<string, unknown>>,
-  { loaded, cell, teachers }: { loaded: LoadedSweep; cell: SweepCell; teachers: readonly PlannedRun[] },
+  { loaded, cell, teachers }: PlanContext & { cell: SweepCell },
 ): { changes: ConfigChange[]; after: string[] } {
   const changes: ConfigChange[] = [];
   const after: string[] = [];
@@ -166,21 +207,19 @@ function hasTeacher(model: unknown): boolean {
 }
 
 /**
- * Looks for all that is wrong with a plan, as `retort config check` does: files, networks, mappings. Cells that differ in their seeds
+ * Looks for all that is wrong with runs, as `retort config check` does: files, networks, mappings. Those that differ in their seeds
  * alone are looked at once.
- * @throws {ConfigError} with all that is wrong, each mistake once, with the cells that have it.
+ * @throws {ConfigError} with all that is wrong, each mistake once, with the runs that have it.
  */
-export async function checkPlan(plan: SweepPlan): Promise<void> {
-  const { loaded, teachers, cells } = plan;
-  const found = new Mistakes(loaded.name);
+export async function checkRuns(context: PlanContext, runs: readonly PlannedRun[]): Promise<void> {
+  const found = new Mistakes(context.loaded.name);
   const seen = new Set<string>();
-  for (const run of [...teachers, ...cells]) {
-    const { seed: _, ...values } = run.values;
-    const key = run.role === 'teacher' ? run.name : JSON.stringify([values]);
+  for (const run of runs) {
+    const key = run.role === 'teacher' ? run.name : groupKey(run.values);
     if (seen.has(key)) continue;
     seen.add(key);
     await found.of(run.name, async () => {
-      const { mistakes, error } = await check(await lookedAt(plan, run), { build: true });
+      const { mistakes, error } = await check(await lookedAt(context, run));
       if (error !== undefined) throw new ConfigError(error.what, mistakes);
     });
   }
@@ -188,23 +227,19 @@ export async function checkPlan(plan: SweepPlan): Promise<void> {
 }
 
 /** The config of a run with its files looked for, and without weights of teachers that are yet to be trained. */
-async function lookedAt({ loaded, teachers }: SweepPlan, run: PlannedRun): Promise<LoadedExperiment> {
-  const about = run.experiment;
-  const cell = loaded.cells.find(({ folder }) => folder === run.name);
-  if (run.role === 'teacher' || cell === undefined) {
+export async function lookedAt(context: PlanContext, run: PlannedRun): Promise<LoadedExperiment> {
+  const { loaded } = context;
+  if (run.role === 'teacher') {
     const teacher = loaded.teachers.find((one) => teacherFolder(one) === run.name)!;
-    return new LoadedExperiment(await loaded.loadTeacher(teacher, fileMistakes), about);
+    return new LoadedExperiment(await loaded.loadTeacher(teacher, fileMistakes), run.experiment);
   }
-  const { changes } = teacherChanges(await loaded.plain(cell), { loaded, cell, teachers });
-  const there = changes.map((change) =>
-    typeof change.value === 'string' && !exists(change.value) ? { path: change.path } : change,
-  );
-  return new LoadedExperiment(await loaded.load(cell, there, fileMistakes), about);
-}
-
-/** Cells but for their seeds: what has a mean. */
-export function groupKey(values: CellValues): string {
-  return JSON.stringify(Object.entries(values).filter(([axis]) => axis !== seedAxis));
+  const coming = new Set(context.teachers.map((teacher) => resolve(studentOf(teacher))));
+  const changes = run.changes.map((change) => {
+    const { path, value } = change;
+    return typeof value === 'string' && coming.has(value) && !exists(value) ? { path } : change;
+  });
+  const config = await loaded.load(cellOf(context, run), changes, fileMistakes);
+  return new LoadedExperiment(config, run.experiment);
 }
 
 /** The student of a run. */

@@ -4,7 +4,7 @@ import { seedAxis } from '../../config/index.ts';
 import { duration, lowerIsBetter, valueOf } from '../../engine/index.ts';
 import { didYouMean } from '../../errors.ts';
 import type { CellOutcome, CellState } from './cell-folder.ts';
-import { groupKey } from './plan.ts';
+import { baselineValues, groupKey, isBaselineFor, shownValues, withoutSeed } from './baseline.ts';
 import type { PlannedRun, SweepPlan } from './plan.ts';
 import { holm, pairedOf, sampleOf } from './statistics.ts';
 import type { Paired, Sample } from './statistics.ts';
@@ -15,6 +15,8 @@ export interface TableCell extends CellOutcome {
   name: string;
   /** By axis. */
   values: Readonly<Record<string, string>>;
+  /** Of a sweep with shared teacher caches: why it runs its teacher plainly; `''` where it has the cache. */
+  plain?: string;
   /** What is compared; undefined where it is not done, or was not measured. */
   value?: number;
 }
@@ -56,6 +58,8 @@ export interface SweepTable {
   cells: number;
   done: number;
   rows: readonly TableRow[];
+  /** The names of all runs, in the order in which they are trained. */
+  order: readonly string[];
   /** The teachers that the sweep trained. */
   teachers: readonly TableCell[];
   /** What is worth a look. */
@@ -69,7 +73,9 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
   const cellOf = (run: PlannedRun): TableCell => {
     const outcome = outcomes.get(run.name)!;
     const value = outcome.metrics[metric];
-    return { name: run.name, values: run.values, ...outcome, ...(Number.isFinite(value) ? { value: value! } : {}) };
+    const { name, values, plain } = run;
+    const about = { name, values, ...(plain === undefined ? {} : { plain }) };
+    return { ...about, ...outcome, ...(Number.isFinite(value) ? { value: value! } : {}) };
   };
   const groups = new Map<string, PlannedRun[]>();
   for (const run of plan.cells) {
@@ -77,8 +83,7 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
   const rows = [...groups.values()].map((runs) => {
-    const { seed: _, ...values } = runs[0]!.values;
-    return { values, cells: runs.map(cellOf) };
+    return { values: withoutSeed(runs[0]!.values), cells: runs.map(cellOf) };
   });
   const all = rows.flatMap(({ cells }) => cells);
   const unmeasured = all.filter(({ state, metrics }) => state === 'done' && metrics[metric] === undefined);
@@ -110,9 +115,36 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
         isBaseline: baselines.get(row) === row,
       };
     }),
+    order: [...plan.teachers, ...plan.cells].map(({ name }) => name),
     teachers: plan.teachers.map(cellOf),
-    notes,
+    notes: [...notes, ...notesOf(plan)],
   };
+}
+
+/** What is worth knowing of how a table came about. */
+function notesOf({ loaded, cells }: SweepPlan): string[] {
+  const notes: string[] = [];
+  const tuned = loaded.axes.map(({ name }) => name).filter((name) => name !== 'method' && name !== seedAxis);
+  if (tuned.length > 0) {
+    notes.push(
+      `rows that differ in ${tuned.join(', ')}: to take the best of them is to choose by what is measured here; --successive-halving chooses on ` +
+        'training data that is held out',
+    );
+  }
+  const [shared, plainly] = [
+    cells.filter(({ plain }) => plain === ''),
+    cells.filter(({ plain }) => (plain ?? '') !== ''),
+  ];
+  if (shared.length > 0) {
+    notes.push(
+      `${shared.length} cells share teacher caches: they see the same augmented images with every seed, others do not`,
+    );
+  }
+  for (const why of new Set(plainly.map(({ plain }) => plain!))) {
+    const names = plainly.filter(({ plain }) => plain === why).map(({ values }) => shownValues(withoutSeed(values)));
+    notes.push(`without a shared teacher cache, as ${why}: ${[...new Set(names)].join(', ')}`);
+  }
+  return notes;
 }
 
 interface Row {
@@ -125,26 +157,6 @@ function baselineOf(row: Row, rows: readonly Row[], { loaded }: SweepPlan): Row 
   const wanted = baselineValues(loaded);
   if (wanted === undefined) return undefined;
   return rows.find((one) => isBaselineFor(one.values, row.values, wanted));
-}
-
-/** The values of a sweep's baseline; undefined where it has none. */
-export function baselineValues({ value, axes }: SweepPlan['loaded']): Readonly<Record<string, string>> | undefined {
-  const { baseline } = value;
-  if (baseline !== undefined) {
-    return Object.fromEntries(Object.entries(baseline).map(([axis, one]) => [axis, String(one)]));
-  }
-  const method = axes.find(({ name }) => name === 'method');
-  return method?.points.some(({ text }) => text === 'alone') === true ? { method: 'alone' } : undefined;
-}
-
-/** Whether a row is what another one is compared with: on axes that both have they are equal, but where the baseline has a value. */
-export function isBaselineFor(
-  candidate: Readonly<Record<string, string>>,
-  own: Readonly<Record<string, string>>,
-  wanted: Readonly<Record<string, string>>,
-): boolean {
-  const fits = Object.entries(wanted).every(([axis, text]) => candidate[axis] === text);
-  return fits && Object.entries(candidate).every(([axis, text]) => axis in wanted || (own[axis] ?? text) === text);
 }
 
 function gainOver(baseline: readonly TableCell[], own: readonly TableCell[], metric: string): Paired | undefined {

@@ -115,7 +115,8 @@ class Pool {
         options: { base, allowScripts, packages, workDir },
       },
       {
-        threads: Math.max(1, Math.floor(availableParallelism() / jobs)),
+        // One alone follows what other programs leave; several would take each other's share.
+        threads: jobs === 1 ? undefined : Math.max(1, Math.floor(availableParallelism() / jobs)),
         onMessage: (message) => {
           if (message.kind !== 'step') return;
           const known = this.#under.get(name);

@@ -17,10 +17,10 @@ export interface CellProcess {
   stop(): void;
 }
 
-/** Starts the process of a cell. @param threads of an operator in it */
+/** Starts the process of a cell. @param threads of an operator in it; default: as many as other programs leave cores */
 export function startCell(
   task: CellTask,
-  { threads, onMessage }: { threads: number; onMessage: (message: CellMessage) => void },
+  { threads, onMessage }: { threads: number | undefined; onMessage: (message: CellMessage) => void },
 ): CellProcess {
   const own = fileURLToPath(import.meta.url);
   const kind = extname(own);
@@ -29,7 +29,7 @@ export function startCell(
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     execArgv: kind === '.ts' ? ['--import', pathToFileURL(createRequire(own).resolve('tsx')).href] : process.execArgv,
-    env: { ...process.env, RETORT_THREADS: process.env['RETORT_THREADS'] ?? String(threads) },
+    env: { ...(threads === undefined ? {} : { RETORT_THREADS: String(threads) }), ...process.env },
   });
   let said = '';
   let last: CellMessage | undefined;

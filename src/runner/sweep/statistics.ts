@@ -59,7 +59,8 @@ export function holm(values: readonly number[]): number[] {
 /** How much of Student's t distribution is beyond `t` on both sides. @param freedom degrees of freedom, above 0 */
 export function tailsT(t: number, freedom: number): number {
   if (Number.isNaN(t)) return NaN;
-  return incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5);
+  const [inside, square] = [freedom / (freedom + t * t), (t * t) / (freedom + t * t)];
+  return incompleteBeta([inside, square], freedom / 2, 0.5);
 }
 
 /** The t below which a share of Student's t distribution is. @param share between 0 and 1 @param freedom degrees of freedom, above 0 */
@@ -77,13 +78,24 @@ export function quantileT(share: number, freedom: number): number {
   }
 }
 
-/** The regularized incomplete beta function I_x(a, b), by its continued fraction (DLMF 8.17.22) in the form of Lentz. */
-function incompleteBeta(x: number, a: number, b: number): number {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
+/**
+ * The regularized incomplete beta function I_x(a, b), by its continued fraction (DLMF 8.17.22) in the form of Lentz.
+ * @param sides x and 1 - x, neither of which the other would give to its last digit where it is small
+ */
+function incompleteBeta(sides: readonly [number, number], a: number, b: number): number {
+  const [x, rest] = sides;
+  if (x === 0) return 0;
+  if (rest === 0) return 1;
   // The fraction comes to its end fast on this side of the mean.
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) - logGamma(a) - logGamma(b) + logGamma(a + b)) / a;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta([rest, x], b, a);
+  const front =
+    Math.exp(
+      a * (x < rest ? Math.log(x) : Math.log1p(-rest)) +
+        b * (rest < x ? Math.log(rest) : Math.log1p(-x)) -
+        logGamma(a) -
+        logGamma(b) +
+        logGamma(a + b),
+    ) / a;
   const tiny = 1e-300;
   const away = (value: number): number => (Math.abs(value) < tiny ? tiny : value);
   let c = 1;

@@ -3,6 +3,7 @@ import { Command } from '@commander-js/extra-typings';
 import pc from 'picocolors';
 
 import { retortCommand } from '../../tools/addon-file.mjs';
+import { cut } from '../check.ts';
 import { duration, valueOf } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { sweep as runSweep, tableInMarkdown, tuneSweep, tuningInMarkdown } from '../runner/index.ts';
@@ -99,7 +100,7 @@ function listed({ rows, teachers, metric, order }: SweepTable): string {
     epoch === 0 ? '' : String(Number(epoch.toFixed(2))),
     value === undefined ? '' : valueOf(metric, value),
     seconds === 0 ? '' : duration(seconds),
-    harmless(error.split('\n')[0]!),
+    harmless(cut(error.split('\n')[0]!)),
   ]);
   return fittingTable(['cell', 'state', 'epochs', metric, 'time', 'error'], body);
 }

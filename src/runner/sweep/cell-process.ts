@@ -68,7 +68,7 @@ async function train(task: CellTask, signal: AbortSignal): Promise<CellMessage> 
     const experiment = await (task.config === undefined
       ? ofSweep(task)
       : load(task.config as unknown as ExperimentConfig, { base: '/' }));
-    const { stopped } = await run(experiment, { workDir: task.folder, resume: true, probe: false, progress, signal });
+    const { stopped } = await run(experiment, { workDir: task.folder, resume: true, progress, signal });
     return { kind: 'end', stopped };
   } finally {
     progress.usage();

@@ -389,8 +389,9 @@ export function tuningInMarkdown({ metric, measuredOn, over, seeds, brackets, no
     const name = shownValues(values);
     const own =
       winner && shownValues(Object.fromEntries(Object.entries(winner).filter(([axis]) => over.includes(axis))));
-    const chosen =
-      own === undefined ? 'nothing is chosen yet' : own === '' || rungs.length === 0 ? 'nothing to choose' : own;
+    const lost = rungs.at(-1)?.cells.every(({ states }) => states.includes('failed')) === true;
+    const none = lost ? 'none is left: all have failed' : 'nothing is chosen yet';
+    const chosen = rungs.length === 0 && winner !== undefined ? 'nothing to choose' : (own ?? none);
     lines.push('', `**${name || 'all'}: ${chosen}**`);
     if (rungs.length === 0) continue;
     const axes = [...new Set(rungs[0]!.cells.flatMap((cell) => Object.keys(cell.values)))].filter((axis) =>

@@ -69,10 +69,7 @@ export interface PlanOptions extends Pick<LoadOptions, 'base' | 'allowScripts' |
 }
 
 /** Reads a sweep. */
-export function loadSweepFile(
-  sweep: SweepSource,
-  { base, allowScripts, packages = {} }: PlanOptions,
-): Promise<LoadedSweep> {
+function loadSweepFile(sweep: SweepSource, { base, allowScripts, packages = {} }: PlanOptions): Promise<LoadedSweep> {
   const asked = { cfgOptions: [], packages };
   return loadSweep(sweep, { ...readingOf({ allowScripts, note: undefined }, asked), folder: base });
 }
@@ -243,7 +240,7 @@ export async function lookedAt(context: PlanContext, run: PlannedRun): Promise<L
 }
 
 /** The student of a run. */
-export function studentOf({ experiment, folder }: PlannedRun): string {
+function studentOf({ experiment, folder }: PlannedRun): string {
   return join(stageFolder(folder, experiment.stages.at(-1)!.name), runFiles.student);
 }
 

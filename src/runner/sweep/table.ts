@@ -124,7 +124,8 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
 /** What is worth knowing of how a table came about. */
 function notesOf({ loaded, cells }: SweepPlan): string[] {
   const notes: string[] = [];
-  const tuned = loaded.axes.map(({ name }) => name).filter((name) => name !== 'method' && name !== seedAxis);
+  const all = loaded.axes.map(({ name }) => name).filter((name) => name !== 'method' && name !== seedAxis);
+  const tuned = loaded.value.halving?.over ?? all;
   if (tuned.length > 0) {
     notes.push(
       `rows that differ in ${tuned.join(', ')}: to take the best of them is to choose by what is measured here; --successive-halving chooses on ` +

@@ -6,7 +6,7 @@ import { student } from './common.ts';
 export default defineSweep({
   name: 'fashion-mnist',
   base: './config.ts', // KD by logits from a teacher that lies beside it
-  patch: { epochs: 2, trainData: { dataset: { limit: 12_000 } } },
+  patch: { epochs: 2, trainData: { dataset: { limit: 12_000 } }, schedulers: { 0: { totalIters: 40 } } },
   axes: {
     method: {
       alone: { model: { _delete_: true, type: 'Supervised', architecture: student } },

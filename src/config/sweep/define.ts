@@ -8,9 +8,9 @@ export type AxisValue = string | number | boolean | null;
 type OptionOf<Config> = Config extends unknown ? keyof Config : never;
 type Algorithm = AlgorithmConfig<unknown, unknown>;
 
-/** Part of a value; `_delete_: true` drops what the config below has there. */
-type Partly<T> = T extends readonly unknown[]
-  ? T
+/** Part of a value; `_delete_: true` drops what the config below has there. Of a list: all of it, or items by their numbers. */
+type Partly<T> = T extends readonly (infer Item)[]
+  ? T | { readonly [index: number]: Partly<Item> }
   : T extends object
     ? { readonly [Key in keyof T]?: Partly<T[Key]> } & { readonly _delete_?: boolean }
     : T;

@@ -59,9 +59,12 @@ describe('a plan', () => {
     expect(plan.cells.map(({ after }) => after.length)).toEqual([0, 1, 1, 0, 1, 1]);
     const [first, second] = plan.cells.filter(({ name }) => name.startsWith('kd/'));
     expect(first!.asked).not.toBe(second!.asked);
-    const elsewhere = await planSweep({ base: kd, teacher, axes: { method: { kd: {} } } } as SweepConfig, {
-      workDir: join(workDir, 'b'),
-    });
+    const elsewhere = await planSweep(
+      { base: kd, teacher, axes: { method: { kd: {} } } },
+      {
+        workDir: join(workDir, 'b'),
+      },
+    );
     const here = await planned({ base: kd, teacher, axes: { method: { kd: {} } } });
     expect(elsewhere.cells[0]!.asked).toBe(here.cells[0]!.asked); // a folder may be moved
     const retrained = await planned({ base: kd, teacher: { ...teacher, epochs: 2 }, axes: { method: { kd: {} } } });
@@ -95,9 +98,12 @@ describe('a plan', () => {
     );
     // What only shows when networks are built is found before the first cell too.
     const missing = { model: { distiller: { studentRecorders: { fc: { source: 'head.fcc' } } } } };
-    const run = sweep({ base: kd, axes: { method: { kd: {}, missing } } } as unknown as SweepConfig, {
-      workDir: join(workDir, 'c'),
-    });
+    const run = sweep(
+      { base: kd, axes: { method: { kd: {}, missing } } },
+      {
+        workDir: join(workDir, 'c'),
+      },
+    );
     await expect(run).rejects.toThrow(refusal('invalid-config', 'missing', 'head.fcc', 'head.fc'));
   });
 
@@ -269,11 +275,11 @@ describe('successive halving', () => {
       await expect(tune(base)).rejects.toThrow(refusal('invalid-config', 'test', why));
       await expect(tune(base)).rejects.toThrow(validation);
     }
-    const nothing = tuneSweep({ base: kd, axes: { seed: [0] } } as unknown as SweepConfig, { workDir });
+    const nothing = tuneSweep({ base: kd, axes: { seed: [0] } }, { workDir });
     await expect(nothing).rejects.toThrow(refusal('invalid-config', 'tau', 'halving.over'));
     const staged = tune({ ...kd, stages: [{ name: 'a' }, { name: 'b' }] }, { validation: {} });
     await expect(staged).rejects.toThrow(refusal('unsupported', 'stages'));
-    const tuned = sweep({ base: kd, axes, validation: {} } as unknown as SweepConfig, { workDir, tuned: true });
+    const tuned = sweep({ base: kd, axes, validation: {} }, { workDir, tuned: true });
     await expect(tuned).rejects.toThrow(refusal('invalid-state', 'chosen'));
   });
 });

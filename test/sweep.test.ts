@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
@@ -152,6 +153,29 @@ it('goes on where a cell fails, says so, and tries it again', () => {
   expect(again.out).toMatch(/3 runs, 2 done\nwild\/seed-0 {2}(begins|goes on)/);
   expect(retort('sweep', file, '--only', 'method=alone,kd').code).toBe(0);
   expect(retort('sweep', file, '--dry-run').out).toMatch(/\| wild\/seed-0 +\| +failed \|.*NaN/);
+});
+
+it('trains what is more than data, a class of networks, from the file of the sweep', () => {
+  const own = fileURLToPath(new URL(`fixtures/sweep-${process.pid}.mjs`, import.meta.url));
+  const values = JSON.stringify({ ...kd, model: { type: 'Supervised' }, epochs: 1 });
+  const axes = JSON.stringify({ width: { at: 'model.architecture.width', values: [4, 6] } });
+  writeFileSync(
+    own,
+    `import { Plain } from './own-networks.mjs';
+    const base = ${values};
+    base.model.architecture = { type: Plain };
+    export default { base, axes: ${axes} };`,
+  );
+  try {
+    const { code, err } = retort('sweep', own, '--work-dir', 'live', '--jobs', '2');
+    expect([code, err]).toEqual([0, '']);
+    expect(tableIn('live').rows.map(({ states }) => states)).toEqual([{ done: 1 }, { done: 1 }]);
+    expect(readFileSync(join(folder, 'live/width=6/config.txt'), 'utf8')).toMatch(
+      /model\.architecture\.type = "<class Plain>"[^]*model\.architecture\.width = 6/,
+    );
+  } finally {
+    rmSync(own);
+  }
 });
 
 it('refuses what has changed since, until it is given up', () => {

@@ -9,6 +9,7 @@ import type { CellValues, ConfigChange } from '../../config/index.ts';
 import { lowerIsBetter, valueOf } from '../../engine/index.ts';
 import { RetortError } from '../../errors.ts';
 import { writeFileAtomicSync } from '../../formats/index.ts';
+import { table } from '../markdown-table.ts';
 import { groupKey, shownValues, withoutSeed } from './baseline.ts';
 import type { CellOutcome, CellState } from './cell-folder.ts';
 import { outcomeOf } from './cell-folder.ts';
@@ -398,20 +399,16 @@ export function tuningInMarkdown({ metric, measuredOn, over, seeds, brackets, no
       over.includes(axis),
     );
     const header = [...axes, ...rungs.map(({ epochs }) => `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}`)];
-    lines.push(
-      '',
-      `| ${header.join(' | ')} |`,
-      `|${header.map((_, i) => (i < axes.length ? '---' : '--:')).join('|')}|`,
-    );
-    for (const { values: one } of rungs[0]!.cells) {
+    const body = rungs[0]!.cells.map(({ values: one }) => {
       const numbers = rungs.map(({ cells }) => {
         const cell = cells.find((other) => groupKey(other.values) === groupKey(one));
         if (cell === undefined) return '';
         const text = cell.value === undefined ? [...new Set(cell.states)].join(', ') : valueOf(metric, cell.value);
         return cell.goesOn ? `**${text}**` : text;
       });
-      lines.push(`| ${[...axes.map((axis) => one[axis] ?? ''), ...numbers].join(' | ')} |`);
-    }
+      return [...axes.map((axis) => one[axis] ?? ''), ...numbers];
+    });
+    lines.push('', table(header, body, axes.length));
   }
   for (const note of notes) lines.push('', `note: ${note}`);
   return `${lines.join('\n')}\n`;

@@ -3,6 +3,7 @@
 import { seedAxis } from '../../config/index.ts';
 import { duration, lowerIsBetter, valueOf } from '../../engine/index.ts';
 import { didYouMean } from '../../errors.ts';
+import { table as alignedTable } from '../markdown-table.ts';
 import type { CellOutcome, CellState } from './cell-folder.ts';
 import { baselineValues, groupKey, isBaselineFor, shownValues, withoutSeed } from './baseline.ts';
 import type { PlannedRun, SweepPlan } from './plan.ts';
@@ -221,9 +222,7 @@ export function tableInMarkdown(table: SweepTable): string {
   const lines = [
     `${metric} of the last epoch; ${done} of ${cells} cells done.`,
     '',
-    `| ${header.join(' | ')} |`,
-    `|${header.map((_, i) => (i < axes.length || i === 0 ? '---' : '--:')).join('|')}|`,
-    ...body.map((row) => `| ${row.join(' | ')} |`),
+    alignedTable(header, body, Math.max(1, axes.length)),
     '',
     legend(table),
   ];

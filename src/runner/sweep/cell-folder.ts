@@ -48,11 +48,16 @@ export interface Usage {
   peak: number;
 }
 
-/** Says what a cell is asked for, before anything of it is there; or that it has failed. */
-export function recordCell({ folder, asked, values }: PlannedRun, error?: string): void {
+/** Says what a cell is asked for: before anything of it is there, when it has come to its end, or with the error it failed with. */
+export function recordCell(
+  { folder, asked, values }: Pick<PlannedRun, 'folder' | 'asked' | 'values'>,
+  end: { finished?: true; error?: string } = {},
+): void {
   makeFolder(folder);
-  const text = JSON.stringify({ asked, values, ...(error === undefined ? {} : { error }) }, null, 2);
-  writeFileAtomicSync(join(folder, cellFiles.cell), Buffer.from(`${text}\n`));
+  writeFileAtomicSync(
+    join(folder, cellFiles.cell),
+    Buffer.from(`${JSON.stringify({ asked, values, ...end }, null, 2)}\n`),
+  );
 }
 
 /** A line for what a process of a cell has taken; of each process the last counts. */
@@ -79,7 +84,8 @@ export function outcomeOf({ folder, asked, experiment }: PlannedRun): CellOutcom
   if (!begun) return { ...nothing, ...used, ...error, state: 'error' in error ? 'failed' : 'waiting' };
   const { state, stages } = summaryOf(folder);
   const last = stages.find(({ name }) => name === experiment.stages.at(-1)!.name);
-  const finished = state === 'finished' && last !== undefined;
+  // A checkpoint alone does not say that all is written that comes after it.
+  const finished = cell['finished'] === true && state === 'finished' && last !== undefined;
   const measured = measuredIn(stages.map((stage) => stage.folder));
   return {
     ...{ ...used, ...measured, ...(finished ? {} : error) },

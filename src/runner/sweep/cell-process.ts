@@ -9,7 +9,7 @@ import { appendText, makeFolder } from '../../files.ts';
 import { thisProcess } from '../../formats/process-identity.ts';
 import { load } from '../load.ts';
 import { run } from '../run.ts';
-import { appendUsage, cellFiles } from './cell-folder.ts';
+import { appendUsage, cellFiles, recordCell } from './cell-folder.ts';
 import type { CellMessage, CellTask } from './cell-messages.ts';
 import { planAgain, planRuns } from './plan.ts';
 
@@ -69,6 +69,7 @@ async function train(task: CellTask, signal: AbortSignal): Promise<CellMessage> 
       ? ofSweep(task)
       : load(task.config as unknown as ExperimentConfig, { base: '/' }));
     const { stopped } = await run(experiment, { workDir: task.folder, resume: true, progress, signal });
+    if (!stopped) recordCell({ ...task, values: task.about.values }, { finished: true });
     return { kind: 'end', stopped };
   } finally {
     progress.usage();

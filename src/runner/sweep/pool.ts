@@ -132,7 +132,7 @@ class Pool {
     signal?.removeEventListener('abort', stop);
     const known = this.#under.get(name)!;
     this.#under.delete(name);
-    if (end.kind === 'failed') recordCell(run, end.message);
+    if (end.kind === 'failed') recordCell(run, { error: end.message });
     if (end.kind === 'done') this.#took.push((performance.now() - known.since) / 1000);
     this.#over(run);
   }

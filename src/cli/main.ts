@@ -17,6 +17,7 @@ import { reportError } from './report.ts';
 import { compare, runs } from './runs.ts';
 import { setup } from './setup.ts';
 import { guardStreams } from './streams.ts';
+import { sweep } from './sweep.ts';
 import { test } from './test.ts';
 import { train } from './train.ts';
 import { version } from '../version.ts';
@@ -35,6 +36,7 @@ const program = new Command('retort')
   .addCommand(train)
   .addCommand(test)
   .addCommand(predict)
+  .addCommand(sweep)
   .addCommand(runs)
   .addCommand(compare)
   .addCommand(dashboard)

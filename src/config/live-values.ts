@@ -14,6 +14,16 @@ export class LiveValues {
     return this.#values.size;
   }
 
+  /** Whether a value holds a text that stands for something. */
+  isIn(value: unknown): boolean {
+    let found = false;
+    walk(value, (one) => {
+      found ||= typeof one === 'string' && this.#values.has(one);
+      return one;
+    });
+    return found;
+  }
+
   /** The same value with a text in place of everything that is not plain data. */
   takeOut(value: unknown): unknown {
     return walk(value, (one) => {

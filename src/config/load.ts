@@ -91,7 +91,7 @@ export async function loadConfig(file: string, options: LoadConfigOptions = {}):
   const live = new LiveValues();
   const { readPython, allowScripts } = options;
   const tree = await readTree(path, { live, readPython, allowScripts });
-  return checked({ name: file, own: shownPath(path), path, folder: dirname(path) }, { tree, live }, options);
+  return checkTree({ name: file, own: shownPath(path), path, folder: dirname(path) }, { tree, live }, options);
 }
 
 /**
@@ -107,7 +107,7 @@ export async function loadConfigObject(
   const { readPython, allowScripts } = options;
   const name = 'config';
   const tree = await readObjectTree({ value, name, folder: resolve(folder) }, { live, readPython, allowScripts });
-  return checked({ name, own: name, path: '', folder: resolve(folder) }, { tree, live }, options);
+  return checkTree({ name, own: name, path: '', folder: resolve(folder) }, { tree, live }, options);
 }
 
 interface Source {
@@ -120,13 +120,15 @@ interface Source {
   folder: string;
 }
 
-async function checked(
+/** Checks a tree that was read and merged; `live` has what is no data in it. @throws {ConfigError} with all mistakes at once. */
+export async function checkTree(
   { name, own: ownName, path, folder }: Source,
   { tree: read, live }: { tree: DictNode; live: LiveValues },
   { cfgOptions = [], allowScripts, tables, optionsOf, isNetwork = isClass, look }: LoadConfigOptions,
 ): Promise<LoadedConfig> {
   const merged = applyCfgOptions(read, withOptionPaths(cfgOptions));
-  const written = live.putBack(toPlain(merged)) as Record<string, unknown>;
+  const plain = toPlain(merged);
+  const written = live.putBack(plain) as Record<string, unknown>;
   const imports = importsOf(written);
   const refused = scriptsOfData(merged).filter(({ script }) => !isAllowed(script, allowScripts));
   const { own: imported, mistakes: strange } =
@@ -165,7 +167,7 @@ async function checked(
     networkFiles: networks.files,
     own,
     print: (how) => printTree(shown(tree), how),
-    data: live.size === 0 ? value : undefined,
+    data: live.isIn(plain) ? undefined : value,
   };
 }
 

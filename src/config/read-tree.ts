@@ -90,7 +90,8 @@ export function readObjectTree(config: ConfigObject, options: ReadTreeOptions): 
   return new TreeReader(options).readObject(config);
 }
 
-class TreeReader {
+/** Reads the files of one config, or of one sweep: each once, within one budget. */
+export class TreeReader {
   readonly #options: ReadTreeOptions;
   readonly #budget = new Budget();
   /** Each file is read once, whoever builds on it. */
@@ -109,9 +110,7 @@ class TreeReader {
         code: 'invalid-config',
       });
     }
-    const folder = dirname(path);
-    const dataFolder = extname(path) === '.py' ? '.' : folder;
-    const own = withPaths(await this.#readOne(path), { folder, dataFolder });
+    const own = await this.readAlone(path);
     const tree = withNetworks(await this.#overBases(own, path, above));
     // What is below is copied to be merged over, key by key.
     this.#budget.spend(measure(tree).nodes * (own === tree ? 1 : 4), tree.origin);
@@ -119,9 +118,33 @@ class TreeReader {
     return tree;
   }
 
-  async readObject({ value, name, folder }: ConfigObject): Promise<DictNode> {
+  async readObject(config: ConfigObject): Promise<DictNode> {
+    return this.overBases(this.treeOf(config), join(config.folder, config.name));
+  }
+
+  /** The tree of an object by itself, with its paths absolute. */
+  treeOf({ value, name, folder }: ConfigObject): DictNode {
     const tree = asDict(treeOf(this.#options.live.takeOut(value), { file: name, line: 0, column: 0 }), name);
-    return withNetworks(await this.#overBases(withPaths(tree, { folder, dataFolder: folder }), join(folder, name), []));
+    return withPaths(tree, { folder, dataFolder: folder });
+  }
+
+  /** The tree of a file by itself, with its paths absolute: `base` is not followed. */
+  async readAlone(path: string): Promise<DictNode> {
+    const folder = dirname(path);
+    return withPaths(await this.#readOne(path), { folder, dataFolder: extname(path) === '.py' ? '.' : folder });
+  }
+
+  /** A config that is a part of what stands in a file (or would, if it were in one), over what its own `base` names. */
+  async overBases(own: DictNode, file: string): Promise<DictNode> {
+    return withNetworks(await this.#overBases(own, file, []));
+  }
+
+  /** A config that a file names, by a path that begins in `folder`; where that file may not run scripts, no script. */
+  async readNamed(named: string, { from, place }: { from: string; place: string }): Promise<DictNode> {
+    const file = resolve(dirname(from), named);
+    const origin = { file: shown(from), line: 0, column: 0 };
+    this.#checkBase(file, { name: named, origin, from, above: [], what: place });
+    return this.read(file, []);
   }
 
   async #overBases(own: DictNode, path: string, above: readonly string[]): Promise<DictNode> {
@@ -143,9 +166,12 @@ class TreeReader {
     return stages === undefined ? whole : dictNode([...whole.value, ['stages', stages]], whole.origin);
   }
 
-  #checkBase(file: string, { name, origin, from, above }: BaseName & { from: string; above: readonly string[] }): void {
+  #checkBase(
+    file: string,
+    { name, origin, from, above, what = 'base' }: BaseName & { from: string; above: readonly string[]; what?: string },
+  ): void {
     const kind = extname(file);
-    const where = origin.line === 0 ? `${shown(from)}: base "${name}"` : `${showOrigin(origin)}: base "${name}"`;
+    const where = `${origin.line === 0 ? shown(from) : showOrigin(origin)}: ${what} "${name}"`;
     requireFile(file, where);
     if (!scripts.has(kind) && !dataFiles.has(kind)) {
       throw new RetortError(`${where}: expected a .ts, .js, .json, .yaml or .py file, got "${kind}"`, {
@@ -256,7 +282,7 @@ function withPaths(tree: DictNode, from: PathsFrom): DictNode {
 }
 
 /** The tree with `{ type: './my-net.ts#MyNet' }` for each network that is an address alone: what builds on it can add options. */
-function withNetworks(tree: DictNode): DictNode {
+export function withNetworks(tree: DictNode): DictNode {
   const visit = (node: TreeNode, key: string, around: string): TreeNode => {
     if (node.kind === 'str' && isNetworkPlace(key, around) && isExportAddress(node.value)) {
       return dictNode([['type', node]], node.origin);

@@ -113,6 +113,15 @@ it('is taken by one of several that find a dead one, and left by a process that 
   expect(readdirSync(run())).toEqual([]);
 });
 
+it('clears them away among the pictures of predictions too', () => {
+  const pictures = join(run(), 'predictions');
+  mkdirSync(pictures, { recursive: true });
+  writeFileSync(join(pictures, `.retort-${ended()}.7-00aa11.tmp`), '');
+  writeFileSync(join(pictures, '1.png'), '');
+  using _lock = lockRun(run());
+  expect(readdirSync(pictures)).toEqual(['1.png']);
+});
+
 it('clears away temporary files of processes that have ended', () => {
   mkdirSync(run());
   const { pid, start } = thisProcess();

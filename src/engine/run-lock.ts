@@ -18,7 +18,7 @@ import {
 import { removeStale, temporaryIn } from '../formats/atomic-file.ts';
 import { isAlive, thisProcess } from '../formats/process-identity.ts';
 import type { ProcessIdentity } from '../formats/process-identity.ts';
-import { madeIn, removeRun, runFiles } from './run-files.ts';
+import { madeIn, predictionPictures, removeRun, runFiles } from './run-files.ts';
 
 /** A folder that this process alone may write into, until it is disposed of or the process ends. */
 export interface RunLock extends Disposable {
@@ -83,7 +83,7 @@ export function lockRun(folder: string, say: (text: string) => void = () => unde
     if (isNew && exists(real)) removeEmptyFolder(real);
   };
   try {
-    removeStale(real);
+    for (const one of [real, join(real, predictionPictures)]) if (exists(one)) removeStale(one);
   } catch (error) {
     release();
     throw error;

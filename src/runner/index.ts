@@ -35,3 +35,21 @@ export { loadRunStudent } from './student.ts';
 export type { RunStudentOptions } from './student.ts';
 export { test } from './test.ts';
 export type { TestOptions, TestResult } from './test.ts';
+export { sweep, tableInMarkdown, tuneSweep, tuningInMarkdown } from './sweep/index.ts';
+export type {
+  Bracket,
+  CellOutcome,
+  CellState,
+  Paired,
+  Rung,
+  RungCell,
+  Sample,
+  SweepEvent,
+  SweepOptions,
+  SweepResult,
+  SweepSource,
+  SweepTable,
+  TableCell,
+  TableRow,
+  Tuning,
+} from './sweep/index.ts';

@@ -2,7 +2,7 @@
 import { extname, resolve } from 'node:path';
 
 import { loadConfig, loadConfigObject, withOptionPaths } from '../config/index.ts';
-import type { CheckedStage, ExperimentConfig, LoadedConfig, StagesConfig } from '../config/index.ts';
+import type { CheckedStage, ExperimentConfig, LoadConfigOptions, LoadedConfig, StagesConfig } from '../config/index.ts';
 import { isFolder } from '../files.ts';
 import { Module } from '../nn/index.ts';
 import { pythonReader } from '../openmmlab/index.ts';
@@ -109,23 +109,28 @@ export async function loadParts(
   // In a Python config the options name what it names itself; elsewhere they name ours.
   const python = file !== undefined && extname(file) === '.py';
   const reading = {
-    tables: types ? tables : undefined,
-    optionsOf,
-    allowScripts,
-    isNetwork: isNetworkClass,
-    look: files ? fileMistakes : undefined,
+    ...readingOf({ types, files, allowScripts, note }, python ? asked : { ...asked, cfgOptions: [] }),
     cfgOptions: python ? [] : asked.cfgOptions,
-    readPython: pythonReader({
-      registries,
-      packages: asked.packages,
-      cfgOptions: python ? asked.cfgOptions : [],
-      note,
-    }),
   };
   const loaded = await (file === undefined
     ? loadConfigObject(config, options.base ?? '.', reading)
     : loadConfig(file, reading));
   return new LoadedExperiment(loaded, { name: typeof config === 'string' ? config : 'config', run, asked });
+}
+
+/** How files of configs are read; `asked` is what Python ones are told. */
+export function readingOf(
+  { types = true, files = false, allowScripts, note }: Pick<LoadOptions, 'allowScripts' | 'note'> & CheckedParts,
+  asked: Asked,
+): LoadConfigOptions {
+  return {
+    tables: types ? tables : undefined,
+    optionsOf,
+    allowScripts,
+    isNetwork: isNetworkClass,
+    look: files ? fileMistakes : undefined,
+    readPython: pythonReader({ registries, ...asked, note }),
+  };
 }
 
 interface Source extends Asked {

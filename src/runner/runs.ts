@@ -63,7 +63,8 @@ export interface RunSummary {
   problems: readonly string[];
 }
 
-const isRun = (folder: string): boolean =>
+/** Whether a folder is that of a run. */
+export const isRun = (folder: string): boolean =>
   [runFiles.run, runFiles.metrics].some((name) => exists(join(folder, name))) || hasCheckpoint(folder);
 
 /** Deeper no run is looked for. */

@@ -122,6 +122,12 @@ const contracts: Record<keyof typeof datasets.entries, DatasetContract> = {
     missing: /looked for the folder val in \/nowhere[^]*image-net\.org/,
     wrong: { split: 'test' },
   },
+  Split: {
+    options: () => ({ dataset: { type: 'SyntheticImages', samples: 12, numClasses: 3 }, part: 'train', share: 0.25 }),
+    shape: [1, 8, 8],
+    labels: [0, 2, 0, 1],
+    wrong: { share: 0 },
+  },
   SyntheticImages: {
     options: () => ({ samples: 6, numClasses: 3, shape: [2, 4, 5] }),
     shape: [2, 4, 5],

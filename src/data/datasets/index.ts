@@ -17,5 +17,7 @@ export type { InMemoryOptions } from './in-memory.ts';
 export { TensorDataset } from './tensor-dataset.ts';
 export type { TensorDatasetOptions } from './tensor-dataset.ts';
 export { buildDataset, datasets } from './registry.ts';
+export { Split } from './split.ts';
+export type { SplitConfig, SplitOptions } from './split.ts';
 export { SyntheticImages } from './synthetic.ts';
 export type { SyntheticImagesOptions } from './synthetic.ts';

@@ -8,6 +8,7 @@ import { crdDatasetEntry } from './crd-dataset.ts';
 import { fashionMnistEntry } from './fashion-mnist.ts';
 import { imageFolderEntry } from './image-folder.ts';
 import { imageNetEntry } from './imagenet.ts';
+import { splitEntry } from './split.ts';
 import { syntheticImagesEntry } from './synthetic.ts';
 
 const table = {
@@ -17,6 +18,7 @@ const table = {
   FashionMnist: fashionMnistEntry,
   ImageFolder: imageFolderEntry,
   ImageNet: imageNetEntry,
+  Split: splitEntry((config, where) => buildDataset(config, where)),
   SyntheticImages: syntheticImagesEntry,
 };
 

@@ -63,5 +63,5 @@ console.log(loadModule(join(workDir, 'student.safetensors'), new Net(8)).missing
 rmSync(workDir, { recursive: true });
 // prints:
 // student teacher
-// metrics.jsonl student-best.safetensors student.safetensors training.previous.safetensors training.safetensors
+// metrics.jsonl predictions predictions.json student-best.safetensors student.safetensors training.previous.safetensors training.safetensors
 // 0

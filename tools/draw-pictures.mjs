@@ -107,6 +107,7 @@ function step() {
 /** What each part of the source is, in a few words. @type {Record<string, string>} */
 const about = {
   cli: 'commands',
+  dashboard: 'a page over runs',
   runner: 'a config becomes a run',
   openmmlab: 'configs of OpenMMLab',
   deploy: 'ONNX, 8 bits, the browser',

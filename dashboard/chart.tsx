@@ -34,7 +34,7 @@ interface ChartProps {
 }
 
 /** Exponential running means, as if each line had always been; gaps stay. */
-export function smoothed(values: Values, factor: number): Values {
+function smoothed(values: Values, factor: number): Values {
   if (factor === 0) return values;
   let [mean, weight] = [0, 0];
   return values.map((value) => {
@@ -180,7 +180,7 @@ export function Chart(props: ChartProps) {
 }
 
 /** A piece of the line as the chart draws it. */
-export function Swatch({ color, dash }: Pick<Line, 'color' | 'dash'>) {
+function Swatch({ color, dash }: Pick<Line, 'color' | 'dash'>) {
   return (
     <svg width="22" height="8" aria-hidden="true">
       <line x1="1" x2="21" y1="4" y2="4" stroke={color} stroke-width="2.5" stroke-dasharray={dash.join(' ')} />

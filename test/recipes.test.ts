@@ -24,7 +24,7 @@ import { refusal } from './refusal.ts';
 
 const recipes = fileURLToPath(new URL('../recipes', import.meta.url));
 const cifar10 = fileURLToPath(new URL('fixtures/cifar10', import.meta.url));
-const tested = (path: string): boolean => path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist)\//.test(path);
+const tested = (path: string): boolean => path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist|cifar10)\//.test(path);
 const files = (readdirSync(recipes, { recursive: true }) as string[]).filter(tested).toSorted();
 const read = (file: string): Promise<LoadedConfig> => loadConfig(join(recipes, file), { tables, optionsOf });
 const named = (name: string): string => files.find((file) => basename(file, '.ts') === name)!;
@@ -90,7 +90,17 @@ it('has every recipe of the original, under its name', () => {
   expect(originals.filter((name) => named(name) === undefined)).toEqual([]);
 });
 
-it.each(readdirSync(recipes).filter((name) => !name.startsWith('_') && !name.includes('.')))(
+it('cifar10: every config is read, and named in its README', async () => {
+  const own = readdirSync(join(recipes, 'cifar10')).filter((name) => name.endsWith('.ts'));
+  const text = readFileSync(join(recipes, 'cifar10/README.md'), 'utf8');
+  expect(own.filter((name) => !text.includes(name))).toEqual([]);
+  for (const name of own.filter((one) => !/^(common|sweep|tune)/.test(one))) {
+    const { stages } = await read(`cifar10/${name}`);
+    expect(stages.length).toBeGreaterThan(0);
+  }
+});
+
+it.each(readdirSync(recipes).filter((name) => !name.startsWith('_') && !name.includes('.') && name !== 'checkpoints'))(
   '%s: its README names its configs',
   (folder) => {
     const text = readFileSync(join(recipes, folder, 'README.md'), 'utf8');

@@ -354,7 +354,6 @@ export function Images(props: PanelProps) {
               <img
                 src={props.source.picture(one!.stage.id, image.file)}
                 alt={`Sample ${image.index}: ${named(image.label)}`}
-                loading="lazy"
               />
             )}
             <figcaption>

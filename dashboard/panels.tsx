@@ -306,7 +306,6 @@ export function Maps(props: PanelProps) {
               <img
                 src={props.source.picture(one!.stage.id, picture.file)}
                 alt={`Map ${name} of sample ${sample} after epoch ${picture.epoch}`}
-                loading="lazy"
               />
               <figcaption>
                 {name}, sample {sample}, epoch {picture.epoch}
@@ -322,10 +321,11 @@ export function Maps(props: PanelProps) {
 export function Config(props: PanelProps) {
   const { one, choice } = useOne(props.chosen);
   const details = useDetails(props, one);
+  if (details === undefined) return <p class="empty">Reading …</p>;
   return (
     <>
       {choice}
-      {details?.config === undefined ? (
+      {details.config === undefined ? (
         <p class="empty">This run has no config beside it.</p>
       ) : (
         <pre tabIndex={0} aria-label="The merged config, each value with where it comes from">

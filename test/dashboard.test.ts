@@ -70,8 +70,10 @@ const show = async (page: Page, panel: string): Promise<void> => {
 };
 
 /** Waits until the panel has what it asked for. */
-const read = (page: Page): Promise<unknown> =>
-  page.waitForFunction("!document.querySelector('#panel').textContent.includes('Reading')");
+const read = async (page: Page): Promise<void> => {
+  const text = (): Promise<unknown> => page.evaluate("document.querySelector('#panel').textContent");
+  await expect.poll(text, { timeout: 10_000 }).not.toContain('Reading');
+};
 
 /** What axe finds that is serious. */
 async function violations(page: Page): Promise<string[]> {
@@ -137,6 +139,7 @@ describe.runIf(chromium !== undefined)('the dashboard', () => {
     await page.waitForSelector('#tab-compare[aria-selected="true"]:focus');
     await page.keyboard.press('End');
     await page.waitForSelector('#tab-config[aria-selected="true"]:focus');
+    await read(page);
     expect(await textOf(page, '#panel')).toContain('SingleTeacherDistill');
     await page.close();
   });
@@ -171,7 +174,8 @@ describe.runIf(chromium !== undefined)('the dashboard', () => {
       await read(report);
     }
     await show(report, 'maps');
-    await report.waitForFunction("document.querySelector('.maps img').naturalWidth > 0");
+    const width = (): Promise<unknown> => report.evaluate("document.querySelector('.maps img')?.naturalWidth");
+    await expect.poll(width, { timeout: 10_000 }).toBeGreaterThan(0);
     expect(complaints).toEqual([]);
     await report.close();
   });

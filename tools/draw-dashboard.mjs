@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import puppeteer from 'puppeteer-core';
+import sharp from 'sharp';
 
 import { root } from './paths.mjs';
 import { runTool, ToolError } from './tool-error.mjs';
@@ -38,7 +39,9 @@ runTool('draw-dashboard', async () => {
       await page.waitForSelector('#panel h2');
       await page.waitForFunction("!document.querySelector('#panel').textContent.includes('Reading')");
       await page.waitForNetworkIdle({ idleTime: 300, concurrency: 1 }); // the stream of events stays open
-      await page.screenshot({ path: join(root, `docs/images/dashboard-${name}.png`) });
+      // Of few colors: a page is, and the package has these pictures inside.
+      const shot = sharp(await page.screenshot()).png({ palette: true, colours: 96, effort: 10 });
+      await shot.toFile(join(root, `docs/images/dashboard-${name}.png`));
       await page.close();
     }
   } finally {

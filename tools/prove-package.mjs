@@ -31,7 +31,7 @@ import { runTool, ToolError } from './tool-error.mjs';
 /** @typedef {{ filename: string, size: number, unpackedSize: number, files: { path: string, size: number }[] }} Packed */
 
 /** In bytes. A checkpoint, a data set or a build that slips in goes beyond them. */
-const limits = { packed: 3e6, unpacked: 9.5e6, file: 0.5e6 };
+const limits = { packed: 3.5e6, unpacked: 10.7e6, file: 0.5e6 };
 /** The largest file there is meant to be: the teacher of the quickstart. */
 const largeFiles = ['recipes/kd-fashion-mnist/teacher.safetensors'];
 

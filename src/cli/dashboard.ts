@@ -32,7 +32,9 @@ export const report = new Command('report')
   .option('--overwrite', 'replace the file if it is there')
   .action(async (run, { out, overwrite }) => {
     if (exists(out) && overwrite !== true) {
-      throw new RetortError(`${out} is there already`, { help: 'choose another with -o, or replace it with --overwrite' });
+      throw new RetortError(`${out} is there already`, {
+        help: 'choose another with -o, or replace it with --overwrite',
+      });
     }
     const { file, runs, bytes } = await writeReport(run, out);
     say(`${file}: ${runs === 1 ? 'one run' : `${runs} runs`}, ${bytesInWords(bytes)}`);

@@ -421,13 +421,14 @@ export class Trainer {
   async #evaluate(): Promise<void> {
     const { epochs, progress = silent } = this.#options;
     this.#state.evaluationDue = false;
-    const metrics = await this.#timing.wait('evaluation', undefined, async () =>
-      this.#evaluation.measure(this.#run, this.#cores),
-    );
+    const metrics = await this.#timing.wait('evaluation', undefined, async () => {
+      const measured = await this.#evaluation.measure(this.#run, this.#cores);
+      if (measured !== undefined) await this.#savePredictions(measured['agreement']);
+      return measured;
+    });
     if (metrics === undefined) return;
     this.#state.metrics = metrics;
     this.#metrics?.evaluation(metrics, this.#state);
-    await this.#savePredictions(metrics['agreement']);
     progress.line(`epoch ${epochsDone(this.#run)}/${epochs}  ${shownMetrics(metrics)}`);
     for (const [name, value] of Object.entries(flatMetrics(metrics))) {
       if (!Number.isFinite(value)) progress.line(`note: ${name} is ${value}, which does not count as a gain`);
@@ -441,7 +442,7 @@ export class Trainer {
     if (workDir === undefined || !this.#replicas.first) return;
     const done = { step: this.#state.steps, epoch: epochsDone(this.#run), agreement };
     try {
-      await this.#timing.wait('evaluation', 'predictions', () => this.#evaluation.savePredictions(workDir, done));
+      await this.#evaluation.savePredictions(workDir, done);
     } catch (error) {
       if (!(error instanceof RetortError)) throw error;
       progress.line(`note: ${runFiles.predictions}: ${error.message.split('\n')[0]}`);

@@ -4,7 +4,7 @@ import { basename, extname, join, relative, sep } from 'node:path';
 
 import { z } from 'zod';
 
-import { readPredictions, runFiles } from '../engine/index.ts';
+import { readPredictions, runFiles, trainedIn } from '../engine/index.ts';
 import type { RunMetrics } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readText, realPath, statOf } from '../files.ts';
@@ -263,7 +263,17 @@ function marksOf(folder: string, summary: RunSummary | undefined): string {
       return stats === undefined ? '' : `${stats.size}:${stats.mtimeMs}`;
     }),
   );
-  return [...marks, summary?.state === 'running' ? 'running' : ''].join();
+  return [...marks, isTrained(folder) ? 'running' : ''].join();
+}
+
+/** Whether a process trains there. One that was killed leaves all files as they were, so the files alone do not tell. */
+function isTrained(folder: string): boolean {
+  try {
+    return trainedIn(folder) !== undefined;
+  } catch (error) {
+    if (error instanceof RetortError) return false; // the summary says what is wrong with the lock
+    throw error;
+  }
 }
 
 /** Folders in which hooks and `retort features` put pictures: `vis/NAME/sample-0-epoch-003.png`. */

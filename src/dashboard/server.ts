@@ -171,7 +171,7 @@ type Finish = (status: number, type: string, body: string | Uint8Array, more?: R
 
 async function respond({ request, response, store, token, listeners, port }: Exchange, finish: Finish): Promise<void> {
   requireOwn(request, port);
-  const url = new URL(request.url ?? '/', `http://127.0.0.1:${port}`);
+  const url = addressOf(request, port);
   const given = url.searchParams.get('token');
   if (given !== null) {
     if (!isToken(given, token)) throw new Refusal(403, tokenHelp);
@@ -216,6 +216,15 @@ function requireOwn({ method, headers }: IncomingMessage, port: number): void {
   }
 }
 
+/** @throws {Refusal} for what is no address, such as `//`. */
+function addressOf({ url = '/' }: IncomingMessage, port: number): URL {
+  try {
+    return new URL(url, `http://127.0.0.1:${port}`);
+  } catch {
+    throw new Refusal(400, 'that is no address');
+  }
+}
+
 function isToken(given: string | undefined, token: string): boolean {
   const [a, b] = [Buffer.from(given ?? ''), Buffer.from(token)];
   return a.length === b.length && timingSafeEqual(a, b);
@@ -230,7 +239,14 @@ const ids = z
   .string()
   .min(1)
   .max(20_000)
-  .transform((text) => text.split(',').map(decodeURIComponent));
+  .transform((text, context) => {
+    try {
+      return text.split(',').map(decodeURIComponent);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'an id is not percent-encoded as it should be' });
+      return z.NEVER;
+    }
+  });
 const number = z.coerce.number().optional();
 const idQuery = z.object({ id: z.string() });
 const idsQuery = z.object({ ids });

@@ -211,10 +211,11 @@ export class RunStore {
   details(id: string): StageDetails {
     const folder = this.#folderOf(id);
     const problems: string[] = [];
-    const tried = <T>(name: string, read: (path: string) => T): T | undefined => {
-      const path = join(folder, name);
+    const tried = <T>(name: string, read: (path: string) => T, where = folder): T | undefined => {
+      const path = join(where, name);
       if (!exists(path)) return undefined;
       try {
+        if (!isOwn(where, name)) throw leadsOut(path);
         return read(path);
       } catch (error) {
         if (!(error instanceof RetortError)) throw error;
@@ -225,8 +226,7 @@ export class RunStore {
     const run = [...this.#runs.values()].find(({ summary }) =>
       summary.stages.some((stage) => stage.folder === folder),
     )!;
-    const printed = join(run.summary.folder, runFiles.printed);
-    const config = exists(printed) ? readText(printed) : undefined;
+    const config = tried(runFiles.printed, readText, run.summary.folder);
     const predictions = tried(runFiles.predictions, () => readPredictions(folder));
     const profile = tried(runFiles.profile, profileOf);
     return {
@@ -248,11 +248,19 @@ export class RunStore {
       ...maps.flatMap(({ pictures }) => pictures.map((one) => one.file)),
     ]);
     const path = join(folder, file);
-    const inside = (): boolean => realPath(path) === join(realPath(folder), file);
-    if (extname(file) === '.png' && listed.has(file) && exists(path) && inside()) return path;
+    if (extname(file) === '.png' && listed.has(file) && exists(path) && isOwn(folder, file)) return path;
     throw new RetortError(`there is no picture "${file}"`, { code: 'not-found' });
   }
 }
+
+/** Whether a file lies in a folder itself: a link could show, or put into a report, any file of this machine. */
+const isOwn = (folder: string, file: string): boolean => realPath(join(folder, file)) === join(realPath(folder), file);
+
+const leadsOut = (path: string): RetortError =>
+  new RetortError(`${path} is a link that leads elsewhere: what is there is not shown`, {
+    code: 'invalid-file',
+    help: 'put the file itself there',
+  });
 
 /** By which a run that has changed is told from one that has not. */
 function marksOf(folder: string, summary: RunSummary | undefined): string {

@@ -199,6 +199,17 @@ it('gives no file but those that a run lists', async () => {
   }
 });
 
+it('shows no file that a link in a run leads to', async () => {
+  writeFileSync(join(folder, 'secret.txt'), 'private words');
+  symlinkSync(join(folder, 'secret.txt'), at('kd', 'config.txt'));
+  symlinkSync(join(folder, 'secret.txt'), at('kd', 'profile.json'));
+  await get<RunList>('/api/runs');
+  const details = await get<StageDetails>('/api/details?id=kd');
+  expect(details.config).toBeUndefined();
+  expect(details.problems.join('\n')).toMatch(/config\.txt[^]*profile\.json/);
+  expect(JSON.stringify(details)).not.toContain('private words');
+});
+
 it('says what is wrong with a question', async () => {
   const wrong = [
     '',

@@ -90,3 +90,10 @@ it('lays runs of different lengths over one x', () => {
     max: [3, ...count(9, () => null as never)],
   });
 });
+
+it('keeps the extremes of rows at the same x, as two writers of one file leave them', () => {
+  const twice = rows([1, 2, 2, 3], { loss: [1, 100, 2, 3] });
+  const { x, series } = sample(new Map([['a', twice]]), all, { points: 10 });
+  expect(x).toEqual([1, 2, 3]);
+  expect(series['a']!['loss']).toEqual({ mean: [1, 51, 3], min: [1, 2, 3], max: [1, 100, 3] });
+});

@@ -58,8 +58,8 @@ function firstAtLeast(x: Float64Array, value: number): number {
 const columnsOf = ({ rows }: Part, wanted: (name: string) => boolean): [string, Float64Array][] =>
   [...rows.columns].filter(([name]) => wanted(name));
 
-/** JSON has no NaN. */
-const known = (value: number): number | null => (Number.isFinite(value) ? value : null);
+/** JSON has no NaN: null. */
+type Values = (number | null)[];
 
 function exact(parts: readonly Part[], wanted: (name: string) => boolean): Sampled {
   const x = [...new Set(parts.flatMap(({ rows, begin, end }) => [...rows.x.subarray(begin, end)]))].toSorted(
@@ -69,9 +69,19 @@ function exact(parts: readonly Part[], wanted: (name: string) => boolean): Sampl
   const series = parts.map((part) => {
     const { rows, begin, end } = part;
     const columns = columnsOf(part, wanted).map(([name, values]): [string, Series] => {
-      const mean = x.map((): number | null => null);
-      for (let row = begin; row < end; row++) mean[place.get(rows.x[row]!)!] = known(values[row]!);
-      return [name, { mean }];
+      const [mean, min, max] = [0, 1, 2].map(() => x.map((): number | null => null)) as [Values, Values, Values];
+      const counts = new Uint32Array(x.length);
+      for (let row = begin; row < end; row++) {
+        const value = values[row]!;
+        if (!Number.isFinite(value)) continue;
+        const i = place.get(rows.x[row]!)!;
+        const count = ++counts[i]!;
+        mean[i] = count === 1 ? value : mean[i]! + (value - mean[i]!) / count;
+        min[i] = count === 1 ? value : Math.min(min[i]!, value);
+        max[i] = count === 1 ? value : Math.max(max[i]!, value);
+      }
+      // Two processes that wrote into one file, or clocks that are coarse: several rows at one x.
+      return [name, counts.some((count) => count > 1) ? { mean, min, max } : { mean }];
     });
     return [part.run, Object.fromEntries(columns)] as const;
   });

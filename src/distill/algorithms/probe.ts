@@ -263,6 +263,8 @@ function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
   const below = (root: string) => (path: string) => [root, path].filter((part) => part !== '').join('.');
   const pathOf = new Map([...algorithm.namedModules()].map(([path, module]) => [module, path]));
   const isFrozen = (tensor: Tensor): boolean => tensor instanceof Parameter && !tensor.requiresGrad;
+  const absent = new Set(Object.values(algorithm.absent()).flatMap((network) => network.modules()));
+  const isAbsent = (path: string): boolean => absent.has(algorithm.getModule(path)!);
   const found = new Set([
     ...algorithm.frozen().flatMap((module) => initialWeights(module).map(below(pathOf.get(module) ?? ''))),
     ...Object.values(algorithm.students()).flatMap((student) =>
@@ -274,7 +276,7 @@ function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
   return [
     ...unknown.map((path) => `allowInitialWeights: unknown module "${path}"`),
     ...[...found]
-      .filter((path) => !meant(path))
+      .filter((path) => !meant(path) && !isAbsent(path))
       .map(
         (path) =>
           `${path} is frozen with the weights it was made with: no checkpoint fills it. Load one (teacherCkpt, ckptPath, ` +

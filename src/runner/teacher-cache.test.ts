@@ -193,14 +193,13 @@ it('a teacher whose weights are not here is refused where it alone is to be eval
 it('no stage takes over from a teacher whose weights are not here', async () => {
   await buildCache(config());
   const { model, ...rest } = config();
-  const stages = (second: object): StagesConfig =>
-    ({
-      ...rest,
-      stages: [
-        { name: 'first', model },
-        { name: 'second', ...second },
-      ],
-    }) as unknown as StagesConfig;
+  const stages = (second: object): StagesConfig => ({
+    ...rest,
+    stages: [
+      { name: 'first', model },
+      { name: 'second', ...second },
+    ],
+  });
   const finetuned = { model: { type: 'Supervised', architecture: tinyNetwork(6) } };
   const init = (module: string): StagesConfig =>
     stages({ ...finetuned, init: [{ stage: 'first', module, into: `architecture${module.slice('teacher'.length)}` }] });

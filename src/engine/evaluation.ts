@@ -39,17 +39,43 @@ export class Evaluation {
     this.#options = options;
   }
 
-  /** The networks that are evaluated, by name. @throws {RetortError} for a name in `evaluated` that is not a network's. */
+  /**
+   * The networks that are evaluated, by name; those whose weights are not here are left out.
+   * @throws {RetortError} for a name in `evaluated` that is not a network's, and where the weights of all that it names are not here.
+   */
   #networks(): Readonly<Record<string, Network>> {
-    const networks = this.#options.algorithm.evaluated();
+    const { algorithm } = this.#options;
+    const networks = algorithm.evaluated();
+    const absent = algorithm.absent?.() ?? {};
     const { evaluated = Object.keys(networks) } = this.#options;
-    const unknown = evaluated.find((name) => !Object.hasOwn(networks, name));
+    const known = [...Object.keys(networks), ...Object.keys(absent)];
+    const unknown = evaluated.find((name) => !known.includes(name));
     if (unknown !== undefined) {
-      throw new RetortError(`evaluated: unknown network "${unknown}"; ${didYouMean(unknown, Object.keys(networks))}`, {
+      throw new RetortError(`evaluated: unknown network "${unknown}"; ${didYouMean(unknown, known)}`, {
         code: 'unknown-name',
       });
     }
+    if (evaluated.length > 0 && evaluated.every((name) => Object.hasOwn(absent, name))) {
+      throw new RetortError(`evaluated: the weights of ${evaluated.join(', ')} are not here, so nothing is measured`, {
+        code: 'not-found',
+        help: 'name the checkpoint, or evaluate the student too',
+      });
+    }
     return Object.fromEntries(Object.entries(networks).filter(([name]) => evaluated.includes(name)));
+  }
+
+  /** What is left out of evaluations as weights are not here, in a line; nothing where all is measured. */
+  leftOut(): string | undefined {
+    const { algorithm, valLoader, agreement = false, evaluated } = this.#options;
+    if (valLoader === undefined) return undefined;
+    const absent = algorithm.absent?.() ?? {};
+    const unmeasured = [
+      ...Object.keys(absent).filter((name) => evaluated?.includes(name) ?? true),
+      ...(agreement && Object.hasOwn(absent, 'teacher') ? ['agreement'] : []),
+    ];
+    if (unmeasured.length === 0) return undefined;
+    const are = unmeasured.length === 1 ? 'is' : 'are';
+    return `${unmeasured.join(', ')} ${are} not measured: the weights of ${Object.keys(absent).join(', ')} are not here`;
   }
 
   /** What would make the evaluation fail, found by evaluating a few images: nothing where all is well. */

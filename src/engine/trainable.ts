@@ -16,6 +16,11 @@ export interface Trainable extends Module {
   afterStep(): void;
   /** Networks to evaluate, by name. */
   evaluated(): Readonly<Record<string, Network>>;
+  /**
+   * Networks that stand in the algorithm without their weights, by name, as what they give comes from elsewhere: nothing of them is to be
+   * measured, drawn or handed on. They are not among {@link evaluated}. Default: none.
+   */
+  absent?(): Readonly<Record<string, Network>>;
   /** Modules that training leaves as they are. */
   frozen(): readonly Module[];
   /** Lines to be printed, since they were asked for last: what was found out while training began. */

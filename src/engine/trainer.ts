@@ -252,6 +252,8 @@ export class Trainer {
   async #beforeTraining(): Promise<void> {
     if (this.#finished()) return;
     const { algorithm } = this.#options;
+    const leftOut = this.#evaluation.leftOut();
+    if (leftOut !== undefined) this.#run.progress.line(`note: ${leftOut}`);
     for (const name of nonFiniteFrozen(algorithm)) this.#run.progress.line(`note: ${name} is frozen and not finite`);
     if (this.#probed) return;
     const mistakes = await this.probeEvaluation();

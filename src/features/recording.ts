@@ -62,6 +62,7 @@ export class MappedRecords {
   readonly #sources: readonly unknown[];
   readonly #where: string;
   #root: Module | undefined;
+  readonly #leftOut = new Set<string>();
 
   /** @throws {RetortError} for mappings that name recorders that there are not. */
   constructor({ recorders, mappings }: RecordSettings, where: string) {
@@ -80,16 +81,35 @@ export class MappedRecords {
     }
   }
 
-  /** Finds what is recorded, and the connectors. @throws {RetortError} `unknown-name`, with the nearest names. */
-  initialize(root: Module): this {
+  /**
+   * Finds what is recorded, and the connectors.
+   * @param absent networks whose weights are not here: mappings that look at something of them are left out (see {@link leftOut})
+   * @throws {RetortError} `unknown-name`, with the nearest names.
+   */
+  initialize(root: Module, absent: readonly Module[] = []): this {
     this.#manager.initialize(root);
     this.#root = root;
+    const nowhere = new Set<unknown>(absent.flatMap((network) => [...network.modules(), ...network.parameters()]));
+    this.#leftOut.clear();
     for (const [name, one] of Object.entries(this.#mappings)) {
-      for (const connector of [one.connector, one.minus?.connector ?? null]) {
-        if (typeof connector === 'string') this.#module(connector, `${this.#where}: mappings.${name}`);
+      for (const { recorder, connector } of [one, ...(one.minus === null ? [] : [one.minus])]) {
+        const through =
+          typeof connector === 'string' ? this.#module(connector, `${this.#where}: mappings.${name}`) : connector;
+        const looked = [...this.#manager.getRecorder(recorder).targets, through];
+        if (looked.some((part) => nowhere.has(part))) this.#leftOut.add(name);
       }
     }
     return this;
+  }
+
+  /** The mappings that nothing is made of, as they look at networks that are not here. */
+  get leftOut(): readonly string[] {
+    return [...this.#leftOut];
+  }
+
+  /** Whether all mappings are left out. */
+  get empty(): boolean {
+    return this.#leftOut.size === Object.keys(this.#mappings).length;
   }
 
   #module(path: string, where: string): Module {
@@ -120,8 +140,9 @@ export class MappedRecords {
   take(forward: () => void, inputSize: Size): Map<string, FeatureMap[]> {
     try {
       this.#manager.record(forward);
+      const drawn = Object.entries(this.#mappings).filter(([name]) => !this.#leftOut.has(name));
       return new Map(
-        Object.entries(this.#mappings).map(([name, one]) => {
+        drawn.map(([name, one]) => {
           const what = `${this.#where}: ${name}`;
           const options = { inputSize, attention: one.attention, what };
           const maps = mapsOf(this.#recordOf(one, what), options);

@@ -9,7 +9,7 @@ import { loadParts } from './load.ts';
 import type { ConfigSource, LoadedExperiment, LoadOptions } from './load.ts';
 import { probeError, probeExperiment } from './probe.ts';
 import { weightsIn, weightsNotes } from './experiment.ts';
-import { prepareStage, stageConfig, stagesIn } from './stages.ts';
+import { prepareStage, stageConfig, stagesIn, weightsTaken } from './stages.ts';
 import { withoutMissingTeacher } from './teacher-cache.ts';
 
 /** How far {@link check} looks. */
@@ -127,10 +127,11 @@ class StagesLook {
   /** Builds the networks with their distillers. */
   build(): void {
     const { own } = this.#experiment;
-    for (const { name, config } of this.#possible(({ config }) => stagesIn(config.model))) {
+    for (const { name, config, init } of this.#possible(takenBy)) {
       this.#attempt(name, () => {
         const { model } = withoutMissingTeacher(stageConfig(config, this.#finished, own));
         const algorithm = buildAlgorithm(model, name === '' ? 'model' : `stage "${name}": model`);
+        weightsTaken({ name, init }, this.#finished, algorithm);
         this.reports.push({ name, notes: weightsNotes(weightsIn(algorithm, this.#finished.values())) });
         this.#finished.set(name, algorithm);
       });
@@ -140,11 +141,7 @@ class StagesLook {
   /** Builds everything, looks at the data, and runs one forward. */
   async probe(images: boolean): Promise<void> {
     const { own, name: file } = this.#experiment;
-    const taken = ({ config, init }: CheckedStage): string[] => [
-      ...stagesIn(config.model),
-      ...init.map(({ stage }) => stage),
-    ];
-    for (const stage of this.#possible(taken)) {
+    for (const stage of this.#possible(takenBy)) {
       const { name } = stage;
       const built = this.#attempt(name, () => prepareStage(stage, this.#finished, { own }));
       if (built === undefined) continue;
@@ -176,5 +173,11 @@ class StagesLook {
     }
   }
 }
+
+/** The stages that one takes networks or weights of. */
+const takenBy = ({ config, init }: CheckedStage): string[] => [
+  ...stagesIn(config.model),
+  ...init.map(({ stage }) => stage),
+];
 
 const inStage = (name: string): Pick<CheckMistake, 'stage'> => (name === '' ? {} : { stage: name });

@@ -204,7 +204,7 @@ function experimentOf(
     valLoader,
     testLoader,
     imageShape: trainLoader.imageShape ?? trainLoader.dataset.shape ?? [],
-    allowInitialWeights: [...(config.allowInitialWeights ?? []), ...missing],
+    allowInitialWeights: config.allowInitialWeights ?? [],
     notes,
     weights: [],
   };

@@ -40,7 +40,13 @@ export async function probeExperiment(experiment: Experiment, data: ProbeData = 
     }),
   );
   // Networks that fail in training would only fail again.
-  return found.mistakes.length > 0 ? found : { ...found, mistakes: await trainer.probeEvaluation() };
+  if (found.mistakes.length > 0) return found;
+  try {
+    return { ...found, mistakes: await trainer.probeEvaluation() };
+  } catch (error) {
+    if (error instanceof RetortError) return { ...found, mistakes: [error.message] }; // what is asked for is not there to be evaluated
+    throw error;
+  }
 }
 
 async function dataMistakes({ trainLoader, valLoader, testLoader }: Experiment, data: ProbeData): Promise<string[]> {

@@ -11,6 +11,7 @@ import { hasCheckpoint, studentPath } from '../engine/index.ts';
 import type { NetworkMetrics, ProfileReport } from '../engine/index.ts';
 import { didYouMean, RetortError } from '../errors.ts';
 import { markTrained } from '../nn/index.ts';
+import type { Module } from '../nn/index.ts';
 import { buildModel } from '../models/index.ts';
 import { Deferred, replaceTyped } from '../registry/index.ts';
 import type { Tables, TypedConfig } from '../registry/index.ts';
@@ -168,12 +169,7 @@ export function prepareStage(
   const built = stageConfig(config, finished, own);
   const experiment = buildExperiment(built, { ...options, own });
   try {
-    for (const { stage, module: from, into = from } of init) {
-      const [source, target] = [algorithmOf(stage, finished).getModule(from), experiment.algorithm.getModule(into)];
-      if (source === undefined)
-        throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
-      if (target === undefined)
-        throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
+    for (const [source, target] of weightsTaken({ init, name }, finished, experiment.algorithm)) {
       tidy(() => target.loadStateDict(source.stateDict()));
     }
   } catch (error) {
@@ -184,6 +180,28 @@ export function prepareStage(
   return { ...experiment, weights, notes: [...weightsNotes(weights), ...experiment.notes] };
 }
 
+/**
+ * The modules whose weights a stage begins with, and those that they go into.
+ * @throws {RetortError} for modules that there are not, and such as hold the place of a teacher whose weights are not here.
+ */
+export function weightsTaken(
+  { init, name }: Pick<CheckedStage, 'init' | 'name'>,
+  finished: Finished,
+  algorithm: Algorithm,
+): (readonly [source: Module, target: Module])[] {
+  return init.map(({ stage, module: from, into = from }) => {
+    const earlier = algorithmOf(stage, finished);
+    const [source, target] = [earlier.getModule(from), algorithm.getModule(into)];
+    if (source === undefined)
+      throw new RetortError(`stage "${name}": stage "${stage}" has no module "${from}"`, { code: 'unknown-name' });
+    if (target === undefined)
+      throw new RetortError(`stage "${name}" has no module "${into}"`, { code: 'unknown-name' });
+    const absent = new Set(Object.values(earlier.absent()).flatMap((network) => network.modules()));
+    if (source.modules().some((part) => absent.has(part))) throw withoutWeights(`stage "${name}": init`, stage, from);
+    return [source, target];
+  });
+}
+
 /** Puts the networks of finished stages in place of `{ type: 'FromStage', stage, network }`. */
 function fromStages(value: unknown, finished: Finished): unknown {
   if (Array.isArray(value)) return value.map((item) => fromStages(item, finished));
@@ -192,16 +210,30 @@ function fromStages(value: unknown, finished: Finished): unknown {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromStages(item, finished)]));
   }
   const { stage, network = 'student' } = value as { stage?: unknown; network?: unknown };
-  const networks = algorithmOf(String(stage), finished).evaluated();
+  const algorithm = algorithmOf(String(stage), finished);
+  const networks = algorithm.evaluated();
   const found = networks[String(network)];
   if (found !== undefined) {
     markTrained(found);
     return found;
   }
   const known = Object.keys(networks);
+  if (Object.hasOwn(algorithm.absent(), String(network)))
+    throw withoutWeights('FromStage', String(stage), String(network));
   throw new RetortError(
     `FromStage: stage "${String(stage)}" has no network "${String(network)}"; ${didYouMean(String(network), known)}`,
     { code: 'unknown-name' },
+  );
+}
+
+/** What a stage without a teacher's weights cannot hand on. */
+function withoutWeights(where: string, stage: string, what: string): RetortError {
+  return new RetortError(
+    `${where}: stage "${stage}" has "${what}" without its weights: a teacher cache stands in for it`,
+    {
+      code: 'not-found',
+      help: `the checkpoint that stage "${stage}" names is not there: get it, or name another`,
+    },
   );
 }
 

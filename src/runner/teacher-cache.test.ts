@@ -20,6 +20,7 @@ import { logitsDistiller, tinyExperiment, tinyImages, tinyNetwork } from '../../
 import { refusal, refusedWith } from '../../test/refusal.ts';
 import type { ExperimentConfig, StagesConfig } from '../config/index.ts';
 import { DataLoader } from '../data/index.ts';
+import { readPredictions } from '../engine/index.ts';
 import type { Progress } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { buildModel } from '../models/index.ts';
@@ -123,6 +124,99 @@ it('does without the weights of a teacher, to the same bits, where it is complet
   rmSync(at('cache'), { recursive: true });
   expect(await refusedWith(run(config(), { workDir: at('neither') }))).toEqual(
     refusal('not-found', 'teacher.safetensors'),
+  );
+});
+
+it('shows nothing of a teacher whose weights are not here, and says so once', async () => {
+  await buildCache(config());
+  const visualization = {
+    type: 'VisualizationHook',
+    recorders: {
+      s: { type: 'ModuleOutputs', source: 'student.backbone.layer1' },
+      t: { type: 'ModuleOutputs', source: 'teacher.backbone.layer1' },
+      all: { type: 'ModuleOutputs', source: '*.backbone.layer1' },
+      kernel: { type: 'Parameter', source: 'teacher.backbone.conv1.weight' },
+    },
+    mappings: {
+      ...{
+        own: { recorder: 's' },
+        teacher: { recorder: 't' },
+        any: { recorder: 'all' },
+        kernel: { recorder: 'kernel' },
+      },
+      gap: { recorder: 's', minus: { recorder: 's', connector: 'teacher.backbone.layer1' } },
+    },
+  };
+  const asked = { evaluated: ['student', 'teacher'], agreement: true };
+  // What looks through a layer of the teacher would not fit, were it run: this is about what is left out.
+  const { gap: _gap, kernel: _kernel, ...drawable } = visualization.mappings;
+  await run(config({}, { ...asked, hooks: [{ ...visualization, mappings: drawable }] }), { workDir: at('with') });
+  expect(readdirSync(at('with', 'vis')).toSorted()).toEqual(['any', 'own', 'teacher']);
+  expect(readPredictions(at('with'))).toMatchObject({ pair: ['student', 'teacher'] });
+  loseTeacher();
+  const changed = config({}, { ...asked, hooks: [visualization] });
+  expect(await check(changed, { probe: true })).toMatchObject({ ok: true });
+  const { lines, progress } = listening();
+  const { stages } = await run(changed, { workDir: at('without'), progress });
+  expect(lines.filter((line) => line.includes('not here'))).toEqual([
+    'note teacher: its weights are not here; all that it gives is in the teacher cache',
+    'note: VisualizationHook: teacher, any, kernel, gap are not drawn: the weights of teacher are not here',
+    'note: teacher, agreement are not measured: the weights of teacher are not here',
+  ]);
+  expect(readdirSync(at('without', 'vis'))).toEqual(['own']);
+  expect(Object.keys(stages[0]!.metrics)).toEqual(['student']);
+  const { networks, ...rest } = readPredictions(at('without'));
+  expect(Object.keys(networks)).toEqual(['student']);
+  expect(rest.pair).toBeUndefined();
+  expect(student('without')).toBe(student('with'));
+  // where nothing is left to be drawn there is no folder of pictures either
+  const { mappings } = visualization;
+  const none = { ...visualization, mappings: { teacher: mappings.teacher } };
+  await run(config({}, { hooks: [none] }), { workDir: at('none') });
+  expect(existsSync(at('none', 'vis'))).toBe(false);
+});
+
+it('a teacher whose weights are not here is refused where it alone is to be evaluated', async () => {
+  await buildCache(config());
+  loseTeacher();
+  const alone = config({}, { evaluated: ['teacher'] });
+  const { ok, mistakes } = await check(alone, { probe: true });
+  expect([ok, mistakes.map(({ message }) => message).join()]).toEqual([
+    false,
+    expect.stringContaining('weights of teacher are not here'),
+  ]);
+  expect(await refusedWith(run(alone, { workDir: at('alone') }))).toEqual(refusal('invalid-config', 'evaluated'));
+  const misspelt = await check(config({}, { evaluated: ['taecher'] }), { probe: true });
+  expect(misspelt.mistakes.map(({ message }) => message).join()).toContain('"teacher"');
+});
+
+it('no stage takes over from a teacher whose weights are not here', async () => {
+  await buildCache(config());
+  const { model, ...rest } = config();
+  const stages = (second: object): StagesConfig => ({
+    ...rest,
+    stages: [
+      { name: 'first', model },
+      { name: 'second', ...second },
+    ],
+  });
+  const finetuned = { model: { type: 'Supervised', architecture: tinyNetwork(6) } };
+  const init = (module: string): StagesConfig =>
+    stages({ ...finetuned, init: [{ stage: 'first', module, into: `architecture${module.slice('teacher'.length)}` }] });
+  const network = stages({
+    model: { type: 'Supervised', architecture: { type: 'FromStage', stage: 'first', network: 'teacher' } },
+  });
+  expect(await check(init('teacher'))).toMatchObject({ ok: true });
+  expect(await check(network)).toMatchObject({ ok: true });
+  loseTeacher();
+  for (const one of [init('teacher'), init('teacher.backbone'), network]) {
+    for (const probe of [false, true]) {
+      const { ok, error } = await check(one, { probe });
+      expect([ok, error]).toEqual([false, refusal('not-found', 'first', 'teacher')]);
+    }
+  }
+  expect(await refusedWith(run(init('teacher'), { workDir: at('init') }))).toEqual(
+    refusal('not-found', 'first', 'teacher'),
   );
 });
 

@@ -148,6 +148,14 @@ export abstract class Algorithm extends Module {
     return { student: this.student };
   }
 
+  /**
+   * Networks whose weights are not here, by name: a teacher cache has all that they give. What they have in place of weights means
+   * nothing, so they are not measured, drawn or handed on.
+   */
+  absent(): Readonly<Record<string, Network>> {
+    return {};
+  }
+
   /** The distillers at work, by their key in the config. */
   distillersByName(): Readonly<Record<string, ConfigurableDistiller>> {
     return {};

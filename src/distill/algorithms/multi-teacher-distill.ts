@@ -100,8 +100,16 @@ export class MultiTeacherDistill extends Algorithm {
   }
 
   override evaluated(): Readonly<Record<string, Network>> {
-    if (this.#cache?.hasWeights === false) return { student: this.student };
-    return { student: this.student, ...Object.fromEntries(this.#named()) };
+    return { student: this.student, ...(this.#hasTeachers() ? Object.fromEntries(this.#named()) : {}) };
+  }
+
+  override absent(): Readonly<Record<string, Network>> {
+    return this.#hasTeachers() ? {} : Object.fromEntries(this.#named());
+  }
+
+  /** Whether their weights are here. */
+  #hasTeachers(): boolean {
+    return this.#cache?.hasWeights ?? true;
   }
 
   override frozen(): readonly Module[] {

@@ -3,7 +3,7 @@
 import { RetortError } from '../../errors.ts';
 
 import { initialWeights, Parameter } from '../../nn/index.ts';
-import type { LearnedBatch } from '../../nn/index.ts';
+import type { LearnedBatch, Module } from '../../nn/index.ts';
 import { clearGrads, getRandomState, keep, setRandomState, Tensor, tensorsIn, tidy } from '../../torch/index.ts';
 import { connectorsOf, sourcesOf } from '../distillers/index.ts';
 import type { ArgumentMapping, ConfigurableDistiller } from '../distillers/index.ts';
@@ -258,11 +258,19 @@ function outside(algorithm: Algorithm, optimized: ReadonlySet<Tensor> | undefine
   return [...new Set(names)].map((name) => `${name} is trained by no optimizer`);
 }
 
+const tensorsOf = (module: Module): Tensor[] => [...module.parameters(), ...module.buffers()];
+
 /** Frozen parts that no checkpoint has filled: a teacher that knows nothing, stages of a student that stay as they were drawn. */
 function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
   const below = (root: string) => (path: string) => [root, path].filter((part) => part !== '').join('.');
   const pathOf = new Map([...algorithm.namedModules()].map(([path, module]) => [module, path]));
   const isFrozen = (tensor: Tensor): boolean => tensor instanceof Parameter && !tensor.requiresGrad;
+  const absent = new Set<Tensor>(Object.values(algorithm.absent()).flatMap((network) => tensorsOf(network)));
+  const isAbsent = (path: string): boolean => {
+    const named = [...algorithm.namedParameters(), ...algorithm.namedBuffers()];
+    const inside = named.filter(([name]) => name === path || name.startsWith(`${path}.`));
+    return inside.length > 0 && inside.every(([, tensor]) => absent.has(tensor));
+  };
   const found = new Set([
     ...algorithm.frozen().flatMap((module) => initialWeights(module).map(below(pathOf.get(module) ?? ''))),
     ...Object.values(algorithm.students()).flatMap((student) =>
@@ -274,7 +282,7 @@ function untrained(algorithm: Algorithm, allowed: readonly string[]): string[] {
   return [
     ...unknown.map((path) => `allowInitialWeights: unknown module "${path}"`),
     ...[...found]
-      .filter((path) => !meant(path))
+      .filter((path) => !meant(path) && !isAbsent(path))
       .map(
         (path) =>
           `${path} is frozen with the weights it was made with: no checkpoint fills it. Load one (teacherCkpt, ckptPath, ` +

@@ -133,8 +133,16 @@ export class SingleTeacherDistill extends Algorithm {
   }
 
   override evaluated(): Readonly<Record<string, Network>> {
-    if (this.#cache?.hasWeights === false) return { student: this.student };
-    return { student: this.student, teacher: this.teacher };
+    return { student: this.student, ...(this.#hasTeacher() ? { teacher: this.teacher } : {}) };
+  }
+
+  override absent(): Readonly<Record<string, Network>> {
+    return this.#hasTeacher() ? {} : { teacher: this.teacher };
+  }
+
+  /** Whether its weights are here. */
+  #hasTeacher(): boolean {
+    return this.#cache?.hasWeights ?? true;
   }
 
   override frozen(): readonly Module[] {

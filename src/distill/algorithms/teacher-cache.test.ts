@@ -450,6 +450,24 @@ describe('of other methods', () => {
       expect(Math.abs(cold!.numbers[i]! - number)).toBeLessThan(1e-4 * Math.abs(number) + 1e-6);
     }
   });
+
+  it('networks whose weights are not here are said to be absent, and are not evaluated', () => {
+    const { more } = methods['several teachers, one with a view of its own']!();
+    const [with_, without] = [algorithmOf({}, more), algorithmOf({ weights: false }, more)];
+    expect([with_, without].map((one) => [Object.keys(one.evaluated()), Object.keys(one.absent())])).toEqual([
+      [['student', 'a', 'b'], []],
+      [['student'], ['a', 'b']],
+    ]);
+    const initial = (algorithm: Algorithm): string =>
+      tidy(() =>
+        probe(algorithm, loaderOf().load(0, 0))
+          .warnings.filter((one) => one.includes('no checkpoint'))
+          .join(),
+      );
+    expect(initial(with_)).toContain('teachers');
+    expect(initial(without)).toBe('');
+    free(with_, without);
+  });
 });
 
 describe('what a run computes in', () => {

@@ -41,6 +41,11 @@ export abstract class ModuleRecorder extends Recorder {
     this.#model = model;
   }
 
+  /** @internal */
+  override get targets(): readonly Module[] {
+    return this.#modules;
+  }
+
   /** Hooks on all modules. The scope of a module's call pairs what comes before and after it. */
   protected override attach(begin: () => Call): Disposable {
     const running = new Map<number, Call>();

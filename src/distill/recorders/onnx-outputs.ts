@@ -73,6 +73,11 @@ export class OnnxOutputsRecorder extends Recorder {
     });
   }
 
+  /** @internal */
+  override get targets(): readonly Module[] {
+    return this.#network === undefined ? [] : [this.#network];
+  }
+
   protected override attach(begin: () => Call): Disposable {
     return this.#network!.watchValue(this.#name, (value) => {
       const call = begin();

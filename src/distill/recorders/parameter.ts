@@ -27,6 +27,7 @@ export class ParameterRecorder extends Recorder {
       .describe("A parameter's path such as 'head.fc.weight', a pattern, or a parameter."),
   });
   readonly #source: string | Parameter;
+  #parameters: Parameter[] = [];
 
   /** @throws {RetortError} for a source that is neither a path nor a parameter. */
   constructor(source: string | Parameter) {
@@ -36,7 +37,13 @@ export class ParameterRecorder extends Recorder {
   }
 
   protected override prepare(model: Module | undefined): void {
-    this.fill(findParameters(model, this.#source, this.label));
+    this.#parameters = findParameters(model, this.#source, this.label);
+    this.fill(this.#parameters);
+  }
+
+  /** @internal */
+  override get targets(): readonly Parameter[] {
+    return this.#parameters;
   }
 
   protected override attach(): Disposable {

@@ -151,6 +151,11 @@ export abstract class Recorder {
     });
   }
 
+  /** @internal The modules and parameters that it looks at, as far as it has found them; none of functions and methods. */
+  get targets(): readonly (Module | Parameter)[] {
+    return [];
+  }
+
   /** What is handed out of what was taken: usually the same. */
   protected resolve(held: Held): Held {
     return held;

@@ -77,16 +77,26 @@ export class VisualizationHook implements Hook {
     this.#records = new MappedRecords({ recorders: ofAlgorithm(recorders), mappings }, 'VisualizationHook');
   }
 
-  /** Finds what is recorded, so that a name that there is not is an error before training. */
-  beforeRun({ algorithm }: Run): void {
-    if (this.#options.enabled) this.#records.initialize(algorithm);
+  /**
+   * Finds what is recorded, so that a name that there is not is an error before training. What is of a network whose weights are not here
+   * (a teacher cache stands in for it) would be pictures of nothing: it is left out, and that is said.
+   */
+  beforeRun({ algorithm, progress }: Run): void {
+    if (!this.#options.enabled) return;
+    const absent = algorithm.absent?.() ?? {};
+    const { leftOut } = this.#records.initialize(algorithm, Object.values(absent));
+    if (leftOut.length === 0) return;
+    const names = Object.keys(absent).join(', ');
+    progress.line(
+      `note: VisualizationHook: ${leftOut.join(', ')} ${leftOut.length === 1 ? 'is' : 'are'} not drawn: the weights of ${names} are not here`,
+    );
   }
 
   /** @throws {RetortError} before training, for what cannot be drawn; later that is said, and training goes on. */
   async betweenEpochs(run: Run, loader: DataLoader<Inputs> | undefined): Promise<void> {
     const { enabled, interval, dataIdx, outDir } = this.#options;
     const { epoch } = run.position;
-    if (!enabled || run.workDir === undefined || epoch % interval !== 0) return;
+    if (!enabled || run.workDir === undefined || epoch % interval !== 0 || this.#records.empty) return;
     if (loader === undefined) {
       throw new RetortError('VisualizationHook: there is no validation data to draw', {
         help: 'give the trainer a valLoader, or leave the hook out',

@@ -2,7 +2,8 @@
 // so that a noisy machine disturbs both alike. Medians and the median of the ratios of neighbouring turns are printed.
 // Where Debian's python3-torch is missing, our side runs alone.
 //   npm run bench -- --quick     fewer steps, for a look      npm run bench -- operators resnet20    some parts only: operators,
-//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan, overhead, loader, see; by name alone: busy, allocator, time-to-accuracy
+//   resnet20, kd-34-18, quickstart, memory, levers, export, formats, plan, overhead, loader, see; by name alone: busy, allocator, dashboard,
+//   time-to-accuracy
 //   RETORT_BENCH_PYTHON names another python3
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -215,7 +216,7 @@ for (const part of ['overhead', 'loader', 'see']) {
   });
 }
 
-for (const part of ['busy', 'allocator', 'time-to-accuracy']) {
+for (const part of ['busy', 'allocator', 'dashboard', 'time-to-accuracy']) {
   // By name alone: they take minutes, and want a machine on which nobody else computes.
   if (!wanted.includes(part)) continue;
   const env = { ...process.env, ...(python === undefined ? {} : { RETORT_BENCH_PYTHON: python }) };

@@ -66,16 +66,24 @@ export function App({ source }: { source: Source }) {
   const { theme, dark, next } = useTheme();
 
   useEffect(() => {
-    const refresh = (): void => {
-      source.list().then(setList, (error: unknown) => setProblem((error as Error).message));
+    const refresh = async (): Promise<number> => {
+      try {
+        const found = await source.list();
+        setList(found);
+        return found.revision;
+      } catch (error) {
+        setProblem((error as Error).message);
+        return 0;
+      }
     };
-    refresh();
-    source.follow((stages) => {
-      refresh();
+    const changed = (stages: readonly string[]): void => {
+      void refresh();
       setChanges(
         (before) => new Map([...before, ...stages.map((id): [string, number] => [id, (before.get(id) ?? 0) + 1])]),
       );
-    }, setConnected);
+    };
+    const begin = async (): Promise<void> => source.follow(await refresh(), changed, setConnected);
+    void begin();
   }, []);
   const runs = list?.runs ?? [];
   const chosen = chosenIds ?? usual(runs);

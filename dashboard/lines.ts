@@ -63,13 +63,14 @@ const alone = ({ mean, min, max }: Series): Pick<Line, 'values' | 'low' | 'high'
 /** The mean of several at each point, from the least to the most of them; a point that one lacks is of the others. */
 function averaged(all: readonly Series[]): Pick<Line, 'values' | 'low' | 'high'> {
   const length = Math.max(...all.map(({ mean }) => mean.length));
-  const at = (i: number): number[] => all.flatMap(({ mean }) => mean[i] ?? []);
-  const points = Array.from({ length }, (_, i) => at(i));
-  const each = (of: (values: readonly number[]) => number): (number | null)[] =>
-    points.map((values) => (values.length === 0 ? null : of(values)));
+  const each = (part: 'mean' | 'min' | 'max', of: (values: readonly number[]) => number): (number | null)[] =>
+    Array.from({ length }, (_, i) => {
+      const values = all.flatMap((one) => (one[part] ?? one.mean)[i] ?? []);
+      return values.length === 0 ? null : of(values);
+    });
   return {
-    values: each((values) => values.reduce((sum, value) => sum + value, 0) / values.length),
-    low: each((values) => Math.min(...values)),
-    high: each((values) => Math.max(...values)),
+    values: each('mean', (values) => values.reduce((sum, value) => sum + value, 0) / values.length),
+    low: each('min', (values) => Math.min(...values)),
+    high: each('max', (values) => Math.max(...values)),
   };
 }

@@ -20,8 +20,8 @@ export interface Source {
   details(id: string): Promise<StageDetails>;
   comparison(ids: readonly string[]): Promise<Comparison>;
   picture(id: string, file: string): string | undefined;
-  /** Calls back when something has changed, and when the server goes or comes back. */
-  follow(onChange: (stages: readonly string[]) => void, onState: (connected: boolean) => void): void;
+  /** Calls back when something has changed since a revision of the list, and when the server goes or comes back. */
+  follow(since: number, onChange: (stages: readonly string[]) => void, onState: (connected: boolean) => void): void;
 }
 
 export function openSource(): Source {
@@ -49,9 +49,9 @@ function fromServer(): Source {
     details: (id) => get<StageDetails>('/api/details', { id }),
     comparison: (ids) => get<Comparison>('/api/compare', { ids: listed(ids) }),
     picture: (id, file) => `/picture?${new URLSearchParams({ id, file }).toString()}`,
-    follow(onChange, onState) {
+    follow(since, onChange, onState) {
       // The browser comes back by itself, and says which event it had last.
-      const events = new EventSource('/api/events');
+      const events = new EventSource(`/api/events?since=${since}`);
       events.addEventListener('open', () => onState(true));
       events.addEventListener('error', () => onState(false));
       events.addEventListener('change', (event) => {

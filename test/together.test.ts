@@ -12,6 +12,7 @@ import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type * as data from '../src/data/index.ts';
 import type * as algorithms from '../src/distill/algorithms/index.ts';
 import type * as losses from '../src/distill/losses/index.ts';
+import { readMetrics } from '../src/engine/index.ts';
 import type * as engine from '../src/engine/index.ts';
 import { readSafetensorsFile } from '../src/formats/index.ts';
 import type * as nn from '../src/nn/index.ts';
@@ -134,6 +135,19 @@ it('two processes with batches of 8 train as one with batches of 16', () => {
   expect(accuracies(together)).toEqual(accuracies(alone));
   expect(together.out).toMatch(/the student is together\/student.safetensors/);
   expect(distance('alone', 'together')).toBeLessThan(2e-4);
+  // The first of the two writes what one alone would: a line for each step, with the images and the mean loss of both.
+  const [own, both] = ['alone', 'together'].map((name) => readMetrics(join(folder, name)));
+  expect(both!.damaged).toBe(0);
+  expect(both!.steps.map(({ step, images }) => [step, images])).toEqual(
+    own!.steps.map(({ step, images }) => [step, images]),
+  );
+  expect(both!.steps.map(({ losses }) => losses['loss'])).toBeAllClose(
+    own!.steps.map(({ losses }) => losses['loss']!),
+    { rtol: 1e-4 },
+  );
+  expect(both!.evaluations.map(({ step, metrics }) => [step, metrics['student']])).toEqual(
+    own!.evaluations.map(({ step, metrics }) => [step, metrics['student']]),
+  );
 });
 
 /** The process of a rank among those that a process has started. */

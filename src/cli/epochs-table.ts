@@ -1,7 +1,7 @@
 // The epochs of a run as a table: the mean loss, the learning rate, the time, and what was measured after each.
 import { bestMetrics, duration, flatMetrics, valueOf } from '../engine/index.ts';
 import type { RunMetrics } from '../engine/index.ts';
-import { fittingTable } from './numbers.ts';
+import { table } from './numbers.ts';
 import { harmless } from './streams.ts';
 
 /** More metrics make the table too wide, more epochs too long. */
@@ -32,7 +32,7 @@ export function epochsTable({ steps, evaluations }: RunMetrics): string | undefi
     const measured = own.map((name) => (values[name] === undefined ? '' : valueOf(name, values[name])));
     return [`${epoch}${star}`, (loss / count).toFixed(4), lr.toPrecision(3), duration(seconds), ...measured];
   });
-  const text = fittingTable(['epoch', 'loss', 'lr', 'time', ...own.map(harmless)], rows);
+  const text = table(['epoch', 'loss', 'lr', 'time', ...own.map(harmless)], rows);
   const left = epochs.length - rows.length;
   const more = left > 0 ? `\nbefore these: ${left} epochs (metrics.jsonl)` : '';
   return `${text}${more}${best === undefined ? '' : `\n* the best ${harmless(first!)}`}`;

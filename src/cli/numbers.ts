@@ -1,9 +1,7 @@
 // Option values of the command line: numbers, checked, and tables.
 import { InvalidArgumentError } from '@commander-js/extra-typings';
 
-import { table } from '../runner/markdown-table.ts';
-
-export { table };
+import { table as markdownTable } from '../runner/markdown-table.ts';
 
 /** An integer of at least `least`. */
 export function wholeNumber(least: number) {
@@ -19,9 +17,9 @@ export function wholeNumbers(text: string): number[] {
   return text.split(',').map(wholeNumber(0));
 }
 
-/** A {@link table}; on a terminal that is too narrow for it, the cells of each row one below the other. */
-export function fittingTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const text = table(header, rows);
+/** A table in Markdown; on a terminal that is too narrow for it, the cells of each row one below the other. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const text = markdownTable(header, rows);
   const { isTTY, columns } = process.stdout;
   if (!isTTY || !columns || text.indexOf('\n') <= columns) return text;
   const below = rows.map(([name, ...cells]) =>

@@ -7,7 +7,8 @@ import { RetortError } from '../errors.ts';
 import { loadRunStudent } from '../runner/index.ts';
 import { allowScripts, device } from './config-options.ts';
 import { imagesIn } from './images.ts';
-import { table, wholeNumber } from './numbers.ts';
+import { table } from '../runner/markdown-table.ts';
+import { wholeNumber } from './numbers.ts';
 import { harmless } from './streams.ts';
 
 interface Answer {

@@ -6,7 +6,7 @@ import { cut } from '../check.ts';
 import { duration, valueOf } from '../engine/index.ts';
 import { compareRuns, listRuns } from '../runner/index.ts';
 import type { RunGroup, RunsSideBySide, RunState, RunSummary, Spread, StageSummary } from '../runner/index.ts';
-import { fittingTable } from './numbers.ts';
+import { table } from './numbers.ts';
 import { harmless, say } from './streams.ts';
 
 export const runs = new Command('runs')
@@ -50,7 +50,7 @@ function shownRuns(found: readonly RunSummary[]): string {
     const below = stages.map((stage) => [`  ${harmless(stage.name)}`, stage.state, '', ...progressOf(stage)]);
     return [[harmless(folder), state, when, '', '', '', ''], ...below];
   });
-  const text = fittingTable(['run', 'state', 'started', 'epochs', 'steps', 'time', 'best'], rows);
+  const text = table(['run', 'state', 'started', 'epochs', 'steps', 'time', 'best'], rows);
   const colored = text.replaceAll(/(?<=\W)(running|finished|stopped|lost)(?= *(\||$))/gm, (word) =>
     states[word as RunState](word),
   );
@@ -84,7 +84,7 @@ function shownComparison({ groups, differences, unknown }: RunsSideBySide): stri
   const parts: string[] = [];
   const config = Object.entries(differences).map(([path, values]) => [harmless(path), ...values.map(setting)]);
   const seeds = ['seed', ...groups.map(({ seeds }) => seeds.map((seed) => seed ?? '?').join(', '))];
-  parts.push(fittingTable(['config', ...labels], [...config, seeds]));
+  parts.push(table(['config', ...labels], [...config, seeds]));
   if (config.length === 0) parts.push('the configs do not differ, but for seeds');
   const names = [...new Set(groups.flatMap(({ metrics }) => Object.keys(metrics)))];
   const rows = names.flatMap((name) => {
@@ -93,7 +93,7 @@ function shownComparison({ groups, differences, unknown }: RunsSideBySide): stri
     const lines = [[harmless(name), ...last]];
     return last.join('|') === best.join('|') ? lines : [...lines, ['  best', ...best]];
   });
-  parts.push(rows.length > 0 ? fittingTable(['metric', ...labels], rows) : 'nothing was measured in these runs');
+  parts.push(rows.length > 0 ? table(['metric', ...labels], rows) : 'nothing was measured in these runs');
   if (unknown.length > 0) {
     const names = harmless(unknown.join(', '));
     parts.push(`${pc.yellow('note')} ${names}: no record of the config (run.json), so it is not compared`);

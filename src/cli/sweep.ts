@@ -10,7 +10,7 @@ import { sweep as runSweep, tableInMarkdown, tuneSweep, tuningInMarkdown } from 
 import type { SweepEvent, SweepTable } from '../runner/index.ts';
 import { allowScripts, loadOptions, packageFolders } from './config-options.ts';
 import { onInterrupt } from './interrupt.ts';
-import { fittingTable, wholeNumber } from './numbers.ts';
+import { table, wholeNumber } from './numbers.ts';
 import { goOnWithoutOutput, harmless, say, sayForSure } from './streams.ts';
 
 export const sweep = new Command('sweep')
@@ -102,7 +102,7 @@ function listed({ rows, teachers, metric, order }: SweepTable): string {
     seconds === 0 ? '' : duration(seconds),
     harmless(cut(error.split('\n')[0]!)),
   ]);
-  return fittingTable(['cell', 'state', 'epochs', metric, 'time', 'error'], body);
+  return table(['cell', 'state', 'epochs', metric, 'time', 'error'], body);
 }
 
 /** Seconds between two plain lines of a cell. */

@@ -125,7 +125,7 @@ export class MetricsIndex {
   #take(given: Uint8Array): void {
     const piece = Uint8Array.from(given); // what a file lends is its own
     this.#read += piece.length;
-    this.#tail = Buffer.concat([this.#tail, piece]).subarray(-rememberedBytes);
+    this.#tail = Uint8Array.from(Buffer.concat([this.#tail, piece]).subarray(-rememberedBytes));
     let from = 0;
     for (;;) {
       const end = piece.indexOf(lineBreak, from);

@@ -1,6 +1,6 @@
 // What the page shows of a folder of runs, kept in memory and brought up to date: it only reads, takes no lock, and reads again only what
 // has changed.
-import { basename, extname, join, relative, sep } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 
 import { z } from 'zod';
 
@@ -8,7 +8,7 @@ import { readPredictions, runFiles, trainedIn } from '../engine/index.ts';
 import type { RunMetrics } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readText, realPath, statOf } from '../files.ts';
-import { foldersOfRuns, groupKey, sideBySide, summaryOf } from '../runner/runs.ts';
+import { foldersOfRuns, configKey, sideBySide, summaryOf } from '../runner/runs.ts';
 import type { RunSummary } from '../runner/index.ts';
 import type {
   Comparison,
@@ -82,6 +82,8 @@ export class RunStore {
     const found = new Set(foldersOfRuns(this.folder));
     for (const gone of [...this.#runs.keys()].filter((folder) => !found.has(folder))) {
       this.#runs.delete(gone);
+      for (const stage of this.#indexes.keys())
+        if (stage === gone || stage.startsWith(join(gone, sep))) this.#indexes.delete(stage);
       this.#revision++;
     }
     for (const folder of found) {
@@ -133,7 +135,7 @@ export class RunStore {
     const runs = summaries
       .toSorted((a, b) => order(a).localeCompare(order(b)) || a.folder.localeCompare(b.folder, 'en', { numeric: true }))
       .map((summary): RunEntry => {
-        const key = groupKey(summary);
+        const key = configKey(summary);
         if (!groups.has(key)) groups.set(key, groups.size);
         const seed = Object.values(summary.asked ?? {})[0]?.['seed'];
         const id = this.#idOf(summary.folder);
@@ -239,19 +241,17 @@ export class RunStore {
     };
   }
 
-  /** The path of a picture that a stage has. @throws {RetortError} for one that it does not list, and for links that lead elsewhere. */
+  /** The path of a picture of a stage. @throws {RetortError} for what is none, and for links that lead elsewhere. */
   picture(id: string, file: string): string {
     const folder = this.#folderOf(id);
-    const { predictions, maps } = this.details(id);
-    const listed = new Set([
-      ...(predictions?.differing.flatMap((one) => one.file ?? []) ?? []),
-      ...maps.flatMap(({ pictures }) => pictures.map((one) => one.file)),
-    ]);
     const path = join(folder, file);
-    if (extname(file) === '.png' && listed.has(file) && exists(path) && isOwn(folder, file)) return path;
+    if (picture.test(file) && exists(path) && isOwn(folder, file)) return path;
     throw new RetortError(`there is no picture "${file}"`, { code: 'not-found' });
   }
 }
+
+/** The pictures of `predictions.json` and of `VisualizationHook`. */
+const picture = /^(predictions\/\d+|vis\/\w[\w.-]*\/sample-\d+-epoch-\d+)\.png$/;
 
 /** Whether a file lies in a folder itself: a link could show, or put into a report, any file of this machine. */
 const isOwn = (folder: string, file: string): boolean => realPath(join(folder, file)) === join(realPath(folder), file);

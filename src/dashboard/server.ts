@@ -182,7 +182,8 @@ async function respond({ request, response, store, token, listeners, port }: Exc
   if (!isToken(cookieOf(request, `${cookie}-${port}`), token)) throw new Refusal(403, tokenHelp);
   const { pathname, searchParams } = url;
   const json = (value: unknown): void => finish(200, 'application/json', JSON.stringify(value));
-  if (pathname === '/api/events') return listenTo(request, response, { store, listeners });
+  if (pathname === '/api/events')
+    return listenTo(request, response, { store, listeners, since: searchParams.get('since') });
   if (pathname === '/api/runs') {
     await store.update();
     return json(store.list());
@@ -265,15 +266,15 @@ function asked<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
   throw new Refusal(400, error!.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
 }
 
-/** Server-sent events: who comes back with the id of the last one is told all that has changed since. */
+/** Server-sent events: who comes with the revision of a list, or back with the id of the last event, is told all that has changed since. */
 function listenTo(
   request: IncomingMessage,
   response: ServerResponse,
-  { store, listeners }: Pick<Exchange, 'store' | 'listeners'>,
+  { store, listeners, since }: Pick<Exchange, 'store' | 'listeners'> & { since: string | null },
 ): void {
   response.writeHead(200, { ...security, 'content-type': 'text/event-stream', connection: 'keep-alive' });
   response.write('retry: 1000\n\n');
-  const last = Number(request.headers['last-event-id'] ?? Number.NaN);
+  const last = Number(request.headers['last-event-id'] ?? since ?? Number.NaN);
   if (Number.isFinite(last) && last !== store.revision) send(response, store, last > store.revision ? 0 : last);
   listeners.add(response);
   response.on('close', () => listeners.delete(response));

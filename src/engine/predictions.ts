@@ -127,10 +127,10 @@ class PredictionLog implements Evaluator {
     this.#each = Math.min(kept, classes);
     tidy(() => {
       const [values, indices] = outputs.to('float32').softmax(1).topk(this.#each, 1);
-      this.#probabilities.push(...numbers(values));
-      this.#classes.push(...numbers(indices));
-      this.#labels.push(...numbers(labels));
-      this.#samples.push(...numbers(sampleIdxs));
+      append(this.#probabilities, values);
+      append(this.#classes, indices);
+      append(this.#labels, labels);
+      append(this.#samples, sampleIdxs);
     });
   }
 
@@ -158,7 +158,9 @@ class PredictionLog implements Evaluator {
 /** To four digits; JSON has no NaN and no infinity. */
 const rounded = (value: number): number | null => (Number.isFinite(value) ? Number(value.toFixed(4)) : null);
 
-const numbers = (tensor: Tensor): number[] => Array.from(tensor.contiguous().reshape([-1]).data(), Number);
+function append(list: number[], tensor: Tensor): void {
+  for (const value of tensor.contiguous().reshape([-1]).data()) list.push(Number(value));
+}
 
 /** What is known of the evaluation that predictions are saved of. */
 export interface PredictionsOf {

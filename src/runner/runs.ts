@@ -237,7 +237,7 @@ export function compareRuns(folders: readonly string[]): RunsSideBySide {
 }
 
 /** What runs have in common that differ in their seeds alone. @internal */
-export function groupKey(run: RunSummary): string {
+export function configKey(run: RunSummary): string {
   if (run.asked === undefined) return run.folder;
   const entries = Object.entries(configOf(run)).filter(([path]) => !isSeed(path));
   return JSON.stringify(entries.toSorted(([a], [b]) => compareTexts(a, b)));
@@ -247,7 +247,7 @@ export function groupKey(run: RunSummary): string {
 export function sideBySide(all: readonly RunSummary[]): RunsSideBySide {
   const groups = new Map<string, RunSummary[]>();
   for (const run of all) {
-    const key = groupKey(run);
+    const key = configKey(run);
     groups.set(key, [...(groups.get(key) ?? []), run]);
   }
   const configs = [...groups.values()].map(([first]) => (first!.asked === undefined ? undefined : configOf(first!)));

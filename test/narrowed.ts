@@ -51,6 +51,15 @@ export function narrowed(model: unknown): unknown {
   return { ...own, ...replacements[String(own['type'])]?.(own) };
 }
 
+/** A `model` with networks as wide as they are, without the checkpoints of teachers, and with memories for 200 images. */
+export function withoutCheckpoints(model: unknown): unknown {
+  if (Array.isArray(model)) return model.map(withoutCheckpoints);
+  if (!isConfig(model)) return model;
+  const kept = Object.entries(model).filter(([key]) => key !== 'teacherCkpt' && key !== 'ckptPath');
+  const own = Object.fromEntries(kept.map(([key, value]) => [key, withoutCheckpoints(value)]));
+  return own['type'] === 'CRDLoss' ? { ...own, ...replacements['CRDLoss']!(own) } : own;
+}
+
 function headOf({ backbone, head }: Config): Config {
   const { inChannels, ...rest } = head as Config;
   const width = outChannels[String((backbone as Config)['type'])] ?? narrow(inChannels as number);

@@ -47,7 +47,7 @@ export const training = (epochs: number): TrainingConfig => ({
 });
 
 /** The budget of the table. */
-export const budget = training(10);
+export const budget = training(4);
 
 /** What a network says of the images. */
 export const logits = { logits: { type: 'ModuleOutputs', source: 'head.fc' } } as const;

@@ -16,7 +16,7 @@ export default defineConfig({
       teacherRecorders: logits,
       distillLosses: { loss_kl: { type: 'KLDivergence', tau: 4, lossWeight: 1 } },
       lossForwardMappings: { loss_kl: bothLogits },
-      lossWeightSchedules: { loss_kl: { type: 'warmup', length: 2 } },
+      lossWeightSchedules: { loss_kl: { type: 'warmup', length: 1 } },
     },
   },
 });

@@ -4,12 +4,15 @@ import { defineSweep } from 'retort-kd/config';
 
 export default defineSweep({
   name: 'cifar10',
+  base: './alone.ts',
   teacher: './teacher.ts',
-  patch: { trainData: { augmentSeed: 0 } },
+  patch: { trainData: { augmentSeed: 0 }, valInterval: 4 },
+  cache: { views: 4, only: { method: ['kd', 'dkd', 'dist', 'standardized'] } },
   axes: {
     seed: [0, 1, 2],
     method: {
-      alone: './alone.ts',
+      alone: {},
+      'alone-longer': { epochs: 7, valInterval: 7 }, // as long as distillation of feature maps takes
       kd: './kd.ts',
       dkd: './dkd.ts',
       dist: './dist.ts',
@@ -29,6 +32,7 @@ export default defineSweep({
       ft: './ft.ts',
       ab: './ab.ts',
       cc: './cc.ts',
+      'alone-float32': { precision: 'float32' },
     },
   },
   baseline: { method: 'alone' },

@@ -4,7 +4,7 @@ import { defineConfig } from 'retort-kd/config';
 import { training, wideResNet } from './common.ts';
 
 export default defineConfig({
-  ...training(24),
+  ...training(10),
   seed: 1,
   model: { type: 'Supervised', architecture: wideResNet(16, 2) },
 });

@@ -15,8 +15,9 @@ export { withEntries } from './user-entries.ts';
 export {
   cellFolder,
   defineSweep,
+  isFor,
   isPicked,
-  isTeacherOf,
+  limitsOf,
   loadSweep,
   pickedOf,
   seedAxis,

@@ -96,9 +96,13 @@ export interface SweepTeacher<A = Axes> {
 }
 
 /** A teacher cache that cells share. */
-export interface SweepCache {
+export interface SweepCache<A = Axes> {
   /** So many augmentations of each image, seen in turn over epochs. Default: each epoch has its own. */
   readonly views?: number;
+  /** The cells that it is for: those whose records are small, say. Default: all. */
+  readonly only?: Selection<A>;
+  /** The cells that it is not for. Default: none. */
+  readonly except?: Selection<A>;
 }
 
 /** The part of the training data that hyper-parameters are chosen on. */
@@ -146,7 +150,7 @@ export interface SweepConfig<A extends Axes = Axes> {
   /** The outermost axis first; those left out follow as they are written. Default `['seed']`: each cell once, then each a second time. */
   readonly order?: readonly (keyof A & string)[];
   /** Keep what teachers give in a folder that cells share, where their methods allow it. Default false. */
-  readonly cache?: boolean | SweepCache;
+  readonly cache?: boolean | SweepCache<A>;
   /** What `--successive-halving` measures on: training data that cells are then not trained with. */
   readonly validation?: SweepValidation;
   /** How `--successive-halving` chooses. */

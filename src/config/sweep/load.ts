@@ -26,16 +26,20 @@ import type { CellValues, Picked, SweepAxis } from './axes.ts';
 import { sweepSchema } from './schema.ts';
 import type { CheckedSweep } from './schema.ts';
 
+/** The cells that something is for; undefined: all, and but none. */
+export interface Limits {
+  readonly only: Picked | undefined;
+  readonly except: Picked | undefined;
+}
+
 /** A teacher that the sweep trains. */
-export interface TeacherPlan {
+export interface TeacherPlan extends Limits {
   /** `''` where it is the only one. */
   readonly name: string;
   /** Where its config stands in the sweep. */
   readonly place: Path;
   /** Where the path of its weights goes; undefined: wherever a teacher is. */
   readonly at: readonly string[] | undefined;
-  readonly only: Picked | undefined;
-  readonly except: Picked | undefined;
 }
 
 /** What a cell's config has in place of what it says; without a value it is taken away. */
@@ -287,9 +291,11 @@ function partsOf(value: unknown, error: (all: readonly Mistake[]) => ConfigError
     wrong(['axes', name], `axis "${whole[0]!.name}" names whole configs already: a cell has one`);
   }
   const teachers = teachersOf(sweep);
-  for (const { place, only, except } of teachers) {
+  const limited: [Path, Limits][] = teachers.map((one) => [one.place.slice(0, -1), one]);
+  if (typeof sweep.cache === 'object') limited.push([['cache'], limitsOf(sweep.cache)]);
+  for (const [place, { only, except }] of limited) {
     for (const [key, picked] of Object.entries({ only, except })) {
-      for (const text of strange(picked ?? {}, axes)) wrong([...place.slice(0, -1), key], text);
+      for (const text of strange(picked ?? {}, axes)) wrong([...place, key], text);
     }
   }
   if (mistakes.length > 0) throw error(mistakes);
@@ -309,13 +315,12 @@ function partsOf(value: unknown, error: (all: readonly Mistake[]) => ConfigError
 function teachersOf({ teacher, teachers = {} }: CheckedSweep): TeacherPlan[] {
   const planned = (name: string, one: unknown, place: Path): TeacherPlan => {
     const beside = isPlain(one) && 'config' in one ? one : undefined;
-    const { at, only, except } = (beside ?? {}) as { at?: string | string[]; only?: object; except?: object };
+    const { at } = (beside ?? {}) as { at?: string | string[] };
     return {
       name,
       place: beside === undefined ? place : [...place, 'config'],
       at: at === undefined ? undefined : [at].flat(),
-      only: only && pickedOf(only as Record<string, unknown>),
-      except: except && pickedOf(except as Record<string, unknown>),
+      ...limitsOf(beside ?? {}),
     };
   };
   return [
@@ -324,8 +329,16 @@ function teachersOf({ teacher, teachers = {} }: CheckedSweep): TeacherPlan[] {
   ];
 }
 
-/** Whether a teacher is one of a cell's. */
-export function isTeacherOf({ only, except }: TeacherPlan, { values }: SweepCell): boolean {
+/** What stands beside a teacher or a cache, as texts. */
+export function limitsOf({ only, except }: { readonly only?: unknown; readonly except?: unknown }): Limits {
+  return {
+    only: only === undefined ? undefined : pickedOf(only as Record<string, unknown>),
+    except: except === undefined ? undefined : pickedOf(except as Record<string, unknown>),
+  };
+}
+
+/** Whether something is for a cell. */
+export function isFor({ only, except }: Limits, { values }: Pick<SweepCell, 'values'>): boolean {
   return (only === undefined || isPicked(values, only)) && !(except !== undefined && isPicked(values, except));
 }
 

@@ -46,7 +46,7 @@ export const sweepSchema = z.strictObject({
   baseline: z.record(z.string(), scalar).exactOptional(),
   metric: z.string().min(1).default('student.accuracy'),
   order: z.array(z.string()).readonly().exactOptional(),
-  cache: z.union([z.boolean(), z.strictObject({ views: count.exactOptional() })]).default(false),
+  cache: z.union([z.boolean(), z.strictObject({ views: count.exactOptional(), ...limited })]).default(false),
   validation: z.strictObject({ share: z.number().gt(0).lt(1).default(0.1), seed: seed.default(0) }).exactOptional(),
   halving: z
     .strictObject({

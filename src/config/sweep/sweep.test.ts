@@ -134,6 +134,7 @@ describe('mistakes', () => {
       baseline: { method: 'none' },
       except: [{ method: 'kd', seed: 3 }],
       order: ['sed'],
+      cache: { only: { metod: 'kd' }, except: { method: 'kdd' } },
     };
     await expect(load(sweep)).rejects.toThrow(
       refusal(
@@ -148,6 +149,8 @@ describe('mistakes', () => {
         'baseline: method has no value "none"',
         'except.0: seed has no value "3"',
         'order: unknown axis "sed"',
+        'cache.only: unknown axis "metod"',
+        'cache.except: method has no value "kdd"',
       ),
     );
     await expect(load({ base: kd, axes: { seed: [0] }, axis: 1 })).rejects.toThrow(

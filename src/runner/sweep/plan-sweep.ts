@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import { isPlain } from '../../check.ts';
+import { isFor, limitsOf } from '../../config/index.ts';
 import { RetortError } from '../../errors.ts';
 import { check } from '../check.ts';
 import { groupKey } from './baseline.ts';
@@ -42,14 +43,16 @@ class SharedCaches {
     const { model, trainData, stages } = await loaded.plain(cell);
     const { teacher, teachers, teacherCkpt, teacherCache, distiller } = (model ?? {}) as Record<string, unknown>;
     const without = (plain: string): PlannedRun => ({ ...run, plain });
+    const { views, ...limits } = cache === true ? {} : cache;
     if (stages !== undefined) return without('it has several stages');
     if ((teacher ?? teachers) === undefined) return without('it has no teacher');
+    if (!isFor(limitsOf(limits), run)) return without('the sweep keeps it out of the cache');
     if (teacherCache !== undefined) return without('it has a cache of its own');
     const recorders = isPlain(distiller) ? distiller['teacherRecorders'] : undefined;
     const { batchSize: _, ...data } = isPlain(trainData) ? trainData : {};
-    const shared = JSON.stringify([teacher, teachers, teacherCkpt, run.after, recorders, data, cache]);
+    const shared = JSON.stringify([teacher, teachers, teacherCkpt, run.after, recorders, data, views]);
     const name = createHash('sha256').update(shared).digest('hex').slice(0, 12);
-    const value = { dir: resolve(folder, 'cache', name), ...(cache === true ? {} : cache) };
+    const value = { dir: resolve(folder, 'cache', name), ...(views === undefined ? {} : { views }) };
     const cached = (): Promise<PlannedRun> =>
       planCell(this.#context, cell, { changes: [{ path: ['model', 'teacherCache'], value }], plain: '' });
     let why = this.#known.get(key);

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { basename, extname, join, resolve } from 'node:path';
 
 import { isPlain } from '../../check.ts';
-import { ConfigError, isTeacherOf, loadSweep, seedAxis } from '../../config/index.ts';
+import { ConfigError, isFor, loadSweep, seedAxis } from '../../config/index.ts';
 import type {
   CellValues,
   ConfigChange,
@@ -173,7 +173,7 @@ function teacherChanges(
 ): { changes: ConfigChange[]; after: string[] } {
   const changes: ConfigChange[] = [];
   const after: string[] = [];
-  for (const teacher of loaded.teachers.filter((one) => isTeacherOf(one, cell))) {
+  for (const teacher of loaded.teachers.filter((one) => isFor(one, cell))) {
     const own = teacherFolder(teacher);
     const run = teachers.find(({ name }) => name === own);
     const value = run === undefined ? own : resolve(studentOf(run)); // one that is wrong itself is said as that

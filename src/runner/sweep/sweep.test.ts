@@ -140,6 +140,21 @@ describe('a plan', () => {
     expect(notes.join('\n')).toMatch(/4 cells share teacher caches[^]*as it has no teacher: method=alone/);
   });
 
+  it('keeps out of the cache whom the sweep does', async () => {
+    const seeds = { method: methods, seed: [0, 1] };
+    const plainOf = async (cache: object): Promise<object> => {
+      const plan = await planned({ base: kd, cache, axes: seeds });
+      return Object.fromEntries(plan.cells.map(({ name, plain }) => [name, plain]));
+    };
+    const out = 'the sweep keeps it out of the cache';
+    expect(await plainOf({ only: { seed: 1 } })).toMatchObject({ 'kd/seed-0': out, 'kd/seed-1': '' });
+    expect(await plainOf({ except: { method: 'kd' } })).toMatchObject({
+      'alone/seed-0': 'it has no teacher',
+      'kd/seed-0': out,
+      'kd/seed-1': out,
+    });
+  });
+
   it('has one baseline for each row, or is refused', async () => {
     const lr = { at: 'optimizer.lr', values: [0.1, 0.2] };
     const axes = { method: methods, lr: { ...lr, only: { method: 'alone' } } };

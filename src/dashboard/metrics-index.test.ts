@@ -82,6 +82,14 @@ it('has a place for each row by step, epoch and time', async () => {
   expect([...index.evaluationsBy('epoch').x, ...index.evaluationsBy('time').x]).toEqual([2, 19]);
 });
 
+it('knows in the first epoch how long it is', async () => {
+  const within = JSON.stringify({ ...(JSON.parse(step(3)) as object), epochSteps: 10 });
+  writeFileSync(file, `${within}\n`);
+  const index = new MetricsIndex(folder);
+  await index.update();
+  expect([...index.stepsBy('epoch').x]).toEqual([0.3]);
+});
+
 it('has gaps where a term came later, or was not finite', async () => {
   const later = JSON.stringify({ ...(JSON.parse(step(3)) as object), losses: { loss: 1, fresh: 7 } });
   writeFileSync(file, `${step(1)}${step(2, null)}${later}\n`);

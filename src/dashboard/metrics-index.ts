@@ -146,7 +146,7 @@ export class MetricsIndex {
   }
 
   #addStep(record: StepRecord): void {
-    const { step, epoch, epochStep, losses, lr, lrs, gradNorm, gradNorms, imagesPerSecond, memory, time } = record;
+    const { step, epoch, epochStep, epochSteps, losses, lr, lrs, gradNorm, gradNorms, imagesPerSecond, memory, time } = record;
     const row = this.#rows++;
     const set = (name: string, value: number | undefined): void => {
       if (typeof value !== 'number') return;
@@ -160,7 +160,7 @@ export class MetricsIndex {
     const at = Date.parse(time) / 1000;
     this.#began ??= at;
     this.#last = record;
-    this.#stepsPerEpoch = Math.max(this.#stepsPerEpoch, epochStep);
+    this.#stepsPerEpoch = Math.max(this.#stepsPerEpoch, epochSteps ?? epochStep);
     set('step', step);
     set('epoch', epoch);
     set('epochStep', epochStep);

@@ -4,6 +4,7 @@ import { basename, join, relative, sep } from 'node:path';
 
 import { z } from 'zod';
 
+import { bytesInWords } from '../check.ts';
 import { readPredictions, runFiles, trainedIn } from '../engine/index.ts';
 import type { RunMetrics } from '../engine/index.ts';
 import { RetortError } from '../errors.ts';
@@ -217,7 +218,7 @@ export class RunStore {
       const path = join(where, name);
       if (!exists(path)) return undefined;
       try {
-        if (!isOwn(where, name)) throw leadsOut(path);
+        requireShowable(where, name);
         return read(path);
       } catch (error) {
         if (!(error instanceof RetortError)) throw error;
@@ -245,8 +246,11 @@ export class RunStore {
   picture(id: string, file: string): string {
     const folder = this.#folderOf(id);
     const path = join(folder, file);
-    if (picture.test(file) && exists(path) && isOwn(folder, file)) return path;
-    throw new RetortError(`there is no picture "${file}"`, { code: 'not-found' });
+    if (!picture.test(file) || !exists(path) || !isOwn(folder, file)) {
+      throw new RetortError(`there is no picture "${file}"`, { code: 'not-found' });
+    }
+    requireShowable(folder, file);
+    return path;
   }
 }
 
@@ -256,11 +260,24 @@ const picture = /^(predictions\/\d+|vis\/\w[\w.-]*\/sample-\d+-epoch-\d+)\.png$/
 /** Whether a file lies in a folder itself: a link could show, or put into a report, any file of this machine. */
 const isOwn = (folder: string, file: string): boolean => realPath(join(folder, file)) === join(realPath(folder), file);
 
-const leadsOut = (path: string): RetortError =>
-  new RetortError(`${path} is a link that leads elsewhere: what is there is not shown`, {
+/** What a page is sent whole is no larger. */
+const mostBytes = 64 * 2 ** 20;
+
+/** @throws {RetortError} for a link that leads elsewhere, and for what no page would stand. */
+function requireShowable(folder: string, name: string): void {
+  const path = join(folder, name);
+  if (!isOwn(folder, name)) {
+    throw new RetortError(`${path} is a link that leads elsewhere: what is there is not shown`, {
+      code: 'invalid-file',
+      help: 'put the file itself there',
+    });
+  }
+  const size = statOf(path)?.size ?? 0;
+  if (size <= mostBytes) return;
+  throw new RetortError(`${path} has ${bytesInWords(size)}: no more than ${bytesInWords(mostBytes)} are shown`, {
     code: 'invalid-file',
-    help: 'put the file itself there',
   });
+}
 
 /** By which a run that has changed is told from one that has not. */
 function marksOf(folder: string, summary: RunSummary | undefined): string {

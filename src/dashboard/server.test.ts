@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:http';
@@ -208,6 +209,19 @@ it('shows no file that a link in a run leads to', async () => {
   expect(details.config).toBeUndefined();
   expect(details.problems.join('\n')).toMatch(/config\.txt[^]*profile\.json/);
   expect(JSON.stringify(details)).not.toContain('private words');
+});
+
+it('shows nothing that no page would stand, and says so', async () => {
+  const profile = at('kd', 'profile.json');
+  writeFileSync(profile, '');
+  truncateSync(profile, 64 * 2 ** 20 + 1);
+  const listed = 'vis/layer/sample-0-epoch-001.png';
+  truncateSync(at('kd', listed), 64 * 2 ** 20 + 1);
+  await get<RunList>('/api/runs');
+  const details = await get<StageDetails>('/api/details?id=kd');
+  expect(details.profile).toBeUndefined();
+  expect(details.problems.join('\n')).toMatch(/profile\.json has 64\.0 MiB/);
+  expect((await ask(`/picture?id=kd&file=${encodeURIComponent(listed)}`)).status).toBe(400);
 });
 
 it('says what is wrong with a question', async () => {

@@ -22,6 +22,8 @@ export interface StepRecord {
   epoch: number;
   /** The step within its epoch, counted from 1. */
   epochStep: number;
+  /** Steps in an epoch. Files of earlier versions do not have it. */
+  epochSteps?: number;
   /**
    * Each loss that the algorithm names, weighted, and their sum `loss`: means over the batches (`accumulate`) and processes of the step.
    * `NaN` and infinite values are `null` in the file, and `NaN` when it is read.

@@ -78,11 +78,11 @@ it('has a line for each step and each evaluation, with all that was measured', a
   expect(damaged).toBe(0);
   expect(evaluations.at(-1)!.metrics).toEqual(metrics);
   expect(Object.keys(metrics)).toEqual(['student', 'teacher']);
-  expect(steps.map(({ epochStep, images, lr }) => [epochStep, images, lr])).toEqual([
-    ...[1, 2].map((step) => [step, 12, 0.05]),
-    [3, 4, 0.05],
-    ...[1, 2].map((step) => [step, 12, 0.025]),
-    [3, 4, 0.025],
+  expect(steps.map(({ epochStep, epochSteps, images, lr }) => [epochStep, epochSteps, images, lr])).toEqual([
+    ...[1, 2].map((step) => [step, 3, 12, 0.05]),
+    [3, 3, 4, 0.05],
+    ...[1, 2].map((step) => [step, 3, 12, 0.025]),
+    [3, 3, 4, 0.025],
   ]);
   for (const step of steps) {
     expect(Object.keys(step.losses)).toEqual(['student.loss', 'distill.loss_kl', 'loss']);

@@ -37,9 +37,9 @@ export class Metrics implements Disposable {
   step(report: StepReport, done: { steps: number; seconds: number; began: number; rates: Rates; norms: Norms }): void {
     if (this.#file === undefined && this.#hooks.length === 0) return;
     const { steps, seconds, began, rates, norms } = done;
-    const { epoch, step, losses, lr, images } = report;
+    const { epoch, step, steps: epochSteps, losses, lr, images } = report;
     this.#write({
-      ...{ kind: 'step', time: new Date().toISOString(), step: steps, epoch, epochStep: step, losses, lr },
+      ...{ kind: 'step', time: new Date().toISOString(), step: steps, epoch, epochStep: step, epochSteps, losses, lr },
       ...(Object.keys(rates).length > 1 ? { lrs: rates } : {}),
       ...normsOf(norms),
       images,

@@ -161,7 +161,7 @@ function stageOf(folder: string, { name, asked, tried, read }: StageContext): St
   const wanted = saved?.shape?.epochs ?? asked?.['epochs'];
   const progressed = saved?.progressed;
   const isLater = step !== undefined && step.step > (evaluation?.step ?? 0);
-  const perEpoch = saved?.shape?.steps;
+  const perEpoch = saved?.shape?.steps ?? step?.epochSteps;
   const inside = step === undefined ? 0 : step.epoch - 1 + (perEpoch === undefined ? 0 : step.epochStep / perEpoch);
   const epoch = isLater ? Number(inside.toFixed(3)) : (evaluation?.epoch ?? progressed?.position.epoch ?? 0);
   const last = evaluation?.metrics ?? progressed?.metrics ?? {};

@@ -28,3 +28,12 @@ it('on 40 columns has every cell, none of them cut, and no line that is too long
   expect(text).toContain('    best: student.accuracy 90.63%');
   expect(text).not.toContain('time:'); // an empty cell has no line
 });
+
+it('has several columns for a name', () => {
+  on(12);
+  const rows = [
+    ['kd', '2', '90%'],
+    ['alone', '', '80%'],
+  ];
+  expect(table(['method', 'tau', 'mean'], rows, 2)).toBe('kd 2\n    mean: 90%\nalone\n    mean: 80%');
+});

@@ -17,13 +17,18 @@ export function wholeNumbers(text: string): number[] {
   return text.split(',').map(wholeNumber(0));
 }
 
-/** A table in Markdown; on a terminal that is too narrow for it, the cells of each row one below the other. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const text = markdownTable(header, rows);
+/**
+ * A table in Markdown; on a terminal that is too narrow for it, the cells of each row one below the other.
+ * @param left so many columns are the row's name; default 1
+ */
+export function table(header: readonly string[], rows: readonly (readonly string[])[], left = 1): string {
+  const text = markdownTable(header, rows, left);
   const { isTTY, columns } = process.stdout;
   if (!isTTY || !columns || text.indexOf('\n') <= columns) return text;
-  const below = rows.map(([name, ...cells]) =>
-    [name!, ...cells.flatMap((cell, i) => (cell === '' ? [] : [`    ${header[i + 1]}: ${cell}`]))].join('\n'),
-  );
+  const below = rows.map((row) => {
+    const [name, cells] = [row.slice(0, left).filter((cell) => cell !== ''), row.slice(left)];
+    const lines = cells.flatMap((cell, i) => (cell === '' ? [] : [`    ${header[left + i]}: ${cell}`]));
+    return [name.join(' '), ...lines].join('\n');
+  });
   return below.join('\n');
 }

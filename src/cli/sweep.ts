@@ -56,16 +56,15 @@ export const sweep = new Command('sweep')
       say(
         json === true
           ? JSON.stringify(tuning, null, 2)
-          : `\n${tuningInMarkdown(tuning)}\n${tuning.folder}/halving.md and .json have it too`,
+          : `\n${tuningInMarkdown(tuning, table)}\n${tuning.folder}/halving.md and .json have it too`,
       );
       return ended(tuning);
     }
     const result = await runSweep(file, { ...asked, only: pickedIn(only) });
-    const { table, folder } = result;
     shown.close();
-    if (json === true) say(JSON.stringify(table, null, 2));
-    else if (options.dryRun === true) say(listed(table));
-    else say(`\n${tableInMarkdown(table)}\n${folder}/table.md, .csv and .json have it too`);
+    if (json === true) say(JSON.stringify(result.table, null, 2));
+    else if (options.dryRun === true) say(listed(result.table));
+    else say(`\n${tableInMarkdown(result.table, table)}\n${result.folder}/table.md, .csv and .json have it too`);
     return ended(result);
   });
 

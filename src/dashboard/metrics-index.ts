@@ -146,7 +146,8 @@ export class MetricsIndex {
   }
 
   #addStep(record: StepRecord): void {
-    const { step, epoch, epochStep, epochSteps, losses, lr, lrs, gradNorm, gradNorms, imagesPerSecond, memory, time } = record;
+    const { step, epoch, epochStep, epochSteps, losses, lr, lrs, gradNorm, gradNorms, imagesPerSecond, memory, time } =
+      record;
     const row = this.#rows++;
     const set = (name: string, value: number | undefined): void => {
       if (typeof value !== 'number') return;

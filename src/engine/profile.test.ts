@@ -243,4 +243,12 @@ it('prints a table', () => {
     '  other         4.00   50.0%    1000.00      4',
     '  all           8.00  100.0%    2000.00      4',
   ]);
+  const narrow = profileTable({ steps: 4, seconds: 8, parts, tracedSteps: 4 }, 40).split('\n');
+  expect(narrow.slice(0, 2)).toEqual([
+    '             seconds   share  ms a step',
+    '  student       3.00   37.5%     750.00',
+  ]);
+  expect(profileTable({ steps: 4, seconds: 8, parts, tracedSteps: 4 }, 32).split('\n')[1]).toBe(
+    '  student     37.5%     750.00',
+  );
 });

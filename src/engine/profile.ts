@@ -192,7 +192,7 @@ function partsOf(sums: ReadonlyMap<string, Sum>): ProfilePart[] {
 }
 
 /** A report as a table: seconds, shares of the whole, milliseconds a step, calls. */
-export function profileTable({ steps, seconds, parts }: ProfileReport): string {
+export function profileTable({ steps, seconds, parts }: ProfileReport, columns = Infinity): string {
   const row = (name: string, part: { seconds: number; calls: number }): string[] => [
     name,
     part.seconds.toFixed(2),
@@ -214,7 +214,16 @@ export function profileTable({ steps, seconds, parts }: ProfileReport): string {
   ];
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((cells) => cells[i]!.length)));
   const pad = (cell: string, i: number): string => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
-  return rows.map((cells) => `  ${cells.map(pad).join('  ')}`.trimEnd()).join('\n');
+  const drawn = (kept: readonly number[]): string =>
+    rows.map((cells) => `  ${kept.map((i) => pad(cells[i]!, i)).join('  ')}`.trimEnd()).join('\n');
+  // Where it is narrow, what says least is left out first.
+  const layouts = [
+    [0, 1, 2, 3, 4],
+    [0, 1, 2, 3],
+    [0, 2, 3],
+    [0, 2],
+  ].map(drawn);
+  return layouts.find((text) => text.indexOf('\n') <= columns) ?? layouts.at(-1)!;
 }
 
 /** Says where the time went, and writes the trace into a run's folder. What cannot be written is said, and no matter. */
@@ -224,7 +233,7 @@ export function saveProfile(
 ): void {
   profile.end();
   const report = profile.report();
-  progress.line(`where the time of ${report.steps} steps went:\n${profileTable(report)}`);
+  progress.line(`where the time of ${report.steps} steps went:\n${profileTable(report, progress.columns)}`);
   if (workDir === undefined) return;
   const path = join(workDir, runFiles.profile);
   try {

@@ -25,6 +25,8 @@ export interface StepReport {
 
 /** Is told how training goes. */
 export interface Progress {
+  /** So wide is what lines are shown on; undefined where lines may be long. */
+  readonly columns?: number | undefined;
   step(report: StepReport): void;
   /** A line that stays, such as the result of an epoch. */
   line(text: string): void;
@@ -73,6 +75,10 @@ export class TerminalProgress implements Progress {
     this.#plainEvery = options.plainEvery ?? 10;
     this.#plain = options.plain ?? false;
     if (options.stream === undefined) surviveLoss();
+  }
+
+  get columns(): number | undefined {
+    return this.#stream.isTTY ? this.#stream.columns : undefined;
   }
 
   step(report: StepReport): void {

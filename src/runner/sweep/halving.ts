@@ -384,7 +384,7 @@ function record(tuning: Tuning): void {
 }
 
 /** What halving has chosen and by which numbers, in Markdown. */
-export function tuningInMarkdown({ metric, measuredOn, over, seeds, brackets, notes }: Tuning): string {
+export function tuningInMarkdown({ metric, measuredOn, over, seeds, brackets, notes }: Tuning, draw = table): string {
   const lines = [`${metric} of the last epoch on ${measuredOn}; seed ${seeds.join(', ') || "the config's"}.`];
   for (const { values, rungs, winner } of brackets) {
     const name = shownValues(values);
@@ -408,7 +408,7 @@ export function tuningInMarkdown({ metric, measuredOn, over, seeds, brackets, no
       });
       return [...axes.map((axis) => one[axis] ?? ''), ...numbers];
     });
-    lines.push('', table(header, body, axes.length));
+    lines.push('', draw(header, body, axes.length));
   }
   for (const note of notes) lines.push('', `note: ${note}`);
   return `${lines.join('\n')}\n`;

@@ -215,14 +215,14 @@ const columns = [
 ];
 
 /** The table in Markdown, with what its columns mean. */
-export function tableInMarkdown(table: SweepTable): string {
+export function tableInMarkdown(table: SweepTable, draw = alignedTable): string {
   const { metric, axes, rows, cells, done, teachers, notes } = table;
   const header = [...(axes.length > 0 ? axes : ['cells']), ...columns];
   const body = rows.map((row) => [...namesOf(row, axes), ...shownRow(row, metric)]);
   const lines = [
     `${metric} of the last epoch; ${done} of ${cells} cells done.`,
     '',
-    alignedTable(header, body, Math.max(1, axes.length)),
+    draw(header, body, Math.max(1, axes.length)),
     '',
     legend(table),
   ];

@@ -16,7 +16,7 @@ import { CosineAnnealingLR, SGD } from '../optim/index.ts';
 import { manualSeed, memory, ops, tidy } from '../torch/index.ts';
 import type { ProcessGroup, Tensor } from '../torch/index.ts';
 import { runFiles, Trainer } from './index.ts';
-import type { TrainerOptions } from './index.ts';
+import type { Hook, TrainerOptions } from './index.ts';
 import { refusal } from '../../test/refusal.ts';
 
 let folder = '';
@@ -292,4 +292,28 @@ it('a validation set of other classes is refused, and one that knows only their 
   );
   expect(() => made(animals, ['class 0', 'class 1'])).toThrow(refusal('mismatch', '3 classes', '2 classes'));
   for (const others of [animals, ['class 0', 'class 1', 'class 2'], []]) made(animals, others);
+});
+
+it('ends all that has begun, and with the first error, whatever else goes wrong', async () => {
+  const lines: string[] = [];
+  const ended: string[] = [];
+  const hook = (name: string, fails: Partial<Hook> = {}): Hook => ({
+    ...{ name, afterRun: () => void ended.push(name) },
+    ...fails,
+  });
+  const throws = (text: string) => (): never => {
+    throw new Error(text);
+  };
+  const failure = async (...hooks: Hook[]): Promise<string> => {
+    using trainer = setUp({ epochs: 1, hooks, progress: { step() {}, line: (text) => lines.push(text) } });
+    return await trainer.run().then(String, String);
+  };
+  const failing = { afterStep: throws('a step failed'), afterRun: throws('the end failed too') };
+  expect(await failure(hook('first', failing), hook('second'))).toBe('Error: a step failed');
+  expect(ended).toEqual(['second']);
+  expect(lines.join('\n')).toContain('the end failed too');
+  expect(await failure(hook('third'), hook('fourth', { beforeRun: throws('the start failed') }))).toMatch(/the start/);
+  expect(ended).toEqual(['second', 'third']); // what has not begun does not end
+  expect(await failure(hook('fifth', { afterRun: throws('the end failed') }), hook('sixth'))).toMatch(/the end failed/);
+  expect(ended).toEqual(['second', 'third', 'sixth']);
 });

@@ -196,31 +196,65 @@ export class Trainer {
     const { algorithm } = this.#options;
     this.#replicas.shareState(algorithm);
     if (this.#state.steps === 0) this.#replicas.seedApart();
-    for (const hook of this.#hooks) hook.beforeRun?.(run);
+    const begun: Hook[] = [];
+    const errors: unknown[] = [];
+    let result: TrainingResult | undefined;
     try {
-      const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
-      await this.#beforeTraining();
-      if (this.#state.steps === 0 && !this.#finished()) await metrics?.images(this.#options.trainLoader);
-      if (this.#options.profile === true && this.#replicas.first) this.#timing = new Profile();
-      if (this.#state.evaluationDue) await this.#evaluate();
-      if (this.#state.steps === 0) await this.#betweenEpochs();
-      while (!this.#finished()) {
-        if (!(await this.#epoch(finite))) return this.#result(true);
+      for (const hook of this.#hooks) {
+        hook.beforeRun?.(run);
+        begun.push(hook);
       }
-      if (Object.keys(this.#state.metrics).length === 0) await this.#evaluate();
-      if (this.#state.ended !== undefined) run.progress.line(`training ends: ${this.#state.ended}`);
-      this.#save();
-      return this.#result(false);
+      result = await this.#train(metrics);
     } catch (error) {
-      throw this.#withCheckpoint(error);
-    } finally {
-      for (const hook of this.#hooks) await hook.afterRun?.(run);
-      algorithm.afterRun?.();
-      this.#options.trainLoader[Symbol.dispose]();
-      const profile = this.#timing;
-      this.#timing = unmeasured;
-      if (profile instanceof Profile) saveProfile(profile, run);
+      errors.push(this.#withCheckpoint(error));
     }
+    // Whatever went wrong, all that has begun ends; the first error is what the run ends with, others are said.
+    errors.push(...(await this.#end(begun)));
+    for (const error of errors.slice(1)) {
+      run.progress.line(`note: at the end of the run: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    if (errors.length > 0) throw errors[0];
+    return result!;
+  }
+
+  /** @returns what was reached; with `interrupted` where it was asked to stop */
+  async #train(metrics: Metrics | undefined): Promise<TrainingResult> {
+    const { algorithm, trainLoader, profile } = this.#options;
+    const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });
+    await this.#beforeTraining();
+    if (this.#state.steps === 0 && !this.#finished()) await metrics?.images(trainLoader);
+    if (profile === true && this.#replicas.first) this.#timing = new Profile();
+    if (this.#state.evaluationDue) await this.#evaluate();
+    if (this.#state.steps === 0) await this.#betweenEpochs();
+    while (!this.#finished()) {
+      if (!(await this.#epoch(finite))) return this.#result(true);
+    }
+    if (Object.keys(this.#state.metrics).length === 0) await this.#evaluate();
+    if (this.#state.ended !== undefined) this.#run.progress.line(`training ends: ${this.#state.ended}`);
+    this.#save();
+    return this.#result(false);
+  }
+
+  /** Ends all that has begun, each part whatever became of the others. @returns what went wrong */
+  async #end(begun: readonly Hook[]): Promise<unknown[]> {
+    const run = this.#run;
+    const { algorithm, trainLoader } = this.#options;
+    const profile = this.#timing;
+    this.#timing = unmeasured;
+    const errors: unknown[] = [];
+    for (const end of [
+      ...begun.map((hook) => () => hook.afterRun?.(run)),
+      () => algorithm.afterRun?.(),
+      () => trainLoader[Symbol.dispose](),
+      () => (profile instanceof Profile ? saveProfile(profile, run) : undefined),
+    ]) {
+      try {
+        await end();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    return errors;
   }
 
   /**

@@ -1,9 +1,9 @@
 // The list of runs and runs side by side: states, progress, best metrics, differing configs, seeds as one.
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import fs, { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { tinyExperiment } from '../../test/networks.ts';
 import { refusal } from '../../test/refusal.ts';
@@ -129,4 +129,21 @@ it('the best of a metric is the highest, of losses and distances the lowest', ()
   });
   const names = ['student.loss', 'student.top5Error', 'student.closs', 'a.accuracy', 'a.valLoss', 'agreement.cka'];
   expect(names.filter(lowerIsBetter)).toEqual(['student.loss', 'student.top5Error', 'a.valLoss']);
+});
+
+it('lists the runs beside a folder that cannot be looked into', () => {
+  mkdirSync(at('shut/lost+found'), { recursive: true });
+  mkdirSync(at('shut/kd'));
+  writeFileSync(at('shut/kd/metrics.jsonl'), '');
+  const list = fs.readdirSync;
+  const spy = vi.spyOn(fs, 'readdirSync').mockImplementation(((path: string, options: never) => {
+    if (path.endsWith('lost+found')) throw Object.assign(new Error('EACCES'), { code: 'EACCES', syscall: 'scandir' });
+    return list(path, options);
+  }) as never);
+  try {
+    expect(listRuns(at('shut')).map((one) => one.folder)).toEqual([at('shut/kd')]);
+    expect(() => listRuns(at('shut/lost+found'))).toThrow(refusal('file-system', 'lost+found'));
+  } finally {
+    spy.mockRestore();
+  }
 });

@@ -1,5 +1,6 @@
 // Runs that are there: found in a folder, each with how far it has come and its metrics; and several side by side, those that differ
 // in their seeds alone as one, with mean and standard deviation.
+import type { Dirent } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import {
@@ -74,7 +75,14 @@ const deepest = 6;
 export function foldersOfRuns(folder: string, depth = 0): string[] {
   if (isRun(folder)) return [folder];
   if (depth === deepest) return [];
-  return listFolder(folder)
+  let inside: readonly Dirent[];
+  try {
+    inside = listFolder(folder);
+  } catch (error) {
+    if (depth === 0 || !(error instanceof RetortError)) throw error;
+    return []; // one that is gone by now, or that others may not look into, hides no run beside it
+  }
+  return inside
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules')
     .flatMap(({ name }) => foldersOfRuns(join(folder, name), depth + 1));
 }

@@ -51,13 +51,17 @@ export function narrowed(model: unknown): unknown {
   return { ...own, ...replacements[String(own['type'])]?.(own) };
 }
 
-/** A `model` with networks as wide as they are, without the checkpoints of teachers, and with memories for 200 images. */
+/** What is made smaller of models whose networks are small as they are. */
+const shrunk = /^(CRDLoss|FastDataFreeDistillation|\w+Generator)$/;
+
+/** A `model` with networks as wide as they are, without the checkpoints of teachers, with memories for 200 images and small generators. */
 export function withoutCheckpoints(model: unknown): unknown {
   if (Array.isArray(model)) return model.map(withoutCheckpoints);
   if (!isConfig(model)) return model;
-  const kept = Object.entries(model).filter(([key]) => key !== 'teacherCkpt' && key !== 'ckptPath');
-  const own = Object.fromEntries(kept.map(([key, value]) => [key, withoutCheckpoints(value)]));
-  return own['type'] === 'CRDLoss' ? { ...own, ...replacements['CRDLoss']!(own) } : own;
+  const parts = Object.entries(model).filter(([key]) => key !== 'teacherCkpt' && key !== 'ckptPath');
+  const own = Object.fromEntries(parts.map(([key, value]) => [key, withoutCheckpoints(value)]));
+  const type = String(own['type']);
+  return shrunk.test(type) ? { ...own, ...replacements[type]?.(own) } : own;
 }
 
 function headOf({ backbone, head }: Config): Config {

@@ -26,7 +26,10 @@ const recipes = fileURLToPath(new URL('../recipes', import.meta.url));
 const cifar10 = fileURLToPath(new URL('fixtures/cifar10', import.meta.url));
 /** Every file, but for what they share. */
 const all = (readdirSync(recipes, { recursive: true }) as string[])
-  .filter((path) => path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist)\/|\/(common|sweep|tune)\.ts$/.test(path))
+  .filter(
+    (path) =>
+      path.endsWith('.ts') && !/^(_base_|kd-fashion-mnist)\/|\/(common|data-free|tune|sweep[\w-]*)\.ts$/.test(path),
+  )
   .toSorted();
 /** Those of networks so small that tests train them as they are. */
 const cifar10Files = all.filter((file) => file.startsWith('cifar10/'));

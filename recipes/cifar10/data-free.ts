@@ -1,0 +1,43 @@
+// What the recipes without data share. CIFAR-10's images are there to measure only: of the training data nothing but the size of batches counts.
+import type { TrainingConfig } from 'retort-kd/config';
+
+import { budget, teacher } from './common.ts';
+
+const epochSteps = Math.floor(50_000 / 256);
+
+/** So many steps of 256 images that a generator makes, measured at the end. */
+export function dataFree(maxSteps: number): Omit<TrainingConfig, 'optimizer' | 'schedulers'> {
+  const { valData, precision, memoryFormat } = budget;
+  const epochs = Math.ceil(maxSteps / epochSteps);
+  const trainData = { ...budget.trainData, batchSize: 256, transforms: budget.trainData.transforms!.slice(-1) };
+  return {
+    trainData,
+    valData: valData!,
+    precision: precision!,
+    memoryFormat: memoryFormat!,
+    epochs,
+    maxSteps,
+    valInterval: epochs,
+  };
+}
+
+/** WRN-16-2, under the name that sources begin with. */
+export const teachers = { big: { buildCfg: teacher.teacher, ckptPath: teacher.teacherCkpt } } as const;
+
+/** Logits of both. */
+export const logitsOfBoth = {
+  studentRecorders: { logits: { type: 'ModuleOutputs', source: 'head.fc' } },
+  teacherRecorders: { big_logits: { type: 'ModuleOutputs', source: 'big.head.fc' } },
+} as const;
+
+/** Logits under the names that losses of logits have for them. */
+export const predictions = {
+  predsS: { recorder: 'logits', fromStudent: true },
+  predsT: { recorder: 'big_logits', fromStudent: false },
+} as const;
+
+/** Logits under the names that losses of features have for them. */
+export const features = {
+  sFeature: { recorder: 'logits', fromStudent: true },
+  tFeature: { recorder: 'big_logits', fromStudent: false },
+} as const;

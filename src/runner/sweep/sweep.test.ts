@@ -137,7 +137,7 @@ describe('a plan', () => {
     });
     expect(why['delivering']).toMatch(/deliver/);
     const { notes } = tableOf(plan, new Map([...plan.teachers, ...plan.cells].map(({ name }) => [name, waiting])));
-    expect(notes.join('\n')).toMatch(/4 cells share teacher caches[^]*as it has no teacher: method=alone/);
+    expect(notes.join('\n')).toMatch(/4 cells share teacher caches[^]*others do not[^]*no teacher: method=alone/);
   });
 
   it('keeps out of the cache whom the sweep does', async () => {
@@ -147,6 +147,10 @@ describe('a plan', () => {
       return Object.fromEntries(plan.cells.map(({ name, plain }) => [name, plain]));
     };
     const out = 'the sweep keeps it out of the cache';
+    const seeded = await planned({ base: kd, cache: true, patch: { trainData: { augmentSeed: 0 } }, axes: seeds });
+    expect(tableOf(seeded, new Map(seeded.cells.map(({ name }) => [name, waiting]))).notes.join()).toContain(
+      'as the others do',
+    );
     expect(await plainOf({ only: { seed: 1 } })).toMatchObject({ 'kd/seed-0': out, 'kd/seed-1': '' });
     expect(await plainOf({ except: { method: 'kd' } })).toMatchObject({
       'alone/seed-0': 'it has no teacher',

@@ -138,8 +138,12 @@ function notesOf({ loaded, cells }: SweepPlan): string[] {
     cells.filter(({ plain }) => (plain ?? '') !== ''),
   ];
   if (shared.length > 0) {
+    const others = plainly.some(({ experiment }) =>
+      experiment.stages.some(({ config }) => config.trainData.augmentSeed === undefined),
+    );
     notes.push(
-      `${shared.length} cells share teacher caches: they see the same augmented images with every seed, others do not`,
+      `${shared.length} cells share teacher caches: they see the same augmented images with every seed, ` +
+        (others ? 'others do not' : 'as the others do'),
     );
   }
   for (const why of new Set(plainly.map(({ plain }) => plain!))) {

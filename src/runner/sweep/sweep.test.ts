@@ -233,16 +233,16 @@ describe('a table', () => {
     const lines = tableInMarkdown(table).replaceAll(/ +/g, ' ').split('\n');
     expect(lines[0]).toBe('student.accuracy of the last epoch; 12 of 18 cells done.');
     expect(lines.find((line) => line.startsWith('| alone | 1 '))).toBe(
-      '| alone | 1 | 3 | 91.00% * | 1.00 | – | – | – | – | 1:00 | 1:30 | 500 | 1024 MiB | |',
+      '| alone | 1 | 3 | 91.00% ± 1.00 * | – | – | – | – | 1:00 | 1:30 | 500 | 1024 MiB | |',
     );
     expect(lines.find((line) => line.startsWith('| kd | 1 '))).toMatch(
-      /^\| kd \| 1 \| 3 \| 91\.50% \| 1\.18 \| \+0\.50 \| -0\.25 to \+1\.25 \| 0\.10\d \| /,
+      /^\| kd \| 1 \| 3 \| 91\.50% ± 1\.18 \| \+0\.50 \| -0\.25 to \+1\.25 \| 0\.10\d \| /,
     );
     expect(lines.find((line) => line.startsWith('| dkd | 1 '))).toBe(
-      '| dkd | 1 | 1 | 91.00% | – | +1.00 | – | – | – | 1:00 | 1:30 | 500 | 1024 MiB | 2 waiting |',
+      '| dkd | 1 | 1 | 91.00% | +1.00 | – | – | – | 1:00 | 1:30 | 500 | 1024 MiB | 2 waiting |',
     );
     expect(lines.find((line) => line.startsWith('| dkd | 2 '))).toBe(
-      '| dkd | 2 | 0 | – | – | – | – | – | – | – | – | – | – | 3 waiting |',
+      '| dkd | 2 | 0 | – | – | – | – | – | – | – | – | – | 3 waiting |',
     );
     expect(lines.join('\n')).not.toMatch(/NaN|undefined|null/);
     const csv = tableInCsv(table).trim().split('\n');

@@ -203,20 +203,7 @@ function rowOf(values: Row['values'], cells: readonly TableCell[]): Omit<TableRo
 
 const dash = '–';
 /** What a table of people shows. */
-const columns = [
-  'n',
-  'mean',
-  '± std',
-  'gain',
-  '95% interval',
-  'p',
-  'p (Holm)',
-  'steps',
-  'CPU',
-  'img/s',
-  'memory',
-  'left',
-];
+const columns = ['n', 'mean ± std', 'gain', '95% interval', 'p', 'p (Holm)', 'steps', 'CPU', 'img/s', 'memory', 'left'];
 
 /** The table in Markdown, with what its columns mean. */
 export function tableInMarkdown(table: SweepTable, draw = alignedTable): string {
@@ -264,8 +251,9 @@ function shownRow({ metric: sample, gain, isBaseline, states, ...row }: TableRow
   const { done: _, ...left } = states;
   return [
     String(sample?.n ?? 0),
-    sample === undefined ? dash : `${valueOf(metric, sample.mean)}${isBaseline ? ' *' : ''}`,
-    sample?.std === undefined ? dash : digits(sample.std),
+    sample === undefined
+      ? dash
+      : `${valueOf(metric, sample.mean)}${sample.std === undefined ? '' : ` ± ${digits(sample.std)}`}${isBaseline ? ' *' : ''}`,
     gain === undefined ? dash : signed(gain.mean),
     gain?.interval === undefined ? dash : `${signed(gain.interval[0])} to ${signed(gain.interval[1])}`,
     gain?.p === undefined ? dash : shownP(gain.p),

@@ -12,7 +12,7 @@ export function dataFree(maxSteps: number): Omit<TrainingConfig, 'optimizer' | '
   const trainData = { ...budget.trainData, batchSize: 256, transforms: budget.trainData.transforms!.slice(-1) };
   return {
     trainData,
-    valData: valData!,
+    valData,
     precision: precision!,
     memoryFormat: memoryFormat!,
     epochs,

@@ -1,11 +1,10 @@
 // What the rows of the CIFAR-10 table share: data, networks, schedule, places of taps.
 import type { ClassifierConfig, ConnectorConfig, TrainingConfig, TransformConfig } from 'retort-kd/config';
 
-const normalize: TransformConfig = {
-  type: 'Normalize',
-  mean: [0.4914, 0.4822, 0.4465],
-  std: [0.247, 0.2435, 0.2616],
-};
+/** Of CIFAR-10's training images, by color. */
+export const statistics = { mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] };
+
+const normalize: TransformConfig = { type: 'Normalize', ...statistics };
 
 /** A WideResNet whose loss on labels counts `labelWeight`. Zagoruyko, Komodakis 2016, arXiv 1605.07146. */
 export function wideResNet(depth: number, widenFactor: number, labelWeight = 1): ClassifierConfig {

@@ -3,7 +3,7 @@
 import { defineConfig } from 'retort-kd/config';
 
 import { student } from './common.ts';
-import { dataFree, logitsOfBoth, predictions, teachers } from './data-free.ts';
+import { dataFree, falling, logitsOfBoth, predictions, teachers } from './data-free.ts';
 
 const steps = 1500;
 const { teacherRecorders } = logitsOfBoth;
@@ -14,7 +14,7 @@ export default defineConfig({
     architecture: { type: 'SGD', lr: 0.1, momentum: 0.9, weightDecay: 5e-4 },
     generator: { type: 'Adam', lr: 1e-3 },
   },
-  schedulers: { architecture: [{ type: 'CosineAnnealingLR', by: 'step', tMax: steps }], generator: [] },
+  schedulers: { architecture: falling(steps), generator: [] },
   model: {
     type: 'DAFLDataFreeDistillation',
     architecture: student,

@@ -1,5 +1,5 @@
 // What the recipes without data share. CIFAR-10's images are there to measure only: of the training data nothing but the size of batches counts.
-import type { TrainingConfig } from 'retort-kd/config';
+import type { SchedulerConfig, TrainingConfig } from 'retort-kd/config';
 
 import { budget, teacher } from './common.ts';
 
@@ -20,6 +20,9 @@ export function dataFree(maxSteps: number): Omit<TrainingConfig, 'optimizer' | '
     valInterval: epochs,
   };
 }
+
+/** A rate that falls to 0 along a cosine. */
+export const falling = (steps: number): SchedulerConfig[] => [{ type: 'CosineAnnealingLR', by: 'step', tMax: steps }];
 
 /** WRN-16-2, under the name that sources begin with. */
 export const teachers = { big: { buildCfg: teacher.teacher, ckptPath: teacher.teacherCkpt } } as const;

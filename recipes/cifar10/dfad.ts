@@ -3,7 +3,7 @@
 import { defineConfig } from 'retort-kd/config';
 
 import { student } from './common.ts';
-import { dataFree, features, logitsOfBoth, teachers } from './data-free.ts';
+import { dataFree, falling, features, logitsOfBoth, teachers } from './data-free.ts';
 
 const steps = 3000;
 
@@ -13,10 +13,7 @@ export default defineConfig({
     architecture: { type: 'SGD', lr: 0.1, momentum: 0.9, weightDecay: 5e-4 },
     generator: { type: 'Adam', lr: 1e-3 },
   },
-  schedulers: {
-    architecture: [{ type: 'CosineAnnealingLR', by: 'step', tMax: steps }],
-    generator: [{ type: 'CosineAnnealingLR', by: 'step', tMax: steps }],
-  },
+  schedulers: { architecture: falling(steps), generator: falling(steps) },
   model: {
     type: 'DataFreeDistillation',
     architecture: student,

@@ -2,8 +2,8 @@
 // Fang, Mo, Wang, Song, Bei, Zhang, Song: Up to 100x Faster Data-free Knowledge Distillation, AAAI 2022, arXiv 2112.06253.
 import { defineConfig } from 'retort-kd/config';
 
-import { student } from './common.ts';
-import { dataFree, logitsOfBoth, predictions, teachers } from './data-free.ts';
+import { statistics, student } from './common.ts';
+import { dataFree, falling, logitsOfBoth, predictions, teachers } from './data-free.ts';
 
 const [warmup, rounds, kdSteps] = [20, 60, 60]; // theirs: 20, 200, 400
 const [gSteps, lrG] = [10, 2e-3];
@@ -14,7 +14,7 @@ export default defineConfig({
     architecture: { type: 'SGD', lr: 0.2, momentum: 0.9, weightDecay: 1e-4 },
     generator: { type: 'Adam', lr: lrG * gSteps, betas: [0.5, 0.999] },
   },
-  schedulers: { architecture: [{ type: 'CosineAnnealingLR', by: 'step', tMax: rounds * kdSteps }], generator: [] },
+  schedulers: { architecture: falling(rounds * kdSteps), generator: [] },
   model: {
     type: 'FastDataFreeDistillation',
     architecture: student,
@@ -26,8 +26,7 @@ export default defineConfig({
       distillLosses: { loss_kl: { type: 'KLDivergence', tau: 20 } },
       lossForwardMappings: { loss_kl: predictions },
     },
-    mean: [0.4914, 0.4822, 0.4465],
-    std: [0.247, 0.2435, 0.2616],
+    ...statistics,
     ...{ warmup, kdSteps, gSteps, lrG, lrZ: 0.01, bn: 10, oh: 0.4, adv: 1.1, bnMmt: 0.9, resetL0: 120 },
     poolSize: (warmup + rounds) * 256,
   },

@@ -3,7 +3,7 @@
 import { defineConfig } from 'retort-kd/config';
 
 import { stages, student } from './common.ts';
-import { dataFree, logitsOfBoth, predictions, teachers } from './data-free.ts';
+import { dataFree, falling, logitsOfBoth, predictions, teachers } from './data-free.ts';
 
 const steps = 3000;
 const { studentRecorders, teacherRecorders } = logitsOfBoth;
@@ -20,10 +20,7 @@ export default defineConfig({
     architecture: { type: 'Adam', lr: 2e-3 },
     generator: { type: 'Adam', lr: 1e-3 },
   },
-  schedulers: {
-    architecture: [{ type: 'CosineAnnealingLR', by: 'step', tMax: steps }],
-    generator: [{ type: 'CosineAnnealingLR', by: 'step', tMax: steps }],
-  },
+  schedulers: { architecture: falling(steps), generator: falling(steps) },
   model: {
     type: 'DataFreeDistillation',
     architecture: student,

@@ -12,15 +12,5 @@ export type { PythonReader } from './read-tree.ts';
 export { ConfigError, printTree, toPlain } from './tree/index.ts';
 export type { ConfigMistake, DictNode, Origin, TreeNode } from './tree/index.ts';
 export { withEntries } from './user-entries.ts';
-export {
-  cellFolder,
-  defineSweep,
-  isFor,
-  isPicked,
-  limitsOf,
-  loadSweep,
-  pickedOf,
-  seedAxis,
-  strange,
-} from './sweep/index.ts';
+export { cellFolder, defineSweep, isFor, isPicked, loadSweep, pickedOf, seedAxis, strange } from './sweep/index.ts';
 export type * from './sweep/index.ts';

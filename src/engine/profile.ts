@@ -191,7 +191,10 @@ function partsOf(sums: ReadonlyMap<string, Sum>): ProfilePart[] {
   return [...sums].map(([name, { ms, calls, names }]) => ({ name, seconds: ms / 1000, calls, parts: partsOf(names) }));
 }
 
-/** A report as a table: seconds, shares of the whole, milliseconds a step, calls. */
+/**
+ * A report as a table: seconds, shares of the whole, milliseconds a step, calls.
+ * @param columns so wide at most: what says least is left out
+ */
 export function profileTable({ steps, seconds, parts }: ProfileReport, columns = Infinity): string {
   const row = (name: string, part: { seconds: number; calls: number }): string[] => [
     name,
@@ -216,7 +219,6 @@ export function profileTable({ steps, seconds, parts }: ProfileReport, columns =
   const pad = (cell: string, i: number): string => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!));
   const drawn = (kept: readonly number[]): string =>
     rows.map((cells) => `  ${kept.map((i) => pad(cells[i]!, i)).join('  ')}`.trimEnd()).join('\n');
-  // Where it is narrow, what says least is left out first.
   const layouts = [
     [0, 1, 2, 3, 4],
     [0, 1, 2, 3],

@@ -217,7 +217,7 @@ export class Trainer {
     return result!;
   }
 
-  /** @returns what was reached; with `interrupted` where it was asked to stop */
+  /** @returns what was reached, `stopped` where it was asked to */
   async #train(metrics: Metrics | undefined): Promise<TrainingResult> {
     const { algorithm, trainLoader, profile } = this.#options;
     const finite = new FiniteState({ algorithm, parts: this.#parts, hooks: this.#hooks });

@@ -3,5 +3,5 @@ export { cellFolder, isPicked, pickedOf, seedAxis, strange } from './axes.ts';
 export type { CellValues, Picked, SweepAxis } from './axes.ts';
 export { defineSweep } from './define.ts';
 export type * from './define.ts';
-export { isFor, limitsOf, loadSweep } from './load.ts';
+export { isFor, loadSweep } from './load.ts';
 export type { ConfigChange, LoadedSweep, SweepCell, TeacherPlan } from './load.ts';

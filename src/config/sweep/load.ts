@@ -42,6 +42,12 @@ export interface TeacherPlan extends Limits {
   readonly at: readonly string[] | undefined;
 }
 
+/** The teacher cache that cells share. */
+export interface CachePlan extends Limits {
+  /** Augmentations of each image; undefined: each epoch has its own. */
+  readonly views: number | undefined;
+}
+
 /** What a cell's config has in place of what it says; without a value it is taken away. */
 export interface ConfigChange {
   readonly path: Path;
@@ -68,6 +74,8 @@ export class LoadedSweep {
   /** In the order in which they are trained. */
   readonly cells: readonly SweepCell[];
   readonly teachers: readonly TeacherPlan[];
+  /** Undefined where no cache is shared. */
+  readonly cache: CachePlan | undefined;
   readonly #source: Source;
   readonly #options: LoadConfigOptions;
   readonly #bases = new Map<string, Promise<DictNode>>();
@@ -81,6 +89,7 @@ export class LoadedSweep {
     this.axes = parts.axes;
     this.cells = parts.cells;
     this.teachers = parts.teachers;
+    this.cache = parts.cache;
   }
 
   /** The merged tree of a cell, as a plain value without what is no data: what changes may go by. */
@@ -215,6 +224,7 @@ interface SweepParts {
   axes: readonly SweepAxis[];
   cells: readonly SweepCell[];
   teachers: readonly TeacherPlan[];
+  cache: CachePlan | undefined;
 }
 
 interface Source {
@@ -292,7 +302,8 @@ function partsOf(value: unknown, error: (all: readonly Mistake[]) => ConfigError
   }
   const teachers = teachersOf(sweep);
   const limited: [Path, Limits][] = teachers.map((one) => [one.place.slice(0, -1), one]);
-  if (typeof sweep.cache === 'object') limited.push([['cache'], limitsOf(sweep.cache)]);
+  const cache = cacheOf(sweep);
+  if (cache !== undefined) limited.push([['cache'], cache]);
   for (const [place, { only, except }] of limited) {
     for (const [key, picked] of Object.entries({ only, except })) {
       for (const text of strange(picked ?? {}, axes)) wrong([...place, key], text);
@@ -309,7 +320,7 @@ function partsOf(value: unknown, error: (all: readonly Mistake[]) => ConfigError
     wrong([], 'base: expected the path of a config, or a config, got nothing');
   }
   if (mistakes.length > 0) throw error(mistakes);
-  return { value: sweep, axes, cells, teachers };
+  return { value: sweep, axes, cells, teachers, cache };
 }
 
 function teachersOf({ teacher, teachers = {} }: CheckedSweep): TeacherPlan[] {
@@ -329,8 +340,14 @@ function teachersOf({ teacher, teachers = {} }: CheckedSweep): TeacherPlan[] {
   ];
 }
 
+function cacheOf({ cache }: CheckedSweep): CachePlan | undefined {
+  if (cache === false) return undefined;
+  const { views, ...limits } = cache === true ? {} : cache;
+  return { views, ...limitsOf(limits) };
+}
+
 /** What stands beside a teacher or a cache, as texts. */
-export function limitsOf({ only, except }: { readonly only?: unknown; readonly except?: unknown }): Limits {
+function limitsOf({ only, except }: { readonly only?: unknown; readonly except?: unknown }): Limits {
   return {
     only: only === undefined ? undefined : pickedOf(only as Record<string, unknown>),
     except: except === undefined ? undefined : pickedOf(except as Record<string, unknown>),

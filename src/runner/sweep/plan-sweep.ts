@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import { isPlain } from '../../check.ts';
-import { isFor, limitsOf } from '../../config/index.ts';
+import { isFor } from '../../config/index.ts';
 import { RetortError } from '../../errors.ts';
 import { check } from '../check.ts';
 import { groupKey } from './baseline.ts';
@@ -16,7 +16,7 @@ import type { PlanContext, PlannedRun, PlanOptions, SweepPlan, SweepSource } fro
  */
 export async function planSweep(sweep: SweepSource, options: PlanOptions = {}): Promise<SweepPlan> {
   const plan = await planRuns(sweep, options);
-  if (plan.loaded.value.cache === false) return plan;
+  if (plan.loaded.cache === undefined) return plan;
   const shared = new SharedCaches(plan);
   const cells: PlannedRun[] = [];
   for (const run of plan.cells) cells.push(await shared.of(run));
@@ -36,23 +36,22 @@ class SharedCaches {
   /** The run with its cache, where the sweep wants one and its method allows it. */
   async of(run: PlannedRun): Promise<PlannedRun> {
     const { loaded, folder } = this.#context;
-    const { cache } = loaded.value;
-    if (cache === false) return run;
+    const { cache } = loaded;
+    if (cache === undefined) return run;
     const key = groupKey(run.values);
     const cell = cellOf(this.#context, run);
     const { model, trainData, stages } = await loaded.plain(cell);
     const { teacher, teachers, teacherCkpt, teacherCache, distiller } = (model ?? {}) as Record<string, unknown>;
     const without = (plain: string): PlannedRun => ({ ...run, plain });
-    const { views, ...limits } = cache === true ? {} : cache;
     if (stages !== undefined) return without('it has several stages');
     if ((teacher ?? teachers) === undefined) return without('it has no teacher');
-    if (!isFor(limitsOf(limits), run)) return without('the sweep keeps it out of the cache');
+    if (!isFor(cache, run)) return without('the sweep keeps it out of the cache');
     if (teacherCache !== undefined) return without('it has a cache of its own');
     const recorders = isPlain(distiller) ? distiller['teacherRecorders'] : undefined;
     const { batchSize: _, ...data } = isPlain(trainData) ? trainData : {};
-    const shared = JSON.stringify([teacher, teachers, teacherCkpt, run.after, recorders, data, views]);
+    const shared = JSON.stringify([teacher, teachers, teacherCkpt, run.after, recorders, data, cache.views]);
     const name = createHash('sha256').update(shared).digest('hex').slice(0, 12);
-    const value = { dir: resolve(folder, 'cache', name), ...(views === undefined ? {} : { views }) };
+    const value = { dir: resolve(folder, 'cache', name), ...(cache.views === undefined ? {} : { views: cache.views }) };
     const cached = (): Promise<PlannedRun> =>
       planCell(this.#context, cell, { changes: [{ path: ['model', 'teacherCache'], value }], plain: '' });
     let why = this.#known.get(key);

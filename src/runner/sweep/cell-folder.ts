@@ -38,6 +38,8 @@ export interface CellOutcome {
   peakMemory?: number;
   /** The median over steps. */
   imagesPerSecond?: number;
+  /** Whether it was trained somewhere else, and only its numbers are here. */
+  elsewhere?: true;
 }
 
 /** What a process of a cell takes so far. */
@@ -48,10 +50,10 @@ export interface Usage {
   peak: number;
 }
 
-/** Says what a cell is asked for: before anything of it is there, when it has come to its end, or with the error it failed with. */
+/** Says what a cell is asked for: before anything of it is there, when it has come to its end (also elsewhere), or with the error it failed with. */
 export function recordCell(
   { folder, asked, values }: Pick<PlannedRun, 'folder' | 'asked' | 'values'>,
-  end: { finished?: true; error?: string } = {},
+  end: { finished?: true; error?: string; elsewhere?: CellOutcome } = {},
 ): void {
   makeFolder(folder);
   writeFileAtomicSync(
@@ -79,6 +81,7 @@ export function outcomeOf({ folder, asked, experiment }: PlannedRun): CellOutcom
   const begun = isFolder(folder) && isRun(folder);
   if (cell === undefined) return { ...nothing, state: begun ? 'stale' : 'waiting' };
   if (cell['asked'] !== asked) return { ...nothing, state: begun ? 'stale' : 'waiting' };
+  if (isPlain(cell['elsewhere'])) return cell['elsewhere'] as unknown as CellOutcome; // written by us alone, after a check
   const error = typeof cell['error'] === 'string' ? { error: cell['error'] } : {};
   const used = usageOf(folder);
   if (!begun) return { ...nothing, ...used, ...error, state: 'error' in error ? 'failed' : 'waiting' };

@@ -41,7 +41,7 @@ class SharedCaches {
     const key = groupKey(run.values);
     const cell = cellOf(this.#context, run);
     const { model, trainData, stages } = await loaded.plain(cell);
-    const { teacher, teachers, teacherCkpt, teacherCache, distiller } = (model ?? {}) as Record<string, unknown>;
+    const { teacher, teachers, teacherCache, distiller } = (model ?? {}) as Record<string, unknown>;
     const without = (plain: string): PlannedRun => ({ ...run, plain });
     if (stages !== undefined) return without('it has several stages');
     if ((teacher ?? teachers) === undefined) return without('it has no teacher');
@@ -49,7 +49,9 @@ class SharedCaches {
     if (teacherCache !== undefined) return without('it has a cache of its own');
     const recorders = isPlain(distiller) ? distiller['teacherRecorders'] : undefined;
     const { batchSize: _, ...data } = isPlain(trainData) ? trainData : {};
-    const shared = JSON.stringify([teacher, teachers, teacherCkpt, run.after, recorders, data, cache.views]);
+    const own: Readonly<Record<string, unknown>> = run.experiment.stages[0]!.config.model; // with the weights of the sweep's teachers
+    const taught = [teacher, own['teachers'], own['teacherCkpt'], run.after];
+    const shared = JSON.stringify([taught, recorders, data, cache.views]).replaceAll(resolve(folder), '<sweep>');
     const name = createHash('sha256').update(shared).digest('hex').slice(0, 12);
     const value = { dir: resolve(folder, 'cache', name), ...(cache.views === undefined ? {} : { views: cache.views }) };
     const cached = (): Promise<PlannedRun> =>

@@ -240,7 +240,7 @@ export async function lookedAt(context: PlanContext, run: PlannedRun): Promise<L
 }
 
 /** The student of a run. */
-function studentOf({ experiment, folder }: PlannedRun): string {
+export function studentOf({ experiment, folder }: PlannedRun): string {
   return join(stageFolder(folder, experiment.stages.at(-1)!.name), runFiles.student);
 }
 

@@ -1,6 +1,6 @@
 // What a sweep makes of its plan without training: configs, teachers, caches, tables of outcomes, and what it refuses. Sweeps that train
 // are in test/sweep.test.ts.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -13,6 +13,7 @@ import type { CellOutcome } from './cell-folder.ts';
 import { rungEpochs, tuneSweep } from './halving.ts';
 import { planSweep } from './plan-sweep.ts';
 import type { SweepPlan } from './plan.ts';
+import type { SweepEvent } from './pool.ts';
 import { sweep } from './sweep.ts';
 import { tableInCsv, tableInMarkdown, tableOf } from './table.ts';
 
@@ -136,6 +137,17 @@ describe('a plan', () => {
       stages: 'it has several stages',
     });
     expect(why['delivering']).toMatch(/deliver/);
+    // Caches are called the same wherever the sweep and the config lie.
+    const cached = async (dir: string) => {
+      const base = {
+        ...kd,
+        model: distilled({ teacherCkpt: resolve(dir, 'own.safetensors') }),
+      } as unknown as SweepConfig['base'];
+      const config = { base, teacher, cache: true, axes: { method: { kd: {} } } } as unknown as SweepConfig;
+      return (await planSweep(config, { workDir: dir })).cells[0]!;
+    };
+    const [one, two] = [await cached(join(workDir, 'one')), await cached(join(workDir, 'two'))];
+    expect([one.plain, two.asked]).toEqual(['', one.asked]);
     const { notes } = tableOf(plan, new Map([...plan.teachers, ...plan.cells].map(({ name }) => [name, waiting])));
     expect(notes.join('\n')).toMatch(/4 cells share teacher caches[^]*others do not[^]*no teacher: method=alone/);
   });
@@ -301,6 +313,53 @@ describe('successive halving', () => {
     const tuned = sweep({ base: kd, axes, validation: {} }, { workDir, tuned: true });
     await expect(tuned).rejects.toThrow(refusal('invalid-state', 'chosen'));
   });
+});
+
+it('takes over what a table has as done of cells that were asked for the same, and says what it does not', async () => {
+  const config = {
+    base: kd,
+    teacher,
+    axes: { method: { ...methods, dkd: { epochs: 2 } }, seed: [0, 1] },
+    metric: 'student.accuracy',
+  } as unknown as SweepConfig;
+  const [there, here] = [join(workDir, 'there'), join(workDir, 'here')];
+  const plan = await planSweep(config, { workDir: there });
+  const outcomes = new Map([...plan.teachers, ...plan.cells].map(({ name }, i) => [name, done(80 + i ** 2)]));
+  const table = tableOf(plan, outcomes);
+  const from = join(workDir, 'there.json');
+  writeFileSync(from, JSON.stringify(table).replaceAll(plan.cells.at(-1)!.asked, 'something else'));
+
+  const notes: string[] = [];
+  const onEvent = (event: SweepEvent): unknown => event.kind === 'note' && notes.push(event.text);
+  const seen = await sweep(config, { workDir: here, from: [from], dryRun: true });
+  expect(seen.table.rows.map(({ states }) => states)).toEqual([{ done: 2 }, { done: 2 }, { done: 1, waiting: 1 }]);
+  expect(existsSync(join(here, 'alone'))).toBe(false);
+
+  const only = { method: ['alone', 'kd'] };
+  const { table: taken } = await sweep(config, { workDir: here, from: [from], only, onEvent });
+  expect(notes.join('\n')).toMatch(/teacher is trained again[^]*dkd\/seed-1$/);
+  expect(taken.rows.slice(0, 2).map(({ metric, gain }) => [metric, gain?.mean])).toEqual(
+    table.rows.slice(0, 2).map(({ metric, gain }) => [metric, gain?.mean]),
+  );
+  expect(taken.notes[0]).toMatch(/^5 cells were trained elsewhere/);
+  // It stays taken over, until it is given up.
+  const later = await sweep(config, { workDir: here, only });
+  expect(later.table.rows).toEqual(taken.rows);
+  const again = await sweep(config, { workDir: here, redo: ['kd'], only: { method: 'alone' } });
+  expect(again.table.rows.map(({ states }) => states)).toEqual([{ done: 2 }, { waiting: 2 }, { done: 1, waiting: 1 }]);
+
+  // With the teacher's weights the teacher is there too.
+  mkdirSync(join(here, 'teacher'), { recursive: true });
+  writeFileSync(join(here, 'teacher/student.safetensors'), '');
+  const whole = await sweep(config, { workDir: here, from: [from], only });
+  expect(whole.table.teachers.map(({ state }) => state)).toEqual(['done']);
+
+  for (const text of ['{', '[]', '{"rows":[{"cells":[{"name":"a"}]}]}']) {
+    writeFileSync(from, text);
+    const refused = sweep(config, { workDir: here, from: [from] });
+    await expect(refused).rejects.toThrow(refusal('invalid-file', 'from: ', 'there.json is not a table', 'table.json'));
+  }
+  await expect(sweep(config, { workDir: here, from: [join(workDir, 'none.json')] })).rejects.toThrow(/none\.json/);
 });
 
 it('refuses names that there are not, and cells that are of something else', async () => {

@@ -9,6 +9,7 @@ import { RetortError } from '../../errors.ts';
 import { writeFileAtomicSync } from '../../formats/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { CellOutcome } from './cell-folder.ts';
+import { doneElsewhere, takeOver } from './elsewhere.ts';
 import { trainAll } from './pool.ts';
 import type { SweepEvent } from './pool.ts';
 import { planSweep } from './plan-sweep.ts';
@@ -28,6 +29,11 @@ export interface SweepOptions extends PlanOptions, KeepOptions {
   only?: Readonly<Record<string, AxisValue | readonly AxisValue[]>> | undefined;
   /** Train the cells that {@link tuneSweep} has chosen. Default false: all. */
   tuned?: boolean | undefined;
+  /**
+   * Paths of `table.json` that another machine or folder made of the same sweep: what they have as done is not trained again, where it
+   * was asked for as it is here. Default: none.
+   */
+  from?: readonly string[] | undefined;
   /** Train nothing. Default false. */
   dryRun?: boolean | undefined;
   /** When aborted, the runs under way are saved, and no other is begun. */
@@ -66,11 +72,14 @@ export async function sweep(source: SweepSource, options: SweepOptions = {}): Pr
   const plan = await planSweep(source, options);
   const only = pickedBy(plan, options.only ?? {});
   const chosen = options.tuned === true ? await chosenCells(plan) : plan.cells;
+  const known = doneElsewhere(options.from ?? [], plan, outcomesOf(runsOf(plan)));
   if (dryRun) {
-    const outcomes = outcomesOf(runsOf(plan));
+    const outcomes = new Map([...outcomesOf(runsOf(plan)), ...known.outcomes]);
     return { folder: plan.folder, table: tableOf(plan, outcomes), failed: failedIn(outcomes), stopped: false };
   }
   using _lock = locked(plan.folder, (text) => say({ kind: 'note', text }));
+  takeOver(known, runsOf(plan));
+  for (const text of known.notes) say({ kind: 'note', text });
   discard(runsOf(plan), options);
   const outcomes = outcomesOf(runsOf(plan));
   const cells = chosen.filter(({ values }) => isPicked(values, only));

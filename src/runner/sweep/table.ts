@@ -14,6 +14,8 @@ import type { Paired, Sample } from './statistics.ts';
 export interface TableCell extends CellOutcome {
   /** Its folder in that of the sweep. */
   name: string;
+  /** Hash of what it was asked for. */
+  asked: string;
   /** By axis. */
   values: Readonly<Record<string, string>>;
   /** Of a sweep with shared teacher caches: why it runs its teacher plainly; `''` where it has the cache. */
@@ -74,8 +76,8 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
   const cellOf = (run: PlannedRun): TableCell => {
     const outcome = outcomes.get(run.name)!;
     const value = outcome.metrics[metric];
-    const { name, values, plain } = run;
-    const about = { name, values, ...(plain === undefined ? {} : { plain }) };
+    const { name, asked, values, plain } = run;
+    const about = { name, asked, values, ...(plain === undefined ? {} : { plain }) };
     return { ...about, ...outcome, ...(Number.isFinite(value) ? { value: value! } : {}) };
   };
   const groups = new Map<string, PlannedRun[]>();
@@ -94,6 +96,8 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
       `${unmeasured[0]!.name}${unmeasured.length > 1 ? ` and ${unmeasured.length - 1} more` : ''}: no metric "${metric}"; ${didYouMean(metric, known)}`,
     );
   }
+  const elsewhere = all.filter((cell) => cell.elsewhere === true).length;
+  if (elsewhere > 0) notes.push(`${elsewhere} cells were trained elsewhere: their numbers are from a table (--from)`);
   const baselines = new Map(rows.map((row) => [row, baselineOf(row, rows, plan)]));
   const compared = rows.map((row) => {
     const baseline = baselines.get(row);

@@ -3,13 +3,11 @@ import type { SchedulerConfig, TrainingConfig } from 'retort-kd/config';
 
 import { budget, teacher } from './common.ts';
 
-const epochSteps = Math.floor(50_000 / 256);
-
-/** So many steps of 256 images that a generator makes, measured at the end. */
-export function dataFree(maxSteps: number): Omit<TrainingConfig, 'optimizer' | 'schedulers'> {
+/** So many steps of `batchSize` images that a generator makes, measured at the end. */
+export function dataFree(maxSteps: number, batchSize = 256): Omit<TrainingConfig, 'optimizer' | 'schedulers'> {
   const { valData, precision, memoryFormat } = budget;
-  const epochs = Math.ceil(maxSteps / epochSteps);
-  const trainData = { ...budget.trainData, batchSize: 256, transforms: budget.trainData.transforms!.slice(-1) };
+  const epochs = Math.ceil(maxSteps / Math.floor(50_000 / batchSize));
+  const trainData = { ...budget.trainData, batchSize, transforms: budget.trainData.transforms!.slice(-1) };
   return {
     trainData,
     valData,

@@ -1,7 +1,7 @@
 // The runs of a sweep: the config of every cell and teacher, where it is trained, and a hash of what is asked for, by which a later call
 // tells whether what lies there is that.
 import { createHash } from 'node:crypto';
-import { basename, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 
 import { isPlain } from '../../check.ts';
 import { ConfigError, isFor, loadSweep, seedAxis } from '../../config/index.ts';
@@ -157,13 +157,19 @@ export function cellOf({ loaded }: PlanContext, { values }: Pick<PlannedRun, 'va
   return cells.find((cell) => cell.values[seedAxis] === values[seedAxis]) ?? cells[0]!;
 }
 
-function planned({ folder, teachers }: PlanContext, about: RunAbout, config: LoadedConfig): PlannedRun {
+function planned({ loaded, folder, teachers }: PlanContext, about: RunAbout, config: LoadedConfig): PlannedRun {
   const asked = { cfgOptions: [], packages: {} };
   const experiment = new LoadedExperiment(config, { name: about.name, run: undefined, asked });
   const before = teachers.filter(({ name }) => about.after.includes(name)).map((teacher) => teacher.asked);
-  const text = JSON.stringify([askedOf(experiment), before]).replaceAll(resolve(folder), '<sweep>');
+  const text = wherever({ folder, loaded }, JSON.stringify([askedOf(experiment), before]));
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 32);
   return { ...about, folder: join(folder, about.name), experiment, asked: hash };
+}
+
+/** A text of paths as it is wherever the sweep's folder and its file lie. */
+export function wherever({ folder, loaded: { path } }: Pick<PlanContext, 'folder' | 'loaded'>, text: string): string {
+  const inFolder = text.replaceAll(resolve(folder), '<sweep>');
+  return path === '' ? inFolder : inFolder.replaceAll(`${dirname(resolve(path))}/`, '<config>/');
 }
 
 /** What a cell's config gets so that it has the teachers of the sweep. */

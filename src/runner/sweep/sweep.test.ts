@@ -72,6 +72,19 @@ describe('a plan', () => {
     expect(retrained.cells[0]!.asked).not.toBe(here.cells[0]!.asked); // what a cell learns from is a part of it
   });
 
+  it('asks for the same wherever its file and what lies beside it are', async () => {
+    const own = { ...kd, model: distilled({ teacherCkpt: './own.safetensors' }) };
+    const asked = ['here', 'there'].map(async (name) => {
+      const dir = join(workDir, 'project', name);
+      mkdirSync(dir, { recursive: true });
+      writeFileSync(join(dir, 'sweep.json'), JSON.stringify({ base: own, axes: { seed: [0] } }));
+      const [cell] = (await planSweep(join(dir, 'sweep.json'), { workDir: join(dir, 'runs') })).cells;
+      expect(cell!.experiment.stages[0]!.config.model).toMatchObject({ teacherCkpt: join(dir, 'own.safetensors') });
+      return cell!.asked;
+    });
+    expect(await asked[0]).toBe(await asked[1]);
+  });
+
   it('has several teachers, each where it is meant', async () => {
     const plan = await planned({
       base: kd,

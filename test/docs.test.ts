@@ -294,8 +294,11 @@ describe('tables', () => {
   });
 });
 
-it('the pictures are what the source says', () => {
-  const { stderr } = spawnSync(process.execPath, ['tools/draw-pictures.mjs', '--check'], {
+it.each([
+  ['pictures are what the source says', 'draw-pictures'],
+  ['numbers are those of the sweeps', 'fill-tables'],
+])('the %s', (_, tool) => {
+  const { stderr } = spawnSync(process.execPath, [`tools/${tool}.mjs`, '--check'], {
     cwd: root,
     encoding: 'utf8',
   });

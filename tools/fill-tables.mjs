@@ -92,23 +92,33 @@ function filled(text) {
     while (left[0]?.startsWith('|')) left.shift();
     lines.push('', ...linesOf(name, columns.split(', ')));
   }
-  return lines.join('\n').replaceAll(sentence, (_, before, after, method) => before + sentenceOf(method) + after);
+  return lines
+    .join('\n')
+    .replaceAll(
+      sentence,
+      (_, before, budget, after, config) => before + sentenceOf(config, budget === 'no data') + after,
+    );
 }
 
-/** `...: 84.98% ± 0.16 over 3 seeds, the student alone 78.80% ± 0.29 ([config](../cifar10/at.ts)).` */
-const sentence = /(\(WRN-16-2 to WRN-16-1, 4 epochs\): ).*?( \(\[config\]\(\.\.\/cifar10\/([\w-]+)\.ts\)\))/g;
+/** `...(WRN-16-2 to WRN-16-1, 4 epochs): 84.98% ± 0.16 over 3 seeds, the student alone 78.80% ± 0.29 ([config](../cifar10/at.ts)).` */
+const sentence =
+  /(\((?:WRN-16-2 to )?WRN-16-1, (4 epochs|no data)\): ).*?( \(\[config\]\(\.\.\/cifar10\/([\w-]+)\.ts\)\))/g;
 
-/** @param {string} method */
-function sentenceOf(method) {
-  const table = tableOf('cifar10');
+/** @param {string} config @param {boolean} dataFree */
+function sentenceOf(config, dataFree) {
+  const table = tableOf(dataFree ? 'cifar10-data-free' : 'cifar10');
+  const method = config === 'fast-data-free' ? 'fast' : config;
   const rowOf = (/** @type {string} */ key) => {
     const row = table.rows.find(([first]) => first === key);
     if (row === undefined) throw new ToolError(`a recipe speaks of ${key}, of which there is no number`, 'train it');
     return row;
   };
   const row = rowOf(method);
-  const seeds = cell(table, row, 'n') === '1' ? '1 seed' : `${cell(table, row, 'n')} seeds`;
-  return `${cell(table, row, 'mean ± std')} over ${seeds}, the student alone ${cell(table, rowOf('alone'), 'mean ± std')}`;
+  const n = cell(table, row, 'n');
+  const seeds = n === '1' ? 'of one seed' : `over ${n} seeds`;
+  const own = `${cell(table, row, 'mean ± std')} ${seeds}`;
+  if (dataFree) return own;
+  return `${own}, the student alone ${cell(table, rowOf('alone'), 'mean ± std')}`;
 }
 
 function main() {

@@ -8,5 +8,4 @@ export default defineSweep({
     seed: [0, 1, 2],
     method: { fast: './fast-data-free.ts', dfad: './dfad.ts', zskt: './zskt.ts', dafl: './dafl.ts' },
   },
-  baseline: { method: 'dafl' },
 });

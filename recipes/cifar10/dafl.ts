@@ -5,7 +5,7 @@ import { defineConfig } from 'retort-kd/config';
 import { student } from './common.ts';
 import { dataFree, falling, logitsOfBoth, predictions, teachers } from './data-free.ts';
 
-const steps = 900; // the original: 30,000 of 2,048 images
+const steps = 450; // the original: 30,000 of 2,048 images
 const { teacherRecorders } = logitsOfBoth;
 
 export default defineConfig({

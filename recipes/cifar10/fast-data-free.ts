@@ -5,7 +5,7 @@ import { defineConfig } from 'retort-kd/config';
 import { statistics, student } from './common.ts';
 import { dataFree, falling, logitsOfBoth, predictions, teachers } from './data-free.ts';
 
-const [warmup, rounds, kdSteps] = [10, 28, 60]; // theirs: 20, 200, 400
+const [warmup, rounds, kdSteps] = [4, 20, 60]; // theirs: 20, 200, 400
 const [gSteps, lrG] = [10, 2e-3];
 
 export default defineConfig({

@@ -5,7 +5,7 @@ import { defineConfig } from 'retort-kd/config';
 import { stages, student } from './common.ts';
 import { dataFree, falling, logitsOfBoth, predictions, teachers } from './data-free.ts';
 
-const steps = 330; // the original: 25,000
+const steps = 165; // the original: 25,000
 const { studentRecorders, teacherRecorders } = logitsOfBoth;
 const attention = { type: 'ATLoss', lossWeight: 250 } as const;
 const map = <const Stage extends string>(stage: Stage) =>

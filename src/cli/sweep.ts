@@ -34,42 +34,41 @@ export const sweep = new Command('sweep')
     '\nCells that are done are not trained again; Ctrl-C saves those under way, and the same command goes on. A cell is a run:\n' +
       'retort runs and retort compare read them. The exit code is 1 where a cell failed.',
   )
-  .action(
-    async (file, { only = [], from = [], successiveHalving, json, plain, pkg, allowScripts: allowed, ...options }) => {
-      goOnWithoutOutput();
-      using interrupt = onInterrupt();
-      const shown = new SweepLines({ plain: plain === true, json: json === true });
-      const { allowScripts, packages } = loadOptions({ pkg, allowScripts: allowed });
-      const asked = { ...options, allowScripts, packages, signal: interrupt.signal, onEvent: shown.event };
-      const again = retortCommand(process.argv.slice(2).join(' '));
-      const ended = ({ failed, stopped }: { failed: readonly string[]; stopped: boolean }): void => {
-        if (stopped) {
-          sayForSure(`\nstopped and saved; the same command goes on: ${again}`);
-          process.exitCode = interrupt.exitCode;
-        } else if (failed.length > 0 && options.dryRun !== true) {
-          process.stderr.write(`${pc.red('error')} ${failed.length} failed: ${failed.join(', ')}\n`);
-          process.exitCode = 1;
-        }
-      };
-      if (successiveHalving === true) {
-        refuseTogether({ only: only.length > 0, from: from.length > 0, dryRun: options.dryRun, tuned: options.tuned });
-        const tuning = await tuneSweep(file, asked);
-        shown.close();
-        say(
-          json === true
-            ? JSON.stringify(tuning, null, 2)
-            : `\n${tuningInMarkdown(tuning, table)}\n${tuning.folder}/halving.md and .json have it too`,
-        );
-        return ended(tuning);
+  .action(async (file, { only = [], successiveHalving, json, plain, pkg, allowScripts: allowed, ...options }) => {
+    goOnWithoutOutput();
+    using interrupt = onInterrupt();
+    const shown = new SweepLines({ plain: plain === true, json: json === true });
+    const { allowScripts, packages } = loadOptions({ pkg, allowScripts: allowed });
+    const asked = { ...options, allowScripts, packages, signal: interrupt.signal, onEvent: shown.event };
+    const again = retortCommand(process.argv.slice(2).join(' '));
+    const ended = ({ failed, stopped }: { failed: readonly string[]; stopped: boolean }): void => {
+      if (stopped) {
+        sayForSure(`\nstopped and saved; the same command goes on: ${again}`);
+        process.exitCode = interrupt.exitCode;
+      } else if (failed.length > 0 && options.dryRun !== true) {
+        process.stderr.write(`${pc.red('error')} ${failed.length} failed: ${failed.join(', ')}\n`);
+        process.exitCode = 1;
       }
-      const result = await runSweep(file, { ...asked, from, only: pickedIn(only) });
+    };
+    if (successiveHalving === true) {
+      const { from, dryRun, tuned } = options;
+      refuseTogether({ only: only.length > 0, from: from !== undefined, dryRun, tuned });
+      const tuning = await tuneSweep(file, asked);
       shown.close();
-      if (json === true) say(JSON.stringify(result.table, null, 2));
-      else if (options.dryRun === true) say(listed(result.table));
-      else say(`\n${tableInMarkdown(result.table, table)}\n${result.folder}/table.md, .csv and .json have it too`);
-      return ended(result);
-    },
-  );
+      say(
+        json === true
+          ? JSON.stringify(tuning, null, 2)
+          : `\n${tuningInMarkdown(tuning, table)}\n${tuning.folder}/halving.md and .json have it too`,
+      );
+      return ended(tuning);
+    }
+    const result = await runSweep(file, { ...asked, only: pickedIn(only) });
+    shown.close();
+    if (json === true) say(JSON.stringify(result.table, null, 2));
+    else if (options.dryRun === true) say(listed(result.table));
+    else say(`\n${tableInMarkdown(result.table, table)}\n${result.folder}/table.md, .csv and .json have it too`);
+    return ended(result);
+  });
 
 /** @throws {RetortError} for options that say nothing beside `--successive-halving`. */
 function refuseTogether(given: Readonly<Record<'only' | 'from' | 'dryRun' | 'tuned', boolean | undefined>>): void {

@@ -1,5 +1,5 @@
-// The table of students without data in docs/results/cifar10.md: `retort sweep recipes/cifar10/sweep-data-free.ts --jobs 2`. All take about
-// as long: 20 minutes of one core each, of two that have nothing else to do.
+// The table of students without data in docs/results/cifar10.md: `retort sweep recipes/cifar10/sweep-data-free.ts --jobs 2`. Each takes 12
+// to 20 minutes of one core.
 import { defineSweep } from 'retort-kd/config';
 
 export default defineSweep({

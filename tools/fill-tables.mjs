@@ -115,7 +115,7 @@ function sentenceOf(config, dataFree) {
   };
   const row = rowOf(method);
   const n = cell(table, row, 'n');
-  const seeds = n === '1' ? 'of one seed' : `over ${n} seeds`;
+  const seeds = n === '1' ? 'with one seed' : `over ${n} seeds`;
   const own = `${cell(table, row, 'mean ± std')} ${seeds}`;
   if (dataFree) return own;
   return `${own}, the student alone ${cell(table, rowOf('alone'), 'mean ± std')}`;

@@ -2,11 +2,10 @@
 // has changed.
 import { basename, join, relative, sep } from 'node:path';
 
-import { z } from 'zod';
-
 import { bytesInWords } from '../check.ts';
 import { readPredictions, runFiles, trainedIn } from '../engine/index.ts';
 import type { RunMetrics } from '../engine/index.ts';
+import { readTrace } from '../engine/profile.ts';
 import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readText, realPath, statOf } from '../files.ts';
 import { foldersOfRuns, configKey, sideBySide, summaryOf } from '../runner/runs.ts';
@@ -321,45 +320,18 @@ function mapsIn(folder: string): MapPictures[] {
     .toSorted((a, b) => a.name.localeCompare(b.name) || Number(a.sample) - Number(b.sample));
 }
 
-const traceSchema = z.object({
-  otherData: z.object({ tracedSteps: z.number() }),
-  traceEvents: z.array(
-    z.object({
-      name: z.string(),
-      cat: z.string().optional(),
-      ph: z.string(),
-      ts: z.number().optional(),
-      dur: z.number().optional(),
-    }),
-  ),
-});
-
 /** The parts of a step, from the trace of the first ones. */
 function profileOf(path: string): StageDetails['profile'] {
-  const notOne = (cause: unknown): RetortError =>
-    new RetortError(`${path} is not a profile of training`, {
-      code: 'invalid-file',
-      cause,
-      help: 'retort train --profile writes one',
-    });
-  let value: unknown;
-  try {
-    value = JSON.parse(readText(path));
-  } catch (cause) {
-    throw notOne(cause);
-  }
-  const { data, error } = traceSchema.safeParse(value);
-  if (data === undefined) throw notOne(error);
-  const { tracedSteps } = data.otherData;
+  const { steps, events } = readTrace(path);
   const parts = new Map<string, Map<string, number>>();
-  for (const { name, cat = '', ph, dur = 0 } of data.traceEvents) {
+  for (const { name, cat = '', ph, dur = 0 } of events) {
     if (ph !== 'X' || cat === 'evaluation' || cat === 'saving') continue;
     const names = parts.get(cat) ?? new Map<string, number>();
-    names.set(name, (names.get(name) ?? 0) + dur / 1000 / Math.max(1, tracedSteps));
+    names.set(name, (names.get(name) ?? 0) + dur / 1000 / Math.max(1, steps));
     parts.set(cat, names);
   }
   return {
-    steps: tracedSteps,
+    steps,
     parts: [...parts].map(([name, names]) => partOf(name, names)).toSorted((a, b) => b.ms - a.ms),
   };
 }

@@ -8,9 +8,10 @@ import type { DataLoader } from '../data/index.ts';
 import { RetortError } from '../errors.ts';
 import type { Picture } from '../features/index.ts';
 import { imageOf } from '../features/images.ts';
-import { exists, makeFolder, readText, removeFile } from '../files.ts';
+import { exists, makeFolder, removeFile } from '../files.ts';
 import { serializePng, writeFileAtomicSync } from '../formats/index.ts';
 import type { Inputs, Outputs, Targets } from '../nn/index.ts';
+import { readJsonAs } from '../registry/index.ts';
 import { ops, Tensor, tensor, tidy } from '../torch/index.ts';
 import { ClassificationReport } from './evaluators/index.ts';
 import type { Evaluator, Metric, Metrics } from './evaluators/index.ts';
@@ -362,20 +363,8 @@ export function readPredictions(folder: string): Predictions {
       help: 'runs of classifiers have one after their first evaluation; retort test RUN --teacher --predictions makes one of a run that has none',
     });
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(readText(path));
-  } catch (cause) {
-    if (cause instanceof RetortError) throw cause;
-    throw new RetortError(`${path}: ${(cause as Error).message}`, { code: 'invalid-file', cause, help });
-  }
-  const { data, error } = schema.safeParse(value);
-  if (data !== undefined) return data;
-  const [issue] = error.issues;
-  throw new RetortError(`${path}: ${issue!.path.join('.') || 'the file'}: ${issue!.message}`, {
-    code: 'invalid-file',
-    help,
+  return readJsonAs(schema, path, {
+    kind: 'a file of predictions',
+    help: 'it is written anew by the next evaluation; retort test RUN --teacher --predictions makes one now',
   });
 }
-
-const help = 'it is written anew by the next evaluation; retort test RUN --teacher --predictions makes one now';

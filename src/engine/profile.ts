@@ -2,8 +2,11 @@
 // chrome://tracing and Perfetto show. Parts that lie inside another count as that one: so they add up to no more than the whole.
 import { join } from 'node:path';
 
+import { z } from 'zod';
+
 import { RetortError } from '../errors.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
+import { readJsonAs } from '../registry/index.ts';
 import type { SpanRecorder } from '../torch/internal.ts';
 import { recordSpans } from '../torch/internal.ts';
 import type { Progress } from './progress.ts';
@@ -226,6 +229,22 @@ export function profileTable({ steps, seconds, parts }: ProfileReport, columns =
     [0, 2],
   ].map(drawn);
   return layouts.find((text) => text.indexOf('\n') <= columns) ?? layouts.at(-1)!;
+}
+
+const traceSchema = z.object({
+  otherData: z.object({ tracedSteps: z.number() }),
+  traceEvents: z.array(
+    z.object({ name: z.string(), cat: z.string().optional(), ph: z.string(), dur: z.number().optional() }),
+  ),
+});
+
+/** A trace that {@link Profile} wrote; `dur` in microseconds. @throws {RetortError} for a file that is none. */
+export function readTrace(path: string): { steps: number; events: z.output<typeof traceSchema>['traceEvents'] } {
+  const { otherData, traceEvents } = readJsonAs(traceSchema, path, {
+    kind: 'a profile of training',
+    help: 'retort train --profile writes one',
+  });
+  return { steps: otherData.tracedSteps, events: traceEvents };
 }
 
 /** Says where the time went, and writes the trace into a run's folder. What cannot be written is said, and no matter. */

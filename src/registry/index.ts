@@ -30,4 +30,4 @@ export {
   unwrapped,
 } from './typed.ts';
 export type { Reads } from './typed.ts';
-export { checkOptions, mistakesOf, validate } from './validate.ts';
+export { checkOptions, mistakesOf, readJsonAs, validate } from './validate.ts';

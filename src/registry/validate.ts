@@ -4,6 +4,7 @@ import type { z } from 'zod';
 
 import { isPlain, shown } from '../check.ts';
 import { RetortError } from '../errors.ts';
+import { readText } from '../files.ts';
 import { findMistakes } from './check.ts';
 import { withoutAliases } from './typed.ts';
 
@@ -17,6 +18,35 @@ export function validate<S extends z.ZodType>(schema: S, value: unknown, where: 
   // the code that all have; where they differ, the options as a whole are wrong
   const code = mistakes.every((one) => one.code === mistakes[0]!.code) ? mistakes[0]?.code : undefined;
   throw new RetortError(`${where}:${listed}`, { code: code ?? 'invalid-argument' });
+}
+
+/**
+ * What a file of JSON holds, checked by a schema.
+ * @param kind what the file is to be, for errors: `'a record of a run'`
+ * @param help how to come by one
+ * @throws {RetortError} `runs/kd/run.json is not a record of a run: config: expected a text, got 1`
+ */
+export function readJsonAs<S extends z.ZodType>(
+  schema: S,
+  path: string,
+  { kind, help }: { kind: string; help: string },
+): z.output<S> {
+  const what = `${path} is not ${kind}`;
+  const refused = (text: string, cause: unknown): RetortError =>
+    new RetortError(text, { code: 'invalid-file', cause, help });
+  const text = readText(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw refused(`${what}: ${(cause as Error).message}`, cause);
+  }
+  try {
+    return validate(schema, value, what);
+  } catch (cause) {
+    if (!(cause instanceof RetortError)) throw cause;
+    throw refused(cause.what, cause);
+  }
 }
 
 /**

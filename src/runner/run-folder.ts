@@ -15,7 +15,7 @@ import { RetortError } from '../errors.ts';
 import { exists, isFolder, listFolder, readBytes, readText } from '../files.ts';
 import { writeFileAtomicSync } from '../formats/index.ts';
 import { exportOf } from '../intercept/index.ts';
-import { validate } from '../registry/index.ts';
+import { readJsonAs } from '../registry/index.ts';
 import { engineInfo } from '../torch/index.ts';
 import type { ComputeDevice } from '../torch/index.ts';
 import { version } from '../version.ts';
@@ -116,28 +116,10 @@ const resumeCommand = (folder: string): string =>
 export function readRecord(folder: string): RunRecord | undefined {
   const path = join(folder, runFiles.run);
   if (!exists(path)) return undefined;
-  const help = `name the config again: ${resumeCommand(folder)}`;
-  let value: unknown;
-  try {
-    value = JSON.parse(readText(path));
-  } catch (cause) {
-    if (cause instanceof RetortError) throw cause;
-    throw new RetortError(`${path} is not a record of a run: ${(cause as Error).message}`, {
-      code: 'invalid-file',
-      cause,
-      help,
-    });
-  }
-  try {
-    return validate(schema, value, path);
-  } catch (error) {
-    if (!(error instanceof RetortError)) throw error;
-    throw new RetortError(error.what.replace(path, `${path} is not a record of a run`), {
-      code: 'invalid-file',
-      cause: error,
-      help,
-    });
-  }
+  return readJsonAs(schema, path, {
+    kind: 'a record of a run',
+    help: `name the config again: ${resumeCommand(folder)}`,
+  });
 }
 
 /** The record of a run, with the file from which its config is loaded again. */

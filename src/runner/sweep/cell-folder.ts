@@ -2,6 +2,8 @@
 // sweep knows of a cell is read from there, so that it may be killed at any time.
 import { join } from 'node:path';
 
+import { z } from 'zod';
+
 import { isPlain } from '../../check.ts';
 import { readMetrics, removeRun, runFiles } from '../../engine/index.ts';
 import { RetortError } from '../../errors.ts';
@@ -42,6 +44,25 @@ export interface CellOutcome {
   elsewhere?: true;
 }
 
+const amount = z.number().nonnegative();
+
+/** An outcome that was written as JSON, which has no word for a metric that is not finite: it is left out. */
+export const outcomeSchema = z.object({
+  state: z.enum(['waiting', 'interrupted', 'done', 'failed', 'stale'] satisfies readonly CellState[]),
+  metrics: z
+    .record(z.string(), z.number().nullable())
+    .transform((all) =>
+      Object.fromEntries(Object.entries(all).filter((one): one is [string, number] => one[1] !== null)),
+    ),
+  epoch: amount,
+  seconds: amount,
+  cpuSeconds: amount.exactOptional(),
+  wallSeconds: amount.exactOptional(),
+  peakMemory: amount.exactOptional(),
+  imagesPerSecond: amount.exactOptional(),
+  elsewhere: z.literal(true).exactOptional(),
+});
+
 /** What a process of a cell takes so far. */
 export interface Usage {
   cpu: number;
@@ -81,7 +102,8 @@ export function outcomeOf({ folder, asked, experiment }: PlannedRun): CellOutcom
   const begun = isFolder(folder) && isRun(folder);
   if (cell === undefined) return { ...nothing, state: begun ? 'stale' : 'waiting' };
   if (cell['asked'] !== asked) return { ...nothing, state: begun ? 'stale' : 'waiting' };
-  if (isPlain(cell['elsewhere'])) return cell['elsewhere'] as unknown as CellOutcome; // written by us alone, after a check
+  const { data: elsewhere } = outcomeSchema.safeParse(cell['elsewhere']);
+  if (elsewhere !== undefined) return elsewhere;
   const error = typeof cell['error'] === 'string' ? { error: cell['error'] } : {};
   const used = usageOf(folder);
   if (!begun) return { ...nothing, ...used, ...error, state: 'error' in error ? 'failed' : 'waiting' };

@@ -7,7 +7,7 @@ import { isFor } from '../../config/index.ts';
 import { RetortError } from '../../errors.ts';
 import { check } from '../check.ts';
 import { groupKey } from './baseline.ts';
-import { cellOf, lookedAt, planCell, planRuns, wherever } from './plan.ts';
+import { cellOf, lookedAt, planCell, planRuns, portable } from './plan.ts';
 import type { PlanContext, PlannedRun, PlanOptions, SweepPlan, SweepSource } from './plan.ts';
 
 /**
@@ -51,7 +51,7 @@ class SharedCaches {
     const { batchSize: _, ...data } = isPlain(trainData) ? trainData : {};
     const own: Readonly<Record<string, unknown>> = run.experiment.stages[0]!.config.model; // with the weights of the sweep's teachers
     const taught = [teacher, own['teachers'], own['teacherCkpt'], run.after];
-    const shared = wherever(this.#context, JSON.stringify([taught, recorders, data, cache.views]));
+    const shared = portable(this.#context, JSON.stringify([taught, recorders, data, cache.views]));
     const name = createHash('sha256').update(shared).digest('hex').slice(0, 12);
     const value = { dir: resolve(folder, 'cache', name), ...(cache.views === undefined ? {} : { views: cache.views }) };
     const cached = (): Promise<PlannedRun> =>

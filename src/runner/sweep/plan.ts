@@ -161,13 +161,13 @@ function planned({ loaded, folder, teachers }: PlanContext, about: RunAbout, con
   const asked = { cfgOptions: [], packages: {} };
   const experiment = new LoadedExperiment(config, { name: about.name, run: undefined, asked });
   const before = teachers.filter(({ name }) => about.after.includes(name)).map((teacher) => teacher.asked);
-  const text = wherever({ folder, loaded }, JSON.stringify([askedOf(experiment), before]));
+  const text = portable({ folder, loaded }, JSON.stringify([askedOf(experiment), before]));
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 32);
   return { ...about, folder: join(folder, about.name), experiment, asked: hash };
 }
 
-/** A text of paths as it is wherever the sweep's folder and its file lie. */
-export function wherever({ folder, loaded: { path } }: Pick<PlanContext, 'folder' | 'loaded'>, text: string): string {
+/** A text with its paths in the sweep's folder and beside its file as they are from there: the same on every machine, for hashes. */
+export function portable({ folder, loaded: { path } }: Pick<PlanContext, 'folder' | 'loaded'>, text: string): string {
   const inFolder = text.replaceAll(resolve(folder), '<sweep>');
   return path === '' ? inFolder : inFolder.replaceAll(`${dirname(resolve(path))}/`, '<config>/');
 }

@@ -9,7 +9,8 @@ import { RetortError } from '../../errors.ts';
 import { writeFileAtomicSync } from '../../formats/index.ts';
 import { checkOptions } from '../../registry/index.ts';
 import type { CellOutcome } from './cell-folder.ts';
-import { doneElsewhere, takeOver } from './elsewhere.ts';
+import { doneElsewhere, tableElsewhere, takeOver } from './elsewhere.ts';
+import type { Elsewhere } from './elsewhere.ts';
 import { trainAll } from './pool.ts';
 import type { SweepEvent } from './pool.ts';
 import { planSweep } from './plan-sweep.ts';
@@ -52,14 +53,18 @@ export interface SweepResult {
   stopped: boolean;
 }
 
-const optionsSchema = z.looseObject({ jobs: z.number().int().min(1).max(1024).default(1) });
+const optionsSchema = z.looseObject({
+  jobs: z.number().int().min(1).max(1024).default(1),
+  from: z.array(z.string()).default([]),
+});
 
 /**
  * Trains every cell of a sweep and makes its table, as `retort sweep` does: means, gains over the baseline with intervals, time and memory.
  * Cells that are done are not trained again, one that was interrupted goes on from its checkpoint, and one that failed is tried again.
  * `table.md`, `table.csv` and `table.json` in the folder are written anew after each cell.
  * @throws {ConfigError} that lists all that is wrong with the sweep and the configs of its cells, before anything is trained.
- * @throws {RetortError} where the folder is in use, or holds cells that were asked for otherwise. What fails in a cell is not thrown.
+ * @throws {RetortError} where the folder is in use, or holds cells that were asked for otherwise, or where a file of `from`
+ * is no table. What fails in a cell is not thrown.
  * @example
  * ```ts
  * const { table, failed } = await sweep('methods.ts', { jobs: 2 });
@@ -67,21 +72,26 @@ const optionsSchema = z.looseObject({ jobs: z.number().int().min(1).max(1024).de
  * ```
  */
 export async function sweep(source: SweepSource, options: SweepOptions = {}): Promise<SweepResult> {
-  const { jobs } = checkOptions(optionsSchema, options, 'sweep');
+  const { jobs, from } = checkOptions(optionsSchema, options, 'sweep');
   const { onEvent: say = () => undefined, dryRun = false } = options;
   const plan = await planSweep(source, options);
   const only = pickedBy(plan, options.only ?? {});
   const chosen = options.tuned === true ? await chosenCells(plan) : plan.cells;
-  const known = doneElsewhere(options.from ?? [], plan, outcomesOf(runsOf(plan)));
+  const runs = runsOf(plan);
+  const tables = from.map(tableElsewhere);
+  const lookElsewhere = (): Elsewhere => {
+    const elsewhere = doneElsewhere(tables, runs);
+    for (const text of elsewhere.notes) say({ kind: 'note', text });
+    return elsewhere;
+  };
   if (dryRun) {
-    const outcomes = new Map([...outcomesOf(runsOf(plan)), ...known.outcomes]);
+    const outcomes = new Map([...outcomesOf(runs), ...lookElsewhere().outcomes]);
     return { folder: plan.folder, table: tableOf(plan, outcomes), failed: failedIn(outcomes), stopped: false };
   }
   using _lock = locked(plan.folder, (text) => say({ kind: 'note', text }));
-  takeOver(known, runsOf(plan));
-  for (const text of known.notes) say({ kind: 'note', text });
-  discard(runsOf(plan), options);
-  const outcomes = outcomesOf(runsOf(plan));
+  takeOver(lookElsewhere(), runs);
+  discard(runs, options); // what was taken over too
+  const outcomes = outcomesOf(runs);
   const cells = chosen.filter(({ values }) => isPicked(values, only));
   const wanted = neededFor(plan.teachers, cells, outcomes);
   refuseStale(plan.folder, wanted, outcomes);

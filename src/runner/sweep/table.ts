@@ -97,7 +97,8 @@ export function tableOf(plan: SweepPlan, outcomes: ReadonlyMap<string, CellOutco
     );
   }
   const elsewhere = all.filter((cell) => cell.elsewhere === true).length;
-  if (elsewhere > 0) notes.push(`${elsewhere} cells were trained elsewhere: their numbers are from a table (--from)`);
+  if (elsewhere > 0)
+    notes.push(`trained elsewhere, and known from a table (--from): ${elsewhere} of ${all.length} cells`);
   const baselines = new Map(rows.map((row) => [row, baselineOf(row, rows, plan)]));
   const compared = rows.map((row) => {
     const baseline = baselines.get(row);
